@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+]
+
+/// A library module of the pipeline. `Sources/README.md` draws the order in which they import each other.
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: [], resources: resources, swiftSettings: strict)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.init(stringLiteral: name)] + dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "nas-search",
+  products: [
+    .executable(name: "nas-search", targets: ["nas-search"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CNumerics", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
+    module("LinearAlgebra", ["CNumerics"]),
+    module("Checkpoints"),
+    module("Tokenizers"),
+    module(
+      "LanguageModels",
+      ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
+    module("Calibration", ["LanguageModels"]),
+    module("Importance", ["Calibration"]),
+    module("Subnets", ["LanguageModels", "Yams"]),
+    module("Reformation", ["Subnets", "Calibration", "Importance"]),
+    module("Evaluation", ["Subnets", "Reformation"]),
+    module("Search"),
+    module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
+    module("Reports", ["Studies"]),
+    .target(
+      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"],
+      resources: [.copy("Resources")], swiftSettings: strict),
+    .executableTarget(
+      name: "nas-search",
+      dependencies: [
+        "Evaluation", "Reports", "Exports",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    tests(of: "LinearAlgebra"),
+    tests(of: "Checkpoints"),
+    tests(of: "Tokenizers"),
+    tests(of: "Search"),
+    tests(of: "Studies"),
+    tests(of: "Reports"),
+  ]
+)

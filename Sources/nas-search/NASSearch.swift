@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct NASSearch: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "nas-search")
+}
