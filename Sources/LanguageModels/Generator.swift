@@ -19,7 +19,9 @@ public struct Sampling: Sendable {
 ///
 /// Sequences start with prompts of one length and never wait for each other, so every step is one product per
 /// projection with as many rows as there are sequences.
-public final class Generator<Model: Network> {
+///
+/// A generator takes one step at a time: `step` must not be called from two threads at once.
+public final class Generator<Model: Network>: @unchecked Sendable {
   private let model: Model
   private let sequences: Int
   private let capacity: Int
@@ -63,7 +65,7 @@ public final class Generator<Model: Network> {
     return try OutputHead(model).logits(hidden)
   }
 
-  private nonisolated func advance(
+  private func advance(
     layer index: Int, _ weights: LayerWeights, _ x: Matrix<Float>, sequences range: Range<Int>
   ) {
     let configuration = model.configuration
@@ -122,7 +124,7 @@ public final class Generator<Model: Network> {
         let seen = cache + first..<cache + position + 1
         let groupColumns = group * dimension..<(group + 1) * dimension
         multiply(
-          queries, keys[index].rows(seen).columns(groupColumns), transposed: true, scale: scale, into: scores)
+          queries, keys[index].rows(seen).columns(groupColumns), transposingB: true, scale: scale, into: scores)
         for r in 0..<scores.rows { Kernels.softmax(scores.row(r), count: visible) }
         multiply(scores, values[index].rows(seen).columns(groupColumns), into: contexts)
       }

@@ -15,7 +15,7 @@ public struct Linear: Sendable {
 
   /// `Y = X·Wᵀ + b` for rows `X` of shape `[tokens, inputs]`, or `Y += …` when `accumulating`.
   public func apply(_ x: Matrix<Float>, into y: Matrix<Float>, accumulating: Bool = false) {
-    multiply(x, weight, transposed: true, accumulate: accumulating ? 1 : 0, into: y)
+    multiply(x, weight, transposingB: true, accumulate: accumulating ? 1 : 0, into: y)
     guard let bias else { return }
     bias.withUnsafeBufferPointer { bias in
       guard let base = bias.baseAddress else { return }

@@ -20,7 +20,7 @@ public struct OutputHead: Sendable {
     try Threads.forEach(blocks) { block, worker in
       let rows = block * Self.blockTokens..<min((block + 1) * Self.blockTokens, hidden.rows)
       let logits = buffers[worker].rows(0..<rows.count)
-      multiply(hidden.rows(rows), head, transposed: true, into: logits)
+      multiply(hidden.rows(rows), head, transposingB: true, into: logits)
       body(rows, logits)
     }
   }

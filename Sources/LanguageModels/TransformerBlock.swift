@@ -100,7 +100,7 @@ struct TransformerBlock {
       let first = configuration.slidingWindow.map { max(0, start - $0 + 1) } ?? 0
       let block = scores.reshaped(rows: end - start, columns: end - first)
       multiply(
-        query.rows(start..<end), key.rows(first..<end), transposed: true, scale: scale, into: block)
+        query.rows(start..<end), key.rows(first..<end), transposingB: true, scale: scale, into: block)
       for i in start..<end {
         let row = block.row(i - start)
         let from = configuration.slidingWindow.map { max(first, i - $0 + 1) } ?? first

@@ -5,9 +5,8 @@
 
 /// `C = alpha·op(A)·op(B) + beta·C`.
 public func multiply<Scalar: BLASScalar>(
-  _ a: Matrix<Scalar>, transposed transposeA: Bool = false,
-  _ b: Matrix<Scalar>, transposed transposeB: Bool = false,
-  scale alpha: Scalar = 1, accumulate beta: Scalar = 0, into c: Matrix<Scalar>
+  _ a: Matrix<Scalar>, _ b: Matrix<Scalar>, transposingA transposeA: Bool = false,
+  transposingB transposeB: Bool = false, scale alpha: Scalar = 1, accumulate beta: Scalar = 0, into c: Matrix<Scalar>
 ) {
   let m = transposeA ? a.columns : a.rows
   let k = transposeA ? a.rows : a.columns
