@@ -162,4 +162,6 @@ if __name__ == "__main__":
     write_metadata()
     write_narrowing()
     write_folders()
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
     print("total bytes:", sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
