@@ -1,0 +1,196 @@
+"""Writes a Hugging Face folder of these fixtures as GGUF, by the conventions of llama.cpp.
+
+* Tensors are named `blk.i.attn_q.weight` and so on; norms and biases are F32.
+* The architecture `llama` (and `deci`) rotates neighbouring pairs, so the rows of every query and key head go from the
+  half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
+  `qwen2` rotates half-split pairs, as Hugging Face does, and keeps the order.
+* Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; kind `linear` is two keys.
+"""
+
+import json
+import math
+import os
+
+import gguf
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+TENSOR_NAMES = {
+    "input_layernorm.weight": "attn_norm.weight",
+    "post_attention_layernorm.weight": "ffn_norm.weight",
+    "mlp.gate_proj.weight": "ffn_gate.weight",
+    "mlp.up_proj.weight": "ffn_up.weight",
+    "mlp.down_proj.weight": "ffn_down.weight",
+    "self_attn.o_proj.weight": "attn_output.weight",
+    "self_attn.q_proj.weight": "attn_q.weight",
+    "self_attn.k_proj.weight": "attn_k.weight",
+    "self_attn.v_proj.weight": "attn_v.weight",
+    "self_attn.q_proj.bias": "attn_q.bias",
+    "self_attn.k_proj.bias": "attn_k.bias",
+    "self_attn.v_proj.bias": "attn_v.bias",
+}
+
+
+def load_folder(folder):
+    """config.json as a dictionary and all tensors as float32 torch tensors."""
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    tensors = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".safetensors"):
+            tensors.update(load_file(os.path.join(folder, name)))
+    return config, {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def rope_settings(config):
+    """(theta, scaling dictionary or None), from either spelling of config.json."""
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    theta = scaling.get("rope_theta", config.get("rope_theta", 10000.0))
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    return theta, (dict(scaling, rope_type=kind) if kind != "default" else None)
+
+
+def llama3_divisors(theta, head_dim, scaling):
+    """What each rotation frequency is divided by (transformers: `_compute_llama3_parameters`)."""
+    length = scaling["original_max_position_embeddings"]
+    low, high, factor = scaling["low_freq_factor"], scaling["high_freq_factor"], scaling["factor"]
+    divisors = []
+    for j in range(0, head_dim, 2):
+        wavelength = 2 * math.pi * theta ** (j / head_dim)
+        if wavelength < length / high:
+            divisors.append(1.0)
+        elif wavelength > length / low:
+            divisors.append(factor)
+        else:
+            smooth = (length / wavelength - low) / (high - low)
+            divisors.append(1 / ((1 - smooth) / factor + smooth))
+    return np.array(divisors, np.float32)
+
+
+def interleave(rows, heads):
+    """Half-split to interleaved order inside each of `heads` heads, on the first axis."""
+    shape = rows.shape
+    return rows.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
+
+
+def _scalar_if_constant(values):
+    return values[0] if len(set(values)) == 1 else values
+
+
+def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F32, tokenizer_folder=None):
+    """One GGUF. `config["per_layer_config"]`, where present, gives heads and widths by layer (only for `deci`)."""
+    layers, hidden = config["num_hidden_layers"], config["hidden_size"]
+    heads_all = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or hidden // heads_all
+    per_layer = config.get("per_layer_config") or {}
+
+    def widths(key, default):
+        return [per_layer.get(str(i), {}).get(key, config.get(key, default)) for i in range(layers)]
+
+    heads = widths("num_attention_heads", heads_all)
+    groups = widths("num_key_value_heads", heads_all)
+    mlp = widths("intermediate_size", None)
+    theta, scaling = rope_settings(config)
+
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(os.path.basename(path).removesuffix(".gguf"))
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == gguf.GGMLQuantizationType.F32
+                         else gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_block_count(layers)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(_scalar_if_constant(mlp))
+    writer.add_head_count(_scalar_if_constant(heads))
+    writer.add_head_count_kv(_scalar_if_constant(groups))
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(theta)
+    if architecture != "qwen2":
+        writer.add_rope_dimension_count(head_dim)
+    if architecture != "qwen2" or head_dim * heads_all != hidden:
+        writer.add_key_length(head_dim)
+        writer.add_value_length(head_dim)
+    writer.add_vocab_size(config["vocab_size"])
+    if scaling and scaling["rope_type"] == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(scaling["factor"])
+    if tokenizer_folder:
+        _add_tokenizer(writer, tokenizer_folder, config)
+    else:
+        writer.add_tokenizer_model("no_vocab")
+
+    def add(name, tensor, wide):
+        array = np.ascontiguousarray(tensor.numpy() if isinstance(tensor, torch.Tensor) else tensor, np.float32)
+        if not wide and kind == gguf.GGMLQuantizationType.F16:
+            array = array.astype(np.float16)
+        writer.add_tensor(name, array)
+
+    if scaling and scaling["rope_type"] == "llama3":
+        add("rope_freqs.weight", llama3_divisors(theta, head_dim, scaling), wide=True)
+    add("token_embd.weight", tensors["model.embed_tokens.weight"], wide=False)
+    for i in range(layers):
+        for source, target in TENSOR_NAMES.items():
+            tensor = tensors.get(f"model.layers.{i}.{source}")
+            if tensor is None:
+                continue
+            tensor = tensor.numpy()
+            if architecture != "qwen2":
+                if ".q_proj." in source:
+                    tensor = interleave(tensor, heads[i])
+                elif ".k_proj." in source:
+                    tensor = interleave(tensor, groups[i])
+            add(f"blk.{i}.{target}", tensor, wide=tensor.ndim == 1)
+    add("output_norm.weight", tensors["model.norm.weight"], wide=True)
+    if not config["tie_word_embeddings"]:
+        add("output.weight", tensors["lm_head.weight"], wide=False)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_tokenizer(writer, folder, config):
+    with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as file:
+        data = json.load(file)
+    with open(os.path.join(folder, "tokenizer_config.json"), encoding="utf-8") as file:
+        settings = json.load(file)
+    model = data["model"]
+    special = {entry["id"]: entry["content"] for entry in data["added_tokens"]}
+    names = {identifier: token for token, identifier in model["vocab"].items()} | special
+    tokens = [names[i] for i in range(len(names))]
+    sentencepiece = model.get("byte_fallback", False)
+
+    def token_type(i, token):
+        if token == model.get("unk_token"):
+            return gguf.TokenType.UNKNOWN
+        if i in special:
+            return gguf.TokenType.CONTROL
+        if sentencepiece and len(token) == 6 and token.startswith("<0x"):
+            return gguf.TokenType.BYTE
+        return gguf.TokenType.NORMAL
+
+    types = [token_type(i, token) for i, token in enumerate(tokens)]
+    if sentencepiece:
+        writer.add_tokenizer_model("llama")
+        writer.add_tokenizer_pre("default")
+        writer.add_token_list(tokens)
+        rank = {a + b: -float(i) for i, (a, b) in reversed(list(enumerate(model["merges"])))}
+        lowest = -float(len(model["merges"]))
+        writer.add_token_scores([
+            0.0 if kind != gguf.TokenType.NORMAL else rank.get(token, lowest - i)
+            for i, (token, kind) in enumerate(zip(tokens, types))])
+        writer.add_token_types(types)
+        writer.add_add_space_prefix(True)
+        writer.add_unk_token_id(0)
+    else:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("qwen2" if data["normalizer"] else "llama-bpe")
+        writer.add_token_list(tokens)
+        writer.add_token_types(types)
+        writer.add_token_merges([" ".join(pair) for pair in model["merges"]])
+    eos = config["eos_token_id"]
+    if config.get("bos_token_id") is not None:
+        writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(eos[0] if isinstance(eos, list) else eos)
+    writer.add_add_bos_token(settings["add_bos_token"])
+    writer.add_add_eos_token(False)
