@@ -125,16 +125,6 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 }
 
-/// How many units of one layer a subnet keeps.
-public struct LayerWidths: Sendable, Hashable {
-  public var groups: Int
-  public var channels: Int
-
-  public init(groups: Int, channels: Int) {
-    self.groups = groups
-    self.channels = channels
-  }
-}
 
 public enum FactoryError: Error, Equatable, CustomStringConvertible {
   case unknownCalibration(name: String, known: [String])
