@@ -13,13 +13,13 @@ public struct NSGA2: Optimizer {
   /// Numbers that shape the evolution; the defaults suit a few hundred evaluations.
   public struct Settings: Hashable, Codable, Sendable {
     /// Survivors, and children a generation.
-    public var population = 20
+    public var population = 16
     /// The share of children that have two parents.
-    public var crossover = 0.5
+    public var crossover = 0.8
     /// The share of those that are mutated as well.
-    public var mutationAfterCrossover = 0.3
+    public var mutationAfterCrossover = 0.8
     /// After so many generations the largest width that a mutation moves halves.
-    public var halving = 4
+    public var halving = 24
 
     public init() {}
   }
