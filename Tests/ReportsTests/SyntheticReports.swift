@@ -66,13 +66,20 @@ enum SyntheticReports {
 
   static func make(model: ModelSummary, trials count: Int, front size: Int) -> StudyReport {
     let scores = ["loss-fisher", "wanda-sp", "llm-bip"]
-    let front = (0..<size).map { (index: Int) -> FrontPoint in
+    let unsorted = (0..<size).map { (index: Int) -> FrontPoint in
       let keep = 0.97 - 0.47 * Double(index) / Double(max(1, size - 1))
       let widths = widths(keep: keep, model: model, phase: Double(index))
       return FrontPoint(
         index: index, trial: (index * 37 + 11) % max(1, count), measurement: measure(widths, model, worse: 1),
-        score: scores[index % 3], calibration: index % 4 == 0 ? "wikitext" : "self", widths: widths,
-        isBest: index == size * 2 / 5, isKnee: index == size * 3 / 5)
+        score: scores[index % 3], calibration: index % 4 == 0 ? "wikitext" : "self", widths: widths)
+    }
+    let sorted = unsorted.sorted { $0.measurement.parametersBlock > $1.measurement.parametersBlock }
+    let front = sorted.enumerated().map { (index: Int, point: FrontPoint) -> FrontPoint in
+      var point = point
+      point.index = index
+      point.isBest = index == size * 2 / 5
+      point.isKnee = index == size * 3 / 5
+      return point
     }
     let trials = (0..<count).map { (number: Int) -> TrialSummary in
       let keep = 0.48 + 0.5 * fraction(Double(number) * 0.618_033_988)
