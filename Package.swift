@@ -40,7 +40,7 @@ let package = Package(
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
     module("Calibration", ["LanguageModels"]),
     module("Importance", ["Calibration"]),
-    module("Subnets", ["LanguageModels", "Yams"]),
+    module("Subnets", ["LanguageModels", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance"]),
     module("Evaluation", ["Subnets", "Reformation"]),
     module("Search"),
