@@ -4,9 +4,9 @@ import Search
 
 /// A search on disk: a directory with `study.db`, an SQLite database in Optuna's relational schema.
 ///
-/// Every change of state is one transaction, on disk when the call returns: a process that is killed loses the trials it
-/// was evaluating and nothing else. One process at a time may write (`study.lock`); others may inspect, and Optuna's own
-/// tools may look on.
+/// Every change of state is one transaction, on disk when the call returns: a process that is killed loses the trials
+/// it was evaluating and nothing else. One process at a time may write (`study.lock`); others may inspect, and Optuna's
+/// own tools may look on.
 public final class Study: Sendable {
   public static let fileName = "study.db"
   static let lockName = "study.lock"
