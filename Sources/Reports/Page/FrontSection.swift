@@ -8,7 +8,7 @@ struct FrontSection {
       heading("× dense"), heading("top-1"), heading("KV groups"), heading("MLP channels"), heading("score", "left"),
       heading("calibration", "left"),
     ]
-    if !report.front.isEmpty { headings.append(heading("take", "left screen")) }
+    if !report.front.isEmpty { headings.append(heading("export", "left screen")) }
     let entries: [(Double, Markup)] =
       report.baselines.map { ($0.measurement.keepRatio, row($0)) }
       + report.front.map { ($0.measurement.keepRatio, row($0)) }
@@ -92,7 +92,7 @@ struct FrontSection {
     let export = Markup.element(
       "td", ["class": "left screen"],
       .element(
-        "a", ["href": "#export-\(point.index)", "aria-label": "Export commands of point \(point.index)"], "export"))
+        "a", ["href": "#export-\(point.index)", "aria-label": "Export commands of point \(point.index)"], "show"))
     return .element(
       "tr",
       ["id": "point-\(point.index)", "data-point": "\(point.index)", "aria-current": isChosen ? "true" : nil],

@@ -60,6 +60,7 @@ enum Styles {
     .trials { stroke: var(--muted); stroke-width: 4; stroke-linecap: round; opacity: .3; fill: none; }
     .front-line { fill: none; stroke: var(--front); stroke-width: 2; stroke-linejoin: round; }
     .front, .step { fill: var(--front); stroke: var(--background); stroke-width: 1; }
+    .step.crowded { stroke: none; }
     .front.best { fill: var(--best); }
     .front.knee { fill: var(--knee); }
     .baseline { fill: var(--background); stroke: var(--baseline); stroke-width: 2; }
@@ -117,7 +118,7 @@ enum Styles {
   private static let tables = """
     .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
     table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .86rem; }
-    th, td { padding: .38rem .5rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--rule); }
+    th, td { padding: .38rem .4rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--rule); }
     thead th { border-top: 0; background: var(--surface); font-weight: 600; vertical-align: bottom; }
     th.left, td.left, .front tbody th { text-align: left; }
     .front th:first-child { position: sticky; left: 0; background: var(--background); font-weight: 600; }
@@ -141,7 +142,7 @@ enum Styles {
 
   private static let commands = """
     .command { display: flex; flex-wrap: wrap; gap: .4rem; align-items: flex-start; margin: .3rem 0 .8rem; }
-    .command pre { flex: 1 1 14rem; min-width: 0; }
+    .command pre { flex: 1 1 20rem; min-width: 0; }
     pre {
       margin: 0; padding: .6rem .8rem; background: var(--surface); border: 1px solid var(--rule); border-radius: 4px;
       font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
