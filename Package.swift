@@ -54,7 +54,7 @@ let package = Package(
     .executableTarget(
       name: "nas-search",
       dependencies: [
-        "Pipeline",
+        "Pipeline", "Exports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
