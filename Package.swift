@@ -48,7 +48,7 @@ let package = Package(
     module("Reports", ["Studies"]),
     .target(
       name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"],
-      resources: [.copy("Resources")], swiftSettings: strict),
+      resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
     .executableTarget(
       name: "nas-search",
       dependencies: [
@@ -61,5 +61,6 @@ let package = Package(
     tests(of: "Search"),
     tests(of: "Studies"),
     tests(of: "Reports"),
+    tests(of: "Exports"),
   ]
 )
