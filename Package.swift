@@ -48,8 +48,8 @@ let package = Package(
     module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
-      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"],
-      resources: [.copy("Resources")], swiftSettings: strict),
+      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"], exclude: ["README.md"],
+      resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
     module("Pipeline", ["Evaluation", "Studies", "Reports", "Exports"]),
     .executableTarget(
       name: "nas-search",
@@ -63,5 +63,6 @@ let package = Package(
     tests(of: "Search"),
     tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
     tests(of: "Reports", exclude: ["Fixtures"]),
+    tests(of: "Exports"),
   ]
 )
