@@ -15,7 +15,7 @@ public struct FrontPoints: Sendable {
     self.trials = trials
     model = description.model
     space = study.space
-    front = []
+    let reader = TrialGenes(space: space, layers: model.layers)
     let complete = trials.filter { $0.state == .complete }
     let members = ParetoFront.nonDominated(complete.map(\.values)).map { complete[$0] }
     var points: [FrontPoint] = []
@@ -24,7 +24,7 @@ public struct FrontPoints: Sendable {
       points.append(
         FrontPoint(
           index: 0, trial: trial.number, measurement: stored.measurement, score: stored.score,
-          calibration: stored.calibration, widths: genes(trial).widths))
+          calibration: stored.calibration, widths: reader.genes(trial).widths))
     }
     // Equal points differ in nothing that was measured: the first found stands for all.
     points.sort { ($1.measurement.parametersBlock, $0.trial) < ($0.measurement.parametersBlock, $1.trial) }
@@ -37,36 +37,16 @@ public struct FrontPoints: Sendable {
     let best = fits.min { unique[$0].measurement.kl < unique[$1].measurement.kl } ?? unique.indices.last
     if let best { unique[best].isBest = true }
     if let knee { unique[knee].isKnee = true }
-    self = FrontPoints(front: unique, model: model, space: space, trials: trials)
-  }
-
-  private init(front: [FrontPoint], model: ModelSummary, space: DesignSpace, trials: [StoredTrial]) {
-    self.front = front
-    self.model = model
-    self.space = space
-    self.trials = trials
+    front = unique
   }
 
   private static func knee(_ points: [FrontPoint]) throws -> Int? {
     try ParetoFront.knee(points.map { [$0.measurement.kl, Double($0.measurement.parametersBlock)] })
   }
 
-  /// Widths and choices of a trial, read by the names of its variables.
+  /// Widths and choices of a trial.
   func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
-    var attention: [Int] = []
-    var mlp: [Int] = []
-    var choices: [String: String] = [:]
-    for (variable, value) in zip(space.variables, trial.genome) {
-      switch (variable.module, variable.domain) {
-      case ("attention", _): attention.append(value)
-      case ("mlp", _): mlp.append(value)
-      case (let module, .categorical(let names)) where names.indices.contains(value): choices[module] = names[value]
-      default: break
-      }
-    }
-    var widths = zip(attention, mlp).map { Reports.LayerWidths(kvGroups: $0, mlpChannels: $1) }
-    if widths.count == 1 { widths = Array(repeating: widths[0], count: model.layers) }
-    return (widths, choices["score"] ?? "", choices["calibration"] ?? "")
+    TrialGenes(space: space, layers: model.layers).genes(trial)
   }
 
   /// Block parameters of a trial, also of one that has no result.
@@ -100,4 +80,27 @@ public struct FrontPoints: Sendable {
   }
 
   public func trial(_ point: FrontPoint) -> StoredTrial? { trials.first { $0.number == point.trial } }
+}
+
+/// Reads what a trial chose by the names of the study's variables, without the model.
+private struct TrialGenes {
+  let space: DesignSpace
+  let layers: Int
+
+  func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
+    var attention: [Int] = []
+    var mlp: [Int] = []
+    var choices: [String: String] = [:]
+    for (variable, value) in zip(space.variables, trial.genome) {
+      switch (variable.module, variable.domain) {
+      case ("attention", _): attention.append(value)
+      case ("mlp", _): mlp.append(value)
+      case (let module, .categorical(let names)) where names.indices.contains(value): choices[module] = names[value]
+      default: break
+      }
+    }
+    var widths = zip(attention, mlp).map { Reports.LayerWidths(kvGroups: $0, mlpChannels: $1) }
+    if widths.count == 1 { widths = Array(repeating: widths[0], count: layers) }
+    return (widths, choices["score"] ?? "", choices["calibration"] ?? "")
+  }
 }

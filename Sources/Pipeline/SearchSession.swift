@@ -34,7 +34,7 @@ public final class SearchSession {
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
     _ settings: SearchSettings, directory: URL, cache: URL, toolVersion: String, isStopped: () -> Bool,
-    report: (Event) -> Void
+    report: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
     self.directory = directory
@@ -195,7 +195,7 @@ extension SearchSession {
 
   static func statistics(
     _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    _ isStopped: () -> Bool, _ report: (Event) -> Void
+    _ isStopped: () -> Bool, _ report: @escaping (Event) -> Void
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     var all: [any Statistics] = []
@@ -214,7 +214,7 @@ extension SearchSession {
   /// Uniform Wanda-SP without repair at a few sizes: the better of the two roundings of the KV groups.
   private static func baselines(
     _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ isStopped: () -> Bool,
-    _ report: (Event) -> Void
+    _ report: @escaping (Event) -> Void
   ) throws -> [Baseline] {
     let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
     var baselines: [Baseline] = []

@@ -31,7 +31,7 @@ public struct SubnetExport {
   /// - Parameters:
   ///   - directory: of the study.
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
-  public init(_ directory: URL, model path: String?, cache: URL, report: (SearchSession.Event) -> Void) throws {
+  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
     guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
     let study = try Study.open(at: directory, access: .inspect)
     self.directory = directory
@@ -61,7 +61,7 @@ public struct SubnetExport {
   ///   - repair: least squares, or none.
   public func export(
     point name: String, keep: Double?, repair: RepairMode, to url: URL, options: ExportOptions, toolVersion: String,
-    report: (SearchSession.Event) -> Void
+    report: @escaping (SearchSession.Event) -> Void
   ) throws -> Summary {
     let point = try points.point(name, keep: keep)
     guard let trial = points.trial(point) else {
