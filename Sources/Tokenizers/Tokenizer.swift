@@ -158,8 +158,9 @@ public struct Tokenizer: Sendable {
 
   /// The tokenizer as GGUF metadata. Read from GGUF: as it was. Read from a folder: built for llama.cpp.
   ///
-  /// llama.cpp applies no NFC to the text of a Qwen2 tokenizer, and knows only one way to put a space in front of a
-  /// SentencePiece text: at the start and after every special token.
+  /// What GGUF cannot say is left out: NFC (llama.cpp applies none to the text of a Qwen2 tokenizer), and `lstrip`,
+  /// `rstrip` and `single_word` of added tokens. In front of a SentencePiece text llama.cpp puts a space always or
+  /// never, so `first` becomes always. Elsewhere the ids are the same.
   ///
   /// - Throws: `TokenizerError.notExpressible`, when llama.cpp has no pre-tokenizer or rule for it.
   public func ggufVocabulary() throws -> GGUFVocabulary {
