@@ -22,8 +22,8 @@ public struct BudgetedSpace: Sendable {
     let variables: [Int]
   }
 
-  /// - Throws: `SearchError.invalidCost`, `SearchError.invalidBudget`, or `SearchError.infeasibleBudget` if no genome was
-  ///   found inside the budget.
+  /// - Throws: `SearchError.invalidCost`, `SearchError.invalidBudget`, or `SearchError.infeasibleBudget` if no
+  ///   genome was found inside the budget.
   public init(
     _ space: DesignSpace, cost: LinearCost, budget: Budget = Budget()
   ) throws(SearchError) {
@@ -70,8 +70,8 @@ public struct BudgetedSpace: Sendable {
   ///
   /// Values outside their domains are first moved to the nearest allowed one. Then widths go down one step at a time
   /// until the cost is at most the target, and up again until no step fits any more; what is left is narrowed by
-  /// exchanges (some steps of one size down, some of another size up). The variable that moves is drawn in proportion to
-  /// the steps it has left, so that on average every width gives up, or wins back, the same share of what it could.
+  /// exchanges (some steps of one size down, some of another size up). The variable that moves is drawn in proportion
+  /// to the steps it has left, so that on average every width gives up, or wins back, the same share of what it could.
   /// Variables without cost stay as they are.
   ///
   /// - Parameters:

@@ -4,9 +4,9 @@
 public typealias Genome = [Int]
 
 /// One thing a search may choose.
-public struct Variable: Hashable, Codable, Sendable {
+public struct Variable: Hashable, Sendable {
   /// The values a variable may take.
-  public enum Domain: Hashable, Codable, Sendable {
+  public enum Domain: Hashable, Sendable {
     /// `low`, `low + step`, … up to `high`.
     case integer(low: Int, high: Int, step: Int)
     /// One of the named choices.
@@ -43,15 +43,6 @@ public struct Variable: Hashable, Codable, Sendable {
       if Set(choices).count < choices.count { throw .invalidVariable(name: name, reason: "a choice is listed twice") }
       self.domain = domain
     }
-  }
-
-  private enum CodingKeys: String, CodingKey { case name, domain, segment, module }
-
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    try self.init(
-      name: values.decode(String.self, forKey: .name), domain: values.decode(Domain.self, forKey: .domain),
-      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module))
   }
 
   /// The smallest value: `low`, or choice 0.
@@ -99,6 +90,40 @@ public struct Variable: Hashable, Codable, Sendable {
     let inside = min(max(value, lowest), highest) - lowest
     let below = inside / step
     return lowest + (inside - below * step > step / 2 ? below + 1 : below) * step
+  }
+}
+
+extension Variable: Codable {
+  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices }
+
+  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let domain: Domain =
+      if values.contains(.choices) {
+        .categorical(try values.decode([String].self, forKey: .choices))
+      } else {
+        .integer(
+          low: try values.decode(Int.self, forKey: .low), high: try values.decode(Int.self, forKey: .high),
+          step: try values.decode(Int.self, forKey: .step))
+      }
+    try self.init(
+      name: values.decode(String.self, forKey: .name), domain: domain,
+      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(name, forKey: .name)
+    try values.encode(segment, forKey: .segment)
+    try values.encode(module, forKey: .module)
+    switch domain {
+    case .integer(let low, let high, let step):
+      try values.encode(low, forKey: .low)
+      try values.encode(high, forKey: .high)
+      try values.encode(step, forKey: .step)
+    case .categorical(let choices): try values.encode(choices, forKey: .choices)
+    }
   }
 }
 

@@ -6,8 +6,8 @@ extension ParetoFront {
   /// objective contribute nothing.
   ///
   /// - Parameter reference: the worst corner, one value an objective.
-  /// - Throws: `SearchError.unsupportedObjectiveCount` for no or more than three objectives, or a point with a different
-  ///   number than the reference.
+  /// - Throws: `SearchError.unsupportedObjectiveCount` for no or more than three objectives, or a point with a
+  ///   different number than the reference.
   public static func hypervolume(_ points: [[Double]], reference: [Double]) throws(SearchError) -> Double {
     for count in [reference.count] + points.map(\.count) where count != reference.count || !(1...3).contains(count) {
       throw .unsupportedObjectiveCount(measure: "the hypervolume", supported: "1 to 3 equally many", found: count)

@@ -6,9 +6,9 @@
 /// depends on the seed, its ordinal and the results of earlier generations, on nothing else.
 ///
 /// Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
-/// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the distances
-/// renewed after each, as in Kukkonen and Deb, "Improved pruning of non-dominated solutions based on crowding distance",
-/// 2006.
+/// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the
+/// distances renewed after each, as in Kukkonen and Deb, "Improved pruning of non-dominated solutions based on crowding
+/// distance", 2006.
 public struct NSGA2: Optimizer {
   /// Numbers that shape the evolution; the defaults suit a few hundred evaluations.
   public struct Settings: Hashable, Codable, Sendable {
@@ -126,7 +126,8 @@ public struct NSGA2: Optimizer {
     return (variation.mutated(child, generation: generation, using: &generator).genome, "crossover")
   }
 
-  /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are none.
+  /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are
+  /// none.
   private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String) {
     if initial.isEmpty {
       let target = space.drawTarget(using: &generator)

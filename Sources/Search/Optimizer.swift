@@ -55,7 +55,8 @@ public protocol Optimizer: Sendable {
 }
 
 extension Optimizer {
-  /// The candidates that can be evaluated now, at most `limit`. Empty when the space is exhausted or `limit` is below 1.
+  /// The candidates that can be evaluated now, at most `limit`. Empty when the space is exhausted or `limit` is below
+  /// 1.
   ///
   /// - Throws: `SearchError.resultsPending` if not even one can be given before earlier results are told.
   public mutating func askBatch(limit: Int) throws(SearchError) -> [Candidate] {

@@ -1,4 +1,5 @@
-/// Tools for sets of objective vectors. Every objective is minimised; points are named by their index in the given list.
+/// Tools for sets of objective vectors. Every objective is minimised; points are named by their index in the given
+/// list.
 public enum ParetoFront {
   /// Whether `a` is at least as good as `b` in every objective and better in one.
   public static func dominates(_ a: [Double], _ b: [Double]) -> Bool {
@@ -55,8 +56,8 @@ public enum ParetoFront {
     return fronts
   }
 
-  /// How much room each point has among the others of its front: the sum over the objectives of the distance between its
-  /// two neighbours, in units of the front's range. Infinite at the ends.
+  /// How much room each point has among the others of its front: the sum over the objectives of the distance between
+  /// its two neighbours, in units of the front's range. Infinite at the ends.
   ///
   /// Source: Deb et al. 2002 (as for `fronts`), section III.B.
   public static func crowdingDistances(_ front: [[Double]]) -> [Double] {
@@ -101,8 +102,8 @@ public enum ParetoFront {
     return best.index
   }
 
-  /// The point with the smallest `objective` among those whose `bounded` objective is at most `bound`; of equal ones the
-  /// one with the smaller `bounded` value, then the earlier one. `nil` if there is none.
+  /// The point with the smallest `objective` among those whose `bounded` objective is at most `bound`; of equal ones
+  /// the one with the smaller `bounded` value, then the earlier one. `nil` if there is none.
   public static func best(_ points: [[Double]], by objective: Int, where bounded: Int, atMost bound: Double) -> Int? {
     let inside = points.indices.filter { index in
       points[index].indices.contains(objective) && points[index].indices.contains(bounded)

@@ -12,7 +12,8 @@ public enum SearchError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidCost(reason: String)
   /// A budget that contradicts itself; `reason` says why.
   case invalidBudget(reason: String)
-  /// No genome of the space costs what the budget allows. `lowest` and `highest` are the cheapest and the dearest genome.
+  /// No genome of the space costs what the budget allows. `lowest` and `highest` are the cheapest and the dearest
+  /// genome.
   case infeasibleBudget(minimum: Int?, maximum: Int?, lowest: Int, highest: Int)
   /// A setting of an optimiser that makes no sense; `reason` says why.
   case invalidSettings(reason: String)

@@ -1,9 +1,10 @@
 /// A small, fast pseudo-random generator whose numbers are the same on every machine, now and later.
 ///
-/// xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021) with its 256 bits of state
-/// filled by SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), as its authors
-/// advise. Every candidate of a study has its own generator, made from the study's seed and the candidate's ordinal: what
-/// a candidate draws depends on nothing else, in particular not on how many workers ran or how often a run was resumed.
+/// xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021) with its 256 bits of
+/// state filled by SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), as its
+/// authors advise. Every candidate of a study has its own generator, made from the study's seed and the candidate's
+/// ordinal: what a candidate draws depends on nothing else, in particular not on how many workers ran or how often a
+/// run was resumed.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 

@@ -43,7 +43,8 @@ enum Spaces {
     return (try DesignSpace(variables), LinearCost(base: generator.integer(in: -100...1000), weights: weights))
   }
 
-  /// ZDT1 (Zitzler, Deb, Thiele 2000) on a grid: f1 = x₀, f2 = g·(1 − √(x₀/g)), g = 1 + 9·mean(x₁…). The front is g = 1.
+  /// ZDT1 (Zitzler, Deb, Thiele 2000) on a grid: f1 = x₀, f2 = g·(1 − √(x₀/g)), g = 1 + 9·mean(x₁…). The front is g =
+  /// 1.
   static func zdt1(_ genome: Genome, levels: Int) -> [Double] {
     let x = genome.map { Double($0) / Double(levels - 1) }
     let g = 1 + 9 * x.dropFirst().reduce(0, +) / Double(x.count - 1)
@@ -58,7 +59,8 @@ enum Spaces {
     return try BudgetedSpace(space, cost: .free(space))
   }
 
-  /// A separable loss of the widths of `layers`: each layer's damage falls geometrically with its width, at its own rate.
+  /// A separable loss of the widths of `layers`: each layer's damage falls with its widths, at its
+  /// own rate.
   static func damage(_ genome: Genome) -> Double {
     var total = genome.last == 1 ? 0.9 : 1.0
     for layer in 0..<genome.count / 2 {

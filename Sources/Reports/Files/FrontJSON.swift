@@ -1,6 +1,7 @@
 import Foundation
 
-/// `front.json`: the Pareto front and what is needed to judge it, for programs. The module's README documents every key.
+/// `front.json`: the Pareto front and what is needed to judge it, for programs.
+/// The module's README documents every key.
 public enum FrontJSON {
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same report always gives the same bytes.
   public static func data(_ report: StudyReport) -> Data {

@@ -16,7 +16,7 @@ struct ChartScale: Equatable {
     let share: Double
     if isLogarithmic {
       guard value > 0 else { return 0 }
-      share = log(value / lower) / log(upper / lower)
+      share = (log(value) - log(lower)) / (log(upper) - log(lower))
     } else {
       share = (value - lower) / (upper - lower)
     }
@@ -24,7 +24,9 @@ struct ChartScale: Equatable {
   }
 
   func label(_ tick: Double) -> String {
-    isLogarithmic ? NumberText.significant(tick) : NumberText.fixed(tick, decimals)
+    if isLogarithmic { return NumberText.significant(tick) }
+    let isExtreme = max(abs(lower), abs(upper)) >= 1e7 || decimals > 6
+    return isExtreme ? NumberText.significant(tick, digits: 6) : NumberText.fixed(tick, decimals)
   }
 
   /// An axis whose ends are the given numbers, widened where they coincide.
@@ -54,7 +56,7 @@ struct ChartScale: Equatable {
   /// A logarithmic axis around two positive numbers, with some room on both sides.
   static func logarithmic(from lower: Double, to upper: Double, ticks wanted: Int) -> ChartScale {
     let (low, high) = (min(lower, upper) / 1.25, max(lower, upper) * 1.25)
-    let decades = log10(high / low)
+    let decades = log10(high) - log10(low)
     let mantissas: [Double] = decades <= Double(wanted) / 2.5 ? [1, 2, 5] : [1]
     let every = max(1, Int((decades / Double(max(1, wanted))).rounded(.up)))
     let exponents = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))

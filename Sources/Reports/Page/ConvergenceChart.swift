@@ -42,7 +42,8 @@ struct ConvergenceChart {
     }
     let marks = points.map { point in
       ChartFrame.mark(
-        .circle, class: "step", frame.px(Double(point.evaluations)), frame.py(point.value),
+        .circle, class: points.count <= 60 ? "step" : "step crowded", frame.px(Double(point.evaluations)),
+        frame.py(point.value),
         radius: points.count <= 60 ? 3 : 1.5,
         tip: "\(NumberText.significant(point.value, digits: 4)) after \(NumberText.grouped(point.evaluations)) "
           + "evaluations, \(NumberText.duration(point.seconds))")

@@ -3,11 +3,12 @@ struct FrontSection {
   var report: StudyReport
 
   var table: Markup {
-    let headings: [Markup] = [
+    var headings: [Markup] = [
       heading("point", "left"), heading("kept"), heading("parameters"), heading("KL"), heading("perplexity"),
       heading("× dense"), heading("top-1"), heading("KV groups"), heading("MLP channels"), heading("score", "left"),
-      heading("calibration", "left"), heading("export", "left screen"),
+      heading("calibration", "left"),
     ]
+    if !report.front.isEmpty { headings.append(heading("export", "left screen")) }
     let entries: [(Double, Markup)] =
       report.baselines.map { ($0.measurement.keepRatio, row($0)) }
       + report.front.map { ($0.measurement.keepRatio, row($0)) }
@@ -30,7 +31,7 @@ struct FrontSection {
     let items = report.front.map { point in
       Markup.element(
         "li", ["id": "export-\(point.index)"],
-        .element("p", [:], Markup(PointWords.caption(point, in: report))),
+        .element("p", [:], Markup(prose: PointWords.caption(point, in: report))),
         command(point, .huggingFace), command(point, .gguf))
     }
     return .element(
@@ -64,16 +65,18 @@ struct FrontSection {
     let widths = [LayerWidths(kvGroups: model.kvGroupsPerLayer, mlpChannels: model.mlpChannels)]
     return .element(
       "tr", ["class": "reference"],
-      [.element("th", ["scope": "row"], "dense")] + cells(report.dense, widths, "", "")
-        + [.element("td", ["class": "screen"])])
+      [.element("th", ["scope": "row"], "dense")] + cells(report.dense, widths, "", "") + noExport)
   }
+
+  /// Stands in the column of the export links where there is one.
+  private var noExport: [Markup] { report.front.isEmpty ? [] : [.element("td", ["class": "screen"])] }
 
   private func row(_ baseline: Baseline) -> Markup {
     .element(
       "tr", ["class": "reference"],
       [.element("th", ["scope": "row"], Markup(baseline.label))]
         + cells(baseline.measurement, baseline.widths, baseline.score, baseline.calibration)
-        + [.element("td", ["class": "screen"])])
+        + noExport)
   }
 
   private func row(_ point: FrontPoint) -> Markup {
@@ -89,7 +92,7 @@ struct FrontSection {
     let export = Markup.element(
       "td", ["class": "left screen"],
       .element(
-        "a", ["href": "#export-\(point.index)", "aria-label": "Export commands of point \(point.index)"], "commands"))
+        "a", ["href": "#export-\(point.index)", "aria-label": "Export commands of point \(point.index)"], "show"))
     return .element(
       "tr",
       ["id": "point-\(point.index)", "data-point": "\(point.index)", "aria-current": isChosen ? "true" : nil],

@@ -73,13 +73,13 @@ public enum HTMLPage {
       + "\(NumberText.grouped(model.mlpChannels)) MLP channels, \(NumberText.short(model.parametersTotal)) parameters"
     var parts: [Markup] = [
       .element("p", ["class": "eyebrow"], "nas-search report"), .element("h1", [:], Markup(report.name)),
-      .element("p", ["class": "subtitle"], Markup(shape)),
+      .element("p", ["class": "subtitle"], Markup(prose: shape)),
     ]
     if report.finishedAt == nil {
       parts.append(
         .element(
           "div", ["class": "notice"],
-          .element("p", [:], "This study is unfinished: \(ReportWords.progress(of: report)). Resume it with"),
+          .element("p", [:], "This study is unfinished: \(ReportWords.effort(of: report)). Resume it with"),
           .element("div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(report.command)))))
     }
     return .element("header", [:], parts)
@@ -102,7 +102,7 @@ public enum HTMLPage {
       "widths", "Widths by layer",
       [
         choice,
-        .element("p", ["id": "chosen", "aria-live": "polite"], Markup(PointWords.caption(point, in: report))),
+        .element("p", ["id": "chosen", "aria-live": "polite"], Markup(prose: PointWords.caption(point, in: report))),
         WidthHeatMap(report: report, point: point).markup,
       ])
   }
@@ -157,7 +157,7 @@ public enum HTMLPage {
         report.front.map { point in
           .object([
             "index": .integer(point.index),
-            "caption": .string(PointWords.caption(point, in: report)),
+            "caption": .string(ReportWords.tied(PointWords.caption(point, in: report))),
             "hf": .string(ExportCommand.text(report, point, format: .huggingFace)),
             "gguf": .string(ExportCommand.text(report, point, format: .gguf)),
             "kvGroups": .integers(point.widths.map(\.kvGroups)),

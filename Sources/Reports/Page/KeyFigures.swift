@@ -14,8 +14,8 @@ struct KeyFigures {
       cards.map { card in
         .element(
           "div", ["class": "card"], .element("dt", [:], Markup(card.title)),
-          .element("dd", ["class": "value"], Markup(card.value)),
-          .element("dd", ["class": "detail"], Markup(card.detail)))
+          .element("dd", ["class": "value"], Markup(prose: card.value)),
+          .element("dd", ["class": "detail"], Markup(prose: card.detail)))
       })
   }
 

@@ -9,6 +9,9 @@ struct Markup: Equatable, ExpressibleByStringInterpolation {
 
   init(_ text: String) { source = Self.escape(text) }
 
+  /// Text for people, in which a number stays on one line with its unit.
+  init(prose text: String) { self.init(ReportWords.tied(text)) }
+
   init(raw source: String) { self.source = source }
 
   /// An element with its attributes in the given order; attributes without a value (`nil`) are left out.

@@ -4,7 +4,7 @@ struct MethodNotes {
 
   var markup: Markup {
     let entries = entries.map { name, text in
-      Markup.element("div", [:], .element("dt", [:], Markup(name)), .element("dd", [:], Markup(text)))
+      Markup.element("div", [:], .element("dt", [:], Markup(name)), .element("dd", [:], Markup(prose: text)))
     }
     let notes = report.notes.map { Markup.element("p", [:], Markup($0)) }
     return .element("dl", ["class": "methods"], entries) + notes.joined()
@@ -15,7 +15,7 @@ struct MethodNotes {
       (
         "Text",
         "Every subnet and the dense model saw the same \(ReportWords.fitness(report.fitness)). "
-          + "Scores and repair were calibrated on other text: \(report.calibration)."
+          + "Scores and repair were calibrated on other windows: \(report.calibration)."
       ),
       (
         "KL to dense",

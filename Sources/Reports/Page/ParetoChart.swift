@@ -8,33 +8,45 @@ struct ParetoChart {
 
   /// The chart drawn twice, for wide and for narrow screens, so that its text is legible on both; then the legend.
   var markup: Markup {
-    let hidden = report.trials.count { !isDrawn($0) }
-    let note: Markup =
-      hidden == 0 ? .empty : .element("p", ["class": "note"], "\(hiddenText(hidden))")
-    return svg(width: 760, height: 400, class: "wide", ticks: 7)
-      + svg(width: 340, height: 320, class: "narrow", ticks: 4) + legend + note
+    svg(width: 760, height: 400, class: "wide", ticks: 7) + svg(width: 340, height: 320, class: "narrow", ticks: 4)
+      + legend + notes
   }
 
-  private func isDrawn(_ trial: TrialSummary) -> Bool {
-    trial.state == .complete && (trial.kl?.isFinite ?? false)
+  /// Evaluations that have a place in the chart.
+  private var drawn: [TrialSummary] {
+    report.trials.filter { $0.state == .complete && ($0.kl?.isFinite ?? false) }
   }
 
-  private func hiddenText(_ count: Int) -> String {
-    count == 1
-      ? "One evaluation that did not finish is not drawn." : "\(count) evaluations that did not finish are not drawn."
+  private var divergences: ChartScale {
+    let measured = report.front.map(\.measurement) + report.baselines.map(\.measurement)
+    return .divergence(measured.map(\.kl) + drawn.compactMap(\.kl), ticks: 6)
+  }
+
+  private var notes: Markup {
+    var notes: [String] = []
+    if divergences.isLogarithmic {
+      notes.append("The dense model has KL 0, which a logarithmic scale cannot show; it stands on the lower edge.")
+    }
+    switch report.trials.count - drawn.count {
+    case 0: break
+    case 1: notes.append("One evaluation that did not finish is not drawn.")
+    case let count: notes.append("\(count) evaluations that did not finish are not drawn.")
+    }
+    return notes.isEmpty ? .empty : .element("p", ["class": "note"], Markup(notes.joined(separator: " ")))
   }
 
   func svg(width: Double, height: Double, class name: String, ticks: Int) -> Markup {
-    let trials = report.trials.filter(isDrawn)
+    let trials = drawn
     let measured = report.front.map(\.measurement) + report.baselines.map(\.measurement)
-    let divergences = measured.map(\.kl) + trials.compactMap(\.kl)
     let shares = measured.map(\.keepRatio) + trials.map(\.keepRatio) + [report.dense.keepRatio]
     let (low, high) = (shares.filter(\.isFinite).min() ?? 0, shares.filter(\.isFinite).max() ?? 1)
     let room = max(0.02, (high - low) * 0.03)
-    let y = ChartScale.divergence(divergences, ticks: 6)
+    var x = ChartScale.linear(
+      from: max(0, min(low, high - 0.1) - room) * 100, to: (high + room) * 100, ticks: ticks)
+    x.ticks.removeAll { $0 > 100 }
+    let y = divergences
     let frame = ChartFrame(
-      width: width, height: height,
-      x: .linear(from: max(0, low - room) * 100, to: (high + room) * 100, ticks: ticks), y: y,
+      width: width, height: height, x: x, y: y,
       xTitle: "share of block parameters kept",
       yTitle: y.isLogarithmic ? "KL to dense, nats a token (log scale)" : "KL to dense, nats a token", xUnit: " %")
     let label =
@@ -105,8 +117,7 @@ struct ParetoChart {
       taken.append(place)
       return ChartFrame.text("label \(name)", place.x, place.y, fits ? "end" : "start", text)
     }
-    let (x, y) = at(report.dense, frame)
-    var labels = [place("dense", "dense", x, y - (y > frame.height - frame.bottom - 20 ? 22 : 0))]
+    var labels: [Markup] = []
     for point in report.front where point.isBest || point.isKnee {
       let (x, y) = at(point.measurement, frame)
       let text = [point.isBest ? "best" : nil, point.isKnee ? "knee" : nil].compactMap { $0 }.joined(separator: ", ")
@@ -132,9 +143,9 @@ struct ParetoChart {
   // MARK: Legend
 
   private var legend: Markup {
-    var items: [(ChartFrame.Shape, String, String)] = [
-      (.circle, "trial", "evaluation"), (.circle, "front", "Pareto front"),
-    ]
+    var items: [(ChartFrame.Shape, String, String)] = []
+    if !drawn.isEmpty { items.append((.circle, "trial", "evaluation")) }
+    if !report.front.isEmpty { items.append((.circle, "front", "Pareto front")) }
     if report.front.contains(where: \.isBest) { items.append((.diamond, "front best", "best")) }
     if report.front.contains(where: { $0.isKnee && !$0.isBest }) { items.append((.square, "front knee", "knee")) }
     if !report.baselines.isEmpty {

@@ -60,6 +60,7 @@ enum Styles {
     .trials { stroke: var(--muted); stroke-width: 4; stroke-linecap: round; opacity: .3; fill: none; }
     .front-line { fill: none; stroke: var(--front); stroke-width: 2; stroke-linejoin: round; }
     .front, .step { fill: var(--front); stroke: var(--background); stroke-width: 1; }
+    .step.crowded { stroke: none; }
     .front.best { fill: var(--best); }
     .front.knee { fill: var(--knee); }
     .baseline { fill: var(--background); stroke: var(--baseline); stroke-width: 2; }
@@ -83,12 +84,12 @@ enum Styles {
     """
 
   private static let heatMap = """
-    .choose { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem; margin: .6rem 0; }
+    .choose { display: flex; align-items: center; gap: .5rem; margin: .6rem 0; }
     select, button {
       font: inherit; color: inherit; background: var(--surface); border: 1px solid var(--muted); border-radius: 4px;
       padding: .3rem .6rem;
     }
-    select { max-width: 100%; }
+    select { min-width: 0; }
     button { cursor: pointer; font-size: .85rem; }
     .layers {
       display: grid; grid-template-columns: repeat(var(--wide), minmax(0, 1fr)); gap: .6rem 3px; list-style: none;
@@ -116,8 +117,8 @@ enum Styles {
 
   private static let tables = """
     .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
-    table { border-collapse: collapse; width: 100%; font-size: .88rem; }
-    th, td { padding: .38rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--rule); }
+    table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .86rem; }
+    th, td { padding: .38rem .4rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--rule); }
     thead th { border-top: 0; background: var(--surface); font-weight: 600; vertical-align: bottom; }
     th.left, td.left, .front tbody th { text-align: left; }
     .front th:first-child { position: sticky; left: 0; background: var(--background); font-weight: 600; }
@@ -140,13 +141,14 @@ enum Styles {
     """
 
   private static let commands = """
-    .command { position: relative; margin: .3rem 0 .8rem; }
+    .command { display: flex; flex-wrap: wrap; gap: .4rem; align-items: flex-start; margin: .3rem 0 .8rem; }
+    .command pre { flex: 1 1 20rem; min-width: 0; }
     pre {
       margin: 0; padding: .6rem .8rem; background: var(--surface); border: 1px solid var(--rule); border-radius: 4px;
       font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
       white-space: pre-wrap; overflow-wrap: anywhere;
     }
-    .command button { margin-top: .3rem; }
+    .command button { min-width: 5rem; padding: .5rem .6rem; }
     .commands summary { cursor: pointer; font-weight: 600; }
     .commands ol { list-style: none; padding: 0; }
     .commands li { margin: 1rem 0; }
@@ -171,7 +173,8 @@ enum Styles {
   private static let print = """
     @page { margin: 14mm; }
     @media print {
-      body { max-width: none; padding: 0; font-size: 9.5pt; }
+      html { font-size: 9.5pt; }
+      body { max-width: none; padding: 0; }
       .cell, .ramp .cell, .card, thead th, .front, .trial, .baseline, .dense {
         print-color-adjust: exact; -webkit-print-color-adjust: exact;
       }
@@ -183,7 +186,7 @@ enum Styles {
       .facts { grid-template-columns: 1fr 1fr; }
       section { margin-top: 1.4rem; }
       h2 { break-after: avoid; }
-      .card, figure, .layers li, tr, .command, .methods div { break-inside: avoid; }
+      .card, figure, #widths, tr, .command, .methods div { break-inside: avoid; }
       thead { display: table-header-group; }
       .scroll { overflow: visible; border: 0; }
       table { font-size: 7.5pt; }

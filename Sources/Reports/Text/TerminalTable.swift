@@ -148,7 +148,8 @@ public enum TerminalTable {
       (
         "Model",
         "\(model.name), \(model.architecture), \(model.layers) layers, "
-          + "\(NumberText.short(model.parametersTotal)) parameters (\(NumberText.short(model.parametersBlock)) in blocks)"
+          + "\(NumberText.short(model.parametersTotal)) parameters "
+          + "(\(NumberText.short(model.parametersBlock)) in blocks)"
       ),
       ("Study", "\(report.name), \(ReportWords.progress(of: report))"),
       ("Fitness", ReportWords.fitness(report.fitness)),
