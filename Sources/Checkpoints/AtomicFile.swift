@@ -43,9 +43,8 @@ public final class FileOutput {
     temporaryPath = temporarySibling(of: url).path
     descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      let reason = systemMessage(errno)
-      buffer.deallocate()
-      throw CheckpointError.unwritable(path: url.path, reason: reason)
+      // `deinit` runs, as every property has a value.
+      throw CheckpointError.unwritable(path: url.path, reason: systemMessage(errno))
     }
   }
 
