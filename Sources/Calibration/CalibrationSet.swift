@@ -1,0 +1,92 @@
+import LanguageModels
+import Tokenizers
+
+/// Token windows of one source, some to calibrate on and others, disjoint from them, to judge candidates by.
+public struct CalibrationSet: Sendable {
+  public let name: String
+  /// What the statistics are gathered on.
+  public let calibration: TokenWindows
+  /// What the search's fitness is measured on.
+  public let fitness: TokenWindows
+
+  /// How many windows of what length.
+  public struct Plan: Sendable, Equatable {
+    public var windows: Int
+    public var length: Int
+    public var fitnessWindows: Int
+    public var fitnessLength: Int
+
+    public init(windows: Int, length: Int, fitnessWindows: Int, fitnessLength: Int) {
+      self.windows = windows
+      self.length = length
+      self.fitnessWindows = fitnessWindows
+      self.fitnessLength = fitnessLength
+    }
+  }
+
+  public init(name: String, calibration: TokenWindows, fitness: TokenWindows) {
+    self.name = name
+    self.calibration = calibration
+    self.fitness = fitness
+  }
+
+  /// Cuts a text into non-overlapping stretches and deals them out by the seed, fitness first.
+  ///
+  /// A text too short for all windows gives fitness what it asks for, but at most a quarter, and calibration the rest.
+  /// - Throws: `CalibrationError.tooShort` if there is not even one window for each.
+  public init(name: String, tokens: [Int32], plan: Plan, seed: UInt64) throws {
+    let stretch = max(plan.length, plan.fitnessLength)
+    let count = tokens.count / stretch
+    let perStretch = stretch / plan.fitnessLength
+    let fitnessStretches = min((plan.fitnessWindows + perStretch - 1) / perStretch, max(1, count / 4))
+    guard count >= 2 else {
+      throw CalibrationError.tooShort(source: name, tokens: tokens.count, window: stretch, needed: 2)
+    }
+    var random = RandomStream(seed: seed, stream: 1)
+    let order = Array(0..<count).shuffled(using: &random)
+    func cut(_ stretches: ArraySlice<Int>, length: Int, limit: Int) -> TokenWindows {
+      let windows = stretches.flatMap { index in
+        stride(from: index * stretch, through: (index + 1) * stretch - length, by: length).map { start in
+          Array(tokens[start..<start + length])
+        }
+      }
+      return TokenWindows(Array(windows.prefix(limit)))
+    }
+    self.name = name
+    fitness = cut(order.prefix(fitnessStretches), length: plan.fitnessLength, limit: plan.fitnessWindows)
+    calibration = cut(order.dropFirst(fitnessStretches), length: plan.length, limit: plan.windows)
+  }
+
+  /// Samples all windows from the model.
+  ///
+  /// Every window starts with a token drawn uniformly from those that are plain text and goes on at temperature 1, never
+  /// drawing an end token (the starts of LLM-QAT, arXiv 2305.17888, section 3.1, with ancestral sampling).
+  public init<Model: Network>(
+    sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
+    progress: ((_ done: Int, _ total: Int) -> Void)? = nil
+  ) throws {
+    let perWindow = plan.length / plan.fitnessLength
+    let fitnessCount = perWindow > 0 ? (plan.fitnessWindows + perWindow - 1) / perWindow : plan.fitnessWindows
+    let length = max(plan.length, plan.fitnessLength)
+    let total = plan.windows + fitnessCount
+    let starts = tokenizer.plainTokens
+    var random = RandomStream(seed: seed, stream: 2)
+    let prompts = (0..<total).map { _ in [starts[Int(random.next() % UInt64(starts.count))]] }
+    var windows: [[Int32]] = []
+    let batch = 32
+    for start in stride(from: 0, to: total, by: batch) {
+      let part = Array(prompts[start..<min(start + batch, total)])
+      windows += try Generator.continuations(
+        of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
+        excluding: tokenizer.specialTokens, progress: { progress?(start * length + $0 * part.count, total * length) })
+    }
+    name = CalibrationSource.model.name
+    calibration = TokenWindows(windows.prefix(plan.windows).map { Array($0.prefix(plan.length)) })
+    let pieces = windows.dropFirst(plan.windows).flatMap { window in
+      stride(from: 0, through: length - plan.fitnessLength, by: plan.fitnessLength).map {
+        Array(window[$0..<$0 + plan.fitnessLength])
+      }
+    }
+    fitness = TokenWindows(Array(pieces.prefix(plan.fitnessWindows)))
+  }
+}

@@ -1,0 +1,72 @@
+import LinearAlgebra
+
+/// What every score and the reformation need to know of one decoder layer's activations, as means over tokens.
+public struct LayerStatistics: Sendable {
+  /// `E[x xᵀ]` of the output projection's input, shape `[queryHeads·D, queryHeads·D]`.
+  public var contextGram: Matrix<Float>
+  /// `E[|x|]` of the output projection's input.
+  public var contextMagnitude: [Float]
+  /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`.
+  public var hiddenGram: Matrix<Float>
+  /// `E[|x|]` of the down projection's input.
+  public var hiddenMagnitude: [Float]
+  /// `E[‖x‖²]` of the residual stream after the attention was added.
+  public var energyAfterAttention: Double
+  /// `E[‖x‖²]` of the residual stream after the MLP was added.
+  public var energyAfterMLP: Double
+
+  /// `E[x²]` of the output projection's input.
+  public var contextSecondMoment: [Float] { (0..<contextGram.rows).map { contextGram[$0, $0] } }
+  /// `E[x²]` of the down projection's input.
+  public var hiddenSecondMoment: [Float] { (0..<hiddenGram.rows).map { hiddenGram[$0, $0] } }
+}
+
+/// Activation statistics of a network on one calibration set, layer by layer.
+public protocol Statistics: Sendable {
+  /// Name of the calibration set, as genes and reports show it.
+  var name: String { get }
+  /// Tokens that the means are over.
+  var tokens: Int { get }
+  var layerCount: Int { get }
+  func layer(_ index: Int) throws -> LayerStatistics
+}
+
+/// The statistics of several sets taken together, each weighted by its tokens. Needs no pass of its own.
+public struct MixedStatistics: Statistics {
+  public let name: String
+  private let parts: [any Statistics]
+
+  public init(name: String, _ parts: [any Statistics]) {
+    self.name = name
+    self.parts = parts
+  }
+
+  public var tokens: Int { parts.reduce(0) { $0 + $1.tokens } }
+  public var layerCount: Int { parts.first?.layerCount ?? 0 }
+
+  public func layer(_ index: Int) throws -> LayerStatistics {
+    let layers = try parts.map { try $0.layer(index) }
+    let shares = parts.map { Float($0.tokens) / Float(tokens) }
+    return LayerStatistics(
+      contextGram: Self.sum(layers.map(\.contextGram), shares),
+      contextMagnitude: Self.sum(layers.map(\.contextMagnitude), shares),
+      hiddenGram: Self.sum(layers.map(\.hiddenGram), shares),
+      hiddenMagnitude: Self.sum(layers.map(\.hiddenMagnitude), shares),
+      energyAfterAttention: zip(layers, shares).reduce(0) { $0 + $1.0.energyAfterAttention * Double($1.1) },
+      energyAfterMLP: zip(layers, shares).reduce(0) { $0 + $1.0.energyAfterMLP * Double($1.1) })
+  }
+
+  private static func sum(_ matrices: [Matrix<Float>], _ shares: [Float]) -> Matrix<Float> {
+    let result = Matrix<Float>(rows: matrices[0].rows, columns: matrices[0].columns)
+    for (matrix, share) in zip(matrices, shares) {
+      for i in 0..<result.rows {
+        Kernels.addScaled(matrix.row(i), share, to: result.row(i), count: result.columns)
+      }
+    }
+    return result
+  }
+
+  private static func sum(_ vectors: [[Float]], _ shares: [Float]) -> [Float] {
+    vectors[0].indices.map { i in zip(vectors, shares).reduce(0) { $0 + $1.0[i] * $1.1 } }
+  }
+}

@@ -1,0 +1,119 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import LinearAlgebra
+
+/// Statistics on disk, one safetensors file a layer, keyed by the model and the calibration windows.
+///
+/// They are gathered in one streaming pass that holds one layer's statistics at a time, and mapped when read.
+public struct StatisticsStore: Sendable {
+  private let folder: URL
+
+  /// - Parameter folder: holds one subfolder per (model, windows); created when needed.
+  public init(folder: URL) { self.folder = folder }
+
+  /// The statistics of a network on windows: from disk where they are, else computed and stored.
+  ///
+  /// - Parameter fingerprint: of the network.
+  public func statistics(
+    name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
+    progress: ((_ layer: Int) -> Void)? = nil
+  ) throws -> any Statistics {
+    let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
+    if !FileManager.default.fileExists(atPath: place.path) {
+      try AtomicDirectory.build(at: place) { temporary in
+        try Self.collect(network, windows, into: temporary, progress)
+      }
+    }
+    return StoredStatistics(
+      name: name, tokens: windows.tokens.count, configuration: network.configuration, folder: place)
+  }
+
+  private static func fingerprint(of windows: TokenWindows) -> String {
+    var fingerprint = Fingerprint()
+    fingerprint.add("statistics 1, windows of \(windows.length)")
+    fingerprint.add(tokens: windows.tokens)
+    return String(fingerprint.text.prefix(16))
+  }
+
+  private static func collect(
+    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ progress: ((Int) -> Void)?
+  ) throws {
+    let pass = ForwardPass(windows)
+    let hidden = try pass.embed(network)
+    let configuration = network.configuration
+    let runner = pass.runner(for: configuration)
+    for (index, shape) in configuration.layers.enumerated() {
+      let collector = StatisticsCollector(
+        shape: shape, headDimension: configuration.headDimension, tokens: windows.tokens.count)
+      try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
+        collector.observe(tap, activations, lane: lane)
+      }
+      try write(collector.finish(), to: file(index, in: folder))
+      progress?(index)
+    }
+  }
+
+  private static func write(_ statistics: LayerStatistics, to url: URL) throws {
+    let energies = [Float(statistics.energyAfterAttention), Float(statistics.energyAfterMLP)]
+    let plans = [
+      TensorPlan(name: "context.gram", type: .f32, shape: [statistics.contextGram.rows, statistics.contextGram.rows]),
+      TensorPlan(name: "context.magnitude", type: .f32, shape: [statistics.contextMagnitude.count]),
+      TensorPlan(name: "hidden.gram", type: .f32, shape: [statistics.hiddenGram.rows, statistics.hiddenGram.rows]),
+      TensorPlan(name: "hidden.magnitude", type: .f32, shape: [statistics.hiddenMagnitude.count]),
+      TensorPlan(name: "energies", type: .f32, shape: [2]),
+    ]
+    try SafetensorsWriter.write(plans, to: url) { plan, write in
+      func matrix(_ matrix: Matrix<Float>) throws {
+        try write(UnsafeBufferPointer(start: matrix.pointer, count: matrix.count))
+      }
+      switch plan.name {
+      case "context.gram": try matrix(statistics.contextGram)
+      case "hidden.gram": try matrix(statistics.hiddenGram)
+      case "context.magnitude": try statistics.contextMagnitude.withUnsafeBufferPointer(write)
+      case "hidden.magnitude": try statistics.hiddenMagnitude.withUnsafeBufferPointer(write)
+      default: try energies.withUnsafeBufferPointer(write)
+      }
+    }
+  }
+
+  fileprivate static func file(_ layer: Int, in folder: URL) -> URL {
+    folder.appendingPathComponent("layer-\(layer).safetensors")
+  }
+}
+
+/// Statistics that lie on disk; a layer is mapped when asked for.
+private struct StoredStatistics: Statistics {
+  let name: String
+  let tokens: Int
+  let configuration: ModelConfiguration
+  let folder: URL
+
+  var layerCount: Int { configuration.layerCount }
+
+  func layer(_ index: Int) throws -> LayerStatistics {
+    let shape = configuration.layers[index]
+    let url = StatisticsStore.file(index, in: folder)
+    do {
+      let file = try SafetensorsFile(url)
+      func vector(_ name: String, _ count: Int) throws -> [Float] { try expect(file.tensor(name), [count]).floats() }
+      func gram(_ name: String, _ order: Int) throws -> Matrix<Float> {
+        Matrix(try expect(file.tensor(name), [order, order]).floats(), rows: order, columns: order)
+      }
+      func expect(_ tensor: Tensor, _ shape: [Int]) throws -> Tensor {
+        if tensor.shape == shape { return tensor }
+        throw CalibrationError.damagedCache(
+          path: url.path, problem: "tensor '\(tensor.name)' has shape \(tensor.shape), not \(shape)")
+      }
+      let context = shape.queryHeads * configuration.headDimension
+      let energies = try vector("energies", 2)
+      return LayerStatistics(
+        contextGram: try gram("context.gram", context), contextMagnitude: try vector("context.magnitude", context),
+        hiddenGram: try gram("hidden.gram", shape.mlpChannels),
+        hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
+        energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]))
+    } catch let error as CheckpointError {
+      throw CalibrationError.damagedCache(path: url.path, problem: error.description)
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/// How the elements of a stored tensor are encoded: the plain types of safetensors and the plain and block-quantised
+/// types of GGUF (ggml). The raw value is the name that both formats print.
+public enum ElementType: String, Sendable, Hashable, CaseIterable {
+  case f64 = "F64"
+  case f32 = "F32"
+  case f16 = "F16"
+  case bf16 = "BF16"
+  case i64 = "I64"
+  case i32 = "I32"
+  case i16 = "I16"
+  case i8 = "I8"
+  case u64 = "U64"
+  case u32 = "U32"
+  case u16 = "U16"
+  case u8 = "U8"
+  case bool = "BOOL"
+  case q4_0 = "Q4_0"
+  case q4_1 = "Q4_1"
+  case q5_0 = "Q5_0"
+  case q5_1 = "Q5_1"
+  case q8_0 = "Q8_0"
+  case q2_K = "Q2_K"
+  case q3_K = "Q3_K"
+  case q4_K = "Q4_K"
+  case q5_K = "Q5_K"
+  case q6_K = "Q6_K"
+
+  public var name: String { rawValue }
+
+  /// Number of elements that are encoded together; 1 for plain types. A row is always a whole number of blocks.
+  public var blockSize: Int {
+    switch self {
+    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
+    case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
+    default: 1
+    }
+  }
+
+  /// Size of one block in bytes; of one element for plain types.
+  public var bytesPerBlock: Int {
+    switch self {
+    case .f64, .i64, .u64: 8
+    case .f32, .i32, .u32: 4
+    case .f16, .bf16, .i16, .u16: 2
+    case .i8, .u8, .bool: 1
+    case .q4_0: 18  // f16 scale, 32 × 4 bits
+    case .q4_1: 20  // f16 scale and minimum, 32 × 4 bits
+    case .q5_0: 22  // f16 scale, 32 high bits, 32 × 4 bits
+    case .q5_1: 24  // f16 scale and minimum, 32 high bits, 32 × 4 bits
+    case .q8_0: 34  // f16 scale, 32 × 8 bits
+    case .q2_K: 84  // 16 × (4 + 4) bits of scales and minima, 256 × 2 bits, f16 scale and minimum
+    case .q3_K: 110  // 256 high bits, 256 × 2 bits, 16 × 6 bits of scales, f16 scale
+    case .q4_K: 144  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
+    case .q5_K: 176  // as Q4_K, and 256 high bits
+    case .q6_K: 210  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
+    }
+  }
+
+  public var isQuantised: Bool { blockSize > 1 }
+
+  /// The type with this name in a safetensors header, or nil.
+  init?(safetensorsName name: String) {
+    guard let type = ElementType(rawValue: name), !type.isQuantised else { return nil }
+    self = type
+  }
+
+  /// The number of this type in a GGUF file (`enum ggml_type`), or nil if GGUF has none.
+  public var ggmlCode: UInt32? {
+    switch self {
+    case .f32: 0
+    case .f16: 1
+    case .q4_0: 2
+    case .q4_1: 3
+    case .q5_0: 6
+    case .q5_1: 7
+    case .q8_0: 8
+    case .q2_K: 10
+    case .q3_K: 11
+    case .q4_K: 12
+    case .q5_K: 13
+    case .q6_K: 14
+    case .i8: 24
+    case .i16: 25
+    case .i32: 26
+    case .i64: 27
+    case .f64: 28
+    case .bf16: 30
+    case .u8, .u16, .u32, .u64, .bool: nil
+    }
+  }
+
+  init?(ggmlCode code: UInt32) {
+    guard let type = ElementType.allCases.first(where: { $0.ggmlCode == code }) else { return nil }
+    self = type
+  }
+
+  static let safetensorsNames = allCases.filter { !$0.isQuantised }.map(\.name)
+  static let ggmlNames = allCases.filter { $0.ggmlCode != nil }.map(\.name)
+
+  /// Why a shape cannot be stored in a type.
+  enum ShapeProblem: Error {
+    case overflow
+    case partialBlock
+  }
+
+  /// Elements and bytes of a tensor of this type.
+  /// - Parameter shape: outermost dimension first; an empty shape is a scalar.
+  func size(of shape: [Int]) -> Result<(elements: Int, bytes: Int), ShapeProblem> {
+    // A zero anywhere makes the tensor empty, but must not hide an overflow of the other dimensions.
+    var product = 1
+    for dimension in shape {
+      guard dimension >= 0 else { return .failure(.overflow) }
+      let (value, overflow) = product.multipliedReportingOverflow(by: max(dimension, 1))
+      guard !overflow else { return .failure(.overflow) }
+      product = value
+    }
+    let (bits, overflow) = product.multipliedReportingOverflow(by: bytesPerBlock)
+    guard !overflow else { return .failure(.overflow) }
+    guard (shape.last ?? 1) % blockSize == 0 else { return .failure(.partialBlock) }
+    return shape.contains(0) ? .success((0, 0)) : .success((product, bits / blockSize))
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+
+/// Writes GGUF files of version 3 tensor by tensor, so that no more than one tensor (or one piece of it) is in memory.
+public enum GGUFWriter {
+  /// ggml stores a tensor's name in 64 bytes, of which the last is zero.
+  static let maximumNameBytes = 63
+
+  /// Writes one file, atomically.
+  ///
+  /// - Parameters:
+  ///   - metadata: written in this order. `general.alignment`, if present, is obeyed; otherwise it is 32.
+  ///   - tensors: written in this order.
+  /// - Throws: `CheckpointError.unwritable`, `.invalidPlan`, `.overflow`, and what `supply` throws.
+  public static func write(
+    metadata: [(key: String, value: GGUFValue)], tensors: [TensorPlan], to url: URL, supply: TensorSupply
+  ) throws {
+    let alignment = try check(metadata, url)
+    let plans = try check(tensors, url)
+    try AtomicFile.write(to: url) { output in
+      try output.write(GGUFFile.magic)
+      try output.write(UInt32(3))
+      try output.write(UInt64(plans.count))
+      try output.write(UInt64(metadata.count))
+      for (key, value) in metadata {
+        try string(key, output)
+        try output.write(valueType(value).rawValue)
+        try self.value(value, output)
+      }
+      var offset = 0
+      for item in plans {
+        try string(item.plan.name, output)
+        try output.write(UInt32(item.plan.shape.count))
+        for dimension in item.plan.shape.reversed() { try output.write(UInt64(dimension)) }
+        try output.write(item.plan.type.ggmlCode ?? 0)
+        try output.write(UInt64(offset))
+        let (end, overflow) = offset.addingReportingOverflow(item.byteCount + alignment)
+        guard !overflow else {
+          throw CheckpointError.invalidPlan(file: url.path, problem: "the tensors' sizes overflow")
+        }
+        offset = (end - 1) / alignment * alignment
+      }
+      try output.pad(to: alignment)
+      for item in plans {
+        try item.write(to: output, supply)
+        try output.pad(to: alignment)
+      }
+    }
+  }
+
+  /// - Returns: the alignment.
+  private static func check(_ metadata: [(key: String, value: GGUFValue)], _ url: URL) throws -> Int {
+    func invalid(_ problem: String) -> CheckpointError { .invalidPlan(file: url.path, problem: problem) }
+    var keys: Set<String> = []
+    for (key, value) in metadata {
+      guard keys.insert(key).inserted else { throw invalid("the metadata key '\(key)' is repeated") }
+      guard !key.isEmpty, key.utf8.count <= Int(UInt16.max) else {
+        throw invalid(
+          "the metadata key '\(key.prefix(40))' has \(key.utf8.count) bytes; 1 to \(UInt16.max) are allowed")
+      }
+      guard key == "general.alignment" else { continue }
+      guard case .uint32(let alignment) = value, alignment >= 8, alignment & (alignment - 1) == 0 else {
+        throw invalid("general.alignment is \(value.summary), not a 32-bit power of two of at least 8")
+      }
+    }
+    let alignment = metadata.first { $0.key == "general.alignment" }?.value.integer
+    return alignment ?? GGUFFile.defaultAlignment
+  }
+
+  private static func check(_ tensors: [TensorPlan], _ url: URL) throws -> [CheckedPlan] {
+    for plan in tensors {
+      guard (1...4).contains(plan.shape.count) else {
+        throw CheckpointError.invalidPlan(
+          file: url.path, problem: "tensor '\(plan.name)' has \(plan.shape.count) dimensions; GGUF allows 1 to 4")
+      }
+      guard plan.name.utf8.count <= maximumNameBytes else {
+        throw CheckpointError.invalidPlan(
+          file: url.path,
+          problem: "the tensor name '\(plan.name)' has \(plan.name.utf8.count) bytes; GGUF allows \(maximumNameBytes)")
+      }
+    }
+    return try CheckedPlan.check(tensors, file: url.path)
+  }
+
+  // MARK: Metadata
+
+  private static func string(_ text: String, _ output: FileOutput) throws {
+    try output.write(UInt64(text.utf8.count))
+    try output.write(text)
+  }
+
+  private static func value(_ value: GGUFValue, _ output: FileOutput) throws {
+    switch value {
+    case .uint8(let value): try output.write(value)
+    case .int8(let value): try output.write(value)
+    case .uint16(let value): try output.write(value)
+    case .int16(let value): try output.write(value)
+    case .uint32(let value): try output.write(value)
+    case .int32(let value): try output.write(value)
+    case .float32(let value): try output.write(value.bitPattern)
+    case .bool(let value): try output.write(UInt8(value ? 1 : 0))
+    case .string(let value): try string(value, output)
+    case .array(let value): try array(value, output)
+    case .uint64(let value): try output.write(value)
+    case .int64(let value): try output.write(value)
+    case .float64(let value): try output.write(value.bitPattern)
+    }
+  }
+
+  private static func array(_ array: GGUFArray, _ output: FileOutput) throws {
+    try output.write(elementType(array).rawValue)
+    try output.write(UInt64(array.count))
+    switch array {
+    case .uint8(let values): for value in values { try output.write(value) }
+    case .int8(let values): for value in values { try output.write(value) }
+    case .uint16(let values): for value in values { try output.write(value) }
+    case .int16(let values): for value in values { try output.write(value) }
+    case .uint32(let values): for value in values { try output.write(value) }
+    case .int32(let values): for value in values { try output.write(value) }
+    case .float32(let values): for value in values { try output.write(value.bitPattern) }
+    case .bool(let values): for value in values { try output.write(UInt8(value ? 1 : 0)) }
+    case .string(let values): for value in values { try string(value, output) }
+    case .array(let values): for value in values { try self.array(value, output) }
+    case .uint64(let values): for value in values { try output.write(value) }
+    case .int64(let values): for value in values { try output.write(value) }
+    case .float64(let values): for value in values { try output.write(value.bitPattern) }
+    }
+  }
+
+  private static func valueType(_ value: GGUFValue) -> GGUFValueType {
+    switch value {
+    case .uint8: .uint8
+    case .int8: .int8
+    case .uint16: .uint16
+    case .int16: .int16
+    case .uint32: .uint32
+    case .int32: .int32
+    case .float32: .float32
+    case .bool: .bool
+    case .string: .string
+    case .array: .array
+    case .uint64: .uint64
+    case .int64: .int64
+    case .float64: .float64
+    }
+  }
+
+  private static func elementType(_ array: GGUFArray) -> GGUFValueType {
+    switch array {
+    case .uint8: .uint8
+    case .int8: .int8
+    case .uint16: .uint16
+    case .int16: .int16
+    case .uint32: .uint32
+    case .int32: .int32
+    case .float32: .float32
+    case .bool: .bool
+    case .string: .string
+    case .array: .array
+    case .uint64: .uint64
+    case .int64: .int64
+    case .float64: .float64
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/// Decodes `count` elements of any type to Float32.
+///
+/// - Parameters:
+///   - source: the encoded elements, at any alignment; quantised types begin at a block.
+///   - count: number of elements, a multiple of the type's block size.
+func decode(
+  _ type: ElementType, from source: UnsafeRawPointer, count: Int, to target: UnsafeMutablePointer<Float>
+) {
+  switch type {
+  case .f32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: count * MemoryLayout<Float>.size)
+  case .f16: decodeF16(source, count, target)
+  case .bf16: decodeBF16(source, count, target)
+  case .f64: convert(Double.self, source, count, target) { Float($0) }
+  case .i64: convert(Int64.self, source, count, target) { Float($0) }
+  case .i32: convert(Int32.self, source, count, target) { Float($0) }
+  case .i16: convert(Int16.self, source, count, target) { Float($0) }
+  case .i8: convert(Int8.self, source, count, target) { Float($0) }
+  case .u64: convert(UInt64.self, source, count, target) { Float($0) }
+  case .u32: convert(UInt32.self, source, count, target) { Float($0) }
+  case .u16: convert(UInt16.self, source, count, target) { Float($0) }
+  case .u8: convert(UInt8.self, source, count, target) { Float($0) }
+  case .bool: convert(UInt8.self, source, count, target) { $0 == 0 ? 0 : 1 }
+  case .q4_0: eachBlock(type, source, count, target, decodeQ4_0)
+  case .q4_1: eachBlock(type, source, count, target, decodeQ4_1)
+  case .q5_0: eachBlock(type, source, count, target, decodeQ5_0)
+  case .q5_1: eachBlock(type, source, count, target, decodeQ5_1)
+  case .q8_0: eachBlock(type, source, count, target, decodeQ8_0)
+  case .q2_K: eachBlock(type, source, count, target, decodeQ2_K)
+  case .q3_K: eachBlock(type, source, count, target, decodeQ3_K)
+  case .q4_K: eachBlock(type, source, count, target, decodeQ4_K)
+  case .q5_K: eachBlock(type, source, count, target, decodeQ5_K)
+  case .q6_K: eachBlock(type, source, count, target, decodeQ6_K)
+  }
+}
+
+@inline(__always)
+private func eachBlock(
+  _ type: ElementType, _ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>,
+  _ decodeBlock: (UnsafeRawPointer, UnsafeMutablePointer<Float>) -> Void
+) {
+  let (elements, bytes) = (type.blockSize, type.bytesPerBlock)
+  for block in 0..<count / elements {
+    decodeBlock(source + block &* bytes, target + block &* elements)
+  }
+}
+
+@inline(__always)
+private func convert<Stored: BitwiseCopyable>(
+  _ type: Stored.Type, _ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>,
+  _ float: (Stored) -> Float
+) {
+  for i in 0..<count {
+    target[i] = float(source.loadUnaligned(fromByteOffset: i &* MemoryLayout<Stored>.stride, as: Stored.self))
+  }
+}
+
+// MARK: - Half precision
+
+/// The value of an IEEE binary16 pattern, exactly. Integer arithmetic only, so that the compiler turns a loop over it
+/// into vector instructions on any processor.
+///
+/// Exponent and mantissa move into the places they have in binary32; multiplying by 2¹¹² corrects the exponent's bias
+/// and also makes binary16's subnormals normal. Infinities and NaNs (exponent 31) get exponent 255 instead.
+@inline(__always)
+func float(halfBits half: UInt16) -> Float {
+  let bits = UInt32(truncatingIfNeeded: half)
+  let magnitude = (bits & 0x7FFF) &<< 13
+  let scaled = (Float(bitPattern: magnitude) * Float(bitPattern: 0x7780_0000)).bitPattern
+  let value = magnitude >= 0x0F80_0000 ? magnitude | 0x7F80_0000 : scaled
+  return Float(bitPattern: value | (bits & 0x8000) &<< 16)
+}
+
+private func decodeF16(_ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>) {
+  for i in 0..<count {
+    target[i] = float(halfBits: source.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
+  }
+}
+
+/// bfloat16 is the upper half of a binary32.
+private func decodeBF16(_ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>) {
+  for i in 0..<count {
+    let bits = source.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self)
+    target[i] = Float(bitPattern: UInt32(truncatingIfNeeded: bits) &<< 16)
+  }
+}

@@ -1,0 +1,66 @@
+/// A named array in a mapped checkpoint file. Holding a tensor keeps its file mapped; nothing is read before it is used.
+public struct Tensor: Sendable {
+  public let name: String
+  public let type: ElementType
+  /// Row-major, outermost dimension first (PyTorch order): a linear layer is `[outputs, inputs]`.
+  public let shape: [Int]
+  let owner: MappedFile
+  let offset: Int
+  let byteCount: Int
+
+  /// Path of the file that holds the values.
+  public var file: String { owner.path }
+
+  /// The encoded values. Valid while this tensor, or another of the same file, is alive.
+  public var bytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: owner.bytes[offset..<offset + byteCount])
+  }
+
+  /// Number of elements.
+  public var count: Int { byteCount / type.bytesPerBlock * type.blockSize }
+  /// Length of the innermost dimension; 1 for a scalar.
+  public var rowLength: Int { shape.last ?? 1 }
+  /// Product of all dimensions but the innermost: 1 for a vector.
+  public var rowCount: Int { shape.dropLast().reduce(1, *) }
+
+  /// Decodes whole rows to Float32.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of `rowLength` elements, out of `0..<rowCount`.
+  ///   - destination: takes `rows.count × rowLength` values from its start; what follows stays as it was.
+  /// - Throws: `CheckpointError.invalidRequest` if the rows are out of range or the destination is too short.
+  public func widen(rows: Range<Int>, into destination: UnsafeMutableBufferPointer<Float>) throws {
+    guard rows.lowerBound >= 0, rows.upperBound <= rowCount else {
+      throw invalid("rows \(rows) were asked for, but it has \(rowCount)")
+    }
+    let elements = rows.count * rowLength
+    guard destination.count >= elements else {
+      throw invalid("\(elements) values do not fit a buffer of \(destination.count)")
+    }
+    guard elements > 0, let target = destination.baseAddress, let source = bytes.baseAddress else { return }
+    let bytesPerRow = rowLength / type.blockSize * type.bytesPerBlock
+    withExtendedLifetime(owner) {
+      decode(type, from: source + rows.lowerBound * bytesPerRow, count: elements, to: target)
+    }
+  }
+
+  /// All values as Float32, in row-major order.
+  public func floats() throws -> [Float] {
+    try [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      try widen(rows: 0..<rowCount, into: buffer)
+      initialized = count
+    }
+  }
+
+  /// The values themselves, without a copy, if they are stored as Float32 at an address Float32 allows. Valid while
+  /// this tensor, or another of the same file, is alive.
+  public var directFloats: UnsafeBufferPointer<Float>? {
+    guard type == .f32, let base = bytes.baseAddress, Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0
+    else { return nil }
+    return UnsafeBufferPointer(start: base.assumingMemoryBound(to: Float.self), count: count)
+  }
+
+  private func invalid(_ problem: String) -> CheckpointError {
+    .invalidRequest(file: file, tensor: name, problem: problem)
+  }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import LanguageModels
+import LinearAlgebra
+
+/// What must be kept of a dense model to compare any other network of its vocabulary with it, token by token.
+///
+/// With `p` the dense distribution at a token and `z = W·h` the other network's logits,
+///
+///     KL(p‖q) = Σ p·log p − Σ p·z + log Σ exp(z) = −H(p) − (Wᵀp)·h + log Σ exp(W·h)
+///
+/// so one number, `H(p)`, and one vector of the hidden size, `e = Wᵀp`, stand in for the dense logits: comparing costs
+/// nothing beyond the other network's own logits. This holds where both networks share the output head `W`; where they
+/// do not, `e` is formed with the other network's head (`init(_:windows:head:)`).
+public struct DenseReference: Sendable {
+  public let windows: TokenWindows
+  /// Entropy of the dense distribution at each token, in nats.
+  private let entropies: [Double]
+  /// `Wᵀp` at each token, shape `[tokens, hidden]`.
+  private let expected: Matrix<Float>
+  /// Most likely token of the dense model at each position.
+  private let choices: [Int32]
+  public let perplexity: Perplexity
+
+  /// Runs the dense network over the windows.
+  ///
+  /// - Parameter head: the output head of the networks to compare, when it is not the dense network's own.
+  public init(_ dense: some Network, windows: TokenWindows, head: Matrix<Float>? = nil) throws {
+    self.windows = windows
+    let hidden = try ForwardPass(windows).hiddenStates(of: dense)
+    let head = head ?? dense.head
+    let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
+    let entropies = TokenValues<Double>(count: hidden.rows)
+    let choices = TokenValues<Int32>(count: hidden.rows)
+    let losses = TokenValues<Double>(count: hidden.rows)
+    try OutputHead(dense).forEachBlock(hidden) { rows, logits in
+      for (i, position) in rows.enumerated() {
+        let row = logits.row(i)
+        let normaliser = Kernels.logSumExp(row, count: logits.columns)
+        losses[position] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
+        choices[position] = Int32(Kernels.argmax(row, count: logits.columns))
+        entropies[position] = Double(normaliser) - Kernels.softmaxExpectation(row, count: logits.columns)
+      }
+      multiply(logits, head, into: expected.rows(rows))
+    }
+    self.expected = expected
+    self.entropies = entropies.array
+    self.choices = choices.array
+    perplexity = Perplexity(windowMeans: Perplexity.means(losses, windows))
+  }
+
+  /// How a network compares with the dense one on the reference's windows.
+  public func compare(_ network: some Network) throws -> Comparison {
+    let hidden = try ForwardPass(windows).hiddenStates(of: network)
+    let divergences = TokenValues<Double>(count: hidden.rows)
+    let agreements = TokenValues<Int32>(count: hidden.rows)
+    let losses = TokenValues<Double>(count: hidden.rows)
+    try OutputHead(network).forEachBlock(hidden) { rows, logits in
+      for (i, position) in rows.enumerated() {
+        let row = logits.row(i)
+        let normaliser = Kernels.logSumExp(row, count: logits.columns)
+        let agreement = Kernels.dot(expected.row(position), hidden.row(position), count: hidden.columns)
+        divergences[position] = Double(normaliser) - Double(agreement) - entropies[position]
+        agreements[position] = Kernels.argmax(row, count: logits.columns) == Int(choices[position]) ? 1 : 0
+        losses[position] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
+      }
+    }
+    let tokens = Double(hidden.rows)
+    return Comparison(
+      // Rounding may leave a divergence of zero a hair below it.
+      divergence: max(0, divergences.array.reduce(0, +) / tokens),
+      topOneAgreement: Double(agreements.array.reduce(0, +)) / tokens,
+      perplexity: Perplexity(windowMeans: Perplexity.means(losses, windows)))
+  }
+}
+
+/// A network beside its dense parent on the same windows.
+public struct Comparison: Sendable {
+  /// Mean Kullback–Leibler divergence from the dense distribution, in nats per token.
+  public let divergence: Double
+  /// Share of tokens at which both networks prefer the same next token.
+  public let topOneAgreement: Double
+  public let perplexity: Perplexity
+}

@@ -1,0 +1,102 @@
+import Calibration
+import LanguageModels
+
+/// A training-free score of the prunable units of a layer: the larger, the more a unit is worth keeping.
+///
+/// A new score is one file with one conforming type and one line in `ImportanceRegistry`.
+public protocol Importance: Sendable {
+  /// The name on the command line and in search spaces, such as `wanda-sp`.
+  var name: String { get }
+  /// One line for listings.
+  var summary: String { get }
+  /// Where the formula comes from.
+  var source: String { get }
+  /// Scores of one layer's KV groups and MLP channels.
+  func scores(of layer: ScoredLayer) throws -> UnitScores
+}
+
+/// What a score may look at.
+public struct ScoredLayer: Sendable {
+  public let index: Int
+  public let shape: LayerShape
+  public let headDimension: Int
+  public let weights: LayerWeights
+  public let statistics: LayerStatistics
+
+  public init(
+    index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics
+  ) {
+    self.index = index
+    self.shape = shape
+    self.headDimension = headDimension
+    self.weights = weights
+    self.statistics = statistics
+  }
+
+  /// Sums scores of the output projection's input columns over each KV group.
+  ///
+  /// The query heads `g·r … (g+1)·r − 1` belong to KV head `g`, so a group's columns are one contiguous run.
+  public func foldColumns(_ columns: [Float]) -> [Float] {
+    let width = shape.queriesPerGroup * headDimension
+    return (0..<shape.kvHeads).map { group in columns[group * width..<(group + 1) * width].reduce(0, +) }
+  }
+}
+
+/// Scores of the prunable units of one layer.
+public struct UnitScores: Sendable, Equatable {
+  /// One per KV group.
+  public var groups: [Float]
+  /// One per MLP channel.
+  public var channels: [Float]
+
+  public init(groups: [Float], channels: [Float]) {
+    self.groups = groups
+    self.channels = channels
+  }
+
+  /// Units from the most to the least important; ties keep the lower index first.
+  public var ranking: UnitRanking {
+    UnitRanking(groups: Self.order(groups), channels: Self.order(channels))
+  }
+
+  private static func order(_ scores: [Float]) -> [Int] {
+    scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
+  }
+}
+
+/// The order in which the units of one layer are kept: every width keeps a prefix.
+public struct UnitRanking: Sendable, Equatable {
+  public var groups: [Int]
+  public var channels: [Int]
+
+  public init(groups: [Int], channels: [Int]) {
+    self.groups = groups
+    self.channels = channels
+  }
+}
+
+/// All scores by name.
+public enum ImportanceRegistry {
+  public static let all: [any Importance] = [WandaSP(), LLMBIP(), MagnitudeL2(), RandomImportance()]
+
+  public static func named(_ name: String) throws -> any Importance {
+    guard let found = all.first(where: { $0.name == name }) else {
+      throw ImportanceError.unknownScore(name: name, known: all.map(\.name))
+    }
+    return found
+  }
+}
+
+public enum ImportanceError: Error, Equatable, CustomStringConvertible {
+  case unknownScore(name: String, known: [String])
+  case notFinite(score: String, layer: Int)
+
+  public var description: String {
+    switch self {
+    case .unknownScore(let name, let known):
+      "unknown score '\(name)' (known: \(known.joined(separator: ", ")))"
+    case .notFinite(let score, let layer):
+      "score '\(score)' of layer \(layer) is not finite"
+    }
+  }
+}

@@ -1,0 +1,8 @@
+extension Family {
+  /// Llama 1 to 3.x and what is built like it (SmolLM, TinyLlama, Vicuna, …).
+  ///
+  /// GGUF files of Mistral models carry the architecture `llama` too; `deci` is llama.cpp's form with widths per layer.
+  public static let llama = Family(
+    name: "llama", architectures: ["LlamaForCausalLM"], modelTypes: ["llama"], ggufArchitectures: ["llama", "deci"],
+    ggufInterleavesRotaryRows: true, queryKeyValueBias: false, slidingWindowByDefault: false)
+}

@@ -1,0 +1,150 @@
+import LinearAlgebra
+
+/// Runs a network over token windows, layer by layer.
+///
+/// The windows are cut into chunks of about five hundred tokens; within a layer, chunks are spread over the workers.
+/// Weights of a layer are asked for once, so a network larger than memory streams through.
+public struct ForwardPass: Sendable {
+  /// Sees activations of a chunk. Chunks of one lane arrive one after another in order, lanes arrive concurrently, so an
+  /// observer that keeps one accumulator per lane needs no lock and gives the same sums on any number of cores.
+  public typealias Observer =
+    @Sendable (_ layer: Int, _ tap: ActivationTap, _ activations: Matrix<Float>, _ lane: Int) -> Void
+
+  /// Lanes that an observer must be ready for.
+  public static let lanes = 4
+
+  private static let chunkTokens = 512
+
+  private let windows: TokenWindows
+  private let chunks: [Range<Int>]
+
+  public init(_ windows: TokenWindows) {
+    self.windows = windows
+    let perChunk = max(1, Self.chunkTokens / windows.length)
+    chunks = stride(from: 0, to: windows.count, by: perChunk).map { start in
+      start * windows.length..<min(start + perChunk, windows.count) * windows.length
+    }
+  }
+
+  /// The embedded tokens, shape `[tokens, hidden]`.
+  ///
+  /// - Throws: `ModelError.tokenOutOfRange` for an id that the embedding has no row for.
+  public func embed(_ network: some Network) throws -> Matrix<Float> {
+    let embedding = network.embedding
+    let hidden = Matrix<Float>(rows: windows.tokens.count, columns: embedding.columns)
+    for (i, token) in windows.tokens.enumerated() {
+      guard token >= 0, token < embedding.rows else {
+        throw ModelError.tokenOutOfRange(token: Int(token), vocabulary: embedding.rows)
+      }
+      hidden.row(i).update(from: embedding.row(Int(token)), count: embedding.columns)
+    }
+    return hidden
+  }
+
+  /// The last hidden states after the final norm, shape `[tokens, hidden]`.
+  public func hiddenStates(of network: some Network, observer: Observer? = nil) throws -> Matrix<Float> {
+    let hidden = try embed(network)
+    let runner = LayerRunner(network.configuration, self)
+    for index in 0..<network.configuration.layerCount {
+      try runner.run(layer: index, weights: network.layer(index), hidden, observer: observer)
+    }
+    try runner.finalNorm(hidden, gain: network.finalNorm)
+    return hidden
+  }
+
+  /// A runner that takes hidden states through one layer at a time; it owns the workers' memory.
+  public func runner(for configuration: ModelConfiguration) -> LayerRunner { LayerRunner(configuration, self) }
+
+  /// Advances hidden states layer by layer, for callers that change weights between layers.
+  public final class LayerRunner: Sendable {
+    private let configuration: ModelConfiguration
+    private let chunks: [Range<Int>]
+    private let length: Int
+    private let rotary: RotaryEmbedding
+    private let workspaces: [Workspace]
+
+    fileprivate init(_ configuration: ModelConfiguration, _ pass: ForwardPass) {
+      self.configuration = configuration
+      chunks = pass.chunks
+      length = pass.windows.length
+      rotary = RotaryEmbedding(
+        configuration.rotary, headDimension: configuration.headDimension, positions: pass.windows.length)
+      let rows = pass.chunks.map(\.count).max() ?? 0
+      let length = pass.windows.length
+      workspaces = (0..<min(Threads.count, max(1, pass.chunks.count))).map { _ in
+        Workspace(configuration, rows: rows, length: length)
+      }
+    }
+
+    /// Runs layer `index` with the given weights on all chunks of `hidden`, in place.
+    public func run(
+      layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, observer: Observer? = nil
+    ) throws {
+      let block = block(weights)
+      let lanes = observer == nil ? chunks.count : min(ForwardPass.lanes, chunks.count)
+      try Threads.forEach(lanes) { lane, worker in
+        for chunk in stride(from: lane, to: chunks.count, by: lanes) {
+          block.run(hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]) { tap, activations in
+            observer?(index, tap, activations, lane)
+          }
+        }
+      }
+    }
+
+    /// The inputs of one layer's output projection for all tokens, shape `[tokens, queryHeads·D]`.
+    public func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
+      let block = block(weights)
+      let result = Matrix<Float>(rows: hidden.rows, columns: weights.output.inputs)
+      try Threads.forEach(chunks.count) { chunk, worker in
+        let context = block.attentionContext(
+          hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker])
+        result.rows(chunks[chunk]).assign(context)
+      }
+      return result
+    }
+
+    /// The inputs of one layer's down projection for all tokens, shape `[tokens, mlpChannels]`.
+    public func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
+      let block = block(weights)
+      let result = Matrix<Float>(rows: hidden.rows, columns: weights.down.inputs)
+      try Threads.forEach(chunks.count) { chunk, worker in
+        let activations = block.mlpHidden(hidden.rows(chunks[chunk]), workspace: workspaces[worker])
+        result.rows(chunks[chunk]).assign(activations)
+      }
+      return result
+    }
+
+    /// `hidden += projection(activations)` for all tokens.
+    public func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
+      try Threads.forEach(chunks.count) { chunk, _ in
+        projection.apply(activations.rows(chunks[chunk]), into: hidden.rows(chunks[chunk]), accumulating: true)
+      }
+    }
+
+    private func block(_ weights: LayerWeights) -> TransformerBlock {
+      TransformerBlock(
+        configuration: configuration, shape: weights.shape(headDimension: configuration.headDimension),
+        weights: weights, rotary: rotary)
+    }
+
+    public func finalNorm(_ hidden: Matrix<Float>, gain: [Float]) throws {
+      try Threads.forEach(chunks.count) { chunk, _ in
+        gain.withUnsafeBufferPointer { gain in
+          guard let gain = gain.baseAddress else { return }
+          for i in chunks[chunk] {
+            Kernels.rmsNorm(
+              hidden.row(i), gain: gain, epsilon: configuration.normEpsilon, into: hidden.row(i), count: hidden.columns)
+          }
+        }
+      }
+    }
+  }
+}
+
+extension LayerWeights {
+  /// The widths that the matrices have.
+  func shape(headDimension: Int) -> LayerShape {
+    LayerShape(
+      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension, mlpChannels: gate.outputs)
+  }
+}

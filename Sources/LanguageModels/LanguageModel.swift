@@ -1,0 +1,90 @@
+import Checkpoints
+import Foundation
+import LinearAlgebra
+import Synchronization
+import Tokenizers
+
+/// A checkpoint opened for computation: a Hugging Face folder or a GGUF file.
+///
+/// Weights stay mapped in the file's type; a layer is widened to single precision when first used, and kept if all
+/// layers fit into half of the machine's memory. Shapes and values are checked on the way: a wrong shape or a NaN is an
+/// error that names the tensor.
+public final class LanguageModel: Network {
+  public let location: URL
+  public let configuration: ModelConfiguration
+  public let embedding: Matrix<Float>
+  public let finalNorm: [Float]
+  public let head: Matrix<Float>
+  private let reader: WeightReader
+  private let layers: Mutex<[LayerWeights?]>
+  private let keepsLayers: Bool
+
+  /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the machine's memory.
+  /// - Throws: `ModelError` and `CheckpointError`.
+  public init(_ location: URL, keepingLayers: Bool? = nil) throws {
+    self.location = location
+    let isGGUF = try Self.isGGUF(location)
+    if isGGUF {
+      let file = try GGUFFile(location)
+      configuration = try ModelConfiguration(gguf: file)
+      reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
+    } else {
+      let checkpoint = try SafetensorsCheckpoint(directory: location)
+      let config = try HuggingFaceConfig(directory: location)
+      configuration = try ModelConfiguration(huggingFace: config)
+      reader = WeightReader(checkpoint: checkpoint, names: .huggingFace, configuration: configuration)
+    }
+    try reader.checkShapes()
+    let names = reader.names
+    let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
+    embedding = try reader.matrix(names.embedding, rows: vocabulary, columns: hidden)
+    head =
+      configuration.tiedEmbeddings ? embedding : try reader.matrix(names.head, rows: vocabulary, columns: hidden)
+    finalNorm = try reader.vector(names.finalNorm, count: hidden)
+    layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
+    let bytes = UInt64(configuration.blockParameters) * UInt64(MemoryLayout<Float>.size)
+    keepsLayers = keepingLayers ?? (bytes < ProcessInfo.processInfo.physicalMemory / 2)
+  }
+
+  public func layer(_ index: Int) throws -> LayerWeights {
+    if let known = layers.withLock({ $0[index] }) { return known }
+    let weights = try reader.layer(index)
+    if keepsLayers { layers.withLock { $0[index] = weights } }
+    return weights
+  }
+
+  /// The tensors behind the model, for those who copy or hash them.
+  public var checkpoint: any Checkpoint { reader.checkpoint }
+
+  /// Whether the model was read from a GGUF file.
+  public var isGGUF: Bool { checkpoint is GGUFFile }
+
+  /// The tokenizer that came with the checkpoint.
+  ///
+  /// - Throws: `TokenizerError` where there is none or it is of an unknown kind, `ModelError.vocabularyMismatch` where
+  ///   it knows tokens that the model does not.
+  public func tokenizer() throws -> Tokenizer {
+    let tokenizer =
+      if let file = checkpoint as? GGUFFile {
+        try Tokenizer(gguf: GGUFVocabulary(file))
+      } else {
+        try Tokenizer(directory: location)
+      }
+    if tokenizer.vocabularySize > configuration.vocabularySize {
+      throw ModelError.vocabularyMismatch(
+        file: location.path, tokenizer: tokenizer.vocabularySize, model: configuration.vocabularySize)
+    }
+    return tokenizer
+  }
+
+  private static func isGGUF(_ location: URL) throws -> Bool {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: location.path, isDirectory: &isDirectory) else {
+      throw CheckpointError.unreadable(path: location.path, reason: "no such file or folder")
+    }
+    if !isDirectory.boolValue { return true }
+    let config = location.appendingPathComponent("config.json").path
+    guard FileManager.default.fileExists(atPath: config) else { throw ModelError.notAModel(path: location.path) }
+    return false
+  }
+}

@@ -1,0 +1,99 @@
+/// The shape of a decoder-only transformer with rotary, grouped-query attention and a gated MLP.
+///
+/// Every layer carries its own widths, so that a pruned model with a different width in each layer is described by the
+/// same type as its parent.
+public struct ModelConfiguration: Sendable, Equatable {
+  public var family: Family
+  public var hiddenSize: Int
+  public var vocabularySize: Int
+  public var headDimension: Int
+  public var layers: [LayerShape]
+  public var normEpsilon: Float
+  public var rotary: RotaryConfiguration
+  public var tiedEmbeddings: Bool
+  /// Longest sequence the parent was made for, in tokens.
+  public var contextLength: Int
+  /// Mistral's sliding window in tokens: position `i` sees `i - window + 1 … i`. `nil` sees everything before it.
+  public var slidingWindow: Int?
+  /// Biases on the query, key and value projections.
+  public var queryKeyValueBias: Bool
+  /// A bias on the attention's output projection (Llama with `attention_bias`).
+  public var outputBias: Bool
+  /// Biases on the three MLP projections (Llama with `mlp_bias`).
+  public var mlpBias: Bool
+  public var bosToken: Int32?
+  public var eosTokens: [Int32]
+
+  public var layerCount: Int { layers.count }
+  public var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
+}
+
+/// Widths of one decoder layer.
+public struct LayerShape: Sendable, Equatable, Hashable {
+  /// Query heads; a multiple of `kvHeads`. Zero means the layer has no attention.
+  public var queryHeads: Int
+  public var kvHeads: Int
+  /// Channels of the gated MLP. Zero means the layer has no MLP.
+  public var mlpChannels: Int
+
+  public init(queryHeads: Int, kvHeads: Int, mlpChannels: Int) {
+    self.queryHeads = queryHeads
+    self.kvHeads = kvHeads
+    self.mlpChannels = mlpChannels
+  }
+
+  /// Query heads that share one KV head. Query heads `g·r … (g+1)·r − 1` belong to KV head `g`.
+  public var queriesPerGroup: Int { kvHeads == 0 ? 0 : queryHeads / kvHeads }
+}
+
+extension ModelConfiguration {
+  /// Parameters of one KV group in a layer with `queriesPerGroup` queries a group: its rows of Q, K, V (weights and
+  /// biases) and its columns of O.
+  public func parametersPerKVGroup(queriesPerGroup r: Int) -> Int {
+    let rows = (r + 2) * headDimension
+    return rows * hiddenSize + (queryKeyValueBias ? rows : 0) + r * headDimension * hiddenSize
+  }
+
+  /// Parameters of one MLP channel: a row of gate, a row of up (weights and biases) and a column of down.
+  public var parametersPerMLPChannel: Int { 3 * hiddenSize + (mlpBias ? 2 : 0) }
+
+  /// What a layer holds beside its groups and channels: two norm gains and the biases of the output projections.
+  public var fixedParametersPerLayer: Int {
+    2 * hiddenSize + (outputBias ? hiddenSize : 0) + (mlpBias ? hiddenSize : 0)
+  }
+
+  public func parameters(of layer: LayerShape) -> Int {
+    fixedParametersPerLayer
+      + layer.kvHeads * parametersPerKVGroup(queriesPerGroup: layer.queriesPerGroup)
+      + layer.mlpChannels * parametersPerMLPChannel
+  }
+
+  /// Parameters of all decoder layers, norms included. This is what `--keep` is a share of.
+  public var blockParameters: Int { layers.reduce(0) { $0 + parameters(of: $1) } }
+
+  /// Embedding, output head (when not tied) and final norm.
+  public var outerParameters: Int { vocabularySize * hiddenSize * (tiedEmbeddings ? 1 : 2) + hiddenSize }
+
+  public var totalParameters: Int { blockParameters + outerParameters }
+}
+
+/// Rotary position embedding.
+public struct RotaryConfiguration: Sendable, Equatable {
+  public var theta: Double
+  public var scaling: Scaling
+
+  public enum Scaling: Sendable, Equatable {
+    case none
+    /// Positions divided by `factor`.
+    case linear(factor: Double)
+    /// Llama 3's frequency-dependent interpolation.
+    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Double)
+    /// Divisors of the base frequencies, one per pair (`rope_freqs.weight` of a GGUF file).
+    case factors([Float])
+  }
+
+  public init(theta: Double, scaling: Scaling) {
+    self.theta = theta
+    self.scaling = scaling
+  }
+}

@@ -1,0 +1,32 @@
+/// What is wrong with a model, in words that name the file and both values.
+public enum ModelError: Error, Equatable, CustomStringConvertible {
+  case notAModel(path: String)
+  case unsupportedArchitecture(file: String, found: String, supported: String)
+  case unsupportedFeature(file: String, feature: String)
+  case invalidConfiguration(file: String, problem: String)
+  case wrongShape(file: String, tensor: String, found: [Int], expected: [Int])
+  case notFinite(file: String, tensor: String, index: Int, value: Float)
+  case tokenOutOfRange(token: Int, vocabulary: Int)
+  case vocabularyMismatch(file: String, tokenizer: Int, model: Int)
+
+  public var description: String {
+    switch self {
+    case .notAModel(let path):
+      "\(path) is neither a GGUF file nor a folder with config.json and safetensors"
+    case .unsupportedArchitecture(let file, let found, let supported):
+      "\(file): architecture '\(found)' is not supported (supported: \(supported))"
+    case .unsupportedFeature(let file, let feature):
+      "\(file): \(feature) is not supported"
+    case .invalidConfiguration(let file, let problem):
+      "\(file): \(problem)"
+    case .wrongShape(let file, let tensor, let found, let expected):
+      "\(file): tensor '\(tensor)' has shape \(found), the configuration says \(expected)"
+    case .notFinite(let file, let tensor, let index, let value):
+      "\(file): tensor '\(tensor)' holds \(value) at element \(index)"
+    case .tokenOutOfRange(let token, let vocabulary):
+      "token \(token) is outside the model's vocabulary of \(vocabulary)"
+    case .vocabularyMismatch(let file, let tokenizer, let model):
+      "\(file): the tokenizer has \(tokenizer) tokens but the model embeds only \(model)"
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/// The parts of a decoder layer that are stored as tensors.
+public enum LayerPart: String, CaseIterable, Sendable {
+  case attentionNorm, query, key, value, output, mlpNorm, gate, up, down
+}
+
+/// What the tensors of a checkpoint are called in one file format.
+public struct TensorNames: Sendable {
+  public let embedding: String
+  public let finalNorm: String
+  public let head: String
+  private let layerPrefix: String
+  private let parts: [LayerPart: String]
+
+  /// Name of a part's weight.
+  public func weight(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").weight" }
+  /// Name of a part's bias.
+  public func bias(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").bias" }
+
+  public static let huggingFace = TensorNames(
+    embedding: "model.embed_tokens.weight", finalNorm: "model.norm.weight", head: "lm_head.weight",
+    layerPrefix: "model.layers.",
+    parts: [
+      .attentionNorm: "input_layernorm", .query: "self_attn.q_proj", .key: "self_attn.k_proj",
+      .value: "self_attn.v_proj", .output: "self_attn.o_proj", .mlpNorm: "post_attention_layernorm",
+      .gate: "mlp.gate_proj", .up: "mlp.up_proj", .down: "mlp.down_proj",
+    ])
+
+  public static let gguf = TensorNames(
+    embedding: "token_embd.weight", finalNorm: "output_norm.weight", head: "output.weight", layerPrefix: "blk.",
+    parts: [
+      .attentionNorm: "attn_norm", .query: "attn_q", .key: "attn_k", .value: "attn_v", .output: "attn_output",
+      .mlpNorm: "ffn_norm", .gate: "ffn_gate", .up: "ffn_up", .down: "ffn_down",
+    ])
+}

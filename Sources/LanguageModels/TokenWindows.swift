@@ -1,0 +1,31 @@
+/// Token sequences of one length, one after another.
+public struct TokenWindows: Sendable, Equatable {
+  /// Tokens in each window.
+  public let length: Int
+  /// All windows, window by window; `count × length` tokens.
+  public let tokens: [Int32]
+
+  public init(length: Int, tokens: [Int32]) {
+    precondition(length > 0 && tokens.count % length == 0, "windows must be full")
+    self.length = length
+    self.tokens = tokens
+  }
+
+  public init(_ windows: [[Int32]]) {
+    self.init(length: windows.first?.count ?? 1, tokens: windows.flatMap { $0 })
+  }
+
+  public var count: Int { tokens.count / length }
+
+  public subscript(window: Int) -> ArraySlice<Int32> { tokens[window * length..<(window + 1) * length] }
+
+  /// Windows of a range, as windows of their own.
+  public func windows(_ range: Range<Int>) -> TokenWindows {
+    TokenWindows(length: length, tokens: Array(tokens[range.lowerBound * length..<range.upperBound * length]))
+  }
+
+  /// Windows `range` followed by nothing else; the same windows in another order.
+  public func selecting(_ indices: [Int]) -> TokenWindows {
+    TokenWindows(length: length, tokens: indices.flatMap { self[$0] })
+  }
+}

@@ -1,0 +1,125 @@
+import Checkpoints
+import LinearAlgebra
+
+/// Reads the tensors of a checkpoint as single-precision matrices in the half-split rotary order.
+struct WeightReader: Sendable {
+  let checkpoint: any Checkpoint
+  let names: TensorNames
+  let configuration: ModelConfiguration
+
+  /// Compares the shape of every tensor with the configuration, without reading values.
+  func checkShapes() throws {
+    let hidden = configuration.hiddenSize
+    try check(names.embedding, [configuration.vocabularySize, hidden])
+    try check(names.finalNorm, [hidden])
+    if !configuration.tiedEmbeddings { try check(names.head, [configuration.vocabularySize, hidden]) }
+    for (index, shape) in configuration.layers.enumerated() {
+      for part in LayerPart.allCases where isPresent(part, shape) {
+        let expected = expectedShape(part, shape)
+        try check(names.weight(part, layer: index), expected)
+        if hasBias(part) { try check(names.bias(part, layer: index), [expected[0]]) }
+      }
+    }
+  }
+
+  /// The weights of one layer. Parts that a layer of zero width does not have are empty.
+  func layer(_ index: Int) throws -> LayerWeights {
+    let shape = configuration.layers[index]
+    func linear(_ part: LayerPart) throws -> Linear {
+      let expected = expectedShape(part, shape)
+      guard isPresent(part, shape) else {
+        return Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
+      }
+      let result = Linear(
+        weight: try matrix(names.weight(part, layer: index), rows: expected[0], columns: expected[1]),
+        bias: hasBias(part) ? try vector(names.bias(part, layer: index), count: expected[0]) : nil)
+      let interleaved = checkpoint is GGUFFile && configuration.family.ggufInterleavesRotaryRows
+      guard interleaved, part == .query || part == .key else { return result }
+      return result.reorderingOutputs(
+        RotaryRows.halfSplit(rows: expected[0], headDimension: configuration.headDimension))
+    }
+    func gain(_ part: LayerPart) throws -> [Float] {
+      guard isPresent(part, shape) else { return Array(repeating: 1, count: configuration.hiddenSize) }
+      return try vector(names.weight(part, layer: index), count: configuration.hiddenSize)
+    }
+    return LayerWeights(
+      attentionNorm: try gain(.attentionNorm), query: try linear(.query), key: try linear(.key),
+      value: try linear(.value), output: try linear(.output), mlpNorm: try gain(.mlpNorm), gate: try linear(.gate),
+      up: try linear(.up), down: try linear(.down))
+  }
+
+  /// A matrix, without a copy where the file holds single precision.
+  func matrix(_ name: String, rows: Int, columns: Int) throws -> Matrix<Float> {
+    let tensor = try check(name, [rows, columns])
+    let result: Matrix<Float>
+    if let direct = tensor.directFloats, let base = direct.baseAddress {
+      result = Matrix(
+        viewing: UnsafeMutablePointer(mutating: base), rows: rows, columns: columns, stride: columns,
+        owner: TensorOwner(tensor: tensor))
+    } else {
+      result = Matrix(rows: rows, columns: columns)
+      try tensor.widen(rows: 0..<rows, into: UnsafeMutableBufferPointer(start: result.pointer, count: result.count))
+    }
+    try checkFinite(UnsafeBufferPointer(start: result.pointer, count: result.count), tensor)
+    return result
+  }
+
+  func vector(_ name: String, count: Int) throws -> [Float] {
+    let tensor = try check(name, [count])
+    let values = try tensor.floats()
+    try values.withUnsafeBufferPointer { try checkFinite($0, tensor) }
+    return values
+  }
+
+  @discardableResult
+  private func check(_ name: String, _ expected: [Int]) throws -> Tensor {
+    let tensor = try checkpoint.tensor(name)
+    guard tensor.shape == expected else {
+      throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
+    }
+    return tensor
+  }
+
+  private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
+    if let index = firstNonFinite(in: values) {
+      throw ModelError.notFinite(file: tensor.file, tensor: tensor.name, index: index, value: values[index])
+    }
+  }
+
+  private func isPresent(_ part: LayerPart, _ shape: LayerShape) -> Bool {
+    switch part {
+    case .attentionNorm, .query, .key, .value, .output: shape.kvHeads > 0
+    case .mlpNorm, .gate, .up, .down: shape.mlpChannels > 0
+    }
+  }
+
+  private func hasBias(_ part: LayerPart) -> Bool {
+    switch part {
+    case .attentionNorm, .mlpNorm: false
+    case .query, .key, .value: configuration.queryKeyValueBias
+    case .output: configuration.outputBias
+    case .gate, .up, .down: configuration.mlpBias
+    }
+  }
+
+  private func expectedShape(_ part: LayerPart, _ shape: LayerShape) -> [Int] {
+    let hidden = configuration.hiddenSize
+    let queries = shape.queryHeads * configuration.headDimension
+    let keys = shape.kvHeads * configuration.headDimension
+    return switch part {
+    case .attentionNorm, .mlpNorm: [hidden]
+    case .query: [queries, hidden]
+    case .key, .value: [keys, hidden]
+    case .output: [hidden, queries]
+    case .gate, .up: [shape.mlpChannels, hidden]
+    case .down: [hidden, shape.mlpChannels]
+    }
+  }
+}
+
+/// Keeps a mapped file alive for the matrices that view it.
+private final class TensorOwner {
+  private let tensor: Tensor
+
+  init(tensor: Tensor) { self.tensor = tensor }
+}

@@ -1,0 +1,97 @@
+/// The few heavy operations that all mathematics of the package goes through.
+///
+/// Shapes are the caller's contract and are checked by preconditions: a violation is a programming error, never the
+/// consequence of an input file.
+
+/// `C = alpha·op(A)·op(B) + beta·C`.
+public func multiply<Scalar: BLASScalar>(
+  _ a: Matrix<Scalar>, _ b: Matrix<Scalar>, transposingA transposeA: Bool = false,
+  transposingB transposeB: Bool = false, scale alpha: Scalar = 1, accumulate beta: Scalar = 0, into c: Matrix<Scalar>
+) {
+  let m = transposeA ? a.columns : a.rows
+  let k = transposeA ? a.rows : a.columns
+  let n = transposeB ? b.rows : b.columns
+  precondition(k == (transposeB ? b.columns : b.rows) && c.rows == m && c.columns == n, "shapes of a product disagree")
+  if m == 0 || n == 0 { return }
+  if k == 0 {
+    if beta == 0 { c.fill(0) }
+    return
+  }
+  Scalar.gemm(
+    transposeA, transposeB, m, n, k, alpha, a.pointer, a.stride, b.pointer, b.stride, beta, c.pointer, c.stride)
+}
+
+/// `G = XᵀX + beta·G` for `X` of shape `[tokens, n]`; only the upper triangle of `G` is written.
+public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate beta: Scalar, into gram: Matrix<Scalar>) {
+  precondition(gram.rows == x.columns && gram.columns == x.columns, "a Gram matrix is [n, n] for inputs [tokens, n]")
+  if x.columns == 0 { return }
+  Scalar.syrk(x.columns, x.rows, 1, x.pointer, x.stride, beta, gram.pointer, gram.stride)
+}
+
+/// Copies the upper triangle of a square matrix onto its lower one.
+public func mirrorUpperTriangle<Scalar>(_ matrix: Matrix<Scalar>) {
+  let tile = 32
+  for i0 in stride(from: 0, to: matrix.rows, by: tile) {
+    for j0 in stride(from: 0, through: i0, by: tile) {
+      for i in i0..<min(i0 + tile, matrix.rows) {
+        for j in j0..<min(j0 + tile, i) { matrix[i, j] = matrix[j, i] }
+      }
+    }
+  }
+}
+
+/// The lower Cholesky factor `L` of a symmetric positive definite matrix, `A = L·Lᵀ`.
+///
+/// The factor of a leading block of `A` is the leading block of the factor, which is what nested reformation uses.
+public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
+  /// Shape `[n, n]`; the strictly upper triangle is meaningless.
+  public let lower: Matrix<Scalar>
+
+  /// Factorises in place; `matrix` is overwritten and becomes `lower`.
+  ///
+  /// - Throws: `LinearAlgebraError.notPositiveDefinite` with the order of the first failing leading minor.
+  public init(factorising matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
+    precondition(matrix.rows == matrix.columns, "only a square matrix has a Cholesky factor")
+    if matrix.rows > 0 {
+      let info = Scalar.potrf(matrix.rows, matrix.pointer, matrix.stride)
+      // LAPACK may let NaN through; a NaN anywhere reaches the last pivot.
+      let last = matrix[matrix.rows - 1, matrix.rows - 1]
+      if info != 0 || !last.isFinite {
+        throw .notPositiveDefinite(order: info == 0 ? matrix.rows : info, size: matrix.rows)
+      }
+    }
+    lower = matrix
+  }
+
+  public var order: Int { lower.rows }
+
+  /// `B ← L[:s,:s]⁻¹·B` for `B` of `s` rows.
+  public func solveLower(_ b: Matrix<Scalar>) { solve(b, transposed: false) }
+
+  /// `B ← L[:s,:s]⁻ᵀ·B` for `B` of `s` rows.
+  public func solveLowerTransposed(_ b: Matrix<Scalar>) { solve(b, transposed: true) }
+
+  private func solve(_ b: Matrix<Scalar>, transposed: Bool) {
+    precondition(b.rows <= order, "more right-hand rows than the factor has")
+    if b.rows == 0 || b.columns == 0 { return }
+    Scalar.trsm(transposed: transposed, b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
+  }
+
+  /// `B ← Lᵀ·B` for `B` of `n` rows.
+  public func multiplyTransposed(_ b: Matrix<Scalar>) {
+    precondition(b.rows == order, "the factor and the right-hand side differ in rows")
+    if b.rows == 0 || b.columns == 0 { return }
+    Scalar.trmmTransposed(b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
+  }
+}
+
+public enum LinearAlgebraError: Error, Equatable, CustomStringConvertible {
+  case notPositiveDefinite(order: Int, size: Int)
+
+  public var description: String {
+    switch self {
+    case .notPositiveDefinite(let order, let size):
+      "matrix of order \(size) is not positive definite (leading minor \(order))"
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import CNumerics
+import Dispatch
+import Foundation
+
+/// How the package uses cores: work is split over *our* threads (token windows, layers), and each calls BLAS
+/// single-threaded. That scales better than threaded BLAS on matrices of this size, and keeps results independent of
+/// the number of threads, because no reduction is ever split by it.
+public enum Threads {
+  /// Number of workers: `NAS_SEARCH_THREADS` where set, else the machine's active cores.
+  public static let count: Int = {
+    openblas_set_num_threads(1)
+    if let text = ProcessInfo.processInfo.environment["NAS_SEARCH_THREADS"], let number = Int(text), number > 0 {
+      return number
+    }
+    return max(1, ProcessInfo.processInfo.activeProcessorCount)
+  }()
+
+  /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
+  ///
+  /// The first error thrown (by task order) is rethrown after all running tasks ended.
+  public static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void) throws {
+    let workers = min(count, tasks)
+    if workers <= 1 {
+      for task in 0..<tasks { try body(task, 0) }
+      return
+    }
+    let next = Counter()
+    let failure = FirstError()
+    DispatchQueue.concurrentPerform(iterations: workers) { worker in
+      while !failure.exists {
+        let task = next.take()
+        if task >= tasks { return }
+        do { try body(task, worker) } catch { failure.record(error, task: task) }
+      }
+    }
+    try failure.rethrow()
+  }
+}
+
+private final class Counter: @unchecked Sendable {
+  private let lock = NSLock()
+  private var value = 0
+
+  func take() -> Int {
+    lock.withLock {
+      defer { value += 1 }
+      return value
+    }
+  }
+}
+
+private final class FirstError: @unchecked Sendable {
+  private let lock = NSLock()
+  private var recorded: (task: Int, error: any Error)?
+
+  var exists: Bool { lock.withLock { recorded != nil } }
+
+  func record(_ error: any Error, task: Int) {
+    lock.withLock {
+      if recorded.map({ task < $0.task }) ?? true { recorded = (task, error) }
+    }
+  }
+
+  func rethrow() throws {
+    if let error = lock.withLock({ recorded?.error }) { throw error }
+  }
+}

@@ -1,0 +1,95 @@
+import LinearAlgebra
+
+/// The least-squares correction of a projection whose input columns are pruned, for every width at once.
+///
+/// With the inputs in the order of a ranking, every width `s` keeps the first `s` of them. The corrected weight
+/// minimises the change of the projection's output on the calibration tokens, with damping toward the inherited weight:
+///
+///     Ŵ = argmin  E‖Ŵ x[:s] − W x‖² + λ‖Ŵ − W[:, :s]‖²  =  (W H)[:, :s] · H[:s,:s]⁻¹,   H = E[x xᵀ] + λI
+///
+/// (search-llm, arXiv 2409.17372, section 3.4, in closed form). With `H = L·Lᵀ` and `B = Lᵀ·Wᵀ`
+///
+///     Ŵᵀ = L[:s,:s]⁻ᵀ · B[:s,:]          and the error at width s is  Σ_{i≥s} ‖B[i,:]‖²
+///
+/// so one factorisation gives every width's weight by one triangular solve, and the error of all widths for free.
+public struct NestedReformation: Sendable {
+  /// `B`, shape `[inputs, outputs]`.
+  private let rotated: Matrix<Double>
+  private let factor: CholeskyFactor<Double>
+  /// `errors[s]`: the mean squared error per token of the best weight that keeps the first `s` inputs, damping
+  /// included; `inputs + 1` values, not increasing, the last one 0.
+  public let errors: [Double]
+
+  /// - Parameters:
+  ///   - gram: `E[x xᵀ]` in the parent's order, shape `[inputs, inputs]`.
+  ///   - weight: shape `[outputs, inputs]`, in the parent's order.
+  ///   - order: the inputs from the first to the last kept.
+  ///   - damping: λ as a share of the mean of the Gram's diagonal.
+  /// - Throws: `ReformationError` where the Gram holds NaN or is singular in spite of the damping.
+  public init(
+    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double
+  ) throws(ReformationError) {
+    let n = order.count
+    let ordered = Matrix<Double>(rows: n, columns: n)
+    var trace = 0.0
+    for (i, source) in order.enumerated() {
+      let row = gram.row(source)
+      let target = ordered.row(i)
+      for (j, column) in order.enumerated() { target[j] = Double(row[column]) }
+      trace += target[i]
+    }
+    guard trace.isFinite else { throw .notFinite }
+    // Inputs that are zero on all of the calibration say nothing: keep the inherited weight.
+    let lambda = trace > 0 ? damping * trace / Double(n) : 1
+    for i in 0..<n { ordered[i, i] += lambda }
+    do { factor = try CholeskyFactor(factorising: ordered) } catch { throw .singular(damping: damping) }
+    let rotated = Matrix<Double>(rows: n, columns: weight.rows)
+    for output in 0..<weight.rows {
+      let row = weight.row(output)
+      for (i, source) in order.enumerated() { rotated[i, output] = Double(row[source]) }
+    }
+    factor.multiplyTransposed(rotated)
+    self.rotated = rotated
+    var tail = Array(repeating: 0.0, count: n + 1)
+    for i in stride(from: n - 1, through: 0, by: -1) {
+      let row = rotated.row(i)
+      var sum = 0.0
+      for j in 0..<rotated.columns { sum += row[j] * row[j] }
+      tail[i] = tail[i + 1] + sum
+    }
+    guard tail[0].isFinite else { throw .notFinite }
+    errors = tail
+  }
+
+  public var inputs: Int { factor.order }
+
+  /// The corrected weight that keeps the first `width` inputs, shape `[outputs, width]`.
+  public func weight(keeping width: Int) -> Matrix<Float> {
+    let solution = rotated.rows(0..<width).copy()
+    factor.solveLowerTransposed(solution)
+    return solution.narrowed().transposed()
+  }
+}
+
+public enum ReformationError: Error, Equatable, CustomStringConvertible {
+  case notFinite
+  case singular(damping: Double)
+  case layer(Int, module: String, problem: String)
+
+  public var description: String {
+    switch self {
+    case .notFinite: "the calibration statistics are not finite"
+    case .singular(let damping):
+      "the Gram matrix is singular with damping \(damping); calibrate on more tokens or raise the damping"
+    case .layer(let index, let module, let problem): "repair of layer \(index), \(module): \(problem)"
+    }
+  }
+}
+
+/// What is done to the projections whose inputs were pruned.
+public enum RepairMode: String, Sendable, CaseIterable, Codable {
+  /// Nothing: the inherited columns as they are.
+  case none
+  /// Least squares.
+  case leastSquares = "ls"
+}

@@ -1,0 +1,149 @@
+import Calibration
+import Importance
+import LanguageModels
+import LinearAlgebra
+import Subnets
+import Synchronization
+
+/// Makes subnets of a parent: units chosen by a score on a calibration set, weights corrected for the widths.
+///
+/// Ranked layers are shared between subnets and kept within a byte limit, least recently used first out.
+public final class SubnetFactory<Parent: Network>: Sendable {
+  /// What decides the order in which units are kept.
+  public struct Choice: Hashable, Sendable {
+    public var score: String
+    public var calibration: String
+
+    public init(score: String, calibration: String) {
+      self.score = score
+      self.calibration = calibration
+    }
+  }
+
+  public let parent: Parent
+  public let repair: RepairMode
+  public let damping: Double
+  private let scores: [String: any Importance]
+  private let statistics: [String: any Statistics]
+  private let byteLimit: Int
+  private let cache = Mutex(Cache())
+
+  private struct Key: Hashable {
+    let choice: Choice
+    let layer: Int
+  }
+
+  private struct Cache {
+    var layers: [Key: (layer: RankedLayer, used: Int)] = [:]
+    var clock = 0
+  }
+
+  /// - Parameter byteLimit: memory for ranked layers; at least the layers of the subnet being made are held.
+  public init(
+    parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: RepairMode, damping: Double,
+    byteLimit: Int
+  ) {
+    self.parent = parent
+    self.scores = Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.statistics = Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.repair = repair
+    self.damping = damping
+    self.byteLimit = byteLimit
+  }
+
+  /// The subnet of the given widths, with all of its layers in memory.
+  public func subnet(_ widths: [LayerWidths], _ choice: Choice) throws -> Subnet<Parent> {
+    let shapes = parent.configuration.layers
+    let layers = LayerSlots(count: shapes.count)
+    try Threads.forEach(shapes.count) { index, _ in
+      let ranked = try rankedLayer(index, choice)
+      layers.fill(index, ranked.weights(groups: widths[index].groups, channels: widths[index].channels))
+    }
+    evict()
+    let made = layers.array
+    let kept = zip(widths, shapes).map { width, shape in
+      LayerShape(
+        queryHeads: width.groups * shape.queriesPerGroup, kvHeads: width.groups, mlpChannels: width.channels)
+    }
+    return Subnet(of: parent, layers: kept) { made[$0] }
+  }
+
+  /// The units that the subnet of the given widths keeps, each layer's in the parent's order.
+  public func units(_ widths: [LayerWidths], _ choice: Choice) throws -> [KeptUnits] {
+    try widths.enumerated().map { index, width in
+      let ranking = try rankedLayer(index, choice).ranking
+      return KeptUnits(
+        groups: ranking.groups.prefix(width.groups).sorted(),
+        channels: ranking.channels.prefix(width.channels).sorted())
+    }
+  }
+
+  /// One layer in the order of a score, from the cache or made now.
+  public func rankedLayer(_ index: Int, _ choice: Choice) throws -> RankedLayer {
+    let key = Key(choice: choice, layer: index)
+    let known = cache.withLock { cache -> RankedLayer? in
+      cache.clock += 1
+      cache.layers[key]?.used = cache.clock
+      return cache.layers[key]?.layer
+    }
+    if let known { return known }
+    guard let score = scores[choice.score] else {
+      throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
+    }
+    guard let statistics = statistics[choice.calibration] else {
+      throw FactoryError.unknownCalibration(name: choice.calibration, known: self.statistics.keys.sorted())
+    }
+    let configuration = parent.configuration
+    let weights = try parent.layer(index)
+    let layerStatistics = try statistics.layer(index)
+    let scored = ScoredLayer(
+      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension, weights: weights,
+      statistics: layerStatistics)
+    let unitScores = try score.scores(of: scored)
+    guard unitScores.groups.allSatisfy(\.isFinite), unitScores.channels.allSatisfy(\.isFinite) else {
+      throw ImportanceError.notFinite(score: score.name, layer: index)
+    }
+    let layer = try RankedLayer(
+      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension, weights: weights,
+      statistics: layerStatistics, ranking: unitScores.ranking, repair: repair, damping: damping)
+    return cache.withLock { cache in
+      if let earlier = cache.layers[key] { return earlier.layer }
+      cache.layers[key] = (layer, cache.clock)
+      return layer
+    }
+  }
+
+  private func evict() {
+    cache.withLock { cache in
+      var held = cache.layers.values.reduce(0) { $0 + $1.layer.byteCount }
+      for (key, entry) in cache.layers.sorted(by: { $0.value.used < $1.value.used }) {
+        if held <= byteLimit { return }
+        held -= entry.layer.byteCount
+        cache.layers[key] = nil
+      }
+    }
+  }
+}
+
+
+public enum FactoryError: Error, Equatable, CustomStringConvertible {
+  case unknownCalibration(name: String, known: [String])
+
+  public var description: String {
+    switch self {
+    case .unknownCalibration(let name, let known):
+      "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"
+    }
+  }
+}
+
+/// One slot a layer, filled by different workers.
+private final class LayerSlots: Sendable {
+  private let slots: Mutex<[LayerWeights?]>
+
+  init(count: Int) { slots = Mutex(Array(repeating: nil, count: count)) }
+
+  func fill(_ index: Int, _ weights: LayerWeights) { slots.withLock { $0[index] = weights } }
+
+  var array: [LayerWeights] { slots.withLock { $0.compactMap { $0 } } }
+}

@@ -1,0 +1,100 @@
+import Foundation
+
+/// Everything that the terminal table, the CSV and JSON files and the HTML page say about one search.
+///
+/// A plain value: whoever owns the study database fills it in, and nothing in this module reads a database, a model
+/// or a clock. Two equal values give byte-identical files.
+public struct StudyReport: Codable, Equatable, Sendable {
+  /// Version of this value's own encoding and of `front.json`; see the module's README.
+  public static let currentSchemaVersion = 1
+
+  public var schemaVersion: Int
+  /// Name of the study, for example `smollm2-135m-widths`.
+  public var name: String
+  /// Folder of the study as a person would type it after `nas-search export`.
+  public var directory: String
+  /// Version of the program that made the report.
+  public var toolVersion: String
+  public var model: ModelSummary
+  /// Effective settings of the search, in the order in which to show them.
+  public var settings: [Setting]
+  /// Command line that resumes an unfinished study and repeats a finished one.
+  public var command: String
+  /// What the importance scores and the repair were calibrated on, in words.
+  public var calibration: String
+  /// What KL divergence and perplexity were measured on during the search.
+  public var fitness: FitnessSummary
+  /// Names of the objectives, all minimised, for example `["kl", "params"]`.
+  public var objectives: [String]
+  /// What `ConvergencePoint.bestValue` is, in words, for example `KL at 80 % kept`.
+  public var bestValueName: String
+  /// The unpruned model measured on the same windows; its KL divergence is 0 by definition.
+  public var dense: PointMeasurement
+  /// Reference subnets that no search was needed for.
+  public var baselines: [Baseline]
+  /// Every evaluation, in the order of their numbers.
+  public var trials: [TrialSummary]
+  /// The Pareto front, largest subnet first.
+  public var front: [FrontPoint]
+  /// State of the search after successive evaluations, in ascending order of evaluations.
+  public var convergence: [ConvergencePoint]
+  public var evaluationsDone: Int
+  public var budget: SearchBudget
+  /// Seconds spent searching, all sessions of a resumed study together.
+  public var searchSeconds: Double
+  /// Further remarks on how the numbers came about, one sentence each.
+  public var notes: [String]
+  public var startedAt: Date?
+  /// Absent while the study has budget left.
+  public var finishedAt: Date?
+
+  public init(
+    name: String, directory: String, toolVersion: String, model: ModelSummary, settings: [Setting], command: String,
+    calibration: String, fitness: FitnessSummary, objectives: [String], bestValueName: String, dense: PointMeasurement,
+    baselines: [Baseline], trials: [TrialSummary], front: [FrontPoint], convergence: [ConvergencePoint],
+    evaluationsDone: Int, budget: SearchBudget, searchSeconds: Double, notes: [String] = [], startedAt: Date? = nil,
+    finishedAt: Date? = nil, schemaVersion: Int = StudyReport.currentSchemaVersion
+  ) {
+    self.schemaVersion = schemaVersion
+    self.name = name
+    self.directory = directory
+    self.toolVersion = toolVersion
+    self.model = model
+    self.settings = settings
+    self.command = command
+    self.calibration = calibration
+    self.fitness = fitness
+    self.objectives = objectives
+    self.bestValueName = bestValueName
+    self.dense = dense
+    self.baselines = baselines
+    self.trials = trials
+    self.front = front
+    self.convergence = convergence
+    self.evaluationsDone = evaluationsDone
+    self.budget = budget
+    self.searchSeconds = searchSeconds
+    self.notes = notes
+    self.startedAt = startedAt
+    self.finishedAt = finishedAt
+  }
+
+  /// Perplexity of a subnet as a multiple of the dense model's, on the same windows; nil where either is unknown.
+  public func ratioToDense(_ measurement: PointMeasurement) -> Double? {
+    guard let own = measurement.perplexity, let dense = dense.perplexity, dense > 0 else { return nil }
+    return own / dense
+  }
+
+  /// The recommended point: the one marked best, else the knee, else the largest.
+  public var recommended: FrontPoint? {
+    front.first(where: \.isBest) ?? front.first(where: \.isKnee) ?? front.first
+  }
+
+  /// The baseline of nearly the same size as a point: at most 2 % of the block parameters away, the nearest first.
+  public func baseline(near point: FrontPoint) -> Baseline? {
+    func distance(_ baseline: Baseline) -> Double {
+      abs(baseline.measurement.keepRatio - point.measurement.keepRatio)
+    }
+    return baselines.filter { distance($0) <= 0.02 }.min { distance($0) < distance($1) }
+  }
+}

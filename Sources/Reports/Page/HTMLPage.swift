@@ -1,0 +1,169 @@
+import Foundation
+
+/// `report.html`: the whole study on one page that needs no network, no fonts and no other file.
+///
+/// The page is complete without its script: charts are inline SVG, the heat map shows the recommended point, and the
+/// commands of every point are plain text. A content security policy in its head forbids any request.
+public enum HTMLPage {
+  /// - Returns: UTF-8 HTML; the same report always gives the same bytes.
+  public static func data(_ report: StudyReport) -> Data {
+    Data(render(report).utf8)
+  }
+
+  public static func render(_ report: StudyReport) -> String {
+    "<!doctype html>\n" + Markup.element("html", ["lang": "en"], head(report), body(report)).source
+  }
+
+  private static func head(_ report: StudyReport) -> Markup {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+    return .element(
+      "head", [:],
+      .element("meta", ["charset": "utf-8"]),
+      .element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"]),
+      .element("meta", ["http-equiv": "Content-Security-Policy", "content": policy]),
+      .element("meta", ["name": "color-scheme", "content": "light dark"]),
+      .element("link", ["rel": "icon", "href": "data:,"]),
+      .element("title", [:], "\(report.name) – nas-search report"),
+      .element("style", [:], Markup(raw: "\n" + Styles.sheet + "\n")))
+  }
+
+  private static func body(_ report: StudyReport) -> Markup {
+    .element(
+      "body", [:],
+      header(report),
+      .element("main", [:], sections(report)),
+      footer(report),
+      .element(
+        "script", ["type": "application/json", "id": "report-data"], Markup(raw: scriptData(report).script)),
+      .element("script", [:], Markup(raw: "\n" + PageScript.source + "\n")))
+  }
+
+  private static func sections(_ report: StudyReport) -> [Markup] {
+    var sections = [
+      section("figures", "Result", [KeyFigures(report: report).markup]),
+      section("pareto", "Size against quality", [.element("figure", [:], ParetoChart(report: report).markup)]),
+    ]
+    if let point = report.recommended {
+      sections.append(widths(report, point))
+    }
+    let front = FrontSection(report: report)
+    sections.append(section("front", report.front.isEmpty ? "References" : "The Pareto front", [front.table]))
+    if let point = report.recommended {
+      sections.append(
+        section("export", "Take a point away", [front.chosenCommands(point), front.commands]))
+    }
+    sections.append(section("convergence", "Convergence", [ConvergenceChart.both(report)]))
+    sections.append(section("settings", "Settings", [settings(report)]))
+    sections.append(section("methods", "How this was measured", [MethodNotes(report: report).markup]))
+    return sections
+  }
+
+  private static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {
+    .element(
+      "section", ["id": id, "aria-labelledby": "\(id)-title"],
+      [.element("h2", ["id": "\(id)-title"], Markup(title))] + content)
+  }
+
+  // MARK: Parts
+
+  private static func header(_ report: StudyReport) -> Markup {
+    let model = report.model
+    let shape =
+      "\(model.name) (\(model.architecture)): \(model.layers) layers of \(model.kvGroupsPerLayer) KV groups and "
+      + "\(NumberText.grouped(model.mlpChannels)) MLP channels, \(NumberText.short(model.parametersTotal)) parameters"
+    var parts: [Markup] = [
+      .element("p", ["class": "eyebrow"], "nas-search report"), .element("h1", [:], Markup(report.name)),
+      .element("p", ["class": "subtitle"], Markup(prose: shape)),
+    ]
+    if report.finishedAt == nil {
+      parts.append(
+        .element(
+          "div", ["class": "notice"],
+          .element("p", [:], "This study is unfinished: \(ReportWords.effort(of: report)). Resume it with"),
+          .element("div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(report.command)))))
+    }
+    return .element("header", [:], parts)
+  }
+
+  private static func widths(_ report: StudyReport, _ point: FrontPoint) -> Markup {
+    let options = report.front.map { candidate in
+      let text =
+        "\(PointWords.name(candidate)): \(NumberText.percent(candidate.measurement.keepRatio)), "
+        + "KL \(NumberText.kl(candidate.measurement.kl))"
+      return Markup.element(
+        "option",
+        ["value": "\(candidate.index)", "selected": candidate.index == point.index ? "selected" : nil],
+        Markup(text))
+    }
+    let choice = Markup.element(
+      "div", ["class": "choose", "hidden": "hidden"], .element("label", ["for": "choose"], "Show"),
+      .element("select", ["id": "choose"], options))
+    return section(
+      "widths", "Widths by layer",
+      [
+        choice,
+        .element("p", ["id": "chosen", "aria-live": "polite"], Markup(prose: PointWords.caption(point, in: report))),
+        WidthHeatMap(report: report, point: point).markup,
+      ])
+  }
+
+  private static func settings(_ report: StudyReport) -> Markup {
+    let model = report.model
+    let shape = [
+      Setting("name", model.name), Setting("architecture", model.architecture),
+      Setting("fingerprint", model.fingerprint),
+      Setting("parameters", NumberText.grouped(model.parametersTotal)),
+      Setting("of these in blocks", NumberText.grouped(model.parametersBlock)),
+      Setting("layers", "\(model.layers)"),
+      Setting("attention of a layer", "\(model.kvGroupsPerLayer) KV groups of \(model.queryHeadsPerGroup) query heads"),
+      Setting("head dimension", "\(model.headDimension)"),
+      Setting("MLP channels of a layer", NumberText.grouped(model.mlpChannels)),
+    ]
+    let command = Markup.element(
+      "div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(report.command)))
+    let intro: Markup =
+      report.finishedAt == nil ? "This command resumes the study:" : "This command repeats the study:"
+    return .element("p", [:], intro) + command
+      + .element("div", ["class": "facts"], table("Search", report.settings), table("Model", shape))
+  }
+
+  private static func table(_ caption: String, _ settings: [Setting]) -> Markup {
+    let rows = settings.map { setting in
+      Markup.element(
+        "tr", [:], .element("th", ["scope": "row"], Markup(setting.key)), .element("td", [:], Markup(setting.value)))
+    }
+    return .element(
+      "div", [:],
+      .element("table", [:], .element("caption", [:], Markup(caption)), .element("tbody", [:], rows)))
+  }
+
+  private static func footer(_ report: StudyReport) -> Markup {
+    let times = [
+      report.startedAt.map { "started \(NumberText.moment($0))" },
+      report.finishedAt.map { "finished \(NumberText.moment($0))" },
+    ].compactMap { $0 }
+    return .element(
+      "footer", [:],
+      Markup((["nas-search \(report.toolVersion)", ReportWords.progress(of: report)] + times).joined(separator: " · ")))
+  }
+
+  /// What the script needs to show another point.
+  private static func scriptData(_ report: StudyReport) -> JSONValue {
+    .object([
+      "kvGroups": .integer(report.model.kvGroupsPerLayer),
+      "mlpChannels": .integer(report.model.mlpChannels),
+      "chosen": .optional(report.recommended?.index),
+      "points": .array(
+        report.front.map { point in
+          .object([
+            "index": .integer(point.index),
+            "caption": .string(ReportWords.tied(PointWords.caption(point, in: report))),
+            "hf": .string(ExportCommand.text(report, point, format: .huggingFace)),
+            "gguf": .string(ExportCommand.text(report, point, format: .gguf)),
+            "kvGroups": .integers(point.widths.map(\.kvGroups)),
+            "mlpChannels": .integers(point.widths.map(\.mlpChannels)),
+          ])
+        }),
+    ])
+  }
+}

@@ -1,0 +1,215 @@
+/// A design space with the cost of its genomes and the budget they must meet.
+///
+/// A genome outside the budget is never thrown away: `fit` moves it inside, width by width.
+public struct BudgetedSpace: Sendable {
+  public let space: DesignSpace
+  public let cost: LinearCost
+  public let budget: Budget
+  /// The costs of the cheapest and the dearest genome, whatever the budget says.
+  public let reachable: ClosedRange<Int>
+  /// The part of `reachable` that the budget allows. What `fit` returns costs this much.
+  public let allowed: ClosedRange<Int>
+
+  /// Cost of one step of each variable; 0 where the value costs nothing.
+  let stepCosts: [Int]
+  /// The variables that share a step cost, the cheapest first.
+  let kinds: [Kind]
+  /// A genome inside the budget, for bands so narrow that `fit` misses them.
+  private var witness: Genome
+
+  struct Kind: Sendable {
+    let stepCost: Int
+    let variables: [Int]
+  }
+
+  /// - Throws: `SearchError.invalidCost`, `SearchError.invalidBudget`, or `SearchError.infeasibleBudget` if no
+  ///   genome was found inside the budget.
+  public init(
+    _ space: DesignSpace, cost: LinearCost, budget: Budget = Budget()
+  ) throws(SearchError) {
+    try cost.validate(for: space)
+    if let low = budget.minimum, let high = budget.maximum, low > high {
+      throw .invalidBudget(reason: "the minimum \(low) is above the maximum \(high)")
+    }
+    if budget.useWholeBudget && budget.maximum == nil {
+      throw .invalidBudget(reason: "the whole budget cannot be used without a maximum")
+    }
+    self.space = space
+    self.cost = cost
+    self.budget = budget
+    reachable = cost.cost(space.lowest)...cost.cost(space.highest)
+    let low = max(budget.minimum ?? reachable.lowerBound, reachable.lowerBound)
+    let high = min(budget.maximum ?? reachable.upperBound, reachable.upperBound)
+    let infeasible = SearchError.infeasibleBudget(
+      minimum: budget.minimum, maximum: budget.maximum,
+      lowest: reachable.lowerBound, highest: reachable.upperBound)
+    if low > high { throw infeasible }
+    allowed = low...high
+    stepCosts = zip(space.variables, cost.weights).map { $0.isCategorical || $0.levels < 2 ? 0 : $0.step * $1 }
+    let grouped = Dictionary(grouping: stepCosts.indices.filter { [stepCosts] in stepCosts[$0] > 0 }) {
+      [stepCosts] in stepCosts[$0]
+    }
+    kinds = grouped.map { Kind(stepCost: $0.key, variables: $0.value) }.sorted { $0.stepCost < $1.stepCost }
+    witness = space.lowest
+
+    // A band narrower than the widths' steps may hold no cost at all; look from several starts before saying so.
+    if cost.cost(witness) >= low { return }
+    for attempt in 0..<32 {
+      var generator = SeededGenerator(seed: 0, stream: UInt64(attempt))
+      let start = attempt == 0 ? space.lowest : attempt == 1 ? space.highest : randomGenome(using: &generator)
+      let found = filled(start, to: high, using: &generator)
+      if cost.cost(found) >= low {
+        witness = found
+        return
+      }
+    }
+    throw infeasible
+  }
+
+  /// The genome moved to cost as nearly `target` as its steps allow, and never more.
+  ///
+  /// Values outside their domains are first moved to the nearest allowed one. Then widths go down one step at a time
+  /// until the cost is at most the target, and up again until no step fits any more; what is left is narrowed by
+  /// exchanges (some steps of one size down, some of another size up). The variable that moves is drawn in proportion
+  /// to the steps it has left, so that on average every width gives up, or wins back, the same share of what it could.
+  /// Variables without cost stay as they are.
+  ///
+  /// - Parameters:
+  ///   - target: a cost; one outside `allowed` is taken as the nearer end. `nil` stands for the largest allowed cost.
+  ///   - generator: decides, and nothing else does, which widths move.
+  /// - Returns: a valid genome whose cost is in `allowed`.
+  /// - Throws: `SearchError.wrongGenomeLength`.
+  public func fit(
+    _ genome: Genome, to target: Int? = nil, using generator: inout SeededGenerator
+  ) throws(SearchError) -> Genome {
+    try space.checkLength(of: genome)
+    return fitted(genome, to: target ?? allowed.upperBound, using: &generator)
+  }
+
+  /// `fit` for a genome of the right length.
+  func fitted(_ genome: Genome, to target: Int, using generator: inout SeededGenerator) -> Genome {
+    let snapped = zip(space.variables, genome).map { $0.nearest(to: $1) }
+    let goal = min(max(target, allowed.lowerBound), allowed.upperBound)
+    var result = filled(snapped, to: goal, using: &generator)
+    if cost.cost(result) < allowed.lowerBound && goal < allowed.upperBound {
+      result = filled(result, to: allowed.upperBound, using: &generator)
+    }
+    if cost.cost(result) < allowed.lowerBound {
+      for index in result.indices where stepCosts[index] > 0 { result[index] = witness[index] }
+    }
+    return result
+  }
+
+  /// Whether a valid genome lies inside the budget and, where the whole budget is to be used, no step up fits.
+  public func isAcceptable(_ genome: Genome) -> Bool {
+    let spent = cost.cost(genome)
+    if !allowed.contains(spent) { return false }
+    if !budget.useWholeBudget { return true }
+    return genome.indices.allSatisfy {
+      stepCosts[$0] == 0 || genome[$0] == space.variables[$0].highest || spent + stepCosts[$0] > allowed.upperBound
+    }
+  }
+
+  /// Every value drawn uniformly, without regard to the budget.
+  func randomGenome(using generator: inout SeededGenerator) -> Genome {
+    space.variables.map { $0.lowest + generator.integer(below: $0.levels) * $0.step }
+  }
+
+  /// The cost a new candidate aims at: the maximum where the whole budget is used, else uniform in `allowed`.
+  func drawTarget(using generator: inout SeededGenerator) -> Int {
+    budget.useWholeBudget ? allowed.upperBound : generator.integer(in: allowed)
+  }
+
+  // MARK: - Steps
+
+  private func filled(_ genome: Genome, to target: Int, using generator: inout SeededGenerator) -> Genome {
+    var result = genome
+    var spent = cost.cost(result)
+    while spent > target {
+      let weights = result.indices.map { stepCosts[$0] > 0 ? stepsDown(result, $0) : 0 }
+      guard let index = generator.index(weights: weights) else { break }
+      let steps = min(weights[index], stride(over: spent - target, stepCosts[index]))
+      result[index] -= steps * space.variables[index].step
+      spent -= steps * stepCosts[index]
+    }
+    // Every exchange raises the cost, so this ends; the limit only bounds the time spent on the last few units.
+    for _ in 0..<16 {
+      fill(&result, &spent, to: target, using: &generator)
+      if spent == target || !exchange(&result, &spent, to: target, using: &generator) { break }
+    }
+    fill(&result, &spent, to: target, using: &generator)
+    return result
+  }
+
+  /// Steps up while any fits.
+  private func fill(
+    _ genome: inout Genome, _ spent: inout Int, to target: Int, using generator: inout SeededGenerator
+  ) {
+    while spent < target {
+      let gap = target - spent
+      let weights = genome.indices.map { stepCosts[$0] > 0 && stepCosts[$0] <= gap ? stepsUp(genome, $0) : 0 }
+      guard let index = generator.index(weights: weights) else { return }
+      let steps = min(weights[index], stride(over: gap, stepCosts[index]))
+      genome[index] += steps * space.variables[index].step
+      spent += steps * stepCosts[index]
+    }
+  }
+
+  /// How many steps to move at once: one, unless the way is so long that eight moves a variable would not cover it.
+  private func stride(over distance: Int, _ stepCost: Int) -> Int {
+    max(1, distance / stepCost / (8 * max(1, stepCosts.count)))
+  }
+
+  /// Lowers up to 16 steps of one size and raises some of another size so that the cost comes nearest to the target.
+  ///
+  /// - Returns: whether there was an exchange that raised the cost.
+  private func exchange(
+    _ genome: inout Genome, _ spent: inout Int, to target: Int, using generator: inout SeededGenerator
+  ) -> Bool {
+    let gap = target - spent
+    var best = (gain: 0, down: 0, downSteps: 0, up: 0, upSteps: 0)
+    for (down, downKind) in kinds.enumerated() {
+      let downLimit = min(16, room(downKind, genome, stepsDown))
+      for (up, upKind) in kinds.enumerated() where up != down {
+        let upLimit = room(upKind, genome, stepsUp)
+        if upLimit == 0 { continue }
+        for taken in 0..<downLimit {
+          let downSteps = taken + 1
+          let upSteps = min(upLimit, (gap + downSteps * downKind.stepCost) / upKind.stepCost)
+          let gain = upSteps * upKind.stepCost - downSteps * downKind.stepCost
+          if gain > best.gain { best = (gain, down, downSteps, up, upSteps) }
+        }
+      }
+    }
+    if best.gain == 0 { return false }
+    move(&genome, kinds[best.down], by: best.downSteps, sign: -1, room: stepsDown, using: &generator)
+    move(&genome, kinds[best.up], by: best.upSteps, sign: 1, room: stepsUp, using: &generator)
+    spent += best.gain
+    return true
+  }
+
+  private func move(
+    _ genome: inout Genome, _ kind: Kind, by steps: Int, sign: Int, room: (Genome, Int) -> Int,
+    using generator: inout SeededGenerator
+  ) {
+    for _ in 0..<steps {
+      guard let member = generator.index(weights: kind.variables.map { room(genome, $0) }) else { return }
+      let index = kind.variables[member]
+      genome[index] += sign * space.variables[index].step
+    }
+  }
+
+  private func room(_ kind: Kind, _ genome: Genome, _ steps: (Genome, Int) -> Int) -> Int {
+    kind.variables.reduce(0) { $0 + steps(genome, $1) }
+  }
+
+  /// Steps that a variable's value stands above its lowest.
+  func stepsDown(_ genome: Genome, _ index: Int) -> Int {
+    (genome[index] - space.variables[index].lowest) / space.variables[index].step
+  }
+
+  /// Steps that a variable's value stands below its highest.
+  func stepsUp(_ genome: Genome, _ index: Int) -> Int {
+    (space.variables[index].highest - genome[index]) / space.variables[index].step
+  }
+}

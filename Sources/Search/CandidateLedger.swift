@@ -1,0 +1,54 @@
+/// What was asked and what was told: the bookkeeping that every optimiser needs, with its checks.
+struct CandidateLedger: Sendable {
+  let objectiveCount: Int
+  private(set) var asked: [Candidate] = []
+  private(set) var genomes: Set<Genome> = []
+  private(set) var results: [Int: [Double]] = [:]
+  private(set) var failed: Set<Int> = []
+
+  init(objectiveCount: Int) throws(SearchError) {
+    if objectiveCount < 1 { throw .invalidSettings(reason: "\(objectiveCount) objectives") }
+    self.objectiveCount = objectiveCount
+  }
+
+  /// The ordinal of the next candidate.
+  var next: Int { asked.count }
+
+  mutating func ask(_ genome: Genome, origin: String) -> Candidate {
+    let candidate = Candidate(ordinal: next, genome: genome, origin: origin)
+    asked.append(candidate)
+    genomes.insert(genome)
+    return candidate
+  }
+
+  mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try check(ordinal)
+    if objectives.count != objectiveCount {
+      throw .wrongObjectiveCount(ordinal: ordinal, expected: objectiveCount, found: objectives.count)
+    }
+    if !objectives.allSatisfy(\.isFinite) { throw .objectiveNotFinite(ordinal: ordinal, values: objectives) }
+    results[ordinal] = objectives
+  }
+
+  mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
+    try check(ordinal)
+    failed.insert(ordinal)
+  }
+
+  private func check(_ ordinal: Int) throws(SearchError) {
+    if !asked.indices.contains(ordinal) { throw .unknownOrdinal(ordinal) }
+    if isTold(ordinal) { throw .alreadyTold(ordinal) }
+  }
+
+  func isTold(_ ordinal: Int) -> Bool { results[ordinal] != nil || failed.contains(ordinal) }
+
+  /// The ordinals asked and not told, ascending.
+  var pending: [Int] { asked.indices.filter { !isTold($0) } }
+
+  /// Everything told, by ordinal.
+  var evaluated: [EvaluatedCandidate] {
+    asked.compactMap { candidate in
+      results[candidate.ordinal].map { EvaluatedCandidate(candidate: candidate, objectives: $0) }
+    }
+  }
+}

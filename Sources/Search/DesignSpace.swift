@@ -1,0 +1,209 @@
+/// One candidate's choices, one value a variable, in the order of the space's variables.
+///
+/// An integer variable stands as its value (a width of 384 is 384), a categorical one as the index of its choice.
+public typealias Genome = [Int]
+
+/// One thing a search may choose.
+public struct Variable: Hashable, Sendable {
+  /// The values a variable may take.
+  public enum Domain: Hashable, Sendable {
+    /// `low`, `low + step`, … up to `high`.
+    case integer(low: Int, high: Int, step: Int)
+    /// One of the named choices.
+    case categorical([String])
+  }
+
+  /// Unique in its space, for example `layers.3.mlp`.
+  public let name: String
+  public let domain: Domain
+  /// What stays together in a crossover, usually the layer. Segments are ordered by this number.
+  public let segment: Int
+  /// What the variable is a width of, for example `attention` or `mlp`. For reports; the optimisers ignore it.
+  public let module: String
+
+  /// An integer whose `high` is not on the grid of `low` and `step` is lowered to the last value that is.
+  ///
+  /// - Throws: `SearchError.invalidVariable` if the domain is empty or not representable.
+  public init(name: String, domain: Domain, segment: Int = 0, module: String = "") throws(SearchError) {
+    self.name = name
+    self.segment = segment
+    self.module = module
+    if name.isEmpty { throw .invalidVariable(name: name, reason: "the name is empty") }
+    switch domain {
+    case .integer(let low, let high, let step):
+      if step < 1 { throw .invalidVariable(name: name, reason: "the step \(step) is not positive") }
+      if low > high { throw .invalidVariable(name: name, reason: "low \(low) is above high \(high)") }
+      let (span, overflow) = high.subtractingReportingOverflow(low)
+      if overflow || span == .max {
+        throw .invalidVariable(name: name, reason: "the range \(low)...\(high) is too wide")
+      }
+      self.domain = .integer(low: low, high: low + span / step * step, step: step)
+    case .categorical(let choices):
+      if choices.isEmpty { throw .invalidVariable(name: name, reason: "there is no choice") }
+      if Set(choices).count < choices.count { throw .invalidVariable(name: name, reason: "a choice is listed twice") }
+      self.domain = domain
+    }
+  }
+
+  /// The smallest value: `low`, or choice 0.
+  public var lowest: Int {
+    switch domain {
+    case .integer(let low, _, _): low
+    case .categorical: 0
+    }
+  }
+
+  /// The largest value: `high`, or the last choice.
+  public var highest: Int {
+    switch domain {
+    case .integer(_, let high, _): high
+    case .categorical(let choices): choices.count - 1
+    }
+  }
+
+  /// The distance between neighbouring values; 1 for a categorical variable.
+  public var step: Int {
+    switch domain {
+    case .integer(_, _, let step): step
+    case .categorical: 1
+    }
+  }
+
+  /// How many values the variable may take.
+  public var levels: Int { (highest - lowest) / step + 1 }
+
+  /// Whether the values are choices without an order.
+  public var isCategorical: Bool {
+    switch domain {
+    case .integer: false
+    case .categorical: true
+    }
+  }
+
+  /// Whether the variable may take `value`.
+  public func allows(_ value: Int) -> Bool {
+    value >= lowest && value <= highest && (value - lowest) % step == 0
+  }
+
+  /// The allowed value nearest to `value`, the smaller one of two.
+  public func nearest(to value: Int) -> Int {
+    let inside = min(max(value, lowest), highest) - lowest
+    let below = inside / step
+    return lowest + (inside - below * step > step / 2 ? below + 1 : below) * step
+  }
+}
+
+extension Variable: Codable {
+  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices }
+
+  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let domain: Domain =
+      if values.contains(.choices) {
+        .categorical(try values.decode([String].self, forKey: .choices))
+      } else {
+        .integer(
+          low: try values.decode(Int.self, forKey: .low), high: try values.decode(Int.self, forKey: .high),
+          step: try values.decode(Int.self, forKey: .step))
+      }
+    try self.init(
+      name: values.decode(String.self, forKey: .name), domain: domain,
+      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(name, forKey: .name)
+    try values.encode(segment, forKey: .segment)
+    try values.encode(module, forKey: .module)
+    switch domain {
+    case .integer(let low, let high, let step):
+      try values.encode(low, forKey: .low)
+      try values.encode(high, forKey: .high)
+      try values.encode(step, forKey: .step)
+    case .categorical(let choices): try values.encode(choices, forKey: .choices)
+    }
+  }
+}
+
+/// Everything a search may choose: an ordered list of variables.
+public struct DesignSpace: Hashable, Codable, Sendable {
+  public let variables: [Variable]
+
+  /// - Throws: `SearchError.duplicateVariable` if two variables share a name.
+  public init(_ variables: [Variable]) throws(SearchError) {
+    var names = Set<String>()
+    for variable in variables where !names.insert(variable.name).inserted {
+      throw .duplicateVariable(name: variable.name)
+    }
+    self.variables = variables
+  }
+
+  public init(from decoder: any Decoder) throws {
+    try self.init(decoder.singleValueContainer().decode([Variable].self))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(variables)
+  }
+
+  /// How many genomes there are, `nil` where that does not fit an `Int`. No budget is considered.
+  public var size: Int? {
+    var size = 1
+    for variable in variables {
+      let (product, overflow) = size.multipliedReportingOverflow(by: variable.levels)
+      if overflow { return nil }
+      size = product
+    }
+    return size
+  }
+
+  /// The genome of all smallest values (first choices).
+  public var lowest: Genome { variables.map(\.lowest) }
+
+  /// The genome of all largest integers, with the first choice of each categorical variable.
+  public var highest: Genome { variables.map { $0.isCategorical ? 0 : $0.highest } }
+
+  /// - Throws: `SearchError.wrongGenomeLength`, `SearchError.valueOutsideDomain`.
+  public func validate(_ genome: Genome) throws(SearchError) {
+    try checkLength(of: genome)
+    for (variable, value) in zip(variables, genome) where !variable.allows(value) {
+      let domain =
+        switch variable.domain {
+        case .integer(let low, let high, let step): "\(low)...\(high) step \(step)"
+        case .categorical(let choices): "the indices of \(choices)"
+        }
+      throw .valueOutsideDomain(variable: variable.name, value: value, domain: domain)
+    }
+  }
+
+  func checkLength(of genome: Genome) throws(SearchError) {
+    if genome.count != variables.count {
+      throw .wrongGenomeLength(expected: variables.count, found: genome.count)
+    }
+  }
+
+  /// The genome in words, `name=value` a variable, separated by spaces.
+  public func describe(_ genome: Genome) -> String {
+    zip(variables, genome).map { variable, value in
+      if case .categorical(let choices) = variable.domain, choices.indices.contains(value) {
+        return "\(variable.name)=\(choices[value])"
+      }
+      return "\(variable.name)=\(value)"
+    }.joined(separator: " ")
+  }
+}
+
+extension [Int] {
+  /// The genome as text, the same for equal genomes only: its values separated by commas.
+  public var canonical: String { map(String.init).joined(separator: ",") }
+
+  /// 64-bit FNV-1a hash of `canonical`, stable between runs and machines.
+  ///
+  /// Source: Fowler, Noll, Vo, <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>.
+  public var stableHash: UInt64 {
+    canonical.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+  }
+}

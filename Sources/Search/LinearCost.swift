@@ -1,0 +1,62 @@
+/// What a genome costs where every unit of width costs the same wherever the others stand:
+/// `base + Σ weights[i] · genome[i]`, in any unit (parameters, bytes, multiply-adds a token).
+public struct LinearCost: Hashable, Codable, Sendable {
+  /// The cost that no choice changes.
+  public let base: Int
+  /// Cost per unit of value, one a variable; 0 for categorical variables and for integers that cost nothing.
+  public let weights: [Int]
+
+  public init(base: Int, weights: [Int]) {
+    self.base = base
+    self.weights = weights
+  }
+
+  /// A cost of nothing, for spaces without a budget.
+  public static func free(_ space: DesignSpace) -> LinearCost {
+    LinearCost(base: 0, weights: space.variables.map { _ in 0 })
+  }
+
+  /// The cost of a genome of the space that the weights were made for.
+  public func cost(_ genome: Genome) -> Int {
+    zip(weights, genome).reduce(base) { $0 + $1.0 * $1.1 }
+  }
+
+  /// Checks that there is one weight a variable, none negative, none on a choice, and that no cost leaves `Int`.
+  ///
+  /// - Throws: `SearchError.invalidCost`.
+  func validate(for space: DesignSpace) throws(SearchError) {
+    if weights.count != space.variables.count {
+      throw .invalidCost(reason: "\(weights.count) weights for \(space.variables.count) variables")
+    }
+    var largest = base.magnitude
+    for (variable, weight) in zip(space.variables, weights) {
+      if weight < 0 { throw .invalidCost(reason: "the weight \(weight) of '\(variable.name)' is negative") }
+      if weight > 0 && variable.isCategorical {
+        throw .invalidCost(reason: "'\(variable.name)' is categorical and cannot have the weight \(weight)")
+      }
+      let extreme = max(variable.lowest.magnitude, variable.highest.magnitude)
+      let (product, tooLarge) = extreme.multipliedReportingOverflow(by: weight.magnitude)
+      let (sum, overflow) = largest.addingReportingOverflow(product)
+      // A quarter of the range leaves room for the differences and sums of costs that the fitting forms.
+      if tooLarge || overflow || sum > UInt(Int.max / 4) {
+        throw .invalidCost(reason: "the largest cost does not fit 62 bits")
+      }
+      largest = sum
+    }
+  }
+}
+
+/// What a candidate may cost.
+public struct Budget: Hashable, Codable, Sendable {
+  public let maximum: Int?
+  public let minimum: Int?
+  /// One cost target: every candidate that the search makes is filled up to `maximum`. Otherwise candidates span the
+  /// costs from `minimum` (or the cheapest) to `maximum` (or the dearest).
+  public let useWholeBudget: Bool
+
+  public init(maximum: Int? = nil, minimum: Int? = nil, useWholeBudget: Bool = false) {
+    self.maximum = maximum
+    self.minimum = minimum
+    self.useWholeBudget = useWholeBudget
+  }
+}

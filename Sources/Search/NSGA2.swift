@@ -1,0 +1,184 @@
+/// Multi-objective evolution: NSGA-II with mutations and a crossover that keep to the budget.
+///
+/// Generation 0 is the given first genomes, filled up with mutations of them. Every later generation is made from the
+/// survivors of all before it: parents by binary tournament, children by segment crossover and mutation, survivors by
+/// non-domination rank and then by crowding distance (elitist, parents and children together). What a candidate is
+/// depends on the seed, its ordinal and the results of earlier generations, on nothing else.
+///
+/// Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
+/// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the
+/// distances renewed after each, as in Kukkonen and Deb, "Improved pruning of non-dominated solutions based on crowding
+/// distance", 2006.
+public struct NSGA2: Optimizer {
+  /// Numbers that shape the evolution; the defaults suit a few hundred evaluations.
+  public struct Settings: Hashable, Codable, Sendable {
+    /// Survivors, and children a generation.
+    public var population = 16
+    /// The share of children that have two parents.
+    public var crossover = 0.8
+    /// The share of those that are mutated as well.
+    public var mutationAfterCrossover = 0.8
+    /// After so many generations the largest width that a mutation moves halves.
+    public var halving = 24
+
+    public init() {}
+  }
+
+  public let space: BudgetedSpace
+  public let settings: Settings
+  public let seed: UInt64
+  /// The number of the generation that is being asked.
+  public private(set) var generation = 0
+  /// The survivors of the generations before this one, by ordinal.
+  public var population: [EvaluatedCandidate] { members.map(\.candidate) }
+
+  private let initial: [(genome: Genome, origin: String)]
+  private let variation: Variation
+  private var ledger: CandidateLedger
+  private var members: [Member] = []
+  private var generationStart = 0
+  private var generationEnd: Int
+  private var exhausted = false
+
+  private struct Member: Sendable {
+    let candidate: EvaluatedCandidate
+    let rank: Int
+    let crowding: Double
+  }
+
+  /// - Parameters:
+  ///   - objectives: how many values a result has.
+  ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, even if they leave part of it
+  ///     unused, so that a baseline stays a baseline; the others are fitted.
+  /// - Throws: `SearchError.invalidSettings`, or `validate`'s errors for an initial genome outside the space.
+  public init(
+    _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
+    settings: Settings = Settings()
+  ) throws(SearchError) {
+    if settings.population < 2 { throw .invalidSettings(reason: "a population of \(settings.population)") }
+    for share in [settings.crossover, settings.mutationAfterCrossover] where !(0...1).contains(share) {
+      throw .invalidSettings(reason: "the share \(share) is not between 0 and 1")
+    }
+    if settings.halving < 1 { throw .invalidSettings(reason: "halving every \(settings.halving) generations") }
+    self.space = space
+    self.settings = settings
+    self.seed = seed
+    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    variation = Variation(space, halving: settings.halving)
+    ledger = try CandidateLedger(objectiveCount: objectives)
+    generationEnd = max(settings.population, self.initial.count)
+  }
+
+  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
+  public var failures: Int { ledger.failed.count }
+  public var pending: [Int] { ledger.pending }
+
+  // MARK: - Ask and tell
+
+  public mutating func ask() throws(SearchError) -> Candidate? {
+    if exhausted { return nil }
+    if ledger.next == generationEnd {
+      let pending = ledger.pending
+      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      select()
+      generation += 1
+      generationStart = generationEnd
+      generationEnd += settings.population
+    }
+    if initial.indices.contains(ledger.next) {
+      let first = initial[ledger.next]
+      return ledger.ask(first.genome, origin: first.origin)
+    }
+    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+    var (genome, origin) = child(using: &generator)
+    // A child that was asked before is mutated until it is new.
+    for _ in 0..<16 where ledger.genomes.contains(genome) {
+      (genome, origin) = variation.mutated(genome, generation: generation, using: &generator)
+    }
+    if ledger.genomes.contains(genome) {
+      guard let fresh = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
+        exhausted = true
+        return nil
+      }
+      (genome, origin) = (fresh, "random")
+    }
+    return ledger.ask(genome, origin: origin)
+  }
+
+  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try ledger.tell(ordinal, objectives: objectives)
+  }
+
+  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
+    try ledger.tellFailure(ordinal)
+  }
+
+  // MARK: - Children
+
+  private func child(using generator: inout SeededGenerator) -> (genome: Genome, origin: String) {
+    if members.isEmpty { return founder(using: &generator) }
+    let first = tournament(using: &generator)
+    if !generator.chance(settings.crossover) {
+      return variation.mutated(first, generation: generation, using: &generator)
+    }
+    let child = variation.crossed(first, tournament(using: &generator), using: &generator)
+    if !generator.chance(settings.mutationAfterCrossover) { return (child, "crossover") }
+    return (variation.mutated(child, generation: generation, using: &generator).genome, "crossover")
+  }
+
+  /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are
+  /// none.
+  private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String) {
+    if initial.isEmpty {
+      let target = space.drawTarget(using: &generator)
+      return (space.fitted(space.randomGenome(using: &generator), to: target, using: &generator), "random")
+    }
+    var child = (genome: initial[generator.integer(below: initial.count)].genome, origin: "")
+    for _ in 0..<generator.integer(in: 1...4) {
+      child = variation.mutated(child.genome, generation: generation, using: &generator)
+    }
+    return child
+  }
+
+  /// The better of two members: the lower rank, then the larger crowding distance, then the earlier candidate.
+  private func tournament(using generator: inout SeededGenerator) -> Genome {
+    let a = members[generator.integer(below: members.count)]
+    let b = members[generator.integer(below: members.count)]
+    let first = (a.rank, -a.crowding, a.candidate.candidate.ordinal)
+    let second = (b.rank, -b.crowding, b.candidate.candidate.ordinal)
+    return (first <= second ? a : b).candidate.candidate.genome
+  }
+
+  // MARK: - Survival
+
+  /// Keeps the best `population` of the members and the generation just told.
+  private mutating func select() {
+    let children = ledger.asked[generationStart..<generationEnd].compactMap { candidate in
+      ledger.results[candidate.ordinal].map { EvaluatedCandidate(candidate: candidate, objectives: $0) }
+    }
+    let all = members.map(\.candidate) + children
+    var survivors: [Member] = []
+    for (rank, front) in ParetoFront.fronts(all.map(\.objectives)).enumerated() {
+      let room = settings.population - survivors.count
+      if room == 0 { break }
+      let kept = thinned(front.map { all[$0] }, to: room)
+      let distances = ParetoFront.crowdingDistances(kept.map(\.objectives))
+      survivors += zip(kept, distances).map { Member(candidate: $0, rank: rank, crowding: $1) }
+    }
+    members = survivors.sorted { $0.candidate.candidate.ordinal < $1.candidate.candidate.ordinal }
+  }
+
+  /// The front without its most crowded points, which go one at a time, the later candidate first.
+  private func thinned(_ front: [EvaluatedCandidate], to size: Int) -> [EvaluatedCandidate] {
+    var kept = front
+    while kept.count > size {
+      let distances = ParetoFront.crowdingDistances(kept.map(\.objectives))
+      let crowded = kept.indices.min {
+        (distances[$0], -kept[$0].candidate.ordinal) < (distances[$1], -kept[$1].candidate.ordinal)
+      }
+      guard let crowded else { break }
+      kept.remove(at: crowded)
+    }
+    return kept
+  }
+}

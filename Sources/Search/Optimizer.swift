@@ -1,0 +1,81 @@
+/// A genome that an optimiser wants evaluated.
+public struct Candidate: Hashable, Sendable {
+  /// 0, 1, 2, … in the order of asking. It names the candidate everywhere, and seeds its randomness.
+  public let ordinal: Int
+  public let genome: Genome
+  /// Where it comes from: the name of a first genome ("uniform", "curve", …), or what made it ("shift", "resize",
+  /// "nudge", "swap", "crossover", "random").
+  public let origin: String
+
+  public init(ordinal: Int, genome: Genome, origin: String) {
+    self.ordinal = ordinal
+    self.genome = genome
+    self.origin = origin
+  }
+}
+
+/// A candidate with its objectives, all of them minimised.
+public struct EvaluatedCandidate: Hashable, Sendable {
+  public let candidate: Candidate
+  public let objectives: [Double]
+
+  public init(candidate: Candidate, objectives: [Double]) {
+    self.candidate = candidate
+    self.objectives = objectives
+  }
+}
+
+/// A search that is asked for candidates and told their objectives, in any order and by anyone.
+///
+/// An optimiser never evaluates. The same settings and the same results give the same candidates, in whatever order the
+/// results of one batch arrive; so a stored search resumes by asking and telling it again what it already knew.
+public protocol Optimizer: Sendable {
+  /// The next candidate, or `nil` when every genome inside the budget has been asked.
+  ///
+  /// - Throws: `SearchError.resultsPending` if the next candidate depends on results that have not been told yet.
+  mutating func ask() throws(SearchError) -> Candidate?
+
+  /// Takes the objectives of an asked candidate, smaller is better.
+  ///
+  /// - Throws: `SearchError.unknownOrdinal`, `.alreadyTold`, `.wrongObjectiveCount`, `.objectiveNotFinite`; the
+  ///   optimiser is then unchanged.
+  mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError)
+
+  /// Takes note that an asked candidate has no result. It is counted, never asked again, and never a parent.
+  ///
+  /// - Throws: `SearchError.unknownOrdinal`, `.alreadyTold`.
+  mutating func tellFailure(_ ordinal: Int) throws(SearchError)
+
+  /// Everything told so far, by ordinal.
+  var evaluated: [EvaluatedCandidate] { get }
+  /// How many candidates failed.
+  var failures: Int { get }
+  /// The ordinals that were asked and not told yet, ascending.
+  var pending: [Int] { get }
+}
+
+extension Optimizer {
+  /// The candidates that can be evaluated now, at most `limit`. Empty when the space is exhausted or `limit` is below
+  /// 1.
+  ///
+  /// - Throws: `SearchError.resultsPending` if not even one can be given before earlier results are told.
+  public mutating func askBatch(limit: Int) throws(SearchError) -> [Candidate] {
+    var batch: [Candidate] = []
+    while batch.count < limit {
+      do {
+        guard let candidate = try ask() else { break }
+        batch.append(candidate)
+      } catch {
+        if case .resultsPending = error, !batch.isEmpty { break }
+        throw error
+      }
+    }
+    return batch
+  }
+
+  /// The non-dominated part of everything told so far, by ordinal.
+  public var front: [EvaluatedCandidate] {
+    let all = evaluated
+    return ParetoFront.nonDominated(all.map(\.objectives)).map { all[$0] }
+  }
+}

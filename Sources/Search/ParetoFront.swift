@@ -1,0 +1,116 @@
+/// Tools for sets of objective vectors. Every objective is minimised; points are named by their index in the given
+/// list.
+public enum ParetoFront {
+  /// Whether `a` is at least as good as `b` in every objective and better in one.
+  public static func dominates(_ a: [Double], _ b: [Double]) -> Bool {
+    var better = false
+    for (x, y) in zip(a, b) {
+      if x > y { return false }
+      if x < y { better = true }
+    }
+    return better
+  }
+
+  /// The points that no other point dominates, in the order given. Equal points do not dominate each other: all stay.
+  /// Points with a NaN are left out.
+  public static func nonDominated(_ points: [[Double]]) -> [Int] {
+    let comparable = points.indices.filter { index in !points[index].contains(where: \.isNaN) }
+    // In lexicographic order a point can only be dominated by an earlier one, and if by any, then by one of the front.
+    let order = comparable.sorted { points[$0].lexicographicallyPrecedes(points[$1]) }
+    var front: [Int] = []
+    for index in order where !front.contains(where: { dominates(points[$0], points[index]) }) { front.append(index) }
+    return front.sorted()
+  }
+
+  /// The fronts one behind the other: the non-dominated points, the non-dominated ones of the rest, and so on.
+  ///
+  /// Source: fast non-dominated sort, Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic
+  /// algorithm: NSGA-II", 2002, section III.A.
+  public static func fronts(_ points: [[Double]]) -> [[Int]] {
+    var dominated: [[Int]] = Array(repeating: [], count: points.count)
+    var dominators = Array(repeating: 0, count: points.count)
+    for a in points.indices {
+      for b in points.indices.dropFirst(a + 1) {
+        if dominates(points[a], points[b]) {
+          dominated[a].append(b)
+          dominators[b] += 1
+        } else if dominates(points[b], points[a]) {
+          dominated[b].append(a)
+          dominators[a] += 1
+        }
+      }
+    }
+    var fronts: [[Int]] = []
+    var front = points.indices.filter { dominators[$0] == 0 }
+    while !front.isEmpty {
+      fronts.append(front)
+      var next: [Int] = []
+      for index in front {
+        for behind in dominated[index] {
+          dominators[behind] -= 1
+          if dominators[behind] == 0 { next.append(behind) }
+        }
+      }
+      front = next.sorted()
+    }
+    return fronts
+  }
+
+  /// How much room each point has among the others of its front: the sum over the objectives of the distance between
+  /// its two neighbours, in units of the front's range. Infinite at the ends.
+  ///
+  /// Source: Deb et al. 2002 (as for `fronts`), section III.B.
+  public static func crowdingDistances(_ front: [[Double]]) -> [Double] {
+    var distances = Array(repeating: 0.0, count: front.count)
+    guard let objectives = front.first?.count else { return [] }
+    for objective in 0..<objectives {
+      let order = front.indices.sorted {
+        front[$0][objective] == front[$1][objective] ? $0 < $1 : front[$0][objective] < front[$1][objective]
+      }
+      let range = front[order[order.count - 1]][objective] - front[order[0]][objective]
+      distances[order[0]] = .infinity
+      distances[order[order.count - 1]] = .infinity
+      if range <= 0 { continue }
+      for place in order.indices.dropFirst().dropLast() {
+        let gap = front[order[place + 1]][objective] - front[order[place - 1]][objective]
+        distances[order[place]] += gap / range
+      }
+    }
+    return distances
+  }
+
+  /// The point of a two-objective front with the most bend: among the non-dominated points, each objective scaled to
+  /// 0…1, the one farthest below the straight line between the two ends. Where none lies below it, an end.
+  ///
+  /// - Returns: `nil` if there are no points.
+  /// - Throws: `SearchError.unsupportedObjectiveCount` if there are not two objectives.
+  public static func knee(_ points: [[Double]]) throws(SearchError) -> Int? {
+    for point in points where point.count != 2 {
+      throw .unsupportedObjectiveCount(measure: "the knee point", supported: "2", found: point.count)
+    }
+    let front = nonDominated(points).filter { index in points[index].allSatisfy(\.isFinite) }
+      .sorted { points[$0].lexicographicallyPrecedes(points[$1]) }
+    guard let first = front.first, let last = front.last else { return nil }
+    let width = points[last][0] - points[first][0]
+    let height = points[first][1] - points[last][1]
+    if width <= 0 || height <= 0 { return first }
+    var best = (index: first, depth: 0.0)
+    for index in front {
+      let depth = 1 - (points[index][0] - points[first][0]) / width - (points[index][1] - points[last][1]) / height
+      if depth > best.depth { best = (index, depth) }
+    }
+    return best.index
+  }
+
+  /// The point with the smallest `objective` among those whose `bounded` objective is at most `bound`; of equal ones
+  /// the one with the smaller `bounded` value, then the earlier one. `nil` if there is none.
+  public static func best(_ points: [[Double]], by objective: Int, where bounded: Int, atMost bound: Double) -> Int? {
+    let inside = points.indices.filter { index in
+      points[index].indices.contains(objective) && points[index].indices.contains(bounded)
+        && points[index][bounded] <= bound && !points[index][objective].isNaN
+    }
+    return inside.min {
+      (points[$0][objective], points[$0][bounded], $0) < (points[$1][objective], points[$1][bounded], $1)
+    }
+  }
+}

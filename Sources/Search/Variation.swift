@@ -1,0 +1,118 @@
+/// The operators that make a new genome from old ones. Every one returns a genome inside the budget.
+struct Variation: Sendable {
+  let space: BudgetedSpace
+  /// After so many generations the largest move halves.
+  let halving: Int
+
+  private let costly: [Int]
+  private let free: [Int]
+  private let choices: [Int]
+  /// The variables of each segment, in the order of the segments; of each variable where there is one segment only.
+  private let segments: [[Int]]
+
+  init(_ space: BudgetedSpace, halving: Int) {
+    self.space = space
+    self.halving = halving
+    let variables = space.space.variables
+    let movable = variables.indices.filter { variables[$0].levels > 1 }
+    choices = movable.filter { variables[$0].isCategorical }
+    costly = movable.filter { space.stepCosts[$0] > 0 }
+    free = movable.filter { !variables[$0].isCategorical && space.stepCosts[$0] == 0 }
+    let grouped = Dictionary(grouping: variables.indices) { variables[$0].segment }
+      .sorted { $0.key < $1.key }.map(\.value)
+    segments = grouped.count > 1 ? grouped : variables.indices.map { [$0] }
+  }
+
+  // MARK: - Mutation
+
+  private enum Mutation: String { case shift, resize, nudge, swap }
+
+  /// One mutation, drawn among those that the space has variables for.
+  ///
+  /// - Returns: the child and the mutation's name. The child equals the parent if nothing in the space can move.
+  func mutated(
+    _ parent: Genome, generation: Int, using generator: inout SeededGenerator
+  ) -> (genome: Genome, origin: String) {
+    let spanning = !space.budget.useWholeBudget && space.allowed.count > 1
+    let offers: [(Mutation, Int)] = [
+      (.shift, costly.count > 1 ? 6 : 0), (.resize, spanning && !costly.isEmpty ? 2 : 0),
+      (.nudge, free.isEmpty ? 0 : 4), (.swap, choices.isEmpty ? 0 : 2),
+    ]
+    guard let offer = generator.index(weights: offers.map(\.1)) else { return (parent, "random") }
+    let mutation = offers[offer].0
+    var target = space.budget.useWholeBudget ? space.allowed.upperBound : space.cost.cost(parent)
+    var child = parent
+    switch mutation {
+    case .shift: shift(&child, generation: generation, using: &generator)
+    case .resize: target = space.drawTarget(using: &generator)
+    case .nudge: nudge(&child, generation: generation, using: &generator)
+    case .swap: swap(&child, using: &generator)
+    }
+    return (space.fitted(child, to: target, using: &generator), mutation.rawValue)
+  }
+
+  /// Moves width from one variable to another, one to three times: some steps down here, about as much cost up there.
+  private func shift(_ genome: inout Genome, generation: Int, using generator: inout SeededGenerator) {
+    for _ in 0..<repetitions(using: &generator) {
+      let givers = costly.filter { space.stepsDown(genome, $0) > 0 }
+      guard let giver = pick(givers, using: &generator) else { return }
+      let takers = costly.filter { $0 != giver && space.stepsUp(genome, $0) > 0 }
+      guard let taker = pick(takers, using: &generator) else { return }
+      let (given, taken) = (space.stepCosts[giver], space.stepCosts[taker])
+      // Enough steps to pay for at least one step of the taker, where the giver has them.
+      let drawn = generator.magnitude(upTo: reach(of: giver, generation))
+      let down = min(max(drawn, (taken + given - 1) / given), space.stepsDown(genome, giver))
+      let up = min(max(1, (down * given + taken / 2) / taken), space.stepsUp(genome, taker))
+      genome[giver] -= down * space.space.variables[giver].step
+      genome[taker] += up * space.space.variables[taker].step
+    }
+  }
+
+  /// Moves one to three integers that cost nothing some steps up or down.
+  private func nudge(_ genome: inout Genome, generation: Int, using generator: inout SeededGenerator) {
+    for _ in 0..<repetitions(using: &generator) {
+      guard let index = pick(free, using: &generator) else { return }
+      let steps = generator.magnitude(upTo: reach(of: index, generation))
+      let (down, up) = (space.stepsDown(genome, index), space.stepsUp(genome, index))
+      let upwards = down == 0 || up > 0 && generator.chance(0.5)
+      genome[index] += (upwards ? min(steps, up) : -min(steps, down)) * space.space.variables[index].step
+    }
+  }
+
+  /// Takes another choice for one categorical variable.
+  private func swap(_ genome: inout Genome, using generator: inout SeededGenerator) {
+    guard let index = pick(choices, using: &generator) else { return }
+    let levels = space.space.variables[index].levels
+    genome[index] = (genome[index] + 1 + generator.integer(below: levels - 1)) % levels
+  }
+
+  /// The most steps a mutation moves a variable: a quarter of its range at first, half of that every `halving`
+  /// generations, never less than one.
+  private func reach(of index: Int, _ generation: Int) -> Int {
+    let quarter = (space.space.variables[index].levels - 1) / 4
+    return max(1, quarter >> min(generation / max(1, halving), Int.bitWidth - 1))
+  }
+
+  private func repetitions(using generator: inout SeededGenerator) -> Int {
+    generator.chance(0.5) ? 1 : generator.chance(0.5) ? 2 : 3
+  }
+
+  private func pick(_ indices: [Int], using generator: inout SeededGenerator) -> Int? {
+    indices.isEmpty ? nil : indices[generator.integer(below: indices.count)]
+  }
+
+  // MARK: - Crossover
+
+  /// The first parent with a contiguous run of segments from the second, fitted to a cost between the two.
+  func crossed(_ first: Genome, _ second: Genome, using generator: inout SeededGenerator) -> Genome {
+    var child = first
+    if segments.count > 1 {
+      let length = generator.integer(in: 1...segments.count - 1)
+      let start = generator.integer(in: 0...segments.count - length)
+      for index in segments[start..<start + length].joined() { child[index] = second[index] }
+    }
+    let (a, b) = (space.cost.cost(first), space.cost.cost(second))
+    let target = space.budget.useWholeBudget ? space.allowed.upperBound : generator.integer(in: min(a, b)...max(a, b))
+    return space.fitted(child, to: target, using: &generator)
+  }
+}

@@ -1,0 +1,37 @@
+import Foundation
+
+/// JSON as attributes hold it: compact text with sorted keys.
+public enum JSONText {
+  /// - Throws: `StudyError.invalidJSON` for what JSON has no words for, such as a NaN.
+  public static func encode(_ value: some Encodable, key: String = "") throws(StudyError) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      return String(decoding: try encoder.encode(value), as: UTF8.self)
+    } catch {
+      throw .invalidJSON(key: key)
+    }
+  }
+
+  /// - Throws: `StudyError.invalidJSON` if the text is not JSON or says something else than a `Value`.
+  public static func decode<Value: Decodable>(
+    _ type: Value.Type, from text: String, key: String = ""
+  ) throws(StudyError) -> Value {
+    do {
+      return try JSONDecoder().decode(type, from: Data(text.utf8))
+    } catch {
+      throw .invalidJSON(key: key)
+    }
+  }
+
+  /// - Throws: `StudyError.invalidJSON` naming the first attribute whose value is not JSON.
+  static func check(_ attributes: [String: String]) throws(StudyError) {
+    for (key, text) in attributes.sorted(by: { $0.key < $1.key }) {
+      do {
+        _ = try JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
+      } catch {
+        throw .invalidJSON(key: key)
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import Search
+
+extension Study {
+  /// Tells an optimiser everything the study knows, by asking it for the same candidates again.
+  ///
+  /// - Parameter optimizer: as it was when the study began: same space, budget, first genomes, seed and settings.
+  /// - Returns: the candidates that were asked before and have no result yet, by ordinal.
+  /// - Throws: `StudyError.otherSettings` if the optimiser asks for something else than the study holds; the errors of
+  ///   `trials`; `SearchError` if it refuses a stored result.
+  public func replay(into optimizer: inout some Optimizer) throws -> [Candidate] {
+    var open: [Candidate] = []
+    for (index, trial) in try trials().enumerated() {
+      let mismatch = StudyError.otherSettings(path: directory.path, trial: trial.number)
+      let asked: Candidate?
+      do {
+        asked = try optimizer.ask()
+      } catch .resultsPending {
+        throw mismatch
+      }
+      guard let asked, asked.ordinal == index, trial.number == index, asked.genome == trial.genome else {
+        throw mismatch
+      }
+      switch trial.state {
+      case .complete: try optimizer.tell(asked.ordinal, objectives: minimized(trial.values))
+      case .failed, .pruned: try optimizer.tellFailure(asked.ordinal)
+      case .running, .waiting: open.append(asked)
+      }
+    }
+    return open
+  }
+
+  /// Values as an optimiser wants them, smaller is better in each.
+  public func minimized(_ values: [Double]) -> [Double] {
+    zip(values, directions).map { $1 == .maximize ? -$0 : $0 }
+  }
+}
+
+/// An optimiser and a study that go in step: what is asked is begun on disk, what is told is stored first.
+///
+/// ```swift
+/// var runner = try StudyRunner(study, optimizer)
+/// while evaluations < budget {
+///   let batch = try runner.next(limit: budget - evaluations)
+///   if batch.isEmpty { break }
+///   for candidate in batch { try runner.complete(candidate, values: measure(candidate.genome)) }
+/// }
+/// ```
+public struct StudyRunner<Search: Optimizer>: Sendable {
+  public let study: Study
+  /// The optimiser, for its front and its counts.
+  public private(set) var optimizer: Search
+  /// Candidates of an earlier run without a result, which `next` gives out first.
+  public private(set) var interrupted: [Candidate]
+
+  /// Brings the optimiser to where the study stands.
+  ///
+  /// - Throws: as `Study.replay`.
+  public init(_ study: Study, _ optimizer: Search) throws {
+    var optimizer = optimizer
+    interrupted = try study.replay(into: &optimizer)
+    self.study = study
+    self.optimizer = optimizer
+  }
+
+  /// How many candidates have a result or failed.
+  public var evaluations: Int { optimizer.evaluated.count + optimizer.failures }
+
+  /// Candidates to evaluate now, begun in the study. Empty when the space is exhausted or `limit` is below 1.
+  ///
+  /// - Throws: `SearchError.resultsPending` if there are none before results of earlier ones are told; the errors of
+  ///   `Study.beginTrials`.
+  public mutating func next(limit: Int) throws -> [Candidate] {
+    var batch = Array(interrupted.prefix(max(0, limit)))
+    interrupted.removeFirst(batch.count)
+    do {
+      batch += try optimizer.askBatch(limit: limit - batch.count)
+    } catch {
+      if case .resultsPending = error, !batch.isEmpty {} else { throw error }
+    }
+    if !batch.isEmpty { try study.beginTrials(batch) }
+    return batch
+  }
+
+  /// Stores a result and tells it. Values that are not all finite are stored as a failure.
+  ///
+  /// - Parameter attributes: user attributes of the trial, each value a JSON text.
+  /// - Throws: the errors of `Study.complete` and `Optimizer.tell`.
+  public mutating func complete(
+    _ candidate: Candidate, values: [Double], attributes: [String: String] = [:]
+  ) throws {
+    if let value = values.first(where: { !$0.isFinite }) {
+      return try fail(candidate, reason: "an objective is \(value)", attributes: attributes)
+    }
+    try study.complete(candidate.ordinal, values: values, attributes: attributes)
+    try optimizer.tell(candidate.ordinal, objectives: study.minimized(values))
+  }
+
+  /// Stores that a candidate has no result, and tells it.
+  ///
+  /// - Throws: the errors of `Study.fail` and `Optimizer.tellFailure`.
+  public mutating func fail(
+    _ candidate: Candidate, reason: String, attributes: [String: String] = [:]
+  ) throws {
+    try study.fail(candidate.ordinal, reason: reason, attributes: attributes)
+    try optimizer.tellFailure(candidate.ordinal)
+  }
+}

@@ -1,0 +1,130 @@
+import LanguageModels
+import Search
+
+/// A search space applied to one model: the genes with their bounds, what they cost, and what a genome means.
+public struct BoundSpace: Sendable {
+  public let space: SearchSpace
+  public let configuration: ModelConfiguration
+  public let design: DesignSpace
+  /// Block parameters of a genome.
+  public let cost: LinearCost
+  /// Choices of the calibration gene.
+  public let calibrations: [String]
+
+  /// The name of the calibration choice that takes all sets together.
+  public static let mix = "mix"
+
+  /// What a genome says.
+  public struct Genes: Sendable, Hashable {
+    public var widths: [LayerWidths]
+    public var score: String
+    public var calibration: String
+
+    public init(widths: [LayerWidths], score: String, calibration: String) {
+      self.widths = widths
+      self.score = score
+      self.calibration = calibration
+    }
+  }
+
+  /// - Parameter calibrationSets: names of the sets given.
+  /// - Throws: `SearchSpaceError.doesNotFit` where the space cannot be applied to the model.
+  public init(_ space: SearchSpace, to configuration: ModelConfiguration, calibrationSets: [String]) throws {
+    self.space = space
+    self.configuration = configuration
+    calibrations = space.calibrations.flatMap { choice in
+      switch choice {
+      case .each: calibrationSets
+      case .mix: calibrationSets.count > 1 ? [Self.mix] : []
+      }
+    }
+    if calibrations.isEmpty {
+      throw SearchSpaceError.doesNotFit(space: space.name, problem: "'mix' alone needs several calibration sets")
+    }
+    if space.layers == .shared, !configuration.isUniform {
+      throw SearchSpaceError.doesNotFit(
+        space: space.name, problem: "layers share one width, but those of the model differ")
+    }
+    let layers = space.layers == .shared ? [configuration.layers[0]] : configuration.layers
+    let copies = configuration.layerCount / layers.count
+    var variables: [Variable] = []
+    var weights: [Int] = []
+    for (index, shape) in layers.enumerated() {
+      let prefix = space.layers == .shared ? "layers" : "layers.\(index)"
+      let floors = try Self.floors(space, index: index, count: configuration.layerCount)
+      variables.append(
+        try Self.variable(
+          "\(prefix).attention", segment: index, module: "attention", width: shape.kvHeads, rule: space.attention,
+          floors: floors.compactMap(\.attention), space))
+      weights.append(copies * configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup))
+      variables.append(
+        try Self.variable(
+          "\(prefix).mlp", segment: index, module: "mlp", width: shape.mlpChannels, rule: space.mlp,
+          floors: floors.compactMap(\.mlp), space))
+      weights.append(copies * configuration.parametersPerMLPChannel)
+    }
+    for (name, choices) in [("score", space.scores), ("calibration", calibrations)] {
+      variables.append(
+        try Variable(name: name, domain: .categorical(choices), segment: layers.count, module: name))
+      weights.append(0)
+    }
+    design = try DesignSpace(variables)
+    cost = LinearCost(base: configuration.layerCount * configuration.fixedParametersPerLayer, weights: weights)
+  }
+
+  /// What the genome means. The genome must be one of the design space.
+  public func genes(_ genome: Genome) -> Genes {
+    let widths = (0..<configuration.layerCount).map { index in
+      let place = space.layers == .shared ? 0 : 2 * index
+      return LayerWidths(groups: genome[place], channels: genome[place + 1])
+    }
+    return Genes(
+      widths: widths, score: space.scores[genome[genome.count - 2]],
+      calibration: calibrations[genome[genome.count - 1]])
+  }
+
+  /// The genome nearest to the given genes: widths are moved onto the grid.
+  ///
+  /// - Returns: `nil` where the score or the calibration set is no choice of the space.
+  public func genome(_ genes: Genes) -> Genome? {
+    guard let score = space.scores.firstIndex(of: genes.score),
+      let calibration = calibrations.firstIndex(of: genes.calibration)
+    else { return nil }
+    let layers = space.layers == .shared ? Array(genes.widths.prefix(1)) : genes.widths
+    let widths = layers.flatMap { [$0.groups, $0.channels] }
+    return zip(design.variables, widths).map { $0.nearest(to: $1) } + [score, calibration]
+  }
+
+  /// Allowed widths of a variable, ascending.
+  public func widths(of variable: Int) -> [Int] {
+    let variable = design.variables[variable]
+    return Array(stride(from: variable.lowest, through: variable.highest, by: variable.step))
+  }
+
+  private static func floors(_ space: SearchSpace, index: Int, count: Int) throws -> [SearchSpace.Floor] {
+    for layer in space.floors.flatMap(\.layers) where layer >= count || layer < -count {
+      throw SearchSpaceError.doesNotFit(space: space.name, problem: "a floor names layer \(layer) of \(count)")
+    }
+    return space.floors.filter { floor in
+      space.layers == .shared || floor.layers.contains(index) || floor.layers.contains(index - count)
+    }
+  }
+
+  /// Widths run from the parent's width down in steps, to the last one that no minimum forbids.
+  private static func variable(
+    _ name: String, segment: Int, module: String, width: Int, rule: SearchSpace.WidthRule,
+    floors: [SearchSpace.Amount], _ space: SearchSpace
+  ) throws -> Variable {
+    let step = rule.step ?? SearchSpace.WidthRule.automaticStep(width: width)
+    let minimum = ([rule.minimum] + floors).map { $0.units(of: width) }.max() ?? 1
+    if width == 0 { return try Variable(name: name, domain: .integer(low: 0, high: 0, step: 1), segment: segment, module: module) }
+    guard minimum <= width else {
+      throw SearchSpaceError.doesNotFit(
+        space: space.name, problem: "\(name) must keep \(minimum) units but the model has \(width)")
+    }
+    // Counted down from the parent's width, so that keeping all is always a choice; aligned where that width is.
+    let low = width - (width - minimum) / step * step
+    return try Variable(
+      name: name, domain: .integer(low: low, high: width, step: step), segment: segment, module: module)
+  }
+}

@@ -1,0 +1,82 @@
+import LanguageModels
+import LinearAlgebra
+
+/// The units that one layer of a subnet inherits from its parent, by their indices there.
+public struct KeptUnits: Sendable, Equatable {
+  /// KV groups, each with its contiguous query heads.
+  public var groups: [Int]
+  /// MLP channels.
+  public var channels: [Int]
+
+  public init(groups: [Int], channels: [Int]) {
+    self.groups = groups
+    self.channels = channels
+  }
+
+  /// All units of a layer.
+  public static func all(of shape: LayerShape) -> KeptUnits {
+    KeptUnits(groups: Array(0..<shape.kvHeads), channels: Array(0..<shape.mlpChannels))
+  }
+
+  /// The widths of the layer that keeps these units of a parent layer.
+  public func shape(of parent: LayerShape) -> LayerShape {
+    LayerShape(
+      queryHeads: groups.count * parent.queriesPerGroup, kvHeads: groups.count, mlpChannels: channels.count)
+  }
+
+  /// Rows of the query projection (and columns of the output projection) that the groups hold, in order.
+  public func queryIndices(of parent: LayerShape, headDimension: Int) -> [Int] {
+    let width = parent.queriesPerGroup * headDimension
+    return groups.flatMap { $0 * width..<($0 + 1) * width }
+  }
+
+  /// Rows of the key and value projections that the groups hold, in order.
+  public func keyIndices(headDimension: Int) -> [Int] {
+    groups.flatMap { $0 * headDimension..<($0 + 1) * headDimension }
+  }
+}
+
+extension LayerWeights {
+  /// The weights of a layer that keeps only some units, in the order given; nothing is corrected.
+  public func inherit(_ units: KeptUnits, from shape: LayerShape, headDimension: Int) -> LayerWeights {
+    let queries = units.queryIndices(of: shape, headDimension: headDimension)
+    let keys = units.keyIndices(headDimension: headDimension)
+    return LayerWeights(
+      attentionNorm: attentionNorm,
+      query: query.gatheringOutputs(queries), key: key.gatheringOutputs(keys), value: value.gatheringOutputs(keys),
+      output: output.gatheringInputs(queries),
+      mlpNorm: mlpNorm,
+      gate: gate.gatheringOutputs(units.channels), up: up.gatheringOutputs(units.channels),
+      down: down.gatheringInputs(units.channels))
+  }
+
+  /// The first units of a layer whose units stand in the order of a ranking: views, no copies.
+  public func prefix(groups: Int, queriesPerGroup: Int, channels: Int, headDimension: Int) -> LayerWeights {
+    let queries = groups * queriesPerGroup * headDimension
+    let keys = groups * headDimension
+    return LayerWeights(
+      attentionNorm: attentionNorm,
+      query: query.firstOutputs(queries), key: key.firstOutputs(keys), value: value.firstOutputs(keys),
+      output: output.firstInputs(queries),
+      mlpNorm: mlpNorm,
+      gate: gate.firstOutputs(channels), up: up.firstOutputs(channels), down: down.firstInputs(channels))
+  }
+}
+
+extension Linear {
+  func gatheringOutputs(_ indices: [Int]) -> Linear {
+    Linear(weight: weight.gatherRows(indices), bias: bias.map { bias in indices.map { bias[$0] } })
+  }
+
+  func gatheringInputs(_ indices: [Int]) -> Linear {
+    Linear(weight: weight.gatherColumns(indices), bias: bias)
+  }
+
+  func firstOutputs(_ count: Int) -> Linear {
+    Linear(weight: weight.rows(0..<count), bias: bias.map { Array($0.prefix(count)) })
+  }
+
+  func firstInputs(_ count: Int) -> Linear {
+    Linear(weight: weight.columns(0..<count), bias: bias)
+  }
+}

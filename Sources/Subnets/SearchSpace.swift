@@ -1,0 +1,86 @@
+/// What a search may choose, read from a YAML file; `search-spaces/README.md` documents every key.
+public struct SearchSpace: Sendable, Equatable {
+  public var name: String
+  public var summary: String
+  /// Whether each layer has widths of its own, or all share one.
+  public var layers: Layers
+  public var attention: WidthRule
+  public var mlp: WidthRule
+  public var floors: [Floor]
+  /// Names of scores, the choices of the score gene.
+  public var scores: [String]
+  /// What the calibration gene chooses from.
+  public var calibrations: [CalibrationChoice]
+  /// Shares of the block parameters that a search without a target spans.
+  public var keep: ClosedRange<Double>
+
+  public enum Layers: String, Sendable, CaseIterable {
+    case each, shared
+  }
+
+  public enum CalibrationChoice: String, Sendable, CaseIterable {
+    /// Every set given on the command line.
+    case each
+    /// All sets together; a choice only where there are several.
+    case mix
+  }
+
+  /// How narrow a module may get, and in what steps.
+  public struct WidthRule: Sendable, Equatable {
+    public var minimum: Amount
+    /// Units a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
+    public var step: Int?
+
+    /// A step that keeps widths friendly to hardware and loaders: the largest of 256 (for 8192 and more), 32, 16, 8, 4,
+    /// 2 that divides the width and leaves at least eight steps, else 1.
+    public static func automaticStep(width: Int) -> Int {
+      [256, 32, 16, 8, 4, 2].first { step in
+        width % step == 0 && width / step >= 8 && (step < 256 || width >= 8192)
+      } ?? 1
+    }
+  }
+
+  /// A number of units, or a share of the parent's.
+  public enum Amount: Sendable, Equatable {
+    case units(Int)
+    case share(Double)
+
+    func units(of width: Int) -> Int {
+      switch self {
+      case .units(let count): count
+      case .share(let share): Int((share * Double(width)).rounded(.up))
+      }
+    }
+  }
+
+  /// Higher minima for some layers. Negative indices count from the end.
+  public struct Floor: Sendable, Equatable {
+    public var layers: [Int]
+    public var attention: Amount?
+    public var mlp: Amount?
+  }
+}
+
+public enum SearchSpaceError: Error, Equatable, CustomStringConvertible {
+  case unreadable(file: String)
+  case invalidYAML(file: String, problem: String)
+  case unknownKey(file: String, line: Int, key: String, known: [String])
+  case missingKey(file: String, key: String)
+  case invalidValue(file: String, line: Int, key: String, problem: String)
+  case notFound(name: String, known: [String])
+  case doesNotFit(space: String, problem: String)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let file): "\(file): no such search space, or it cannot be read"
+    case .invalidYAML(let file, let problem): "\(file): \(problem)"
+    case .unknownKey(let file, let line, let key, let known):
+      "\(file):\(line): unknown key '\(key)' (known: \(known.joined(separator: ", ")))"
+    case .missingKey(let file, let key): "\(file): the key '\(key)' is missing"
+    case .invalidValue(let file, let line, let key, let problem): "\(file):\(line): '\(key)' \(problem)"
+    case .notFound(let name, let known):
+      "no search space '\(name)' (known: \(known.joined(separator: ", ")); or give the path of a .yaml file)"
+    case .doesNotFit(let space, let problem): "search space '\(space)': \(problem)"
+    }
+  }
+}

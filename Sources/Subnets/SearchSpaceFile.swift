@@ -1,0 +1,151 @@
+import Foundation
+import Yams
+
+extension SearchSpace {
+  /// Reads a space from a YAML file.
+  public init(_ url: URL) throws {
+    guard let data = try? Data(contentsOf: url), let text = String(validating: data, as: UTF8.self) else {
+      throw SearchSpaceError.unreadable(file: url.path)
+    }
+    try self.init(yaml: text, file: url.path)
+  }
+
+  /// - Parameter file: the name that errors carry.
+  public init(yaml: String, file: String) throws {
+    let root: Node?
+    do {
+      root = try Yams.compose(yaml: yaml)
+    } catch {
+      let problem = "\(error)".split(separator: "\n").joined(separator: " ")
+      throw SearchSpaceError.invalidYAML(file: file, problem: problem)
+    }
+    guard let root, root.mapping != nil else {
+      throw SearchSpaceError.invalidYAML(file: file, problem: "a search space is a mapping of keys to values")
+    }
+    let top = Section(root, file: file)
+    try top.allow(["name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "keep"])
+    name = try top.required("name", top.string("name"))
+    summary = try top.string("summary") ?? ""
+    layers = try top.choice("layers") ?? .each
+    attention = try WidthRule(top.section("attention"), minimum: .units(1), step: 1)
+    mlp = try WidthRule(top.section("mlp"), minimum: .share(0.1), step: nil)
+    floors = try top.sections("floors").map(Floor.init)
+    scores = try top.strings("scores") ?? ["wanda-sp"]
+    calibrations = try top.choices("calibration") ?? [.each]
+    let range = try top.numbers("keep") ?? [0.5, 1]
+    guard range.count == 2, range[0] > 0, range[0] <= range[1], range[1] <= 1 else {
+      throw top.invalid("keep", "must be two shares, the smaller first, above 0 and at most 1")
+    }
+    keep = range[0]...range[1]
+    if scores.isEmpty { throw top.invalid("scores", "must name at least one score") }
+    if calibrations.isEmpty { throw top.invalid("calibration", "must name at least one choice") }
+  }
+}
+
+extension SearchSpace.WidthRule {
+  fileprivate init(_ section: Section?, minimum: SearchSpace.Amount, step: Int?) throws {
+    try section?.allow(["minimum", "step"])
+    self.minimum = try section?.amount("minimum") ?? minimum
+    self.step = try section?.step("step") ?? step
+  }
+}
+
+extension SearchSpace.Floor {
+  fileprivate init(_ section: Section) throws {
+    try section.allow(["layers", "attention", "mlp"])
+    layers = try section.required("layers", section.integers("layers"))
+    attention = try section.amount("attention")
+    mlp = try section.amount("mlp")
+  }
+}
+
+/// Typed access to one YAML mapping, with errors that name file, line and key.
+private struct Section {
+  let node: Node
+  let file: String
+
+  init(_ node: Node, file: String) {
+    self.node = node
+    self.file = file
+  }
+
+  func allow(_ known: [String]) throws {
+    guard let mapping = node.mapping else {
+      throw SearchSpaceError.invalidYAML(file: file, problem: "line \(line(node)): expected keys and values")
+    }
+    for (key, _) in mapping where !known.contains(key.string ?? "") {
+      throw SearchSpaceError.unknownKey(file: file, line: line(key), key: key.string ?? "?", known: known)
+    }
+  }
+
+  func required<Value>(_ key: String, _ value: Value?) throws -> Value {
+    guard let value else { throw SearchSpaceError.missingKey(file: file, key: key) }
+    return value
+  }
+
+  func invalid(_ key: String, _ problem: String) -> SearchSpaceError {
+    .invalidValue(file: file, line: line(node.mapping?[key] ?? node), key: key, problem: problem)
+  }
+
+  func string(_ key: String) throws -> String? { try scalar(key, "must be text") { $0.string } }
+
+  func section(_ key: String) -> Section? { node.mapping?[key].map { Section($0, file: file) } }
+
+  func sections(_ key: String) throws -> [Section] {
+    guard let value = node.mapping?[key] else { return [] }
+    guard let list = value.sequence else { throw invalid(key, "must be a list") }
+    return list.map { Section($0, file: file) }
+  }
+
+  func strings(_ key: String) throws -> [String]? { try list(key, "must be a list of names") { $0.string } }
+  func numbers(_ key: String) throws -> [Double]? { try list(key, "must be a list of numbers") { $0.float } }
+  func integers(_ key: String) throws -> [Int]? { try list(key, "must be a list of whole numbers") { $0.int } }
+
+  func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) throws -> Choice?
+  where Choice.RawValue == String {
+    try scalar(key, "must be one of \(Self.names(Choice.self))") { $0.string.flatMap(Choice.init(rawValue:)) }
+  }
+
+  func choices<Choice: RawRepresentable & CaseIterable>(_ key: String) throws -> [Choice]?
+  where Choice.RawValue == String {
+    try list(key, "must be a list of \(Self.names(Choice.self))") { $0.string.flatMap(Choice.init(rawValue:)) }
+  }
+
+  /// A whole number of units, or a share when written with a decimal point.
+  func amount(_ key: String) throws -> SearchSpace.Amount? {
+    let problem = "must be a whole number of units (at least 1) or a share above 0 and at most 1.0"
+    return try scalar(key, problem) { node in
+      if let units = node.int { return units >= 1 ? .units(units) : nil }
+      guard let share = node.float, share > 0, share <= 1 else { return nil }
+      return .share(share)
+    }
+  }
+
+  /// A positive number of units, or `auto`.
+  func step(_ key: String) throws -> Int? {
+    if node.mapping?[key]?.string == "auto" { return nil }
+    return try scalar(key, "must be a positive whole number or auto") { $0.int.flatMap { $0 >= 1 ? $0 : nil } }
+  }
+
+  private func scalar<Value>(_ key: String, _ problem: String, _ read: (Node) -> Value?) throws -> Value? {
+    guard let node = node.mapping?[key] else { return nil }
+    guard node.scalar != nil, let value = read(node) else { throw invalid(key, problem) }
+    return value
+  }
+
+  private func list<Value>(_ key: String, _ problem: String, _ read: (Node) -> Value?) throws -> [Value]? {
+    guard let node = node.mapping?[key] else { return nil }
+    guard let nodes = node.sequence else { throw invalid(key, problem) }
+    return try nodes.map { item in
+      guard let value = read(item) else { throw invalid(key, problem) }
+      return value
+    }
+  }
+
+  private static func names<Choice: RawRepresentable & CaseIterable>(_: Choice.Type) -> String
+  where Choice.RawValue == String {
+    Choice.allCases.map(\.rawValue).joined(separator: ", ")
+  }
+
+  private func line(_ node: Node) -> Int { node.mark?.line ?? 0 }
+}

@@ -1,0 +1,36 @@
+import LanguageModels
+import LinearAlgebra
+
+/// A network that inherits some units of a parent, with its layers in memory or made on demand.
+///
+/// Embedding, head and final norm are the parent's own.
+public struct Subnet<Parent: Network>: Network {
+  public let parent: Parent
+  public let configuration: ModelConfiguration
+  private let makeLayer: @Sendable (Int) throws -> LayerWeights
+
+  /// - Parameter layer: the weights of layer `index`, of the widths in `layers[index]`.
+  public init(
+    of parent: Parent, layers: [LayerShape], layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+  ) {
+    self.parent = parent
+    var configuration = parent.configuration
+    configuration.layers = layers
+    self.configuration = configuration
+    makeLayer = layer
+  }
+
+  /// The subnet that keeps the given units with the parent's weights as they are.
+  public init(of parent: Parent, keeping units: [KeptUnits]) {
+    let shapes = parent.configuration.layers
+    let dimension = parent.configuration.headDimension
+    self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }) { index in
+      try parent.layer(index).inherit(units[index], from: shapes[index], headDimension: dimension)
+    }
+  }
+
+  public var embedding: Matrix<Float> { parent.embedding }
+  public var finalNorm: [Float] { parent.finalNorm }
+  public var head: Matrix<Float> { parent.head }
+  public func layer(_ index: Int) throws -> LayerWeights { try makeLayer(index) }
+}

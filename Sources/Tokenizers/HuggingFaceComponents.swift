@@ -1,0 +1,162 @@
+/// Reads the components of a `tokenizer.json`: normaliser, pre-tokenizer, decoder and post-processor, each an object
+/// with a `type`, or null.
+///
+/// Source: the serialisation format of the `tokenizers` library.
+struct HuggingFaceComponents {
+  /// The name of the file for error messages.
+  let file: String
+
+  private func unsupported(_ component: String, _ found: String?, _ supported: [String]) -> TokenizerError {
+    .unsupported(file: file, component: component, found: found ?? "without a type", supported: supported)
+  }
+
+  private func invalid(_ field: String, _ expected: String) -> TokenizerError {
+    .invalidField(file: file, field: field, expected: expected)
+  }
+
+  private func bytes(_ value: JSONValue?, _ field: String) throws -> [UInt8] {
+    guard let text = value?.text, !text.isEmpty else { throw invalid(field, "a string that is not empty") }
+    return Array(text.utf8)
+  }
+
+  private func scheme(_ json: JSONValue, _ field: String) throws -> PrependScheme {
+    if let name = json["prepend_scheme"]?.text {
+      guard let scheme = PrependScheme(rawValue: name) else {
+        throw invalid("\(field).prepend_scheme", "always, first or never, not \(name)")
+      }
+      return scheme
+    }
+    return json["add_prefix_space"]?.flag ?? true ? .always : .never
+  }
+
+  /// The members of a `Sequence` (under `key`), the component itself, or nothing for null.
+  private func sequence(_ json: JSONValue?, _ field: String, key: String) throws -> [JSONValue] {
+    guard let json, !json.isNull else { return [] }
+    guard json["type"]?.text == "Sequence" else { return [json] }
+    guard let members = json[key]?.elements else { throw invalid("\(field).\(key)", "an array") }
+    return try members.flatMap { try sequence($0, field, key: key) }
+  }
+
+  func normalizer(_ json: JSONValue?) throws -> [NormalizerStep] {
+    try sequence(json, "normalizer", key: "normalizers").map { step in
+      switch step["type"]?.text {
+      case "NFC":
+        return .nfc
+      case "Prepend":
+        return .prepend(try bytes(step["prepend"], "normalizer.prepend"))
+      case "Replace":
+        guard step["pattern"]?["Regex"] == nil else {
+          throw unsupported("normalizer", "Replace with a Regex pattern", NormalizerStep.supported)
+        }
+        return .replace(
+          pattern: try bytes(step["pattern"]?["String"], "normalizer.pattern.String"),
+          content: Array((step["content"]?.text ?? "").utf8))
+      case let other:
+        throw unsupported("normalizer", other, NormalizerStep.supported)
+      }
+    }
+  }
+
+  func preTokenizer(_ json: JSONValue?) throws -> [PreTokenizerStep] {
+    try sequence(json, "pre_tokenizer", key: "pretokenizers").map { step in
+      switch step["type"]?.text {
+      case "ByteLevel":
+        return .byteLevel(
+          addPrefixSpace: step["add_prefix_space"]?.flag ?? true, useRegex: step["use_regex"]?.flag ?? true)
+      case "Digits":
+        return .digits(individual: step["individual_digits"]?.flag ?? false)
+      case "Metaspace":
+        return .metaspace(
+          mark: try bytes(step["replacement"], "pre_tokenizer.replacement"), scheme: try scheme(step, "pre_tokenizer"),
+          split: step["split"]?.flag ?? true)
+      case "Split":
+        return .split(try split(step))
+      case let other:
+        throw unsupported("pre-tokenizer", other, PreTokenizerStep.supported)
+      }
+    }
+  }
+
+  private func split(_ step: JSONValue) throws -> WordPattern {
+    guard let expression = step["pattern"]?["Regex"]?.text else {
+      throw unsupported("pre-tokenizer", "Split without a Regex pattern", PreTokenizerStep.supported)
+    }
+    guard let pattern = WordPattern(expression: expression) else {
+      throw unsupported("pre-tokenizer", "Split pattern \(expression)", WordPattern.names)
+    }
+    let behavior = step["behavior"]?.text ?? "without a name"
+    let inverted = step["invert"]?.flag ?? false
+    switch (behavior, inverted) {
+    case ("Isolated", _), ("Removed", true):
+      return pattern
+    default:
+      throw unsupported(
+        "Split behavior", behavior + (inverted ? " inverted" : ""), ["Isolated", "Removed inverted"])
+    }
+  }
+
+  /// nil for null.
+  func decoder(_ json: JSONValue?) throws -> [DecoderStep]? {
+    guard let json, !json.isNull else { return nil }
+    return try sequence(json, "decoder", key: "decoders").map { step in
+      switch step["type"]?.text {
+      case "ByteLevel":
+        return .byteLevel
+      case "ByteFallback":
+        return .byteFallback
+      case "Fuse":
+        return .fuse
+      case "Replace":
+        guard step["pattern"]?["Regex"] == nil else {
+          throw unsupported("decoder", "Replace with a Regex pattern", DecoderStep.supported)
+        }
+        return .replace(
+          pattern: try bytes(step["pattern"]?["String"], "decoder.pattern.String"),
+          content: Array((step["content"]?.text ?? "").utf8))
+      case "Strip":
+        guard let start = step["start"]?.id, let stop = step["stop"]?.id else {
+          throw invalid("decoder.start and decoder.stop", "two counts")
+        }
+        return .strip(content: try bytes(step["content"], "decoder.content"), start: Int(start), stop: Int(stop))
+      case "Metaspace":
+        return .metaspace(
+          mark: try bytes(step["replacement"], "decoder.replacement"), scheme: try scheme(step, "decoder"))
+      case let other:
+        throw unsupported("decoder", other, DecoderStep.supported)
+      }
+    }
+  }
+
+  /// The ids that a `TemplateProcessing` puts before and after a single text; none for `ByteLevel` and null.
+  func postProcessor(_ json: JSONValue?) throws -> (prefix: [Int32], suffix: [Int32]) {
+    let field = "post_processor"
+    var result: (prefix: [Int32], suffix: [Int32]) = ([], [])
+    for step in try sequence(json, field, key: "processors") {
+      switch step["type"]?.text {
+      case "ByteLevel":
+        break
+      case "TemplateProcessing":
+        guard let template = step["single"]?.elements else { throw invalid("\(field).single", "an array") }
+        var isAfterText = false
+        for part in template {
+          if part["Sequence"] != nil {
+            isAfterText = true
+            continue
+          }
+          guard let name = part["SpecialToken"]?["id"]?.text else {
+            throw invalid("\(field).single", "objects SpecialToken and Sequence")
+          }
+          let entry = step["special_tokens"]?[name]
+          guard let ids = entry?["ids"]?.elements?.map(\.id), !ids.contains(nil) else {
+            throw invalid("\(field).special_tokens.\(name).ids", "an array of token ids")
+          }
+          if isAfterText { result.suffix += ids.compactMap { $0 } } else { result.prefix += ids.compactMap { $0 } }
+        }
+        guard isAfterText else { throw invalid("\(field).single", "a Sequence for the text") }
+      case let other:
+        throw unsupported("post-processor", other, ["ByteLevel", "Sequence", "TemplateProcessing"])
+      }
+    }
+    return result
+  }
+}

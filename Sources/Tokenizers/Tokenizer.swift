@@ -1,0 +1,168 @@
+import Foundation
+
+/// A tokenizer: text to token ids and back, exact to the reference implementation (the `tokenizers` library).
+///
+/// Two families are understood: byte-level BPE (GPT-2, Llama 3, Qwen2, SmolLM) and SentencePiece-style BPE with byte
+/// fallback (Llama 1 and 2, Mistral), from a Hugging Face folder or from GGUF metadata.
+///
+/// `truncation` and `padding` of a `tokenizer.json` are not applied.
+public struct Tokenizer: Sendable {
+  private enum Source: Sendable {
+    case huggingFace(files: [String: Data])
+    case gguf(GGUFVocabulary)
+  }
+
+  private let source: Source
+  private let definition: TokenizerDefinition
+  private let encoder: BytePairEncoder
+  /// Added tokens that are found in the text as written, and those found in the normalised text.
+  private let writtenTokens: AddedTokenMatcher
+  private let normalizedTokens: AddedTokenMatcher
+  private let specialIds: Set<Int32>
+
+  // MARK: Reading
+
+  /// Reads `tokenizer.json` from a Hugging Face folder, and `tokenizer_config.json`, `special_tokens_map.json` and
+  /// `chat_template.jinja` where they are there.
+  ///
+  /// - Throws: `TokenizerError`, which names the file and the component.
+  public init(directory: URL) throws {
+    let files = try HuggingFaceReader.files(in: directory)
+    let definition = try HuggingFaceReader.definition(from: files, folder: directory.path)
+    self.init(source: .huggingFace(files: files), definition: definition)
+  }
+
+  /// Reads the tokenizer of a GGUF file from its metadata.
+  ///
+  /// - Throws: `TokenizerError`, which names the metadata key.
+  public init(gguf vocabulary: GGUFVocabulary) throws {
+    self.init(source: .gguf(vocabulary), definition: try GGUFImport.definition(from: vocabulary))
+  }
+
+  private init(source: Source, definition: TokenizerDefinition) {
+    self.source = source
+    self.definition = definition
+    encoder = BytePairEncoder(definition)
+    writtenTokens = AddedTokenMatcher(definition.addedTokens.filter { !$0.normalized })
+    let normalized = definition.addedTokens.filter(\.normalized)
+    normalizedTokens = AddedTokenMatcher(
+      normalized, patterns: normalized.map { definition.normalizer.apply(to: $0.content) })
+    specialIds = Set(definition.addedTokens.filter(\.special).map(\.id))
+  }
+
+  // MARK: Properties
+
+  /// The number of tokens, added ones included: ids are `0..<vocabularySize`. (A model's embedding may have more
+  /// rows.)
+  public var vocabularySize: Int { definition.tokens.count }
+  /// The token that begins a text, where the model has one.
+  public var bosToken: Int32? { definition.bosToken }
+  /// The token that ends a text, where the model has one.
+  public var eosToken: Int32? { definition.eosToken }
+  public var unknownToken: Int32? { definition.unknownToken }
+  public var paddingToken: Int32? { definition.paddingToken }
+  /// Whether `encode` puts a token before the text, when special tokens are asked for.
+  public var addsBOS: Bool { !definition.prefix.isEmpty }
+  /// Whether `encode` puts a token after the text, when special tokens are asked for.
+  public var addsEOS: Bool { !definition.suffix.isEmpty }
+  /// The Jinja template that turns a conversation into text.
+  public var chatTemplate: String? { definition.chatTemplate }
+
+  /// The id of a token by its text in the vocabulary, compared byte by byte.
+  public func id(of token: String) -> Int32? { definition.tokens.index(of: token.utf8).map { Int32($0) } }
+
+  /// The text of a token in the vocabulary; nil when the id is not in `0..<vocabularySize`.
+  public func token(for id: Int32) -> String? {
+    id >= 0 && Int(id) < vocabularySize ? definition.text(of: id) : nil
+  }
+
+  /// Whether `decode` leaves the token out on request.
+  public func isSpecial(_ id: Int32) -> Bool { specialIds.contains(id) }
+
+  // MARK: Encoding
+
+  /// The token ids of a text.
+  ///
+  /// - Parameters:
+  ///   - addSpecialTokens: put the tokens around the text that the tokenizer prescribes, usually BOS.
+  ///   - parseSpecial: special tokens written out in the text (`<|im_end|>`) become their ids, as in `tokenizers`.
+  ///     With false they are encoded like any other text; added tokens that are not special still become their ids.
+  public func encode(_ text: String, addSpecialTokens: Bool, parseSpecial: Bool = true) -> [Int32] {
+    var ids = addSpecialTokens ? definition.prefix : []
+    var cache = PieceCache()
+    let text = Array(text.utf8)
+    for part in writtenTokens.split(text, parseSpecial: parseSpecial) {
+      switch part {
+      case .token(let id):
+        ids.append(id)
+      case .text(let range):
+        let isFirst = range.lowerBound == 0
+        let normalized = definition.normalizer.apply(to: text[range])
+        encode(normalized, isFirst: isFirst, parseSpecial: parseSpecial, into: &ids, cache: &cache)
+      }
+    }
+    if addSpecialTokens { ids += definition.suffix }
+    return ids
+  }
+
+  private func encode(
+    _ normalized: [UInt8], isFirst: Bool, parseSpecial: Bool, into ids: inout [Int32], cache: inout PieceCache
+  ) {
+    for part in normalizedTokens.split(normalized, parseSpecial: parseSpecial) {
+      switch part {
+      case .token(let id):
+        ids.append(id)
+      case .text(let range):
+        let isWhole = range.count == normalized.count
+        var text = PreTokenizedText(
+          isWhole ? normalized : Array(normalized[range]), isFirst: isFirst && range.lowerBound == 0)
+        for step in definition.preTokenizer { text.apply(step) }
+        encoder.encode(text, into: &ids, cache: &cache)
+      }
+    }
+  }
+
+  // MARK: Decoding
+
+  /// The text of a sequence of ids, as `decode` of `tokenizers` gives it. Bytes that are not UTF-8 become U+FFFD:
+  /// one for each ill-formed sequence in a byte-level model, one for each byte of the run of byte tokens otherwise.
+  /// Ids outside the vocabulary are left out.
+  public func decode(_ ids: [Int32], skipSpecialTokens: Bool) -> String {
+    var tokens: [[UInt8]] = []
+    for id in ids where id >= 0 && Int(id) < vocabularySize && !(skipSpecialTokens && specialIds.contains(id)) {
+      tokens.append(Array(definition.tokens[Int(id)]))
+    }
+    for step in definition.decoder ?? [] { tokens = step.apply(to: tokens) }
+    let separator: [UInt8] = definition.decoder == nil ? [0x20] : []
+    return String(decoding: Array(tokens.joined(separator: separator)), as: UTF8.self)
+  }
+
+  // MARK: Writing
+
+  /// The files of this tokenizer in a Hugging Face folder, by name. Read from a folder: the files as they were. Read
+  /// from GGUF: a `tokenizer.json` and a `tokenizer_config.json` with which `tokenizers` and `transformers` give the
+  /// same ids.
+  public func huggingFaceFiles() throws -> [String: Data] {
+    switch source {
+    case .huggingFace(let files): files
+    case .gguf: HuggingFaceWriter.files(for: definition)
+    }
+  }
+
+  /// The tokenizer as GGUF metadata. Read from GGUF: as it was. Read from a folder: built for llama.cpp.
+  ///
+  /// llama.cpp applies no NFC to the text of a Qwen2 tokenizer, and knows only one way to put a space in front of a
+  /// SentencePiece text: at the start and after every special token.
+  ///
+  /// - Throws: `TokenizerError.notExpressible`, when llama.cpp has no pre-tokenizer or rule for it.
+  public func ggufVocabulary() throws -> GGUFVocabulary {
+    switch source {
+    case .huggingFace: try GGUFExport.vocabulary(for: definition)
+    case .gguf(let vocabulary): vocabulary
+    }
+  }
+
+  /// Bytes that are equal for equal tokenizers, for callers to hash: the definition as a compact `tokenizer.json`,
+  /// whatever it was read from and however that file was laid out.
+  public func canonicalBytes() -> Data { HuggingFaceWriter.tokenizer(definition).data }
+}

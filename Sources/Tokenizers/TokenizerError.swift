@@ -1,0 +1,43 @@
+import Foundation
+
+/// Why a tokenizer could not be read, built or written. Every case prints as one line that names the file (or
+/// "GGUF metadata"), the component, and what was expected in its place.
+public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The folder holds no such file.
+  case missingFile(path: String)
+  /// The file is there but could not be read.
+  case unreadableFile(path: String, reason: String)
+  /// The bytes are not JSON; `offset` counts bytes from the start of the file.
+  case invalidJSON(file: String, offset: Int, reason: String)
+  /// A field is absent or of the wrong kind. `field` is its path, such as `model.vocab`.
+  case invalidField(file: String, field: String, expected: String)
+  /// A component that this module does not implement.
+  case unsupported(file: String, component: String, found: String, supported: [String])
+  /// The vocabulary contradicts itself: gaps, duplicates, ids out of range.
+  case invalidVocabulary(file: String, reason: String)
+  /// Merge number `index` (from 0) cannot be used.
+  case invalidMerge(file: String, index: Int, reason: String)
+  /// The tokenizer has no exact counterpart in the format asked for.
+  case notExpressible(format: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .missingFile(let path):
+      return "\(path): no such file"
+    case .unreadableFile(let path, let reason):
+      return "\(path): cannot be read: \(reason)"
+    case .invalidJSON(let file, let offset, let reason):
+      return "\(file): not valid JSON at byte \(offset): \(reason)"
+    case .invalidField(let file, let field, let expected):
+      return "\(file): \(field): expected \(expected)"
+    case .unsupported(let file, let component, let found, let supported):
+      return "\(file): unsupported \(component) \(found) (supported: \(supported.joined(separator: ", ")))"
+    case .invalidVocabulary(let file, let reason):
+      return "\(file): invalid vocabulary: \(reason)"
+    case .invalidMerge(let file, let index, let reason):
+      return "\(file): merge \(index): \(reason)"
+    case .notExpressible(let format, let reason):
+      return "this tokenizer cannot be written as \(format): \(reason)"
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/// The four classes into which the pre-tokenizers' patterns divide all characters:
+/// `\p{L}`, `\p{N}`, `\s` and the rest.
+///
+/// The reference implementation matches its patterns with the categories of Unicode 16. Characters assigned later
+/// are "other" there, and so they are here, whatever Unicode version the Swift runtime carries.
+enum UnicodeClass: UInt8 {
+  case other, letter, number, space
+
+  private static let patternVersion = 16
+  /// The reference's `Digits` splitter reads its own, newer table.
+  private static let digitsVersion = 17
+
+  /// The class of every scalar of the Basic Multilingual Plane, as raw values.
+  static let basicPlane: [UInt8] = (UInt32(0)..<0x10000).map { value in
+    Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
+  }
+
+  /// The class of a scalar outside the Basic Multilingual Plane.
+  static func supplementary(_ value: UInt32) -> UInt8 {
+    Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
+  }
+
+  private static func compute(_ properties: Unicode.Scalar.Properties) -> UnicodeClass {
+    switch properties.generalCategory {
+    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
+      return isAssigned(properties, by: patternVersion) ? .letter : .other
+    case .decimalNumber, .letterNumber, .otherNumber:
+      return isAssigned(properties, by: patternVersion) ? .number : .other
+    default:
+      return properties.isWhitespace ? .space : .other
+    }
+  }
+
+  private static func isAssigned(_ properties: Unicode.Scalar.Properties, by version: Int) -> Bool {
+    (properties.age?.major ?? .max) <= version
+  }
+
+  /// Whether the `Digits` splitter takes the scalar for a digit: categories Nd, Nl and No.
+  static func isNumeric(_ value: UInt32) -> Bool {
+    if value < 0x80 { return value >= 0x30 && value <= 0x39 }
+    guard let properties = Unicode.Scalar(value)?.properties else { return false }
+    switch properties.generalCategory {
+    case .decimalNumber, .letterNumber, .otherNumber: return isAssigned(properties, by: digitsVersion)
+    default: return false
+    }
+  }
+
+  /// `\w` of the reference's check for whole words: Alphabetic, marks, Nd, Pc and the join controls.
+  static func isWord(_ value: UInt32) -> Bool {
+    guard let properties = Unicode.Scalar(value)?.properties else { return false }
+    if properties.isAlphabetic || properties.isJoinControl { return true }
+    switch properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
+    default: return false
+    }
+  }
+
+  static func isSpace(_ value: UInt32) -> Bool {
+    Unicode.Scalar(value)?.properties.isWhitespace ?? false
+  }
+}

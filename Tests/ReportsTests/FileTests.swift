@@ -1,0 +1,75 @@
+import Foundation
+import Testing
+
+@testable import Reports
+
+@Suite struct FrontFileTests {
+  @Test func smallReportReadsAsRecorded() throws {
+    try expectGolden(String(decoding: FrontCSV.data(SyntheticReports.small), as: UTF8.self), "front.csv")
+    try expectGolden(String(decoding: FrontJSON.data(SyntheticReports.small), as: UTF8.self), "front.json")
+  }
+
+  @Test func csvHasAsManyFieldsInEveryRow() {
+    let report = SyntheticReports.usual
+    let lines = String(decoding: FrontCSV.data(report), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 1 + report.front.count + 1 + report.baselines.count)
+    for line in lines {
+      #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == FrontCSV.header.count)
+    }
+  }
+
+  @Test func csvQuotesWhatNeedsIt() {
+    #expect(FrontCSV.field("plain text") == "plain text")
+    #expect(FrontCSV.field("a,b") == "\"a,b\"")
+    #expect(FrontCSV.field("say \"hi\"\r\n") == "\"say \"\"hi\"\"\r\n\"")
+  }
+
+  @Test func jsonReadsBackWithTheSameNumbers() throws {
+    let report = SyntheticReports.usual
+    let object = try JSONSerialization.jsonObject(with: FrontJSON.data(report))
+    let root = try #require(object as? [String: Any])
+    #expect(root["schemaVersion"] as? Int == 1)
+    let front = try #require(root["front"] as? [[String: Any]])
+    #expect(front.count == report.front.count)
+    for (json, point) in zip(front, report.front) {
+      #expect(json["point"] as? Int == point.index)
+      #expect(json["kl"] as? Double == point.measurement.kl)
+      #expect(json["parameters"] as? Int == point.measurement.parametersTotal)
+      #expect(json["best"] as? Bool == point.isBest)
+      let widths = try #require(json["widths"] as? [String: [Int]])
+      #expect(widths["kvGroups"] == point.widths.map(\.kvGroups))
+      #expect(widths["mlpChannels"] == point.widths.map(\.mlpChannels))
+    }
+  }
+
+  @Test func jsonHasNoNumbersThatJSONLacks() throws {
+    var report = SyntheticReports.small
+    report.front[0].measurement.kl = .infinity
+    report.front[0].measurement.perplexity = .nan
+    let root = try #require(try JSONSerialization.jsonObject(with: FrontJSON.data(report)) as? [String: Any])
+    let first = try #require((root["front"] as? [[String: Any]])?.first)
+    #expect(first["kl"] is NSNull && first["perplexity"] is NSNull && first["ratioToDense"] is NSNull)
+  }
+
+  @Test func jsonStringsAreEscaped() throws {
+    let text = "quote \" slash \\ tab \t bell \u{7} line \u{2028} end </script>"
+    for json in [JSONValue.array([.string(text)]).pretty, JSONValue.array([.string(text)]).script] {
+      let read = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String]
+      #expect(read == [text])
+    }
+    let script = JSONValue.object(["</script><!--": .string("<b>&\u{2029}")]).script
+    #expect(script == #"{"\u003c/script\u003e\u003c!--":"\u003cb\u003e\u0026\u2029"}"#)
+  }
+
+  @Test func jsonNumbersAreShortAndExact() {
+    #expect(
+      JSONValue.array([.number(3), .number(0.1), .number(-1e300), .null, .bool(true)]).pretty
+        == "[3, 0.1, -1e+300, null, true]\n")
+    #expect(JSONValue.object([:]).pretty == "{}\n" && JSONValue.array([]).pretty == "[]\n")
+  }
+
+  @Test func reportItselfCanBeStored() throws {
+    let report = SyntheticReports.usual
+    #expect(try JSONDecoder().decode(StudyReport.self, from: JSONEncoder().encode(report)) == report)
+  }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Testing
+
+@testable import Reports
+
+@Suite struct PageTests {
+  @Test func smallReportReadsAsRecorded() throws {
+    try expectGolden(HTMLPage.render(SyntheticReports.small), "report.html")
+  }
+
+  static let degenerate: [(name: String, report: StudyReport)] = {
+    var empty = SyntheticReports.usual
+    (empty.trials, empty.front, empty.convergence, empty.baselines) = ([], [], [], [])
+    (empty.evaluationsDone, empty.finishedAt) = (0, nil)
+    let one = SyntheticReports.make(model: SyntheticReports.model, trials: 1, front: 1)
+    var equal = SyntheticReports.usual
+    for index in equal.front.indices { equal.front[index].measurement.kl = 0.3 }
+    for index in equal.trials.indices { equal.trials[index].kl = 0.3 }
+    var infinite = SyntheticReports.small
+    infinite.front[0].measurement.kl = .infinity
+    infinite.front[1].measurement.kl = .nan
+    infinite.front[2].measurement.perplexity = .infinity
+    infinite.trials[0].kl = .nan
+    infinite.convergence = [ConvergencePoint(evaluations: 1, seconds: 1, bestValue: .infinity, hypervolume: .nan)]
+    var bare = SyntheticReports.small
+    for index in bare.front.indices {
+      bare.front[index].widths = []
+      bare.front[index].measurement.perplexity = nil
+      bare.front[index].isBest = false
+      bare.front[index].isKnee = false
+    }
+    var gone = SyntheticReports.small
+    gone.front[1].widths[2] = LayerWidths(kvGroups: 0, mlpChannels: 0)
+    return [
+      ("empty", empty), ("one", one), ("equal", equal), ("infinite", infinite), ("bare", bare), ("gone", gone),
+      ("wide", SyntheticReports.make(model: SyntheticReports.wide, trials: 1600, front: 60)),
+    ]
+  }()
+
+  @Test(arguments: degenerate.map(\.name))
+  func degenerateReportsGiveWellFormedPages(name: String) throws {
+    let report = try #require(Self.degenerate.first { $0.name == name }).report
+    let page = HTMLPage.render(report)
+    #expect(unbalanced(page) == nil)
+    #expect(try embedded(page).count == report.front.count)
+    for attribute in ["x", "y", "cx", "cy", "x1", "y1", "x2", "y2", "points", "data-x", "d"] {
+      for value in values(of: attribute, in: page) {
+        #expect(!value.contains("n") && !value.contains("∞") && !value.contains("–"), "\(attribute)=\(value)")
+      }
+    }
+    for point in report.front {
+      #expect(page.contains("id=\"point-\(point.index)\"") && page.contains("id=\"export-\(point.index)\""))
+    }
+    #expect(page.contains("no finished evaluation yet") == report.front.isEmpty)
+    #expect(page.contains("This study is unfinished") == (report.finishedAt == nil))
+  }
+
+  @Test func nothingInAReportBecomesMarkup() throws {
+    let hostile = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;<!--"
+    var report = SyntheticReports.small
+    report.name = hostile
+    report.directory = hostile
+    report.toolVersion = hostile
+    report.model.name = hostile
+    report.model.architecture = hostile
+    report.model.fingerprint = hostile
+    report.settings = [Setting(hostile, hostile)]
+    report.command = hostile
+    report.calibration = hostile
+    report.fitness.source = hostile
+    report.objectives = [hostile]
+    report.bestValueName = hostile
+    report.notes = [hostile]
+    report.baselines[0].label = hostile
+    report.baselines[0].score = hostile
+    report.trials[0].origin = hostile
+    report.front[1].score = hostile
+    report.front[1].calibration = hostile
+    report.finishedAt = nil
+    let page = HTMLPage.render(report)
+    #expect(unbalanced(page) == nil)
+    #expect(!page.contains("<script>alert") && !page.contains("<img") && !page.contains("<!--"))
+    #expect(page.components(separatedBy: "</script>").count == 3)
+    #expect(page.contains("&lt;/script&gt;&lt;script&gt;alert(1)"))
+    let caption = try embedded(page)[1]["caption"] as? String
+    #expect(caption?.contains(hostile) == true)
+  }
+
+  @Test func pageAsksForNothing() {
+    let page = HTMLPage.render(SyntheticReports.usual)
+    for request in ["http:", "https:", "//cdn", "src=", "@import", "url(", "@font-face", "fetch(", "innerHTML"] {
+      #expect(!page.contains(request), "\(request)")
+    }
+    #expect(page.contains("default-src &#39;none&#39;"))
+  }
+
+  @Test func pageIsCompleteWithoutItsScript() throws {
+    let report = SyntheticReports.usual
+    let page = HTMLPage.render(report)
+    let best = try #require(report.recommended)
+    #expect(best.isBest)
+    for (layer, widths) in best.widths.enumerated() {
+      #expect(page.contains("Layer \(layer): \(widths.kvGroups) of 3 KV groups, \(widths.mlpChannels) of 1536"))
+    }
+    for point in report.front {
+      for format in ExportCommand.Format.allCases {
+        #expect(page.contains(Markup.escape(ExportCommand.text(report, point, format: format))))
+      }
+    }
+    #expect(page.contains("<title>point 3\n") && page.contains("prefers-color-scheme: dark"))
+    #expect(page.contains("@media print"))
+  }
+
+  @Test func manyEvaluationsBecomeOnePath() {
+    let few = HTMLPage.render(SyntheticReports.make(model: SyntheticReports.model, trials: 100, front: 5))
+    let many = HTMLPage.render(SyntheticReports.make(model: SyntheticReports.model, trials: 3000, front: 5))
+    #expect(few.contains("class=\"trial\"") && !few.contains("class=\"trials\""))
+    #expect(many.contains("class=\"trials\"") && many.utf8.count < 400_000)
+  }
+
+  @Test func cardsCompareWithTheBaselineOfTheSameSize() throws {
+    let report = SyntheticReports.usual
+    let cards = KeyFigures(report: report).cards
+    let card = try #require(cards.first { $0.title == "Against uniform" })
+    #expect(card.value == "−46 % KL")
+    var far = report
+    far.baselines.removeAll { abs($0.measurement.keepRatio - 0.76) < 0.03 }
+    #expect(!KeyFigures(report: far).cards.contains { $0.title.hasPrefix("Against") })
+  }
+
+  // MARK: Reading pages back
+
+  /// Points in the data that the page carries for its script.
+  private func embedded(_ page: String) throws -> [[String: Any]] {
+    let start = try #require(page.range(of: "id=\"report-data\">"))
+    let end = try #require(page.range(of: "</script>", range: start.upperBound..<page.endIndex))
+    let data = Data(page[start.upperBound..<end.lowerBound].utf8)
+    let root = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    return try #require(root["points"] as? [[String: Any]])
+  }
+
+  private func values(of attribute: String, in page: String) -> [Substring] {
+    page.components(separatedBy: " \(attribute)=\"").dropFirst().compactMap { rest in
+      rest.prefix { $0 != "\"" }
+    }
+  }
+
+  /// The first element that is closed out of turn or left open; nil if all elements nest. Script and style are skipped.
+  private func unbalanced(_ page: String) -> String? {
+    var open: [Substring] = []
+    var rest = Substring(page)
+    while let start = rest.firstIndex(of: "<") {
+      rest = rest[start...].dropFirst()
+      guard let end = rest.firstIndex(of: ">") else { return String(rest.prefix(40)) }
+      let tag = rest[..<end]
+      rest = rest[end...].dropFirst()
+      let name = tag.prefix { $0.isLetter || $0.isNumber || $0 == "/" || $0 == "!" }
+      if name.hasPrefix("/") {
+        guard open.popLast() == name.dropFirst() else { return String(tag) }
+      } else if !["!doctype", "meta", "link", "br"].contains(name) {
+        open.append(name)
+        if name == "script" || name == "style", let close = rest.range(of: "</\(name)>") {
+          rest = rest[close.lowerBound...]
+        }
+      }
+    }
+    return open.first.map(String.init)
+  }
+}
