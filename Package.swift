@@ -8,13 +8,14 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library module of the pipeline. `Sources/README.md` draws the order in which they import each other.
-func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
-  .target(name: name, dependencies: dependencies, exclude: [], resources: resources, swiftSettings: strict)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
-func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.init(stringLiteral: name)] + dependencies, swiftSettings: strict)
+    name: "\(name)Tests", dependencies: [.init(stringLiteral: name)] + dependencies, exclude: exclude,
+    swiftSettings: strict)
 }
 
 let package = Package(
@@ -45,21 +46,23 @@ let package = Package(
     module("Evaluation", ["Subnets", "Reformation"]),
     module("Search"),
     module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
-    module("Reports", ["Studies"]),
+    module("Reports", exclude: ["README.md"]),
     .target(
-      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"],
-      resources: [.copy("Resources")], swiftSettings: strict),
+      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"], exclude: ["README.md"],
+      resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
+    module("Pipeline", ["Evaluation", "Studies", "Reports", "Exports"]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
-        "Evaluation", "Reports", "Exports",
+        "Pipeline", "Exports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
-    tests(of: "Checkpoints"),
-    tests(of: "Tokenizers"),
+    tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
+    tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Search"),
-    tests(of: "Studies"),
-    tests(of: "Reports"),
+    tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
+    tests(of: "Reports", exclude: ["Fixtures"]),
+    tests(of: "Exports"),
   ]
 )

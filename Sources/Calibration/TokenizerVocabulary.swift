@@ -16,3 +16,13 @@ extension Tokenizer {
     return plain.isEmpty ? (0..<Int32(vocabularySize)).filter { !isSpecial($0) } : plain
   }
 }
+
+extension Tokenizer {
+  /// The tokens of a text as perplexity is measured on it: the whole text at once, the beginning-of-sequence token only
+  /// before the very start, and only where the tokenizer's own rule adds one.
+  public func runningTokens(_ text: String) -> [Int32] {
+    let tokens = encode(text, addSpecialTokens: false)
+    guard addsBOS, let bosToken else { return tokens }
+    return [bosToken] + tokens
+  }
+}

@@ -26,7 +26,19 @@ public enum AtomicDirectory {
     } catch {
       try? FileManager.default.removeItem(at: temporary)
       for parent in parents.reversed() { rmdir(parent) }
-      throw error
+      throw renamed(error, from: temporary.path, to: destination.path)
+    }
+  }
+
+  /// An error about a file in the temporary folder, as one about that file in the folder the caller knows.
+  private static func renamed(_ error: any Error, from temporary: String, to destination: String) -> any Error {
+    func path(_ path: String) -> String {
+      path.hasPrefix(temporary) ? destination + path.dropFirst(temporary.count) : path
+    }
+    return switch error as? CheckpointError {
+    case .unwritable(let file, let reason): CheckpointError.unwritable(path: path(file), reason: reason)
+    case .invalidPlan(let file, let problem): CheckpointError.invalidPlan(file: path(file), problem: problem)
+    default: error
     }
   }
 

@@ -34,19 +34,20 @@ public final class FileOutput {
   private let temporaryPath: String
   private var descriptor: Int32
   private var isCommitted = false
-  private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+  private let buffer: UnsafeMutableRawBufferPointer
   private var buffered = 0
 
   /// Creates the temporary file beside the destination.
   public init(replacing url: URL) throws {
-    self.url = url
-    temporaryPath = temporarySibling(of: url).path
-    descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    let path = temporarySibling(of: url).path
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      let reason = systemMessage(errno)
-      buffer.deallocate()
-      throw CheckpointError.unwritable(path: url.path, reason: reason)
+      throw CheckpointError.unwritable(path: url.path, reason: systemMessage(errno))
     }
+    self.url = url
+    temporaryPath = path
+    self.descriptor = descriptor
+    buffer = .allocate(byteCount: 1 << 16, alignment: 16)
   }
 
   deinit {

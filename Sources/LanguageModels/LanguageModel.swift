@@ -19,8 +19,9 @@ public final class LanguageModel: Network {
   private let layers: Mutex<[LayerWeights?]>
   private let keepsLayers: Bool
 
+  /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the machine's memory.
   /// - Throws: `ModelError` and `CheckpointError`.
-  public init(_ location: URL) throws {
+  public init(_ location: URL, keepingLayers: Bool? = nil) throws {
     self.location = location
     let isGGUF = try Self.isGGUF(location)
     if isGGUF {
@@ -42,7 +43,7 @@ public final class LanguageModel: Network {
     finalNorm = try reader.vector(names.finalNorm, count: hidden)
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
     let bytes = UInt64(configuration.blockParameters) * UInt64(MemoryLayout<Float>.size)
-    keepsLayers = bytes < ProcessInfo.processInfo.physicalMemory / 2
+    keepsLayers = keepingLayers ?? (bytes < ProcessInfo.processInfo.physicalMemory / 2)
   }
 
   public func layer(_ index: Int) throws -> LayerWeights {

@@ -1,6 +1,25 @@
 import ArgumentParser
 
+/// The command line: `nas-search` alone searches.
 @main
-struct NASSearch: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "nas-search")
+struct NASSearch: ParsableCommand {
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "nas-search",
+    abstract: "Makes large language models smaller without training.",
+    discussion: """
+      Searches the attention and MLP widths of every layer of a checkpoint, corrects the inherited weights by exact \
+      least squares, and exports subnets that stock loaders open.
+
+        nas-search --model MODEL --budget 200
+        nas-search report results/STUDY
+        nas-search export results/STUDY --point best --format hf --output DIR
+      """,
+    version: version,
+    subcommands: [
+      SearchCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self, GenerateCommand.self,
+      SpacesCommand.self, DescribeCommand.self, ScoresCommand.self,
+    ],
+    defaultSubcommand: SearchCommand.self)
 }

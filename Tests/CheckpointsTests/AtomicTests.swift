@@ -80,6 +80,16 @@ import Testing
     #expect(try scratch.contents() == [])
   }
 
+  @Test func errorsNameTheFolderThatTheCallerKnows() throws {
+    let text = message(in: scratch) {
+      try AtomicDirectory.build(at: scratch.path("d")) { folder in
+        try AtomicFile.write("x", to: folder.appendingPathComponent("missing/f"))
+      }
+    }
+    #expect(text == "cannot write d/missing/f: No such file or directory")
+    #expect(try scratch.contents() == [])
+  }
+
   @Test func anExistingFolderIsReplacedOnlyOnDemand() throws {
     let destination = scratch.path("d")
     try FileManager.default.createDirectory(at: destination, withIntermediateDirectories: false)

@@ -45,10 +45,11 @@ import Testing
 
   /// All 65536 patterns against the processor's or the runtime's own conversion.
   @Test func everyHalfPattern() {
-    for bits in UInt16.min...UInt16.max {
+    let wrong = (UInt16.min...UInt16.max).filter { bits in
       let (ours, theirs) = (float(halfBits: bits), Float(Float16(bitPattern: bits)))
-      #expect(ours.isNaN ? theirs.isNaN : ours.bitPattern == theirs.bitPattern)
+      return ours.isNaN ? !theirs.isNaN : ours.bitPattern != theirs.bitPattern
     }
+    #expect(wrong == [])
   }
 
   @Test func integersAndBooleans() throws {

@@ -1,0 +1,137 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+
+/// The file formats of an export.
+public enum ExportFormat: String, CaseIterable, Sendable {
+  /// A Hugging Face folder: `config.json`, safetensors, tokenizer.
+  case huggingFace = "hf"
+  /// One GGUF file for llama.cpp.
+  case gguf
+
+  var title: String {
+    switch self {
+    case .huggingFace: "a Hugging Face folder"
+    case .gguf: "GGUF"
+    }
+  }
+}
+
+/// How a network is exported.
+public struct ExportOptions: Sendable {
+  public var format: ExportFormat
+  /// Type of the weights: `.f32`, `.f16` or `.bf16`. In GGUF, norms, biases and rope divisors are always F32, as
+  /// llama.cpp wants them.
+  public var type: ElementType
+  /// Whether an existing file, or an existing folder with all it holds, may be replaced.
+  public var replacing: Bool
+  /// Windows on which the logits of the export are compared with the network's; nil stands for one window of 64
+  /// pseudo-random tokens (fewer where the context is shorter).
+  public var verificationTokens: TokenWindows?
+  /// The model's name in the model card and in `general.name`; nil stands for the destination's name.
+  public var name: String?
+
+  public init(
+    format: ExportFormat, type: ElementType = .f16, replacing: Bool = false, verificationTokens: TokenWindows? = nil,
+    name: String? = nil
+  ) {
+    self.format = format
+    self.type = type
+    self.replacing = replacing
+    self.verificationTokens = verificationTokens
+    self.name = name
+  }
+}
+
+/// What an export wrote.
+public struct ExportResult: Sendable, Equatable {
+  /// The folder or file.
+  public let location: URL
+  /// What loaders will call it: an entry of `architectures` in `config.json`, or `general.architecture`.
+  public let architecture: String
+  /// Whether `transformers` needs `trust_remote_code` to load it.
+  public let needsRemoteCode: Bool
+  /// Whether the parent had a tokenizer to copy.
+  public let hasTokenizer: Bool
+  /// Size of all files together, in bytes.
+  public let bytes: Int
+  public let verification: Verification
+}
+
+/// Writes networks as checkpoints that stock loaders open, and proves each one by reading it back.
+public enum Exporter {
+  /// Writes a network, dense or subnet, with layers of any widths, and the parent's tokenizer.
+  ///
+  /// The export is built under a temporary name beside its place, opened again with `LanguageModel`, compared tensor by
+  /// tensor and logit by logit, and only then renamed into place. Weights are asked for layer by layer, twice.
+  ///
+  /// - Parameters:
+  ///   - parent: gives the tokenizer and `generation_config.json`. A parent without a tokenizer gives an export without.
+  ///   - record: where the network comes from. It becomes `nas_search.json` in a folder, and the string
+  ///     `nas_search.record` in GGUF. The model card tabulates its member `measured`, an object of numbers and strings.
+  ///   - url: the folder or file to write; missing folders above it are created.
+  /// - Throws: `ExportError`, `CheckpointError` (unwritable places, values too large for the type), `TokenizerError`,
+  ///   and what the network throws. Whatever is thrown, the destination is as it was and nothing else is left.
+  @discardableResult
+  public static func export(
+    _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, options: ExportOptions
+  ) throws -> ExportResult {
+    guard [.f32, .f16, .bf16].contains(options.type) else { throw ExportError.unsupportedType(options.type) }
+    let tokens = try verificationTokens(options, network.configuration)
+    let name = options.name ?? (options.format == .gguf ? url.deletingPathExtension() : url).lastPathComponent
+    switch options.format {
+    case .huggingFace:
+      let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
+      let (bytes, verification) = try AtomicDirectory.build(at: url, replacing: options.replacing) { temporary in
+        try folder.write(to: temporary)
+        let verification = try Verification(of: temporary, as: url, network, folder.tensors, tokens)
+        return (try size(of: temporary), verification)
+      }
+      return ExportResult(
+        location: url, architecture: folder.architecture.name, needsRemoteCode: folder.architecture.needsRemoteCode,
+        hasTokenizer: folder.hasTokenizer, bytes: bytes, verification: verification)
+    case .gguf:
+      let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
+      let (bytes, verification) = try ProvisionalFile.write(to: url, replacing: options.replacing) { temporary in
+        try file.write(to: temporary)
+        let verification = try Verification(of: temporary, as: url, network, file.tensors, tokens)
+        return (try size(of: temporary), verification)
+      }
+      return ExportResult(
+        location: url, architecture: file.architecture.rawValue, needsRemoteCode: false,
+        hasTokenizer: file.hasTokenizer, bytes: bytes, verification: verification)
+    }
+  }
+
+  private static func verificationTokens(
+    _ options: ExportOptions, _ configuration: ModelConfiguration
+  ) throws -> TokenWindows {
+    let vocabulary = configuration.vocabularySize
+    guard let windows = options.verificationTokens else {
+      // Any fixed sequence will do; Knuth's 64-bit linear congruence gives one.
+      var state: UInt64 = 0x6e61_735f_7365_6172
+      let tokens = (0..<min(64, max(1, configuration.contextLength))).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int32((state >> 33) % UInt64(vocabulary))
+      }
+      return TokenWindows([tokens])
+    }
+    guard !windows.tokens.isEmpty else { throw ExportError.invalidTokens(problem: "there are none") }
+    if let token = windows.tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
+      throw ExportError.invalidTokens(problem: "\(token) is outside the vocabulary of \(vocabulary)")
+    }
+    return windows
+  }
+
+  /// Bytes of a file, or of the files in a folder.
+  private static func size(of url: URL) throws -> Int {
+    let manager = FileManager.default
+    var isDirectory: ObjCBool = false
+    guard manager.fileExists(atPath: url.path, isDirectory: &isDirectory), isDirectory.boolValue else {
+      return (try manager.attributesOfItem(atPath: url.path)[.size] as? Int) ?? 0
+    }
+    return try manager.contentsOfDirectory(atPath: url.path).reduce(0) {
+      $0 + ((try manager.attributesOfItem(atPath: url.appendingPathComponent($1).path)[.size] as? Int) ?? 0)
+    }
+  }
+}

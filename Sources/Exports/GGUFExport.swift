@@ -1,0 +1,118 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import Tokenizers
+
+/// A network as a GGUF file for llama.cpp, ready to be written.
+///
+/// Keys and tensors are those that llama.cpp's loaders of `llama`, `qwen2` and `deci` ask for. Norms, biases and rope
+/// divisors are F32 whatever the type of the matrices.
+struct GGUFExport<Exported: Network> {
+  let architecture: GGUFArchitecture
+  let tensors: NetworkTensors<Exported>
+  let hasTokenizer: Bool
+  private let metadata: [(key: String, value: GGUFValue)]
+
+  init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
+    let configuration = network.configuration
+    architecture = try GGUFArchitecture(configuration)
+    tensors = NetworkTensors(
+      network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
+      ropeDivisors: configuration.ropeDivisors)
+    let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary()
+    hasTokenizer = vocabulary != nil
+    metadata =
+      Self.general(architecture, name: name, type: type) + Self.model(configuration, architecture)
+      + Self.tokenizer(vocabulary, configuration)
+      + [("nas_search.record", .string(record.text(indented: false)))]
+  }
+
+  func write(to url: URL) throws {
+    try GGUFWriter.write(metadata: metadata, tensors: tensors.plans, to: url, supply: tensors.supply)
+  }
+
+  private static func general(
+    _ architecture: GGUFArchitecture, name: String, type: ElementType
+  ) -> [(key: String, value: GGUFValue)] {
+    // `enum llama_ftype`: all F32, mostly F16, mostly BF16.
+    let fileType: UInt32 = type == .f32 ? 0 : type == .f16 ? 1 : 32
+    return [
+      ("general.architecture", .string(architecture.rawValue)),
+      ("general.type", .string("model")),
+      ("general.name", .string(name)),
+      ("general.file_type", .uint32(fileType)),
+      ("general.quantization_version", .uint32(2)),
+      ("general.alignment", .uint32(UInt32(GGUFFile.defaultAlignment))),
+    ]
+  }
+
+  private static func model(
+    _ configuration: ModelConfiguration, _ architecture: GGUFArchitecture
+  ) -> [(key: String, value: GGUFValue)] {
+    func count(_ value: Int) -> GGUFValue { .uint32(UInt32(clamping: value)) }
+    /// A number where all layers agree, for readers that know no arrays.
+    func perLayer(_ width: (LayerShape) -> Int) -> GGUFValue {
+      let widths = configuration.layers.map(width)
+      if widths.allSatisfy({ $0 == widths[0] }) { return count(widths[0]) }
+      return .array(.int32(widths.map { Int32(clamping: $0) }))
+    }
+    // llama.cpp runs these architectures without a sliding window, which is the same up to the window's length.
+    let context = min(configuration.contextLength, configuration.slidingWindow ?? .max)
+    var members: [(key: String, value: GGUFValue)] = [
+      ("block_count", count(configuration.layerCount)),
+      ("context_length", count(context)),
+      ("embedding_length", count(configuration.hiddenSize)),
+      ("vocab_size", count(configuration.vocabularySize)),
+      ("feed_forward_length", perLayer(\.mlpChannels)),
+      ("attention.head_count", perLayer(\.queryHeads)),
+      ("attention.head_count_kv", perLayer(\.kvHeads)),
+      ("attention.key_length", count(configuration.headDimension)),
+      ("attention.value_length", count(configuration.headDimension)),
+      ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
+      ("rope.dimension_count", count(configuration.headDimension)),
+      ("rope.freq_base", .float32(Float(configuration.rotary.theta))),
+    ]
+    if case .linear(let factor) = configuration.rotary.scaling {
+      members += [("rope.scaling.type", .string("linear")), ("rope.scaling.factor", .float32(Float(factor)))]
+    }
+    if let window = configuration.slidingWindow { members.append(("attention.sliding_window", count(window))) }
+    return members.map { ("\(architecture.rawValue).\($0.key)", $0.value) }
+  }
+
+  private static func tokenizer(
+    _ vocabulary: GGUFVocabulary?, _ configuration: ModelConfiguration
+  ) -> [(key: String, value: GGUFValue)] {
+    func id(_ name: String, _ token: Int32?) -> [(key: String, value: GGUFValue)] {
+      token.flatMap { UInt32(exactly: $0) }.map { [("tokenizer.ggml.\(name)_token_id", .uint32($0))] } ?? []
+    }
+    let bos = id("bos", vocabulary?.bosToken ?? configuration.bosToken)
+    let eos = id("eos", vocabulary?.eosToken ?? configuration.eosTokens.first)
+    guard let vocabulary else { return [("tokenizer.ggml.model", .string("no_vocab"))] + bos + eos }
+
+    // llama.cpp takes the size of the embedding from the number of tokens, so rows without a token get one.
+    let missing = vocabulary.tokens.count..<max(vocabulary.tokens.count, configuration.vocabularySize)
+    let types =
+      vocabulary.tokenTypes ?? Array(repeating: GGUFVocabulary.TokenType.normal, count: vocabulary.tokens.count)
+    var members: [(key: String, value: GGUFValue)] = [("tokenizer.ggml.model", .string(vocabulary.model))]
+    if let pre = vocabulary.pre { members.append(("tokenizer.ggml.pre", .string(pre))) }
+    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens + missing.map { "[PAD\($0)]" }))))
+    if let scores = vocabulary.scores {
+      members.append(("tokenizer.ggml.scores", .array(.float32(scores + missing.map { _ in -1e4 }))))
+    }
+    members.append(
+      ("tokenizer.ggml.token_type", .array(.int32(types + missing.map { _ in GGUFVocabulary.TokenType.unused }))))
+    if !vocabulary.merges.isEmpty {
+      members.append(("tokenizer.ggml.merges", .array(.string(vocabulary.merges))))
+    }
+    members += bos + eos + id("unknown", vocabulary.unknownToken) + id("padding", vocabulary.paddingToken)
+    let switches = [
+      ("tokenizer.ggml.add_bos_token", vocabulary.addBOS), ("tokenizer.ggml.add_eos_token", vocabulary.addEOS),
+      ("tokenizer.ggml.add_space_prefix", vocabulary.addSpacePrefix),
+    ]
+    for (key, value) in switches {
+      if let value { members.append((key, .bool(value))) }
+    }
+    if let template = vocabulary.chatTemplate { members.append(("tokenizer.chat_template", .string(template))) }
+    return members
+  }
+}

@@ -1,0 +1,132 @@
+import Checkpoints
+import LanguageModels
+
+/// `config.json` and `generation_config.json` of an exported folder.
+enum HuggingFaceConfiguration {
+  static let moduleName = "modeling_nas_mistral"
+
+  /// - Parameter parent: gives the model-wide widths of a model whose layers differ; they stand for no layer.
+  /// - Throws: `ExportError.notExpressible` for rope divisors that no rope scaling gives.
+  static func config(
+    _ configuration: ModelConfiguration, parent: ModelConfiguration, architecture: HuggingFaceArchitecture,
+    type: ElementType
+  ) throws -> JSONValue {
+    var members: [String: JSONValue] = [
+      "architectures": [.string(architecture.name)],
+      "model_type": .string(architecture.modelType),
+      "vocab_size": .integer(configuration.vocabularySize),
+      "hidden_size": .integer(configuration.hiddenSize),
+      "num_hidden_layers": .integer(configuration.layerCount),
+      "head_dim": .integer(configuration.headDimension),
+      "hidden_act": "silu",
+      "max_position_embeddings": .integer(configuration.contextLength),
+      "rms_norm_eps": .number(decimal(configuration.normEpsilon)),
+      "sliding_window": configuration.slidingWindow.map { .integer($0) } ?? .null,
+      "tie_word_embeddings": .bool(configuration.tiedEmbeddings),
+      // transformers 5 reads `dtype`, older ones `torch_dtype`.
+      "dtype": .string(typeName(type)),
+      "torch_dtype": .string(typeName(type)),
+    ]
+    members.merge(try rope(configuration)) { $1 }
+    members.merge(specialTokens(configuration)) { $1 }
+    let heads = configuration.layers.allSatisfy { $0 == configuration.layers[0] } ? configuration : parent
+    members.merge(widths(widest(heads.layers))) { $1 }
+    switch architecture {
+    case .mistral:
+      break
+    case .qwen2:
+      let windowed = configuration.slidingWindow != nil
+      members["use_sliding_window"] = .bool(windowed)
+      if windowed { members["max_window_layers"] = 0 }  // The window holds from this layer on.
+    case .llama:
+      members["sliding_window"] = nil
+      members["attention_bias"] = .bool(configuration.outputBias)
+      members["mlp_bias"] = .bool(configuration.mlpBias)
+    case .nasMistral:
+      members["auto_map"] = [
+        "AutoModel": .string("\(moduleName).NASMistralModel"),
+        "AutoModelForCausalLM": .string("\(moduleName).NASMistralForCausalLM"),
+      ]
+      members["per_layer_config"] = .object(
+        Dictionary(
+          uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
+      if configuration.queryKeyValueBias { members["qkv_bias"] = true }
+    }
+    return .object(members)
+  }
+
+  static func generationConfig(_ configuration: ModelConfiguration) -> JSONValue {
+    .object(specialTokens(configuration).merging(["_from_model_config": true]) { $1 })
+  }
+
+  private static func widths(_ layer: LayerShape) -> [String: JSONValue] {
+    [
+      "num_attention_heads": .integer(layer.queryHeads),
+      "num_key_value_heads": .integer(layer.kvHeads),
+      "intermediate_size": .integer(layer.mlpChannels),
+    ]
+  }
+
+  /// Heads of the layer with most of them, and the most channels.
+  private static func widest(_ layers: [LayerShape]) -> LayerShape {
+    var result = layers.max { $0.queryHeads < $1.queryHeads } ?? layers[0]
+    result.mlpChannels = layers.map(\.mlpChannels).max() ?? 0
+    return result
+  }
+
+  private static func specialTokens(_ configuration: ModelConfiguration) -> [String: JSONValue] {
+    let end = configuration.eosTokens.map { JSONValue.integer(Int($0)) }
+    return [
+      "bos_token_id": configuration.bosToken.map { .integer(Int($0)) } ?? .null,
+      "eos_token_id": end.count > 1 ? .array(end) : end.first ?? .null,
+    ]
+  }
+
+  /// `rope_parameters` for transformers 5, `rope_theta` and `rope_scaling` for older ones and other loaders.
+  private static func rope(_ configuration: ModelConfiguration) throws -> [String: JSONValue] {
+    let theta = JSONValue.number(configuration.rotary.theta)
+    var scaling: [String: JSONValue]
+    switch try expressible(configuration.rotary, headDimension: configuration.headDimension) {
+    case .linear(let factor):
+      scaling = ["rope_type": "linear", "factor": .number(factor)]
+    case .llama3(let factor, let low, let high, let original):
+      scaling = [
+        "rope_type": "llama3", "factor": .number(factor), "low_freq_factor": .number(low),
+        "high_freq_factor": .number(high),
+        "original_max_position_embeddings": Int(exactly: original).map { .integer($0) } ?? .number(original),
+      ]
+    case .none, .factors:
+      scaling = ["rope_type": "default"]
+    }
+    var members: [String: JSONValue] = ["rope_theta": theta]
+    if scaling["factor"] != nil { members["rope_scaling"] = .object(scaling) }
+    scaling["rope_theta"] = theta
+    members["rope_parameters"] = .object(scaling)
+    return members
+  }
+
+  private static func expressible(
+    _ rotary: RotaryConfiguration, headDimension: Int
+  ) throws -> RotaryConfiguration.Scaling {
+    guard case .factors(let factors) = rotary.scaling else { return rotary.scaling }
+    guard let scaling = rotary.recognisedScaling(headDimension: headDimension) else {
+      throw ExportError.notExpressible(
+        format: .huggingFace,
+        rule:
+          "its rope divisors, \(factors.count) from \(factors.min() ?? 1) to \(factors.max() ?? 1), are those of no "
+          + "'linear' or 'llama3' rope scaling (export it as GGUF)")
+    }
+    return scaling
+  }
+
+  static func typeName(_ type: ElementType) -> String {
+    switch type {
+    case .f16: "float16"
+    case .bf16: "bfloat16"
+    default: "float32"
+    }
+  }
+
+  /// The number that the shortest decimal text of a single-precision number stands for: 1e-5, not 9.99999975e-6.
+  private static func decimal(_ value: Float) -> Double { Double(value.description) ?? Double(value) }
+}

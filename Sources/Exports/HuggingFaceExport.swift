@@ -1,0 +1,79 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import Tokenizers
+
+/// A network as a Hugging Face folder, ready to be written.
+///
+/// Layers that are all alike need only stock classes. Otherwise `config.json` carries `per_layer_config`, and the folder
+/// the Python module that builds each layer from it.
+struct HuggingFaceExport<Exported: Network> {
+  let architecture: HuggingFaceArchitecture
+  let tensors: NetworkTensors<Exported>
+  let hasTokenizer: Bool
+  private let files: [String: Data]
+
+  init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
+    let configuration = network.configuration
+    architecture = try HuggingFaceArchitecture(configuration)
+    tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
+    let tokenizer = try parent.exportableTokenizer()
+    hasTokenizer = tokenizer != nil
+
+    var files: [String: Data] = try tokenizer?.huggingFaceFiles() ?? [:]
+    func add(_ name: String, _ value: JSONValue) { files[name] = Data((value.text() + "\n").utf8) }
+    add(
+      "config.json",
+      try HuggingFaceConfiguration.config(
+        configuration, parent: parent.configuration, architecture: architecture, type: type))
+    add("generation_config.json", try Self.generationConfig(parent, configuration))
+    add("nas_search.json", record)
+    if architecture.needsRemoteCode {
+      files["\(HuggingFaceConfiguration.moduleName).py"] = Data(PackageResources.modeling_nas_mistral_py)
+    }
+    let card = ModelCard(
+      name: name, configuration: configuration, parent: parent, record: record, type: type,
+      needsRemoteCode: architecture.needsRemoteCode)
+    files["README.md"] = Data(card.text.utf8)
+    self.files = files
+  }
+
+  /// Writes all files into an empty folder, the weights layer by layer.
+  func write(to folder: URL) throws {
+    for (name, data) in files.sorted(by: { $0.key < $1.key }) {
+      try AtomicFile.write(data, to: folder.appendingPathComponent(name))
+    }
+    try SafetensorsWriter.write(tensors.plans, toDirectory: folder, supply: tensors.supply)
+  }
+
+  /// The parent's `generation_config.json`, or one with the special tokens.
+  private static func generationConfig(
+    _ parent: LanguageModel, _ configuration: ModelConfiguration
+  ) throws -> JSONValue {
+    let url = parent.location.appendingPathComponent("generation_config.json")
+    guard !parent.isGGUF, FileManager.default.fileExists(atPath: url.path) else {
+      return HuggingFaceConfiguration.generationConfig(configuration)
+    }
+    let value = try JSONValue.read(url)
+    guard value.object != nil else {
+      throw ExportError.invalidGenerationConfig(path: url.path, problem: "it holds \(value.summary), not an object")
+    }
+    return value
+  }
+}
+
+extension LanguageModel {
+  /// The tokenizer, or nil where the checkpoint has none.
+  ///
+  /// - Throws: `TokenizerError` and `ModelError` for one that is there but cannot be used.
+  func exportableTokenizer() throws -> Tokenizer? {
+    if let file = checkpoint as? GGUFFile {
+      let model = try file.stringIfPresent("tokenizer.ggml.model")
+      guard let model, model != "no_vocab", model != "none" else { return nil }
+    } else {
+      let path = location.appendingPathComponent("tokenizer.json").path
+      guard FileManager.default.fileExists(atPath: path) else { return nil }
+    }
+    return try tokenizer()
+  }
+}

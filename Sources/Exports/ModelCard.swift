@@ -1,0 +1,95 @@
+import Checkpoints
+import LanguageModels
+
+/// The `README.md` of an exported folder.
+struct ModelCard {
+  let name: String
+  let configuration: ModelConfiguration
+  let parent: LanguageModel
+  let record: JSONValue
+  let type: ElementType
+  let needsRemoteCode: Bool
+
+  var text: String {
+    let sections = [
+      "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- pruned\n- nas-search\n---",
+      "# \(name)",
+      summary, loading, measured, widths,
+      """
+      `nas_search.json` records how the model was made. The licence of the parent model holds for this one too.
+      """,
+    ]
+    return sections.compactMap { $0 }.joined(separator: "\n\n") + "\n"
+  }
+
+  private var summary: String {
+    let parentName = record["parent"]?.string ?? parent.location.lastPathComponent
+    let before = parent.configuration
+    let kept = 100 * Double(configuration.totalParameters) / Double(max(1, before.totalParameters))
+    return """
+      A structurally pruned version of `\(parentName)`, made by nas-search without training: whole groups of attention \
+      heads and whole MLP channels were removed, layer by layer.
+
+      | | parameters | in decoder layers |
+      | --- | ---: | ---: |
+      | parent | \(grouped(before.totalParameters)) | \(grouped(before.blockParameters)) |
+      | this model | \(grouped(configuration.totalParameters)) | \(grouped(configuration.blockParameters)) |
+
+      It keeps \(oneDecimal(kept)) % of the parent's parameters. Weights are stored as \(type.name).
+      """
+  }
+
+  private var loading: String {
+    let trust = needsRemoteCode ? ", trust_remote_code=True" : ""
+    let reason =
+      needsRemoteCode
+      ? "\n\nThe layers differ in width, which `transformers` has no class for; "
+        + "`modeling_nas_mistral.py` in this folder builds them from `per_layer_config`."
+      : ""
+    return """
+      ## Loading
+
+      ```python
+      from transformers import AutoModelForCausalLM, AutoTokenizer
+
+      tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+      model = AutoModelForCausalLM.from_pretrained("path/to/this/folder"\(trust))
+      ```\(reason)
+      """
+  }
+
+  /// The numbers and strings of the record's member `measured`.
+  private var measured: String? {
+    let rows = (record["measured"]?.object ?? [:]).sorted { $0.key < $1.key }.compactMap { key, value -> String? in
+      switch value {
+      case .integer, .number: "| \(key) | \(value.text()) |"
+      case .string(let text): "| \(key) | \(text.replacing("|", with: "\\|").replacing("\n", with: " ")) |"
+      default: nil
+      }
+    }
+    guard !rows.isEmpty else { return nil }
+    return "## Measured\n\n| figure | value |\n| --- | --- |\n" + rows.joined(separator: "\n")
+  }
+
+  private var widths: String {
+    let header = "## Widths\n\n| layer | query heads | KV heads | MLP channels |\n| ---: | ---: | ---: | ---: |\n"
+    func row(_ label: String, _ shape: LayerShape) -> String {
+      "| \(label) | \(shape.queryHeads) | \(shape.kvHeads) | \(shape.mlpChannels) |"
+    }
+    if configuration.isUniform { return header + row("all \(configuration.layerCount)", configuration.layers[0]) }
+    return header + configuration.layers.enumerated().map { row(String($0), $1) }.joined(separator: "\n")
+  }
+
+  /// `1234567` as `1,234,567`.
+  private func grouped(_ number: Int) -> String {
+    let digits = Array(String(number))
+    return digits.enumerated().map { index, digit in
+      index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
+    }.joined()
+  }
+
+  private func oneDecimal(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)"
+  }
+}

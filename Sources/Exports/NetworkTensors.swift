@@ -1,0 +1,196 @@
+import Checkpoints
+import LanguageModels
+import LinearAlgebra
+
+/// The tensors of a network under the names of a file format, supplied to a writer layer by layer.
+final class NetworkTensors<Exported: Network> {
+  /// Where the values of a tensor come from.
+  enum Source {
+    case embedding
+    case head
+    case finalNorm
+    /// What the rotary frequencies are divided by.
+    case ropeDivisors([Float])
+    case weight(LayerPart, layer: Int)
+    case bias(LayerPart, layer: Int)
+  }
+
+  let names: TensorNames
+  /// In the order in which they are written.
+  let plans: [TensorPlan]
+  private let network: Exported
+  private let sources: [String: Source]
+  /// Whether the rows of each head of Q and K are written interleaved.
+  private let interleaving: Bool
+  /// The layer that was asked for last.
+  private var current: (index: Int, weights: LayerWeights)?
+
+  /// - Parameters:
+  ///   - matrixType: type of embedding, head and projections.
+  ///   - vectorType: type of norms and biases.
+  ///   - ropeDivisors: written as `rope_freqs.weight` in F32.
+  init(
+    _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,
+    interleaving: Bool = false, ropeDivisors: [Float]? = nil
+  ) {
+    self.network = network
+    self.names = names
+    self.interleaving = interleaving
+    let configuration = network.configuration
+    let hidden = configuration.hiddenSize
+    var plans: [TensorPlan] = []
+    var sources: [String: Source] = [:]
+    func add(_ name: String, _ type: ElementType, _ shape: [Int], _ source: Source) {
+      plans.append(TensorPlan(name: name, type: type, shape: shape))
+      sources[name] = source
+    }
+    add(names.embedding, matrixType, [configuration.vocabularySize, hidden], .embedding)
+    if let ropeDivisors { add("rope_freqs.weight", .f32, [ropeDivisors.count], .ropeDivisors(ropeDivisors)) }
+    for (layer, shape) in configuration.layers.enumerated() {
+      for part in LayerPart.allCases where part.isPresent(in: shape) {
+        let dimensions = part.dimensions(in: configuration, shape)
+        let type = dimensions.count == 1 ? vectorType : matrixType
+        add(names.weight(part, layer: layer), type, dimensions, .weight(part, layer: layer))
+        if part.hasBias(in: configuration) {
+          add(names.bias(part, layer: layer), vectorType, [dimensions[0]], .bias(part, layer: layer))
+        }
+      }
+    }
+    add(names.finalNorm, vectorType, [hidden], .finalNorm)
+    if !configuration.tiedEmbeddings {
+      add(names.head, matrixType, [configuration.vocabularySize, hidden], .head)
+    }
+    self.plans = plans
+    self.sources = sources
+  }
+
+  /// Supplies the values of a planned tensor, as a `TensorSupply`.
+  ///
+  /// - Throws: `ExportError.wrongShape`, `.biasMismatch`, `.notFinite`, and what the network throws.
+  func supply(_ plan: TensorPlan, _ write: (UnsafeBufferPointer<Float>) throws -> Void) throws {
+    switch sources[plan.name] {
+    case .embedding: try supply(network.embedding, plan, write)
+    case .head: try supply(network.head, plan, write)
+    case .finalNorm: try supply(network.finalNorm, plan, write)
+    case .ropeDivisors(let divisors): try supply(divisors, plan, write)
+    case .weight(let part, let index):
+      let layer = try layer(index)
+      guard let linear = layer.linear(part) else {
+        return try supply(part == .mlpNorm ? layer.mlpNorm : layer.attentionNorm, plan, write)
+      }
+      if linear.bias != nil, !part.hasBias(in: network.configuration) {
+        throw ExportError.biasMismatch(tensor: names.bias(part, layer: index), present: true)
+      }
+      try supply(linear.weight, plan, order: order(of: part, rows: linear.outputs), write)
+    case .bias(let part, let index):
+      guard let linear = try layer(index).linear(part), let bias = linear.bias else {
+        throw ExportError.biasMismatch(tensor: plan.name, present: false)
+      }
+      let order = order(of: part, rows: linear.outputs)
+      try supply(order.map { $0.map { bias[$0] } } ?? bias, plan, write)
+    case nil:
+      throw CheckpointError.invalidPlan(file: "the export", problem: "tensor '\(plan.name)' is not planned")
+    }
+  }
+
+  private func layer(_ index: Int) throws -> LayerWeights {
+    if let current, current.index == index { return current.weights }
+    current = nil  // Only one layer in memory.
+    let weights = try network.layer(index)
+    current = (index, weights)
+    return weights
+  }
+
+  private func order(of part: LayerPart, rows: Int) -> [Int]? {
+    guard interleaving, part == .query || part == .key else { return nil }
+    return RotaryRows.interleaved(rows: rows, headDimension: network.configuration.headDimension)
+  }
+
+  private func supply(
+    _ vector: [Float], _ plan: TensorPlan, _ write: (UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    guard [vector.count] == plan.shape else {
+      throw ExportError.wrongShape(tensor: plan.name, found: [vector.count], expected: plan.shape)
+    }
+    try vector.withUnsafeBufferPointer { values in
+      try checkFinite(values, plan, from: 0)
+      try write(values)
+    }
+  }
+
+  private func supply(
+    _ matrix: Matrix<Float>, _ plan: TensorPlan, order: [Int]? = nil,
+    _ write: (UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    guard [matrix.rows, matrix.columns] == plan.shape else {
+      throw ExportError.wrongShape(tensor: plan.name, found: [matrix.rows, matrix.columns], expected: plan.shape)
+    }
+    try withExtendedLifetime(matrix) {
+      if matrix.isContiguous, order == nil {
+        let values = UnsafeBufferPointer(start: matrix.pointer, count: matrix.count)
+        try checkFinite(values, plan, from: 0)
+        return try write(values)
+      }
+      for place in 0..<matrix.rows {
+        let values = UnsafeBufferPointer(start: matrix.row(order?[place] ?? place), count: matrix.columns)
+        try checkFinite(values, plan, from: place * matrix.columns)
+        try write(values)
+      }
+    }
+  }
+
+  private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ plan: TensorPlan, from start: Int) throws {
+    if let index = firstNonFinite(in: values) {
+      throw ExportError.notFinite(tensor: plan.name, index: start + index, value: values[index])
+    }
+  }
+}
+
+extension LayerPart {
+  func isPresent(in shape: LayerShape) -> Bool {
+    switch self {
+    case .attentionNorm, .query, .key, .value, .output: shape.kvHeads > 0
+    case .mlpNorm, .gate, .up, .down: shape.mlpChannels > 0
+    }
+  }
+
+  func hasBias(in configuration: ModelConfiguration) -> Bool {
+    switch self {
+    case .attentionNorm, .mlpNorm: false
+    case .query, .key, .value: configuration.queryKeyValueBias
+    case .output: configuration.outputBias
+    case .gate, .up, .down: configuration.mlpBias
+    }
+  }
+
+  /// Shape of the part's weight.
+  func dimensions(in configuration: ModelConfiguration, _ shape: LayerShape) -> [Int] {
+    let hidden = configuration.hiddenSize
+    let queries = shape.queryHeads * configuration.headDimension
+    let keys = shape.kvHeads * configuration.headDimension
+    return switch self {
+    case .attentionNorm, .mlpNorm: [hidden]
+    case .query: [queries, hidden]
+    case .key, .value: [keys, hidden]
+    case .output: [hidden, queries]
+    case .gate, .up: [shape.mlpChannels, hidden]
+    case .down: [hidden, shape.mlpChannels]
+    }
+  }
+}
+
+extension LayerWeights {
+  /// The linear map that is this part; nil for a norm.
+  func linear(_ part: LayerPart) -> Linear? {
+    switch part {
+    case .attentionNorm, .mlpNorm: nil
+    case .query: query
+    case .key: key
+    case .value: value
+    case .output: output
+    case .gate: gate
+    case .up: up
+    case .down: down
+    }
+  }
+}

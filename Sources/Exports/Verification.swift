@@ -1,0 +1,247 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import LinearAlgebra
+
+/// What the comparison of an export with the network in memory gave.
+public struct Verification: Sendable, Equatable {
+  /// Tensors that came back exactly as the rounding of the network's values to the chosen type.
+  public let tensors: Int
+  /// Tokens whose logits were compared.
+  public let tokens: Int
+  /// Largest difference of a logit.
+  public let largestDifference: Double
+  /// ‖difference‖ / ‖logits less their mean at each position‖ over all logits.
+  public let relativeRMS: Double
+}
+
+extension Verification {
+  /// Opens what was written and compares configuration, every tensor, and the logits of the tokens.
+  ///
+  /// Both networks run side by side, so that no more than one layer of each is in memory.
+  ///
+  /// - Parameters:
+  ///   - temporary: where it was written.
+  ///   - destination: where it will be, for messages.
+  /// - Throws: `ExportError`, and what the network throws.
+  init<Exported: Network>(
+    of temporary: URL, as destination: URL, _ network: Exported, _ written: NetworkTensors<Exported>,
+    _ windows: TokenWindows
+  ) throws {
+    let path = destination.path
+    func reading<Value>(_ body: () throws -> Value) throws -> Value {
+      do {
+        return try body()
+      } catch {
+        let reason = "\(error)".replacingOccurrences(of: temporary.path, with: path)
+        throw ExportError.unreadable(path: path, reason: reason)
+      }
+    }
+
+    let reloaded = try reading { try LanguageModel(temporary, keepingLayers: false) }
+    let types = try reading {
+      try Dictionary(
+        uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })
+    }
+    for plan in written.plans where types[plan.name] != plan.type {
+      throw ExportError.differentConfiguration(
+        path: path, property: "type of '\(plan.name)'", found: types[plan.name]?.name ?? "none",
+        expected: plan.type.name)
+    }
+    try ConfigurationComparison(path: path, found: reloaded.configuration, expected: network.configuration).check()
+    let comparison = TensorComparison(path: path, types: types)
+    let names = written.names
+    try comparison.check(reloaded.embedding, network.embedding, names.embedding)
+    try comparison.check(reloaded.finalNorm, network.finalNorm, names.finalNorm)
+    if !network.configuration.tiedEmbeddings { try comparison.check(reloaded.head, network.head, names.head) }
+
+    let pass = ForwardPass(windows)
+    let (expectedHidden, foundHidden) = (try pass.embed(network), try reading { try pass.embed(reloaded) })
+    let expectedRunner = pass.runner(for: network.configuration)
+    let foundRunner = pass.runner(for: reloaded.configuration)
+    for (index, shape) in network.configuration.layers.enumerated() {
+      let expected = try network.layer(index)
+      let found = try reading { try reloaded.layer(index) }
+      for part in LayerPart.allCases where part.isPresent(in: shape) {
+        let name = names.weight(part, layer: index)
+        guard let foundLinear = found.linear(part), let expectedLinear = expected.linear(part) else {
+          let norms =
+            part == .mlpNorm ? (found.mlpNorm, expected.mlpNorm) : (found.attentionNorm, expected.attentionNorm)
+          try comparison.check(norms.0, norms.1, name)
+          continue
+        }
+        try comparison.check(foundLinear.weight, expectedLinear.weight, name)
+        if part.hasBias(in: network.configuration) {
+          try comparison.check(foundLinear.bias ?? [], expectedLinear.bias ?? [], names.bias(part, layer: index))
+        }
+      }
+      try expectedRunner.run(layer: index, weights: expected, expectedHidden)
+      try foundRunner.run(layer: index, weights: found, foundHidden)
+    }
+    try expectedRunner.finalNorm(expectedHidden, gain: network.finalNorm)
+    try foundRunner.finalNorm(foundHidden, gain: reloaded.finalNorm)
+
+    var logits = LogitComparison()
+    for start in stride(from: 0, to: windows.tokens.count, by: 64) {
+      let rows = start..<min(start + 64, windows.tokens.count)
+      logits.add(
+        found: try OutputHead(reloaded).logits(foundHidden.rows(rows)),
+        expected: try OutputHead(network).logits(expectedHidden.rows(rows)))
+    }
+    let type = types[names.embedding] ?? .f32
+    try logits.check(type, path: path)
+    self.init(
+      tensors: written.plans.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
+      relativeRMS: logits.relativeRMS)
+  }
+}
+
+/// Compares what the forward pass depends on; a rope scaling may be spelled differently but must turn the same angles.
+struct ConfigurationComparison {
+  let path: String
+  let found: ModelConfiguration
+  let expected: ModelConfiguration
+
+  func check() throws {
+    try same("number of layers") { $0.layerCount }
+    for index in expected.layers.indices {
+      try same("widths of layer \(index)") {
+        [$0.layers[index].queryHeads, $0.layers[index].kvHeads, $0.layers[index].mlpChannels]
+      }
+    }
+    try same("hidden size") { $0.hiddenSize }
+    try same("vocabulary") { $0.vocabularySize }
+    try same("head dimension") { $0.headDimension }
+    try same("norm epsilon") { $0.normEpsilon }
+    try same("tied embeddings") { $0.tiedEmbeddings }
+    try same("sliding window") { $0.slidingWindow }
+    try same("biases") { [$0.queryKeyValueBias, $0.outputBias, $0.mlpBias] }
+    let dimension = expected.headDimension
+    let pairs = zip(
+      found.rotary.frequencies(headDimension: dimension), expected.rotary.frequencies(headDimension: dimension))
+    for (pair, frequencies) in pairs.enumerated() {
+      // Files hold theta and divisors in single precision, and llama3 parameters that were recognised are within 1e-4.
+      guard abs(frequencies.0 - frequencies.1) <= 1e-4 * frequencies.1 else {
+        throw ExportError.differentConfiguration(
+          path: path, property: "rotary frequency \(pair)", found: "\(frequencies.0)", expected: "\(frequencies.1)")
+      }
+    }
+  }
+
+  private func same<Value: Equatable>(_ property: String, _ value: (ModelConfiguration) -> Value) throws {
+    let (found, expected) = (value(found), value(expected))
+    if found != expected {
+      throw ExportError.differentConfiguration(
+        path: path, property: property, found: "\(found)", expected: "\(expected)")
+    }
+  }
+}
+
+/// Compares values that were read with the rounding of those that were written, bit by bit.
+struct TensorComparison {
+  let path: String
+  /// What each tensor is stored as.
+  let types: [String: ElementType]
+
+  func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {
+    guard found.rows == expected.rows, found.columns == expected.columns else {
+      throw ExportError.wrongShape(
+        tensor: name, found: [found.rows, found.columns], expected: [expected.rows, expected.columns])
+    }
+    for row in 0..<found.rows {
+      try check(
+        UnsafeBufferPointer(start: found.row(row), count: found.columns),
+        UnsafeBufferPointer(start: expected.row(row), count: found.columns), name, start: row * found.columns)
+    }
+    withExtendedLifetime((found, expected)) {}
+  }
+
+  func check(_ found: [Float], _ expected: [Float], _ name: String) throws {
+    guard found.count == expected.count else {
+      throw ExportError.wrongShape(tensor: name, found: [found.count], expected: [expected.count])
+    }
+    try found.withUnsafeBufferPointer { found in
+      try expected.withUnsafeBufferPointer { try check(found, $0, name, start: 0) }
+    }
+  }
+
+  /// Values that a file holds in 16 bits are unchanged by rounding them to those 16 bits again, so equality of the two
+  /// roundings is equality with what should be in the file.
+  private func check(
+    _ found: UnsafeBufferPointer<Float>, _ expected: UnsafeBufferPointer<Float>, _ name: String, start: Int
+  ) throws {
+    let type = types[name] ?? .f32
+    let difference: Int?
+    if type == .f32 {
+      difference = firstDifference(UnsafeRawBufferPointer(found), UnsafeRawBufferPointer(expected)).map { $0 / 4 }
+    } else {
+      difference = withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 2 * found.count) { memory in
+        let rounded = UnsafeMutableBufferPointer(rebasing: memory[..<found.count])
+        let target = UnsafeMutableBufferPointer(rebasing: memory[found.count...])
+        _ = type == .f16 ? Narrowing.f16(found, into: rounded) : Narrowing.bf16(found, into: rounded)
+        _ = type == .f16 ? Narrowing.f16(expected, into: target) : Narrowing.bf16(expected, into: target)
+        return firstDifference(UnsafeRawBufferPointer(rounded), UnsafeRawBufferPointer(target)).map { $0 / 2 }
+      }
+    }
+    if let difference {
+      throw ExportError.differentTensor(
+        path: path, tensor: name, index: start + difference, found: found[difference], expected: expected[difference])
+    }
+  }
+
+  /// The first byte in which two buffers of equal length differ.
+  private func firstDifference(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int? {
+    guard let first = a.baseAddress, let second = b.baseAddress, memcmp(first, second, a.count) != 0 else {
+      return nil
+    }
+    return a.indices.first { a[$0] != b[$0] }
+  }
+}
+
+/// Sums over pairs of logits.
+struct LogitComparison {
+  private var largestFound = 0.0
+  private var largestLogit = 0.0
+  private var squaredDifference = 0.0
+  private var squaredSpread = 0.0
+
+  /// NaN where any logit is.
+  var largestDifference: Double { squaredDifference.isNaN ? .nan : largestFound }
+
+  /// NaN where any logit is.
+  var relativeRMS: Double {
+    squaredDifference == 0 ? 0 : (squaredDifference / squaredSpread).squareRoot()
+  }
+
+  /// Both of shape `[tokens, vocabulary]`.
+  mutating func add(found: Matrix<Float>, expected: Matrix<Float>) {
+    for row in 0..<expected.rows {
+      let (x, y) = (found.row(row), expected.row(row))
+      var (sum, squares) = (0.0, 0.0)
+      for column in 0..<expected.columns {
+        let logit = Double(y[column])
+        let difference = abs(Double(x[column]) - logit)
+        sum += logit
+        squares += logit * logit
+        squaredDifference += difference * difference
+        largestFound = max(largestFound, difference)
+        largestLogit = max(largestLogit, abs(logit))
+      }
+      squaredSpread += max(0, squares - sum * sum / Double(expected.columns))
+    }
+  }
+
+  /// - Throws: `ExportError.differentLogits`: for F32 where a logit differs by more than 1e-3·(1 + the largest logit);
+  ///   for F16 and BF16 where the relative RMS exceeds 0.01 and 0.05.
+  func check(_ type: ElementType, path: String) throws {
+    let (figure, value, limit) =
+      switch type {
+      case .f16: ("relative RMS difference", relativeRMS, 0.01)
+      case .bf16: ("relative RMS difference", relativeRMS, 0.05)
+      default: ("largest difference", largestDifference, 1e-3 * (1 + largestLogit))
+      }
+    guard value <= limit else {
+      throw ExportError.differentLogits(path: path, figure: figure, found: value, limit: limit)
+    }
+  }
+}

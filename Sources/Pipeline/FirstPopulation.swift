@@ -1,0 +1,93 @@
+import Calibration
+import LanguageModels
+import Reformation
+import Search
+import Subnets
+
+/// The genomes that a search begins with: one width for all layers, and allocations by error curves.
+struct FirstPopulation {
+  let evaluator: CandidateEvaluator
+  let statistics: [any Statistics]
+
+  private var bound: BoundSpace { evaluator.bound }
+  private var configuration: ModelConfiguration { bound.configuration }
+
+  /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated.
+  func genomes(budgets: [Int], limit: Int) throws -> [(genome: Genome, origin: String)] {
+    let choices = bound.space.scores.flatMap { score in bound.calibrations.map { (score, $0) } }
+    var seeds: [(genome: Genome, origin: String)] = []
+    for (number, choice) in choices.enumerated() {
+      let curves = bound.space.layers == .each ? try curves(score: choice.0, calibration: choice.1) : []
+      for (place, budget) in budgets.enumerated() {
+        // The first choice answers every budget, the others those in the middle of the list.
+        if number > 0, budgets.count > 2, place % 3 != 1 { continue }
+        if let widths = allocation(curves, budget: budget) {
+          add(widths, choice, "curve", to: &seeds)
+        }
+        if number == 0 {
+          for widths in uniform(budget: budget) { add(widths, choice, "uniform", to: &seeds) }
+        }
+      }
+    }
+    return Array(seeds.prefix(limit))
+  }
+
+  /// One width for all layers: both roundings of the KV groups, the rest of the budget for the MLP.
+  ///
+  /// Empty where the layers of the model differ or the budget cannot be met.
+  func uniform(budget: Int) -> [[LayerWidths]] {
+    guard configuration.isUniform, let shape = configuration.layers.first else { return [] }
+    let share = Double(budget) / Double(configuration.blockParameters)
+    let ideal = share * Double(shape.kvHeads)
+    let roundings = Set([Int(ideal.rounded(.down)), Int(ideal.rounded(.up))]).filter { (1...shape.kvHeads).contains($0) }
+    return roundings.sorted(by: >).compactMap { groups in
+      let attention = groups * configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup)
+      let layer = budget / configuration.layerCount - configuration.fixedParametersPerLayer - attention
+      let step = bound.space.mlp.step ?? SearchSpace.WidthRule.automaticStep(width: shape.mlpChannels)
+      let affordable = min(shape.mlpChannels, layer / configuration.parametersPerMLPChannel)
+      let channels = shape.mlpChannels - (shape.mlpChannels - affordable + step - 1) / step * step
+      guard channels > 0 else { return nil }
+      return Array(repeating: LayerWidths(groups: groups, channels: channels), count: configuration.layerCount)
+    }
+  }
+
+  private func add(
+    _ widths: [LayerWidths], _ choice: (String, String), _ origin: String,
+    to seeds: inout [(genome: Genome, origin: String)]
+  ) {
+    let genes = BoundSpace.Genes(widths: widths, score: choice.0, calibration: choice.1)
+    guard let genome = bound.genome(genes), !seeds.contains(where: { $0.genome == genome }) else { return }
+    seeds.append((genome, origin))
+  }
+
+  /// The error of every width of every module, relative to the energy of the residual stream behind it.
+  private func curves(score: String, calibration: String) throws -> [ModuleCurve] {
+    guard let statistics = statistics.first(where: { $0.name == calibration }) else { return [] }
+    let choice = SubnetFactory<LanguageModel>.Choice(score: score, calibration: calibration)
+    var curves: [ModuleCurve] = []
+    for (index, shape) in configuration.layers.enumerated() {
+      let layer = try evaluator.repaired.rankedLayer(index, choice)
+      guard let attention = layer.attentionErrors, let mlp = layer.mlpErrors else { return [] }
+      let energies = try statistics.layer(index)
+      let groups = bound.widths(of: 2 * index)
+      let channels = bound.widths(of: 2 * index + 1)
+      curves.append(
+        ModuleCurve(
+          widths: groups, errors: groups.map { attention[$0] / energies.energyAfterAttention },
+          costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup)))
+      curves.append(
+        ModuleCurve(
+          widths: channels, errors: channels.map { mlp[$0] / energies.energyAfterMLP },
+          costPerUnit: configuration.parametersPerMLPChannel))
+    }
+    return curves
+  }
+
+  private func allocation(_ curves: [ModuleCurve], budget: Int) -> [LayerWidths]? {
+    if curves.isEmpty { return nil }
+    let fixed = configuration.layerCount * configuration.fixedParametersPerLayer
+    guard let levels = WidthAllocation.allocate(curves, budget: budget - fixed) else { return nil }
+    let widths = zip(levels, curves).map { $1.widths[$0] }
+    return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
+  }
+}

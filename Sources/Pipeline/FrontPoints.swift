@@ -1,0 +1,106 @@
+import Foundation
+import Reports
+import Search
+import Studies
+import Subnets
+
+/// The Pareto front of a study, numbered from the largest subnet to the smallest.
+public struct FrontPoints: Sendable {
+  public let front: [FrontPoint]
+  let model: ModelSummary
+  private let space: DesignSpace
+  private let trials: [StoredTrial]
+
+  init(study: Study, description: StudyDescription, trials: [StoredTrial]) throws {
+    self.trials = trials
+    model = description.model
+    space = study.space
+    let reader = TrialGenes(space: space, layers: model.layers)
+    let complete = trials.filter { $0.state == .complete }
+    let members = ParetoFront.nonDominated(complete.map(\.values)).map { complete[$0] }
+    var points: [FrontPoint] = []
+    for trial in members {
+      guard let stored = try TrialDescription(trial) else { continue }
+      points.append(
+        FrontPoint(
+          index: 0, trial: trial.number, measurement: stored.measurement, score: stored.score,
+          calibration: stored.calibration, widths: reader.genes(trial).widths))
+    }
+    // Equal points differ in nothing that was measured: the first found stands for all.
+    points.sort { ($1.measurement.parametersBlock, $0.trial) < ($0.measurement.parametersBlock, $1.trial) }
+    var unique: [FrontPoint] = []
+    for point in points where unique.last?.measurement != point.measurement { unique.append(point) }
+    for index in unique.indices { unique[index].index = index }
+    let knee = try Self.knee(unique)
+    let bound = description.bestParameters
+    let fits = unique.indices.filter { unique[$0].measurement.parametersBlock <= bound }
+    let best = fits.min { unique[$0].measurement.kl < unique[$1].measurement.kl } ?? unique.indices.last
+    if let best { unique[best].isBest = true }
+    if let knee { unique[knee].isKnee = true }
+    front = unique
+  }
+
+  private static func knee(_ points: [FrontPoint]) throws -> Int? {
+    try ParetoFront.knee(points.map { [$0.measurement.kl, Double($0.measurement.parametersBlock)] })
+  }
+
+  /// Widths and choices of a trial.
+  func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
+    TrialGenes(space: space, layers: model.layers).genes(trial)
+  }
+
+  /// Block parameters of a trial, also of one that has no result.
+  func parametersBlock(_ trial: StoredTrial) -> Int {
+    if let stored = try? TrialDescription(trial) { return stored.measurement.parametersBlock }
+    return 0
+  }
+
+  /// The point that a command line names: `best`, `knee` or a number.
+  ///
+  /// - Parameter keep: with `best`, the largest share of block parameters allowed instead of the study's own target.
+  public func point(_ name: String, keep: Double?) throws -> FrontPoint {
+    let available = front.isEmpty ? "it is empty" : "0 to \(front.count - 1), best, knee"
+    let found: FrontPoint?
+    if name == "best", let keep {
+      let fits = front.filter { $0.measurement.keepRatio <= keep }
+      found = fits.min { $0.measurement.kl < $1.measurement.kl }
+      if found == nil, let smallest = front.last {
+        throw PipelineError.noPoint(
+          wanted: "that keeps at most \(keep)", available: "the smallest keeps \(smallest.measurement.keepRatio)")
+      }
+    } else if name == "best" {
+      found = front.first(where: \.isBest)
+    } else if name == "knee" {
+      found = front.first(where: \.isKnee) ?? front.first(where: \.isBest)
+    } else {
+      found = Int(name).flatMap { number in front.first { $0.index == number } }
+    }
+    guard let found else { throw PipelineError.noPoint(wanted: "'\(name)'", available: available) }
+    return found
+  }
+
+  public func trial(_ point: FrontPoint) -> StoredTrial? { trials.first { $0.number == point.trial } }
+}
+
+/// Reads what a trial chose by the names of the study's variables, without the model.
+private struct TrialGenes {
+  let space: DesignSpace
+  let layers: Int
+
+  func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
+    var attention: [Int] = []
+    var mlp: [Int] = []
+    var choices: [String: String] = [:]
+    for (variable, value) in zip(space.variables, trial.genome) {
+      switch (variable.module, variable.domain) {
+      case ("attention", _): attention.append(value)
+      case ("mlp", _): mlp.append(value)
+      case (let module, .categorical(let names)) where names.indices.contains(value): choices[module] = names[value]
+      default: break
+      }
+    }
+    var widths = zip(attention, mlp).map { Reports.LayerWidths(kvGroups: $0, mlpChannels: $1) }
+    if widths.count == 1 { widths = Array(repeating: widths[0], count: layers) }
+    return (widths, choices["score"] ?? "", choices["calibration"] ?? "")
+  }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Reports
+import Search
+import Studies
+import Subnets
+
+/// Makes the report of a study from its folder alone.
+public enum ReportBuilder {
+  /// - Parameter directory: as the user names it, for the commands that the report prints.
+  public static func report(_ directory: String) throws -> StudyReport {
+    let url = URL(fileURLWithPath: directory)
+    guard Study.exists(at: url) else { throw PipelineError.noStudy(path: directory) }
+    let study = try Study.open(at: url, access: .inspect)
+    let description = try StudyDescription(study)
+    let trials = try study.trials()
+    let points = try FrontPoints(study: study, description: description, trials: trials)
+    let settings = description.settings
+    let summaries = try trials.map { try summary($0, points) }
+    let times = trials.compactMap(\.ended)
+    return StudyReport(
+      name: study.name, directory: directory, toolVersion: description.toolVersion, model: description.model,
+      settings: rows(settings), command: command(settings, directory), calibration: description.calibration,
+      fitness: description.fitness, objectives: settings.objectives, bestValueName: bestValueName(description),
+      dense: description.dense, baselines: description.baselines, trials: summaries, front: points.front,
+      convergence: convergence(trials, description),
+      evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
+      budget: SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
+      startedAt: trials.compactMap(\.started).min(), finishedAt: times.max())
+  }
+
+  /// The command that repeats or resumes the study.
+  public static func command(_ settings: SearchSettings, _ directory: String, budget: String = "200") -> String {
+    var words = ["nas-search", "--model", settings.model, "--budget", budget]
+    switch settings.target {
+    case nil: break
+    case .keep(let share): words += ["--keep", "\(share)"]
+    case .parameters(let count): words += ["--params", "\(count)"]
+    case .memory(let bytes): words += ["--memory", "\(bytes)"]
+    }
+    words += ["--space", settings.space, "--study", directory, "--seed", "\(settings.seed)"]
+    for source in settings.calibration where settings.calibration != ["self"] { words += ["--calibration", source] }
+    words += ["--calibration-windows", "\(settings.calibrationWindows)"]
+    words += ["--calibration-length", "\(settings.calibrationLength)"]
+    words += ["--fitness-windows", "\(settings.fitnessWindows)", "--fitness-length", "\(settings.fitnessLength)"]
+    if settings.field != "text" { words += ["--field", settings.field] }
+    words += ["--damping", "\(settings.damping)", "--population", "\(settings.population)"]
+    if settings.repair != "ls" { words += ["--repair", settings.repair] }
+    if settings.objectives != ["kl", "params"] {
+      words += ["--objectives", settings.objectives.joined(separator: ",")]
+    }
+    return words.map { word in
+      word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:,=+@%".contains($0) } && !word.isEmpty
+        ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
+  private static func summary(_ trial: StoredTrial, _ points: FrontPoints) throws -> TrialSummary {
+    let description = try TrialDescription(trial)
+    let genes = points.genes(trial)
+    let state: TrialSummary.State =
+      switch trial.state {
+      case .complete: .complete
+      case .failed: .failed
+      case .pruned: .pruned
+      case .running, .waiting: .running
+      }
+    let block = points.parametersBlock(trial)
+    return TrialSummary(
+      number: trial.number, origin: trial.origin, state: state,
+      keepRatio: Double(block) / Double(points.model.parametersBlock),
+      parametersTotal: block + points.model.parametersTotal - points.model.parametersBlock, parametersBlock: block,
+      kl: description?.measurement.kl, perplexity: description?.measurement.perplexity, score: genes.score,
+      calibration: genes.calibration, seconds: description?.seconds)
+  }
+
+  private static func convergence(_ trials: [StoredTrial], _ description: StudyDescription) -> [ConvergencePoint] {
+    let measure = Convergence(description: description)
+    var seen: [[Double]] = []
+    var seconds = 0.0
+    return trials.filter { $0.state == .complete }.map { trial in
+      seen.append(trial.values)
+      if let started = trial.started, let ended = trial.ended { seconds += ended.timeIntervalSince(started) }
+      let state = measure.state(of: seen)
+      return ConvergencePoint(
+        evaluations: seen.count, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
+    }
+  }
+
+  private static func bestValueName(_ description: StudyDescription) -> String {
+    let share = Double(description.bestParameters) / Double(description.model.parametersBlock) * 100
+    let quality = description.settings.objectives.first == "perplexity" ? "perplexity" : "KL"
+    return "\(quality) at \(Int(share.rounded())) % kept"
+  }
+
+  private static func rows(_ settings: SearchSettings) -> [Setting] {
+    let target =
+      switch settings.target {
+      case nil: "none: the whole range of the space"
+      case .keep(let share): "at most \(share) of the block parameters"
+      case .parameters(let count): "at most \(count) parameters"
+      case .memory(let bytes): "at most \(bytes) bytes at two bytes a parameter"
+      }
+    return [
+      Setting("model", settings.model), Setting("space", settings.space), Setting("target", target),
+      Setting("objectives", settings.objectives.joined(separator: ", ")),
+      Setting("calibration", settings.calibration.joined(separator: ", ")),
+      Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
+      Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),
+      Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
+      Setting("damping", "\(settings.damping) of the mean diagonal"),
+      Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
+    ]
+  }
+}

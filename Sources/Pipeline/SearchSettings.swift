@@ -1,0 +1,112 @@
+import Foundation
+
+/// Everything that decides what a search finds, as stored with its study (`configuration.json`).
+///
+/// Two runs with equal settings continue one study. What only decides when to stop (the budget) is no part of it.
+public struct SearchSettings: Codable, Equatable, Sendable {
+  /// Path of the model as it was given.
+  public var model: String
+  /// Name of the search space.
+  public var space: String
+  /// The text of its file, so that a study does not change when the file does.
+  public var spaceText: String
+  public var target: Target?
+  /// Objectives in order, all minimised: `kl` or `perplexity`, and `params`.
+  public var objectives: [String]
+  /// `self` or paths, as given.
+  public var calibration: [String]
+  /// Field of the text in JSON lines.
+  public var field: String
+  public var calibrationWindows: Int
+  public var calibrationLength: Int
+  public var fitnessWindows: Int
+  public var fitnessLength: Int
+  /// λ of the least squares as a share of the Gram's mean diagonal.
+  public var damping: Double
+  /// `ls` or `none`.
+  public var repair: String
+  public var population: Int
+  public var seed: UInt64
+
+  /// What a subnet may cost at most.
+  public enum Target: Codable, Equatable, Sendable {
+    /// Share of the parent's block parameters.
+    case keep(Double)
+    /// All parameters, embeddings included.
+    case parameters(Int)
+    /// Bytes of all weights at two bytes each.
+    case memory(Int)
+  }
+
+  public init(
+    model: String, space: String, spaceText: String, target: Target?, objectives: [String], calibration: [String],
+    field: String, calibrationWindows: Int, calibrationLength: Int, fitnessWindows: Int, fitnessLength: Int,
+    damping: Double, repair: String, population: Int, seed: UInt64
+  ) {
+    self.model = model
+    self.space = space
+    self.spaceText = spaceText
+    self.target = target
+    self.objectives = objectives
+    self.calibration = calibration
+    self.field = field
+    self.calibrationWindows = calibrationWindows
+    self.calibrationLength = calibrationLength
+    self.fitnessWindows = fitnessWindows
+    self.fitnessLength = fitnessLength
+    self.damping = damping
+    self.repair = repair
+    self.population = population
+    self.seed = seed
+  }
+
+  /// The settings as indented JSON with sorted keys.
+  public func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(self)
+  }
+
+  /// The first setting in which two searches differ, in words; `nil` if they agree. The model is compared by
+  /// fingerprint elsewhere, not by path.
+  func difference(from other: SearchSettings) -> String? {
+    let pairs: [(String, String, String)] = [
+      ("space", space, other.space), ("space file", spaceText, other.spaceText),
+      ("target", "\(target.map { "\($0)" } ?? "none")", "\(other.target.map { "\($0)" } ?? "none")"),
+      ("objectives", objectives.joined(separator: ","), other.objectives.joined(separator: ",")),
+      ("calibration", calibration.joined(separator: ","), other.calibration.joined(separator: ",")),
+      ("field", field, other.field),
+      ("calibration windows", "\(calibrationWindows)", "\(other.calibrationWindows)"),
+      ("calibration length", "\(calibrationLength)", "\(other.calibrationLength)"),
+      ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
+      ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
+      ("damping", "\(damping)", "\(other.damping)"), ("repair", repair, other.repair),
+      ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
+    ]
+    return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in
+      name == "space file" ? "the file of the search space has changed" : "\(name) was \(theirs), now \(mine)"
+    }
+  }
+}
+
+public enum PipelineError: Error, Equatable, CustomStringConvertible {
+  case settingsDiffer(study: String, difference: String)
+  case invalidOption(String)
+  case impossibleTarget(target: String, smallest: String, largest: String)
+  case noStudy(path: String)
+  case damaged(path: String, problem: String)
+  case noPoint(wanted: String, available: String)
+
+  public var description: String {
+    switch self {
+    case .settingsDiffer(let study, let difference):
+      "\(study) was made with other settings: \(difference); choose another --study"
+    case .invalidOption(let problem): problem
+    case .impossibleTarget(let target, let smallest, let largest):
+      "no subnet of this space meets \(target): block parameters run from \(smallest) to \(largest)"
+    case .noStudy(let path): "\(path): no study here (no study.db)"
+    case .damaged(let path, let problem): "\(path): \(problem)"
+    case .noPoint(let wanted, let available): "no point \(wanted) on the front (\(available))"
+    }
+  }
+}

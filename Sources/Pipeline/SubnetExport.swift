@@ -1,0 +1,151 @@
+import Calibration
+import Checkpoints
+import Evaluation
+import Exports
+import Foundation
+import LanguageModels
+import Reformation
+import Reports
+import Studies
+import Subnets
+
+/// Takes one point of a study's front away as a checkpoint.
+public struct SubnetExport {
+  /// What was exported.
+  public struct Summary: Sendable {
+    public var point: FrontPoint
+    /// On the study's fitness windows, as exported.
+    public var measurement: PointMeasurement
+    /// Which repair the weights carry: `none`, `nested` or `sequential`.
+    public var repair: String
+    public var result: ExportResult
+  }
+
+  private let directory: URL
+  private let description: StudyDescription
+  private let model: LanguageModel
+  private let evaluator: CandidateEvaluator
+  private let calibration: CalibrationFile
+  private let points: FrontPoints
+
+  /// - Parameters:
+  ///   - directory: of the study.
+  ///   - model: path of the parent, where it is no longer at the place that the study remembers.
+  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
+    guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
+    let study = try Study.open(at: directory, access: .inspect)
+    self.directory = directory
+    description = try StudyDescription(study)
+    points = try FrontPoints(study: study, description: description, trials: try study.trials())
+    let settings = description.settings
+    model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+    let fingerprint = try model.fingerprint()
+    guard fingerprint == description.model.fingerprint else {
+      throw PipelineError.damaged(
+        path: model.location.path,
+        problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
+    }
+    calibration = try CalibrationFile(directory: directory)
+    let bound = try BoundSpace(
+      SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
+      calibrationSets: calibration.sets.map(\.name))
+    let statistics = try SearchSession.statistics(
+      model, fingerprint, calibration, cache, bound, { false }, report)
+    evaluator = try CandidateEvaluator(
+      model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
+  }
+
+  /// - Parameters:
+  ///   - name: `best`, `knee` or a point's number.
+  ///   - keep: with `best`, the largest share of block parameters.
+  ///   - repair: least squares, or none.
+  public func export(
+    point name: String, keep: Double?, repair: RepairMode, to url: URL, options: ExportOptions, toolVersion: String,
+    report: @escaping (SearchSession.Event) -> Void
+  ) throws -> Summary {
+    let point = try points.point(name, keep: keep)
+    guard let trial = points.trial(point) else {
+      throw PipelineError.noPoint(wanted: "'\(name)'", available: "its trial is missing")
+    }
+    let genes = evaluator.bound.genes(trial.genome)
+    let factory = repair == .none ? evaluator.inherited : evaluator.repaired
+    let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
+    let nested = try factory.subnet(genes.widths, choice)
+    var chosen = nested
+    var comparison = try evaluator.reference.compare(nested)
+    var name = repair == .none ? "none" : "nested"
+    var held: [SequentialReformation.Step] = []
+    if repair == .leastSquares {
+      let total = model.configuration.layerCount
+      let sequential = try SequentialReformation(
+        parent: model, subnet: nested, calibration: windows(genes.calibration), heldOut: calibration.fitness
+      ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }
+      let subnet = Subnet(of: model, layers: nested.configuration.layers) { sequential.layers[$0] }
+      let improved = try evaluator.reference.compare(subnet)
+      // The fitness windows decide: a repair that only fits its own calibration is not shipped.
+      if improved.divergence < comparison.divergence {
+        (chosen, comparison, name, held) = (subnet, improved, "sequential", sequential.steps)
+      }
+    }
+    let measurement = evaluator.measurement(chosen.configuration, comparison)
+    let record = try record(
+      point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name, steps: held,
+      toolVersion: toolVersion)
+    let result = try Exporter.export(chosen, parent: model, record: record, to: url, options: options)
+    return Summary(point: point, measurement: measurement, repair: name, result: result)
+  }
+
+  private func windows(_ name: String) -> TokenWindows {
+    let sets = calibration.sets.filter { name == BoundSpace.mix || $0.name == name }
+    return TokenWindows(
+      length: sets.first?.calibrationLength ?? 1, tokens: sets.flatMap(\.calibrationTokens))
+  }
+
+  private func record(
+    _ point: FrontPoint, genes: BoundSpace.Genes, units: [KeptUnits], _ measurement: PointMeasurement, repair: String,
+    steps: [SequentialReformation.Step], toolVersion: String
+  ) throws -> JSONValue {
+    [
+      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
+      "study": .string(directory.lastPathComponent), "trial": .integer(point.trial),
+      "parent": [
+        "name": .string(description.model.name), "fingerprint": .string(description.model.fingerprint),
+        "block_parameters": .integer(description.model.parametersBlock),
+        "total_parameters": .integer(description.model.parametersTotal),
+      ],
+      "score": .string(genes.score), "calibration": .string(genes.calibration), "repair": .string(repair),
+      "damping": .number(description.settings.damping),
+      "calibration_sets": .array(
+        calibration.sets.map { set in
+          [
+            "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
+            "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
+          ]
+        }),
+      "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
+      "kept": .array(
+        units.map { layer in
+          [
+            "kv_groups": .array(layer.groups.map { .integer($0) }),
+            "mlp_channels": .array(layer.channels.map { .integer($0) }),
+          ]
+        }),
+      "measured": [
+        "on": .string("\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
+          + description.fitness.source),
+        "kl": .number(measurement.kl), "perplexity": measurement.perplexity.map { .number($0) } ?? .null,
+        "dense_perplexity": description.dense.perplexity.map { .number($0) } ?? .null,
+        "top1_agreement": measurement.top1Agreement.map { .number($0) } ?? .null,
+        "keep_ratio": .number(measurement.keepRatio), "block_parameters": .integer(measurement.parametersBlock),
+        "total_parameters": .integer(measurement.parametersTotal),
+      ],
+      "sequential_repair": .array(
+        steps.map { step in
+          [
+            "layer": .integer(step.layer), "module": .string(step.module),
+            "damping": step.damping.map { .number($0) } ?? .null, "held_out_error": .number(step.heldOutError),
+          ]
+        }),
+    ]
+  }
+}

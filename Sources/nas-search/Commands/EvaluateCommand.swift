@@ -1,0 +1,53 @@
+import ArgumentParser
+import Calibration
+import Checkpoints
+import Foundation
+import Pipeline
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Measure a model on texts: perplexity, and KL to a dense model.")
+
+  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.") var model: String
+  @Option(parsing: .upToNextOption, help: "Text files: plain text, or .jsonl.") var text: [String]
+  @Option(help: "Window lengths in tokens, separated by commas.") var window = "2048,128"
+  @Option(help: "Most windows of each text and length.") var limit: Int?
+  @Option(help: "A dense model of the same vocabulary to compare with.") var against: String?
+  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Flag(help: "Print the measurements as JSON.") var json = false
+
+  func validate() throws {
+    if text.isEmpty { throw ValidationError("--text needs at least one file") }
+    if windows.isEmpty || windows.contains(where: { $0 < 2 }) {
+      throw ValidationError("--window is a list of lengths of at least 2, such as 2048,128, not '\(window)'")
+    }
+    if let limit, limit < 1 { throw ValidationError("--limit must be at least 1") }
+  }
+
+  private var windows: [Int] {
+    let parts = window.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    return parts.contains(nil) ? [] : parts.compactMap { $0 }
+  }
+
+  func run() throws {
+    let evaluation = try ModelEvaluation(
+      model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
+    let sources = text.map { path in
+      let url = URL(fileURLWithPath: path)
+      return url.pathExtension == "jsonl" ? CalibrationSource.jsonLines(url, field: field) : .text(url)
+    }
+    for warning in try evaluation.calibrationWarnings(sources) { Console.warn(warning) }
+    if !json { Console.print(EvaluationOutput.header(evaluation, path: model)) }
+    var measurements: [ModelEvaluation.Measurement] = []
+    for (source, path) in zip(sources, text) {
+      for window in windows {
+        var measured = try evaluation.measure(source, window: window, limit: limit)
+        measured.file = path
+        measurements.append(measured)
+        if !json { Console.print(EvaluationOutput.line(measured)) }
+      }
+    }
+    if json { return Console.print(EvaluationOutput.json(evaluation, path: model, measurements).text()) }
+    if let peak = ProcessMemory.peak { Console.print("peak memory \(peak / 1_048_576) MiB") }
+  }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Checkpoints
+import Exports
+import Foundation
+import Pipeline
+import Reformation
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write a point of the front as a checkpoint that stock loaders open.")
+
+  @Argument(help: "Folder of the study.") var study: String
+  @Option(help: "best, knee, or the number of a point (see 'report').") var point = "best"
+  @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
+  @Option(help: "hf (a Hugging Face folder) or gguf (one file).") var format: ExportFormat
+  @Option(help: "Folder or file to write.") var output: String
+  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
+  @Option(help: "Correction of the weights: ls (least squares) or none.") var repair = RepairMode.leastSquares
+  @Option(help: "The parent model, where it has moved since the search.") var model: String?
+  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func run() throws {
+    let display = ProgressDisplay(quiet: json)
+    let export = try SubnetExport(
+      URL(fileURLWithPath: study), model: model, cache: CacheFolder.url(cache), report: display.show)
+    let summary = try export.export(
+      point: point, keep: keep, repair: repair, to: URL(fileURLWithPath: output),
+      options: ExportOptions(format: format, type: dtype.element, replacing: replace),
+      toolVersion: NASSearch.version, report: display.show)
+    display.finish()
+    let measured = summary.measurement
+    if json {
+      let result: JSONValue = [
+        "schema": "nas-search.export", "version": 1, "output": .string(output),
+        "architecture": .string(summary.result.architecture), "bytes": .integer(summary.result.bytes),
+        "needs_remote_code": .bool(summary.result.needsRemoteCode), "point": .integer(summary.point.index),
+        "trial": .integer(summary.point.trial), "repair": .string(summary.repair),
+        "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
+        "perplexity": measured.perplexity.map { .number($0) } ?? .null,
+        "total_parameters": .integer(measured.parametersTotal),
+      ]
+      return Console.print(result.text())
+    }
+    let share = (measured.keepRatio * 1000).rounded() / 10
+    Console.print(
+      "\(output): point \(summary.point.index), \(share) % of the block parameters, \(measured.parametersTotal) "
+        + "parameters in all, \(summary.repair) repair, KL \(rounded(measured.kl)) on the fitness windows")
+    Console.print(
+      "architecture \(summary.result.architecture), \(summary.result.bytes) bytes; reloaded and compared: equal"
+        + (summary.result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
+  }
+
+  private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
+}
+
+extension ExportFormat: ExpressibleByArgument {}
+extension RepairMode: ExpressibleByArgument {}

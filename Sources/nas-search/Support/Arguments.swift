@@ -1,0 +1,71 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Pipeline
+import Reports
+
+/// `200`, `30m`, `2h`, `90s`, or an amount and a time joined by a comma: whichever ends first.
+struct BudgetArgument: ExpressibleByArgument {
+  let budget: SearchBudget
+  let text: String
+
+  init?(argument: String) {
+    var evaluations: Int?
+    var seconds: Double?
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+      if let count = Int(part), count > 0, evaluations == nil {
+        evaluations = count
+      } else if let last = part.last, let unit = units[last], let amount = Double(part.dropLast()), amount > 0,
+        amount.isFinite, seconds == nil
+      {
+        seconds = amount * unit
+      } else {
+        return nil
+      }
+    }
+    budget = SearchBudget(evaluations: evaluations, seconds: seconds)
+    text = argument
+  }
+}
+
+/// `110M`, `1.5B`, `4GiB`, `500MB`, or a plain number.
+struct AmountArgument: ExpressibleByArgument {
+  let value: Int
+
+  init?(argument: String) {
+    let units: [(String, Double)] = [
+      ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1e9),
+      ("M", 1e6), ("K", 1e3), ("", 1),
+    ]
+    guard let (suffix, scale) = units.first(where: { argument.hasSuffix($0.0) }),
+      let number = Double(argument.dropLast(suffix.count)), number > 0, number * scale < 9e18
+    else { return nil }
+    value = Int((number * scale).rounded())
+  }
+}
+
+/// Weight types of an export.
+enum WeightType: String, ExpressibleByArgument, CaseIterable {
+  case f16, bf16, f32
+
+  var element: ElementType {
+    switch self {
+    case .f16: .f16
+    case .bf16: .bf16
+    case .f32: .f32
+    }
+  }
+}
+
+/// Where statistics are kept between runs.
+enum CacheFolder {
+  static func url(_ option: String?) -> URL {
+    let environment = ProcessInfo.processInfo.environment
+    if let path = option ?? environment["NAS_SEARCH_CACHE"] { return URL(fileURLWithPath: path) }
+    let base =
+      environment["XDG_CACHE_HOME"].map { URL(fileURLWithPath: $0) }
+      ?? FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".cache")
+    return base.appendingPathComponent("nas-search")
+  }
+}

@@ -1,0 +1,60 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import Pipeline
+
+/// The words and the JSON of `evaluate`; `README.md` documents the JSON.
+enum EvaluationOutput {
+  static func header(_ evaluation: ModelEvaluation, path: String) -> String {
+    let configuration = evaluation.model.configuration
+    return """
+      model: \(path) (\(configuration.family.name), \(configuration.layerCount) layers)
+      parameters: \(configuration.totalParameters) in all, \(configuration.blockParameters) in blocks
+      beginning-of-sequence tokens: \(evaluation.bosRule)
+      """
+  }
+
+  static func line(_ measured: ModelEvaluation.Measurement) -> String {
+    var text =
+      "\(measured.file): window \(measured.window), \(measured.windows) windows, \(measured.tokens) tokens: "
+      + "perplexity \(format(measured.perplexity))"
+    if let dense = measured.densePerplexity, let divergence = measured.divergence,
+      let agreement = measured.topOneAgreement
+    {
+      text +=
+        ", dense \(format(dense)), ratio \(format(measured.perplexity / dense)), KL \(format(divergence)), "
+        + "top-1 agreement \(format(agreement * 100)) %"
+    }
+    return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
+  }
+
+  static func json(
+    _ evaluation: ModelEvaluation, path: String, _ measurements: [ModelEvaluation.Measurement]
+  ) -> JSONValue {
+    let configuration = evaluation.model.configuration
+    return [
+      "schema": "nas-search.evaluate", "version": 1,
+      "model": [
+        "path": .string(path), "family": .string(configuration.family.name),
+        "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
+        "block_parameters": .integer(configuration.blockParameters),
+      ],
+      "bos": .string(evaluation.bosRule),
+      "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
+      "measurements": .array(measurements.map(object)),
+    ]
+  }
+
+  private static func object(_ measured: ModelEvaluation.Measurement) -> JSONValue {
+    func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
+    return [
+      "file": .string(measured.file), "window": .integer(measured.window), "windows": .integer(measured.windows),
+      "tokens": .integer(measured.tokens), "perplexity": .number(measured.perplexity),
+      "mean_nll": .number(measured.meanNLL), "dense_perplexity": number(measured.densePerplexity),
+      "kl": number(measured.divergence), "top1_agreement": number(measured.topOneAgreement),
+      "tokens_per_second": .number(measured.tokensPerSecond),
+    ]
+  }
+
+  private static func format(_ value: Double) -> String { String(format: "%.4f", value) }
+}

@@ -1,0 +1,21 @@
+import Foundation
+import Synchronization
+
+/// Ctrl-C: the first asks to stop after the running evaluation, the second ends at once.
+enum Interrupt {
+  private static let count = Atomic<Int>(0)
+
+  static func install() {
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { received in
+        if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 {
+          signal(received, SIG_DFL)
+          raise(received)
+        }
+      }
+    }
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  static var requested: Bool { count.load(ordering: .relaxed) > 0 }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import Pipeline
+import Reports
+
+/// Shows a session's events: a bar on a terminal, single lines elsewhere.
+final class ProgressDisplay {
+  private let terminal = Console.errorIsTerminal
+  private let quiet: Bool
+  private var lineIsOpen = false
+  private var step = ""
+
+  init(quiet: Bool) { self.quiet = quiet }
+
+  func show(_ event: SearchSession.Event) {
+    if quiet { return }
+    switch event {
+    case .preparing(let name, let done, let total):
+      if terminal {
+        line("\(name): \(done)/\(total)")
+      } else if name != step {
+        Console.note("\(name) …")
+      }
+      step = name
+    case .resumed(let evaluations):
+      finish()
+      Console.note("resuming: \(evaluations) evaluations are stored")
+    case .progress(let progress, let generation, let front):
+      if let generation, !terminal { Console.note(ProgressLine.generation(generation, front: front, progress)) }
+      if terminal { line(ProgressLine.bar(progress, width: Console.width(2) - 1)) }
+    }
+  }
+
+  func finish() {
+    if lineIsOpen { Console.raw("\n") }
+    lineIsOpen = false
+  }
+
+  private func line(_ text: String) {
+    Console.raw("\r\u{1B}[2K" + text)
+    lineIsOpen = true
+  }
+}

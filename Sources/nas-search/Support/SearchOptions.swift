@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import Pipeline
+
+/// The options that decide what a search finds.
+struct SearchOptions: ParsableArguments {
+  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "Search space: a name (see 'spaces') or a .yaml file.") var space = "widths"
+  @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
+  @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
+  @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
+  @Option(help: "Calibration: self, or .txt and .jsonl files; repeat for several sets.") var calibration: [String] = []
+  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(help: "Calibration windows of each set.") var calibrationWindows = 32
+  @Option(help: "Tokens in a calibration window.") var calibrationLength = 512
+  @Option(help: "Windows on which candidates are measured, shared out between the sets.") var fitnessWindows = 8
+  @Option(help: "Tokens in a fitness window.") var fitnessLength = 256
+  @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
+  @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
+  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(help: "Candidates in a generation.") var population = 16
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
+
+  func validate() throws {
+    func require(_ condition: Bool, _ message: String) throws {
+      if !condition { throw ValidationError(message) }
+    }
+    let targets = [keep != nil, params != nil, memory != nil].filter { $0 }.count
+    try require(targets <= 1, "give only one of --keep, --params and --memory")
+    if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
+    try require(calibrationWindows > 0 && fitnessWindows > 0, "there must be at least one window of each kind")
+    try require(
+      calibrationLength > 1 && fitnessLength > 1 && calibrationLength < 1 << 20 && fitnessLength < 1 << 20,
+      "windows must have between 2 and \(1 << 20) tokens")
+    try require(
+      ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
+    try require(["ls", "none"].contains(repair), "--repair is ls or none")
+    try require(damping > 0 && damping < 1e6, "--damping must be positive")
+    try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
+  }
+
+  func settings() throws -> SearchSettings {
+    let (_, text) = try SpaceLibrary.load(space)
+    var target: SearchSettings.Target?
+    if let keep { target = .keep(keep) }
+    if let params { target = .parameters(params.value) }
+    if let memory { target = .memory(memory.value) }
+    return SearchSettings(
+      model: model, space: space, spaceText: text, target: target,
+      objectives: objectives.split(separator: ",").map(String.init),
+      calibration: calibration.isEmpty ? ["self"] : calibration, field: field,
+      calibrationWindows: calibrationWindows, calibrationLength: calibrationLength, fitnessWindows: fitnessWindows,
+      fitnessLength: fitnessLength, damping: damping, repair: repair, population: population, seed: seed)
+  }
+
+  /// `results/` and the names of model and space.
+  var defaultStudy: String {
+    let url = URL(fileURLWithPath: model)
+    let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
+    let spaceName = URL(fileURLWithPath: space).deletingPathExtension().lastPathComponent
+    return "results/\(name.lastPathComponent)-\(spaceName)"
+  }
+}

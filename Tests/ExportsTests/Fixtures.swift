@@ -1,0 +1,86 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Subnets
+
+@testable import Exports
+
+/// The tiny checkpoints of `Tests/Fixtures/models`.
+enum Fixtures {
+  static let names = ["llama-mha", "llama-linear", "llama3-gqa", "mistral-gqa", "qwen2-bias"]
+
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/models")
+
+  static func parent(_ name: String, gguf: Bool = false) throws -> LanguageModel {
+    let model = folder.appendingPathComponent(name)
+    return try LanguageModel(gguf ? model.appendingPathComponent("\(name).gguf") : model)
+  }
+
+  /// The subnet that loses a KV group and a quarter of the channels of every layer, or other numbers in each layer.
+  static func subnet(of parent: LanguageModel, uniform: Bool) -> Subnet<LanguageModel> {
+    let units = parent.configuration.layers.enumerated().map { index, shape in
+      var kept = KeptUnits.all(of: shape)
+      if uniform {
+        kept.groups.remove(at: index % shape.kvHeads)
+        kept.channels.removeAll { $0 % 4 == index % 4 }
+      } else if index > 0 {
+        kept.groups = Array(kept.groups.suffix(max(1, shape.kvHeads - index)))
+        kept.channels.removeAll { $0 % (index + 2) == 1 }
+      }
+      return kept
+    }
+    return Subnet(of: parent, keeping: units)
+  }
+
+  static let record: JSONValue = [
+    "parent": "tiny", "genome": [1, 2, 3], "measured": ["kl": 0.125, "perplexity": "12.5 (dense 10)"],
+  ]
+}
+
+/// A network whose configuration or layers were tampered with.
+struct EditedNetwork<Base: Network>: Network {
+  let base: Base
+  var configuration: ModelConfiguration
+  var edit: @Sendable (_ index: Int, _ layer: inout LayerWeights) -> Void = { _, _ in }
+
+  init(_ base: Base) {
+    self.base = base
+    configuration = base.configuration
+  }
+
+  var embedding: Matrix<Float> { base.embedding }
+  var finalNorm: [Float] { base.finalNorm }
+  var head: Matrix<Float> { base.head }
+
+  func layer(_ index: Int) throws -> LayerWeights {
+    var weights = try base.layer(index)
+    edit(index, &weights)
+    return weights
+  }
+}
+
+/// An empty folder that is removed with all it holds.
+final class TemporaryFolder {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appendingPathComponent("exports-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  /// Names of everything inside, hidden files too.
+  var content: [String] { (try? FileManager.default.contentsOfDirectory(atPath: url.path).sorted()) ?? [] }
+}
+
+/// All logits of a token sequence, shape `[tokens, vocabulary]`.
+func logits(_ network: some Network, _ tokens: [Int32]) throws -> Matrix<Float> {
+  try OutputHead(network).logits(ForwardPass(TokenWindows([tokens])).hiddenStates(of: network))
+}
+
+func largestDifference(_ a: Matrix<Float>, _ b: Matrix<Float>) -> Float {
+  zip(a.elements, b.elements).map { abs($0 - $1) }.max() ?? .infinity
+}
