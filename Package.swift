@@ -58,6 +58,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
+    tests(of: "LanguageModels"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Search"),

@@ -34,13 +34,17 @@ public struct Fingerprint {
 }
 
 extension LanguageModel {
-  /// Identifies the weights: name, type, shape and up to three 4 KiB samples (start, middle, end) of every tensor.
+  /// Identifies the weights and what is computed with them: the settings of the forward pass, and name, type, shape and
+  /// up to three 4 KiB samples (start, middle, end) of every tensor.
   ///
   /// Sampling keeps this instant for models of any size. Two checkpoints that differ only between the samples would
   /// share a fingerprint; a retrained, converted or quantised model never does.
   public func fingerprint() throws -> String {
     var fingerprint = Fingerprint()
     let sample = 4096
+    let settings = configuration
+    fingerprint.add(
+      "\(settings.layers) \(settings.rotary) \(settings.normEpsilon) \(settings.slidingWindow.map(String.init) ?? "-")")
     for name in checkpoint.tensorNames.sorted() {
       let tensor = try checkpoint.tensor(name)
       fingerprint.add("\(name) \(tensor.type.name) \(tensor.shape)")

@@ -44,7 +44,8 @@ extension ModelConfiguration {
       rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension),
       tiedEmbeddings: !file.contains("output.weight"),
       contextLength: try file.integerIfPresent(key("context_length")) ?? 2048,
-      slidingWindow: try file.integerIfPresent(key("attention.sliding_window")),
+      // 0 stands for none.
+      slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
       queryKeyValueBias: bias("attn_q"), outputBias: bias("attn_output"), mlpBias: bias("ffn_down"),
       bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
       eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {

@@ -51,7 +51,8 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     precondition(tokens.count == sequences && position < capacity, "one token a sequence, within the cache")
     let configuration = model.configuration
     let hidden = try ForwardPass(TokenWindows(length: 1, tokens: tokens)).embed(model)
-    let slices = min(Threads.count, sequences)
+    // As many on every machine: the last bits of a product depend on how many rows it has.
+    let slices = min(ForwardPass.lanes, sequences)
     for index in 0..<configuration.layerCount {
       let weights = try model.layer(index)
       try Threads.forEach(slices) { slice, _ in
@@ -139,7 +140,8 @@ extension Generator {
   /// Sequence `i` draws from its own generator seeded by `(seed, i)`, so a sequence does not depend on its neighbours.
   /// - Parameter excluded: tokens that are never drawn, such as end-of-text where running text is wanted.
   public static func continuations(
-    of prompts: [[Int32]], by count: Int, model: Model, sampling: Sampling, seed: UInt64, excluding excluded: [Int32] = [],
+    of prompts: [[Int32]], by count: Int, model: Model, sampling: Sampling, seed: UInt64,
+    excluding excluded: [Int32] = [],
     progress: ((Int) -> Void)? = nil
   ) throws -> [[Int32]] {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
@@ -176,6 +178,9 @@ private final class Drawn: @unchecked Sendable {
 }
 
 extension Sampling {
+  /// Probabilities up to this are what the softmax makes of a logit of minus infinity: never drawn.
+  private static let impossible: Float = 1e-37
+
   /// The token at quantile `uniform` of the distribution; overwrites the logits.
   func draw(_ logits: UnsafeMutablePointer<Float>, count: Int, uniform: Double) -> Int32 {
     if temperature <= 0 { return Int32(Kernels.argmax(logits, count: count)) }
@@ -186,7 +191,7 @@ extension Sampling {
     if topP < 1 { return drawNucleus(logits, count: count, uniform: uniform) }
     var remaining = uniform
     var last = 0
-    for i in 0..<count where logits[i] > 0 {
+    for i in 0..<count where logits[i] > Self.impossible {
       remaining -= Double(logits[i])
       last = i
       if remaining < 0 { break }
@@ -206,8 +211,9 @@ extension Sampling {
     kept.sort { (probabilities[$0], $1) > (probabilities[$1], $0) }
     var mass = 0.0
     let nucleus = kept.prefix { index in
-      defer { mass += Double(probabilities[index]) }
-      return mass < Double(topP)
+      guard mass == 0 || mass < Double(topP) else { return false }
+      mass += Double(probabilities[index])
+      return true
     }
     var remaining = uniform * mass
     for index in nucleus {

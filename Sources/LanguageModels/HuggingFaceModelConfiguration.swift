@@ -30,7 +30,7 @@ extension ModelConfiguration {
       rotary: try RotaryConfiguration(huggingFace: config),
       tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false,
       contextLength: try config.integerIfPresent("max_position_embeddings") ?? 2048,
-      slidingWindow: try Self.slidingWindow(config, family),
+      slidingWindow: try Self.slidingWindow(config, family, layerCount: layerCount),
       queryKeyValueBias: try attentionBias || family.queryKeyValueBias || config.boolIfPresent("qkv_bias") ?? false,
       outputBias: attentionBias, mlpBias: try config.boolIfPresent("mlp_bias") ?? false,
       bosToken: try Self.tokens(config, "bos_token_id").first, eosTokens: try Self.tokens(config, "eos_token_id"))
@@ -62,14 +62,18 @@ extension ModelConfiguration {
     }
   }
 
-  private static func slidingWindow(_ config: HuggingFaceConfig, _ family: Family) throws -> Int? {
+  private static func slidingWindow(
+    _ config: HuggingFaceConfig, _ family: Family, layerCount: Int
+  ) throws -> Int? {
     let used = try config.boolIfPresent("use_sliding_window") ?? family.slidingWindowByDefault
     guard used, let window = try config.integerIfPresent("sliding_window") else { return nil }
     let types = try config.stringsIfPresent("layer_types") ?? []
-    if Set(types).count > 1 {
+    // Older files of Qwen 2 have no list: the layers before `max_window_layers` see everything.
+    let full = types.isEmpty ? try config.integerIfPresent("max_window_layers") ?? 0 : 0
+    if Set(types).count > 1 || (full > 0 && full < layerCount) {
       throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
     }
-    return types.first == "full_attention" ? nil : window
+    return types.first == "full_attention" || full >= layerCount ? nil : window
   }
 
   private static func tokens(_ config: HuggingFaceConfig, _ key: String) throws -> [Int32] {
@@ -92,7 +96,7 @@ extension ModelConfiguration {
       "head dimension \(headDimension) must be a positive even number")
     for (index, layer) in layers.enumerated() {
       try require(
-        layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0
+        layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
           && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit,
         "layer \(index) has impossible widths \(layer.queryHeads), \(layer.kvHeads), \(layer.mlpChannels)")
       try require(
@@ -105,6 +109,23 @@ extension ModelConfiguration {
         "\(factors.count) rope factors for a head dimension of \(headDimension)")
     }
     try require(rotary.theta > 0 && normEpsilon >= 0, "rope theta and norm epsilon must be positive")
+    try require(
+      rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
+      "the numbers of the rope scaling must be positive: \(rotary.scaling)")
+    if let slidingWindow { try require(slidingWindow > 0, "a sliding window \(slidingWindow) sees nothing") }
+  }
+}
+
+extension RotaryConfiguration.Scaling {
+  /// What frequencies are divided by or compared with: all must be positive.
+  fileprivate var numbers: [Double] {
+    switch self {
+    case .none: []
+    case .linear(let factor): [factor]
+    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
+      [factor, lowFrequency, highFrequency, originalContext]
+    case .factors(let factors): factors.map(Double.init)
+    }
   }
 }
 
@@ -114,7 +135,8 @@ extension RotaryConfiguration {
     let section = try config.sectionIfPresent("rope_parameters") ?? config.sectionIfPresent("rope_scaling")
     let theta = try section?.doubleIfPresent("rope_theta") ?? config.doubleIfPresent("rope_theta") ?? 10_000
     let type = try section?.stringIfPresent("rope_type") ?? section?.stringIfPresent("type") ?? "default"
-    if let share = try config.doubleIfPresent("partial_rotary_factor"), share != 1 {
+    let part = "partial_rotary_factor"
+    if let share = try section?.doubleIfPresent(part) ?? config.doubleIfPresent(part), share != 1 {
       throw ModelError.unsupportedFeature(file: config.file, feature: "partial_rotary_factor \(share)")
     }
     switch (type, section) {

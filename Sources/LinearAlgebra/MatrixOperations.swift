@@ -14,7 +14,11 @@ public func multiply<Scalar: BLASScalar>(
   precondition(k == (transposeB ? b.columns : b.rows) && c.rows == m && c.columns == n, "shapes of a product disagree")
   if m == 0 || n == 0 { return }
   if k == 0 {
-    if beta == 0 { c.fill(0) }
+    for i in 0..<m {
+      let row = c.row(i)
+      // A plain zero, because 0·NaN is not one.
+      for j in 0..<n { row[j] = beta == 0 ? 0 : beta * row[j] }
+    }
     return
   }
   Scalar.gemm(
@@ -54,10 +58,10 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     precondition(matrix.rows == matrix.columns, "only a square matrix has a Cholesky factor")
     if matrix.rows > 0 {
       let info = Scalar.potrf(matrix.rows, matrix.pointer, matrix.stride)
-      // LAPACK may let NaN through; a NaN anywhere reaches the last pivot.
-      let last = matrix[matrix.rows - 1, matrix.rows - 1]
-      if info != 0 || !last.isFinite {
-        throw .notPositiveDefinite(order: info == 0 ? matrix.rows : info, size: matrix.rows)
+      if info != 0 { throw .notPositiveDefinite(order: info, size: matrix.rows) }
+      // LAPACK lets NaN and infinity through; whatever row they stand in, the pivot of that row is not finite.
+      for i in 0..<matrix.rows where !matrix[i, i].isFinite {
+        throw .notPositiveDefinite(order: i + 1, size: matrix.rows)
       }
     }
     lower = matrix

@@ -1,0 +1,153 @@
+import Checkpoints
+import Foundation
+import Testing
+import Tokenizers
+
+@testable import LanguageModels
+
+/// What is wrong with a checkpoint is an error that names the file and the tensor, never a crash.
+@Suite struct BadCheckpointTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private var weights: URL { folder.url.appendingPathComponent("model.safetensors") }
+
+  /// Opening the model and reading everything in it fails with an error of the model or its checkpoint.
+  private func expectError(
+    _ parts: String..., at place: URL? = nil, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    do {
+      let model = try LanguageModel(place ?? folder.url)
+      for index in 0..<model.configuration.layerCount { _ = try model.layer(index) }
+      Issue.record("no error", sourceLocation: sourceLocation)
+    } catch {
+      #expect(error is ModelError || error is CheckpointError, sourceLocation: sourceLocation)
+      let text = "\(error)"
+      #expect(!text.contains("\n"), sourceLocation: sourceLocation)
+      for part in parts { #expect(text.contains(part), "\(text)", sourceLocation: sourceLocation) }
+    }
+  }
+
+  @Test func truncatedFileIsAnError() throws {
+    try TinyModel().write(to: folder.url)
+    let whole = try Data(contentsOf: weights)
+    for count in [0, 4, 8, 100, whole.count / 2, whole.count - 1] {
+      try whole.prefix(count).write(to: weights)
+      expectError(weights.path)
+    }
+    try whole.write(to: weights)
+    _ = try LanguageModel(folder.url)
+  }
+
+  @Test func truncatedGGUFIsAnError() throws {
+    let whole = try Data(contentsOf: Fixture.llama3GQA.gguf)
+    let place = folder.url.appendingPathComponent("cut.gguf")
+    for count in [0, 3, 20, 1000, whole.count / 2, whole.count - 300] {
+      try whole.prefix(count).write(to: place)
+      expectError(place.path, at: place)
+    }
+  }
+
+  @Test(arguments: [
+    "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight", "model.layers.1.self_attn.q_proj.weight",
+    "model.layers.0.self_attn.k_proj.bias", "model.layers.1.mlp.down_proj.weight", "model.layers.0.mlp.up_proj.bias",
+    "model.layers.1.post_attention_layernorm.weight",
+  ])
+  func everyTensorIsChecked(name: String) throws {
+    let good = TinyModel(attentionBias: true, mlpBias: true)
+    let whole = try #require(good.tensors[name])
+    var bad = good
+    bad.tensors[name] = nil
+    try bad.write(to: folder.url)
+    expectError(folder.url.path, "'\(name)'")
+
+    bad.tensors[name] = .init(shape: [1] + whole.shape, values: whole.values)
+    try bad.write(to: folder.url)
+    expectError(weights.path, "'\(name)'", "\([1] + whole.shape)", "\(whole.shape)")
+
+    bad.tensors[name] = .init(
+      shape: [whole.shape[0] - 1] + whole.shape.dropFirst(),
+      values: Array(whole.values.dropLast(whole.values.count / whole.shape[0])))
+    try bad.write(to: folder.url)
+    expectError(weights.path, "'\(name)'", "\(whole.shape)")
+
+    for value in [Float.nan, .infinity, -.infinity] {
+      bad.tensors[name] = whole
+      bad.tensors[name]?.values[whole.values.count - 2] = value
+      try bad.write(to: folder.url)
+      expectError(weights.path, "'\(name)'", "\(value)", "element \(whole.values.count - 2)")
+    }
+    try good.write(to: folder.url)
+    _ = try LanguageModel(folder.url).layer(0)
+  }
+
+  @Test func transposedMatrixIsAnError() throws {
+    var tiny = TinyModel()
+    let name = "model.layers.0.mlp.gate_proj.weight"
+    tiny.tensors[name]?.shape = [16, 24]
+    try tiny.write(to: folder.url)
+    expectError(weights.path, "'\(name)'", "[16, 24]", "[24, 16]")
+  }
+
+  @Test func integersAreNoWeights() throws {
+    try TinyModel().write(to: folder.url)
+    let text = try String(decoding: Data(contentsOf: weights), as: Unicode.ASCII.self)
+    let header = try #require(text.range(of: "\"F32\""))
+    var data = try Data(contentsOf: weights)
+    let place = text.distance(from: text.startIndex, to: header.lowerBound)
+    data.replaceSubrange(place..<place + 5, with: Data("\"Q32\"".utf8))
+    try data.write(to: weights)
+    expectError(weights.path, "Q32")
+  }
+
+  @Test func narrowTypesAreRead() throws {
+    for type in [ElementType.f16, .bf16] {
+      try TinyModel().write(to: folder.url, type: type)
+      let model = try LanguageModel(folder.url)
+      let exact = TinyModel().tensors["model.embed_tokens.weight"]?.values ?? []
+      #expect(distance(model.embedding.elements, exact.map(Double.init)) < (type == .f16 ? 5e-4 : 4e-3))
+      #expect(model.embedding.elements != exact)
+    }
+  }
+
+  @Test func damagedConfigurationIsAnError() throws {
+    try TinyModel().write(to: folder.url)
+    let config = folder.url.appendingPathComponent("config.json")
+    for text in ["", "{", "[]", "{\"hidden_size\": 16,}", "null"] {
+      try Data(text.utf8).write(to: config)
+      expectError(config.path)
+    }
+    try Data([0xFF, 0xFE, 0x00]).write(to: config)
+    expectError(config.path)
+  }
+
+  @Test func foldersWithoutAModelAreErrors() throws {
+    expectError(folder.url.path, "neither")
+    expectError("nowhere", "no such file", at: folder.url.appendingPathComponent("nowhere"))
+    try Data("{}".utf8).write(to: folder.url.appendingPathComponent("config.json"))
+    expectError(folder.url.path, "model.safetensors")
+    let text = folder.url.appendingPathComponent("notes.txt")
+    try Data("not a model".utf8).write(to: text)
+    expectError(text.path, at: text)
+  }
+
+  @Test func missingTokenizerIsAnError() throws {
+    let model = try Fixture.llamaLinear.model()
+    let error = #expect(throws: TokenizerError.self) { try model.tokenizer() }
+    #expect(error.map { "\($0)" }?.contains("tokenizer.json") == true)
+    #expect(error.map { "\($0)" }?.contains(Fixture.llamaLinear.folder.path) == true)
+  }
+
+  @Test func tokenizerLargerThanTheModelIsAnError() throws {
+    let place = folder.url
+    try TinyModel().write(to: place)
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+      try FileManager.default.copyItem(
+        at: Fixture.llamaMHA.folder.appendingPathComponent(name), to: place.appendingPathComponent(name))
+    }
+    #expect(throws: ModelError.vocabularyMismatch(file: place.path, tokenizer: 320, model: 40)) {
+      try LanguageModel(place).tokenizer()
+    }
+  }
+}

@@ -1,0 +1,216 @@
+import Checkpoints
+import Foundation
+import Testing
+
+@testable import LanguageModels
+
+@Suite struct ConfigurationTests {
+  private func configuration(_ changes: [String: JSONValue?] = [:]) throws -> ModelConfiguration {
+    var members = TinyModel().config
+    for (key, value) in changes { members[key] = value }
+    return try ModelConfiguration(huggingFace: HuggingFaceConfig(.object(members), file: "config.json"))
+  }
+
+  private func expectError(
+    _ changes: [String: JSONValue?], _ parts: String..., sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    do {
+      _ = try configuration(changes)
+      Issue.record("no error", sourceLocation: sourceLocation)
+    } catch {
+      #expect(error is ModelError || error is CheckpointError, sourceLocation: sourceLocation)
+      for part in ["config.json"] + parts {
+        #expect("\(error)".contains(part), "\(error)", sourceLocation: sourceLocation)
+      }
+    }
+  }
+
+  @Test func readsEveryKey() throws {
+    let found = try configuration(["bos_token_id": 3, "eos_token_id": [4, 5], "tie_word_embeddings": true])
+    #expect(
+      found
+        == ModelConfiguration(
+          family: .llama, hiddenSize: 16, vocabularySize: 40, headDimension: 4,
+          layers: Array(repeating: LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24), count: 2),
+          normEpsilon: 1e-5, rotary: RotaryConfiguration(theta: 100, scaling: .none), tiedEmbeddings: true,
+          contextLength: 512, slidingWindow: nil, queryKeyValueBias: false, outputBias: false, mlpBias: false,
+          bosToken: 3, eosTokens: [4, 5]))
+  }
+
+  @Test func absentKeysHaveTheReferencesDefaults() throws {
+    let found = try configuration([
+      "num_key_value_heads": nil, "head_dim": nil, "rms_norm_eps": nil, "rope_theta": nil,
+      "max_position_embeddings": nil, "hidden_act": nil, "tie_word_embeddings": nil, "attention_bias": nil,
+      "mlp_bias": nil, "bos_token_id": .null, "sliding_window": .null,
+    ])
+    #expect(found.layers[0] == LayerShape(queryHeads: 4, kvHeads: 4, mlpChannels: 24))
+    #expect(found.headDimension == 4 && found.normEpsilon == 1e-6 && found.rotary.theta == 10_000)
+    #expect(found.contextLength == 2048 && !found.tiedEmbeddings && found.bosToken == nil && found.eosTokens == [])
+  }
+
+  @Test func widthsOfLayersOverrideTheCommonOnes() throws {
+    let found = try configuration([
+      "per_layer_config": [
+        "1": ["num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 8],
+        "0": ["intermediate_size": 16],
+      ]
+    ])
+    #expect(
+      found.layers == [
+        LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 16), LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 8),
+      ])
+  }
+
+  @Test func familiesAreFoundByArchitectureOrType() throws {
+    #expect(try configuration(["architectures": nil, "model_type": "qwen2"]).family == .qwen2)
+    #expect(try configuration(["architectures": ["MistralForCausalLM"]]).family == .mistral)
+    #expect(try configuration(["architectures": nil, "model_type": "nas_mistral"]).family == .mistral)
+    #expect(try configuration(["architectures": ["Qwen2ForCausalLM"]]).queryKeyValueBias)
+    #expect(try !configuration(["architectures": ["Qwen2ForCausalLM"]]).outputBias)
+  }
+
+  @Test func unsupportedArchitectureListsTheSupportedOnes() {
+    for architecture in ["GPT2LMHeadModel", "MixtralForCausalLM", "Qwen2MoeForCausalLM"] {
+      expectError(
+        ["architectures": [.string(architecture)]], architecture, "LlamaForCausalLM", "MistralForCausalLM",
+        "Qwen2ForCausalLM", "not supported")
+    }
+    // An architecture of another kind is not overruled by the type.
+    expectError(["architectures": ["LlamaForSequenceClassification"]], "LlamaForSequenceClassification")
+    expectError(["architectures": nil, "model_type": "gemma2"], "gemma2")
+    expectError(["architectures": nil, "model_type": nil], "none named")
+  }
+
+  @Test func missingAndMistypedKeysAreNamed() {
+    for key in ["hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "vocab_size"] {
+      expectError([key: nil], "'\(key)'", "missing")
+      expectError([key: "many"], "'\(key)'", "integer", "many")
+    }
+    expectError(["rms_norm_eps": "small"], "'rms_norm_eps'")
+    expectError(["tie_word_embeddings": 1], "'tie_word_embeddings'")
+    expectError(["per_layer_config": ["0": 5]], "per_layer_config.0")
+  }
+
+  @Test func unsupportedFeaturesAreNamed() {
+    expectError(["hidden_act": "gelu"], "gelu", "not supported")
+    expectError(["rope_scaling": ["rope_type": "yarn", "factor": 4.0]], "yarn", "not supported")
+    expectError(["rope_scaling": ["type": "dynamic", "factor": 4.0]], "dynamic")
+    expectError(["rope_parameters": ["rope_type": "longrope"]], "longrope")
+    expectError(["partial_rotary_factor": 0.5], "partial_rotary_factor")
+    expectError(["rope_parameters": ["rope_type": "default", "partial_rotary_factor": 0.25]], "partial_rotary_factor")
+  }
+
+  @Test func ropeSettingsNeedTheirKeys() {
+    expectError(["rope_scaling": ["type": "linear"]], "rope_scaling.factor", "missing")
+    for key in ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
+      var section: [String: JSONValue] = [
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+      ]
+      section[key] = nil
+      expectError(["rope_scaling": .object(section)], "rope_scaling.\(key)")
+    }
+  }
+
+  @Test func newRopeSectionWinsAndMayHoldTheta() throws {
+    let found = try configuration(["rope_parameters": ["rope_type": "default", "rope_theta": 77.0]])
+    #expect(found.rotary == RotaryConfiguration(theta: 77, scaling: .none))
+    let old = try configuration(["rope_scaling": ["type": "linear", "factor": 2]])
+    #expect(old.rotary == RotaryConfiguration(theta: 100, scaling: .linear(factor: 2)))
+  }
+
+  @Test func impossibleValuesAreErrors() {
+    expectError(["hidden_size": 0], "hidden size 0")
+    expectError(["hidden_size": -16], "-16")
+    expectError(["vocab_size": 0], "vocabulary 0")
+    expectError(["num_hidden_layers": 0], "num_hidden_layers is 0")
+    expectError(["num_hidden_layers": -1], "num_hidden_layers is -1")
+    expectError(["num_attention_heads": 0], "num_attention_heads 0")
+    expectError(["head_dim": 3], "head dimension 3")
+    expectError(["head_dim": 0], "head dimension 0")
+    expectError(["num_key_value_heads": 3], "4 query heads for 3 KV heads")
+    expectError(["num_key_value_heads": 0], "4 query heads for 0 KV heads")
+    expectError(["intermediate_size": -1], "impossible widths")
+    expectError(["rope_theta": 0], "theta")
+    expectError(["rms_norm_eps": -1.0], "epsilon")
+    expectError(["per_layer_config": ["1": ["num_attention_heads": 0]]], "layer 1", "0 query heads")
+  }
+
+  /// Numbers so large that a product of two would overflow.
+  @Test func hugeValuesAreErrors() {
+    let huge = JSONValue.integer(1 << 62)
+    expectError(["num_attention_heads": huge, "num_key_value_heads": 2], "\(1 << 62)")
+    expectError(["num_key_value_heads": huge], "\(1 << 62)")
+    expectError(["intermediate_size": huge], "\(1 << 62)")
+    expectError(["hidden_size": huge], "\(1 << 62)")
+    expectError(["vocab_size": huge], "\(1 << 62)")
+    expectError(["head_dim": huge], "\(1 << 62)")
+    expectError(["num_hidden_layers": huge], "\(1 << 62)")
+    expectError(["per_layer_config": ["0": ["num_attention_heads": huge, "num_key_value_heads": huge]]], "\(1 << 62)")
+  }
+
+  /// A scaling that makes frequencies infinite or turns them around.
+  @Test func impossibleRopeScalingIsAnError() {
+    expectError(["rope_scaling": ["type": "linear", "factor": 0.0]], "rope")
+    expectError(["rope_scaling": ["type": "linear", "factor": -2.0]], "rope")
+    let llama3: [String: JSONValue] = [
+      "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+      "original_max_position_embeddings": 32,
+    ]
+    for key in ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
+      expectError(["rope_scaling": .object(llama3.merging([key: 0]) { $1 })], "rope")
+    }
+  }
+
+  @Test func slidingWindowFollowsTheFamilysSwitch() throws {
+    let mistral: [String: JSONValue?] = ["architectures": ["MistralForCausalLM"]]
+    let qwen: [String: JSONValue?] = ["architectures": ["Qwen2ForCausalLM"]]
+    func window(_ base: [String: JSONValue?], _ extra: [String: JSONValue?]) throws -> Int? {
+      try configuration(base.merging(extra) { $1 }).slidingWindow
+    }
+    #expect(try window(mistral, ["sliding_window": 7]) == 7)
+    #expect(try window(mistral, ["sliding_window": .null]) == nil)
+    #expect(try window([:], ["sliding_window": 7]) == nil)
+    #expect(try window(qwen, ["sliding_window": 7]) == nil)
+    #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": false]) == nil)
+    let all: JSONValue = ["sliding_attention", "sliding_attention"]
+    let none: JSONValue = ["full_attention", "full_attention"]
+    #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": true, "layer_types": all]) == 7)
+    #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": true, "layer_types": none]) == nil)
+    expectError(
+      [
+        "architectures": ["Qwen2ForCausalLM"], "sliding_window": 7, "use_sliding_window": true,
+        "layer_types": ["full_attention", "sliding_attention"],
+      ], "some layers only")
+    expectError(["architectures": ["MistralForCausalLM"], "sliding_window": 0], "sliding window 0")
+    expectError(["architectures": ["MistralForCausalLM"], "sliding_window": -3], "sliding window -3")
+  }
+
+  /// Qwen 2 without `layer_types` slides from layer `max_window_layers` on.
+  @Test func firstLayersOfQwenSeeEverything() throws {
+    let base: [String: JSONValue?] = [
+      "architectures": ["Qwen2ForCausalLM"], "sliding_window": 7, "use_sliding_window": true,
+    ]
+    #expect(try configuration(base.merging(["max_window_layers": 0]) { $1 }).slidingWindow == 7)
+    #expect(try configuration(base.merging(["max_window_layers": 2]) { $1 }).slidingWindow == nil)
+    #expect(try configuration(base.merging(["max_window_layers": 28]) { $1 }).slidingWindow == nil)
+    expectError(base.merging(["max_window_layers": 1]) { $1 }, "some layers only")
+  }
+
+  @Test func parametersOfUnitsAddUpToTheLayer() throws {
+    for (attention, mlp) in [(false, false), (true, false), (false, true), (true, true)] {
+      let tiny = TinyModel(attentionBias: attention, mlpBias: mlp)
+      let model = try tiny.open(in: TemporaryFolder())
+      let configuration = model.configuration
+      let shape = configuration.layers[0]
+      let layer = tiny.tensors.filter { $0.key.contains("layers.0.") }.reduce(0) { $0 + $1.value.values.count }
+      #expect(configuration.parameters(of: shape) == layer)
+      // One unit less saves exactly the rows and columns that it holds.
+      let narrower = LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 23)
+      let groupRows = 2 * 4 + 4 + 4
+      let group = groupRows * 16 + 16 * 8 + (attention ? groupRows : 0)
+      let channel = 3 * 16 + (mlp ? 2 : 0)
+      #expect(configuration.parameters(of: narrower) == layer - group - channel)
+    }
+  }
+}

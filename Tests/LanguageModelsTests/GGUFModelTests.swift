@@ -1,0 +1,141 @@
+import Checkpoints
+import Foundation
+import Testing
+
+@testable import LanguageModels
+
+/// GGUF files made from a tiny Llama, with metadata changed one key at a time.
+@Suite struct GGUFModelTests {
+  private let folder: TemporaryFolder
+  private let tiny = TinyModel(layers: [
+    LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24), LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 16),
+  ])
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private var place: URL { folder.url.appendingPathComponent("tiny.gguf") }
+
+  /// - Parameter extra: tensors beside the model's.
+  private func write(_ changes: [String: GGUFValue?] = [:], extra: [String: [Float]] = [:]) throws {
+    var metadata: [String: GGUFValue] = [
+      "general.architecture": .string("llama"), "llama.block_count": .uint32(2), "llama.context_length": .uint32(512),
+      "llama.embedding_length": .uint32(16), "llama.feed_forward_length": .array(.uint32([24, 16])),
+      "llama.attention.head_count": .array(.uint32([4, 2])), "llama.attention.head_count_kv": .array(.uint32([2, 1])),
+      "llama.attention.key_length": .uint32(4), "llama.attention.layer_norm_rms_epsilon": .float32(1e-5),
+      "llama.rope.freq_base": .float32(100),
+    ]
+    for (key, value) in changes { metadata[key] = value }
+    let names = TensorNames.gguf
+    var tensors: [(plan: TensorPlan, values: [Float])] = []
+    func add(_ name: String, _ original: String, interleaved: Bool = false) {
+      guard let tensor = tiny.tensors[original] else { return }
+      var values = tensor.values
+      if interleaved {
+        let width = tensor.shape[1]
+        values = RotaryRows.interleaved(rows: tensor.shape[0], headDimension: 4).flatMap {
+          tensor.values[$0 * width..<($0 + 1) * width]
+        }
+      }
+      tensors.append((TensorPlan(name: name, type: .f32, shape: tensor.shape), values))
+    }
+    add(names.embedding, TensorNames.huggingFace.embedding)
+    add(names.head, TensorNames.huggingFace.head)
+    add(names.finalNorm, TensorNames.huggingFace.finalNorm)
+    for layer in 0..<2 {
+      for part in LayerPart.allCases {
+        add(
+          names.weight(part, layer: layer), TensorNames.huggingFace.weight(part, layer: layer),
+          interleaved: part == .query || part == .key)
+      }
+    }
+    for (name, values) in extra { tensors.append((TensorPlan(name: name, type: .f32, shape: [values.count]), values)) }
+    try GGUFWriter.write(
+      metadata: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, tensors: tensors.map(\.plan), to: place
+    ) { plan, write in
+      let values = tensors.first { $0.plan.name == plan.name }?.values ?? []
+      try values.withUnsafeBufferPointer { try write($0) }
+    }
+  }
+
+  private func expectError(_ parts: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+    do {
+      _ = try LanguageModel(place)
+      Issue.record("no error", sourceLocation: sourceLocation)
+    } catch {
+      #expect(error is ModelError || error is CheckpointError, sourceLocation: sourceLocation)
+      for part in [place.path] + parts {
+        #expect("\(error)".contains(part), "\(error)", sourceLocation: sourceLocation)
+      }
+    }
+  }
+
+  @Test func widthsMayDifferBetweenLayers() throws {
+    try write()
+    let model = try LanguageModel(place)
+    let original = try tiny.open(in: folder)
+    #expect(model.configuration.layers == original.configuration.layers && !model.configuration.isUniform)
+    let tokens = someTokens(20, below: 40)
+    #expect(distance(try model.logits(tokens), try original.logits(tokens)) <= 1e-6)
+  }
+
+  @Test func ropeSettingsAreRead() throws {
+    try write([
+      "llama.rope.scaling.type": .string("linear"), "llama.rope.scaling.factor": .float32(4),
+      "llama.rope.dimension_count": .uint32(4),
+    ])
+    #expect(
+      try LanguageModel(place).configuration.rotary == RotaryConfiguration(theta: 100, scaling: .linear(factor: 4)))
+    try write(extra: ["rope_freqs.weight": [1, 5]])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .factors([1, 5]))
+    try write(["llama.rope.freq_base": nil])
+    #expect(try LanguageModel(place).configuration.rotary.theta == 10_000)
+  }
+
+  @Test func unsupportedFeaturesAreNamed() throws {
+    try write(["general.architecture": .string("gemma2")])
+    expectError("gemma2", "LlamaForCausalLM", "qwen2", "deci")
+    try write(["llama.expert_count": .uint32(8)])
+    expectError("8 experts")
+    try write(["llama.expert_count": .uint32(0)])
+    _ = try LanguageModel(place)
+    try write(["llama.rope.scaling.type": .string("yarn"), "llama.rope.scaling.factor": .float32(4)])
+    expectError("yarn")
+    try write(["llama.rope.dimension_count": .uint32(2)])
+    expectError("rotary dimension of 2")
+  }
+
+  @Test func missingKeysAreNamed() throws {
+    for key in [
+      "general.architecture", "llama.block_count", "llama.embedding_length", "llama.attention.head_count",
+      "llama.feed_forward_length", "llama.attention.layer_norm_rms_epsilon",
+    ] {
+      try write([key: nil])
+      expectError(key)
+    }
+  }
+
+  @Test func impossibleValuesAreErrors() throws {
+    try write(["llama.feed_forward_length": .array(.uint32([24]))])
+    expectError("feed_forward_length", "1 entries for 2 layers")
+    try write(["llama.block_count": .uint32(0)])
+    expectError("block_count")
+    try write(["llama.attention.head_count": .uint64(1 << 62)])
+    expectError("\(1 << 62)")
+    try write(extra: ["rope_freqs.weight": [1, 2, 3]])
+    expectError("3 rope factors")
+    for factor in [Float(0), -1, .nan, .infinity] {
+      try write(extra: ["rope_freqs.weight": [1, factor]])
+      expectError("rope")
+    }
+    try write(["llama.embedding_length": .uint32(32)])
+    expectError("token_embd.weight", "[40, 16]", "[40, 32]")
+  }
+
+  /// llama.cpp writes 0 where there is no window.
+  @Test func slidingWindowOfZeroIsNone() throws {
+    try write(["llama.attention.sliding_window": .uint32(0)])
+    #expect(try LanguageModel(place).configuration.slidingWindow == nil)
+    try write(["llama.attention.sliding_window": .uint32(9)])
+    #expect(try LanguageModel(place).configuration.slidingWindow == 9)
+  }
+}

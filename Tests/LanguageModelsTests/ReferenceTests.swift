@@ -1,0 +1,106 @@
+import Checkpoints
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import LanguageModels
+
+/// Every fixture against what the reference implementation computed with it.
+@Suite struct ReferenceTests {
+  private func check(_ model: LanguageModel, _ expected: Expected) throws {
+    #expect(expected.sequences.count == 3)
+    for sequence in expected.sequences {
+      let logits = try model.logits(sequence.tokens)
+      #expect(sequence.positions.count == sequence.logits.count && !sequence.positions.isEmpty)
+      for (position, row) in zip(sequence.positions, sequence.logits) {
+        let found = logits.rows(position..<position + 1).elements
+        #expect(distance(found, row) <= 1e-4, "logits at \(position) of \(sequence.tokens.count)")
+      }
+      #expect(sequence.losses.count == sequence.tokens.count - 1)
+      let losses = (0..<sequence.tokens.count - 1).map { i in
+        Kernels.logSumExp(logits.row(i), count: logits.columns) - logits[i, Int(sequence.tokens[i + 1])]
+      }
+      if !losses.isEmpty { #expect(distance(losses, sequence.losses) <= 1e-4) }
+    }
+  }
+
+  private func greedy(_ model: LanguageModel, _ expected: Expected) throws -> [Int32] {
+    let full = try Generator.continuations(
+      of: [expected.prompt], by: expected.continuation.count, model: model, sampling: .greedy, seed: 0)
+    return Array(full[0].dropFirst(expected.prompt.count))
+  }
+
+  @Test(arguments: Fixture.allCases)
+  func agreesWithTheReference(fixture: Fixture) throws {
+    let (model, expected) = (try fixture.model(), try fixture.expected())
+    #expect(!model.isGGUF)
+    #expect(model.configuration.totalParameters == expected.parameters)
+    try check(model, expected)
+    #expect(try greedy(model, expected) == expected.continuation)
+  }
+
+  @Test(arguments: [Fixture.llamaMHA, .llama3GQA])
+  func ggufIsTheSameModel(fixture: Fixture) throws {
+    let (model, twin, expected) = (try fixture.model(), try LanguageModel(fixture.gguf), try fixture.expected())
+    #expect(twin.isGGUF)
+    #expect(twin.configuration.layers == model.configuration.layers)
+    #expect(twin.configuration.totalParameters == expected.parameters)
+    #expect(twin.configuration.tiedEmbeddings == model.configuration.tiedEmbeddings)
+    #expect(twin.configuration.contextLength == model.configuration.contextLength)
+    #expect(twin.configuration.normEpsilon == model.configuration.normEpsilon)
+    #expect(twin.configuration.bosToken == model.configuration.bosToken)
+    #expect(twin.configuration.eosTokens.first == model.configuration.eosTokens.first)
+    for sequence in expected.sequences {
+      #expect(distance(try twin.logits(sequence.tokens), try model.logits(sequence.tokens)) <= 1e-5)
+    }
+    for index in 0..<model.configuration.layerCount {
+      let (a, b) = (try model.layer(index), try twin.layer(index))
+      for part in [\LayerWeights.query, \.key, \.value, \.output, \.gate, \.up, \.down] {
+        #expect(a[keyPath: part].weight.elements == b[keyPath: part].weight.elements)
+      }
+      #expect(a.attentionNorm == b.attentionNorm && a.mlpNorm == b.mlpNorm)
+    }
+    try check(twin, expected)
+    #expect(try greedy(twin, expected) == expected.continuation)
+  }
+
+  /// The rope settings of Llama 3.1 in the older spelling give the same model.
+  @Test func olderConfigurationIsTheSame() throws {
+    let fixture = Fixture.llama3GQA
+    let older = try HuggingFaceConfig(fixture.folder.appendingPathComponent("config-rope_scaling.json"))
+    #expect(older["rope_scaling"] != nil && older["rope_parameters"] == nil)
+    #expect(try ModelConfiguration(huggingFace: older) == fixture.model().configuration)
+  }
+
+  @Test(arguments: Fixture.allCases)
+  func parametersAreTheSizesOfTheTensors(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let tensors = try model.checkpoint.tensorNames.map { try model.checkpoint.tensor($0) }
+    #expect(model.configuration.totalParameters == tensors.reduce(0) { $0 + $1.count })
+    let blocks = tensors.filter { $0.name.contains(".layers.") }.reduce(0) { $0 + $1.count }
+    #expect(model.configuration.blockParameters == blocks)
+    #expect(model.configuration.outerParameters == tensors.reduce(0) { $0 + $1.count } - blocks)
+  }
+
+  @Test(arguments: Fixture.allCases.filter { $0 != .llamaLinear })
+  func tokenizerComesWithTheCheckpoint(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let tokenizer = try model.tokenizer()
+    #expect(tokenizer.vocabularySize == model.configuration.vocabularySize)
+    let tokens = tokenizer.encode("The lamp turns.", addSpecialTokens: false)
+    #expect(!tokens.isEmpty && tokens.allSatisfy { $0 < 320 })
+    if fixture == .llamaMHA || fixture == .llama3GQA {
+      #expect(try LanguageModel(fixture.gguf).tokenizer().encode("The lamp turns.", addSpecialTokens: false) == tokens)
+    }
+  }
+
+  @Test(arguments: Fixture.allCases)
+  func naiveTransformerAgreesToo(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let rotary = model.configuration.rotary
+    let tokens = Array(try fixture.expected().sequences[1].tokens)
+    let naive = try NaiveTransformer(model, frequencies: rotary.frequencies(headDimension: 8)).logits(tokens)
+    let found = try model.logits(tokens)
+    #expect(distance(found.elements, naive.flatMap { $0 }) <= 5e-5)
+  }
+}

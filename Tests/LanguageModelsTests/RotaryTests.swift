@@ -1,0 +1,91 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import LanguageModels
+
+@Suite struct RotaryTests {
+  private func expectClose(_ found: [Double], _ expected: [Double]) {
+    #expect(found.count == expected.count && !found.isEmpty)
+    for (x, y) in zip(found, expected) { #expect(abs(x - y) <= 1e-7 * abs(y)) }
+  }
+
+  @Test func plainFrequenciesArePowersOfTheta() {
+    let rotary = RotaryConfiguration(theta: 10_000, scaling: .none)
+    expectClose(rotary.frequencies(headDimension: 8), [1, 0.1, 0.01, 0.001])
+  }
+
+  @Test func linearScalingDividesAllFrequencies() {
+    let rotary = RotaryConfiguration(theta: 10_000, scaling: .linear(factor: 4))
+    expectClose(rotary.frequencies(headDimension: 8), [0.25, 0.025, 0.0025, 0.00025])
+    #expect(rotary.frequencyDivisors(headDimension: 8) == [4, 4, 4, 4])
+  }
+
+  @Test func factorsDivideOneByOne() {
+    let rotary = RotaryConfiguration(theta: 10_000, scaling: .factors([1, 2, 5, 8]))
+    expectClose(rotary.frequencies(headDimension: 8), [1, 0.05, 0.002, 0.000125])
+  }
+
+  /// Llama 3.1 8B's settings, by the published formula: all three regions occur.
+  @Test func llama3ScalingDependsOnTheWavelength() {
+    let (theta, dimension) = (500_000.0, 128)
+    let rotary = RotaryConfiguration(
+      theta: theta, scaling: .llama3(factor: 8, lowFrequency: 1, highFrequency: 4, originalContext: 8192))
+    var regions = [0, 0, 0]
+    let expected = (0..<dimension / 2).map { i -> Double in
+      let frequency = pow(theta, -Double(2 * i) / Double(dimension))
+      let wavelength = 2 * Double.pi / frequency
+      if wavelength < 8192 / 4 {
+        regions[0] += 1
+        return frequency
+      }
+      if wavelength > 8192 / 1 {
+        regions[1] += 1
+        return frequency / 8
+      }
+      regions[2] += 1
+      let smooth = (8192 / wavelength - 1) / (4 - 1)
+      return (1 - smooth) * frequency / 8 + smooth * frequency
+    }
+    #expect(regions.allSatisfy { $0 > 0 })
+    expectClose(rotary.frequencies(headDimension: dimension), expected)
+  }
+
+  /// Through the whole model, with frequencies that the test computes itself.
+  @Test func scalingReachesTheForwardPass() throws {
+    let tokens = someTokens(40, below: 40)
+    let plain = try TinyModel().open(in: TemporaryFolder()).logits(tokens)
+    let base = (0..<2).map { pow(100, -Double($0) / 2) }
+    let model = try TinyModel(config: ["rope_scaling": ["type": "linear", "factor": 3.0]]).open(in: TemporaryFolder())
+    let naive = NaiveTransformer(model, frequencies: base.map { $0 / 3 })
+    let found = try model.logits(tokens)
+    #expect(distance(found.elements, try naive.logits(tokens).flatMap { $0 }) <= 1e-4)
+    #expect(distance(found, plain) > 1e-2)
+  }
+
+  @Test func anglesGrowWithThePosition() {
+    let rotary = RotaryEmbedding(
+      RotaryConfiguration(theta: 10_000, scaling: .none), headDimension: 4, positions: 5000)
+    let row = Matrix<Float>([1, 2, 0, 0, 0, 0, 3, 4], rows: 1, columns: 8)
+    rotary.apply(to: row.row(0), heads: 2, position: 4321)
+    let (a, b) = (4321.0, 43.21)
+    let expected = [cos(a), 2 * cos(b), sin(a), 2 * sin(b), -3 * sin(a), -4 * sin(b), 3 * cos(a), 4 * cos(b)]
+    #expect(distance(row.elements, expected) <= 1e-4)
+    let same = Matrix<Float>([1, 2, 3, 4], rows: 1, columns: 4)
+    rotary.apply(to: same.row(0), heads: 1, position: 0)
+    #expect(same.elements == [1, 2, 3, 4])
+  }
+
+  @Test func rowOrdersAreInverse() {
+    #expect(RotaryRows.interleaved(rows: 8, headDimension: 8) == [0, 4, 1, 5, 2, 6, 3, 7])
+    #expect(RotaryRows.interleaved(rows: 8, headDimension: 4) == [0, 2, 1, 3, 4, 6, 5, 7])
+    let there = RotaryRows.interleaved(rows: 96, headDimension: 16)
+    let back = RotaryRows.halfSplit(rows: 96, headDimension: 16)
+    #expect(back.map { there[$0] } == Array(0..<96))
+    #expect(back != there)
+    var random = RandomStream(seed: 5)
+    let weight = Matrix<Float>((0..<12).map { _ in Float(random.uniform()) }, rows: 4, columns: 3)
+    let linear = Linear(weight: weight, bias: [0, 1, 2, 3]).reorderingOutputs([2, 0, 3, 1])
+    #expect(linear.weight.elements == weight.gatherRows([2, 0, 3, 1]).elements && linear.bias == [2, 0, 3, 1])
+  }
+}

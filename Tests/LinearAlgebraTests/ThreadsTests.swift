@@ -1,0 +1,83 @@
+import Foundation
+import Testing
+
+@testable import LinearAlgebra
+
+@Suite struct ThreadsTests {
+  private final class Log: @unchecked Sendable {
+    private let lock = NSLock()
+    private var tasks: [Int] = []
+    private var active: Set<Int> = []
+    private var clashes = 0
+    private var peak = 0
+
+    func begin(_ task: Int, _ worker: Int) {
+      lock.withLock {
+        tasks.append(task)
+        if !active.insert(worker).inserted { clashes += 1 }
+        peak = max(peak, active.count)
+      }
+    }
+
+    func end(_ worker: Int) { lock.withLock { _ = active.remove(worker) } }
+    var result: (tasks: [Int], clashes: Int, peak: Int) { lock.withLock { (tasks, clashes, peak) } }
+  }
+
+  private struct Failure: Error, Equatable { let task: Int }
+
+  @Test(arguments: [0, 1, 2, 3, 7, 200])
+  func runsEveryTaskOnceAndWorkersOneTaskAtATime(count: Int) throws {
+    let log = Log()
+    try Threads.forEach(count) { task, worker in
+      #expect((0..<min(Threads.count, count)).contains(worker))
+      log.begin(task, worker)
+      // Long enough for tasks to overlap where there are several cores.
+      var sum = 0.0
+      for i in 1...2000 { sum += 1 / Double(i) }
+      #expect(sum > 1)
+      log.end(worker)
+    }
+    let result = log.result
+    #expect(result.tasks.sorted() == Array(0..<count))
+    #expect(result.clashes == 0)
+    #expect(result.peak <= Threads.count)
+  }
+
+  @Test func thereIsAtLeastOneWorker() {
+    #expect(Threads.count >= 1)
+  }
+
+  /// Whichever failing task ends first, the error is that of the first one.
+  @Test func rethrowsTheErrorOfTheLowestTask() {
+    for _ in 0..<20 {
+      #expect(throws: Failure(task: 5)) {
+        try Threads.forEach(40) { task, _ in
+          if task == 5 { Thread.sleep(forTimeInterval: 0.001) }
+          if task >= 5 { throw Failure(task: task) }
+        }
+      }
+    }
+  }
+
+  @Test func endsRunningTasksBeforeItThrows() throws {
+    let log = Log()
+    #expect(throws: Failure(task: 3)) {
+      try Threads.forEach(1000) { task, worker in
+        log.begin(task, worker)
+        defer { log.end(worker) }
+        if task == 3 { throw Failure(task: 3) }
+      }
+    }
+    let started = log.result.tasks.sorted()
+    #expect(started == Array(0..<started.count), "tasks are started in order")
+    #expect(started.contains(3))
+  }
+
+  @Test func nests() throws {
+    let log = Log()
+    try Threads.forEach(4) { outer, _ in
+      try Threads.forEach(5) { inner, _ in log.begin(outer * 5 + inner, outer * 5 + inner) }
+    }
+    #expect(log.result.tasks.sorted() == Array(0..<20))
+  }
+}
