@@ -59,6 +59,7 @@ let package = Package(
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels"),
+    tests(of: "Calibration"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Search"),
