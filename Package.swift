@@ -60,6 +60,8 @@ let package = Package(
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels"),
     tests(of: "Calibration"),
+    tests(of: "Importance"),
+    tests(of: "Subnets"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Search"),
