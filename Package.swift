@@ -62,6 +62,8 @@ let package = Package(
     tests(of: "Calibration"),
     tests(of: "Importance"),
     tests(of: "Subnets"),
+    tests(of: "Reformation"),
+    tests(of: "Evaluation"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
     tests(of: "Search"),
