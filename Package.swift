@@ -65,7 +65,9 @@ let package = Package(
     tests(of: "Reformation"),
     tests(of: "Evaluation"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
-    tests(of: "Tokenizers", exclude: ["Fixtures", "make_fixtures.py"]),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
+      resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search"),
     tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
     tests(of: "Reports", exclude: ["Fixtures"]),

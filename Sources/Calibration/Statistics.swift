@@ -10,9 +10,12 @@ public struct LayerStatistics: Sendable {
   public var hiddenGram: Matrix<Float>
   /// `E[|x|]` of the down projection's input.
   public var hiddenMagnitude: [Float]
-  /// `E[‖x‖²]` of the residual stream after the attention was added.
+  /// Harmonic mean of `‖x‖²` of the residual stream after the attention was added.
+  ///
+  /// Harmonic, because what follows normalises every token on its own: an error matters relative to *its* token, and a
+  /// few tokens with huge activations (the first of a window) must not hide the others.
   public var energyAfterAttention: Double
-  /// `E[‖x‖²]` of the residual stream after the MLP was added.
+  /// Harmonic mean of `‖x‖²` of the residual stream after the MLP was added.
   public var energyAfterMLP: Double
 
   /// `E[x²]` of the output projection's input.
@@ -52,8 +55,8 @@ public struct MixedStatistics: Statistics {
       contextMagnitude: Self.sum(layers.map(\.contextMagnitude), shares),
       hiddenGram: Self.sum(layers.map(\.hiddenGram), shares),
       hiddenMagnitude: Self.sum(layers.map(\.hiddenMagnitude), shares),
-      energyAfterAttention: zip(layers, shares).reduce(0) { $0 + $1.0.energyAfterAttention * Double($1.1) },
-      energyAfterMLP: zip(layers, shares).reduce(0) { $0 + $1.0.energyAfterMLP * Double($1.1) })
+      energyAfterAttention: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterAttention },
+      energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP })
   }
 
   private static func sum(_ matrices: [Matrix<Float>], _ shares: [Float]) -> Matrix<Float> {

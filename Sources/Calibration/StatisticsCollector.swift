@@ -22,8 +22,8 @@ final class StatisticsCollector: @unchecked Sendable {
     switch tap {
     case .attentionContext: lane.context.add(activations)
     case .mlpHidden: lane.hidden.add(activations)
-    case .afterAttention: lane.energyAfterAttention += Self.energy(activations)
-    case .afterMLP: lane.energyAfterMLP += Self.energy(activations)
+    case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
+    case .afterMLP: lane.inverseEnergyAfterMLP += Self.inverseEnergy(activations)
     }
   }
 
@@ -31,8 +31,8 @@ final class StatisticsCollector: @unchecked Sendable {
     for lane in lanes.dropFirst() {
       lanes[0].context.merge(lane.context)
       lanes[0].hidden.merge(lane.hidden)
-      lanes[0].energyAfterAttention += lane.energyAfterAttention
-      lanes[0].energyAfterMLP += lane.energyAfterMLP
+      lanes[0].inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
+      lanes[0].inverseEnergyAfterMLP += lane.inverseEnergyAfterMLP
     }
     let total = lanes[0]
     total.context.average(over: tokens)
@@ -40,19 +40,22 @@ final class StatisticsCollector: @unchecked Sendable {
     return LayerStatistics(
       contextGram: total.context.gram, contextMagnitude: total.context.magnitude.elements,
       hiddenGram: total.hidden.gram, hiddenMagnitude: total.hidden.magnitude.elements,
-      energyAfterAttention: total.energyAfterAttention / Double(tokens),
-      energyAfterMLP: total.energyAfterMLP / Double(tokens))
+      energyAfterAttention: Double(tokens) / total.inverseEnergyAfterAttention,
+      energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP)
   }
 
-  private static func energy(_ x: Matrix<Float>) -> Double {
-    (0..<x.rows).reduce(0) { $0 + Double(Kernels.dot(x.row($1), x.row($1), count: x.columns)) }
+  /// `Σ 1/‖x‖²` over the rows.
+  private static func inverseEnergy(_ x: Matrix<Float>) -> Double {
+    (0..<x.rows).reduce(0) { sum, i in
+      sum + 1 / max(Double(Kernels.dot(x.row(i), x.row(i), count: x.columns)), .leastNormalMagnitude)
+    }
   }
 
   private final class Lane {
     let context: Accumulator
     let hidden: Accumulator
-    var energyAfterAttention = 0.0
-    var energyAfterMLP = 0.0
+    var inverseEnergyAfterAttention = 0.0
+    var inverseEnergyAfterMLP = 0.0
 
     init(context: Int, hidden: Int) {
       self.context = Accumulator(width: context)

@@ -31,7 +31,7 @@ public struct StatisticsStore: Sendable {
 
   private static func fingerprint(of windows: TokenWindows) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("statistics 1, windows of \(windows.length)")
+    fingerprint.add("statistics 2, windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }

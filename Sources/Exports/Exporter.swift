@@ -68,7 +68,7 @@ public enum Exporter {
   /// - Parameters:
   ///   - parent: gives the tokenizer and `generation_config.json`. A parent without a tokenizer gives an export without.
   ///   - record: where the network comes from. It becomes `nas_search.json` in a folder, and the string
-  ///     `nas_search.record` in GGUF. The model card tabulates its member `measured`, an object of numbers and strings.
+  ///     `nas_search.record` in GGUF. The model card names `parent.name` and tabulates the numbers and strings in `measured`.
   ///   - url: the folder or file to write; missing folders above it are created.
   /// - Throws: `ExportError`, `CheckpointError` (unwritable places, values too large for the type), `TokenizerError`,
   ///   and what the network throws. Whatever is thrown, the destination is as it was and nothing else is left.

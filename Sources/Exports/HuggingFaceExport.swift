@@ -20,7 +20,7 @@ struct HuggingFaceExport<Exported: Network> {
     let tokenizer = try parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 
-    var files: [String: Data] = try tokenizer?.huggingFaceFiles() ?? [:]
+    var files: [String: Data] = try tokenizer.map { try Self.tokenizerFiles($0) } ?? [:]
     func add(_ name: String, _ value: JSONValue) { files[name] = Data((value.text() + "\n").utf8) }
     add(
       "config.json",
@@ -44,6 +44,21 @@ struct HuggingFaceExport<Exported: Network> {
       try AtomicFile.write(data, to: folder.appendingPathComponent(name))
     }
     try SafetensorsWriter.write(tensors.plans, toDirectory: folder, supply: tensors.supply)
+  }
+
+  /// The tokenizer's files, with `PreTrainedTokenizerFast` as its class: the one that uses `tokenizer.json` as it stands.
+  /// transformers 5 rebuilds the tokenizers of other classes by rules of its own.
+  private static func tokenizerFiles(_ tokenizer: Tokenizer) throws -> [String: Data] {
+    let name = "tokenizer_config.json"
+    var files = try tokenizer.huggingFaceFiles()
+    var members: [String: JSONValue] = [:]
+    if let data = files[name] {
+      members = try data.withUnsafeBytes { try JSONValue.parse($0, file: name) }.object ?? [:]
+    }
+    members["tokenizer_class"] = "PreTrainedTokenizerFast"
+    members["auto_map"] = nil  // It would name code that is not here.
+    files[name] = Data((JSONValue.object(members).text() + "\n").utf8)
+    return files
   }
 
   /// The parent's `generation_config.json`, or one with the special tokens.

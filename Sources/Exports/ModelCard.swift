@@ -23,7 +23,7 @@ struct ModelCard {
   }
 
   private var summary: String {
-    let parentName = record["parent"]?.string ?? parent.location.lastPathComponent
+    let parentName = record["parent"]?["name"]?.string ?? parent.location.lastPathComponent
     let before = parent.configuration
     let kept = 100 * Double(configuration.totalParameters) / Double(max(1, before.totalParameters))
     return """

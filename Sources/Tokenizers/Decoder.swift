@@ -79,9 +79,15 @@ enum DecoderStep: Sendable, Equatable {
 
   private static func strip(_ token: [UInt8], _ content: [UInt8], start: Int, stop: Int) -> [UInt8] {
     var token = token[...]
-    for _ in 0..<start where token.starts(with: content) { token = token.dropFirst(content.count) }
-    for _ in 0..<stop where token.suffix(content.count).elementsEqual(content) {
+    var count = 0
+    while count < start, token.starts(with: content) {
+      token = token.dropFirst(content.count)
+      count += 1
+    }
+    count = 0
+    while count < stop, token.suffix(content.count).elementsEqual(content) {
       token = token.dropLast(content.count)
+      count += 1
     }
     return Array(token)
   }

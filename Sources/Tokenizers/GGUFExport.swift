@@ -52,10 +52,12 @@ enum GGUFExport {
   private static func preTokenizer(of definition: TokenizerDefinition) throws -> GGUFPreTokenizer {
     let pre = GGUFPreTokenizer.allCases.first { pre in
       definition.preTokenizer == pre.steps
-        || definition.preTokenizer == [.split(.gpt2), .byteLevel(addPrefixSpace: false, useRegex: false)] && pre == .gpt2
+        || definition.preTokenizer == [.split(.gpt2), .byteLevel(addPrefixSpace: false, useRegex: false)]
+          && pre == .gpt2
     }
     guard let pre else {
-      throw TokenizerError.notExpressible(format: format, reason: "no value of tokenizer.ggml.pre has its pre-tokenizer")
+      throw TokenizerError.notExpressible(
+        format: format, reason: "no value of tokenizer.ggml.pre has its pre-tokenizer")
     }
     guard definition.normalizer.allSatisfy({ $0 == .nfc }) else {
       throw TokenizerError.notExpressible(format: format, reason: "it rewrites text before byte-level BPE")

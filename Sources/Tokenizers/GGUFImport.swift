@@ -39,7 +39,8 @@ enum GGUFImport {
     guard count > 0 else { throw TokenizerError.invalidVocabulary(file: source, reason: "it is empty") }
     for (id, token) in vocabulary.tokens.enumerated() {
       if let other = definition.tokens.append(token.utf8) {
-        throw TokenizerError.invalidVocabulary(file: source, reason: "token \"\(token)\" has the ids \(other) and \(id)")
+        throw TokenizerError.invalidVocabulary(
+          file: source, reason: "token \"\(token)\" has the ids \(other) and \(id)")
       }
     }
     if let types = vocabulary.tokenTypes, types.count != count {

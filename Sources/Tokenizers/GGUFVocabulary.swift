@@ -63,4 +63,18 @@ public struct GGUFVocabulary: Sendable, Equatable {
     self.addSpacePrefix = addSpacePrefix
     self.chatTemplate = chatTemplate
   }
+
+  /// The vocabulary with unused tokens `[PAD512]`, `[PAD513]`, … appended, for a model whose embedding has more rows
+  /// than its tokenizer has tokens: a GGUF file lists a token for every row. Unchanged when it has `count` or more.
+  public func padded(to count: Int) -> GGUFVocabulary {
+    var padded = self
+    let missing = tokens.count..<max(tokens.count, count)
+    padded.tokens += missing.map { "[PAD\($0)]" }
+    padded.tokenTypes? += missing.map { _ in TokenType.unused }
+    padded.scores? += missing.map { _ in -10_000 }
+    if padded.tokenTypes == nil, !missing.isEmpty {
+      padded.tokenTypes = tokens.map { _ in TokenType.normal } + missing.map { _ in TokenType.unused }
+    }
+    return padded
+  }
 }

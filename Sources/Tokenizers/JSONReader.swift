@@ -23,7 +23,9 @@ enum JSONValue: Sendable {
   var elements: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
   var members: [(key: String, value: JSONValue)]? { if case .object(let value) = self { value } else { nil } }
   /// The number as a token id: an integer from 0 to Int32.max.
-  var id: Int32? { if case .number(let value) = self { Int32(exactly: value).flatMap { $0 >= 0 ? $0 : nil } } else { nil } }
+  var id: Int32? {
+    if case .number(let value) = self { Int32(exactly: value).flatMap { $0 >= 0 ? $0 : nil } } else { nil }
+  }
 }
 
 /// A strict JSON parser (RFC 8259) over the bytes of a file.
@@ -145,7 +147,9 @@ struct JSONReader {
     if current == UInt8(ascii: "-") { position += 1 }
     let integerStart = position
     try digits()
-    if bytes[integerStart] == UInt8(ascii: "0"), position > integerStart + 1 { throw error("a number with a leading 0") }
+    if bytes[integerStart] == UInt8(ascii: "0"), position > integerStart + 1 {
+      throw error("a number with a leading 0")
+    }
     if position - start <= 9, bytes[start] != UInt8(ascii: "-"), !isFractionMark(current) {
       return Double(bytes[start..<position].reduce(0) { $0 * 10 + Int($1 &- 0x30) })
     }

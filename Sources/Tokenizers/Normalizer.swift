@@ -1,5 +1,3 @@
-import Foundation
-
 /// One step of the normaliser, which rewrites the text between special tokens before it is cut and encoded.
 enum NormalizerStep: Sendable, Equatable {
   /// Canonical composition (Unicode normalisation form C).
@@ -14,9 +12,7 @@ enum NormalizerStep: Sendable, Equatable {
   func apply(to text: [UInt8]) -> [UInt8] {
     switch self {
     case .nfc:
-      // Every scalar below U+0300, which UTF-8 begins with a byte below 0xCC, is inert under composition.
-      guard text.contains(where: { $0 >= 0xCC }) else { return text }
-      return Array(String(decoding: text, as: UTF8.self).precomposedStringWithCanonicalMapping.utf8)
+      return CanonicalComposition.shared.compose(text)
     case .prepend(let prefix):
       return text.isEmpty ? text : prefix + text
     case .replace(let pattern, let content):
@@ -27,7 +23,7 @@ enum NormalizerStep: Sendable, Equatable {
 
 extension [NormalizerStep] {
   func apply(to text: some Collection<UInt8>) -> [UInt8] {
-    reduce(Array<UInt8>(text)) { $1.apply(to: $0) }
+    reduce([UInt8](text)) { $1.apply(to: $0) }
   }
 }
 

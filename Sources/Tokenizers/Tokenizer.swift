@@ -19,6 +19,8 @@ public struct Tokenizer: Sendable {
   private let writtenTokens: AddedTokenMatcher
   private let normalizedTokens: AddedTokenMatcher
   private let specialIds: Set<Int32>
+  /// The texts from which tokens are decoded, where they are not the vocabulary's.
+  private let decodedTexts: [Int32: [UInt8]]
 
   // MARK: Reading
 
@@ -45,8 +47,9 @@ public struct Tokenizer: Sendable {
     encoder = BytePairEncoder(definition)
     writtenTokens = AddedTokenMatcher(definition.addedTokens.filter { !$0.normalized })
     let normalized = definition.addedTokens.filter(\.normalized)
-    normalizedTokens = AddedTokenMatcher(
-      normalized, patterns: normalized.map { definition.normalizer.apply(to: $0.content) })
+    let patterns = normalized.map { definition.normalizer.apply(to: $0.content) }
+    normalizedTokens = AddedTokenMatcher(normalized, patterns: patterns)
+    decodedTexts = Dictionary(zip(normalized.map(\.id), patterns)) { $1 }
     specialIds = Set(definition.addedTokens.filter(\.special).map(\.id))
   }
 
@@ -126,11 +129,15 @@ public struct Tokenizer: Sendable {
 
   /// The text of a sequence of ids, as `decode` of `tokenizers` gives it. Bytes that are not UTF-8 become U+FFFD:
   /// one for each ill-formed sequence in a byte-level model, one for each byte of the run of byte tokens otherwise.
-  /// Ids outside the vocabulary are left out.
+  /// Ids outside the vocabulary are left out. An added token that is matched in normalised text is decoded to its
+  /// normalised text.
+  ///
+  /// - Parameter skipSpecialTokens: leave out every special token. (`tokenizers` 0.23 keeps those whose normalised
+  ///   text is another than their text.)
   public func decode(_ ids: [Int32], skipSpecialTokens: Bool) -> String {
     var tokens: [[UInt8]] = []
     for id in ids where id >= 0 && Int(id) < vocabularySize && !(skipSpecialTokens && specialIds.contains(id)) {
-      tokens.append(Array(definition.tokens[Int(id)]))
+      tokens.append(decodedTexts[id] ?? Array(definition.tokens[Int(id)]))
     }
     for step in definition.decoder ?? [] { tokens = step.apply(to: tokens) }
     let separator: [UInt8] = definition.decoder == nil ? [0x20] : []
@@ -151,8 +158,9 @@ public struct Tokenizer: Sendable {
 
   /// The tokenizer as GGUF metadata. Read from GGUF: as it was. Read from a folder: built for llama.cpp.
   ///
-  /// llama.cpp applies no NFC to the text of a Qwen2 tokenizer, and knows only one way to put a space in front of a
-  /// SentencePiece text: at the start and after every special token.
+  /// What GGUF cannot say is left out: NFC (llama.cpp applies none to the text of a Qwen2 tokenizer), and `lstrip`,
+  /// `rstrip` and `single_word` of added tokens. In front of a SentencePiece text llama.cpp puts a space always or
+  /// never, so `first` becomes always. Elsewhere the ids are the same.
   ///
   /// - Throws: `TokenizerError.notExpressible`, when llama.cpp has no pre-tokenizer or rule for it.
   public func ggufVocabulary() throws -> GGUFVocabulary {

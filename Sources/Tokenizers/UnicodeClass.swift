@@ -47,7 +47,9 @@ enum UnicodeClass: UInt8 {
 
   /// `\w` of the reference's check for whole words: Alphabetic, marks, Nd, Pc and the join controls.
   static func isWord(_ value: UInt32) -> Bool {
-    guard let properties = Unicode.Scalar(value)?.properties else { return false }
+    guard let properties = Unicode.Scalar(value)?.properties, isAssigned(properties, by: patternVersion) else {
+      return false
+    }
     if properties.isAlphabetic || properties.isJoinControl { return true }
     switch properties.generalCategory {
     case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true

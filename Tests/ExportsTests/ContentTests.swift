@@ -62,6 +62,19 @@ import Testing
     #expect(linear["rope_theta"] == 500.0)
   }
 
+  /// Only this class makes transformers 5 use `tokenizer.json` as it stands.
+  @Test(arguments: [false, true]) func tokenizerClass(_ gguf: Bool) throws {
+    let folder = try TemporaryFolder()
+    let name = gguf ? "llama-mha" : "qwen2-bias"
+    let parent = try Fixtures.parent(name, gguf: gguf)
+    let url = folder.url.appendingPathComponent("out")
+    try Exporter.export(parent, parent: parent, record: nil, to: url, options: ExportOptions(format: .huggingFace))
+    let config = try JSONValue.read(url.appendingPathComponent("tokenizer_config.json"))
+    #expect(config["tokenizer_class"] == "PreTrainedTokenizerFast")
+    #expect(config["eos_token"] == (gguf ? "</s>" : "<|im_end|>"))
+    if !gguf { #expect(config["model_max_length"] == 256) }
+  }
+
   @Test func keysOfGGUF() throws {
     let folder = try TemporaryFolder()
     let parent = try Fixtures.parent("mistral-gqa")
@@ -162,7 +175,7 @@ import Testing
     let card = try String(contentsOf: url.appendingPathComponent("README.md"), encoding: .utf8)
     for part in [
       "# Small\n", "pruned version of `tiny`", "trust_remote_code=True", "| 1 | 4 | 2 | 43 |", "| kl | 0.125 |",
-      "| perplexity | 12.5 (dense 10) |", "| parent | 47,", "stored as F16",
+      "| perplexity | 12.5 (dense 10) |", "| parent | 52,960 | 32,448 |", "stored as F16",
     ] {
       #expect(card.contains(part), "\(part)")
     }

@@ -35,7 +35,7 @@ enum Fixtures {
   }
 
   static let record: JSONValue = [
-    "parent": "tiny", "genome": [1, 2, 3], "measured": ["kl": 0.125, "perplexity": "12.5 (dense 10)"],
+    "parent": ["name": "tiny"], "genome": [1, 2, 3], "measured": ["kl": 0.125, "perplexity": "12.5 (dense 10)"],
   ]
 }
 

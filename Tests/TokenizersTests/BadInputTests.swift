@@ -1,0 +1,156 @@
+import Foundation
+import Testing
+
+@testable import Tokenizers
+
+/// Every broken input is an error whose one line names the place.
+struct BadInputTests {
+  private func message(_ json: String) throws -> String {
+    let folder = try TemporaryFolder(["tokenizer.json": Data(json.utf8)])
+    return message { try Tokenizer(directory: folder.url) }
+  }
+
+  private func message(_ body: () throws -> Tokenizer) -> String {
+    do {
+      _ = try body()
+      return "no error"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  private func model(_ members: String) -> String { "{\"model\": {\"type\": \"BPE\", \(members)}}" }
+
+  @Test func missingFile() throws {
+    let folder = try TemporaryFolder()
+    #expect(message { try Tokenizer(directory: folder.url) }.hasSuffix("tokenizer.json: no such file"))
+  }
+
+  @Test(
+    arguments: [
+      ("", "at byte 0: the document ends too early"), ("{\"model\": ", "at byte 10"), ("{\"a\" 1}", "expected :"),
+      ("[1, 2", "expected , or ]"), ("{} x", "text after the end"), ("[01]", "leading 0"),
+      ("[\"\\ud800\"]", "expected \\u"),
+      ("[\"\\ud800\\u0041\"]", "surrogate"), ("[\"\\x\"]", "unknown escape"), ("[\"\u{1}\"]", "control character"),
+      ("\"abc", "does not end"), ("[-]", "expected a value"), (String(repeating: "[", count: 200), "nested deeper"),
+      ("[nul]", "expected null"),
+    ])
+  func brokenJSON(json: String, expected: String) throws {
+    let message = try message(json)
+    #expect(message.contains("tokenizer.json: not valid JSON") && message.contains(expected), "\(message)")
+  }
+
+  @Test func jsonThatIsNotUTF8() throws {
+    let folder = try TemporaryFolder(["tokenizer.json": Data([0x22, 0xFF, 0x22])])
+    #expect(message { try Tokenizer(directory: folder.url) }.contains("not UTF-8"))
+  }
+
+  @Test func jsonEscapes() throws {
+    let value = try JSONReader.parse(Data(#"["\"\\\/\b\f\n\r\t\u00e9\ud83d\ude42", -1.5e2, 12]"#.utf8), file: "x")
+    #expect(value.elements?.first?.text == "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1F642}")
+    #expect(value.elements?.last?.id == 12)
+    guard case .number(let number)? = value.elements?[1] else {
+      Issue.record("no number")
+      return
+    }
+    #expect(number == -150)
+    #expect(String(decoding: value.data, as: UTF8.self).contains(#""\"\\/\u0008"#))
+  }
+
+  @Test(arguments: ["WordPiece", "Unigram", "WordLevel"])
+  func unsupportedModel(type: String) throws {
+    let message = try message(#"{"model": {"type": "\#(type)", "vocab": {"a": 0}}}"#)
+    #expect(message.hasSuffix("tokenizer.json: unsupported tokenizer model \(type) (supported: BPE)"))
+  }
+
+  @Test(
+    arguments: [
+      (#""vocab": {"a": 0, "b": 2, "c": 3, "d": 1, "e": 9}, "merges": []"#, "token \"e\" has id 9"),
+      (#""vocab": {"a": 0, "b": 2, "a": 0}, "merges": []"#, "no token has id 1, but one has id 2"),
+      (#""vocab": {"a": 0, "b": 0}, "merges": []"#, "id 0 stands for both \"a\" and \"b\""),
+      (#""vocab": {"a": 0, "a": 1}, "merges": []"#, "token \"a\" has the ids 0 and 1"),
+      (#""vocab": {}, "merges": []"#, "it is empty"), (#""vocab": {"a": -1}, "merges": []"#, "expected a token id"),
+      (#""vocab": {"a": 0.5}, "merges": []"#, "expected a token id"), (#""vocab": [], "merges": []"#, "model.vocab"),
+      (#""vocab": {"a": 0}"#, "model.merges"),
+      (#""vocab": {"a": 0, "b": 1}, "merges": ["a b"]"#, "merge 0: \"ab\" is not in the vocabulary"),
+      (#""vocab": {"a": 0, "ab": 1}, "merges": [["a", "b"]]"#, "merge 0: \"b\" is not in the vocabulary"),
+      (#""vocab": {"a": 0}, "merges": ["a"]"#, "merge 0: expected two tokens"),
+      (#""vocab": {"a": 0}, "merges": ["a a a"]"#, "merge 0: expected two tokens"),
+      (#""vocab": {"a": 0}, "merges": [["a"]]"#, "merge 0: expected"),
+      (#""vocab": {"a": 0}, "merges": [], "unk_token": "u""#, "model.unk_token"),
+      (#""vocab": {"a": 0}, "merges": [], "dropout": 0.1"#, "unsupported model.dropout 0.1"),
+      (#""vocab": {"a": 0}, "merges": [], "end_of_word_suffix": "</w>""#, "model.end_of_word_suffix \"</w>\""),
+    ])
+  func badVocabularyAndMerges(members: String, expected: String) throws {
+    let message = try message(model(members))
+    #expect(message.contains(expected), "\(message)")
+  }
+
+  @Test(
+    arguments: [
+      (#""normalizer": {"type": "NFKD"}"#, "unsupported normalizer NFKD (supported: NFC, Prepend"),
+      (#""normalizer": {"type": "Replace", "pattern": {"Regex": "x"}, "content": ""}"#, "Replace with a Regex"),
+      (#""normalizer": {"type": "Replace", "pattern": {"String": ""}, "content": ""}"#, "normalizer.pattern.String"),
+      (#""normalizer": {"type": "Sequence"}"#, "normalizer.normalizers: expected an array"),
+      (#""pre_tokenizer": {"type": "Whitespace"}"#, "unsupported pre-tokenizer Whitespace (supported: ByteLevel"),
+      (
+        #""pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\d+"}}"#,
+        #"Split pattern \d+ (supported: the GPT-2"#
+      ),
+      (#""pre_tokenizer": {"type": "Split", "pattern": {"String": " "}}"#, "Split without a Regex"),
+      (#""pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "x"}"#, "not x"),
+      (#""decoder": {"type": "WordPiece"}"#, "unsupported decoder WordPiece"),
+      (#""post_processor": {"type": "RobertaProcessing"}"#, "unsupported post-processor RobertaProcessing"),
+      (
+        #""post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "s"}}]}"#,
+        "special_tokens.s"
+      ),
+      (#""post_processor": {"type": "TemplateProcessing", "single": []}"#, "a Sequence for the text"),
+      (#""added_tokens": [{"id": 0, "content": "b"}]"#, "id 0 stands for both"),
+      (#""added_tokens": [{"id": 5, "content": "b"}]"#, "token \"b\" has id 5"),
+      (#""added_tokens": [{"id": 1}]"#, "added_tokens[0]"),
+    ])
+  func badComponents(members: String, expected: String) throws {
+    let message = try message(#"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, \#(members)}"#)
+    #expect(message.contains(expected), "\(message)")
+  }
+
+  @Test func splitThatDropsItsMatches() throws {
+    let expression = WordPattern.gpt2.expression.replacingOccurrences(of: "\\", with: "\\\\")
+    let split = #"{"type": "Split", "pattern": {"Regex": "\#(expression)"}, "behavior": "Removed", "invert": false}"#
+    let message = try message(
+      #"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": \#(split)}"#)
+    #expect(
+      message.hasSuffix("unsupported Split behavior Removed (supported: Isolated, Removed inverted)"), "\(message)")
+  }
+
+  @Test func badGGUF() {
+    func message(_ change: (inout GGUFVocabulary) -> Void) -> String {
+      var vocabulary = GGUFVocabulary(model: "gpt2", pre: "gpt-2", tokens: ["a", "b", "ab"], merges: ["a b"])
+      change(&vocabulary)
+      return self.message { try Tokenizer(gguf: vocabulary) }
+    }
+    #expect(message { _ in } == "no error")
+    #expect(message { $0.model = "bert" }.contains("unsupported tokenizer.ggml.model bert (supported: gpt2, llama)"))
+    #expect(message { $0.pre = "tekken" }.contains("unsupported tokenizer.ggml.pre tekken"))
+    #expect(message { $0.tokens = [] }.contains("it is empty"))
+    #expect(message { $0.tokens[1] = "a" }.contains("token \"a\" has the ids 0 and 1"))
+    #expect(message { $0.tokenTypes = [1] }.contains("3 tokens, but 1 token types"))
+    #expect(message { $0.merges = [] }.contains("tokenizer.ggml.merges"))
+    #expect(message { $0.merges = ["a c"] }.contains("merge 0: \"c\" is not in the vocabulary"))
+    #expect(message { $0.merges = ["ab"] }.contains("merge 0: expected two tokens"))
+    #expect(message { $0.bosToken = 7 }.contains("tokenizer.ggml.bos_token_id is 7, but there are 3 tokens"))
+    #expect(message { $0.addEOS = true }.contains("tokenizer.ggml.eos_token_id"))
+    #expect(message { $0.model = "llama" }.contains("tokenizer.ggml.scores"))
+    #expect(
+      message {
+        $0.model = "llama"
+        $0.scores = [0]
+      }.contains("3 tokens, but 1 scores"))
+    #expect(
+      message {
+        $0.model = "llama"
+        $0.scores = [0, .nan, 1]
+      }.contains("the score of token 1 is not a number"))
+  }
+}

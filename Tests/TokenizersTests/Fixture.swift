@@ -1,0 +1,73 @@
+import Foundation
+import Testing
+
+@testable import Tokenizers
+
+/// What `make_fixtures.py` wrote: tokenizers, texts, and what the reference implementation makes of them.
+enum Fixture {
+  static let names = ["gpt2", "gpt2-prefix-space", "llama3", "qwen2", "smollm", "llama2", "metaspace"]
+
+  struct Expectations: Decodable {
+    struct Case: Decodable {
+      /// The ids of the text of the same place in `texts.json`.
+      var ids: [Int32]
+      /// What they decode to, where it is another text.
+      var decoded: String?
+      /// The ids with special tokens taken for text, where they are others.
+      var plain: [Int32]?
+    }
+    struct Decoding: Decodable {
+      var ids: [Int32]
+      var all: String
+      var plain: String
+    }
+    var cases: [Case]
+    /// The ids of "the river" with special tokens around it.
+    var wrapped: [Int32]
+    var decodings: [Decoding]
+  }
+
+  struct LlamaVocabulary: Decodable {
+    struct Case: Decodable {
+      var text: String
+      var ids: [Int32]
+    }
+    var tokens: [String]
+    var scores: [Float]
+    var types: [Int32]
+    var cases: [Case]
+
+    var gguf: GGUFVocabulary {
+      GGUFVocabulary(
+        model: "llama", tokens: tokens, scores: scores, tokenTypes: types, bosToken: 1, eosToken: 2, unknownToken: 0)
+    }
+  }
+
+  static func url(_ path: String) throws -> URL {
+    try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures").appendingPathComponent(path)
+  }
+
+  static func load<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) throws -> Value {
+    try JSONDecoder().decode(Value.self, from: Data(contentsOf: url(path)))
+  }
+
+  static func texts() throws -> [String] { try load("texts.json") }
+
+  static func tokenizer(_ name: String) throws -> Tokenizer { try Tokenizer(directory: url(name)) }
+}
+
+/// Strings that are the same scalars. (`==` holds canonically equivalent strings equal.)
+func isSame(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
+
+/// A folder that is removed when it goes out of use.
+final class TemporaryFolder {
+  let url: URL
+
+  init(_ files: [String: Data] = [:]) throws {
+    url = FileManager.default.temporaryDirectory.appendingPathComponent("tokenizers-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    for (name, data) in files { try data.write(to: url.appendingPathComponent(name)) }
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+}
