@@ -59,6 +59,11 @@ let package = Package(
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels"),
+    tests(of: "Calibration"),
+    tests(of: "Importance"),
+    tests(of: "Subnets"),
+    tests(of: "Reformation"),
+    tests(of: "Evaluation"),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],

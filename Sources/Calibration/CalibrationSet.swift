@@ -72,13 +72,16 @@ public struct CalibrationSet: Sendable {
     let starts = tokenizer.plainTokens
     var random = RandomStream(seed: seed, stream: 2)
     let prompts = (0..<total).map { _ in [starts[Int(random.next() % UInt64(starts.count))]] }
+    // An embedding may have rows for ids that no token has.
+    let unused = (0..<Int32(model.configuration.vocabularySize)).dropFirst(tokenizer.vocabularySize)
     var windows: [[Int32]] = []
     let batch = 32
     for start in stride(from: 0, to: total, by: batch) {
       let part = Array(prompts[start..<min(start + batch, total)])
       windows += try Generator.continuations(
         of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
-        excluding: tokenizer.specialTokens, progress: { progress?(start * length + $0 * part.count, total * length) })
+        excluding: tokenizer.specialTokens + unused,
+        progress: { progress?(start * length + $0 * part.count, total * length) })
     }
     name = CalibrationSource.model.name
     calibration = TokenWindows(windows.prefix(plan.windows).map { Array($0.prefix(plan.length)) })

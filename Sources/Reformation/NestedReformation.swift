@@ -42,7 +42,9 @@ public struct NestedReformation: Sendable {
     // Inputs that are zero on all of the calibration say nothing: keep the inherited weight.
     let lambda = trace > 0 ? damping * trace / Double(n) : 1
     for i in 0..<n { ordered[i, i] += lambda }
-    do { factor = try CholeskyFactor(factorising: ordered) } catch { throw .singular(damping: damping) }
+    do { factor = try CholeskyFactor(factorising: ordered) } catch {
+      throw gram.elements.allSatisfy { $0.isFinite } ? .singular(damping: damping) : .notFinite
+    }
     let rotated = Matrix<Double>(rows: n, columns: weight.rows)
     for output in 0..<weight.rows {
       let row = weight.row(output)

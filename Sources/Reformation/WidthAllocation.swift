@@ -63,7 +63,8 @@ public enum WidthAllocation {
           let extra = (curve.widths[level] - curve.widths[result[module]]) * curve.costPerUnit
           if extra > left { break }
           let gain = (curve.errors[result[module]] - curve.errors[level]) / Double(max(1, extra))
-          if best.map({ gain > $0.gain }) ?? true { best = (module, level, gain, extra) }
+          // A curve may rise again; what is left is not spent on that.
+          if gain >= 0, best.map({ gain > $0.gain }) ?? true { best = (module, level, gain, extra) }
         }
       }
       guard let step = best else { return result }

@@ -48,7 +48,8 @@ public struct SearchSpace: Sendable, Equatable {
     func units(of width: Int) -> Int {
       switch self {
       case .units(let count): count
-      case .share(let share): Int((share * Double(width)).rounded(.up))
+      // 0.07 · 100 is a little more than 7.
+      case .share(let share): Int((share * Double(width) * (1 - 1e-12)).rounded(.up))
       }
     }
   }

@@ -46,7 +46,8 @@ extension SearchSpace.WidthRule {
   fileprivate init(_ section: Section?, minimum: SearchSpace.Amount, step: Int?) throws {
     try section?.allow(["minimum", "step"])
     self.minimum = try section?.amount("minimum") ?? minimum
-    self.step = try section?.step("step") ?? step
+    // `auto` is an answer of its own: nil, and not the default.
+    self.step = section?.node.mapping?["step"] == nil ? step : try section?.step("step")
   }
 }
 

@@ -64,7 +64,7 @@ import Testing
   @Test func familiesAreFoundByArchitectureOrType() throws {
     #expect(try configuration(["architectures": nil, "model_type": "qwen2"]).family == .qwen2)
     #expect(try configuration(["architectures": ["MistralForCausalLM"]]).family == .mistral)
-    #expect(try configuration(["architectures": nil, "model_type": "nas_mistral"]).family == .mistral)
+    #expect(try configuration(["architectures": nil, "model_type": "mistral"]).family == .mistral)
     #expect(try configuration(["architectures": ["Qwen2ForCausalLM"]]).queryKeyValueBias)
     #expect(try !configuration(["architectures": ["Qwen2ForCausalLM"]]).outputBias)
   }

@@ -1,0 +1,236 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Testing
+
+@testable import Calibration
+
+@Suite struct StatisticsTests {
+  private let folder: TemporaryFolder
+  private let store: StatisticsStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    store = StatisticsStore(folder: folder.url)
+  }
+
+  private func statistics(
+    _ network: some Network, _ windows: TokenWindows, name: String = "set", fingerprint: String = "model"
+  ) throws -> any Statistics {
+    try store.statistics(name: name, of: network, fingerprint: fingerprint, windows: windows)
+  }
+
+  private func expectClose(
+    _ found: [Float], _ expected: [Double], relative: Double, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let scale = expected.reduce(0) { max($0, abs($1)) }
+    #expect(found.count == expected.count, sourceLocation: sourceLocation)
+    let worst = zip(found, expected).reduce(0) { max($0, abs(Double($1.0) - $1.1)) }
+    #expect(worst <= relative * scale, sourceLocation: sourceLocation)
+  }
+
+  /// The means of `x xᵀ` and `|x|` over the rows, by loops in double precision.
+  private func moments(_ x: Matrix<Float>) -> (gram: [Double], magnitude: [Double]) {
+    var gram = Array(repeating: 0.0, count: x.columns * x.columns)
+    var magnitude = Array(repeating: 0.0, count: x.columns)
+    for t in 0..<x.rows {
+      let row = x.row(t)
+      for i in 0..<x.columns {
+        magnitude[i] += abs(Double(row[i])) / Double(x.rows)
+        for j in 0..<x.columns { gram[i * x.columns + j] += Double(row[i]) * Double(row[j]) / Double(x.rows) }
+      }
+    }
+    return (gram, magnitude)
+  }
+
+  private func energy(_ x: Matrix<Float>) -> Double {
+    x.elements.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.rows)
+  }
+
+  private func check(_ network: some Network, _ windows: TokenWindows) throws {
+    let found = try statistics(network, windows)
+    #expect(found.tokens == windows.tokens.count && found.layerCount == network.configuration.layerCount)
+    let pass = ForwardPass(windows)
+    let hidden = try pass.embed(network)
+    let runner = pass.runner(for: network.configuration)
+    for (index, shape) in network.configuration.layers.enumerated() {
+      let (layer, weights) = (try found.layer(index), try network.layer(index))
+      if shape.kvHeads > 0 {
+        let context = try runner.attentionContext(layer: weights, hidden)
+        let exact = moments(context)
+        expectClose(layer.contextGram.elements, exact.gram, relative: 3e-6)
+        expectClose(layer.contextMagnitude, exact.magnitude, relative: 3e-6)
+        expectClose(
+          layer.contextSecondMoment, (0..<context.columns).map { exact.gram[$0 * context.columns + $0] }, relative: 3e-6
+        )
+        try runner.add(weights.output, of: context, to: hidden)
+      } else {
+        #expect(layer.contextGram.count == 0 && layer.contextMagnitude.isEmpty)
+      }
+      #expect(abs(layer.energyAfterAttention / energy(hidden) - 1) < 1e-6)
+      if shape.mlpChannels > 0 {
+        let channels = try runner.mlpHidden(layer: weights, hidden)
+        let exact = moments(channels)
+        expectClose(layer.hiddenGram.elements, exact.gram, relative: 3e-6)
+        expectClose(layer.hiddenMagnitude, exact.magnitude, relative: 3e-6)
+        expectClose(
+          layer.hiddenSecondMoment, (0..<channels.columns).map { exact.gram[$0 * channels.columns + $0] },
+          relative: 3e-6)
+        try runner.add(weights.down, of: channels, to: hidden)
+      } else {
+        #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty)
+      }
+      #expect(abs(layer.energyAfterMLP / energy(hidden) - 1) < 1e-6)
+    }
+  }
+
+  /// One chunk, and more chunks than lanes with an incomplete last one.
+  @Test(arguments: [(3, 20), (55, 50)])
+  func areTheMeansOfTheActivations(windows: Int, length: Int) throws {
+    let tokens = someTokens(windows * length, below: 64)
+    try check(try Fixture.llamaLinear.model(), TokenWindows(length: length, tokens: tokens))
+  }
+
+  @Test func layersMayLackParts() throws {
+    let network = Amputated(try Fixture.qwen2Bias.model(), withoutAttention: [0, 2], withoutMLP: [1, 2])
+    try check(network, TokenWindows(length: 16, tokens: someTokens(64, below: 320)))
+  }
+
+  /// However the workers take turns, a lane's chunks arrive in order and the lanes are added in order.
+  @Test func doNotDependOnTheOrderInWhichLanesRun() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 100, tokens: someTokens(5000, below: 64))
+    let stored = try statistics(model, windows)
+    let pass = ForwardPass(windows)
+    let hidden = try pass.embed(model)
+    let runner = pass.runner(for: model.configuration)
+    for index in 0..<model.configuration.layerCount {
+      let record = Record()
+      try runner.run(layer: index, weights: model.layer(index), hidden) { _, tap, activations, lane in
+        record.add(tap, activations.copy(), lane)
+      }
+      for order in [[3, 2, 1, 0], [1, 3, 0, 2]] {
+        let collector = StatisticsCollector(
+          shape: model.configuration.layers[index], headDimension: model.configuration.headDimension,
+          tokens: windows.tokens.count)
+        for lane in order {
+          let events = record.events.filter { $0.lane == lane }
+          #expect(events.count >= 8)
+          for event in events { collector.observe(event.tap, event.activations, lane: lane) }
+        }
+        let (found, expected) = (collector.finish(), try stored.layer(index))
+        #expect(found.contextGram.elements == expected.contextGram.elements)
+        #expect(found.hiddenGram.elements == expected.hiddenGram.elements)
+        #expect(found.contextMagnitude == expected.contextMagnitude)
+        #expect(found.hiddenMagnitude == expected.hiddenMagnitude)
+        #expect(Float(found.energyAfterAttention) == Float(expected.energyAfterAttention))
+        #expect(Float(found.energyAfterMLP) == Float(expected.energyAfterMLP))
+      }
+    }
+  }
+
+  private final class Record: @unchecked Sendable {
+    private let lock = NSLock()
+    private var list: [(tap: ActivationTap, activations: Matrix<Float>, lane: Int)] = []
+
+    func add(_ tap: ActivationTap, _ activations: Matrix<Float>, _ lane: Int) {
+      lock.withLock { list.append((tap, activations, lane)) }
+    }
+
+    var events: [(tap: ActivationTap, activations: Matrix<Float>, lane: Int)] { lock.withLock { list } }
+  }
+
+  private func expectSame(_ a: any Statistics, _ b: any Statistics, relative: Double) throws {
+    #expect(a.layerCount == b.layerCount && a.layerCount > 0)
+    for index in 0..<a.layerCount {
+      let (x, y) = (try a.layer(index), try b.layer(index))
+      expectClose(x.contextGram.elements, y.contextGram.elements.map(Double.init), relative: relative)
+      expectClose(x.hiddenGram.elements, y.hiddenGram.elements.map(Double.init), relative: relative)
+      expectClose(x.contextMagnitude, y.contextMagnitude.map(Double.init), relative: relative)
+      expectClose(x.hiddenMagnitude, y.hiddenMagnitude.map(Double.init), relative: relative)
+      #expect(abs(x.energyAfterAttention / y.energyAfterAttention - 1) <= max(relative, 1e-12))
+      #expect(abs(x.energyAfterMLP / y.energyAfterMLP - 1) <= max(relative, 1e-12))
+    }
+  }
+
+  /// Sets of one size, and of different sizes: every token counts the same.
+  @Test(arguments: [(12, 12), (4, 20)])
+  func mixtureIsTheStatisticsOfAllWindows(first: Int, second: Int) throws {
+    let model = try Fixture.llamaLinear.model()
+    let tokens = someTokens((first + second) * 10, below: 64)
+    let one = TokenWindows(length: 10, tokens: Array(tokens.prefix(first * 10)))
+    let two = TokenWindows(length: 10, tokens: Array(tokens.dropFirst(first * 10)))
+    let parts = [try statistics(model, one), try statistics(model, two)]
+    let mixed = MixedStatistics(name: "mix", parts)
+    let together = try statistics(model, TokenWindows(length: 10, tokens: tokens))
+    #expect(mixed.name == "mix" && mixed.tokens == together.tokens)
+    try expectSame(mixed, together, relative: 2e-6)
+    try expectSame(MixedStatistics(name: "one", [parts[0]]), parts[0], relative: 0)
+    // The parts are really different.
+    let (x, y) = (try parts[0].layer(0).hiddenMagnitude, try parts[1].layer(0).hiddenMagnitude)
+    #expect(zip(x, y).contains { abs($0 - $1) > 0.01 * $1 })
+  }
+
+  @Test func secondTimeComesFromDisk() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
+    func read(_ name: String) throws -> (statistics: any Statistics, layers: [Int]) {
+      var layers: [Int] = []
+      let found = try store.statistics(name: name, of: model, fingerprint: "model", windows: windows) {
+        layers.append($0)
+      }
+      return (found, layers)
+    }
+    let (first, second) = (try read("a"), try read("b"))
+    #expect(first.layers == [0, 1] && second.layers == [])
+    #expect(first.statistics.name == "a" && second.statistics.name == "b" && second.statistics.tokens == 50)
+    try expectSame(first.statistics, second.statistics, relative: 0)
+    #expect(folder.content.count == 1)
+    _ = try statistics(model, windows, fingerprint: "other")
+    _ = try statistics(model, TokenWindows(length: 5, tokens: windows.tokens))
+    _ = try statistics(model, TokenWindows(length: 10, tokens: someTokens(50, below: 64, seed: 9)))
+    #expect(folder.content.count == 4)
+    #expect(folder.content.filter { $0.hasPrefix("model-") }.count == 3)
+  }
+
+  @Test func nothingIsLeftOfAFailedPass() throws {
+    let model = try Fixture.llamaLinear.model()
+    #expect(throws: ModelError.tokenOutOfRange(token: 64, vocabulary: 64)) {
+      try statistics(model, TokenWindows([[1, 2, 64]]))
+    }
+    #expect(folder.content == [])
+  }
+
+  @Test func damagedFilesAreErrors() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
+    _ = try statistics(model, windows)
+    let place = folder.url.appendingPathComponent("\(folder.content[0])/layer-1.safetensors")
+    let whole = try Data(contentsOf: place)
+    func expectDamage(_ part: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+      let read = try statistics(model, windows)
+      _ = try read.layer(0)
+      let error = #expect(throws: CalibrationError.self, sourceLocation: sourceLocation) { try read.layer(1) }
+      guard case .damagedCache(let path, let problem)? = error else {
+        Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
+        return
+      }
+      #expect(path == place.path && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
+      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove it"))
+    }
+    for count in [0, 7, 100, whole.count - 1] {
+      try whole.prefix(count).write(to: place)
+      try expectDamage(place.path)
+    }
+    try FileManager.default.removeItem(at: place)
+    try expectDamage(place.path)
+    let wrong = [TensorPlan(name: "energies", type: .f32, shape: [3])]
+    try SafetensorsWriter.write(wrong, to: place) { _, write in
+      try [Float](repeating: 0, count: 3).withUnsafeBufferPointer { try write($0) }
+    }
+    try expectDamage("'energies' has shape [3]")
+    try whole.write(to: place)
+    _ = try statistics(model, windows).layer(1)
+  }
+}

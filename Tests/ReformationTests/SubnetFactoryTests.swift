@@ -1,0 +1,157 @@
+import Importance
+import LanguageModels
+import LinearAlgebra
+import Subnets
+import Testing
+
+@testable import Calibration
+@testable import Reformation
+
+@Suite struct SubnetFactoryTests {
+  private let model: LanguageModel
+  private let sets: [any Statistics]
+  private let scores: [any Importance] = [WandaSP(), LLMBIP(), RandomImportance()]
+  private let widths = [(2, 40), (1, 64), (3, 21)].map { LayerWidths(groups: $0.0, channels: $0.1) }
+
+  init() throws {
+    model = try Fixture.mistralGQA.model()
+    sets = [
+      try GatheredStatistics(model, TokenWindows(length: 20, tokens: someTokens(600, below: 320)), name: "a"),
+      try GatheredStatistics(model, TokenWindows(length: 20, tokens: someTokens(600, below: 50)), name: "b"),
+    ]
+  }
+
+  private func factory(
+    repair: RepairMode = .leastSquares, byteLimit: Int = .max, scores: [any Importance]? = nil
+  ) -> SubnetFactory<LanguageModel> {
+    SubnetFactory(
+      parent: model, scores: scores ?? self.scores, statistics: sets, repair: repair, damping: 0.01,
+      byteLimit: byteLimit)
+  }
+
+  private func elements(_ subnet: Subnet<LanguageModel>) throws -> [[Float]] {
+    try (0..<subnet.configuration.layerCount).map { try subnet.layer($0).elements }
+  }
+
+  private let choice = SubnetFactory<LanguageModel>.Choice(score: "wanda-sp", calibration: "a")
+
+  @Test func hasTheWidthsAskedFor() throws {
+    let subnet = try factory().subnet(widths, choice)
+    #expect(
+      subnet.configuration.layers == [
+        LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 40), LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 64),
+        LayerShape(queryHeads: 6, kvHeads: 3, mlpChannels: 21),
+      ])
+    let logits = try OutputHead(subnet).logits(
+      ForwardPass(TokenWindows([someTokens(20, below: 320)])).hiddenStates(of: subnet))
+    #expect(logits.elements.allSatisfy { $0.isFinite })
+  }
+
+  @Test func sameChoiceIsTheSameSubnet() throws {
+    let one = factory()
+    let first = try elements(one.subnet(widths, choice))
+    #expect(try elements(one.subnet(widths, choice)) == first)
+    // What was made before and between does not matter.
+    let other = factory()
+    _ = try other.subnet([(3, 64), (3, 64), (1, 5)].map { LayerWidths(groups: $0.0, channels: $0.1) }, choice)
+    _ = try other.subnet(widths, .init(score: "llm-bip", calibration: "b"))
+    #expect(try elements(other.subnet(widths, choice)) == first)
+  }
+
+  /// With no memory for ranked layers every subnet is made anew, and is the same.
+  @Test(arguments: [0, 1, 30_000, 100_000])
+  func evictionChangesNothing(byteLimit: Int) throws {
+    let (roomy, cramped) = (factory(), factory(byteLimit: byteLimit))
+    for round in 0..<2 {
+      for score in ["wanda-sp", "random", "llm-bip"] {
+        for calibration in ["a", "b"] {
+          let choice = SubnetFactory<LanguageModel>.Choice(score: score, calibration: calibration)
+          let expected = try elements(roomy.subnet(widths, choice))
+          #expect(try elements(cramped.subnet(widths, choice)) == expected, "\(score), \(calibration), \(round)")
+        }
+      }
+    }
+    // The limit is kept: a layer made earlier is another object now.
+    let before = try cramped.rankedLayer(0, choice)
+    _ = try cramped.subnet(widths, .init(score: "random", calibration: "b"))
+    _ = try cramped.subnet(widths, .init(score: "random", calibration: "a"))
+    #expect(try cramped.rankedLayer(0, choice) !== before)
+    let kept = try roomy.rankedLayer(0, choice)
+    _ = try roomy.subnet(widths, .init(score: "random", calibration: "b"))
+    #expect(try roomy.rankedLayer(0, choice) === kept)
+  }
+
+  @Test func choicesGiveDifferentSubnets() throws {
+    let factory = factory()
+    var seen: [[[Float]]] = []
+    for score in ["wanda-sp", "random"] {
+      for calibration in ["a", "b"] {
+        let found = try elements(factory.subnet(widths, .init(score: score, calibration: calibration)))
+        #expect(!seen.contains(found), "\(score), \(calibration)")
+        seen.append(found)
+      }
+    }
+  }
+
+  /// The units are those that the score ranks first, in the parent's order.
+  @Test func unitsAreTheBestRanked() throws {
+    let factory = factory()
+    let units = try factory.units(widths, choice)
+    for (index, width) in widths.enumerated() {
+      let scored = ScoredLayer(
+        index: index, shape: model.configuration.layers[index], headDimension: 8, weights: try model.layer(index),
+        statistics: try sets[0].layer(index))
+      let ranking = WandaSP().scores(of: scored).ranking
+      #expect(units[index].groups == ranking.groups.prefix(width.groups).sorted())
+      #expect(units[index].channels == ranking.channels.prefix(width.channels).sorted())
+    }
+    // Without repair the subnet is the inheritance of these units, whatever their order.
+    let plain = try self.factory(repair: .none).subnet(widths, choice)
+    let inherited = Subnet(of: model, keeping: units)
+    let windows = TokenWindows([someTokens(30, below: 320)])
+    let (a, b) = (
+      try ForwardPass(windows).hiddenStates(of: plain), try ForwardPass(windows).hiddenStates(of: inherited)
+    )
+    #expect(distance(a, b) < 5e-5)
+  }
+
+  @Test func wholeWidthsAreTheParent() throws {
+    let all = model.configuration.layers.map { LayerWidths(groups: $0.kvHeads, channels: $0.mlpChannels) }
+    let windows = TokenWindows([someTokens(30, below: 320)])
+    let dense = try ForwardPass(windows).hiddenStates(of: model)
+    for repair in RepairMode.allCases {
+      let subnet = try factory(repair: repair).subnet(all, choice)
+      #expect(subnet.configuration == model.configuration)
+      #expect(distance(try ForwardPass(windows).hiddenStates(of: subnet), dense) < 5e-5)
+    }
+  }
+
+  @Test func unknownNamesAreErrors() {
+    #expect(throws: ImportanceError.unknownScore(name: "magic", known: ["llm-bip", "random", "wanda-sp"])) {
+      try factory().subnet(widths, .init(score: "magic", calibration: "a"))
+    }
+    let error = FactoryError.unknownCalibration(name: "c", known: ["a", "b"])
+    #expect(throws: error) { try factory().units(widths, .init(score: "random", calibration: "c")) }
+    #expect(error.description.contains("'c'") && error.description.contains("a, b"))
+  }
+
+  private struct Broken: Importance {
+    let name = "broken"
+    let summary = ""
+    let source = ""
+    let layer: Int
+
+    func scores(of scored: ScoredLayer) -> UnitScores {
+      let bad: Float = scored.index >= layer ? .nan : 1
+      return UnitScores(
+        groups: Array(repeating: 1, count: scored.shape.kvHeads),
+        channels: Array(repeating: bad, count: scored.shape.mlpChannels))
+    }
+  }
+
+  @Test func scoresThatAreNotFiniteAreErrors() {
+    #expect(throws: ImportanceError.notFinite(score: "broken", layer: 1)) {
+      try factory(scores: [Broken(layer: 1)]).subnet(widths, .init(score: "broken", calibration: "a"))
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Subnets
+
+@testable import Calibration
+
+/// The checkpoints of `Tests/Fixtures/models`.
+enum Fixture: String, CaseIterable, Sendable {
+  case llamaMHA = "llama-mha"
+  case llamaLinear = "llama-linear"
+  case mistralGQA = "mistral-gqa"
+  case qwen2Bias = "qwen2-bias"
+
+  func model() throws -> LanguageModel {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    return try LanguageModel(tests.appendingPathComponent("Fixtures/models/\(rawValue)"))
+  }
+}
+
+/// `count` tokens that look random and are the same everywhere.
+func someTokens(_ count: Int, below vocabulary: Int, seed: UInt64 = 1) -> [Int32] {
+  var random = RandomStream(seed: seed)
+  return (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
+}
+
+/// Statistics in memory, gathered like the ones on disk.
+struct GatheredStatistics: Statistics {
+  let name: String
+  let tokens: Int
+  let layers: [LayerStatistics]
+
+  init(_ network: some Network, _ windows: TokenWindows, name: String) throws {
+    self.name = name
+    tokens = windows.tokens.count
+    let configuration = network.configuration
+    let pass = ForwardPass(windows)
+    let hidden = try pass.embed(network)
+    let runner = pass.runner(for: configuration)
+    layers = try configuration.layers.enumerated().map { index, shape in
+      let collector = StatisticsCollector(
+        shape: shape, headDimension: configuration.headDimension, tokens: windows.tokens.count)
+      try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
+        collector.observe(tap, activations, lane: lane)
+      }
+      return collector.finish()
+    }
+  }
+
+  var layerCount: Int { layers.count }
+  func layer(_ index: Int) -> LayerStatistics { layers[index] }
+}
+
+extension Matrix where Scalar == Float {
+  /// A matrix of uniform numbers in -1 ..< 1.
+  static func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+    var random = RandomStream(seed: seed)
+    return Matrix((0..<rows * columns).map { _ in Float(2 * random.uniform() - 1) }, rows: rows, columns: columns)
+  }
+}
+
+/// Largest absolute difference; infinite where shapes differ or a value is NaN.
+func distance(_ a: Matrix<Float>, _ b: Matrix<Float>) -> Double {
+  guard a.rows == b.rows, a.columns == b.columns, a.count > 0 else { return .infinity }
+  return zip(a.elements, b.elements).reduce(0) { worst, pair in
+    let difference = abs(Double(pair.0) - Double(pair.1))
+    return difference <= worst ? worst : difference.isNaN ? .infinity : difference
+  }
+}
+
+extension LayerWeights {
+  /// All numbers, for comparisons.
+  var elements: [Float] {
+    [query, key, value, output, gate, up, down].flatMap { $0.weight.elements + ($0.bias ?? []) } + attentionNorm
+      + mlpNorm
+  }
+}

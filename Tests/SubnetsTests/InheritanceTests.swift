@@ -1,0 +1,126 @@
+import LanguageModels
+import LinearAlgebra
+import Testing
+
+@testable import Subnets
+
+@Suite struct InheritanceTests {
+  /// Some units of every layer, in an order that is not ascending.
+  private func someUnits(_ configuration: ModelConfiguration, seed: UInt64) -> [KeptUnits] {
+    var random = RandomStream(seed: seed)
+    return configuration.layers.map { shape in
+      let groups = Array(0..<shape.kvHeads).shuffled(using: &random)
+      let channels = Array(0..<shape.mlpChannels).shuffled(using: &random)
+      return KeptUnits(
+        groups: Array(groups.prefix(1 + Int(random.next() % UInt64(shape.kvHeads)))),
+        channels: Array(channels.prefix(shape.mlpChannels / 3 + Int(random.next() % 9))))
+    }
+  }
+
+  /// The parent with the columns of the removed units set to zero, so that they contribute nothing.
+  private func masked(_ model: LanguageModel, _ units: [KeptUnits]) -> Altered {
+    let configuration = model.configuration
+    return Altered(whole: model) { index, weights in
+      let width = configuration.layers[index].queriesPerGroup * configuration.headDimension
+      func zero(_ linear: inout Linear, _ keeps: (Int) -> Bool) {
+        linear.weight = linear.weight.copy()
+        for column in 0..<linear.inputs where !keeps(column) {
+          linear.weight.columns(column..<column + 1).fill(0)
+        }
+      }
+      zero(&weights.output) { units[index].groups.contains($0 / width) }
+      zero(&weights.down) { units[index].channels.contains($0) }
+    }
+  }
+
+  @Test(arguments: Fixture.allCases, [1, 2, 3] as [UInt64])
+  func subnetIsTheParentWithoutTheRemovedContributions(fixture: Fixture, seed: UInt64) throws {
+    let model = try fixture.model()
+    let units = someUnits(model.configuration, seed: seed)
+    let tokens = someTokens(40, below: model.configuration.vocabularySize)
+    let subnet = Subnet(of: model, keeping: units)
+    for (index, shape) in subnet.configuration.layers.enumerated() {
+      #expect(shape == units[index].shape(of: model.configuration.layers[index]))
+      #expect(shape.kvHeads == units[index].groups.count && shape.mlpChannels == units[index].channels.count)
+      #expect(shape.queriesPerGroup == model.configuration.layers[index].queriesPerGroup)
+    }
+    let logits = try subnet.logits(tokens)
+    #expect(distance(logits, try masked(model, units).logits(tokens)) <= 5e-5)
+    #expect(distance(logits, try model.logits(tokens)) > 1e-2)
+  }
+
+  @Test(arguments: Fixture.allCases)
+  func keepingAllInAnyOrderIsTheParent(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let tokens = someTokens(30, below: model.configuration.vocabularySize)
+    let all = model.configuration.layers.map(KeptUnits.all)
+    #expect(Subnet(of: model, keeping: all).configuration == model.configuration)
+    let logits = try model.logits(tokens)
+    #expect(distance(try Subnet(of: model, keeping: all).logits(tokens), logits) == 0)
+    var random = RandomStream(seed: 6)
+    let shuffled = all.map {
+      KeptUnits(groups: $0.groups.shuffled(using: &random), channels: $0.channels.shuffled(using: &random))
+    }
+    #expect(distance(try Subnet(of: model, keeping: shuffled).logits(tokens), logits) <= 5e-5)
+  }
+
+  /// A layer of no groups adds nothing, and neither does one of no channels; biases of a removed module go with it.
+  @Test func wholeModulesMayGo() throws {
+    let model = try Fixture.qwen2Bias.model()
+    let all = model.configuration.layers.map(KeptUnits.all)
+    var units = all
+    units[0].channels = []
+    units[1].groups = []
+    units[2] = KeptUnits(groups: [], channels: [])
+    let tokens = someTokens(30, below: 320)
+    let subnet = Subnet(of: model, keeping: units)
+    #expect(subnet.configuration.layers[2] == LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 0))
+    #expect(distance(try subnet.logits(tokens), try masked(model, units).logits(tokens)) <= 5e-5)
+  }
+
+  /// The first units of a ranked layer are the units that the ranking names first.
+  @Test(arguments: Fixture.allCases)
+  func prefixIsTheInheritanceOfTheFirstUnits(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let configuration = model.configuration
+    let shape = configuration.layers[1]
+    var random = RandomStream(seed: 12)
+    let order = KeptUnits(
+      groups: Array(0..<shape.kvHeads).shuffled(using: &random),
+      channels: Array(0..<shape.mlpChannels).shuffled(using: &random))
+    let weights = try model.layer(1)
+    let ranked = weights.inherit(order, from: shape, headDimension: configuration.headDimension)
+    for groups in 0...shape.kvHeads {
+      for channels in [0, 1, 7, shape.mlpChannels] {
+        let prefix = ranked.prefix(
+          groups: groups, queriesPerGroup: shape.queriesPerGroup, channels: channels,
+          headDimension: configuration.headDimension)
+        let units = KeptUnits(
+          groups: Array(order.groups.prefix(groups)), channels: Array(order.channels.prefix(channels)))
+        let direct = weights.inherit(units, from: shape, headDimension: configuration.headDimension)
+        for part in [\LayerWeights.query, \.key, \.value, \.output, \.gate, \.up, \.down] {
+          let (a, b) = (prefix[keyPath: part], direct[keyPath: part])
+          #expect(a.weight.rows == b.weight.rows && a.weight.columns == b.weight.columns)
+          #expect(a.weight.elements == b.weight.elements && a.bias == b.bias)
+        }
+        #expect(prefix.attentionNorm == weights.attentionNorm && prefix.mlpNorm == weights.mlpNorm)
+      }
+    }
+  }
+
+  @Test func indicesAreContiguousRunsOfTheGroups() {
+    let shape = LayerShape(queryHeads: 6, kvHeads: 3, mlpChannels: 4)
+    let units = KeptUnits(groups: [2, 0], channels: [3])
+    #expect(units.queryIndices(of: shape, headDimension: 2) == [8, 9, 10, 11, 0, 1, 2, 3])
+    #expect(units.keyIndices(headDimension: 2) == [4, 5, 0, 1])
+    #expect(units.shape(of: shape) == LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 1))
+    #expect(KeptUnits.all(of: shape) == KeptUnits(groups: [0, 1, 2], channels: [0, 1, 2, 3]))
+  }
+
+  @Test func sharesTheOuterPartsOfItsParent() throws {
+    let model = try Fixture.mistralGQA.model()
+    let subnet = Subnet(of: model, keeping: model.configuration.layers.map(KeptUnits.all))
+    #expect(subnet.embedding.pointer == model.embedding.pointer && subnet.head.pointer == model.head.pointer)
+    #expect(subnet.finalNorm == model.finalNorm)
+  }
+}

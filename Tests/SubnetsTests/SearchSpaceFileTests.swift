@@ -1,0 +1,172 @@
+import Foundation
+import Testing
+
+@testable import Subnets
+
+@Suite struct SearchSpaceFileTests {
+  private func read(_ yaml: String) throws -> SearchSpace { try SearchSpace(yaml: yaml, file: "space.yaml") }
+
+  private func expectError(
+    _ error: SearchSpaceError, _ yaml: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(throws: error, sourceLocation: sourceLocation) { try read(yaml) }
+  }
+
+  /// An invalid value of `key` in line `line`, whatever the words are.
+  private func expectInvalid(
+    _ key: String, line: Int, _ yaml: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let error = #expect(throws: SearchSpaceError.self, sourceLocation: sourceLocation) { try read(yaml) }
+    guard case .invalidValue(let file, let found, let name, let problem)? = error else {
+      Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
+      return
+    }
+    #expect(file == "space.yaml" && found == line && name == key && !problem.isEmpty, sourceLocation: sourceLocation)
+    #expect(
+      "\(SearchSpaceError.invalidValue(file: file, line: found, key: name, problem: problem))"
+        .hasPrefix("space.yaml:\(line): '\(key)'"), sourceLocation: sourceLocation)
+  }
+
+  @Test func everyKeyIsRead() throws {
+    let space = try read(
+      """
+      # a comment
+      name: mine
+      summary: "two words"
+      layers: shared
+      attention: {minimum: 2, step: 3}
+      mlp:
+        minimum: 0.25
+        step: 64
+      floors:
+        - layers: [0, -1]
+          attention: 4
+        - layers: [3]
+          mlp: 0.5
+          attention: 0.75
+      scores: [wanda-sp, random]
+      calibration: [mix, each]
+      keep: [0.4, 0.9]
+      """)
+    #expect(
+      space
+        == SearchSpace(
+          name: "mine", summary: "two words", layers: .shared, attention: .init(minimum: .units(2), step: 3),
+          mlp: .init(minimum: .share(0.25), step: 64),
+          floors: [
+            .init(layers: [0, -1], attention: .units(4), mlp: nil),
+            .init(layers: [3], attention: .share(0.75), mlp: .share(0.5)),
+          ],
+          scores: ["wanda-sp", "random"], calibrations: [.mix, .each], keep: 0.4...0.9))
+  }
+
+  @Test func everythingButTheNameHasADefault() throws {
+    #expect(
+      try read("name: x")
+        == SearchSpace(
+          name: "x", summary: "", layers: .each, attention: .init(minimum: .units(1), step: 1),
+          mlp: .init(minimum: .share(0.1), step: nil), floors: [], scores: ["wanda-sp"], calibrations: [.each],
+          keep: 0.5...1))
+    // Also within a section.
+    #expect(try read("name: x\nmlp: {minimum: 3}").mlp == .init(minimum: .units(3), step: nil))
+    #expect(try read("name: x\nmlp: {step: 8}").mlp == .init(minimum: .share(0.1), step: 8))
+  }
+
+  /// A whole number counts units, a decimal point makes a share.
+  @Test func amountsAreUnitsOrShares() throws {
+    func minimum(_ text: String) throws -> SearchSpace.Amount {
+      try read("name: x\nmlp: {minimum: \(text)}").mlp.minimum
+    }
+    #expect(try minimum("1") == .units(1))
+    #expect(try minimum("1.0") == .share(1))
+    #expect(try minimum("0.05") == .share(0.05))
+    #expect(try minimum("4096") == .units(4096))
+    for bad in ["0", "-1", "0.0", "1.5", "-0.5", "half", "[1]", "{a: 1}", "~", ".nan", ".inf"] {
+      expectInvalid("minimum", line: 2, "name: x\nmlp: {minimum: \(bad)}")
+    }
+  }
+
+  @Test func automaticStepsAreAskedFor() throws {
+    #expect(try read("name: x\nmlp: {step: auto}").mlp.step == nil)
+    // Asked for, it replaces the default of one.
+    #expect(try read("name: x\nattention: {step: auto}").attention.step == nil)
+    for bad in ["0", "-2", "1.5", "some", "[2]"] {
+      expectInvalid("step", line: 3, "name: x\nmlp:\n  step: \(bad)")
+    }
+  }
+
+  @Test func unknownKeysAreNamedWithTheirLine() {
+    expectError(
+      .unknownKey(
+        file: "space.yaml", line: 3, key: "score",
+        known: ["name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "keep"]),
+      "name: x\nlayers: each\nscore: [random]")
+    expectError(
+      .unknownKey(file: "space.yaml", line: 4, key: "minimun", known: ["minimum", "step"]),
+      "name: x\nmlp:\n  step: 4\n  minimun: 2")
+    expectError(
+      .unknownKey(file: "space.yaml", line: 5, key: "layer", known: ["layers", "attention", "mlp"]),
+      "name: x\nfloors:\n  - layers: [1]\n    mlp: 4\n    layer: 3")
+    let error = SearchSpaceError.unknownKey(file: "f.yaml", line: 3, key: "k", known: ["a", "b"])
+    #expect(error.description == "f.yaml:3: unknown key 'k' (known: a, b)")
+  }
+
+  @Test func missingKeysAreNamed() {
+    expectError(.missingKey(file: "space.yaml", key: "name"), "summary: no name")
+    expectError(.missingKey(file: "space.yaml", key: "layers"), "name: x\nfloors: [{mlp: 4}]")
+  }
+
+  @Test func badValuesAreNamedWithTheirLine() {
+    expectInvalid("layers", line: 2, "name: x\nlayers: some")
+    expectInvalid("layers", line: 2, "name: x\nlayers: [each]")
+    expectInvalid("scores", line: 3, "name: x\n\nscores: wanda-sp")
+    expectInvalid("scores", line: 2, "name: x\nscores: []")
+    expectInvalid("calibration", line: 2, "name: x\ncalibration: [all]")
+    expectInvalid("calibration", line: 2, "name: x\ncalibration: []")
+    expectInvalid("floors", line: 2, "name: x\nfloors: {layers: [1]}")
+    expectInvalid("layers", line: 2, "name: x\nfloors: [{layers: 1}]")
+    expectInvalid("layers", line: 2, "name: x\nfloors: [{layers: [first]}]")
+    expectInvalid("name", line: 1, "name: [x]")
+    for bad in [
+      "[0.5]", "[0.9, 0.5]", "[0, 1]", "[0.5, 1.5]", "[a, b]", "0.5", "[0.1, 0.2, 0.3]", "[-0.5, 0.5]", "[.nan, 1]",
+    ] {
+      expectInvalid("keep", line: 2, "name: x\nkeep: \(bad)")
+    }
+  }
+
+  @Test func whatIsNoMappingIsAnError() {
+    for yaml in ["", "- a\n- b", "just text", "name: [", "a: b: c", "name: x\nname: y", "attention: 5\nname: x"] {
+      let error = #expect(throws: SearchSpaceError.self, "\(yaml)") { try read(yaml) }
+      guard case .invalidYAML(let file, let problem)? = error else {
+        Issue.record("'\(yaml)': \(String(describing: error))")
+        continue
+      }
+      #expect(file == "space.yaml" && !problem.isEmpty && !problem.contains("\n"))
+    }
+  }
+
+  @Test func unreadableFilesAreErrors() throws {
+    let place = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).yaml")
+    #expect(throws: SearchSpaceError.unreadable(file: place.path)) { try SearchSpace(place) }
+    try Data([0x6E, 0xFF, 0xFE]).write(to: place)
+    defer { try? FileManager.default.removeItem(at: place) }
+    #expect(throws: SearchSpaceError.unreadable(file: place.path)) { try SearchSpace(place) }
+  }
+
+  /// The spaces that are shipped are valid and carry the name of their file.
+  @Test func shippedSpacesAreValid() throws {
+    let folder = Fixture.repository.appendingPathComponent("search-spaces")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+      .map { folder.appendingPathComponent($0) }
+    #expect(files.count >= 2)
+    for file in files {
+      let space = try SearchSpace(file)
+      #expect(space.name == file.deletingPathExtension().lastPathComponent)
+      #expect(!space.summary.isEmpty)
+      for fixture in Fixture.allCases {
+        let bound = try BoundSpace(space, to: fixture.model().configuration, calibrationSets: ["self", "text"])
+        #expect(bound.design.variables.count >= 4)
+      }
+    }
+  }
+}
