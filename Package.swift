@@ -44,7 +44,7 @@ let package = Package(
     module("Subnets", ["LanguageModels", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance"]),
     module("Evaluation", ["Subnets", "Reformation"]),
-    module("Search"),
+    module("Search", ["LinearAlgebra"]),
     module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(

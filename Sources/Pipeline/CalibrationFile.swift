@@ -43,7 +43,9 @@ public struct CalibrationFile: Codable, Sendable {
       throw PipelineError.damaged(path: url.path, problem: "the calibration windows cannot be read")
     }
     for set in sets {
-      let lengths = [(set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count)]
+      let lengths = [
+        (set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count),
+      ]
       guard lengths.allSatisfy({ $0.0 > 0 && $0.1 > 0 && $0.1 % $0.0 == 0 }) else {
         throw PipelineError.damaged(path: url.path, problem: "the windows of '\(set.name)' are not whole")
       }

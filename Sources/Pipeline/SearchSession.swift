@@ -81,7 +81,8 @@ public final class SearchSession {
         fitness: FitnessSummary(
           source: names.joined(separator: ", "), windows: calibration.fitness.count,
           windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
-        targetParameters: Self.targetParameters(settings, model.configuration), keep: [space.keep.lowerBound, space.keep.upperBound],
+        targetParameters: Self.targetParameters(settings, model.configuration),
+        keep: [space.keep.lowerBound, space.keep.upperBound],
         toolVersion: toolVersion)
       try AtomicFile.write(settings.json(), to: directory.appendingPathComponent(StudyDescription.configurationFile))
       study = try Study.create(

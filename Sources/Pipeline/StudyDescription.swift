@@ -99,7 +99,8 @@ struct TrialDescription: Sendable {
   init?(_ trial: StoredTrial) throws {
     guard let text = trial.attributes["measurement"] else { return nil }
     measurement = try JSONText.decode(PointMeasurement.self, from: text, key: "measurement")
-    score = try trial.attributes["score_name"].map { try JSONText.decode(String.self, from: $0, key: "score_name") } ?? ""
+    score =
+      try trial.attributes["score_name"].map { try JSONText.decode(String.self, from: $0, key: "score_name") } ?? ""
     calibration =
       try trial.attributes["calibration_name"].map {
         try JSONText.decode(String.self, from: $0, key: "calibration_name")

@@ -31,7 +31,8 @@ public struct SubnetExport {
   /// - Parameters:
   ///   - directory: of the study.
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
-  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
+  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws
+  {
     guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
     let study = try Study.open(at: directory, access: .inspect)
     self.directory = directory
@@ -131,8 +132,9 @@ public struct SubnetExport {
           ]
         }),
       "measured": [
-        "on": .string("\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
-          + description.fitness.source),
+        "on": .string(
+          "\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
+            + description.fitness.source),
         "kl": .number(measurement.kl), "perplexity": measurement.perplexity.map { .number($0) } ?? .null,
         "dense_perplexity": description.dense.perplexity.map { .number($0) } ?? .null,
         "top1_agreement": measurement.top1Agreement.map { .number($0) } ?? .null,

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Calibration
 import Foundation
 import LanguageModels
-import Calibration
 
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

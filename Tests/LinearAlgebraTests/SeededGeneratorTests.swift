@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Search
+@testable import LinearAlgebra
 
 @Suite struct SeededGeneratorTests {
   /// First outputs published with the reference implementations.
@@ -56,5 +56,30 @@ import Testing
     let draws = (0..<10_000).map { _ in generator.magnitude(upTo: 100) }
     #expect(draws.count { $0 < 8 } > 3800)
     #expect(draws.count { $0 >= 50 } > 500)
+  }
+
+  @Test func streamsAreReproducibleAndDistinct() {
+    func draws(_ seed: UInt64, _ stream: UInt64) -> [UInt64] {
+      var random = SeededGenerator(seed: seed, stream: stream)
+      return (0..<3).map { _ in random.next() }
+    }
+    #expect(draws(1, 2) == draws(1, 2))
+    var seen: Set<[UInt64]> = []
+    for seed in 0..<40 as Range<UInt64> {
+      for stream in 0..<40 as Range<UInt64> { seen.insert(draws(seed, stream)) }
+    }
+    #expect(seen.count == 1600)
+  }
+
+  @Test func uniformsFillTheUnitInterval() {
+    var random = SeededGenerator(seed: 3)
+    var counts = Array(repeating: 0, count: 10)
+    for _ in 0..<50_000 {
+      let x = random.unit()
+      #expect(x >= 0 && x < 1)
+      counts[Int(x * 10)] += 1
+    }
+    // The standard deviation of a count is 67; six of them.
+    #expect(counts.allSatisfy { abs($0 - 5000) < 400 })
   }
 }
