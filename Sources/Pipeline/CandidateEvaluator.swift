@@ -17,7 +17,8 @@ struct CandidateEvaluator: Sendable {
   let inherited: SubnetFactory<LanguageModel>
 
   init(
-    model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows, settings: SearchSettings
+    model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
+    settings: SearchSettings
   ) throws {
     self.model = model
     self.bound = bound

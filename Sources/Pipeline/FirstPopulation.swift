@@ -39,7 +39,9 @@ struct FirstPopulation {
     guard configuration.isUniform, let shape = configuration.layers.first else { return [] }
     let share = Double(budget) / Double(configuration.blockParameters)
     let ideal = share * Double(shape.kvHeads)
-    let roundings = Set([Int(ideal.rounded(.down)), Int(ideal.rounded(.up))]).filter { (1...shape.kvHeads).contains($0) }
+    let roundings = Set([Int(ideal.rounded(.down)), Int(ideal.rounded(.up))]).filter {
+      (1...shape.kvHeads).contains($0)
+    }
     return roundings.sorted(by: >).compactMap { groups in
       let attention = groups * configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup)
       let layer = budget / configuration.layerCount - configuration.fixedParametersPerLayer - attention

@@ -31,7 +31,8 @@ public struct SubnetExport {
   /// - Parameters:
   ///   - directory: of the study.
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
-  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
+  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws
+  {
     guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
     let study = try Study.open(at: directory, access: .inspect)
     self.directory = directory
@@ -45,7 +46,8 @@ public struct SubnetExport {
         path: model.location.path,
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
-    calibration = try CalibrationFile(directory: directory)
+    calibration = try CalibrationFile(
+      directory: directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     let bound = try BoundSpace(
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
@@ -64,6 +66,7 @@ public struct SubnetExport {
     report: @escaping (SearchSession.Event) -> Void
   ) throws -> Summary {
     let point = try points.point(name, keep: keep)
+    try Exporter.checkDestination(url, options)
     guard let trial = points.trial(point) else {
       throw PipelineError.noPoint(wanted: "'\(name)'", available: "its trial is missing")
     }
@@ -131,8 +134,9 @@ public struct SubnetExport {
           ]
         }),
       "measured": [
-        "on": .string("\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
-          + description.fitness.source),
+        "on": .string(
+          "\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
+            + description.fitness.source),
         "kl": .number(measurement.kl), "perplexity": measurement.perplexity.map { .number($0) } ?? .null,
         "dense_perplexity": description.dense.perplexity.map { .number($0) } ?? .null,
         "top1_agreement": measurement.top1Agreement.map { .number($0) } ?? .null,

@@ -117,7 +117,9 @@ public struct BoundSpace: Sendable {
   ) throws -> Variable {
     let step = rule.step ?? SearchSpace.WidthRule.automaticStep(width: width)
     let minimum = ([rule.minimum] + floors).map { $0.units(of: width) }.max() ?? 1
-    if width == 0 { return try Variable(name: name, domain: .integer(low: 0, high: 0, step: 1), segment: segment, module: module) }
+    if width == 0 {
+      return try Variable(name: name, domain: .integer(low: 0, high: 0, step: 1), segment: segment, module: module)
+    }
     guard minimum <= width else {
       throw SearchSpaceError.doesNotFit(
         space: space.name, problem: "\(name) must keep \(minimum) units but the model has \(width)")
