@@ -44,8 +44,12 @@ import Testing
     return (gram, magnitude)
   }
 
+  /// The harmonic mean of the squared lengths of the rows.
   private func energy(_ x: Matrix<Float>) -> Double {
-    x.elements.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.rows)
+    let inverses = (0..<x.rows).map { token in
+      1 / (0..<x.columns).reduce(0.0) { $0 + Double(x[token, $1]) * Double(x[token, $1]) }
+    }
+    return Double(x.rows) / inverses.reduce(0, +)
   }
 
   private func check(_ network: some Network, _ windows: TokenWindows) throws {
