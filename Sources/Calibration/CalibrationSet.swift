@@ -64,7 +64,7 @@ public struct CalibrationSet: Sendable {
   /// drawing an end token (the starts of LLM-QAT, arXiv 2305.17888, section 3.1, with ancestral sampling).
   public init<Model: Network>(
     sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
-    progress: ((_ done: Int, _ total: Int) -> Void)? = nil
+    progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
   ) throws {
     let perWindow = plan.length / plan.fitnessLength
     let fitnessCount = perWindow > 0 ? (plan.fitnessWindows + perWindow - 1) / perWindow : plan.fitnessWindows
@@ -82,7 +82,7 @@ public struct CalibrationSet: Sendable {
       windows += try Generator.continuations(
         of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
         excluding: tokenizer.specialTokens + unused,
-        progress: { progress?(start * length + $0 * part.count, total * length) })
+        progress: { try progress?(start * length + $0 * part.count, total * length) })
     }
     name = CalibrationSource.model.name
     calibration = TokenWindows(windows.prefix(plan.windows).map { Array($0.prefix(plan.length)) })

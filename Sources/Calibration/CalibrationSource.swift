@@ -82,6 +82,7 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
   case badLine(file: String, line: Int, field: String)
   case tooShort(source: String, tokens: Int, window: Int, needed: Int)
   case duplicateName(String)
+  case reservedName(file: String, name: String)
   case damagedCache(path: String, problem: String)
 
   public var description: String {
@@ -94,7 +95,10 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
     case .tooShort(let source, let tokens, let window, let needed):
       "\(source): \(tokens) tokens are too short for \(needed) window\(needed == 1 ? "" : "s") of \(window)"
     case .duplicateName(let name): "two calibration sets are called '\(name)'"
-    case .damagedCache(let path, let problem): "\(path): \(problem); remove it to compute it again"
+    case .reservedName(let file, let name):
+      "\(file): a calibration set cannot be called '\(name)', which stands for all sets together; rename the file"
+    case .damagedCache(let path, let problem):
+      "stored statistics are damaged: \(problem); remove \(path) to compute them again"
     }
   }
 }

@@ -14,10 +14,13 @@ public struct StatisticsStore: Sendable {
 
   /// The statistics of a network on windows: from disk where they are, else computed and stored.
   ///
-  /// - Parameter fingerprint: of the network.
+  /// - Parameters:
+  ///   - fingerprint: of the network.
+  ///   - progress: told each layer that is done; what it throws ends the computation.
+  /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
   public func statistics(
     name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
-    progress: ((_ layer: Int) -> Void)? = nil
+    progress: ((_ layer: Int) throws -> Void)? = nil
   ) throws -> any Statistics {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
     if !FileManager.default.fileExists(atPath: place.path) {
@@ -37,7 +40,7 @@ public struct StatisticsStore: Sendable {
   }
 
   private static func collect(
-    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ progress: ((Int) -> Void)?
+    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ progress: ((Int) throws -> Void)?
   ) throws {
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(network)
@@ -50,7 +53,7 @@ public struct StatisticsStore: Sendable {
         collector.observe(tap, activations, lane: lane)
       }
       try write(collector.finish(), to: file(index, in: folder))
-      progress?(index)
+      try progress?(index)
     }
   }
 
@@ -103,7 +106,8 @@ private struct StoredStatistics: Statistics {
       func expect(_ tensor: Tensor, _ shape: [Int]) throws -> Tensor {
         if tensor.shape == shape { return tensor }
         throw CalibrationError.damagedCache(
-          path: url.path, problem: "tensor '\(tensor.name)' has shape \(tensor.shape), not \(shape)")
+          path: folder.path,
+          problem: "\(url.path): tensor '\(tensor.name)' has shape \(tensor.shape), not \(shape)")
       }
       let context = shape.queryHeads * configuration.headDimension
       let energies = try vector("energies", 2)
@@ -113,7 +117,7 @@ private struct StoredStatistics: Statistics {
         hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]))
     } catch let error as CheckpointError {
-      throw CalibrationError.damagedCache(path: url.path, problem: error.description)
+      throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
     }
   }
 }

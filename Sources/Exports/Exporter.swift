@@ -77,6 +77,7 @@ public enum Exporter {
     _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, options: ExportOptions
   ) throws -> ExportResult {
     guard [.f32, .f16, .bf16].contains(options.type) else { throw ExportError.unsupportedType(options.type) }
+    try checkDestination(url, options)
     let tokens = try verificationTokens(options, network.configuration)
     let name = options.name ?? (options.format == .gguf ? url.deletingPathExtension() : url).lastPathComponent
     switch options.format {
@@ -100,6 +101,31 @@ public enum Exporter {
       return ExportResult(
         location: url, architecture: file.architecture.rawValue, needsRemoteCode: false,
         hasTokenizer: file.hasTokenizer, bytes: bytes, verification: verification)
+    }
+  }
+
+  /// Whether an export may take its place at a destination, for callers that want to know before long work.
+  ///
+  /// A folder is replaced only where it is a checkpoint: a folder of other things is never what was meant.
+  /// - Throws: `CheckpointError.alreadyExists`, `.unwritable`.
+  public static func checkDestination(_ url: URL, _ options: ExportOptions) throws {
+    let path = url.standardizedFileURL.path
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return }
+    switch options.format {
+    case .gguf:
+      if isDirectory.boolValue { throw CheckpointError.unwritable(path: path, reason: "it is a folder") }
+      if !options.replacing { throw CheckpointError.alreadyExists(path: path) }
+    case .huggingFace:
+      guard isDirectory.boolValue else {
+        throw CheckpointError.unwritable(path: path, reason: "it exists and is not a folder")
+      }
+      let content = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+      if content.isEmpty { return }
+      if !options.replacing { throw CheckpointError.alreadyExists(path: path) }
+      if !content.contains("config.json") {
+        throw CheckpointError.unwritable(path: path, reason: "it is a folder of other things than a checkpoint")
+      }
     }
   }
 

@@ -138,11 +138,13 @@ extension Generator {
   /// Continues every prompt by `count` tokens; all prompts have one length.
   ///
   /// Sequence `i` draws from its own generator seeded by `(seed, i)`, so a sequence does not depend on its neighbours.
-  /// - Parameter excluded: tokens that are never drawn, such as end-of-text where running text is wanted.
+  /// - Parameters:
+  ///   - excluded: tokens that are never drawn, such as end-of-text where running text is wanted.
+  ///   - progress: told the number of tokens so far; what it throws ends the generation.
   public static func continuations(
     of prompts: [[Int32]], by count: Int, model: Model, sampling: Sampling, seed: UInt64,
     excluding excluded: [Int32] = [],
-    progress: ((Int) -> Void)? = nil
+    progress: ((Int) throws -> Void)? = nil
   ) throws -> [[Int32]] {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
     let generator = Generator(model, sequences: prompts.count, capacity: length + count)
@@ -159,7 +161,7 @@ extension Generator {
         drawn.tokens[sequence] = sampling.draw(row, count: logits.columns, uniform: uniforms[sequence])
       }
       for sequence in prompts.indices { results[sequence].append(drawn.tokens[sequence]) }
-      progress?(position + 2 - length)
+      try progress?(position + 2 - length)
     }
     return results
   }

@@ -35,14 +35,29 @@ public struct CalibrationFile: Codable, Sendable {
     self.sets = sets
   }
 
-  public init(directory: URL) throws {
+  /// Reads the windows of a study.
+  ///
+  /// - Parameters:
+  ///   - fingerprint: of the study's model.
+  ///   - vocabulary: number of tokens that the model knows.
+  /// - Throws: `PipelineError.damaged`.
+  public init(directory: URL, model fingerprint: String, vocabulary: Int) throws {
     let url = directory.appendingPathComponent(Self.name)
     do {
       self = try JSONDecoder().decode(CalibrationFile.self, from: Data(contentsOf: url))
     } catch {
       throw PipelineError.damaged(path: url.path, problem: "the calibration windows cannot be read")
     }
+    guard model == fingerprint else {
+      throw PipelineError.damaged(
+        path: url.path, problem: "its windows were made for the model \(model), not \(fingerprint)")
+    }
     for set in sets {
+      let tokens = [set.calibrationTokens, set.fitnessTokens].joined()
+      if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
+        throw PipelineError.damaged(
+          path: url.path, problem: "token \(token) of '\(set.name)' is outside the vocabulary of \(vocabulary)")
+      }
       let lengths = [
         (set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count),
       ]
@@ -66,7 +81,8 @@ public struct CalibrationFile: Codable, Sendable {
   /// Hash by which a text file is recognised later.
   public static func sha256(of url: URL) throws -> String {
     guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
-      throw CalibrationError.unreadable(file: url.path, reason: "it cannot be read")
+      let exists = FileManager.default.fileExists(atPath: url.path)
+      throw CalibrationError.unreadable(file: url.path, reason: exists ? "it cannot be read" : "no such file")
     }
     return SHA256.hash(data: data).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
@@ -76,12 +92,9 @@ extension CalibrationFile {
   /// Reads or samples the sets that the settings ask for. Fitness windows are shared out between the sets.
   init(
     _ settings: SearchSettings, model: LanguageModel, fingerprint: String,
-    progress: ((_ source: String, _ done: Int, _ total: Int) -> Void)?
+    progress: ((_ source: String, _ done: Int, _ total: Int) throws -> Void)?
   ) throws {
-    let sources = settings.calibration.map { CalibrationSource($0, field: settings.field) }
-    for (index, source) in sources.enumerated() where sources[..<index].contains(where: { $0.name == source.name }) {
-      throw CalibrationError.duplicateName(source.name)
-    }
+    let sources = try settings.calibrationSources()
     let tokenizer = try model.tokenizer()
     let plan = CalibrationSet.Plan(
       windows: settings.calibrationWindows, length: settings.calibrationLength,
@@ -90,11 +103,16 @@ extension CalibrationFile {
       let set: CalibrationSet
       if source == .model {
         set = try CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: plan, seed: settings.seed) {
-          progress?(source.name, $0, $1)
+          try progress?(source.name, $0, $1)
         }
       } else {
         let tokens = tokenizer.encode(try TextCorpus.read(source), addSpecialTokens: false)
-        set = try CalibrationSet(name: source.name, tokens: tokens, plan: plan, seed: settings.seed)
+        do {
+          set = try CalibrationSet(name: source.name, tokens: tokens, plan: plan, seed: settings.seed)
+        } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
+          throw CalibrationError.tooShort(
+            source: source.url?.path ?? name, tokens: tokens, window: window, needed: needed)
+        }
       }
       return StoredSet(
         name: source.name, source: source.url?.path ?? "self", sha256: try source.url.map(Self.sha256),

@@ -20,7 +20,7 @@ public struct FrontPoints: Sendable {
     let members = ParetoFront.nonDominated(complete.map(\.values)).map { complete[$0] }
     var points: [FrontPoint] = []
     for trial in members {
-      guard let stored = try TrialDescription(trial) else { continue }
+      guard let stored = try TrialDescription(trial, of: study) else { continue }
       points.append(
         FrontPoint(
           index: 0, trial: trial.number, measurement: stored.measurement, score: stored.score,
@@ -49,12 +49,6 @@ public struct FrontPoints: Sendable {
     TrialGenes(space: space, layers: model.layers).genes(trial)
   }
 
-  /// Block parameters of a trial, also of one that has no result.
-  func parametersBlock(_ trial: StoredTrial) -> Int {
-    if let stored = try? TrialDescription(trial) { return stored.measurement.parametersBlock }
-    return 0
-  }
-
   /// The point that a command line names: `best`, `knee` or a number.
   ///
   /// - Parameter keep: with `best`, the largest share of block parameters allowed instead of the study's own target.
@@ -66,7 +60,8 @@ public struct FrontPoints: Sendable {
       found = fits.min { $0.measurement.kl < $1.measurement.kl }
       if found == nil, let smallest = front.last {
         throw PipelineError.noPoint(
-          wanted: "that keeps at most \(keep)", available: "the smallest keeps \(smallest.measurement.keepRatio)")
+          wanted: "that keeps at most \(keep)",
+          available: "the smallest keeps \((smallest.measurement.keepRatio * 1000).rounded(.up) / 1000)")
       }
     } else if name == "best" {
       found = front.first(where: \.isBest)

@@ -25,6 +25,12 @@ public struct ModelEvaluation: Sendable {
     public var tokensPerSecond: Double
   }
 
+  /// A text as tokens of the model.
+  public struct Text: Sendable {
+    public var name: String
+    public var tokens: [Int32]
+  }
+
   public let model: LanguageModel
   public let dense: LanguageModel?
   /// The rule by which texts get a beginning-of-sequence token, in words.
@@ -46,17 +52,27 @@ public struct ModelEvaluation: Sendable {
     }
   }
 
-  /// - Parameters:
-  ///   - limit: most windows to measure; `nil` takes all.
-  /// - Throws: `CalibrationError` for texts that are missing, empty or shorter than a window.
-  public func measure(_ source: CalibrationSource, window: Int, limit: Int?) throws -> Measurement {
-    let tokens = try model.tokenizer().runningTokens(TextCorpus.read(source))
-    let file = source.url?.path ?? source.name
-    let count = min(tokens.count / window, limit ?? .max)
-    guard count > 0 else {
-      throw CalibrationError.tooShort(source: file, tokens: tokens.count, window: window, needed: 1)
+  /// Reads a text.
+  ///
+  /// - Parameter longestWindow: in tokens.
+  /// - Throws: `CalibrationError` for texts that are missing, empty or shorter than the window.
+  public func read(_ source: CalibrationSource, called name: String, longestWindow: Int) throws -> Text {
+    let text = Text(name: name, tokens: try model.tokenizer().runningTokens(TextCorpus.read(source)))
+    guard text.tokens.count >= longestWindow else {
+      throw CalibrationError.tooShort(source: name, tokens: text.tokens.count, window: longestWindow, needed: 1)
     }
-    let windows = TokenWindows(length: window, tokens: Array(tokens.prefix(count * window)))
+    return text
+  }
+
+  /// - Parameters:
+  ///   - window: in tokens, at most as many as the text has.
+  ///   - limit: most windows to measure; `nil` takes all.
+  public func measure(_ text: Text, window: Int, limit: Int?) throws -> Measurement {
+    let count = min(text.tokens.count / window, limit ?? .max)
+    guard count > 0 else {
+      throw CalibrationError.tooShort(source: text.name, tokens: text.tokens.count, window: window, needed: 1)
+    }
+    let windows = TokenWindows(length: window, tokens: Array(text.tokens.prefix(count * window)))
     let start = Date()
     var losses: [Double] = []
     var denseLosses: [Double] = []
@@ -80,7 +96,7 @@ public struct ModelEvaluation: Sendable {
     let mean = losses.reduce(0, +) / Double(count)
     let compared = dense != nil
     return Measurement(
-      file: file, window: window, windows: count, tokens: count * window, meanNLL: mean, perplexity: exp(mean),
+      file: text.name, window: window, windows: count, tokens: count * window, meanNLL: mean, perplexity: exp(mean),
       densePerplexity: compared ? exp(denseLosses.reduce(0, +) / Double(count)) : nil,
       divergence: compared ? divergence / Double(count) : nil,
       topOneAgreement: compared ? agreement / Double(count) : nil,

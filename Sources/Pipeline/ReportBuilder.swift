@@ -15,22 +15,29 @@ public enum ReportBuilder {
     let trials = try study.trials()
     let points = try FrontPoints(study: study, description: description, trials: trials)
     let settings = description.settings
-    let summaries = try trials.map { try summary($0, points) }
+    let summaries = try trials.map { try summary($0, of: study, points) }
     let times = trials.compactMap(\.ended)
     return StudyReport(
       name: study.name, directory: directory, toolVersion: description.toolVersion, model: description.model,
-      settings: rows(settings), command: command(settings, directory), calibration: description.calibration,
+      settings: rows(settings), command: command(settings, directory, budget: description.budget),
+      calibration: description.calibration,
       fitness: description.fitness, objectives: settings.objectives, bestValueName: bestValueName(description),
       dense: description.dense, baselines: description.baselines, trials: summaries, front: points.front,
       convergence: convergence(trials, description),
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
-      budget: SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
-      startedAt: trials.compactMap(\.started).min(), finishedAt: times.max())
+      budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
+      startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
   }
 
   /// The command that repeats or resumes the study.
-  public static func command(_ settings: SearchSettings, _ directory: String, budget: String = "200") -> String {
-    var words = ["nas-search", "--model", settings.model, "--budget", budget]
+  ///
+  /// - Parameters:
+  ///   - directory: of the study.
+  ///   - cache: folder for statistics, where it is not the usual one.
+  public static func command(
+    _ settings: SearchSettings, _ directory: String, budget: SearchBudget?, cache: String? = nil
+  ) -> String {
+    var words = ["nas-search", "--model", settings.model, "--budget", text(budget)]
     switch settings.target {
     case nil: break
     case .keep(let share): words += ["--keep", "\(share)"]
@@ -48,14 +55,26 @@ public enum ReportBuilder {
     if settings.objectives != ["kl", "params"] {
       words += ["--objectives", settings.objectives.joined(separator: ",")]
     }
-    return words.map { word in
-      word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:,=+@%".contains($0) } && !word.isEmpty
-        ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
-    }.joined(separator: " ")
+    if let cache { words += ["--cache", cache] }
+    return words.map(quoted).joined(separator: " ")
   }
 
-  private static func summary(_ trial: StoredTrial, _ points: FrontPoints) throws -> TrialSummary {
-    let description = try TrialDescription(trial)
+  /// A word that a POSIX shell reads back as it is.
+  public static func quoted(_ word: String) -> String {
+    word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:,=+@%".contains($0) } && !word.isEmpty
+      ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+  }
+
+  /// A budget as the command line takes it.
+  private static func text(_ budget: SearchBudget?) -> String {
+    let evaluations = budget?.evaluations.map { "\($0)" }
+    let seconds = budget?.seconds.map { "\($0 == $0.rounded() && $0 < 1e9 ? "\(Int($0))" : "\($0)")s" }
+    let parts = [evaluations, seconds].compactMap { $0 }
+    return parts.isEmpty ? "200" : parts.joined(separator: ",")
+  }
+
+  private static func summary(_ trial: StoredTrial, of study: Study, _ points: FrontPoints) throws -> TrialSummary {
+    let description = try TrialDescription(trial, of: study)
     let genes = points.genes(trial)
     let state: TrialSummary.State =
       switch trial.state {
@@ -64,7 +83,7 @@ public enum ReportBuilder {
       case .pruned: .pruned
       case .running, .waiting: .running
       }
-    let block = points.parametersBlock(trial)
+    let block = description?.measurement.parametersBlock ?? 0
     return TrialSummary(
       number: trial.number, origin: trial.origin, state: state,
       keepRatio: Double(block) / Double(points.model.parametersBlock),

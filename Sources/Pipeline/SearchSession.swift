@@ -26,14 +26,19 @@ public final class SearchSession {
   private let evaluator: CandidateEvaluator
   private var runner: StudyRunner<NSGA2>
   private let convergence: Convergence
+  /// Seconds that earlier runs spent on evaluations.
+  private let earlierSeconds: Double
 
   /// Opens or creates the study, reads or samples the calibration, gathers statistics and measures the baselines.
+  ///
+  /// A failure, or a stop before the study is there, leaves the directory as it was. What is computed once for many
+  /// studies, the statistics, stays in the cache.
   ///
   /// - Parameters:
   ///   - cache: folder for statistics.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
-    _ settings: SearchSettings, directory: URL, cache: URL, toolVersion: String, isStopped: () -> Bool,
+    _ settings: SearchSettings, directory: URL, cache: URL, toolVersion: String, isStopped: @escaping () -> Bool,
     report: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
@@ -41,58 +46,86 @@ public final class SearchSession {
     let model = try LanguageModel(URL(fileURLWithPath: settings.model))
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: Self.name(of: model), fingerprint: fingerprint)
-    let space = try SearchSpace(yaml: settings.spaceText, file: settings.space)
     // Before anything slow: whatever can be wrong with the request.
-    let names = settings.calibration.map { CalibrationSource($0, field: settings.field).name }
+    let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
+    let names = try settings.calibrationSources().map(\.name)
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
-    let isNew = !Study.exists(at: directory)
-    if !isNew { try Self.checkSettings(settings, directory) }
-    let known = isNew ? nil : try Study.open(at: directory, model: identity, space: bound.design)
-
-    try FileManager.default.createFolder(at: directory)
-    let calibration: CalibrationFile
-    if let stored = try? CalibrationFile(directory: directory), stored.model == fingerprint, !isNew {
-      calibration = stored
-    } else {
-      calibration = try CalibrationFile(settings, model: model, fingerprint: fingerprint) { source, done, total in
-        report(.preparing("sampling calibration text from the model", done: done, total: total))
+    let known = try Self.stored(settings, directory, identity, bound.design)
+    let place = try known == nil ? StudyPlace(at: directory) : nil
+    do {
+      let calibration =
+        try known.map { study in
+          try CalibrationFile(
+            directory: study.directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
+        }
+        ?? CalibrationFile(settings, model: model, fingerprint: fingerprint) { source, done, total in
+          if isStopped() { throw CancellationError() }
+          report(.preparing("sampling calibration text from the model", done: done, total: total))
+        }
+      let statistics = try Self.statistics(model, fingerprint, calibration, cache, bound, isStopped, report)
+      report(.preparing("dense reference", done: 0, total: 1))
+      let evaluator = try CandidateEvaluator(
+        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
+      let population = FirstPopulation(evaluator: evaluator, statistics: statistics)
+      let budgets = Self.budgets(budgeted, settings)
+      let initial = try population.genomes(budgets: budgets, limit: settings.population)
+      var evolution = NSGA2.Settings()
+      evolution.population = settings.population
+      let optimizer = try NSGA2(
+        budgeted, objectives: settings.objectives.count, seed: settings.seed, initial: initial, settings: evolution)
+      if let place {
+        let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
+        let description = StudyDescription(
+          settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
+          baselines: baselines, calibration: Self.describe(calibration),
+          fitness: FitnessSummary(
+            source: names.joined(separator: ", "), windows: calibration.fitness.count,
+            windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
+          targetParameters: Self.targetParameters(settings, model.configuration),
+          keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion)
+        try calibration.write(to: directory)
+        try AtomicFile.write(settings.json(), to: directory.appendingPathComponent(StudyDescription.configurationFile))
+        // Last: where there is a database, everything else is there too.
+        study = try Study.create(
+          in: place, name: directory.lastPathComponent, directions: settings.objectives.map { _ in .minimize },
+          metricNames: settings.objectives, model: identity, space: bound.design,
+          attributes: description.attributes())
+      } else if let known {
+        study = known
+      } else {
+        throw PipelineError.noStudy(path: directory.path)
       }
-      try calibration.write(to: directory)
+      self.evaluator = evaluator
+      runner = try StudyRunner(study, optimizer)
+    } catch {
+      if let place, !Study.exists(at: directory) {
+        for name in [CalibrationFile.name, StudyDescription.configurationFile] {
+          try? FileManager.default.removeItem(at: directory.appendingPathComponent(name))
+        }
+        place.abandon()
+      }
+      throw error
     }
-    let statistics = try Self.statistics(model, fingerprint, calibration, cache, bound, isStopped, report)
-    report(.preparing("dense reference", done: 0, total: 1))
-    evaluator = try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
-    let population = FirstPopulation(evaluator: evaluator, statistics: statistics)
-    let budgets = Self.budgets(budgeted, settings)
-    let initial = try population.genomes(budgets: budgets, limit: settings.population)
-    var evolution = NSGA2.Settings()
-    evolution.population = settings.population
-    let optimizer = try NSGA2(
-      budgeted, objectives: settings.objectives.count, seed: settings.seed, initial: initial, settings: evolution)
-    if let known {
-      study = known
-    } else {
-      let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
-      let description = StudyDescription(
-        settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
-        baselines: baselines, calibration: Self.describe(calibration),
-        fitness: FitnessSummary(
-          source: names.joined(separator: ", "), windows: calibration.fitness.count,
-          windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
-        targetParameters: Self.targetParameters(settings, model.configuration),
-        keep: [space.keep.lowerBound, space.keep.upperBound],
-        toolVersion: toolVersion)
-      try AtomicFile.write(settings.json(), to: directory.appendingPathComponent(StudyDescription.configurationFile))
-      study = try Study.create(
-        at: directory, name: directory.lastPathComponent,
-        directions: settings.objectives.map { _ in .minimize }, metricNames: settings.objectives, model: identity,
-        space: bound.design, attributes: description.attributes())
-    }
-    runner = try StudyRunner(study, optimizer)
     convergence = Convergence(description: try StudyDescription(study))
+    let study = study
+    earlierSeconds = try study.trials().reduce(0) { try $0 + (TrialDescription($1, of: study)?.seconds ?? 0) }
     if runner.evaluations > 0 { report(.resumed(evaluations: runner.evaluations)) }
+  }
+
+  /// The study in a directory, opened to go on with it; `nil` where there is none yet.
+  ///
+  /// - Throws: `StudyError.otherModel`, `PipelineError.settingsDiffer`, and what is wrong with the database.
+  private static func stored(
+    _ settings: SearchSettings, _ directory: URL, _ model: ModelIdentity, _ space: DesignSpace
+  ) throws -> Study? {
+    guard Study.exists(at: directory) else { return nil }
+    // Compared before the space is, because they say in the user's words what is different.
+    let found = try Study.open(at: directory, access: .inspect, model: model)
+    let difference = try StudyDescription(found).settings.difference(to: settings)
+    try found.close()
+    if let difference { throw PipelineError.settingsDiffer(study: directory.path, difference: difference) }
+    return try Study.open(at: directory, model: model, space: space)
   }
 
   /// Evaluates candidates until the budget is spent, the space is exhausted, or `isStopped` says so.
@@ -102,8 +135,9 @@ public final class SearchSession {
     let start = Date()
     let before = runner.evaluations
     var generation = -1
+    try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: false))
     while true {
-      let elapsed = Date().timeIntervalSince(start)
+      let elapsed = earlierSeconds + Date().timeIntervalSince(start)
       if let limit = budget.evaluations, runner.evaluations >= limit { break }
       if let seconds = budget.seconds, elapsed >= seconds { break }
       if isStopped() { return false }
@@ -121,12 +155,13 @@ public final class SearchSession {
       report(
         .progress(
           SearchProgress(
-            evaluationsDone: done, budget: budget, elapsedSeconds: now,
+            evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, done - before)), valueName: "KL", bestValue: value.best,
             hypervolume: value.hypervolume),
           generation: next == generation ? nil : next, front: runner.optimizer.front.count))
       generation = next
     }
+    try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: true))
     return true
   }
 
@@ -148,13 +183,6 @@ extension SearchSession {
     model.isGGUF ? model.location.deletingPathExtension().lastPathComponent : model.location.lastPathComponent
   }
 
-  private static func checkSettings(_ settings: SearchSettings, _ directory: URL) throws {
-    let stored = try StudyDescription.settings(directory)
-    if let difference = stored.difference(from: settings) {
-      throw PipelineError.settingsDiffer(study: directory.path, difference: difference)
-    }
-  }
-
   /// Most block parameters that the target allows; `nil` without a target.
   static func targetParameters(_ settings: SearchSettings, _ configuration: ModelConfiguration) -> Int? {
     switch settings.target {
@@ -170,15 +198,19 @@ extension SearchSession {
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
     if let target = targetParameters(settings, bound.configuration) {
       guard target >= reachable.lowerBound else {
-        let wanted = settings.target.map { "\($0)" } ?? ""
         throw PipelineError.impossibleTarget(
-          target: "\(wanted) (\(target) block parameters)", smallest: "\(reachable.lowerBound)",
-          largest: "\(reachable.upperBound)")
+          target: "\(settings.target?.description ?? "") (\(target) block parameters)",
+          smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
       }
       return try BudgetedSpace(
         bound.design, cost: bound.cost, budget: Budget(maximum: target, useWholeBudget: true))
     }
     let keep = bound.space.keep
+    guard Int(keep.upperBound * Double(dense)) >= reachable.lowerBound else {
+      throw PipelineError.impossibleTarget(
+        target: "its key 'keep' (at most \(Int(keep.upperBound * Double(dense))) block parameters)",
+        smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
+    }
     return try BudgetedSpace(
       bound.design, cost: bound.cost,
       budget: Budget(
@@ -196,7 +228,7 @@ extension SearchSession {
 
   static func statistics(
     _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    _ isStopped: () -> Bool, _ report: @escaping (Event) -> Void
+    _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     var all: [any Statistics] = []
@@ -206,7 +238,10 @@ extension SearchSession {
       all.append(
         try store.statistics(
           name: set.name, of: model, fingerprint: fingerprint, windows: set.windows.calibration
-        ) { report(.preparing("statistics of '\(set.name)'", done: $0 + 1, total: total)) })
+        ) {
+          if isStopped() { throw CancellationError() }
+          report(.preparing("statistics of '\(set.name)'", done: $0 + 1, total: total))
+        })
     }
     if bound.calibrations.contains(BoundSpace.mix) { all.append(MixedStatistics(name: BoundSpace.mix, all)) }
     return all
@@ -245,16 +280,5 @@ extension SearchSession {
       let windows = set.windows.calibration
       return "\(set.name): \(windows.count) windows of \(windows.length) tokens"
     }.joined(separator: "; ")
-  }
-}
-
-extension FileManager {
-  /// Creates a folder and those above it; a typed error where that cannot be done.
-  func createFolder(at url: URL) throws {
-    do {
-      try createDirectory(at: url, withIntermediateDirectories: true)
-    } catch {
-      throw CheckpointError.unwritable(path: url.path, reason: error.localizedDescription)
-    }
   }
 }

@@ -1,4 +1,8 @@
+import Calibration
 import Foundation
+import Importance
+import LanguageModels
+import Subnets
 
 /// Everything that decides what a search finds, as stored with its study (`configuration.json`).
 ///
@@ -28,14 +32,22 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var population: Int
   public var seed: UInt64
 
-  /// What a subnet may cost at most.
-  public enum Target: Codable, Equatable, Sendable {
+  /// What a subnet may cost at most. Prints as it is given on the command line.
+  public enum Target: Codable, Equatable, Sendable, CustomStringConvertible {
     /// Share of the parent's block parameters.
     case keep(Double)
     /// All parameters, embeddings included.
     case parameters(Int)
     /// Bytes of all weights at two bytes each.
     case memory(Int)
+
+    public var description: String {
+      switch self {
+      case .keep(let share): "--keep \(share)"
+      case .parameters(let count): "--params \(count)"
+      case .memory(let bytes): "--memory \(bytes)"
+      }
+    }
   }
 
   public init(
@@ -60,6 +72,22 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     self.seed = seed
   }
 
+  /// The calibration sets, each with a name of its own.
+  ///
+  /// - Throws: `CalibrationError.duplicateName`, `.reservedName`.
+  public func calibrationSources() throws -> [CalibrationSource] {
+    let sources = calibration.map { CalibrationSource($0, field: field) }
+    for (index, source) in sources.enumerated() {
+      if sources[..<index].contains(where: { $0.name == source.name }) {
+        throw CalibrationError.duplicateName(source.name)
+      }
+      if source.name == BoundSpace.mix {
+        throw CalibrationError.reservedName(file: calibration[index], name: source.name)
+      }
+    }
+    return sources
+  }
+
   /// The settings as indented JSON with sorted keys.
   public func json() throws -> Data {
     let encoder = JSONEncoder()
@@ -67,12 +95,12 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return try encoder.encode(self)
   }
 
-  /// The first setting in which two searches differ, in words; `nil` if they agree. The model is compared by
-  /// fingerprint elsewhere, not by path.
-  func difference(from other: SearchSettings) -> String? {
+  /// The first setting in which another search differs from this one, in words; `nil` if they agree. The model is
+  /// compared by fingerprint elsewhere, not by path.
+  func difference(to other: SearchSettings) -> String? {
     let pairs: [(String, String, String)] = [
       ("space", space, other.space), ("space file", spaceText, other.spaceText),
-      ("target", "\(target.map { "\($0)" } ?? "none")", "\(other.target.map { "\($0)" } ?? "none")"),
+      ("target", target?.description ?? "none", other.target?.description ?? "none"),
       ("objectives", objectives.joined(separator: ","), other.objectives.joined(separator: ",")),
       ("calibration", calibration.joined(separator: ","), other.calibration.joined(separator: ",")),
       ("field", field, other.field),
@@ -84,7 +112,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
     ]
     return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in
-      name == "space file" ? "the file of the search space has changed" : "\(name) was \(theirs), now \(mine)"
+      name == "space file" ? "the file of the search space has changed" : "\(name) was \(mine), now \(theirs)"
     }
   }
 }
@@ -103,7 +131,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
       "\(study) was made with other settings: \(difference); choose another --study"
     case .invalidOption(let problem): problem
     case .impossibleTarget(let target, let smallest, let largest):
-      "no subnet of this space meets \(target): block parameters run from \(smallest) to \(largest)"
+      "no subnet of this space meets \(target): its block parameters run from \(smallest) to \(largest)"
     case .noStudy(let path): "\(path): no study here (no study.db)"
     case .damaged(let path, let problem): "\(path): \(problem)"
     case .noPoint(let wanted, let available): "no point \(wanted) on the front (\(available))"

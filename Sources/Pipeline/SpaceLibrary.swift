@@ -1,4 +1,5 @@
 import Foundation
+import Importance
 import Subnets
 
 /// The search spaces that ship with the tool, found by name.
@@ -42,10 +43,24 @@ public enum SpaceLibrary {
   /// Name and text of a space, checked.
   public static func load(_ nameOrPath: String) throws -> (space: SearchSpace, text: String) {
     let url = try file(nameOrPath)
-    let space = try SearchSpace(url)
-    guard let text = try? String(contentsOf: url, encoding: .utf8) else {
+    guard let data = try? Data(contentsOf: url), let text = String(validating: data, as: UTF8.self) else {
       throw SearchSpaceError.unreadable(file: url.path)
     }
-    return (space, text)
+    return (try parse(text, file: url.path), text)
+  }
+
+  /// The space that a text describes, with names of scores that exist.
+  ///
+  /// - Parameter file: the name that errors carry.
+  static func parse(_ text: String, file: String) throws -> SearchSpace {
+    let space = try SearchSpace(yaml: text, file: file)
+    for score in space.scores {
+      do {
+        _ = try ImportanceRegistry.named(score)
+      } catch {
+        throw SearchSpaceError.invalidYAML(file: file, problem: "\(error)")
+      }
+    }
+    return space
   }
 }

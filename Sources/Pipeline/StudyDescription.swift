@@ -19,6 +19,10 @@ public struct StudyDescription: Sendable {
   /// The range of shares that a search without target spans.
   public var keep: [Double]
   public var toolVersion: String
+  /// The budget of the latest run; `nil` before the first.
+  public var budget: SearchBudget?
+  /// Whether the latest run spent its budget, or exhausted the space.
+  public var isComplete = false
 
   init(
     settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], calibration: String,
@@ -42,7 +46,11 @@ public struct StudyDescription: Sendable {
       guard let text = stored[key] else {
         throw PipelineError.damaged(path: study.file.path, problem: "the study has no attribute '\(key)'")
       }
-      return try JSONText.decode(type, from: text, key: key)
+      do {
+        return try JSONText.decode(type, from: text, key: key)
+      } catch {
+        throw PipelineError.damaged(path: study.file.path, problem: "the study's attribute '\(key)' cannot be read")
+      }
     }
     settings = try value(SearchSettings.self, "settings")
     model = try value(ModelSummary.self, "model_summary")
@@ -53,6 +61,11 @@ public struct StudyDescription: Sendable {
     targetParameters = try value(Int?.self, "target_parameters")
     keep = try value([Double].self, "keep_range")
     toolVersion = try value(String.self, "tool_version")
+    if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
+    if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
+    guard keep.count == 2, model.parametersBlock > 0, !settings.objectives.isEmpty else {
+      throw PipelineError.damaged(path: study.file.path, problem: "the study's attributes are incomplete")
+    }
   }
 
   func attributes() throws -> [String: String] {
@@ -65,14 +78,9 @@ public struct StudyDescription: Sendable {
     ]
   }
 
-  /// The settings of the study in a folder.
-  static func settings(_ directory: URL) throws -> SearchSettings {
-    let url = directory.appendingPathComponent(configurationFile)
-    do {
-      return try JSONDecoder().decode(SearchSettings.self, from: Data(contentsOf: url))
-    } catch {
-      throw PipelineError.damaged(path: url.path, problem: "the study's settings cannot be read")
-    }
+  /// What is stored when a run begins and when it ends.
+  static func runAttributes(_ budget: SearchBudget, isComplete: Bool) throws -> [String: String] {
+    ["budget": try JSONText.encode(budget), "complete": try JSONText.encode(isComplete)]
   }
 
   /// The size at which "best" is taken: the target, or the middle of the spanned range.
@@ -96,16 +104,21 @@ struct TrialDescription: Sendable {
   }
 
   /// - Returns: `nil` for a trial without a measurement.
-  init?(_ trial: StoredTrial) throws {
-    guard let text = trial.attributes["measurement"] else { return nil }
-    measurement = try JSONText.decode(PointMeasurement.self, from: text, key: "measurement")
-    score =
-      try trial.attributes["score_name"].map { try JSONText.decode(String.self, from: $0, key: "score_name") } ?? ""
-    calibration =
-      try trial.attributes["calibration_name"].map {
-        try JSONText.decode(String.self, from: $0, key: "calibration_name")
-      } ?? ""
-    seconds = try trial.attributes["seconds"].map { try JSONText.decode(Double.self, from: $0, key: "seconds") } ?? 0
+  /// - Throws: `PipelineError.damaged` that names the database, the trial and the attribute.
+  init?(_ trial: StoredTrial, of study: Study) throws {
+    func value<Value: Decodable>(_ type: Value.Type, _ key: String) throws -> Value? {
+      do {
+        return try trial.attributes[key].map { try JSONText.decode(type, from: $0, key: key) }
+      } catch {
+        throw PipelineError.damaged(
+          path: study.file.path, problem: "trial \(trial.number): its attribute '\(key)' cannot be read")
+      }
+    }
+    guard let measurement = try value(PointMeasurement.self, "measurement") else { return nil }
+    self.measurement = measurement
+    score = try value(String.self, "score_name") ?? ""
+    calibration = try value(String.self, "calibration_name") ?? ""
+    seconds = try value(Double.self, "seconds") ?? 0
   }
 
   func attributes() throws -> [String: String] {

@@ -46,7 +46,8 @@ public struct SubnetExport {
         path: model.location.path,
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
-    calibration = try CalibrationFile(directory: directory)
+    calibration = try CalibrationFile(
+      directory: directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     let bound = try BoundSpace(
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
@@ -65,6 +66,7 @@ public struct SubnetExport {
     report: @escaping (SearchSession.Event) -> Void
   ) throws -> Summary {
     let point = try points.point(name, keep: keep)
+    try Exporter.checkDestination(url, options)
     guard let trial = points.trial(point) else {
       throw PipelineError.noPoint(wanted: "'\(name)'", available: "its trial is missing")
     }

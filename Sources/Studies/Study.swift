@@ -9,7 +9,6 @@ import Search
 /// own tools may look on.
 public final class Study: Sendable {
   public static let fileName = "study.db"
-  static let lockName = "study.lock"
 
   /// The attributes that the study itself keeps.
   enum Key {
@@ -48,18 +47,18 @@ public final class Study: Sendable {
 
   // MARK: - Creating
 
-  /// Makes a new study and opens it for writing.
+  /// Makes a new study in a place and opens it for writing.
   ///
   /// The database is written beside its place and renamed into it, so that there is a whole study or none.
   ///
   /// - Parameters:
-  ///   - directory: made where missing.
+  ///   - place: the study takes over its lock.
   ///   - metricNames: what Optuna's tools call the objectives, one a direction.
   ///   - attributes: more study attributes, each value a JSON text. `model` and `space` are kept by the study itself.
-  /// - Throws: `StudyError.alreadyExists`, `.inUse`, `.file`, `.database`, `.invalidStudy`, `.invalidJSON`. Nothing is
-  ///   left behind then.
+  /// - Throws: `StudyError.file`, `.database`, `.invalidStudy`, `.invalidJSON`. The place then holds no database, and is
+  ///   still the caller's.
   public static func create(
-    at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
+    in place: StudyPlace, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
     space: DesignSpace, attributes: [String: String] = [:]
   ) throws(StudyError) -> Study {
     try check(name: name, directions: directions, metricNames: metricNames, space: space, attributes: attributes)
@@ -67,30 +66,34 @@ public final class Study: Sendable {
     all[Key.model] = try JSONText.encode(model)
     all[Key.space] = try JSONText.encode(space)
     let metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
-
-    let files = FileManager.default
-    let path = directory.appendingPathComponent(fileName).path
-    let lockPath = directory.appendingPathComponent(lockName).path
+    let path = place.directory.appendingPathComponent(fileName).path
     let draft = path + ".new"
-    let isNewDirectory = !files.fileExists(atPath: directory.path)
-    let isNewLock = !files.fileExists(atPath: lockPath)
     do {
-      try files.createDirectory(at: directory, withIntermediateDirectories: true)
-    } catch {
-      throw .file(path: directory.path, reason: "the directory cannot be made")
-    }
-    let lock = try StudyLock(path: lockPath, directory: directory.path)
-    do {
-      if files.fileExists(atPath: path) { throw StudyError.alreadyExists(path: directory.path) }
       remove(draft: draft)
       try write(draft, name: name, directions: directions, metrics: metrics, attributes: all)
       if rename(draft, path) != 0 { throw StudyError.file(path: path, reason: StudyLock.reason()) }
-      return try Study(directory: directory, name: name, access: .resume, lock: lock)
+      return try Study(directory: place.directory, name: name, access: .resume, lock: place.lock)
     } catch {
       remove(draft: draft)
-      if isNewLock { unlink(lockPath) }
-      if isNewDirectory { rmdir(directory.path) }
       throw StudyError(error, path: path)
+    }
+  }
+
+  /// Makes a new study, and the directory where it is missing.
+  ///
+  /// - Throws: the errors of `StudyPlace.init(at:)` and of `create(in:…)`. Nothing is left behind then.
+  public static func create(
+    at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
+    space: DesignSpace, attributes: [String: String] = [:]
+  ) throws(StudyError) -> Study {
+    let place = try StudyPlace(at: directory)
+    do {
+      return try create(
+        in: place, name: name, directions: directions, metricNames: metricNames, model: model, space: space,
+        attributes: attributes)
+    } catch {
+      place.abandon()
+      throw error
     }
   }
 
@@ -163,7 +166,7 @@ public final class Study: Sendable {
     if !exists(at: directory) { throw .missing(path: directory.path) }
     var lock: StudyLock?
     if access == .resume {
-      lock = try StudyLock(path: directory.appendingPathComponent(lockName).path, directory: directory.path)
+      lock = try StudyLock(path: directory.appendingPathComponent(StudyPlace.lockName).path, directory: directory.path)
     }
     let study: Study
     do {
@@ -262,18 +265,24 @@ public final class Study: Sendable {
 
   /// Ends the use of the study and lets others have it.
   ///
-  /// The database is left as one plain file, if no one else has it open. A study that is not closed is whole, too; what
-  /// it committed may then lie in `study.db-wal` until it is next opened.
+  /// The database is left as one plain file, if no one else has it open. After a kill, what the study committed may lie
+  /// in `study.db-wal` until it is next opened; it is whole then, too.
   public func close() throws(StudyError) {
     do {
-      if access == .resume {
-        try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
-      }
+      leaveOneFile()
       try database.close()
     } catch {
       throw StudyError(error, path: file.path)
     }
     lock?.release()
+  }
+
+  deinit { leaveOneFile() }
+
+  private func leaveOneFile() {
+    if access == .resume {
+      try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
+    }
   }
 }
 

@@ -38,6 +38,8 @@ extension SearchSpace {
     }
     keep = range[0]...range[1]
     if scores.isEmpty { throw top.invalid("scores", "must name at least one score") }
+    if Set(scores).count < scores.count { throw top.invalid("scores", "must not name a score twice") }
+    if Set(calibrations).count < calibrations.count { throw top.invalid("calibration", "must not name a choice twice") }
     if calibrations.isEmpty { throw top.invalid("calibration", "must name at least one choice") }
   }
 }

@@ -14,9 +14,10 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Calibration sets, as for a search.") var calibration: [String] = []
 
   func run() throws {
+    let space = try SpaceLibrary.load(space).space
     let model = try LanguageModel(URL(fileURLWithPath: model))
     let names = (calibration.isEmpty ? ["self"] : calibration).map { CalibrationSource($0, field: "text").name }
-    let bound = try BoundSpace(SpaceLibrary.load(space).space, to: model.configuration, calibrationSets: names)
+    let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let dense = Double(model.configuration.blockParameters)
     for (variable, weight) in zip(bound.design.variables, bound.cost.weights) {
       switch variable.domain {

@@ -36,13 +36,16 @@ struct EvaluateCommand: ParsableCommand {
       let url = URL(fileURLWithPath: path)
       return url.pathExtension == "jsonl" ? CalibrationSource.jsonLines(url, field: field) : .text(url)
     }
+    // Whatever is wrong with a text is found before the first is measured.
+    let texts = try zip(sources, text).map { source, path in
+      try evaluation.read(source, called: path, longestWindow: windows.max() ?? 2)
+    }
     for warning in try evaluation.calibrationWarnings(sources) { Console.warn(warning) }
     if !json { Console.print(EvaluationOutput.header(evaluation, path: model)) }
     var measurements: [ModelEvaluation.Measurement] = []
-    for (source, path) in zip(sources, text) {
+    for text in texts {
       for window in windows {
-        var measured = try evaluation.measure(source, window: window, limit: limit)
-        measured.file = path
+        let measured = try evaluation.measure(text, window: window, limit: limit)
         measurements.append(measured)
         if !json { Console.print(EvaluationOutput.line(measured)) }
       }

@@ -21,6 +21,13 @@ struct ExportCommand: ParsableCommand {
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
+  func validate() throws {
+    if output.isEmpty { throw ValidationError("--output is empty") }
+    guard let keep else { return }
+    if point != "best" { throw ValidationError("--keep goes with --point best only, not with '\(point)'") }
+    if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
+  }
+
   func run() throws {
     let display = ProgressDisplay(quiet: json)
     let export = try SubnetExport(
@@ -46,7 +53,8 @@ struct ExportCommand: ParsableCommand {
     let share = (measured.keepRatio * 1000).rounded() / 10
     Console.print(
       "\(output): point \(summary.point.index), \(share) % of the block parameters, \(measured.parametersTotal) "
-        + "parameters in all, \(summary.repair) repair, KL \(rounded(measured.kl)) on the fitness windows")
+        + "parameters in all, \(summary.repair == "none" ? "no" : summary.repair) repair, KL \(rounded(measured.kl)) on the fitness windows"
+    )
     Console.print(
       "architecture \(summary.result.architecture), \(summary.result.bytes) bytes; reloaded and compared: equal"
         + (summary.result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))

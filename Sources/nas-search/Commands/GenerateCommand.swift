@@ -2,6 +2,7 @@ import ArgumentParser
 import Calibration
 import Foundation
 import LanguageModels
+import Pipeline
 
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,7 +18,7 @@ struct GenerateCommand: ParsableCommand {
   func validate() throws {
     if prompt.isEmpty { throw ValidationError("--prompt is empty") }
     if tokens < 1 { throw ValidationError("--tokens must be at least 1") }
-    if temperature < 0 || !(0...1).contains(topP) || topP == 0 {
+    if !(temperature >= 0 && temperature.isFinite && topP > 0 && topP <= 1) {
       throw ValidationError("--temperature must not be negative, and --top-p above 0 and at most 1")
     }
   }
@@ -26,6 +27,11 @@ struct GenerateCommand: ParsableCommand {
     let model = try LanguageModel(URL(fileURLWithPath: model))
     let tokenizer = try model.tokenizer()
     let start = tokenizer.runningTokens(prompt)
+    let context = model.configuration.contextLength
+    guard tokens <= context - start.count else {
+      throw PipelineError.invalidOption(
+        "--tokens \(tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
+    }
     let result = try Generator.continuations(
       of: [start], by: tokens, model: model, sampling: Sampling(temperature: temperature, topP: topP), seed: seed)
     let written = result[0].dropFirst(start.count).prefix { !model.configuration.eosTokens.contains($0) }

@@ -7,11 +7,15 @@ struct SearchCommand: ParsableCommand {
     commandName: "search", abstract: "Search the best subnets of a model (the default command).")
 
   @OptionGroup var options: SearchOptions
-  @Option(help: "Evaluations (200), time (30m, 2h), or both (200,30m): whichever ends first. Counts earlier runs.")
+  @Option(help: "Evaluations (200), time (30m, 2h), or both (200,30m): whichever ends first. Earlier runs count.")
   var budget: BudgetArgument
   @Option(help: "Folder of the study; made, or resumed. Default: results/MODEL-SPACE.") var study: String?
   @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
   @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if study?.isEmpty ?? false { throw ValidationError("--study is empty") }
+  }
 
   func run() throws {
     Interrupt.install()
@@ -36,11 +40,12 @@ struct SearchCommand: ParsableCommand {
     if json { return Console.json(ReportFiles.json(report)) }
     Console.print(ReportFiles.table(report))
     Console.note("report: \(folder)/report.html")
-    Console.note("export: nas-search export \(folder) --point best --format hf --output OUT")
+    Console.note(
+      "export: nas-search export \(ReportBuilder.quoted(folder)) --point best --format hf --output OUT")
   }
 
   private func stopped(_ settings: SearchSettings, _ folder: String) {
     Console.note("stopped; the same command goes on where this ended:")
-    Console.note("  " + ReportBuilder.command(settings, folder, budget: budget.text))
+    Console.note("  " + ReportBuilder.command(settings, folder, budget: budget.budget, cache: cache))
   }
 }

@@ -7,7 +7,6 @@ import Reports
 /// `200`, `30m`, `2h`, `90s`, or an amount and a time joined by a comma: whichever ends first.
 struct BudgetArgument: ExpressibleByArgument {
   let budget: SearchBudget
-  let text: String
 
   init?(argument: String) {
     var evaluations: Int?
@@ -25,7 +24,6 @@ struct BudgetArgument: ExpressibleByArgument {
       }
     }
     budget = SearchBudget(evaluations: evaluations, seconds: seconds)
-    text = argument
   }
 }
 

@@ -6,6 +6,8 @@ enum Interrupt {
   private static let count = Atomic<Int>(0)
 
   static func install() {
+    // So that a handler never is the first to touch it.
+    _ = requested
     for number in [SIGINT, SIGTERM] {
       signal(number) { received in
         if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 {

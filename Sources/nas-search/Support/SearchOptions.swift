@@ -28,10 +28,17 @@ struct SearchOptions: ParsableArguments {
     let targets = [keep != nil, params != nil, memory != nil].filter { $0 }.count
     try require(targets <= 1, "give only one of --keep, --params and --memory")
     if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
-    try require(calibrationWindows > 0 && fitnessWindows > 0, "there must be at least one window of each kind")
+    let most = 1 << 20
     try require(
-      calibrationLength > 1 && fitnessLength > 1 && calibrationLength < 1 << 20 && fitnessLength < 1 << 20,
-      "windows must have between 2 and \(1 << 20) tokens")
+      (1...most).contains(calibrationWindows) && (1...most).contains(fitnessWindows),
+      "there must be between 1 and \(most) windows of each kind")
+    try require(
+      (2...most).contains(calibrationLength) && (2...most).contains(fitnessLength),
+      "windows must have between 2 and \(most) tokens")
+    try require(
+      calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
+      "the windows of each kind must have at most \(1 << 28) tokens together")
+    try require(!model.isEmpty, "--model is empty")
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
     try require(["ls", "none"].contains(repair), "--repair is ls or none")
