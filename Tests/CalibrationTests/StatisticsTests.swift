@@ -220,8 +220,11 @@ import Testing
         Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
         return
       }
-      #expect(path == place.path && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
-      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove it"))
+      // The file is named, and the folder that is to be removed.
+      #expect(path == place.deletingLastPathComponent().path, sourceLocation: sourceLocation)
+      #expect(
+        problem.contains(place.path) && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
+      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove \(path) "))
     }
     for count in [0, 7, 100, whole.count - 1] {
       try whole.prefix(count).write(to: place)

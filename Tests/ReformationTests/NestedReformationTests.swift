@@ -145,8 +145,8 @@ import Testing
     for token in 0..<copies.rows { copies[token, 6] = 2 * copies[token, 5] - copies[token, 0] }
     let gram = Matrix<Float>(rows: 12, columns: 12)
     multiply(copies, copies, transposingA: true, scale: 1 / 60, into: gram)
-    let reformation = try NestedReformation(gram: gram, weight: weight, order: order, damping: 1e-7)
-    #expect(reformation.errors[11] < 1e-4 * reformation.errors[10])
+    let reformation = try NestedReformation(gram: gram, weight: weight, order: order, damping: 1e-5)
+    #expect(reformation.errors[11] < 1e-3 * reformation.errors[10])
     let found = reformation.weight(keeping: 11)
     for output in 0..<outputs {
       #expect(abs(found[output, 0] - weight[output, 5] - 2 * weight[output, 6]) < 1e-2)
