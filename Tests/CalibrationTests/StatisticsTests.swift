@@ -220,8 +220,9 @@ import Testing
         Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
         return
       }
-      #expect(path == place.path && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
-      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove it"))
+      let folder = place.deletingLastPathComponent().path
+      #expect(path == folder && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
+      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove \(folder)"))
     }
     for count in [0, 7, 100, whole.count - 1] {
       try whole.prefix(count).write(to: place)
