@@ -206,6 +206,20 @@ import Testing
     #expect(folder.content == [])
   }
 
+  private struct Stopped: Error {}
+
+  @Test func stoppingLeavesNothingBehind() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
+    #expect(throws: Stopped.self) {
+      try store.statistics(name: "set", of: model, fingerprint: "model", windows: windows) { layer in
+        if layer == 0 { throw Stopped() }
+      }
+    }
+    #expect(folder.content == [])
+    _ = try statistics(model, windows).layer(1)
+  }
+
   @Test func damagedFilesAreErrors() throws {
     let model = try Fixture.llamaLinear.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
