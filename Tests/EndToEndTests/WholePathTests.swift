@@ -1,0 +1,268 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+  /// Searches, looks at the front, takes subnets away and measures them, as a user would.
+  @Suite(.serialized) struct WholePath {
+    @Test(arguments: [
+      ("llama3-gqa", "NASMistralForCausalLM", "deci"), ("mistral-gqa", "NASMistralForCausalLM", "deci"),
+      ("qwen2-bias", "NASMistralForCausalLM", "deci"),
+    ])
+    func fromModelToSubnet(_ model: String, _ folderArchitecture: String, _ fileArchitecture: String) throws {
+      let workspace = try Workspace(model)
+      let search = try workspace.run(Workspace.search("--keep", "0.8", budget: "30")).expectSuccess()
+      #expect(search.output.contains("30 of 30 evaluations"))
+      #expect(search.errors.contains("generation 1"))
+      for file in ["calibration.json", "configuration.json", "front.csv", "front.json", "report.html", "study.db"] {
+        #expect(workspace.exists("results/study/\(file)"), "\(file)")
+      }
+      #expect(!workspace.exists("results/study/study.db-wal"))
+
+      let front = try workspace.run("report", "results/study", "--json").expectSuccess().json()
+      let points = try #require(front["front"] as? [[String: Any]])
+      let best = try #require(points.first { $0["isBest"] as? Bool == true })
+      #expect(try #require(best["keepRatio"] as? Double) <= 0.8)
+
+      // As a folder, as a file; with the repair that search used or a better one, and without.
+      let folder = try workspace.run(
+        "export", "results/study", "--format", "hf", "--output", "out/hf", "--dtype", "f32", "--json"
+      ).expectSuccess().json()
+      let file = try workspace.run(
+        "export", "results/study", "--format", "gguf", "--output", "out/subnet.gguf", "--dtype", "f32", "--json"
+      ).expectSuccess().json()
+      let plain = try workspace.run(
+        "export", "results/study", "--format", "hf", "--output", "out/plain", "--repair", "none", "--json"
+      ).expectSuccess().json()
+      #expect(folder["architecture"] as? String == folderArchitecture)
+      #expect(file["architecture"] as? String == fileArchitecture)
+      #expect(plain["repair"] as? String == "none")
+      let repaired = try #require(folder["kl"] as? Double)
+      #expect(repaired <= (try #require(best["kl"] as? Double)))
+      #expect(repaired < (try #require(plain["kl"] as? Double)))
+
+      // Both exports are the same network.
+      func evaluate(_ model: String, _ more: String...) throws -> [String: Any] {
+        let command = ["evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window", "64", "--json"]
+        return try workspace.run(command + more).expectSuccess().json()
+      }
+      let measured = try perplexities(evaluate("out/hf")) + perplexities(evaluate("out/subnet.gguf"))
+      #expect(measured.count == 2 && abs(measured[0] / measured[1] - 1) < 1e-4, "\(measured)")
+      let against = try evaluate("out/hf", "--against", "model", "--limit", "8")
+      let line = try #require((against["measurements"] as? [[String: Any]])?.first)
+      #expect(line["windows"] as? Int == 8)
+      #expect(line["tokens"] as? Int == 512)
+      #expect(try #require(line["kl"] as? Double) > 0)
+      #expect((0...1).contains(try #require(line["top1_agreement"] as? Double)))
+      let written = try workspace.run("generate", "--model", "out/hf", "--prompt", "The lamp", "--tokens", "5")
+      #expect(written.expectSuccess().output.hasPrefix("The lamp"))
+    }
+
+    private func perplexities(_ evaluation: [String: Any]) throws -> [Double] {
+      try (#require(evaluation["measurements"] as? [[String: Any]])).map { try #require($0["perplexity"] as? Double) }
+    }
+
+    @Test func evaluationFields() throws {
+      let workspace = try Workspace("mistral-gqa")
+      let result = try workspace.run(
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "text/notes.jsonl", "--window", "64,32",
+        "--limit", "5", "--json"
+      ).expectSuccess().json()
+      #expect(result["schema"] as? String == "nas-search.evaluate")
+      #expect(result["version"] as? Int == 1)
+      let lines = try #require(result["measurements"] as? [[String: Any]])
+      let expected = [("lighthouse.txt", 64), ("lighthouse.txt", 32), ("notes.jsonl", 64), ("notes.jsonl", 32)]
+      #expect(lines.count == expected.count)
+      for (line, (file, window)) in zip(lines, expected) {
+        #expect(line["file"] as? String == "text/\(file)")
+        #expect(line["window"] as? Int == window)
+        #expect(line["windows"] as? Int == 5)
+        #expect(line["tokens"] as? Int == 5 * window)
+        let perplexity = try #require(line["perplexity"] as? Double)
+        let loss = try #require(line["mean_nll"] as? Double)
+        #expect(perplexity > 1 && abs(log(perplexity) - loss) < 1e-9)
+        #expect(line["kl"] is NSNull)
+      }
+      let text = try workspace.run(
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "64", "--limit", "5"
+      ).expectSuccess().output
+      let shown = try #require(lines[0]["perplexity"] as? Double)
+      #expect(text.contains("window 64, 5 windows, 320 tokens: perplexity \(String(format: "%.4f", shown))"))
+      // A model beside itself.
+      let itself = try workspace.run(
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "64", "--limit", "5", "--against",
+        "mistral-gqa", "--json"
+      ).expectSuccess().json()
+      let line = try #require((itself["measurements"] as? [[String: Any]])?.first)
+      #expect(try #require(line["kl"] as? Double) < 1e-5)
+      #expect(line["top1_agreement"] as? Double == 1)
+    }
+
+    // MARK: Calibration
+
+    @Test func severalCalibrationSets() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let search = Workspace.search(
+        "--keep", "0.8", "--calibration", "text/lighthouse.txt", "--calibration", "text/notes.jsonl", budget: "40")
+      try workspace.run(search).expectSuccess()
+      let trials = try trialChoices(workspace, "calibration")
+      #expect(trials == ["lighthouse", "mix", "notes"])
+      #expect(try trialChoices(workspace, "score") == ["llm-bip", "wanda-sp"])
+      let export = ["export", "results/study", "--format", "hf", "--output", "hf"]
+      try workspace.run(export).expectSuccess()
+      // What a subnet was calibrated on flatters it; other text does not.
+      try workspace.write(try workspace.text("text/lighthouse.txt") + "The end.\n", to: "other.txt")
+      let evaluate = ["evaluate", "--model", "hf", "--window", "32", "--limit", "2", "--text"]
+      let result = try workspace.run(evaluate + ["text/lighthouse.txt", "other.txt"]).expectSuccess()
+      #expect(result.errorLines.filter { $0.hasPrefix("warning: ") }.count == 1)
+      #expect(result.errors.contains("lighthouse.txt is the text that this subnet was calibrated on"))
+    }
+
+    private func trialChoices(_ workspace: Workspace, _ key: String) throws -> [String] {
+      let report = try workspace.run("report", "results/study", "--json").expectSuccess().json()
+      let trials = try #require(report["trials"] as? [[String: Any]])
+      return Set(trials.compactMap { $0[key] as? String }).sorted()
+    }
+
+    @Test func calibrationOnATextFile() throws {
+      let workspace = try Workspace("qwen2-bias")
+      let search = Workspace.search("--calibration", "text/lighthouse.txt", budget: "8")
+      #expect(try workspace.run(search).expectSuccess().output.contains("lighthouse: 8 windows of 64 tokens"))
+      // The statistics are kept for the next study.
+      let cached = workspace.cache
+      #expect(cached.count == 1)
+      let again = Workspace.search("--calibration", "text/lighthouse.txt", budget: "8", study: "second")
+      #expect(!(try workspace.run(again).expectSuccess().errors.contains("statistics of")))
+      #expect(workspace.cache == cached)
+      #expect(try workspace.data("second/front.csv") == workspace.data("results/study/front.csv"))
+    }
+
+    @Test func anotherField() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let notes = try workspace.text("text/notes.jsonl").replacingOccurrences(of: "\"text\":", with: "\"body\":")
+      try workspace.write(notes, to: "notes.jsonl")
+      try workspace.run(
+        Workspace.search("--calibration", "notes.jsonl", "--field", "body", budget: "4")
+      ).expectSuccess()
+      try workspace.run(
+        Workspace.search("--calibration", "text/notes.jsonl", budget: "4", study: "second")
+      ).expectSuccess()
+      #expect(try workspace.data("second/front.csv") == workspace.data("results/study/front.csv"))
+    }
+
+    // MARK: Targets and spaces
+
+    @Test(arguments: [["--params", "30K"], ["--memory", "60KB"], ["--keep", "0.6"]])
+    func targets(_ target: [String]) throws {
+      let workspace = try Workspace("llama3-gqa")
+      let result = try workspace.run(Workspace.search(budget: "20") + target + ["--json"]).expectSuccess().json()
+      let points = try #require(result["front"] as? [[String: Any]])
+      let study = try #require(result["model"] as? [String: Any])
+      let outer = try #require(study["parameters"] as? Int) - (try #require(study["parametersBlock"] as? Int))
+      for point in points {
+        let block = try #require(point["parametersBlock"] as? Int)
+        switch target[0] {
+        case "--params": #expect(block + outer <= 30_000)
+        case "--memory": #expect(2 * (block + outer) <= 60_000)
+        default: #expect(Double(block) <= 0.6 * 27_840)
+        }
+      }
+      #expect(!points.isEmpty)
+    }
+
+    @Test(arguments: [("llama3-gqa", "MistralForCausalLM", "llama"), ("qwen2-bias", "Qwen2ForCausalLM", "llama")])
+    func uniformSpace(_ model: String, _ folderArchitecture: String, _ fileArchitecture: String) throws {
+      let workspace = try Workspace(model)
+      let description = try workspace.run("describe", "uniform", "--model", "model").expectSuccess().output
+      for word in ["layers.attention: 1 to 2", "layers.mlp:", "score: wanda-sp, llm-bip", "size: 10^", "cost:"] {
+        #expect(description.contains(word), "\(word) in \(description)")
+      }
+      try workspace.run(Workspace.search("--space", "uniform", budget: "20")).expectSuccess()
+      // Point 0 is the largest; 'smaller' has fewer heads as well.
+      func export(_ more: String..., format: String, output: String) throws -> [String: Any] {
+        let command = ["export", "results/study", "--format", format, "--output", output, "--json"]
+        return try workspace.run(command + more).expectSuccess().json()
+      }
+      let folder = try export("--point", "knee", format: "hf", output: "knee")
+      #expect(folder["architecture"] as? String == folderArchitecture)
+      #expect(folder["needs_remote_code"] as? Bool == false)
+      let file = try export("--keep", "0.7", "--dtype", "bf16", format: "gguf", output: "small.gguf")
+      #expect(file["architecture"] as? String == fileArchitecture)
+      #expect(try #require(file["keep_ratio"] as? Double) <= 0.7)
+      for model in ["knee", "small.gguf"] {
+        try workspace.run("evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window", "64")
+          .expectSuccess()
+      }
+    }
+
+    @Test func everyPointAndReplacing() throws {
+      let workspace = try Workspace("mistral-gqa")
+      try workspace.run(Workspace.search(budget: "40")).expectSuccess()
+      let report = try workspace.run("report", "results/study", "--json").expectSuccess().json()
+      let points = try #require(report["front"] as? [[String: Any]])
+      #expect(points.count > 2)
+      var sizes: [Int] = []
+      for index in points.indices {
+        let replace = index > 0 ? ["--replace"] : []
+        for (format, output) in [("hf", "out"), ("gguf", "out.gguf")] {
+          let command = ["export", "results/study", "--point", "\(index)", "--format", format, "--output", output]
+          let result = try workspace.run(command + replace + ["--json"]).expectSuccess().json()
+          #expect(result["point"] as? Int == index)
+          #expect(result["keep_ratio"] as? Double == points[index]["keepRatio"] as? Double)
+          if format == "hf" { sizes.append(try #require(result["total_parameters"] as? Int)) }
+        }
+      }
+      #expect(sizes == sizes.sorted(by: >))
+      let left = try FileManager.default.contentsOfDirectory(atPath: workspace.folder.path).sorted()
+      #expect(left == ["mistral-gqa", "model", "out", "out.gguf", "results", "text"])
+    }
+
+    @Test func fromGGUF() throws {
+      let workspace = try Workspace("llama3-gqa")
+      // The default folder of a study is named after model and space.
+      let folder = Array(Workspace.search(model: "model/llama3-gqa.gguf", budget: "6").filter { $0 != "--study" })
+      try workspace.run(folder.filter { $0 != "results/study" }).expectSuccess()
+      let study = "results/llama3-gqa-widths"
+      #expect(workspace.exists(study + "/study.db"))
+      // The folder and the file hold the same numbers: the same search.
+      try workspace.run(Workspace.search(budget: "6")).expectSuccess()
+      #expect(try workspace.data(study + "/front.csv") == workspace.data("results/study/front.csv"))
+      for (format, output) in [("hf", "out"), ("gguf", "out.gguf")] {
+        try workspace.run("export", study, "--format", format, "--output", output).expectSuccess()
+      }
+    }
+
+    // MARK: Reports and lists
+
+    @Test func reports() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let search = try workspace.run(Workspace.search("--keep", "0.8")).expectSuccess()
+      let table = try workspace.run("report", "results/study").expectSuccess()
+      #expect(table.output == search.output)
+      #expect(table.errors.isEmpty)
+      for word in ["dense", "uniform, no repair", "uniform, repaired", "best", "Export:"] {
+        #expect(table.output.contains(word), "\(word)")
+      }
+      let files = ["front.csv", "front.json", "report.html"]
+      let written = try files.map { try workspace.data("results/study/\($0)") }
+      for file in files { try workspace.remove("results/study/\(file)") }
+      try workspace.run("report", "results/study", "--html").expectSuccess()
+      for (file, data) in zip(files, written) {
+        #expect(try workspace.data("results/study/\(file)") == data, "\(file)")
+      }
+      let json = try workspace.run("report", "results/study", "--json").expectSuccess()
+      #expect(Data(json.output.utf8) == written[1])
+      let again = try workspace.run(Workspace.search("--keep", "0.8") + ["--json"]).expectSuccess()
+      #expect(again.output == json.output)
+    }
+
+    @Test func lists() throws {
+      let workspace = try Workspace("llama3-gqa")
+      #expect(try workspace.run("spaces").expectSuccess().output.contains("widths\t"))
+      let scores = try workspace.run("scores").expectSuccess().output
+      for score in ["wanda-sp", "llm-bip", "magnitude-l2", "random"] { #expect(scores.contains(score + "\t")) }
+      let first = try workspace.run("generate", "--model", "model", "--prompt", "A", "--tokens", "8", "--seed", "3")
+      let second = try workspace.run("generate", "--model", "model", "--prompt", "A", "--tokens", "8", "--seed", "3")
+      #expect(first.expectSuccess().output == second.output)
+    }
+  }
+}
