@@ -39,22 +39,29 @@ let package = Package(
     module(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Calibration", ["LanguageModels"]),
-    module("Importance", ["Calibration"]),
-    module("Subnets", ["LanguageModels", "Search", "Yams"]),
-    module("Reformation", ["Subnets", "Calibration", "Importance"]),
-    module("Evaluation", ["Subnets", "Reformation"]),
+    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"]),
+    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"]),
+    module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
+    module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
+    module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
     module("Search", ["LinearAlgebra"]),
     module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
-      name: "Exports", dependencies: ["Subnets", "Checkpoints", "Tokenizers"], exclude: ["README.md"],
+      name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
+      exclude: ["README.md"],
       resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
-    module("Pipeline", ["Evaluation", "Studies", "Reports", "Exports"]),
+    module(
+      "Pipeline",
+      [
+        "LanguageModels", "Checkpoints", "Calibration", "Importance", "Search", "Subnets", "Reformation", "Evaluation",
+        "Studies", "Reports", "Exports", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
-        "Pipeline", "Exports",
+        "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Reports",
+        "Exports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
