@@ -78,7 +78,7 @@ let package = Package(
     tests(of: "Search"),
     tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
     tests(of: "Reports", exclude: ["Fixtures"]),
-    tests(of: "Exports"),
+    tests(of: "Exports", ["Subnets"]),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies"], exclude: ["Help"], swiftSettings: strict),
   ]
