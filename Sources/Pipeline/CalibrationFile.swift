@@ -3,6 +3,7 @@ import Checkpoints
 import Crypto
 import Foundation
 import LanguageModels
+import Tokenizers
 
 /// The token windows of a study, kept beside it so that resuming and exporting see exactly the same ones.
 public struct CalibrationFile: Codable, Sendable {
@@ -99,26 +100,31 @@ extension CalibrationFile {
     let plan = CalibrationSet.Plan(
       windows: settings.calibrationWindows, length: settings.calibrationLength,
       fitnessWindows: max(1, settings.fitnessWindows / sources.count), fitnessLength: settings.fitnessLength)
-    let sets = try sources.map { source in
-      let set: CalibrationSet
-      if source == .model {
-        set = try CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: plan, seed: settings.seed) {
+    // Texts first: what is wrong with one shows before the slow sampling.
+    let texts = try sources.map { try $0 == .model ? nil : Self.read($0, tokenizer, plan, seed: settings.seed) }
+    let sets = try zip(sources, texts).map { source, text in
+      let set =
+        try text
+        ?? CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: plan, seed: settings.seed) {
           try progress?(source.name, $0, $1)
         }
-      } else {
-        let tokens = tokenizer.encode(try TextCorpus.read(source), addSpecialTokens: false)
-        do {
-          set = try CalibrationSet(name: source.name, tokens: tokens, plan: plan, seed: settings.seed)
-        } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
-          throw CalibrationError.tooShort(
-            source: source.url?.path ?? name, tokens: tokens, window: window, needed: needed)
-        }
-      }
       return StoredSet(
         name: source.name, source: source.url?.path ?? "self", sha256: try source.url.map(Self.sha256),
         calibrationLength: set.calibration.length, calibrationTokens: set.calibration.tokens,
         fitnessLength: set.fitness.length, fitnessTokens: set.fitness.tokens)
     }
     self.init(model: fingerprint, sets: sets)
+  }
+
+  private static func read(
+    _ source: CalibrationSource, _ tokenizer: Tokenizer, _ plan: CalibrationSet.Plan, seed: UInt64
+  ) throws -> CalibrationSet {
+    let tokens = tokenizer.encode(try TextCorpus.read(source), addSpecialTokens: false)
+    do {
+      return try CalibrationSet(name: source.name, tokens: tokens, plan: plan, seed: seed)
+    } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
+      throw CalibrationError.tooShort(
+        source: source.url?.path ?? name, tokens: tokens, window: window, needed: needed)
+    }
   }
 }

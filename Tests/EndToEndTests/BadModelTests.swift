@@ -22,9 +22,14 @@ extension EndToEnd {
       let whole = try workspace.data(file)
       try workspace.edit(file) { $0 = $0.prefix($0.count / 2) }
       try workspace.expectFailure(Workspace.search(), file, "tensor 'model.layers.", "truncated")
-      for length in [[UInt8](repeating: 0xFF, count: 8), [0, 0, 0, 0, 0, 0, 0, 0x40], [0, 0, 1, 0, 0, 0, 0, 0]] {
+      let lengths: [([UInt8], String)] = [
+        (Array(repeating: 0xFF, count: 8), "18446744073709551615"),
+        ([0, 0, 0, 0, 0, 0, 0, 0x40], "4611686018427387904"),
+        ([0, 0, 0, 1, 0, 0, 0, 0], "header"), ([0, 0, 1, 0, 0, 0, 0, 0], "JSON"), ([9, 0, 0, 0, 0, 0, 0, 0], "JSON"),
+      ]
+      for (length, words) in lengths {
         try workspace.edit(file) { $0 = Data(length) + whole.dropFirst(8) }
-        try workspace.expectFailure(Workspace.search(), file, "header")
+        try workspace.expectFailure(Workspace.search(), file, words)
       }
       for count in [0, 5, 8, 100] {
         try workspace.edit(file) { $0 = whole.prefix(count) }
@@ -36,7 +41,7 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       let file = "llama3-gqa/llama3-gqa.gguf"
       let whole = try workspace.data(file)
-      for (count, words) in [(whole.count / 2, "truncated"), (300, "tensors"), (20, ""), (0, "")] {
+      for (count, words) in [(whole.count / 2, "truncated"), (300, "tensors"), (20, "tensors"), (0, "signature")] {
         try workspace.edit(file) { $0 = whole.prefix(count) }
         try workspace.expectFailure(Workspace.search(model: file), file, words)
       }

@@ -5,12 +5,14 @@ import Testing
 extension EndToEnd {
   /// A search that ends early and goes on finds what an uninterrupted one finds.
   @Suite(.serialized) struct Resuming {
-    private static let budget = 120
+    private static let budget = 60
     private static let study = "results/study"
 
+    /// Evaluations take long enough here for signals to come between them.
     private func search(_ more: String..., budget: Int = Self.budget, study: String = Self.study) -> [String] {
       Workspace.search(
         "--calibration", "self", "--calibration", "text/lighthouse.txt", "--population", "8", "--seed", "5",
+        "--fitness-windows", "32", "--fitness-length", "128",
         budget: "\(budget)", study: study) + more
     }
 
@@ -80,11 +82,10 @@ extension EndToEnd {
 
     @Test(arguments: [SIGINT, SIGTERM]) func stopped(_ signal: Int32) throws {
       let workspace = try Workspace("mistral-gqa")
-      let command = Array(search(study: "study's folder").dropLast(0))
       try workspace.run(search(study: "whole")).expectSuccess()
       var outcome = try workspace.run("spaces")
       for stop in [2, 30] {
-        let tool = try RunningTool(stop == 2 ? command : command, in: workspace)
+        let tool = try RunningTool(search(study: "study's folder"), in: workspace)
         tool.wait { trials(workspace, "study's folder").count > stop }
         tool.send(signal)
         outcome = try tool.finish().expectSuccess()
@@ -117,7 +118,8 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       let before = try workspace.snapshot()
       // Long windows, so that the stop comes in time.
-      let tool = try RunningTool(search("--calibration-length", "4096", "--calibration-windows", "32"), in: workspace)
+      let command = Workspace.search("--calibration-windows", "64", "--calibration-length", "1024")
+      let tool = try RunningTool(command, in: workspace)
       tool.wait { tool.errors.contains("sampling") }
       tool.send(SIGINT)
       let outcome = try tool.finish().expectSuccess()

@@ -76,6 +76,12 @@ final class RunningTool: @unchecked Sendable {
     process.standardOutput = try FileHandle(forWritingTo: outputFile)
     process.standardError = try FileHandle(forWritingTo: errorFile)
     process.terminationHandler = { [exit] _ in exit.signal() }
+    // A process inherits the signals that its parent's thread blocks, and those of a thread pool block most.
+    var none = sigset_t()
+    var blocked = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &blocked)
+    defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
     try process.run()
   }
 
