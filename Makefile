@@ -1,7 +1,7 @@
 # make demo: search a small real model and export a subnet.   make test: build and test everything.
 
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
-BUDGET ?= 200
+BUDGET ?= 100
 KEEP ?= 0.8
 STUDY ?= results/demo
 # ---------------------------------------------------

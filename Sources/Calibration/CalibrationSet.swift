@@ -1,4 +1,5 @@
 import LanguageModels
+import LinearAlgebra
 import Tokenizers
 
 /// Token windows of one source, some to calibrate on and others, disjoint from them, to judge candidates by.
@@ -42,7 +43,7 @@ public struct CalibrationSet: Sendable {
     guard count >= 2 else {
       throw CalibrationError.tooShort(source: name, tokens: tokens.count, window: stretch, needed: 2)
     }
-    var random = RandomStream(seed: seed, stream: 1)
+    var random = SeededGenerator(seed: seed, stream: 1)
     let order = Array(0..<count).shuffled(using: &random)
     func cut(_ stretches: ArraySlice<Int>, length: Int, limit: Int) -> TokenWindows {
       let windows = stretches.flatMap { index in
@@ -70,7 +71,7 @@ public struct CalibrationSet: Sendable {
     let length = max(plan.length, plan.fitnessLength)
     let total = plan.windows + fitnessCount
     let starts = tokenizer.plainTokens
-    var random = RandomStream(seed: seed, stream: 2)
+    var random = SeededGenerator(seed: seed, stream: 2)
     let prompts = (0..<total).map { _ in [starts[Int(random.next() % UInt64(starts.count))]] }
     // An embedding may have rows for ids that no token has.
     let unused = (0..<Int32(model.configuration.vocabularySize)).dropFirst(tokenizer.vocabularySize)

@@ -33,7 +33,7 @@ func store(_ values: Floats16, _ target: UnsafeMutablePointer<Float>, _ offset: 
 }
 
 /// Q4_0: `d · (q − 8)`.
-func decodeQ4_0(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ40(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 0)
   let q = bytes16(block, 2)
   store(floats(signed: (q & 0xF) &- 8) * d, target, 0)
@@ -41,7 +41,7 @@ func decodeQ4_0(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 }
 
 /// Q4_1: `d · q + m`.
-func decodeQ4_1(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ41(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let (d, m) = (half(block, 0), half(block, 2))
   let q = bytes16(block, 4)
   store(floats(q & 0xF) * d + m, target, 0)
@@ -58,7 +58,7 @@ private func fifthBits(_ bits: UInt16) -> Bytes16 {
 }
 
 /// Q5_0: `d · (q − 16)`, where the fifth bits of q are a 32-bit word of their own.
-func decodeQ5_0(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ50(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 0)
   let fifth = block.loadUnaligned(fromByteOffset: 2, as: UInt32.self)
   let q = bytes16(block, 6)
@@ -69,7 +69,7 @@ func decodeQ5_0(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 }
 
 /// Q5_1: `d · q + m`, with q as in Q5_0.
-func decodeQ5_1(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ51(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let (d, m) = (half(block, 0), half(block, 2))
   let fifth = block.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
   let q = bytes16(block, 8)
@@ -80,7 +80,7 @@ func decodeQ5_1(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 }
 
 /// Q8_0: `d · q` with signed bytes q.
-func decodeQ8_0(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ80(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 0)
   store(floats(signed: bytes16(block, 2)) * d, target, 0)
   store(floats(signed: bytes16(block, 18)) * d, target, 16)

@@ -14,24 +14,24 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case u16 = "U16"
   case u8 = "U8"
   case bool = "BOOL"
-  case q4_0 = "Q4_0"
-  case q4_1 = "Q4_1"
-  case q5_0 = "Q5_0"
-  case q5_1 = "Q5_1"
-  case q8_0 = "Q8_0"
-  case q2_K = "Q2_K"
-  case q3_K = "Q3_K"
-  case q4_K = "Q4_K"
-  case q5_K = "Q5_K"
-  case q6_K = "Q6_K"
+  case q40 = "Q4_0"
+  case q41 = "Q4_1"
+  case q50 = "Q5_0"
+  case q51 = "Q5_1"
+  case q80 = "Q8_0"
+  case q2K = "Q2_K"
+  case q3K = "Q3_K"
+  case q4K = "Q4_K"
+  case q5K = "Q5_K"
+  case q6K = "Q6_K"
 
   public var name: String { rawValue }
 
   /// Number of elements that are encoded together; 1 for plain types. A row is always a whole number of blocks.
   public var blockSize: Int {
     switch self {
-    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
-    case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
+    case .q40, .q41, .q50, .q51, .q80: 32
+    case .q2K, .q3K, .q4K, .q5K, .q6K: 256
     default: 1
     }
   }
@@ -43,16 +43,16 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .f32, .i32, .u32: 4
     case .f16, .bf16, .i16, .u16: 2
     case .i8, .u8, .bool: 1
-    case .q4_0: 18  // f16 scale, 32 × 4 bits
-    case .q4_1: 20  // f16 scale and minimum, 32 × 4 bits
-    case .q5_0: 22  // f16 scale, 32 high bits, 32 × 4 bits
-    case .q5_1: 24  // f16 scale and minimum, 32 high bits, 32 × 4 bits
-    case .q8_0: 34  // f16 scale, 32 × 8 bits
-    case .q2_K: 84  // 16 × (4 + 4) bits of scales and minima, 256 × 2 bits, f16 scale and minimum
-    case .q3_K: 110  // 256 high bits, 256 × 2 bits, 16 × 6 bits of scales, f16 scale
-    case .q4_K: 144  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
-    case .q5_K: 176  // as Q4_K, and 256 high bits
-    case .q6_K: 210  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
+    case .q40: 18  // f16 scale, 32 × 4 bits
+    case .q41: 20  // f16 scale and minimum, 32 × 4 bits
+    case .q50: 22  // f16 scale, 32 high bits, 32 × 4 bits
+    case .q51: 24  // f16 scale and minimum, 32 high bits, 32 × 4 bits
+    case .q80: 34  // f16 scale, 32 × 8 bits
+    case .q2K: 84  // 16 × (4 + 4) bits of scales and minima, 256 × 2 bits, f16 scale and minimum
+    case .q3K: 110  // 256 high bits, 256 × 2 bits, 16 × 6 bits of scales, f16 scale
+    case .q4K: 144  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
+    case .q5K: 176  // as Q4_K, and 256 high bits
+    case .q6K: 210  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
     }
   }
 
@@ -69,16 +69,16 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .f32: 0
     case .f16: 1
-    case .q4_0: 2
-    case .q4_1: 3
-    case .q5_0: 6
-    case .q5_1: 7
-    case .q8_0: 8
-    case .q2_K: 10
-    case .q3_K: 11
-    case .q4_K: 12
-    case .q5_K: 13
-    case .q6_K: 14
+    case .q40: 2
+    case .q41: 3
+    case .q50: 6
+    case .q51: 7
+    case .q80: 8
+    case .q2K: 10
+    case .q3K: 11
+    case .q4K: 12
+    case .q5K: 13
+    case .q6K: 14
     case .i8: 24
     case .i16: 25
     case .i32: 26

@@ -20,16 +20,16 @@ func decode(
   case .u16: convert(UInt16.self, source, count, target) { Float($0) }
   case .u8: convert(UInt8.self, source, count, target) { Float($0) }
   case .bool: convert(UInt8.self, source, count, target) { $0 == 0 ? 0 : 1 }
-  case .q4_0: eachBlock(type, source, count, target, decodeQ4_0)
-  case .q4_1: eachBlock(type, source, count, target, decodeQ4_1)
-  case .q5_0: eachBlock(type, source, count, target, decodeQ5_0)
-  case .q5_1: eachBlock(type, source, count, target, decodeQ5_1)
-  case .q8_0: eachBlock(type, source, count, target, decodeQ8_0)
-  case .q2_K: eachBlock(type, source, count, target, decodeQ2_K)
-  case .q3_K: eachBlock(type, source, count, target, decodeQ3_K)
-  case .q4_K: eachBlock(type, source, count, target, decodeQ4_K)
-  case .q5_K: eachBlock(type, source, count, target, decodeQ5_K)
-  case .q6_K: eachBlock(type, source, count, target, decodeQ6_K)
+  case .q40: eachBlock(type, source, count, target, decodeQ40)
+  case .q41: eachBlock(type, source, count, target, decodeQ41)
+  case .q50: eachBlock(type, source, count, target, decodeQ50)
+  case .q51: eachBlock(type, source, count, target, decodeQ51)
+  case .q80: eachBlock(type, source, count, target, decodeQ80)
+  case .q2K: eachBlock(type, source, count, target, decodeQ2K)
+  case .q3K: eachBlock(type, source, count, target, decodeQ3K)
+  case .q4K: eachBlock(type, source, count, target, decodeQ4K)
+  case .q5K: eachBlock(type, source, count, target, decodeQ5K)
+  case .q6K: eachBlock(type, source, count, target, decodeQ6K)
   }
 }
 

@@ -6,7 +6,7 @@
 ///
 /// Bytes: 16 scales, 64 q, d, dmin. Each half of 128 elements uses 32 bytes of q: bits 0–1 for its first 32 elements,
 /// bits 2–3 for the next 32, and so on.
-func decodeQ2_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ2K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let (d, dmin) = (half(block, 80), half(block, 82))
   for sub in 0..<16 {
     let packed = block.loadUnaligned(fromByteOffset: sub, as: UInt8.self)
@@ -23,7 +23,7 @@ func decodeQ2_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 /// Bytes: 32 high bits (bit k of byte j belongs to element 32·k + j), 64 low bits as in Q2_K, 12 scales, d. The low
 /// four bits of scales 0–7 and 8–15 are the low and high halves of scale bytes 0–7; their upper two bits are in
 /// scale bytes 8–11, four scales to a byte, scale i at byte i mod 4.
-func decodeQ3_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ3K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 108)
   for sub in 0..<16 {
     let lowByte = block.loadUnaligned(fromByteOffset: 96 &+ (sub & 7), as: UInt8.self)
@@ -67,7 +67,7 @@ private func scaleAndMinimum(_ block: UnsafeRawPointer, _ offset: Int, _ sub: In
 /// Q4_K: 8 sub-blocks of 32, `d · scale · q − dmin · minimum`, with four bits of q.
 ///
 /// Bytes: d, dmin, 12 scales and minima, 128 q. Sub-blocks 2k and 2k + 1 are the low and high halves of 32 bytes of q.
-func decodeQ4_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ4K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let (d, dmin) = (half(block, 0), half(block, 2))
   for pair in 0..<4 {
     let first = scaleAndMinimum(block, 4, 2 &* pair)
@@ -84,7 +84,7 @@ func decodeQ4_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 /// Q5_K: as Q4_K with a fifth bit of q: bit k of byte j of 32 more bytes belongs to element 32·k + j.
 ///
 /// Bytes: d, dmin, 12 scales and minima, 32 fifth bits, 128 low bits.
-func decodeQ5_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ5K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let (d, dmin) = (half(block, 0), half(block, 2))
   for pair in 0..<4 {
     let first = scaleAndMinimum(block, 4, 2 &* pair)
@@ -106,7 +106,7 @@ func decodeQ5_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
 /// Bytes: 128 low bits, 64 high bits, 16 scales, d. Each half of 128 elements has four runs of 32; runs 0 and 2 are the
 /// low and high halves of the half's first 32 low bytes, runs 1 and 3 of the other 32; run k has bits 2k and 2k + 1 of
 /// the half's 32 high bytes.
-func decodeQ6_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
+func decodeQ6K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 208)
   for sub in 0..<16 {
     let (halfBlock, run, part) = (sub / 8, sub / 2 & 3, sub & 1)

@@ -1,4 +1,4 @@
-import LanguageModels
+import LinearAlgebra
 
 /// Uniform random scores, the same for a layer in every run: the control that any score must beat.
 public struct RandomImportance: Importance {
@@ -11,9 +11,9 @@ public struct RandomImportance: Importance {
   public let source = "LLM-Pruner, arXiv 2305.11627, random baseline"
 
   public func scores(of layer: ScoredLayer) -> UnitScores {
-    var random = RandomStream(seed: seed, stream: UInt64(layer.index))
+    var random = SeededGenerator(seed: seed, stream: UInt64(layer.index))
     return UnitScores(
-      groups: (0..<layer.shape.kvHeads).map { _ in Float(random.uniform()) },
-      channels: (0..<layer.shape.mlpChannels).map { _ in Float(random.uniform()) })
+      groups: (0..<layer.shape.kvHeads).map { _ in Float(random.unit()) },
+      channels: (0..<layer.shape.mlpChannels).map { _ in Float(random.unit()) })
   }
 }

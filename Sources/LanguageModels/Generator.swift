@@ -149,11 +149,11 @@ extension Generator {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
     let generator = Generator(model, sequences: prompts.count, capacity: length + count)
     var results = prompts
-    var random = prompts.indices.map { RandomStream(seed: seed, stream: UInt64($0)) }
+    var random = prompts.indices.map { SeededGenerator(seed: seed, stream: UInt64($0)) }
     for position in 0..<length + count - 1 {
       let logits = try generator.step(results.map { $0[position] })
       guard position >= length - 1 else { continue }
-      let uniforms = random.indices.map { random[$0].uniform() }
+      let uniforms = random.indices.map { random[$0].unit() }
       let drawn = Drawn(count: prompts.count)
       try Threads.forEach(prompts.count) { sequence, _ in
         let row = logits.row(sequence)

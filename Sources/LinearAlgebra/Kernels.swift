@@ -99,7 +99,8 @@ public enum Kernels {
 
   /// RMS normalisation of one row: `y = x / sqrt(mean(x²) + epsilon) · gain`.
   public static func rmsNorm(
-    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, into y: UnsafeMutablePointer<Float>, count: Int
+    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, into y: UnsafeMutablePointer<Float>,
+    count: Int
   ) {
     let scale = 1 / (dot(x, x, count: count) / Float(count) + epsilon).squareRoot()
     var i = 0

@@ -58,7 +58,8 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
 
   /// A view of the same memory with another shape of at most as many elements (contiguous matrices only).
   public func reshaped(rows: Int, columns: Int) -> Matrix {
-    precondition(isContiguous && rows * columns <= count, "only a contiguous matrix can be reshaped, to no more elements")
+    precondition(
+      isContiguous && rows * columns <= count, "only a contiguous matrix can be reshaped, to no more elements")
     return Matrix(viewing: pointer, rows: rows, columns: columns, stride: columns, owner: owner)
   }
 

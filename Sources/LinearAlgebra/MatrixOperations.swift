@@ -26,7 +26,8 @@ public func multiply<Scalar: BLASScalar>(
 }
 
 /// `G = XᵀX + beta·G` for `X` of shape `[tokens, n]`; only the upper triangle of `G` is written.
-public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate beta: Scalar, into gram: Matrix<Scalar>) {
+public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate beta: Scalar, into gram: Matrix<Scalar>)
+{
   precondition(gram.rows == x.columns && gram.columns == x.columns, "a Gram matrix is [n, n] for inputs [tokens, n]")
   if x.columns == 0 { return }
   Scalar.syrk(x.columns, x.rows, 1, x.pointer, x.stride, beta, gram.pointer, gram.stride)

@@ -125,7 +125,6 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 }
 
-
 public enum FactoryError: Error, Equatable, CustomStringConvertible {
   case unknownCalibration(name: String, known: [String])
 

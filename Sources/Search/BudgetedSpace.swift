@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// A design space with the cost of its genomes and the budget they must meet.
 ///
 /// A genome outside the budget is never thrown away: `fit` moves it inside, width by width.

@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// Genomes that have not been asked before, when no operator found one.
 enum FreshGenomes {
   /// Spaces up to this size are walked through before they are called exhausted. Larger ones are called exhausted when

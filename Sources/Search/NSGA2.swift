@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// Multi-objective evolution: NSGA-II with mutations and a crossover that keep to the budget.
 ///
 /// Generation 0 is the given first genomes, filled up with mutations of them. Every later generation is made from the

@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// Genomes drawn at random inside the budget, none twice: the control that a real search must beat.
 public struct RandomSearch: Optimizer {
   public let space: BudgetedSpace

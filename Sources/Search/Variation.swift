@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// The operators that make a new genome from old ones. Every one returns a genome inside the budget.
 struct Variation: Sendable {
   let space: BudgetedSpace

@@ -125,6 +125,20 @@ import Tokenizers
     #expect(seen.map(\.done) == seen.map(\.done).sorted())
   }
 
+  private struct Stopped: Error {}
+
+  @Test func mayBeStopped() throws {
+    let model = try Fixture.llamaMHA.model()
+    var calls = 0
+    #expect(throws: Stopped.self) {
+      try CalibrationSet(sampledFrom: model, tokenizer: model.tokenizer(), plan: plan, seed: 0) { _, _ in
+        calls += 1
+        if calls == 3 { throw Stopped() }
+      }
+    }
+    #expect(calls == 3)
+  }
+
   /// A model whose embedding has rows for ids that no token has, as many are padded.
   @Test func idsWithoutATokenAreNeverDrawn() throws {
     let folder = try TemporaryFolder()

@@ -44,8 +44,12 @@ import Testing
     return (gram, magnitude)
   }
 
+  /// The harmonic mean of the squared lengths of the rows.
   private func energy(_ x: Matrix<Float>) -> Double {
-    x.elements.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.rows)
+    let inverses = (0..<x.rows).map { token in
+      1 / (0..<x.columns).reduce(0.0) { $0 + Double(x[token, $1]) * Double(x[token, $1]) }
+    }
+    return Double(x.rows) / inverses.reduce(0, +)
   }
 
   private func check(_ network: some Network, _ windows: TokenWindows) throws {
@@ -202,6 +206,20 @@ import Testing
     #expect(folder.content == [])
   }
 
+  private struct Stopped: Error {}
+
+  @Test func stoppingLeavesNothingBehind() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
+    #expect(throws: Stopped.self) {
+      try store.statistics(name: "set", of: model, fingerprint: "model", windows: windows) { layer in
+        if layer == 0 { throw Stopped() }
+      }
+    }
+    #expect(folder.content == [])
+    _ = try statistics(model, windows).layer(1)
+  }
+
   @Test func damagedFilesAreErrors() throws {
     let model = try Fixture.llamaLinear.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
@@ -216,9 +234,11 @@ import Testing
         Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
         return
       }
+      // The file is named, and the folder that is to be removed.
       #expect(path == place.deletingLastPathComponent().path, sourceLocation: sourceLocation)
-      #expect(problem.contains(place.path) && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
-      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove \(path)"))
+      #expect(
+        problem.contains(place.path) && problem.contains(part), "\(problem)", sourceLocation: sourceLocation)
+      #expect("\(CalibrationError.damagedCache(path: path, problem: problem))".contains("remove \(path) "))
     }
     for count in [0, 7, 100, whole.count - 1] {
       try whole.prefix(count).write(to: place)

@@ -165,7 +165,7 @@ import Testing
     }
     #expect(try failure([plan(), plan()]) == "cannot write f: tensor 'w' is planned twice")
     #expect(
-      try failure([plan("w", .q4_0, [32])])
+      try failure([plan("w", .q40, [32])])
         == "cannot write f: tensor 'w' is planned as Q4_0; only F32, F16 and BF16 can be written")
     #expect(
       try failure([plan("w", .f32, [.max, 2])])

@@ -21,7 +21,7 @@ enum Fixture: String, CaseIterable, Sendable {
 
 /// Windows of tokens that look random and are the same everywhere.
 private func someWindows(_ count: Int, _ length: Int, below vocabulary: Int) -> TokenWindows {
-  var random = RandomStream(seed: 21)
+  var random = SeededGenerator(seed: 21)
   return TokenWindows(
     length: length, tokens: (0..<count * length).map { _ in Int32(random.next() % UInt64(vocabulary)) })
 }

@@ -121,7 +121,7 @@ import Testing
 
   @Test func options() throws {
     let parent = try parent()
-    #expect(try failure(parent, parent, .gguf, type: .q8_0).contains("cannot be exported as Q8_0"))
+    #expect(try failure(parent, parent, .gguf, type: .q80).contains("cannot be exported as Q8_0"))
     let outside = TokenWindows([[1, 320]])
     #expect(try failure(parent, parent, .gguf, tokens: outside).contains("320 is outside the vocabulary of 320"))
     #expect(try failure(parent, parent, .gguf, tokens: TokenWindows([])).contains("there are none"))

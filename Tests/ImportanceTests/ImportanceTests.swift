@@ -15,9 +15,9 @@ private struct Tiny {
   private static let count = 24
 
   init(seed: UInt64 = 1, index: Int = 0) {
-    var random = RandomStream(seed: seed)
+    var random = SeededGenerator(seed: seed)
     func vector(_ count: Int, positive: Bool = false) -> [Float] {
-      (0..<count).map { _ in Float(positive ? random.uniform() + 0.1 : 2 * random.uniform() - 1) }
+      (0..<count).map { _ in Float(positive ? random.unit() + 0.1 : 2 * random.unit() - 1) }
     }
     func matrix(_ rows: Int, _ columns: Int) -> Matrix<Float> {
       Matrix(vector(rows * columns), rows: rows, columns: columns)
@@ -204,9 +204,9 @@ private func expectClose(
   }
 
   @Test func rankingIsAPermutation() {
-    var random = RandomStream(seed: 8)
+    var random = SeededGenerator(seed: 8)
     let scores = UnitScores(
-      groups: (0..<17).map { _ in Float(random.uniform()) }, channels: (0..<300).map { _ in Float(random.uniform()) })
+      groups: (0..<17).map { _ in Float(random.unit()) }, channels: (0..<300).map { _ in Float(random.unit()) })
     let ranking = scores.ranking
     #expect(ranking.groups.sorted() == Array(0..<17) && ranking.channels.sorted() == Array(0..<300))
     let ordered = ranking.channels.map { scores.channels[$0] }

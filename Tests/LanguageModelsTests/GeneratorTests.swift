@@ -167,8 +167,8 @@ import Testing
   @Test func lastQuantileIsNeverAnImpossibleToken() {
     let last = 1 - 0x1p-53
     for count in [5, 16, 21, 1000, 50_000] {
-      var random = RandomStream(seed: UInt64(count))
-      var row = (0..<count).map { _ in Float(random.uniform() * 6) }
+      var random = SeededGenerator(seed: UInt64(count))
+      var row = (0..<count).map { _ in Float(random.unit() * 6) }
       row[0] = -.infinity
       row[count - 1] = -.infinity
       row[count - 2] = -.infinity
@@ -179,32 +179,5 @@ import Testing
         }
       }
     }
-  }
-}
-
-@Suite struct RandomStreamTests {
-  @Test func streamsAreReproducibleAndDistinct() {
-    func draws(_ seed: UInt64, _ stream: UInt64) -> [UInt64] {
-      var random = RandomStream(seed: seed, stream: stream)
-      return (0..<3).map { _ in random.next() }
-    }
-    #expect(draws(1, 2) == draws(1, 2))
-    var seen: Set<[UInt64]> = []
-    for seed in 0..<40 as Range<UInt64> {
-      for stream in 0..<40 as Range<UInt64> { seen.insert(draws(seed, stream)) }
-    }
-    #expect(seen.count == 1600)
-  }
-
-  @Test func uniformsFillTheUnitInterval() {
-    var random = RandomStream(seed: 3)
-    var counts = Array(repeating: 0, count: 10)
-    for _ in 0..<50_000 {
-      let x = random.uniform()
-      #expect(x >= 0 && x < 1)
-      counts[Int(x * 10)] += 1
-    }
-    // The standard deviation of a count is 67; six of them.
-    #expect(counts.allSatisfy { abs($0 - 5000) < 400 })
   }
 }

@@ -83,8 +83,8 @@ import Testing
     let back = RotaryRows.halfSplit(rows: 96, headDimension: 16)
     #expect(back.map { there[$0] } == Array(0..<96))
     #expect(back != there)
-    var random = RandomStream(seed: 5)
-    let weight = Matrix<Float>((0..<12).map { _ in Float(random.uniform()) }, rows: 4, columns: 3)
+    var random = SeededGenerator(seed: 5)
+    let weight = Matrix<Float>((0..<12).map { _ in Float(random.unit()) }, rows: 4, columns: 3)
     let linear = Linear(weight: weight, bias: [0, 1, 2, 3]).reorderingOutputs([2, 0, 3, 1])
     #expect(linear.weight.elements == weight.gatherRows([2, 0, 3, 1]).elements && linear.bias == [2, 0, 3, 1])
   }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import LinearAlgebra
 
 @testable import LanguageModels
 
@@ -43,9 +44,9 @@ struct TinyModel {
       config["per_layer_config"] = .object(Dictionary(overrides, uniquingKeysWith: { $1 }))
     }
     config.merge(extra) { $1 }
-    var random = RandomStream(seed: 77)
+    var random = SeededGenerator(seed: 77)
     func add(_ name: String, _ shape: [Int], scale: Double, shift: Double = 0) {
-      let values = (0..<shape.reduce(1, *)).map { _ in Float(shift + scale * (2 * random.uniform() - 1)) }
+      let values = (0..<shape.reduce(1, *)).map { _ in Float(shift + scale * (2 * random.unit() - 1)) }
       tensors[name] = Values(shape: shape, values: values)
     }
     add("model.embed_tokens.weight", [vocabulary, hidden], scale: 1)

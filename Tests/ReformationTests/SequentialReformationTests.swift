@@ -70,7 +70,7 @@ import Testing
 
   /// The fitted projection is the minimum it claims to be: of the damped error on the calibration windows.
   @Test func firstProjectionSolvesItsNormalEquations() throws {
-    let before = try subnet([(1, 96), (2, 96), (2, 96)])
+    let before = try subnet([(1, 96), (2, 96), (2, 96)], repair: .none)
     let (after, result) = try corrected(before)
     #expect(result.steps.count == 1)
     let damping = try #require(result.steps[0].damping)

@@ -20,7 +20,7 @@ enum Fixture: String, CaseIterable, Sendable {
 
 /// `count` tokens that look random and are the same everywhere.
 func someTokens(_ count: Int, below vocabulary: Int, seed: UInt64 = 1) -> [Int32] {
-  var random = RandomStream(seed: seed)
+  var random = SeededGenerator(seed: seed)
   return (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
 }
 
@@ -54,8 +54,8 @@ struct GatheredStatistics: Statistics {
 extension Matrix where Scalar == Float {
   /// A matrix of uniform numbers in -1 ..< 1.
   static func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
-    var random = RandomStream(seed: seed)
-    return Matrix((0..<rows * columns).map { _ in Float(2 * random.uniform() - 1) }, rows: rows, columns: columns)
+    var random = SeededGenerator(seed: seed)
+    return Matrix((0..<rows * columns).map { _ in Float(2 * random.unit() - 1) }, rows: rows, columns: columns)
   }
 }
 

@@ -1,3 +1,4 @@
+import LinearAlgebra
 import Search
 
 /// Spaces and objective functions that several tests share.

@@ -1,4 +1,5 @@
 import LanguageModels
+import LinearAlgebra
 import Search
 import Testing
 
@@ -130,7 +131,7 @@ import Testing
     let configuration = try fixture.model().configuration
     let bound = try bind(space(layers: layers, mlp: .init(minimum: .units(1), step: 1)), fixture)
     #expect(bound.cost.cost(bound.design.highest) == configuration.blockParameters)
-    var random = RandomStream(seed: 9)
+    var random = SeededGenerator(seed: 9)
     for _ in 0..<50 {
       let genome = bound.design.variables.map { $0.lowest + Int(random.next() % UInt64($0.levels)) * $0.step }
       try bound.design.validate(genome)

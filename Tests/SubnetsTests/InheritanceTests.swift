@@ -7,7 +7,7 @@ import Testing
 @Suite struct InheritanceTests {
   /// Some units of every layer, in an order that is not ascending.
   private func someUnits(_ configuration: ModelConfiguration, seed: UInt64) -> [KeptUnits] {
-    var random = RandomStream(seed: seed)
+    var random = SeededGenerator(seed: seed)
     return configuration.layers.map { shape in
       let groups = Array(0..<shape.kvHeads).shuffled(using: &random)
       let channels = Array(0..<shape.mlpChannels).shuffled(using: &random)
@@ -57,7 +57,7 @@ import Testing
     #expect(Subnet(of: model, keeping: all).configuration == model.configuration)
     let logits = try model.logits(tokens)
     #expect(distance(try Subnet(of: model, keeping: all).logits(tokens), logits) == 0)
-    var random = RandomStream(seed: 6)
+    var random = SeededGenerator(seed: 6)
     let shuffled = all.map {
       KeptUnits(groups: $0.groups.shuffled(using: &random), channels: $0.channels.shuffled(using: &random))
     }
@@ -84,7 +84,7 @@ import Testing
     let model = try fixture.model()
     let configuration = model.configuration
     let shape = configuration.layers[1]
-    var random = RandomStream(seed: 12)
+    var random = SeededGenerator(seed: 12)
     let order = KeptUnits(
       groups: Array(0..<shape.kvHeads).shuffled(using: &random),
       channels: Array(0..<shape.mlpChannels).shuffled(using: &random))

@@ -23,7 +23,7 @@ enum Fixture: String, CaseIterable, Sendable {
 
 /// `count` tokens that look random and are the same everywhere.
 func someTokens(_ count: Int, below vocabulary: Int, seed: UInt64 = 1) -> [Int32] {
-  var random = RandomStream(seed: seed)
+  var random = SeededGenerator(seed: seed)
   return (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
 }
 

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Search
+@testable import LinearAlgebra
 
 @Suite struct SeededGeneratorTests {
   /// First outputs published with the reference implementations.
@@ -56,5 +56,17 @@ import Testing
     let draws = (0..<10_000).map { _ in generator.magnitude(upTo: 100) }
     #expect(draws.count { $0 < 8 } > 3800)
     #expect(draws.count { $0 >= 50 } > 500)
+  }
+
+  @Test func unitsFillTheUnitInterval() {
+    var random = SeededGenerator(seed: 3)
+    var counts = Array(repeating: 0, count: 10)
+    for _ in 0..<50_000 {
+      let x = random.unit()
+      #expect(x >= 0 && x < 1)
+      counts[Int(x * 10)] += 1
+    }
+    // The standard deviation of a count is 67; six of them.
+    #expect(counts.allSatisfy { abs($0 - 5000) < 400 })
   }
 }
