@@ -54,8 +54,8 @@ let package = Package(
     module(
       "Pipeline",
       [
-        "LanguageModels", "Checkpoints", "Calibration", "Importance", "Search", "Subnets", "Reformation", "Evaluation",
-        "Studies", "Reports", "Exports", .product(name: "Crypto", package: "swift-crypto"),
+        "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
+        "Evaluation", "Studies", "Reports", "Exports", .product(name: "Crypto", package: "swift-crypto"),
       ]),
     .executableTarget(
       name: "nas-search",

@@ -4,6 +4,7 @@ import Foundation
 public enum AtomicDirectory {
   /// Calls `body` with an empty temporary folder beside the destination, and gives that folder the destination's name
   /// when `body` returns. Where anything fails, the temporary folder is removed and the destination stays as it was.
+  /// The temporary folder of a process that was killed is removed by the next that builds at the same place.
   ///
   /// - Parameters:
   ///   - url: the destination. Missing folders above it are created.
@@ -16,9 +17,10 @@ public enum AtomicDirectory {
     let destination = URL(fileURLWithPath: url.standardizedFileURL.path)
     try checkDestination(destination, replacing)
     let parents = try createParents(of: destination)
-    let temporary = temporarySibling(of: destination)
+    removeLeftovers(of: destination)
+    let (temporary, descriptor) = try makeTemporary(besides: destination, parents)
+    defer { close(descriptor) }
     do {
-      guard mkdir(temporary.path, 0o777) == 0 else { throw failure(destination, errno) }
       let result = try body(temporary)
       try checkDestination(destination, replacing)  // It may have changed meanwhile.
       try move(temporary, to: destination)
@@ -27,6 +29,36 @@ public enum AtomicDirectory {
       try? FileManager.default.removeItem(at: temporary)
       for parent in parents.reversed() { rmdir(parent) }
       throw renamed(error, from: temporary.path, to: destination.path)
+    }
+  }
+
+  /// Makes an empty temporary folder and holds its lock, by which others know that it is in use.
+  private static func makeTemporary(besides destination: URL, _ parents: [String]) throws -> (URL, Int32) {
+    while true {
+      let temporary = temporarySibling(of: destination)
+      guard mkdir(temporary.path, 0o777) == 0 else {
+        let reason = errno
+        for parent in parents.reversed() { rmdir(parent) }
+        throw failure(destination, reason)
+      }
+      let descriptor = open(temporary.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      let isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+      // Between the two steps another process may have taken it for a leftover.
+      if isHeld, access(temporary.path, F_OK) == 0 { return (temporary, descriptor) }
+      close(descriptor)
+    }
+  }
+
+  /// Removes the temporary folders of this destination that no process holds any more.
+  private static func removeLeftovers(of destination: URL) {
+    let folder = destination.deletingLastPathComponent()
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names where isTemporary(name, of: destination) {
+      let path = folder.appendingPathComponent(name).path
+      let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      if descriptor < 0 { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: path) }
+      close(descriptor)
     }
   }
 

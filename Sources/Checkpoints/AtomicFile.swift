@@ -126,6 +126,16 @@ public final class FileOutput {
 /// A name in the same folder that no other process or thread will choose: hidden, and marked as temporary.
 func temporarySibling(of url: URL) -> URL {
   let unique = String(UInt64.random(in: .min ... .max), radix: 36)
-  // The prefix keeps the name within the 255 bytes that file systems allow.
-  return url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent.prefix(40)).\(unique).tmp")
+  return url.deletingLastPathComponent().appendingPathComponent("\(temporaryPrefix(url))\(unique).tmp")
 }
+
+/// Whether `temporarySibling` may have made the name.
+func isTemporary(_ name: String, of url: URL) -> Bool {
+  let prefix = temporaryPrefix(url)
+  guard name.hasPrefix(prefix), name.hasSuffix(".tmp") else { return false }
+  let unique = name.dropFirst(prefix.count).dropLast(4)
+  return !unique.isEmpty && unique.allSatisfy { $0.isASCII && ($0.isNumber || $0.isLowercase) }
+}
+
+/// Cut, because file systems allow names of 255 bytes.
+private func temporaryPrefix(_ url: URL) -> String { ".\(url.lastPathComponent.prefix(40))." }

@@ -120,12 +120,13 @@ public final class SearchSession {
     _ settings: SearchSettings, _ directory: URL, _ model: ModelIdentity, _ space: DesignSpace
   ) throws -> Study? {
     guard Study.exists(at: directory) else { return nil }
+    let study = try Study.open(at: directory, model: model)
     // Compared before the space is, because they say in the user's words what is different.
-    let found = try Study.open(at: directory, access: .inspect, model: model)
-    let difference = try StudyDescription(found).settings.difference(to: settings)
-    try found.close()
-    if let difference { throw PipelineError.settingsDiffer(study: directory.path, difference: difference) }
-    return try Study.open(at: directory, model: model, space: space)
+    if let difference = try StudyDescription(study).settings.difference(to: settings) {
+      throw PipelineError.settingsDiffer(study: directory.path, difference: difference)
+    }
+    try study.check(space)
+    return study
   }
 
   /// Evaluates candidates until the budget is spent, the space is exhausted, or `isStopped` says so.

@@ -177,9 +177,7 @@ public final class Study: Sendable {
     if let model, model.fingerprint != study.model.fingerprint {
       throw .otherModel(path: directory.path, stored: study.model, requested: model)
     }
-    if let space, space != study.space {
-      throw .otherSpace(path: directory.path, difference: difference(stored: study.space, requested: space))
-    }
+    if let space { try study.check(space) }
     if access == .resume { try study.releaseInterrupted() }
     return study
   }
@@ -189,13 +187,15 @@ public final class Study: Sendable {
     var configuration = Configuration()
     configuration.busyMode = .timeout(20)
     configuration.readonly = access == .inspect
-    let queue = try DatabaseQueue(path: path, configuration: configuration)
-    let head = try queue.read { database in
-      let migration = try OptunaSchema.migration(of: database)
-      if migration != OptunaSchema.migration {
-        throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
-      }
-      return try Head(database, name: name, path: path)
+    var queue = try DatabaseQueue(path: path, configuration: configuration)
+    let head: Head
+    do {
+      head = try queue.read { try Head($0, name: name, path: path) }
+    } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
+      // A process was killed within a transaction; only a connection that may write can undo that.
+      try DatabaseQueue(path: path).read { _ = try OptunaSchema.migration(of: $0) }
+      queue = try DatabaseQueue(path: path, configuration: configuration)
+      head = try queue.read { try Head($0, name: name, path: path) }
     }
     if access == .resume {
       try queue.writeWithoutTransaction { database in
@@ -224,6 +224,10 @@ public final class Study: Sendable {
     let model: ModelIdentity
 
     init(_ database: Database, name: String?, path: String) throws {
+      let migration = try OptunaSchema.migration(of: database)
+      if migration != OptunaSchema.migration {
+        throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
+      }
       let present = try String.fetchAll(database, sql: "SELECT study_name FROM studies ORDER BY study_id")
       let chosen = name ?? (present.count == 1 ? present[0] : nil)
       guard let chosen,
@@ -253,6 +257,12 @@ public final class Study: Sendable {
       space = try attribute(DesignSpace.self, Key.space)
       model = try attribute(ModelIdentity.self, Key.model)
     }
+  }
+
+  /// - Throws: `StudyError.otherSpace` unless the study was made for this space.
+  public func check(_ requested: DesignSpace) throws(StudyError) {
+    if requested == space { return }
+    throw .otherSpace(path: directory.path, difference: Self.difference(stored: space, requested: requested))
   }
 
   private static func difference(stored: DesignSpace, requested: DesignSpace) -> String {
