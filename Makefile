@@ -1,7 +1,7 @@
 # make demo: search a small real model and export a subnet.   make test: build and test everything.
 
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
-BUDGET ?= 100
+BUDGET ?= 80
 KEEP ?= 0.8
 STUDY ?= results/demo
 # ---------------------------------------------------
@@ -77,8 +77,8 @@ $(MODEL):
 demo: $(MODEL) build
 	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --study $(STUDY)
 	$(NAS_SEARCH) report $(STUDY) --html
-	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --format hf --output $(STUDY)/exported-hf --replace
-	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --format gguf --output $(STUDY)/exported.gguf --replace
+	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --replace \
+	  --format hf --output $(STUDY)/exported-hf --format gguf --output $(STUDY)/exported.gguf
 	@echo
 	@echo "report:  $(STUDY)/report.html"
 	@echo "subnet:  $(STUDY)/exported-hf     (transformers: AutoModelForCausalLM.from_pretrained, trust_remote_code=True)"

@@ -25,6 +25,10 @@ public struct CalibrationSet: Sendable {
     }
   }
 
+  /// Most bytes that the cache of keys and values takes when windows are sampled: the same on every machine, because
+  /// the last bits of logits depend on how many sequences are generated together.
+  private static let cacheBytes = 2 << 30
+
   public init(name: String, calibration: TokenWindows, fitness: TokenWindows) {
     self.name = name
     self.calibration = calibration
@@ -76,9 +80,12 @@ public struct CalibrationSet: Sendable {
     // An embedding may have rows for ids that no token has.
     let unused = (0..<Int32(model.configuration.vocabularySize)).dropFirst(tokenizer.vocabularySize)
     var windows: [[Int32]] = []
-    let batch = 32
-    for start in stride(from: 0, to: total, by: batch) {
-      let part = Array(prompts[start..<min(start + batch, total)])
+    let room = Self.cacheBytes / max(1, Generator<Model>.cacheBytes(model.configuration, capacity: length))
+    let batches = (total + max(1, room) - 1) / max(1, room)
+    for batch in 0..<batches {
+      // As even as they go: a batch of a few windows takes nearly as long as one of many.
+      let start = batch * total / batches
+      let part = Array(prompts[start..<(batch + 1) * total / batches])
       windows += try Generator.continuations(
         of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
         excluding: tokenizer.specialTokens + unused,

@@ -18,7 +18,7 @@ public struct Sampling: Sendable {
 /// Generates tokens for several sequences in lockstep, with a cache of keys and values.
 ///
 /// Sequences start with prompts of one length and never wait for each other, so every step is one product per
-/// projection with as many rows as there are sequences.
+/// projection with as many rows as there are sequences. Products are split by outputs, so each weight is read once a step.
 ///
 /// A generator takes one step at a time: `step` must not be called from two threads at once.
 public final class Generator<Model: Network>: @unchecked Sendable {
@@ -30,6 +30,16 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let keys: [Matrix<Float>]
   private let values: [Matrix<Float>]
   private var position = 0
+
+  private let hidden: Matrix<Float>
+  private let workspace: Workspace
+  /// Attention scores of one sequence and group, one matrix a worker.
+  private let scores: [Matrix<Float>]
+  private let logits: Matrix<Float>
+
+  /// Parts that every product is cut into: as many on every machine, because the last bits of a product depend on its
+  /// shape.
+  private static var slices: Int { ForwardPass.lanes }
 
   /// - Parameter capacity: positions that the cache holds: prompt and generated tokens together.
   public init(_ model: Model, sequences: Int, capacity: Int) {
@@ -44,93 +54,128 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     }
     keys = configuration.layers.map(caches)
     values = configuration.layers.map(caches)
+    hidden = Matrix(rows: sequences, columns: configuration.hiddenSize)
+    workspace = Workspace(configuration, rows: sequences, length: 1)
+    let queries = configuration.layers.map(\.queriesPerGroup).max() ?? 1
+    scores = (0..<min(Threads.count, sequences)).map { _ in Matrix(rows: queries, columns: capacity) }
+    logits = Matrix(rows: sequences, columns: model.head.rows)
+  }
+
+  /// Bytes that the cache takes for one sequence.
+  public static func cacheBytes(_ configuration: ModelConfiguration, capacity: Int) -> Int {
+    configuration.layers.reduce(0) {
+      $0 + 2 * capacity * $1.kvHeads * configuration.headDimension * MemoryLayout<Float>.stride
+    }
   }
 
   /// Feeds one token to every sequence and returns the logits of the next, shape `[sequences, vocabulary]`.
+  ///
+  /// The matrix is overwritten by the next step; the caller may change it.
   public func step(_ tokens: [Int32]) throws -> Matrix<Float> {
     precondition(tokens.count == sequences && position < capacity, "one token a sequence, within the cache")
-    let configuration = model.configuration
-    let hidden = try ForwardPass(TokenWindows(length: 1, tokens: tokens)).embed(model)
-    // As many on every machine: the last bits of a product depend on how many rows it has.
-    let slices = min(ForwardPass.lanes, sequences)
-    for index in 0..<configuration.layerCount {
+    let pass = ForwardPass(TokenWindows(length: 1, tokens: tokens))
+    hidden.assign(try pass.embed(model))
+    for index in 0..<model.configuration.layerCount {
       let weights = try model.layer(index)
-      try Threads.forEach(slices) { slice, _ in
-        let rows = slice * sequences / slices..<(slice + 1) * sequences / slices
-        advance(layer: index, weights, hidden.rows(rows), sequences: rows)
+      if model.configuration.layers[index].kvHeads > 0 {
+        normalise(gain: weights.attentionNorm)
+        try attend(layer: index, weights)
+      }
+      if model.configuration.layers[index].mlpChannels > 0 {
+        normalise(gain: weights.mlpNorm)
+        try multilayerPerceptron(weights)
       }
     }
     position += 1
-    try ForwardPass(TokenWindows(length: 1, tokens: tokens)).runner(for: configuration)
-      .finalNorm(hidden, gain: model.finalNorm)
-    return try OutputHead(model).logits(hidden)
+    normalise(gain: model.finalNorm)
+    let head = Linear(weight: model.head)
+    try forEachSlice { head.apply(self.workspace.normed, into: self.logits, outputs: $0(head.outputs)) }
+    return logits
   }
 
-  private func advance(
-    layer index: Int, _ weights: LayerWeights, _ x: Matrix<Float>, sequences range: Range<Int>
+  /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share.
+  private func forEachSlice(_ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
+    try Threads.forEach(Self.slices) { slice, _ in
+      body { slice * $0 / Self.slices..<(slice + 1) * $0 / Self.slices }
+    }
+  }
+
+  private func normalise(gain: [Float]) {
+    for i in 0..<sequences {
+      Kernels.rmsNorm(
+        hidden.row(i), gain: gain, epsilon: model.configuration.normEpsilon, into: workspace.normed.row(i),
+        count: hidden.columns)
+    }
+  }
+
+  private func multilayerPerceptron(_ weights: LayerWeights) throws {
+    let gate = workspace.gate.reshaped(rows: sequences, columns: weights.gate.outputs)
+    let up = workspace.up.reshaped(rows: sequences, columns: weights.up.outputs)
+    try forEachSlice { share in
+      let channels = share(gate.columns)
+      weights.gate.apply(self.workspace.normed, into: gate, outputs: channels)
+      weights.up.apply(self.workspace.normed, into: up, outputs: channels)
+      for i in 0..<gate.rows {
+        Kernels.siluMultiply(
+          gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
+      }
+    }
+    try forEachSlice { share in
+      weights.down.apply(gate, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
+    }
+  }
+
+  private func attend(layer index: Int, _ weights: LayerWeights) throws {
+    let query = workspace.query.reshaped(rows: sequences, columns: weights.query.outputs)
+    let key = workspace.key.reshaped(rows: sequences, columns: weights.key.outputs)
+    let value = workspace.value.reshaped(rows: sequences, columns: weights.value.outputs)
+    let context = workspace.context.reshaped(rows: sequences, columns: weights.output.inputs)
+    try forEachSlice { share in
+      weights.query.apply(self.workspace.normed, into: query, outputs: share(query.columns))
+      weights.key.apply(self.workspace.normed, into: key, outputs: share(key.columns))
+      weights.value.apply(self.workspace.normed, into: value, outputs: share(value.columns))
+    }
+    try Threads.forEach(sequences) { sequence, worker in
+      self.attend(
+        layer: index, sequence: sequence, query: query.rows(sequence..<sequence + 1), key: key.row(sequence),
+        value: value.row(sequence), context: context.rows(sequence..<sequence + 1), self.scores[worker])
+    }
+    try forEachSlice { share in
+      weights.output.apply(context, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
+    }
+  }
+
+  /// Adds one position to a sequence's cache and computes the head outputs there; `query` and `context` are one row.
+  private func attend(
+    layer index: Int, sequence: Int, query: Matrix<Float>, key: UnsafeMutablePointer<Float>,
+    value: UnsafeMutablePointer<Float>, context: Matrix<Float>, _ scratch: Matrix<Float>
   ) {
     let configuration = model.configuration
     let shape = configuration.layers[index]
-    let normed = Matrix<Float>(rows: x.rows, columns: x.columns)
-    let normalise = { (gain: [Float]) in
-      for i in 0..<x.rows {
-        Kernels.rmsNorm(x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: normed.row(i), count: x.columns)
-      }
-    }
-    if shape.kvHeads > 0 {
-      normalise(weights.attentionNorm)
-      let context = attention(layer: index, weights, normed, sequences: range)
-      weights.output.apply(context, into: x, accumulating: true)
-    }
-    if shape.mlpChannels > 0 {
-      normalise(weights.mlpNorm)
-      let gate = Matrix<Float>(rows: x.rows, columns: shape.mlpChannels)
-      let up = Matrix<Float>(rows: x.rows, columns: shape.mlpChannels)
-      weights.gate.apply(normed, into: gate)
-      weights.up.apply(normed, into: up)
-      Kernels.siluMultiply(gate.pointer, up.pointer, count: gate.count)
-      weights.down.apply(gate, into: x, accumulating: true)
-    }
-  }
-
-  private func attention(
-    layer index: Int, _ weights: LayerWeights, _ x: Matrix<Float>, sequences range: Range<Int>
-  ) -> Matrix<Float> {
-    let configuration = model.configuration
-    let shape = configuration.layers[index]
     let dimension = configuration.headDimension
-    let query = Matrix<Float>(rows: x.rows, columns: shape.queryHeads * dimension)
-    let key = Matrix<Float>(rows: x.rows, columns: shape.kvHeads * dimension)
-    let value = Matrix<Float>(rows: x.rows, columns: shape.kvHeads * dimension)
-    let context = Matrix<Float>(rows: x.rows, columns: shape.queryHeads * dimension)
-    weights.query.apply(x, into: query)
-    weights.key.apply(x, into: key)
-    weights.value.apply(x, into: value)
     let scale = 1 / Float(dimension).squareRoot()
     let first = configuration.slidingWindow.map { max(0, position - $0 + 1) } ?? 0
     let visible = position + 1 - first
-    let scores = Matrix<Float>(rows: shape.queriesPerGroup, columns: visible)
-    for i in 0..<x.rows {
-      rotary.apply(to: query.row(i), heads: shape.queryHeads, position: position)
-      rotary.apply(to: key.row(i), heads: shape.kvHeads, position: position)
-      let cache = (range.lowerBound + i) * capacity
-      keys[index].row(cache + position).update(from: key.row(i), count: key.columns)
-      values[index].row(cache + position).update(from: value.row(i), count: value.columns)
-      for group in 0..<shape.kvHeads {
-        // The queries of a group are contiguous in the row: see them as a matrix [queriesPerGroup, D].
-        let start = group * shape.queriesPerGroup * dimension
-        let columns = start..<start + shape.queriesPerGroup * dimension
-        let queries = query.rows(i..<i + 1).columns(columns).folded(columns: dimension)
-        let contexts = context.rows(i..<i + 1).columns(columns).folded(columns: dimension)
-        let seen = cache + first..<cache + position + 1
-        let groupColumns = group * dimension..<(group + 1) * dimension
-        multiply(
-          queries, keys[index].rows(seen).columns(groupColumns), transposingB: true, scale: scale, into: scores)
-        for r in 0..<scores.rows { Kernels.softmax(scores.row(r), count: visible) }
-        multiply(scores, values[index].rows(seen).columns(groupColumns), into: contexts)
-      }
+    let scores = scratch.reshaped(rows: shape.queriesPerGroup, columns: visible)
+    let cache = sequence * capacity
+    rotary.apply(to: query.row(0), heads: shape.queryHeads, position: position)
+    rotary.apply(to: key, heads: shape.kvHeads, position: position)
+    keys[index].row(cache + position).update(from: key, count: keys[index].columns)
+    values[index].row(cache + position).update(from: value, count: values[index].columns)
+    let seen = cache + first..<cache + position + 1
+    for group in 0..<shape.kvHeads {
+      // The queries of a group are contiguous in the row: see them as a matrix [queriesPerGroup, D].
+      let start = group * shape.queriesPerGroup * dimension
+      let columns = start..<start + shape.queriesPerGroup * dimension
+      let groupColumns = group * dimension..<(group + 1) * dimension
+      multiply(
+        query.columns(columns).folded(columns: dimension), keys[index].rows(seen).columns(groupColumns),
+        transposingB: true, scale: scale, into: scores)
+      for r in 0..<scores.rows { Kernels.softmax(scores.row(r), count: visible) }
+      multiply(
+        scores, values[index].rows(seen).columns(groupColumns),
+        into: context.columns(columns).folded(columns: dimension))
     }
-    return context
   }
 }
 

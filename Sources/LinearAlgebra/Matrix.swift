@@ -1,3 +1,5 @@
+import Glibc
+
 /// A dense row-major matrix, or a window into one.
 ///
 /// A `Matrix` is a handle: copying it copies the reference, not the elements, and a view made by `rows(_:)` or
@@ -13,6 +15,12 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
 
   /// A matrix of zeros, 64-byte aligned.
   public init(rows: Int, columns: Int) {
+    self.init(uninitialized: rows, columns: columns)
+    memset(pointer, 0, count * MemoryLayout<Scalar>.stride)
+  }
+
+  /// A matrix whose elements the caller writes before anything reads them; 64-byte aligned.
+  public init(uninitialized rows: Int, columns: Int) {
     let storage = Storage<Scalar>(count: rows * columns)
     self.init(viewing: storage.pointer, rows: rows, columns: columns, stride: columns, owner: storage)
   }
@@ -29,9 +37,9 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
   /// A copy of `elements`, given row by row.
   public init(_ elements: [Scalar], rows: Int, columns: Int) {
     precondition(elements.count == rows * columns, "element count must be rows × columns")
-    self.init(rows: rows, columns: columns)
+    self.init(uninitialized: rows, columns: columns)
     elements.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { pointer.update(from: base, count: source.count) }
+      if let base = source.baseAddress { Self.move(base, to: pointer, count: source.count) }
     }
   }
 
@@ -71,15 +79,22 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
 
   /// A contiguous copy of the elements.
   public func copy() -> Matrix {
-    let result = Matrix(rows: rows, columns: columns)
-    for i in 0..<rows { result.row(i).update(from: row(i), count: columns) }
+    let result = Matrix(uninitialized: rows, columns: columns)
+    result.assign(self)
     return result
   }
 
   /// Overwrites the elements with those of a matrix of the same shape.
   public func assign(_ other: Matrix) {
     precondition(rows == other.rows && columns == other.columns, "shapes must agree")
-    for i in 0..<rows { row(i).update(from: other.row(i), count: columns) }
+    for i in 0..<rows { Self.move(other.row(i), to: row(i), count: columns) }
+  }
+
+  /// The scalars are plain bytes; left to the standard library, generic code would copy them one by one.
+  private static func move(
+    _ source: UnsafePointer<Scalar>, to target: UnsafeMutablePointer<Scalar>, count: Int
+  ) {
+    memcpy(target, source, count * MemoryLayout<Scalar>.stride)
   }
 
   public func fill(_ value: Scalar) {
@@ -93,14 +108,14 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
 
   /// The rows in the given order, as a new matrix.
   public func gatherRows(_ indices: [Int]) -> Matrix {
-    let result = Matrix(rows: indices.count, columns: columns)
-    for (i, index) in indices.enumerated() { result.row(i).update(from: row(index), count: columns) }
+    let result = Matrix(uninitialized: indices.count, columns: columns)
+    for (i, index) in indices.enumerated() { Self.move(row(index), to: result.row(i), count: columns) }
     return result
   }
 
   /// The columns in the given order, as a new matrix.
   public func gatherColumns(_ indices: [Int]) -> Matrix {
-    let result = Matrix(rows: rows, columns: indices.count)
+    let result = Matrix(uninitialized: rows, columns: indices.count)
     indices.withUnsafeBufferPointer { indices in
       for i in 0..<rows {
         let source = row(i)
@@ -110,26 +125,12 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
     }
     return result
   }
-
-  /// The transpose, as a new matrix.
-  public func transposed() -> Matrix {
-    let result = Matrix(rows: columns, columns: rows)
-    let tile = 16
-    for i0 in Swift.stride(from: 0, to: rows, by: tile) {
-      for j0 in Swift.stride(from: 0, to: columns, by: tile) {
-        for i in i0..<min(i0 + tile, rows) {
-          for j in j0..<min(j0 + tile, columns) { result.pointer[j * rows + i] = pointer[i * stride + j] }
-        }
-      }
-    }
-    return result
-  }
 }
 
 extension Matrix where Scalar == Float {
   /// The same values in double precision.
   public func widened() -> Matrix<Double> {
-    let result = Matrix<Double>(rows: rows, columns: columns)
+    let result = Matrix<Double>(uninitialized: rows, columns: columns)
     for i in 0..<rows {
       let source = row(i)
       let target = result.row(i)
@@ -140,19 +141,22 @@ extension Matrix where Scalar == Float {
 }
 
 extension Matrix where Scalar == Double {
-  /// The same values rounded to single precision.
-  public func narrowed() -> Matrix<Float> {
-    let result = Matrix<Float>(rows: rows, columns: columns)
-    for i in 0..<rows {
-      let source = row(i)
-      let target = result.row(i)
-      for j in 0..<columns { target[j] = Float(source[j]) }
+  /// The transpose rounded to single precision.
+  public func transposedNarrowed() -> Matrix<Float> {
+    let result = Matrix<Float>(uninitialized: columns, columns: rows)
+    let tile = 16
+    for i0 in Swift.stride(from: 0, to: rows, by: tile) {
+      for j0 in Swift.stride(from: 0, to: columns, by: tile) {
+        for i in i0..<min(i0 + tile, rows) {
+          for j in j0..<min(j0 + tile, columns) { result.pointer[j * rows + i] = Float(pointer[i * stride + j]) }
+        }
+      }
     }
     return result
   }
 }
 
-/// Zeroed memory that frees itself.
+/// Memory that frees itself.
 private final class Storage<Scalar: BLASScalar> {
   let pointer: UnsafeMutablePointer<Scalar>
 
@@ -160,7 +164,6 @@ private final class Storage<Scalar: BLASScalar> {
     let bytes = max(count, 1) * MemoryLayout<Scalar>.stride
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     pointer = raw.bindMemory(to: Scalar.self, capacity: max(count, 1))
-    pointer.initialize(repeating: 0, count: max(count, 1))
   }
 
   deinit { UnsafeMutableRawPointer(pointer).deallocate() }

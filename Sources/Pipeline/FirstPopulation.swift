@@ -1,8 +1,10 @@
 import Calibration
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Search
 import Subnets
+import Synchronization
 
 /// The genomes that a search begins with: one width for all layers, and allocations by error curves.
 struct FirstPopulation {
@@ -66,23 +68,25 @@ struct FirstPopulation {
   private func curves(score: String, calibration: String) throws -> [ModuleCurve] {
     guard let statistics = statistics.first(where: { $0.name == calibration }) else { return [] }
     let choice = SubnetFactory<LanguageModel>.Choice(score: score, calibration: calibration)
-    var curves: [ModuleCurve] = []
-    for (index, shape) in configuration.layers.enumerated() {
+    let shapes = configuration.layers
+    let curves = Mutex([[ModuleCurve]](repeating: [], count: shapes.count))
+    try Threads.forEach(shapes.count) { index, _ in
       let layer = try evaluator.repaired.rankedLayer(index, choice)
-      guard let attention = layer.attentionErrors, let mlp = layer.mlpErrors else { return [] }
+      guard let attention = layer.attentionErrors, let mlp = layer.mlpErrors else { return }
       let energies = try statistics.layer(index)
       let groups = bound.widths(of: 2 * index)
       let channels = bound.widths(of: 2 * index + 1)
-      curves.append(
+      let both = [
         ModuleCurve(
           widths: groups, errors: groups.map { attention[$0] / energies.energyAfterAttention },
-          costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup)))
-      curves.append(
+          costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: shapes[index].queriesPerGroup)),
         ModuleCurve(
           widths: channels, errors: channels.map { mlp[$0] / energies.energyAfterMLP },
-          costPerUnit: configuration.parametersPerMLPChannel))
+          costPerUnit: configuration.parametersPerMLPChannel),
+      ]
+      curves.withLock { $0[index] = both }
     }
-    return curves
+    return curves.withLock { all in all.contains { $0.isEmpty } ? [] : all.flatMap { $0 } }
   }
 
   private func allocation(_ curves: [ModuleCurve], budget: Int) -> [LayerWidths]? {

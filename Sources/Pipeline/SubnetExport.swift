@@ -11,14 +11,15 @@ import Subnets
 
 /// Takes one point of a study's front away as a checkpoint.
 public struct SubnetExport {
-  /// What was exported.
-  public struct Summary: Sendable {
-    public var point: FrontPoint
-    /// On the study's fitness windows, as exported.
-    public var measurement: PointMeasurement
+  /// A subnet with its final weights.
+  public struct Finished: Sendable {
+    public let point: FrontPoint
+    /// On the study's fitness windows, with the final weights.
+    public let measurement: PointMeasurement
     /// Which repair the weights carry: `none`, `nested` or `sequential`.
-    public var repair: String
-    public var result: ExportResult
+    public let repair: String
+    fileprivate let subnet: Subnet<LanguageModel>
+    fileprivate let record: JSONValue
   }
 
   private let directory: URL
@@ -57,16 +58,17 @@ public struct SubnetExport {
       model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
   }
 
+  /// Gives a point of the front its final weights.
+  ///
   /// - Parameters:
   ///   - name: `best`, `knee` or a point's number.
   ///   - keep: with `best`, the largest share of block parameters.
   ///   - repair: least squares, or none.
-  public func export(
-    point name: String, keep: Double?, repair: RepairMode, to url: URL, options: ExportOptions, toolVersion: String,
+  public func finish(
+    point name: String, keep: Double?, repair: RepairMode, toolVersion: String,
     report: @escaping (SearchSession.Event) -> Void
-  ) throws -> Summary {
+  ) throws -> Finished {
     let point = try points.point(name, keep: keep)
-    try Exporter.checkDestination(url, options)
     guard let trial = points.trial(point) else {
       throw PipelineError.noPoint(wanted: "'\(name)'", available: "its trial is missing")
     }
@@ -94,8 +96,12 @@ public struct SubnetExport {
     let record = try record(
       point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name, steps: held,
       toolVersion: toolVersion)
-    let result = try Exporter.export(chosen, parent: model, record: record, to: url, options: options)
-    return Summary(point: point, measurement: measurement, repair: name, result: result)
+    return Finished(point: point, measurement: measurement, repair: name, subnet: chosen, record: record)
+  }
+
+  /// Writes a finished subnet as a checkpoint.
+  public func write(_ finished: Finished, to url: URL, options: ExportOptions) throws -> ExportResult {
+    try Exporter.export(finished.subnet, parent: model, record: finished.record, to: url, options: options)
   }
 
   private func windows(_ name: String) -> TokenWindows {

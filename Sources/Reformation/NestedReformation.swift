@@ -69,7 +69,7 @@ public struct NestedReformation: Sendable {
   public func weight(keeping width: Int) -> Matrix<Float> {
     let solution = rotated.rows(0..<width).copy()
     factor.solveLowerTransposed(solution)
-    return solution.narrowed().transposed()
+    return solution.transposedNarrowed()
   }
 }
 

@@ -196,6 +196,6 @@ private struct NormalEquations {
     let solution = cross.copy()
     factor.solveLower(solution)
     factor.solveLowerTransposed(solution)
-    return solution.narrowed().transposed()
+    return solution.transposedNarrowed()
   }
 }

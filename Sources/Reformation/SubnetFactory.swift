@@ -38,7 +38,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     var clock = 0
   }
 
-  /// - Parameter byteLimit: memory for ranked layers; at least the layers of the subnet being made are held.
+  /// - Parameter byteLimit: memory for ranked layers, apart from those in use.
   public init(
     parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: RepairMode, damping: Double,
     byteLimit: Int
@@ -106,11 +106,13 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     let layer = try RankedLayer(
       index: index, shape: configuration.layers[index], headDimension: configuration.headDimension, weights: weights,
       statistics: layerStatistics, ranking: unitScores.ranking, repair: repair, damping: damping)
-    return cache.withLock { cache in
+    let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)
       return layer
     }
+    evict()
+    return kept
   }
 
   private func evict() {

@@ -122,6 +122,9 @@ extension EndToEnd {
       try workspace.expectFailure(export(format: "onnx"), "onnx", code: 64)
       try workspace.expectFailure(export("--dtype", "int8"), "int8", code: 64)
       try workspace.expectFailure(export(output: ""), "--output", code: 64)
+      try workspace.expectFailure(export("--format", "gguf"), "there are 2 and 1", code: 64)
+      try workspace.expectFailure(export("--output", "./out", "--format", "gguf"), "the same --output", code: 64)
+      try workspace.expectFailure(["export", study, "--output", "out"], "--format", code: 64)
       for format in ["hf", "gguf"] {
         try workspace.expectFailure(export(format: format, output: "/proc/none/out"), "cannot write /proc/none/out")
         try workspace.expectFailure(

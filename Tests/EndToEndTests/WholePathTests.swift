@@ -25,19 +25,19 @@ extension EndToEnd {
       #expect(try #require(best["keepRatio"] as? Double) <= 0.8)
 
       // As a folder, as a file; with the repair that search used or a better one, and without.
-      let folder = try workspace.run(
-        "export", "results/study", "--format", "hf", "--output", "out/hf", "--dtype", "f32", "--json"
-      ).expectSuccess().json()
-      let file = try workspace.run(
-        "export", "results/study", "--format", "gguf", "--output", "out/subnet.gguf", "--dtype", "f32", "--json"
+      let repairedExport = try workspace.run(
+        "export", "results/study", "--format", "hf", "--output", "out/hf", "--format", "gguf", "--output",
+        "out/subnet.gguf", "--dtype", "f32", "--json"
       ).expectSuccess().json()
       let plain = try workspace.run(
         "export", "results/study", "--format", "hf", "--output", "out/plain", "--repair", "none", "--json"
       ).expectSuccess().json()
-      #expect(folder["architecture"] as? String == folderArchitecture)
-      #expect(file["architecture"] as? String == fileArchitecture)
+      let written = try checkpoints(repairedExport)
+      #expect(written.map { $0["output"] as? String } == ["out/hf", "out/subnet.gguf"])
+      #expect(written.map { $0["architecture"] as? String } == [folderArchitecture, fileArchitecture])
+      #expect(try checkpoints(plain).count == 1)
       #expect(plain["repair"] as? String == "none")
-      let repaired = try #require(folder["kl"] as? Double)
+      let repaired = try #require(repairedExport["kl"] as? Double)
       #expect(repaired <= (try #require(best["kl"] as? Double)))
 
       // Both exports are the same network.
@@ -53,8 +53,12 @@ extension EndToEnd {
       #expect(line["tokens"] as? Int == 512)
       #expect(try #require(line["kl"] as? Double) > 0)
       #expect((0...1).contains(try #require(line["top1_agreement"] as? Double)))
-      let written = try workspace.run("generate", "--model", "out/hf", "--prompt", "The lamp", "--tokens", "5")
-      #expect(written.expectSuccess().output.hasPrefix("The lamp"))
+      let text = try workspace.run("generate", "--model", "out/hf", "--prompt", "The lamp", "--tokens", "5")
+      #expect(text.expectSuccess().output.hasPrefix("The lamp"))
+    }
+
+    private func checkpoints(_ export: [String: Any]) throws -> [[String: Any]] {
+      try #require(export["checkpoints"] as? [[String: Any]])
     }
 
     private func perplexities(_ evaluation: [String: Any]) throws -> [Double] {
@@ -178,11 +182,11 @@ extension EndToEnd {
         let command = ["export", "results/study", "--format", format, "--output", output, "--json"]
         return try workspace.run(command + more).expectSuccess().json()
       }
-      let folder = try export("--point", "knee", format: "hf", output: "knee")
+      let folder = try checkpoints(export("--point", "knee", format: "hf", output: "knee"))[0]
       #expect(folder["architecture"] as? String == folderArchitecture)
       #expect(folder["needs_remote_code"] as? Bool == false)
       let file = try export("--keep", "0.7", "--dtype", "bf16", format: "gguf", output: "small.gguf")
-      #expect(fileArchitectures.contains(file["architecture"] as? String ?? ""))
+      #expect(fileArchitectures.contains(try checkpoints(file)[0]["architecture"] as? String ?? ""))
       #expect(try #require(file["keep_ratio"] as? Double) <= 0.7)
       for model in ["knee", "small.gguf"] {
         try workspace.run("evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window", "64")

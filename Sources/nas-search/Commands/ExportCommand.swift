@@ -12,8 +12,9 @@ struct ExportCommand: ParsableCommand {
   @Argument(help: "Folder of the study.") var study: String
   @Option(help: "best, knee, or the number of a point (see 'report').") var point = "best"
   @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
-  @Option(help: "hf (a Hugging Face folder) or gguf (one file).") var format: ExportFormat
-  @Option(help: "Folder or file to write.") var output: String
+  @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
+  var format: [ExportFormat]
+  @Option(help: "Folder or file to write.") var output: [String]
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Correction of the weights: ls (least squares) or none.") var repair = RepairMode.leastSquares
   @Option(help: "The parent model, where it has moved since the search.") var model: String?
@@ -22,7 +23,13 @@ struct ExportCommand: ParsableCommand {
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
-    if output.isEmpty { throw ValidationError("--output is empty") }
+    if output.contains("") { throw ValidationError("--output is empty") }
+    if format.count != output.count {
+      throw ValidationError("each --format needs an --output: there are \(format.count) and \(output.count)")
+    }
+    if Set(output.map { URL(fileURLWithPath: $0).standardizedFileURL.path }).count < output.count {
+      throw ValidationError("two formats cannot have the same --output")
+    }
     guard let keep else { return }
     if point != "best" { throw ValidationError("--keep goes with --point best only, not with '\(point)'") }
     if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
@@ -30,34 +37,48 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     let display = ProgressDisplay(quiet: json)
+    let targets = zip(format, output).map { format, output in
+      (
+        output: output, url: URL(fileURLWithPath: output),
+        options: ExportOptions(format: format, type: dtype.element, replacing: replace)
+      )
+    }
+    for target in targets { try Exporter.checkDestination(target.url, target.options) }
     let export = try SubnetExport(
       URL(fileURLWithPath: study), model: model, cache: CacheFolder.url(cache), report: display.show)
-    let summary = try export.export(
-      point: point, keep: keep, repair: repair, to: URL(fileURLWithPath: output),
-      options: ExportOptions(format: format, type: dtype.element, replacing: replace),
-      toolVersion: NASSearch.version, report: display.show)
+    let subnet = try export.finish(
+      point: point, keep: keep, repair: repair, toolVersion: NASSearch.version, report: display.show)
+    let results = try targets.map { target in
+      (output: target.output, result: try export.write(subnet, to: target.url, options: target.options))
+    }
     display.finish()
-    let measured = summary.measurement
+    let measured = subnet.measurement
     if json {
-      let result: JSONValue = [
-        "schema": "nas-search.export", "version": 1, "output": .string(output),
-        "architecture": .string(summary.result.architecture), "bytes": .integer(summary.result.bytes),
-        "needs_remote_code": .bool(summary.result.needsRemoteCode), "point": .integer(summary.point.index),
-        "trial": .integer(summary.point.trial), "repair": .string(summary.repair),
+      let document: JSONValue = [
+        "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
+        "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair),
         "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
         "perplexity": measured.perplexity.map { .number($0) } ?? .null,
         "total_parameters": .integer(measured.parametersTotal),
+        "checkpoints": .array(
+          results.map { output, result in
+            [
+              "output": .string(output), "architecture": .string(result.architecture),
+              "bytes": .integer(result.bytes), "needs_remote_code": .bool(result.needsRemoteCode),
+            ]
+          }),
       ]
-      return Console.print(result.text())
+      return Console.print(document.text())
     }
     let share = (measured.keepRatio * 1000).rounded() / 10
     Console.print(
-      "\(output): point \(summary.point.index), \(share) % of the block parameters, \(measured.parametersTotal) "
-        + "parameters in all, \(summary.repair == "none" ? "no" : summary.repair) repair, KL \(rounded(measured.kl)) on the fitness windows"
-    )
-    Console.print(
-      "architecture \(summary.result.architecture), \(summary.result.bytes) bytes; reloaded and compared: equal"
-        + (summary.result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
+      "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
+        + "\(subnet.repair == "none" ? "no" : subnet.repair) repair, KL \(rounded(measured.kl)) on the fitness windows")
+    for (output, result) in results {
+      Console.print(
+        "\(output): architecture \(result.architecture), \(result.bytes) bytes; reloaded and compared: equal"
+          + (result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
+    }
   }
 
   private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
