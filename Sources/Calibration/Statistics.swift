@@ -2,14 +2,22 @@ import LinearAlgebra
 
 /// What every score and the reformation need to know of one decoder layer's activations, as means over tokens.
 public struct LayerStatistics: Sendable {
+  /// `E[x xᵀ]` of the normed input of the query, key and value projections, shape `[hidden, hidden]`.
+  public var attentionInputGram: Matrix<Float>
+  /// `E[x xᵀ]` of the normed input of the gate and up projections, shape `[hidden, hidden]`.
+  public var mlpInputGram: Matrix<Float>
   /// `E[x xᵀ]` of the output projection's input, shape `[queryHeads·D, queryHeads·D]`.
   public var contextGram: Matrix<Float>
   /// `E[|x|]` of the output projection's input.
   public var contextMagnitude: [Float]
+  /// `E[x]` of the output projection's input.
+  public var contextMean: [Float]
   /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`.
   public var hiddenGram: Matrix<Float>
   /// `E[|x|]` of the down projection's input.
   public var hiddenMagnitude: [Float]
+  /// `E[x]` of the down projection's input.
+  public var hiddenMean: [Float]
   /// Harmonic mean of `‖x‖²` of the residual stream after the attention was added.
   ///
   /// Harmonic, because what follows normalises every token on its own: an error matters relative to *its* token, and a
@@ -20,6 +28,15 @@ public struct LayerStatistics: Sendable {
 
   /// `E[x²]` of the output projection's input.
   public var contextSecondMoment: [Float] { (0..<contextGram.rows).map { contextGram[$0, $0] } }
+  /// `E[x²] − E[x]²` of the output projection's input: how much it fluctuates over tokens.
+  public var contextVariance: [Float] { Self.variance(contextSecondMoment, contextMean) }
+  /// `E[x²] − E[x]²` of the down projection's input.
+  public var hiddenVariance: [Float] { Self.variance(hiddenSecondMoment, hiddenMean) }
+
+  private static func variance(_ secondMoment: [Float], _ mean: [Float]) -> [Float] {
+    zip(secondMoment, mean).map { max(0, $0 - $1 * $1) }
+  }
+
   /// `E[x²]` of the down projection's input.
   public var hiddenSecondMoment: [Float] { (0..<hiddenGram.rows).map { hiddenGram[$0, $0] } }
 }
@@ -51,10 +68,14 @@ public struct MixedStatistics: Statistics {
     let layers = try parts.map { try $0.layer(index) }
     let shares = parts.map { Float($0.tokens) / Float(tokens) }
     return LayerStatistics(
+      attentionInputGram: Self.sum(layers.map(\.attentionInputGram), shares),
+      mlpInputGram: Self.sum(layers.map(\.mlpInputGram), shares),
       contextGram: Self.sum(layers.map(\.contextGram), shares),
       contextMagnitude: Self.sum(layers.map(\.contextMagnitude), shares),
+      contextMean: Self.sum(layers.map(\.contextMean), shares),
       hiddenGram: Self.sum(layers.map(\.hiddenGram), shares),
       hiddenMagnitude: Self.sum(layers.map(\.hiddenMagnitude), shares),
+      hiddenMean: Self.sum(layers.map(\.hiddenMean), shares),
       energyAfterAttention: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterAttention },
       energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP })
   }

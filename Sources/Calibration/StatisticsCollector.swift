@@ -9,10 +9,10 @@ final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
 
-  init(shape: LayerShape, headDimension: Int, tokens: Int) {
+  init(shape: LayerShape, headDimension: Int, hiddenSize: Int, tokens: Int) {
     self.tokens = tokens
     lanes = (0..<ForwardPass.lanes).map { _ in
-      Lane(context: shape.queryHeads * headDimension, hidden: shape.mlpChannels)
+      Lane(residual: hiddenSize, context: shape.queryHeads * headDimension, hidden: shape.mlpChannels)
     }
   }
 
@@ -20,6 +20,8 @@ final class StatisticsCollector: @unchecked Sendable {
   func observe(_ tap: ActivationTap, _ activations: Matrix<Float>, lane: Int) {
     let lane = lanes[lane]
     switch tap {
+    case .attentionInput: accumulateGram(activations, accumulate: 1, into: lane.attentionInput)
+    case .mlpInput: accumulateGram(activations, accumulate: 1, into: lane.mlpInput)
     case .attentionContext: lane.context.add(activations)
     case .mlpHidden: lane.hidden.add(activations)
     case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
@@ -29,17 +31,26 @@ final class StatisticsCollector: @unchecked Sendable {
 
   func finish() -> LayerStatistics {
     for lane in lanes.dropFirst() {
+      for (sum, part) in [(lanes[0].attentionInput, lane.attentionInput), (lanes[0].mlpInput, lane.mlpInput)] {
+        Kernels.add(part.pointer, to: sum.pointer, count: sum.count)
+      }
       lanes[0].context.merge(lane.context)
       lanes[0].hidden.merge(lane.hidden)
       lanes[0].inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
       lanes[0].inverseEnergyAfterMLP += lane.inverseEnergyAfterMLP
     }
     let total = lanes[0]
+    for gram in [total.attentionInput, total.mlpInput] {
+      mirrorUpperTriangle(gram)
+      Kernels.scale(gram.pointer, by: 1 / Float(tokens), count: gram.count)
+    }
     total.context.average(over: tokens)
     total.hidden.average(over: tokens)
     return LayerStatistics(
+      attentionInputGram: total.attentionInput, mlpInputGram: total.mlpInput,
       contextGram: total.context.gram, contextMagnitude: total.context.magnitude.elements,
-      hiddenGram: total.hidden.gram, hiddenMagnitude: total.hidden.magnitude.elements,
+      contextMean: total.context.mean.elements, hiddenGram: total.hidden.gram,
+      hiddenMagnitude: total.hidden.magnitude.elements, hiddenMean: total.hidden.mean.elements,
       energyAfterAttention: Double(tokens) / total.inverseEnergyAfterAttention,
       energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP)
   }
@@ -52,41 +63,52 @@ final class StatisticsCollector: @unchecked Sendable {
   }
 
   private final class Lane {
+    let attentionInput: Matrix<Float>
+    let mlpInput: Matrix<Float>
     let context: Accumulator
     let hidden: Accumulator
     var inverseEnergyAfterAttention = 0.0
     var inverseEnergyAfterMLP = 0.0
 
-    init(context: Int, hidden: Int) {
+    init(residual: Int, context: Int, hidden: Int) {
+      attentionInput = Matrix(rows: residual, columns: residual)
+      mlpInput = Matrix(rows: residual, columns: residual)
       self.context = Accumulator(width: context)
       self.hidden = Accumulator(width: hidden)
     }
   }
 
-  /// Sums over tokens of `x xᵀ` and `|x|`.
+  /// Sums over tokens of `x xᵀ`, `|x|` and `x`.
   private final class Accumulator {
     let gram: Matrix<Float>
     let magnitude: Matrix<Float>
+    let mean: Matrix<Float>
 
     init(width: Int) {
       gram = Matrix(rows: width, columns: width)
       magnitude = Matrix(rows: 1, columns: width)
+      mean = Matrix(rows: 1, columns: width)
     }
 
     func add(_ x: Matrix<Float>) {
       accumulateGram(x, accumulate: 1, into: gram)
-      for i in 0..<x.rows { Kernels.addMagnitudes(x.row(i), to: magnitude.pointer, count: x.columns) }
+      for i in 0..<x.rows {
+        Kernels.addMagnitudes(x.row(i), to: magnitude.pointer, count: x.columns)
+        Kernels.add(x.row(i), to: mean.pointer, count: x.columns)
+      }
     }
 
     func merge(_ other: Accumulator) {
       Kernels.add(other.gram.pointer, to: gram.pointer, count: gram.count)
       Kernels.add(other.magnitude.pointer, to: magnitude.pointer, count: magnitude.count)
+      Kernels.add(other.mean.pointer, to: mean.pointer, count: mean.count)
     }
 
     func average(over tokens: Int) {
       mirrorUpperTriangle(gram)
       Kernels.scale(gram.pointer, by: 1 / Float(tokens), count: gram.count)
       Kernels.scale(magnitude.pointer, by: 1 / Float(tokens), count: magnitude.count)
+      Kernels.scale(mean.pointer, by: 1 / Float(tokens), count: mean.count)
     }
   }
 }

@@ -34,7 +34,7 @@ public struct StatisticsStore: Sendable {
 
   private static func fingerprint(of windows: TokenWindows) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("statistics 2, windows of \(windows.length)")
+    fingerprint.add("statistics 3, windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -48,7 +48,8 @@ public struct StatisticsStore: Sendable {
     let runner = pass.runner(for: configuration)
     for (index, shape) in configuration.layers.enumerated() {
       let collector = StatisticsCollector(
-        shape: shape, headDimension: configuration.headDimension, tokens: windows.tokens.count)
+        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
+        tokens: windows.tokens.count)
       try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }
@@ -60,10 +61,17 @@ public struct StatisticsStore: Sendable {
   private static func write(_ statistics: LayerStatistics, to url: URL) throws {
     let energies = [Float(statistics.energyAfterAttention), Float(statistics.energyAfterMLP)]
     let plans = [
+      TensorPlan(
+        name: "attention.input.gram", type: .f32,
+        shape: [statistics.attentionInputGram.rows, statistics.attentionInputGram.rows]),
+      TensorPlan(
+        name: "mlp.input.gram", type: .f32, shape: [statistics.mlpInputGram.rows, statistics.mlpInputGram.rows]),
       TensorPlan(name: "context.gram", type: .f32, shape: [statistics.contextGram.rows, statistics.contextGram.rows]),
       TensorPlan(name: "context.magnitude", type: .f32, shape: [statistics.contextMagnitude.count]),
+      TensorPlan(name: "context.mean", type: .f32, shape: [statistics.contextMean.count]),
       TensorPlan(name: "hidden.gram", type: .f32, shape: [statistics.hiddenGram.rows, statistics.hiddenGram.rows]),
       TensorPlan(name: "hidden.magnitude", type: .f32, shape: [statistics.hiddenMagnitude.count]),
+      TensorPlan(name: "hidden.mean", type: .f32, shape: [statistics.hiddenMean.count]),
       TensorPlan(name: "energies", type: .f32, shape: [2]),
     ]
     try SafetensorsWriter.write(plans, to: url) { plan, write in
@@ -71,10 +79,14 @@ public struct StatisticsStore: Sendable {
         try write(UnsafeBufferPointer(start: matrix.pointer, count: matrix.count))
       }
       switch plan.name {
+      case "attention.input.gram": try matrix(statistics.attentionInputGram)
+      case "mlp.input.gram": try matrix(statistics.mlpInputGram)
       case "context.gram": try matrix(statistics.contextGram)
       case "hidden.gram": try matrix(statistics.hiddenGram)
       case "context.magnitude": try statistics.contextMagnitude.withUnsafeBufferPointer(write)
       case "hidden.magnitude": try statistics.hiddenMagnitude.withUnsafeBufferPointer(write)
+      case "context.mean": try statistics.contextMean.withUnsafeBufferPointer(write)
+      case "hidden.mean": try statistics.hiddenMean.withUnsafeBufferPointer(write)
       default: try energies.withUnsafeBufferPointer(write)
       }
     }
@@ -112,9 +124,13 @@ private struct StoredStatistics: Statistics {
       let context = shape.queryHeads * configuration.headDimension
       let energies = try vector("energies", 2)
       return LayerStatistics(
+        attentionInputGram: try gram("attention.input.gram", configuration.hiddenSize),
+        mlpInputGram: try gram("mlp.input.gram", configuration.hiddenSize),
         contextGram: try gram("context.gram", context), contextMagnitude: try vector("context.magnitude", context),
+        contextMean: try vector("context.mean", context),
         hiddenGram: try gram("hidden.gram", shape.mlpChannels),
         hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
+        hiddenMean: try vector("hidden.mean", shape.mlpChannels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]))
     } catch let error as CheckpointError {
       throw CalibrationError.damagedCache(path: folder.path, problem: error.description)

@@ -40,6 +40,21 @@ public struct ScoredLayer: Sendable {
     let width = shape.queriesPerGroup * headDimension
     return (0..<shape.kvHeads).map { group in columns[group * width..<(group + 1) * width].reduce(0, +) }
   }
+
+  /// Sums, for every unit, the scores of the rows and columns of all matrices that are cut with it.
+  ///
+  /// Rows of query, key, value, gate and up; columns of output and down.
+  func coupled(
+    query: [Float], key: [Float], value: [Float], output: [Float], gate: [Float], up: [Float], down: [Float]
+  ) -> UnitScores {
+    let (queries, outputs) = (foldColumns(query), foldColumns(output))
+    return UnitScores(
+      groups: (0..<shape.kvHeads).map { group in
+        let rows = group * headDimension..<(group + 1) * headDimension
+        return queries[group] + outputs[group] + key[rows].reduce(0, +) + value[rows].reduce(0, +)
+      },
+      channels: gate.indices.map { gate[$0] + up[$0] + down[$0] })
+  }
 }
 
 /// Scores of the prunable units of one layer.
@@ -77,7 +92,10 @@ public struct UnitRanking: Sendable, Equatable {
 
 /// All scores by name.
 public enum ImportanceRegistry {
-  public static let all: [any Importance] = [WandaSP(), LLMBIP(), MagnitudeL2(), RandomImportance()]
+  public static let all: [any Importance] = [
+    WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), MagnitudeL1(), MagnitudeL2(),
+    RandomImportance(),
+  ]
 
   public static func named(_ name: String) throws -> any Importance {
     guard let found = all.first(where: { $0.name == name }) else {

@@ -22,10 +22,3 @@ public struct WandaSP: Importance {
     zip(columnMagnitudes(of: weight), secondMoment).map { $0 * $1.squareRoot() }
   }
 }
-
-/// `Σ_i |W[i,j]|` for every column `j`.
-func columnMagnitudes(of weight: Matrix<Float>) -> [Float] {
-  let sums = Matrix<Float>(rows: 1, columns: weight.columns)
-  for i in 0..<weight.rows { Kernels.addMagnitudes(weight.row(i), to: sums.pointer, count: weight.columns) }
-  return sums.elements
-}

@@ -19,12 +19,14 @@ struct TransformerBlock {
   func run(_ x: Matrix<Float>, length: Int, workspace: Workspace, tap: (ActivationTap, Matrix<Float>) -> Void) {
     if shape.kvHeads > 0 {
       let context = attentionContext(x, length: length, workspace: workspace)
+      tap(.attentionInput, workspace.normed.rows(0..<x.rows))
       tap(.attentionContext, context)
       weights.output.apply(context, into: x, accumulating: true)
     }
     tap(.afterAttention, x)
     if shape.mlpChannels > 0 {
       let hidden = mlpHidden(x, workspace: workspace)
+      tap(.mlpInput, workspace.normed.rows(0..<x.rows))
       tap(.mlpHidden, hidden)
       weights.down.apply(hidden, into: x, accumulating: true)
     }
@@ -115,10 +117,14 @@ struct TransformerBlock {
 
 /// Points of a decoder layer at which calibration looks.
 public enum ActivationTap: Sendable {
+  /// Normed input of the query, key and value projections, `[tokens, hidden]`.
+  case attentionInput
   /// Input of the attention's output projection, `[tokens, queryHeads·D]`.
   case attentionContext
   /// Residual stream after the attention was added, `[tokens, hidden]`.
   case afterAttention
+  /// Normed input of the gate and up projections, `[tokens, hidden]`.
+  case mlpInput
   /// Input of the MLP's down projection, `[tokens, mlpChannels]`.
   case mlpHidden
   /// Residual stream after the MLP was added, `[tokens, hidden]`.

@@ -30,18 +30,30 @@ import Testing
     #expect(worst <= relative * scale, sourceLocation: sourceLocation)
   }
 
-  /// The means of `x xᵀ` and `|x|` over the rows, by loops in double precision.
-  private func moments(_ x: Matrix<Float>) -> (gram: [Double], magnitude: [Double]) {
+  private func normed(_ x: Matrix<Float>, _ gain: [Float], _ configuration: ModelConfiguration) -> Matrix<Float> {
+    let result = Matrix<Float>(rows: x.rows, columns: x.columns)
+    for i in 0..<x.rows {
+      Kernels.rmsNorm(x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: result.row(i), count: x.columns)
+    }
+    return result
+  }
+
+  /// The means of `x xᵀ`, `|x|` and `x` and the variances over the rows, by loops in double precision.
+  private func moments(
+    _ x: Matrix<Float>
+  ) -> (gram: [Double], magnitude: [Double], mean: [Double], variance: [Double]) {
     var gram = Array(repeating: 0.0, count: x.columns * x.columns)
     var magnitude = Array(repeating: 0.0, count: x.columns)
+    var mean = magnitude
     for t in 0..<x.rows {
       let row = x.row(t)
       for i in 0..<x.columns {
         magnitude[i] += abs(Double(row[i])) / Double(x.rows)
+        mean[i] += Double(row[i]) / Double(x.rows)
         for j in 0..<x.columns { gram[i * x.columns + j] += Double(row[i]) * Double(row[j]) / Double(x.rows) }
       }
     }
-    return (gram, magnitude)
+    return (gram, magnitude, mean, mean.indices.map { gram[$0 * x.columns + $0] - mean[$0] * mean[$0] })
   }
 
   /// The harmonic mean of the squared lengths of the rows.
@@ -61,8 +73,13 @@ import Testing
     for (index, shape) in network.configuration.layers.enumerated() {
       let (layer, weights) = (try found.layer(index), try network.layer(index))
       if shape.kvHeads > 0 {
+        expectClose(
+          layer.attentionInputGram.elements,
+          moments(normed(hidden, weights.attentionNorm, network.configuration)).gram, relative: 3e-6)
         let context = try runner.attentionContext(layer: weights, hidden)
         let exact = moments(context)
+        expectClose(layer.contextMean, exact.mean, relative: 3e-6)
+        expectClose(layer.contextVariance, exact.variance, relative: 1e-5)
         expectClose(layer.contextGram.elements, exact.gram, relative: 3e-6)
         expectClose(layer.contextMagnitude, exact.magnitude, relative: 3e-6)
         expectClose(
@@ -70,12 +87,17 @@ import Testing
         )
         try runner.add(weights.output, of: context, to: hidden)
       } else {
-        #expect(layer.contextGram.count == 0 && layer.contextMagnitude.isEmpty)
+        #expect(layer.contextGram.count == 0 && layer.contextMagnitude.isEmpty && layer.contextMean.isEmpty)
       }
       #expect(abs(layer.energyAfterAttention / energy(hidden) - 1) < 1e-6)
       if shape.mlpChannels > 0 {
+        expectClose(
+          layer.mlpInputGram.elements, moments(normed(hidden, weights.mlpNorm, network.configuration)).gram,
+          relative: 3e-6)
         let channels = try runner.mlpHidden(layer: weights, hidden)
         let exact = moments(channels)
+        expectClose(layer.hiddenMean, exact.mean, relative: 3e-6)
+        expectClose(layer.hiddenVariance, exact.variance, relative: 1e-5)
         expectClose(layer.hiddenGram.elements, exact.gram, relative: 3e-6)
         expectClose(layer.hiddenMagnitude, exact.magnitude, relative: 3e-6)
         expectClose(
@@ -83,7 +105,7 @@ import Testing
           relative: 3e-6)
         try runner.add(weights.down, of: channels, to: hidden)
       } else {
-        #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty)
+        #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty && layer.hiddenMean.isEmpty)
       }
       #expect(abs(layer.energyAfterMLP / energy(hidden) - 1) < 1e-6)
     }
@@ -117,7 +139,7 @@ import Testing
       for order in [[3, 2, 1, 0], [1, 3, 0, 2]] {
         let collector = StatisticsCollector(
           shape: model.configuration.layers[index], headDimension: model.configuration.headDimension,
-          tokens: windows.tokens.count)
+          hiddenSize: model.configuration.hiddenSize, tokens: windows.tokens.count)
         for lane in order {
           let events = record.events.filter { $0.lane == lane }
           #expect(events.count >= 8)
@@ -126,6 +148,9 @@ import Testing
         let (found, expected) = (collector.finish(), try stored.layer(index))
         #expect(found.contextGram.elements == expected.contextGram.elements)
         #expect(found.hiddenGram.elements == expected.hiddenGram.elements)
+        #expect(found.attentionInputGram.elements == expected.attentionInputGram.elements)
+        #expect(found.mlpInputGram.elements == expected.mlpInputGram.elements)
+        #expect(found.contextMean == expected.contextMean && found.hiddenMean == expected.hiddenMean)
         #expect(found.contextMagnitude == expected.contextMagnitude)
         #expect(found.hiddenMagnitude == expected.hiddenMagnitude)
         #expect(Float(found.energyAfterAttention) == Float(expected.energyAfterAttention))
@@ -151,6 +176,11 @@ import Testing
       let (x, y) = (try a.layer(index), try b.layer(index))
       expectClose(x.contextGram.elements, y.contextGram.elements.map(Double.init), relative: relative)
       expectClose(x.hiddenGram.elements, y.hiddenGram.elements.map(Double.init), relative: relative)
+      expectClose(
+        x.attentionInputGram.elements, y.attentionInputGram.elements.map(Double.init), relative: relative)
+      expectClose(x.mlpInputGram.elements, y.mlpInputGram.elements.map(Double.init), relative: relative)
+      expectClose(x.contextMean, y.contextMean.map(Double.init), relative: relative)
+      expectClose(x.hiddenMean, y.hiddenMean.map(Double.init), relative: relative)
       expectClose(x.contextMagnitude, y.contextMagnitude.map(Double.init), relative: relative)
       expectClose(x.hiddenMagnitude, y.hiddenMagnitude.map(Double.init), relative: relative)
       #expect(abs(x.energyAfterAttention / y.energyAfterAttention - 1) <= max(relative, 1e-12))

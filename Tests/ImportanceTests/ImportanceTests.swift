@@ -5,49 +5,6 @@ import Testing
 @testable import Calibration
 @testable import Importance
 
-/// A layer of random weights and statistics: 3 groups of 2 queries in heads of 2, 5 channels, hidden size 7.
-private struct Tiny {
-  let shape = LayerShape(queryHeads: 6, kvHeads: 3, mlpChannels: 5)
-  let dimension = 2
-  let hidden = 7
-  let weights: LayerWeights
-  let statistics: LayerStatistics
-  private static let count = 24
-
-  init(seed: UInt64 = 1, index: Int = 0) {
-    var random = SeededGenerator(seed: seed)
-    func vector(_ count: Int, positive: Bool = false) -> [Float] {
-      (0..<count).map { _ in Float(positive ? random.unit() + 0.1 : 2 * random.unit() - 1) }
-    }
-    func matrix(_ rows: Int, _ columns: Int) -> Matrix<Float> {
-      Matrix(vector(rows * columns), rows: rows, columns: columns)
-    }
-    func gram(_ order: Int) -> Matrix<Float> {
-      let x = matrix(40, order)
-      let result = Matrix<Float>(rows: order, columns: order)
-      multiply(x, x, transposingA: true, scale: 1 / 40, into: result)
-      return result
-    }
-    weights = LayerWeights(
-      attentionNorm: vector(7), query: Linear(weight: matrix(12, 7)), key: Linear(weight: matrix(6, 7)),
-      value: Linear(weight: matrix(6, 7)), output: Linear(weight: matrix(7, 12)), mlpNorm: vector(7),
-      gate: Linear(weight: matrix(5, 7)), up: Linear(weight: matrix(5, 7)), down: Linear(weight: matrix(7, 5)))
-    statistics = LayerStatistics(
-      contextGram: gram(12), contextMagnitude: vector(12, positive: true), hiddenGram: gram(5),
-      hiddenMagnitude: vector(5, positive: true), energyAfterAttention: 3, energyAfterMLP: 4)
-    self.index = index
-  }
-
-  let index: Int
-
-  var layer: ScoredLayer {
-    ScoredLayer(index: index, shape: shape, headDimension: dimension, weights: weights, statistics: statistics)
-  }
-
-  /// Input columns of the output projection that belong to a group.
-  func columns(of group: Int) -> Range<Int> { group * 4..<group * 4 + 4 }
-}
-
 private func expectClose(
   _ found: [Float], _ expected: [Double], sourceLocation: SourceLocation = #_sourceLocation
 ) {
@@ -142,7 +99,7 @@ private func expectClose(
   }
 
   /// A unit that does nothing scores lowest with every score that looks at the weights.
-  @Test(arguments: ["wanda-sp", "llm-bip", "magnitude-l2"])
+  @Test(arguments: ["wanda-sp", "llm-bip", "magnitude-l1", "magnitude-l2", "obs", "flap", "greedy"])
   func unitsOfZerosComeLast(name: String) throws {
     var weights = tiny.weights
     weights.output.weight = weights.output.weight.copy()
@@ -177,6 +134,7 @@ private func expectClose(
     var statistics = tiny.statistics
     statistics.contextGram = Matrix(rows: 0, columns: 0)
     statistics.contextMagnitude = []
+    statistics.contextMean = []
     let layer = ScoredLayer(
       index: 0, shape: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 5), headDimension: 2, weights: weights,
       statistics: statistics)
@@ -227,7 +185,7 @@ private func expectClose(
   @Test func unknownNameListsTheKnownOnes() {
     let error = ImportanceError.unknownScore(name: "wanda", known: ImportanceRegistry.all.map(\.name))
     #expect(throws: error) { try ImportanceRegistry.named("wanda") }
-    #expect(error.description.contains("'wanda'") && error.description.contains("wanda-sp, llm-bip"))
+    #expect(error.description.contains("'wanda'") && error.description.contains("wanda-sp, flap"))
     #expect(ImportanceError.notFinite(score: "x", layer: 3).description == "score 'x' of layer 3 is not finite")
   }
 }

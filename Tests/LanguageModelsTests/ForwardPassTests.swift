@@ -146,16 +146,27 @@ import Testing
           #expect(record.content["\(index) \(tap) \(lane)"] == chunks, "layer \(index), \(tap), lane \(lane)")
         }
       }
+      func normed(_ gain: [Float]) -> Matrix<Float> {
+        let result = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
+        for i in 0..<hidden.rows {
+          Kernels.rmsNorm(
+            hidden.row(i), gain: gain, epsilon: model.configuration.normEpsilon, into: result.row(i),
+            count: hidden.columns)
+        }
+        return result
+      }
+      expectSeen(.attentionInput, normed(weights.attentionNorm))
       let context = try runner.attentionContext(layer: weights, hidden)
       expectSeen(.attentionContext, context)
       try runner.add(weights.output, of: context, to: hidden)
       expectSeen(.afterAttention, hidden)
+      expectSeen(.mlpInput, normed(weights.mlpNorm))
       let channels = try runner.mlpHidden(layer: weights, hidden)
       expectSeen(.mlpHidden, channels)
       try runner.add(weights.down, of: channels, to: hidden)
       expectSeen(.afterMLP, hidden)
     }
-    #expect(record.content.count == 3 * 4 * ForwardPass.lanes)
+    #expect(record.content.count == 3 * 6 * ForwardPass.lanes)
     try runner.finalNorm(hidden, gain: model.finalNorm)
     #expect(hidden.elements == final.elements)
   }

@@ -39,7 +39,8 @@ struct GatheredStatistics: Statistics {
     let runner = pass.runner(for: configuration)
     layers = try configuration.layers.enumerated().map { index, shape in
       let collector = StatisticsCollector(
-        shape: shape, headDimension: configuration.headDimension, tokens: windows.tokens.count)
+        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
+        tokens: windows.tokens.count)
       try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }

@@ -1,0 +1,39 @@
+import LinearAlgebra
+
+/// `Σ_i |W[i,j]|` for every column `j`.
+func columnMagnitudes(of weight: Matrix<Float>) -> [Float] {
+  let sums = Matrix<Float>(rows: 1, columns: weight.columns)
+  for i in 0..<weight.rows { Kernels.addMagnitudes(weight.row(i), to: sums.pointer, count: weight.columns) }
+  return sums.elements
+}
+
+/// `Σ_i W[i,j]²` for every column `j`.
+func columnEnergies(of weight: Matrix<Float>) -> [Float] {
+  let sums = Matrix<Float>(rows: 1, columns: weight.columns)
+  for i in 0..<weight.rows {
+    let row = weight.row(i)
+    for j in 0..<weight.columns { sums.pointer[j] += row[j] * row[j] }
+  }
+  return sums.elements
+}
+
+/// `Σ_j W[i,j]²·factor[j]` for every row `i`; a factor of 1 where none is given.
+func rowEnergies(of weight: Matrix<Float>, scaledBy factors: [Float]? = nil) -> [Float] {
+  (0..<weight.rows).map { i in
+    let row = weight.row(i)
+    guard let factors else { return Kernels.dot(row, row, count: weight.columns) }
+    return (0..<weight.columns).reduce(0) { $0 + row[$1] * row[$1] * factors[$1] }
+  }
+}
+
+extension Matrix where Scalar == Float {
+  /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
+  /// inverted though inputs depend on one another. A Gram of zeros becomes the identity.
+  func damped(_ share: Double) -> Matrix<Double> {
+    let result = widened()
+    let trace = (0..<rows).reduce(0.0) { $0 + Double(self[$1, $1]) }
+    let lambda = trace > 0 ? share * trace / Double(max(1, rows)) : 1
+    for i in 0..<rows { result[i, i] += lambda }
+    return result
+  }
+}

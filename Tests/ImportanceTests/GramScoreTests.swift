@@ -1,0 +1,191 @@
+import LanguageModels
+import LinearAlgebra
+import Testing
+
+@testable import Calibration
+@testable import Importance
+
+/// Scores that look at whole Gram matrices, against slow formulas in double precision.
+@Suite struct GramScoreTests {
+  private let tiny = Tiny(seed: 5)
+
+  /// Gauss–Jordan: slow, short, and not what the scores use.
+  private func inverse(_ matrix: [[Double]]) -> [[Double]] {
+    let n = matrix.count
+    var rows = matrix.enumerated().map { i, row in row + (0..<n).map { $0 == i ? 1.0 : 0.0 } }
+    for pivot in 0..<n {
+      let best = (pivot..<n).max { abs(rows[$0][pivot]) < abs(rows[$1][pivot]) } ?? pivot
+      rows.swapAt(pivot, best)
+      rows[pivot] = rows[pivot].map { $0 / rows[pivot][pivot] }
+      for other in 0..<n where other != pivot {
+        let factor = rows[other][pivot]
+        rows[other] = zip(rows[other], rows[pivot]).map { $0 - factor * $1 }
+      }
+    }
+    return rows.map { Array($0.suffix(n)) }
+  }
+
+  private func table(_ matrix: Matrix<Float>) -> [[Double]] {
+    (0..<matrix.rows).map { i in (0..<matrix.columns).map { Double(matrix[i, $0]) } }
+  }
+
+  private func damped(_ matrix: [[Double]]) -> [[Double]] {
+    let mean = matrix.indices.reduce(0) { $0 + matrix[$1][$1] } / Double(matrix.count)
+    return matrix.enumerated().map { i, row in
+      row.enumerated().map { i == $0 ? $1 + 0.01 * mean : $1 }
+    }
+  }
+
+  private func expectClose(
+    _ found: [Float], _ expected: [Double], sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(found.count == expected.count, sourceLocation: sourceLocation)
+    let scale = expected.reduce(0) { max($0, abs($1)) }
+    for (x, y) in zip(found, expected) {
+      #expect(abs(Double(x) - y) <= 2e-5 * scale, "\(x), \(y)", sourceLocation: sourceLocation)
+    }
+  }
+
+  @Test func flapIsTheStandardisedFluctuation() {
+    func standardised(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ mean: [Float]) -> [Double] {
+      let raw = (0..<weight.columns).map { j in
+        max(0, Double(gram[j, j]) - Double(mean[j]) * Double(mean[j]))
+          * (0..<weight.rows).reduce(0.0) { $0 + Double(weight[$1, j]) * Double(weight[$1, j]) }
+      }
+      let average = raw.reduce(0, +) / Double(raw.count)
+      let variance = raw.reduce(0) { $0 + ($1 - average) * ($1 - average) } / Double(raw.count)
+      return raw.map { ($0 - average) / variance.squareRoot() }
+    }
+    let (scores, statistics) = (FLAP().scores(of: tiny.layer), tiny.statistics)
+    expectClose(
+      scores.channels, standardised(tiny.weights.down.weight, statistics.hiddenGram, statistics.hiddenMean))
+    let columns = standardised(tiny.weights.output.weight, statistics.contextGram, statistics.contextMean)
+    expectClose(scores.groups, (0..<3).map { group in columns[tiny.columns(of: group)].reduce(0, +) / 4 })
+  }
+
+  @Test func obsDividesByTheInverseGram() throws {
+    let (scores, weights) = (try OBS().scores(of: tiny.layer), tiny.weights)
+    func stiffness(_ gram: Matrix<Float>) -> [Double] {
+      let inverse = inverse(damped(table(gram)))
+      return inverse.indices.map { 1 / inverse[$0][$0] }
+    }
+    func rows(_ weight: Matrix<Float>, _ gram: Matrix<Float>) -> [Double] {
+      let stiffness = stiffness(gram)
+      return table(weight).map { zip($0, stiffness).reduce(0) { $0 + $1.0 * $1.0 * $1.1 } }
+    }
+    func columns(_ weight: Matrix<Float>, _ gram: Matrix<Float>) -> [Double] {
+      let stiffness = stiffness(gram)
+      return (0..<weight.columns).map { j in table(weight).reduce(0) { $0 + $1[j] * $1[j] } * stiffness[j] }
+    }
+    let (attention, mlp) = (tiny.statistics.attentionInputGram, tiny.statistics.mlpInputGram)
+    let gate = rows(weights.gate.weight, mlp)
+    let up = rows(weights.up.weight, mlp)
+    let down = columns(weights.down.weight, tiny.statistics.hiddenGram)
+    expectClose(scores.channels, (0..<5).map { gate[$0] + up[$0] + down[$0] })
+    let query = rows(weights.query.weight, attention)
+    let key = rows(weights.key.weight, attention)
+    let value = rows(weights.value.weight, attention)
+    let output = columns(weights.output.weight, tiny.statistics.contextGram)
+    expectClose(
+      scores.groups,
+      (0..<3).map { group in
+        let (wide, narrow) = (tiny.columns(of: group), group * 2..<group * 2 + 2)
+        return query[wide].reduce(0, +) + output[wide].reduce(0, +) + key[narrow].reduce(0, +)
+          + value[narrow].reduce(0, +)
+      })
+  }
+
+  /// The paper's Newton iteration, from any start, is at the closed form after one step and stays there.
+  @Test(arguments: [0.01, 1, 1000])
+  func newtonReachesTheClosedFormOfTheMask(penalty: Double) throws {
+    let system = NumericalPruning.system(weight: tiny.weights.output.weight, gram: tiny.statistics.contextGram)
+    let matrix = system.damped(0.01)
+    let (n, kept) = (matrix.rows, 7.0)
+    let closed = try #require(NumericalPruning.mask(of: matrix, penalty: penalty, kept: kept))
+    let a = (0..<n).map { i in (0..<n).map { matrix[i, $0] } }
+    let hessian = inverse(a.map { $0.map { $0 + penalty } })
+    var random = SeededGenerator(seed: 3)
+    var mask = (0..<n).map { _ in random.unit() }
+    for _ in 0..<3 {
+      let excess = penalty * (mask.reduce(0, +) - kept)
+      let gradient = a.map { row in zip(row, mask).reduce(excess) { $0 + $1.0 * ($1.1 - 1) } }
+      mask = zip(mask, hessian).map { z, row in z - zip(row, gradient).reduce(0) { $0 + $1.0 * $1.1 } }
+      for (x, y) in zip(mask, closed) { #expect(abs(x - y) < 1e-6 * max(1, abs(y))) }
+    }
+  }
+
+  /// The score ranks as the mask does, for whatever penalty and size.
+  @Test(arguments: [0.01, 1, 1000], [2.0, 4.0])
+  func numericalRanksAsTheMask(penalty: Double, kept: Double) throws {
+    let system = NumericalPruning.system(weight: tiny.weights.down.weight, gram: tiny.statistics.hiddenGram)
+    let mask = try #require(NumericalPruning.mask(of: system.damped(0.01), penalty: penalty, kept: kept))
+    let scores = try NumericalPruning().scores(of: tiny.layer)
+    let order = mask.indices.sorted { mask[$0] > mask[$1] }
+    #expect(scores.ranking.channels == order)
+    #expect(abs(scores.channels.reduce(0, +)) < 1e-4)
+  }
+
+  /// The output error with the units `kept` and the best weights for them: `tr(W·G·Wᵀ)` less what they explain.
+  private func error(_ weight: Matrix<Float>, _ gram: [[Double]], kept: [Int]) -> Double {
+    let w = table(weight)
+    let wg = w.map { row in gram[0].indices.map { j in zip(row, gram).reduce(0) { $0 + $1.0 * $1.1[j] } } }
+    var total = zip(w, wg).reduce(0) { $0 + zip($1.0, $1.1).reduce(0) { $0 + $1.0 * $1.1 } }
+    if kept.isEmpty { return total }
+    let inverse = inverse(kept.map { i in kept.map { gram[i][$0] } })
+    for row in wg {
+      for (a, i) in kept.enumerated() {
+        for (b, j) in kept.enumerated() { total -= row[i] * inverse[a][b] * row[j] }
+      }
+    }
+    return total
+  }
+
+  @Test func greedyKeepsWhatLowersTheErrorMost() throws {
+    let greedy = try GreedySelection().scores(of: tiny.layer).ranking
+    func order(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ units: [[Int]]) -> [Int] {
+      let gram = damped(table(gram))
+      var order: [Int] = []
+      while order.count < units.count {
+        let kept = order.flatMap { units[$0] }
+        let left = units.indices.filter { !order.contains($0) }
+        order.append(
+          left.min { error(weight, gram, kept: kept + units[$0]) < error(weight, gram, kept: kept + units[$1]) } ?? 0)
+      }
+      return order
+    }
+    #expect(greedy.channels == order(tiny.weights.down.weight, tiny.statistics.hiddenGram, (0..<5).map { [$0] }))
+    #expect(
+      greedy.groups
+        == order(tiny.weights.output.weight, tiny.statistics.contextGram, (0..<3).map { Array(tiny.columns(of: $0)) }))
+  }
+
+  /// Of two channels that always say the same, the second is worth nothing, whatever it scores alone.
+  @Test func greedyKeepsNoTwins() throws {
+    var tiny = tiny
+    tiny.duplicateChannel(0, as: 1)
+    let ranking = try GreedySelection().scores(of: tiny.layer).ranking.channels
+    let places = [0, 1].map { ranking.firstIndex(of: $0) ?? -1 }
+    #expect(places.max() == 4, "\(ranking)")
+    let wanda = WandaSP().scores(of: tiny.layer).channels
+    #expect(wanda[0] == wanda[1])
+  }
+
+  @Test func l1SumsAbsoluteWeights() {
+    let (scores, weights) = (MagnitudeL1().scores(of: tiny.layer), tiny.weights)
+    func sum(_ values: some Sequence<Float>) -> Double { values.reduce(0) { $0 + abs(Double($1)) } }
+    expectClose(
+      scores.channels,
+      (0..<5).map { channel in
+        sum(weights.gate.weight.rows(channel..<channel + 1).elements)
+          + sum(weights.up.weight.rows(channel..<channel + 1).elements)
+          + sum(weights.down.weight.columns(channel..<channel + 1).elements)
+      })
+    expectClose(
+      scores.groups,
+      (0..<3).map { group in
+        let (wide, narrow) = (tiny.columns(of: group), group * 2..<group * 2 + 2)
+        return sum(weights.query.weight.rows(wide).elements) + sum(weights.key.weight.rows(narrow).elements)
+          + sum(weights.value.weight.rows(narrow).elements) + sum(weights.output.weight.columns(wide).elements)
+      })
+  }
+}

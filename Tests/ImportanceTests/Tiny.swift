@@ -1,0 +1,59 @@
+import LanguageModels
+import LinearAlgebra
+
+@testable import Calibration
+@testable import Importance
+
+/// A layer of random weights and statistics: 3 groups of 2 queries in heads of 2, 5 channels, hidden size 7.
+struct Tiny {
+  let shape = LayerShape(queryHeads: 6, kvHeads: 3, mlpChannels: 5)
+  let dimension = 2
+  let hidden = 7
+  var weights: LayerWeights
+  var statistics: LayerStatistics
+  private static let count = 24
+
+  init(seed: UInt64 = 1, index: Int = 0) {
+    var random = SeededGenerator(seed: seed)
+    func vector(_ count: Int, positive: Bool = false) -> [Float] {
+      (0..<count).map { _ in Float(positive ? random.unit() + 0.1 : 2 * random.unit() - 1) }
+    }
+    func matrix(_ rows: Int, _ columns: Int) -> Matrix<Float> {
+      Matrix(vector(rows * columns), rows: rows, columns: columns)
+    }
+    func gram(_ order: Int) -> Matrix<Float> {
+      let x = matrix(40, order)
+      let result = Matrix<Float>(rows: order, columns: order)
+      multiply(x, x, transposingA: true, scale: 1 / 40, into: result)
+      return result
+    }
+    weights = LayerWeights(
+      attentionNorm: vector(7), query: Linear(weight: matrix(12, 7)), key: Linear(weight: matrix(6, 7)),
+      value: Linear(weight: matrix(6, 7)), output: Linear(weight: matrix(7, 12)), mlpNorm: vector(7),
+      gate: Linear(weight: matrix(5, 7)), up: Linear(weight: matrix(5, 7)), down: Linear(weight: matrix(7, 5)))
+    statistics = LayerStatistics(
+      attentionInputGram: gram(7), mlpInputGram: gram(7), contextGram: gram(12),
+      contextMagnitude: vector(12, positive: true), contextMean: vector(12), hiddenGram: gram(5),
+      hiddenMagnitude: vector(5, positive: true), hiddenMean: vector(5), energyAfterAttention: 3, energyAfterMLP: 4)
+    self.index = index
+  }
+
+  let index: Int
+
+  var layer: ScoredLayer {
+    ScoredLayer(index: index, shape: shape, headDimension: dimension, weights: weights, statistics: statistics)
+  }
+
+  /// Input columns of the output projection that belong to a group.
+  func columns(of group: Int) -> Range<Int> { group * 4..<group * 4 + 4 }
+
+  /// Makes one channel carry the activations and the weights of another.
+  mutating func duplicateChannel(_ original: Int, as copy: Int) {
+    weights.down.weight = weights.down.weight.copy()
+    for i in 0..<hidden { weights.down.weight[i, copy] = weights.down.weight[i, original] }
+    let gram = statistics.hiddenGram.copy()
+    for i in 0..<gram.rows { gram[i, copy] = gram[i, original] }
+    for i in 0..<gram.rows { gram[copy, i] = gram[original, i] }
+    statistics.hiddenGram = gram
+  }
+}
