@@ -26,6 +26,14 @@ struct RotaryEmbedding: Sendable {
     }
   }
 
+  /// Rotates every head of one row back: the transpose of `apply`, which takes gradients through it.
+  func revert(_ row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
+    for head in 0..<heads {
+      Kernels.rotateBack(
+        row + head * 2 * half, cosines: cosines.row(position), sines: sines.row(position), half: half)
+    }
+  }
+
   /// Rotates every head of one row in place.
   func apply(to row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
     for head in 0..<heads {

@@ -268,3 +268,90 @@ extension Kernels {
     return Double(peak) + Double(moment.sum() + tailMoment) / Double(total)
   }
 }
+
+/// Derivatives of the element-wise parts of a decoder layer.
+extension Kernels {
+  /// Undoes `rotate`: turns by the negative angles.
+  public static func rotateBack(
+    _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, half: Int
+  ) {
+    for i in 0..<half {
+      let (a, b) = (x[i], x[i + half])
+      x[i] = a * cosines[i] + b * sines[i]
+      x[i + half] = b * cosines[i] - a * sines[i]
+    }
+  }
+
+  /// Backward pass of `h = silu(g)·u`: takes `g`, `u` and `∂h`, and leaves `∂g` in `gate`, `∂u` in `up`, `h` in `grad`.
+  ///
+  /// With `σ = 1/(1 + exp(−g))`: `∂g = ∂h·u·σ·(1 + g·(1 − σ))`, `∂u = ∂h·g·σ`.
+  public static func siluMultiplyBackward(
+    gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    var i = 0
+    while i + lanes <= count {
+      let (g, u, d) = (load(gate, i), load(up, i), load(grad, i))
+      let sigmoid = 1 / (1 + exp(-g))
+      let silu = g * sigmoid
+      store(d * u * sigmoid * (1 + g * (1 - sigmoid)), gate, i)
+      store(d * silu, up, i)
+      store(silu * u, grad, i)
+      i += lanes
+    }
+    while i < count {
+      let (g, u, d) = (gate[i], up[i], grad[i])
+      let sigmoid = 1 / (1 + exp(-g))
+      let silu = g * sigmoid
+      gate[i] = d * u * sigmoid * (1 + g * (1 - sigmoid))
+      up[i] = d * silu
+      grad[i] = silu * u
+      i += 1
+    }
+  }
+
+  /// Backward pass of a softmax row: `p·(∂p − Σ p·∂p)·scale` into `grad`.
+  public static func softmaxBackward(
+    _ p: UnsafePointer<Float>, grad: UnsafeMutablePointer<Float>, scale: Float, count: Int
+  ) {
+    let mean = dot(p, grad, count: count)
+    var i = 0
+    while i + lanes <= count {
+      store(load(p, i) * (load(grad, i) - mean) * scale, grad, i)
+      i += lanes
+    }
+    while i < count {
+      grad[i] = p[i] * (grad[i] - mean) * scale
+      i += 1
+    }
+  }
+
+  /// Backward pass of RMS normalisation of one row, for `∂y` of `y = x·s·gain`, `s = 1/sqrt(mean(x²) + epsilon)`:
+  /// adds `s·(∂y·gain − x·s²·mean(∂y·gain·x))` to `grad` and `∂y·x·s` to `gainGrad`. `∂y` is overwritten.
+  public static func rmsNormBackward(
+    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, outputGrad: UnsafeMutablePointer<Float>,
+    addingTo grad: UnsafeMutablePointer<Float>, gainGrad: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let s = 1 / (dot(x, x, count: count) / Float(count) + epsilon).squareRoot()
+    for i in 0..<count {
+      gainGrad[i] += outputGrad[i] * x[i] * s
+      outputGrad[i] *= gain[i]
+    }
+    let mean = dot(outputGrad, x, count: count) / Float(count)
+    addScaled(outputGrad, s, to: grad, count: count)
+    addScaled(x, -s * s * s * mean, to: grad, count: count)
+  }
+
+  /// `y += x²·a`.
+  public static func addSquares(_ x: UnsafePointer<Float>, _ a: Float, to y: UnsafeMutablePointer<Float>, count: Int) {
+    var i = 0
+    while i + lanes <= count {
+      let v = load(x, i)
+      store(load(y, i) + v * v * a, y, i)
+      i += lanes
+    }
+    while i < count {
+      y[i] += x[i] * x[i] * a
+      i += 1
+    }
+  }
+}

@@ -24,7 +24,9 @@ public enum SpaceLibrary {
   public static func all() -> [URL] {
     var seen = Set<String>()
     return folders.flatMap { folder in
-      let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+      let files =
+        (try? FileManager.default.contentsOfDirectory(
+          at: folder.resolvingSymlinksInPath(), includingPropertiesForKeys: nil)) ?? []
       return files.filter { $0.pathExtension == "yaml" }.sorted { $0.path < $1.path }
     }.filter { seen.insert($0.lastPathComponent).inserted }
   }

@@ -1,0 +1,161 @@
+import LinearAlgebra
+
+/// Takes a gradient back through one decoder layer, one window at a time.
+///
+/// The window's activations are computed again from the layer's input. With `∂a` for the gradient with respect to `a`, a
+/// product `Y = X·Wᵀ` gives `∂X = ∂Y·W` and `∂W = ∂Yᵀ·X`.
+final class BlockBackward: @unchecked Sendable {
+  private let configuration: ModelConfiguration
+  private let length: Int
+  private let rotary: RotaryEmbedding
+  private let workspace: Workspace
+  /// The residual stream after the attention, `[length, hidden]`.
+  private let middle: Matrix<Float>
+  private let normedGrad: Matrix<Float>
+  private let queryGrad: Matrix<Float>
+  private let keyGrad: Matrix<Float>
+  private let valueGrad: Matrix<Float>
+  private let contextGrad: Matrix<Float>
+  private let hiddenGrad: Matrix<Float>
+  /// Attention probabilities of one head and their gradient, `[length, length]`.
+  private let probabilities: Matrix<Float>
+  private let probabilityGrad: Matrix<Float>
+
+  init(_ configuration: ModelConfiguration, length: Int) {
+    self.configuration = configuration
+    self.length = length
+    rotary = RotaryEmbedding(
+      configuration.rotary, headDimension: configuration.headDimension, positions: length)
+    workspace = Workspace(configuration, rows: length, length: length)
+    middle = Matrix(rows: length, columns: configuration.hiddenSize)
+    normedGrad = Matrix(rows: length, columns: configuration.hiddenSize)
+    queryGrad = Matrix(rows: length, columns: workspace.query.columns)
+    keyGrad = Matrix(rows: length, columns: workspace.key.columns)
+    valueGrad = Matrix(rows: length, columns: workspace.value.columns)
+    contextGrad = Matrix(rows: length, columns: workspace.context.columns)
+    hiddenGrad = Matrix(rows: length, columns: workspace.gate.columns)
+    probabilities = Matrix(rows: length, columns: length)
+    probabilityGrad = Matrix(rows: length, columns: length)
+  }
+
+  /// - Parameters:
+  ///   - input: the residual stream before the layer, `[length, hidden]`.
+  ///   - grad: in, the gradient with respect to the stream after the layer; out, before it.
+  ///   - gradients: what the window adds to is the sum so far.
+  func run(_ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, into gradients: LayerGradients) {
+    let shape = weights.shape(headDimension: configuration.headDimension)
+    let block = TransformerBlock(configuration: configuration, shape: shape, weights: weights, rotary: rotary)
+    middle.assign(input)
+    if shape.kvHeads > 0 {
+      let context = block.attentionContext(input, length: length, workspace: workspace)
+      weights.output.apply(context, into: middle, accumulating: true)
+    }
+    if shape.mlpChannels > 0 { mlp(weights, grad: grad, gradients) }
+    if shape.kvHeads > 0 { attention(weights, shape, input: input, grad: grad, gradients) }
+  }
+
+  private func mlp(_ weights: LayerWeights, grad: Matrix<Float>, _ gradients: LayerGradients) {
+    let channels = weights.gate.outputs
+    let normed = workspace.normed
+    normalise(middle, gain: weights.mlpNorm)
+    let gate = workspace.gate.reshaped(rows: length, columns: channels)
+    let up = workspace.up.reshaped(rows: length, columns: channels)
+    let hidden = hiddenGrad.reshaped(rows: length, columns: channels)
+    weights.gate.apply(normed, into: gate)
+    weights.up.apply(normed, into: up)
+    multiply(grad, weights.down.weight, into: hidden)
+    Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: hidden.pointer, count: hidden.count)
+    accumulate(gradients.down, outputGrad: grad, input: hidden)
+    accumulate(gradients.gate, outputGrad: gate, input: normed)
+    accumulate(gradients.up, outputGrad: up, input: normed)
+    multiply(gate, weights.gate.weight, into: normedGrad)
+    multiply(up, weights.up.weight, accumulate: 1, into: normedGrad)
+    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients.mlpNorm)
+  }
+
+  /// Query, key and value are still in the workspace: rotated, as attention saw them.
+  private func attention(
+    _ weights: LayerWeights, _ shape: LayerShape, input: Matrix<Float>, grad: Matrix<Float>, _ gradients: LayerGradients
+  ) {
+    let dimension = configuration.headDimension
+    let query = workspace.query.reshaped(rows: length, columns: shape.queryHeads * dimension)
+    let key = workspace.key.reshaped(rows: length, columns: shape.kvHeads * dimension)
+    let value = workspace.value.reshaped(rows: length, columns: shape.kvHeads * dimension)
+    let context = workspace.context.reshaped(rows: length, columns: query.columns)
+    let (dQuery, dKey) = (
+      queryGrad.reshaped(rows: length, columns: query.columns), keyGrad.reshaped(rows: length, columns: key.columns)
+    )
+    let dValue = valueGrad.reshaped(rows: length, columns: value.columns)
+    let dContext = contextGrad.reshaped(rows: length, columns: query.columns)
+    accumulate(gradients.output, outputGrad: grad, input: context)
+    multiply(grad, weights.output.weight, into: dContext)
+    for head in 0..<shape.queryHeads {
+      let group = head / shape.queriesPerGroup
+      // The first query head of a group starts the sums of its key and value, the others add to them.
+      let sum: Float = head % shape.queriesPerGroup == 0 ? 0 : 1
+      let columns = head * dimension..<(head + 1) * dimension
+      let groupColumns = group * dimension..<(group + 1) * dimension
+      attend(
+        query: query.columns(columns), key: key.columns(groupColumns), value: value.columns(groupColumns),
+        contextGrad: dContext.columns(columns), queryGrad: dQuery.columns(columns),
+        keyGrad: dKey.columns(groupColumns), valueGrad: dValue.columns(groupColumns), accumulate: sum)
+    }
+    for i in 0..<length {
+      rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
+      rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
+    }
+    normalise(input, gain: weights.attentionNorm)
+    accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
+    accumulate(gradients.key, outputGrad: dKey, input: workspace.normed)
+    accumulate(gradients.value, outputGrad: dValue, input: workspace.normed)
+    multiply(dQuery, weights.query.weight, into: normedGrad)
+    multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
+    multiply(dValue, weights.value.weight, accumulate: 1, into: normedGrad)
+    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients.attentionNorm)
+  }
+
+  /// One head: with `P = softmax(Q·Kᵀ/√D)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = ∂S·K/√D`,
+  /// `∂K = ∂Sᵀ·Q/√D`.
+  private func attend(
+    query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
+    queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>, accumulate sum: Float
+  ) {
+    let scale = 1 / Float(configuration.headDimension).squareRoot()
+    multiply(query, key, transposingB: true, scale: scale, into: probabilities)
+    for i in 0..<length {
+      let row = probabilities.row(i)
+      let from = configuration.slidingWindow.map { max(0, i - $0 + 1) } ?? 0
+      row.update(repeating: 0, count: from)
+      Kernels.softmax(row + from, count: i - from + 1)
+      (row + (i + 1)).update(repeating: 0, count: length - i - 1)
+    }
+    multiply(probabilities, contextGrad, transposingA: true, accumulate: sum, into: valueGrad)
+    multiply(contextGrad, value, transposingB: true, into: probabilityGrad)
+    for i in 0..<length {
+      Kernels.softmaxBackward(probabilities.row(i), grad: probabilityGrad.row(i), scale: scale, count: length)
+    }
+    multiply(probabilityGrad, key, into: queryGrad)
+    multiply(probabilityGrad, query, transposingA: true, accumulate: sum, into: keyGrad)
+  }
+
+  private func accumulate(_ projection: LayerGradients.Projection, outputGrad: Matrix<Float>, input: Matrix<Float>) {
+    multiply(outputGrad, input, transposingA: true, accumulate: 1, into: projection.weight)
+    guard let bias = projection.bias else { return }
+    for i in 0..<outputGrad.rows { Kernels.add(outputGrad.row(i), to: bias.pointer, count: bias.columns) }
+  }
+
+  private func normalise(_ x: Matrix<Float>, gain: [Float]) {
+    for i in 0..<length {
+      Kernels.rmsNorm(
+        x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: workspace.normed.row(i), count: x.columns)
+    }
+  }
+
+  private func normBackward(_ x: Matrix<Float>, gain: [Float], addingTo grad: Matrix<Float>, gainGrad: Matrix<Float>) {
+    for i in 0..<length {
+      Kernels.rmsNormBackward(
+        x.row(i), gain: gain, epsilon: configuration.normEpsilon, outputGrad: normedGrad.row(i),
+        addingTo: grad.row(i), gainGrad: gainGrad.pointer, count: x.columns)
+    }
+  }
+}

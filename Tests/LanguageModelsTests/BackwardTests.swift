@@ -1,0 +1,185 @@
+import Checkpoints
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import LanguageModels
+
+/// A network whose layers a test may change.
+private struct Edited: Network {
+  let parent: LanguageModel
+  var layers: [LayerWeights]
+
+  init(_ parent: LanguageModel) throws {
+    self.parent = parent
+    layers = try parent.configuration.layers.indices.map(parent.layer)
+  }
+
+  var configuration: ModelConfiguration { parent.configuration }
+  var embedding: Matrix<Float> { parent.embedding }
+  var finalNorm: [Float] { parent.finalNorm }
+  var head: Matrix<Float> { parent.head }
+  func layer(_ index: Int) throws -> LayerWeights { layers[index] }
+}
+
+/// What autograd found, see `Tests/Fixtures/README.md`.
+private struct ExpectedGradients: Decodable {
+  struct Summary: Decodable {
+    var norm: Double
+    var largest: Double
+    var places: [Int]
+    var values: [Double]
+  }
+
+  var window: Int
+  var tokens: [Int32]
+  var lossGradients: [String: Summary]
+  var squaredGradients: [String: Summary]
+  var maximumLogitGradients: [String: Summary]
+
+  enum CodingKeys: String, CodingKey {
+    case window, tokens
+    case lossGradients = "loss_gradients"
+    case squaredGradients = "squared_gradients"
+    case maximumLogitGradients = "maximum_logit_gradients"
+  }
+}
+
+extension LayerGradients {
+  /// By the names that checkpoints use within a layer.
+  fileprivate var named: [String: Matrix<Float>] {
+    var result = ["input_layernorm.weight": attentionNorm, "post_attention_layernorm.weight": mlpNorm]
+    let projections = [
+      "self_attn.q_proj": query, "self_attn.k_proj": key, "self_attn.v_proj": value, "self_attn.o_proj": output,
+      "mlp.gate_proj": gate, "mlp.up_proj": up, "mlp.down_proj": down,
+    ]
+    for (name, projection) in projections {
+      result["\(name).weight"] = projection.weight
+      if let bias = projection.bias { result["\(name).bias"] = bias }
+    }
+    return result
+  }
+}
+
+@Suite struct BackwardTests {
+  /// All gradients of a network, and squares where asked for, by the names of a checkpoint without `model.layers.`.
+  private func gradients(
+    _ network: some Network, _ windows: TokenWindows, of scalar: BackwardPass.Scalar, squares: Bool = false
+  ) throws -> (first: [String: [Float]], squares: [String: [Float]]) {
+    var first: [String: [Float]] = [:]
+    var second: [String: [Float]] = [:]
+    var order: [Int] = []
+    try BackwardPass(windows).run(network, of: scalar, squares: squares) { layer, _, gradients, fisher in
+      order.append(layer)
+      for (name, matrix) in gradients.named { first["\(layer).\(name)"] = matrix.elements }
+      #expect((fisher != nil) == squares)
+      for (name, matrix) in fisher?.named ?? [:] { second["\(layer).\(name)"] = matrix.elements }
+    }
+    #expect(order == network.configuration.layers.indices.reversed())
+    return (first, second)
+  }
+
+  private func expectClose(
+    _ found: [String: [Float]], _ expected: [String: ExpectedGradients.Summary], tolerance: Double,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(Set(found.keys) == Set(expected.keys), sourceLocation: sourceLocation)
+    for (name, summary) in expected {
+      let values = found[name] ?? []
+      guard values.count > summary.places.max() ?? 0 else {
+        Issue.record("\(name) has \(values.count) values", sourceLocation: sourceLocation)
+        continue
+      }
+      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      #expect(abs(norm / summary.norm - 1) <= tolerance, "\(name): \(norm)", sourceLocation: sourceLocation)
+      for (place, value) in zip(summary.places, summary.values) {
+        #expect(
+          abs(Double(values[place]) - value) <= tolerance * summary.largest,
+          "\(name)[\(place)]: \(values[place]), \(value)", sourceLocation: sourceLocation)
+      }
+    }
+  }
+
+  /// Every family, every weight, against automatic differentiation in double precision.
+  @Test(arguments: Fixture.allCases)
+  func agreesWithAutomaticDifferentiation(fixture: Fixture) throws {
+    let url = fixture.folder.appendingPathComponent("gradients.json")
+    let expected = try JSONDecoder().decode(ExpectedGradients.self, from: Data(contentsOf: url))
+    let windows = TokenWindows(length: expected.window, tokens: expected.tokens)
+    let model = try fixture.model()
+    let loss = try gradients(model, windows, of: .loss, squares: true)
+    expectClose(loss.first, expected.lossGradients, tolerance: 1e-4)
+    expectClose(loss.squares, expected.squaredGradients, tolerance: 1e-4)
+    let largest = try gradients(model, windows, of: .maximumLogit)
+    expectClose(largest.first, expected.maximumLogitGradients, tolerance: 1e-4)
+  }
+
+  private func loss(_ network: some Network, _ windows: TokenWindows) throws -> Double {
+    let hidden = try ForwardPass(windows).hiddenStates(of: network)
+    let logits = try OutputHead(network).logits(hidden)
+    var sum = 0.0
+    for position in 0..<hidden.rows where position % windows.length < windows.length - 1 {
+      let row = (0..<logits.columns).map { Double(logits[position, $0]) }
+      let peak = row.max() ?? 0
+      sum += peak + log(row.reduce(0) { $0 + exp($1 - peak) }) - row[Int(windows.tokens[position + 1])]
+    }
+    return sum / Double(windows.count * (windows.length - 1))
+  }
+
+  /// What the references lack: biases everywhere and layers of different widths, or a sliding window.
+  @Test(arguments: [false, true])
+  func agreesWithFiniteDifferences(sliding: Bool) throws {
+    let folder = try TemporaryFolder()
+    let layers = [
+      LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24), LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 8),
+      LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24),
+    ]
+    let mistral: [String: JSONValue] = [
+      "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 4,
+    ]
+    let tiny =
+      sliding ? TinyModel(config: mistral) : TinyModel(layers: layers, attentionBias: true, mlpBias: true)
+    let model = try tiny.open(in: folder)
+    #expect(model.configuration.slidingWindow == (sliding ? 4 : nil))
+    let windows = TokenWindows(length: 9, tokens: someTokens(27, below: 40))
+    let found = try gradients(model, windows, of: .loss).first
+    let network = try Edited(model)
+    let step: Float = 0.01
+    for (index, weights) in network.layers.enumerated() {
+      let parts: [(String, WritableKeyPath<LayerWeights, Linear>)] = [
+        ("self_attn.q_proj", \.query), ("self_attn.k_proj", \.key), ("self_attn.v_proj", \.value),
+        ("self_attn.o_proj", \.output), ("mlp.gate_proj", \.gate), ("mlp.up_proj", \.up), ("mlp.down_proj", \.down),
+      ]
+      for (name, part) in parts {
+        let values = try #require(found["\(index).\(name).weight"])
+        let scale = values.reduce(0) { max($0, abs($1)) }
+        for place in [0, values.count / 3, values.count - 2] {
+          let ends = try [-step, step].map { change in
+            var edited = network
+            let weight = weights[keyPath: part].weight.copy()
+            weight.pointer[place] += change
+            edited.layers[index][keyPath: part].weight = weight
+            return try loss(edited, windows)
+          }
+          let slope = (ends[1] - ends[0]) / Double(2 * step)
+          #expect(abs(Double(values[place]) - slope) <= 5e-3 * Double(scale), "\(index).\(name)[\(place)]: \(slope)")
+        }
+        guard let bias = weights[keyPath: part].bias else {
+          #expect(sliding && found["\(index).\(name).bias"] == nil)
+          continue
+        }
+        let biases = try #require(found["\(index).\(name).bias"])
+        let ends = try [-step, step].map { change in
+          var edited = network
+          var moved = bias
+          moved[1] += change
+          edited.layers[index][keyPath: part].bias = moved
+          return try loss(edited, windows)
+        }
+        let slope = (ends[1] - ends[0]) / Double(2 * step)
+        let size = Double(biases.reduce(0) { max($0, abs($1)) })
+        #expect(abs(Double(biases[1]) - slope) <= 5e-3 * max(size, 0.01), "\(index).\(name).bias: \(slope)")
+      }
+    }
+  }
+}
