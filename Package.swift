@@ -40,7 +40,7 @@ let package = Package(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
     module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"]),
-    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"]),
+    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"], exclude: ["README.md"]),
     module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
