@@ -1,3 +1,4 @@
+import LanguageModels
 import LinearAlgebra
 
 /// What every score and the reformation need to know of one decoder layer's activations, as means over tokens.
@@ -49,6 +50,12 @@ public protocol Statistics: Sendable {
   var tokens: Int { get }
   var layerCount: Int { get }
   func layer(_ index: Int) throws -> LayerStatistics
+  /// What gradients say of a layer; `nil` where they were not gathered.
+  func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies?
+}
+
+extension Statistics {
+  public func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies? { nil }
 }
 
 /// The statistics of several sets taken together, each weighted by its tokens. Needs no pass of its own.

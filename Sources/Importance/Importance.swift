@@ -11,8 +11,14 @@ public protocol Importance: Sendable {
   var summary: String { get }
   /// Where the formula comes from.
   var source: String { get }
+  /// Whose gradients the score needs, if any: a backward pass over the calibration.
+  var gradients: BackwardPass.Scalar? { get }
   /// Scores of one layer's KV groups and MLP channels.
   func scores(of layer: ScoredLayer) throws -> UnitScores
+}
+
+extension Importance {
+  public var gradients: BackwardPass.Scalar? { nil }
 }
 
 /// What a score may look at.
@@ -22,15 +28,19 @@ public struct ScoredLayer: Sendable {
   public let headDimension: Int
   public let weights: LayerWeights
   public let statistics: LayerStatistics
+  /// Of the scalar that the score asks for; `nil` where it asks for none.
+  public let saliencies: LayerSaliencies?
 
   public init(
-    index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics
+    index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics,
+    saliencies: LayerSaliencies? = nil
   ) {
     self.index = index
     self.shape = shape
     self.headDimension = headDimension
     self.weights = weights
     self.statistics = statistics
+    self.saliencies = saliencies
   }
 
   /// Sums scores of the output projection's input columns over each KV group.
@@ -54,6 +64,39 @@ public struct ScoredLayer: Sendable {
         return queries[group] + outputs[group] + key[rows].reduce(0, +) + value[rows].reduce(0, +)
       },
       channels: gate.indices.map { gate[$0] + up[$0] + down[$0] })
+  }
+}
+
+extension ScoredLayer {
+  /// The layer as a score sees it, with the gradients that it asks for.
+  ///
+  /// - Throws: `ImportanceError.noGradients`, and what reading the statistics throws.
+  public init(
+    _ index: Int, of network: some Network, for score: some Importance, statistics: any Statistics
+  ) throws {
+    let configuration = network.configuration
+    let saliencies = try score.gradients.map { scalar in
+      guard let found = try statistics.saliencies(of: scalar, layer: index) else {
+        throw ImportanceError.noGradients(score: score.name)
+      }
+      return found
+    }
+    self.init(
+      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
+      weights: try network.layer(index), statistics: try statistics.layer(index), saliencies: saliencies)
+  }
+}
+
+extension Importance {
+  /// The scores of a layer, made sure to be finite.
+  ///
+  /// - Throws: `ImportanceError.notFinite`, and what the score throws.
+  public func finiteScores(of layer: ScoredLayer) throws -> UnitScores {
+    let scores = try scores(of: layer)
+    guard scores.groups.allSatisfy(\.isFinite), scores.channels.allSatisfy(\.isFinite) else {
+      throw ImportanceError.notFinite(score: name, layer: layer.index)
+    }
+    return scores
   }
 }
 
@@ -92,22 +135,25 @@ public struct UnitRanking: Sendable, Equatable {
 
 /// All scores by name.
 public enum ImportanceRegistry {
-  public static let all: [any Importance] = [
-    WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), MagnitudeL1(), MagnitudeL2(),
-    RandomImportance(),
-  ]
+  public static let all: [any Importance] =
+    [
+      WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LLMPruner(.vector), LLMPruner(.first),
+      LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), MagnitudeL1(), MagnitudeL2(), RandomImportance(),
+    ]
 
+  /// A score by its name. Those of LLM-Pruner take the way in which a unit's matrices are put together behind a colon,
+  /// such as `llm-pruner-first:max`.
   public static func named(_ name: String) throws -> any Importance {
-    guard let found = all.first(where: { $0.name == name }) else {
-      throw ImportanceError.unknownScore(name: name, known: all.map(\.name))
-    }
-    return found
+    if let found = all.first(where: { $0.name == name }) { return found }
+    if let found = LLMPruner(name: name) { return found }
+    throw ImportanceError.unknownScore(name: name, known: all.map(\.name))
   }
 }
 
 public enum ImportanceError: Error, Equatable, CustomStringConvertible {
   case unknownScore(name: String, known: [String])
   case notFinite(score: String, layer: Int)
+  case noGradients(score: String)
 
   public var description: String {
     switch self {
@@ -115,6 +161,8 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
       "unknown score '\(name)' (known: \(known.joined(separator: ", ")))"
     case .notFinite(let score, let layer):
       "score '\(score)' of layer \(layer) is not finite"
+    case .noGradients(let score):
+      "score '\(score)' needs gradients, and none were gathered"
     }
   }
 }

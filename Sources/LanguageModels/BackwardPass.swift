@@ -1,18 +1,57 @@
+import Foundation
 import LinearAlgebra
 
 /// Exact gradients of a scalar with respect to every weight of every decoder layer, in the memory of one layer.
 ///
-/// The forward pass keeps the residual stream at the layers' boundaries only. From the last layer to the first, each is
-/// computed again from its boundary, window by window, and the gradients of its weights are handed to a visitor before
-/// the next layer's take their memory. Peak memory is the boundaries and a few times one layer, never a second model.
+/// The forward pass writes the residual stream at the layers' boundaries to disk. From the last layer to the first, each
+/// is computed again from its boundary, window by window, and the gradients of its weights are handed to a visitor before
+/// the next layer's take their memory. Peak memory is two residual streams and a few times one layer, never a second
+/// model.
 public struct BackwardPass: Sendable {
   /// What is differentiated.
-  public enum Scalar: Sendable {
+  public enum Scalar: String, Sendable, CaseIterable, Codable {
     /// Mean of `−ln p(next token)` over the windows; the first token of a window is not predicted.
     case loss
     /// The output scalar of NIRVANA's code (arXiv 2509.14230): for every window and vocabulary entry the largest logit over
     /// the positions, averaged. No label enters.
-    case maximumLogit
+    case maximumLogit = "maximum-logit"
+  }
+
+  /// What is wanted of each layer beside the gradients.
+  public struct Extras: OptionSet, Sendable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// Squared gradients.
+    public static let squares = Extras(rawValue: 1)
+    /// Second moments of the gradients at the outputs of attention and MLP.
+    public static let outputMoments = Extras(rawValue: 2)
+  }
+
+  /// What the visitor sees of a layer. The memory of the gradients is reused.
+  public struct Layer {
+    public let index: Int
+    public let weights: LayerWeights
+    public let gradients: LayerGradients
+    /// The mean over windows of the squared gradients of each window's own scalar, element by element: the diagonal of
+    /// the empirical Fisher matrix. With `.squares`.
+    public let squares: LayerGradients?
+    /// With `.outputMoments`.
+    public let outputMoments: OutputMoments?
+  }
+
+  /// `S = E[g gᵀ]` over tokens, `g` the gradient of the *sum* of the tokens' scalars at a sub-layer's output, shape
+  /// `[hidden, hidden]`.
+  ///
+  /// To second order, and with tokens independent, an error `δ` of that output adds `½·E[δᵀ S δ]` to the mean scalar.
+  public struct OutputMoments: Sendable {
+    public let attention: Matrix<Float>
+    public let mlp: Matrix<Float>
+
+    public init(attention: Matrix<Float>, mlp: Matrix<Float>) {
+      self.attention = attention
+      self.mlp = mlp
+    }
   }
 
   /// Windows are dealt to as many lanes on every machine, so that sums do not depend on its cores. Each has gradients of
@@ -20,55 +59,105 @@ public struct BackwardPass: Sendable {
   static let lanes = 2
 
   private let windows: TokenWindows
+  private let scratch: URL
 
-  public init(_ windows: TokenWindows) { self.windows = windows }
+  /// - Parameter scratch: an existing folder with room for `layers × tokens × hidden × 4` bytes.
+  public init(_ windows: TokenWindows, scratch: URL = FileManager.default.temporaryDirectory) {
+    self.windows = windows
+    self.scratch = scratch
+  }
 
-  /// - Parameters:
-  ///   - squares: also computes the mean over windows of the squared gradients of each window's own scalar, element by
-  ///     element: the diagonal of the empirical Fisher matrix.
-  ///   - visit: told each layer from the last to the first with its weights and their gradients; the memory is reused.
+  /// - Parameter visit: told each layer from the last to the first.
+  /// - Throws: `ModelError.scratch` where the disk is full, and what the network and `visit` throw.
   public func run(
-    _ network: some Network, of scalar: Scalar = .loss, squares: Bool = false,
-    visit: (
-      _ layer: Int, _ weights: LayerWeights, _ gradients: LayerGradients, _ squares: LayerGradients?
-    ) throws -> Void
+    _ network: some Network, of scalar: Scalar = .loss, extras: Extras = [], visit: (Layer) throws -> Void
   ) throws {
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: network.configuration)
     let hidden = try pass.embed(network)
-    var boundaries: [Matrix<Float>] = []
+    let boundaries = try ScratchFile(in: scratch, rows: hidden.rows, columns: hidden.columns)
     for index in 0..<network.configuration.layerCount {
-      boundaries.append(hidden.copy())
+      try boundaries.write(hidden, at: index)
       try runner.run(layer: index, weights: network.layer(index), hidden)
     }
     let grad = try seed(network, hidden, scalar)
-    let lanes = min(Self.lanes, windows.count)
-    let workers = (0..<lanes).map { _ in BlockBackward(network.configuration, length: windows.length) }
+    let lanes = (0..<min(Self.lanes, windows.count)).map { _ in Lane(network.configuration, length: windows.length) }
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
-      guard let boundary = boundaries.popLast() else { return }
-      let sums = (0..<lanes).map { _ in LayerGradients(like: weights) }
-      let fishers = squares ? (0..<lanes).map { _ in LayerGradients(like: weights) } : []
-      let singles = squares ? (0..<lanes).map { _ in LayerGradients(like: weights) } : []
-      try Threads.forEach(lanes) { lane, _ in
-        for window in stride(from: lane, to: windows.count, by: lanes) {
+      try boundaries.read(index, into: hidden)
+      for lane in lanes { lane.begin(weights, extras) }
+      try Threads.forEach(lanes.count) { number, _ in
+        for window in stride(from: number, to: windows.count, by: lanes.count) {
           let rows = window * windows.length..<(window + 1) * windows.length
-          let target = squares ? singles[lane] : sums[lane]
-          if squares { target.fill(0) }
-          workers[lane].run(weights, input: boundary.rows(rows), grad: grad.rows(rows), into: target)
-          if squares {
-            sums[lane].add(target)
-            // The scalar is a mean over windows: a window's own gradient is `count` times its share, and
-            // the mean of squares is `Σ (count·share)² / count`.
-            fishers[lane].addSquares(target, Float(windows.count))
-          }
+          lanes[number].add(weights, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
         }
       }
-      for lane in 1..<max(1, lanes) {
-        sums[0].add(sums[lane])
-        if squares { fishers[0].add(fishers[lane]) }
+      guard let total = lanes.first else { return }
+      for lane in lanes.dropFirst() { total.merge(lane) }
+      try visit(total.layer(index, weights, windows))
+    }
+  }
+
+  /// What one worker adds up of a layer.
+  private final class Lane: @unchecked Sendable {
+    private let worker: BlockBackward
+    private var sum: LayerGradients?
+    private var squares: LayerGradients?
+    /// The gradients of one window, where their squares are wanted.
+    private var single: LayerGradients?
+    private var moments: OutputMoments?
+    private let hiddenSize: Int
+
+    init(_ configuration: ModelConfiguration, length: Int) {
+      worker = BlockBackward(configuration, length: length)
+      hiddenSize = configuration.hiddenSize
+    }
+
+    func begin(_ weights: LayerWeights, _ extras: Extras) {
+      sum = LayerGradients(like: weights)
+      if extras.contains(.squares) {
+        squares = LayerGradients(like: weights)
+        single = LayerGradients(like: weights)
       }
-      try visit(index, weights, sums[0], fishers.first)
+      if extras.contains(.outputMoments) {
+        moments = OutputMoments(
+          attention: Matrix(rows: hiddenSize, columns: hiddenSize), mlp: Matrix(rows: hiddenSize, columns: hiddenSize))
+      }
+    }
+
+    func add(_ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, windows: Int) {
+      guard let sum else { return }
+      single?.fill(0)
+      worker.run(weights, input: input, grad: grad, into: single ?? sum, moments: moments)
+      guard let single, let squares else { return }
+      sum.add(single)
+      // The scalar is a mean over windows: a window's own gradient is `windows` times its share, and the mean of squares is
+      // `Σ (windows·share)² / windows`.
+      squares.addSquares(single, Float(windows))
+    }
+
+    func merge(_ other: Lane) {
+      if let mine = sum, let theirs = other.sum { mine.add(theirs) }
+      if let mine = squares, let theirs = other.squares { mine.add(theirs) }
+      if let mine = moments, let theirs = other.moments {
+        Kernels.add(theirs.attention.pointer, to: mine.attention.pointer, count: mine.attention.count)
+        Kernels.add(theirs.mlp.pointer, to: mine.mlp.pointer, count: mine.mlp.count)
+      }
+    }
+
+    func layer(_ index: Int, _ weights: LayerWeights, _ windows: TokenWindows) -> Layer {
+      if let moments {
+        // The gradients are those of a mean over the predicted tokens.
+        let predicted = Float(windows.count * (windows.length - 1))
+        for moment in [moments.attention, moments.mlp] {
+          mirrorUpperTriangle(moment)
+          Kernels.scale(
+            moment.pointer, by: predicted * predicted / Float(windows.tokens.count), count: moment.count)
+        }
+      }
+      return Layer(
+        index: index, weights: weights, gradients: sum ?? LayerGradients(like: weights), squares: squares,
+        outputMoments: moments)
     }
   }
 
@@ -120,14 +209,18 @@ public struct BackwardPass: Sendable {
     for window in 0..<windows.count {
       let range = window * windows.length..<(window + 1) * windows.length
       let logits = try output.logits(normed.rows(range))
-      var best = Array(repeating: 0, count: head.rows)
+      var best = Array(repeating: Int32(0), count: head.rows)
+      let largest = logits.row(0)
       for position in 1..<max(1, windows.length) {
         let row = logits.row(position)
-        for entry in 0..<head.rows where row[entry] > logits[best[entry], entry] { best[entry] = position }
+        for entry in 0..<head.rows where row[entry] > largest[entry] {
+          largest[entry] = row[entry]
+          best[entry] = Int32(position)
+        }
       }
       for entry in 0..<head.rows {
         Kernels.addScaled(
-          head.row(entry), weight, to: grad.row(range.lowerBound + best[entry]), count: grad.columns)
+          head.row(entry), weight, to: grad.row(range.lowerBound + Int(best[entry])), count: grad.columns)
       }
     }
   }

@@ -42,7 +42,11 @@ final class BlockBackward: @unchecked Sendable {
   ///   - input: the residual stream before the layer, `[length, hidden]`.
   ///   - grad: in, the gradient with respect to the stream after the layer; out, before it.
   ///   - gradients: what the window adds to is the sum so far.
-  func run(_ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, into gradients: LayerGradients) {
+  ///   - moments: likewise, of `g·gᵀ` at the outputs of attention and MLP; upper triangles.
+  func run(
+    _ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, into gradients: LayerGradients,
+    moments: BackwardPass.OutputMoments?
+  ) {
     let shape = weights.shape(headDimension: configuration.headDimension)
     let block = TransformerBlock(configuration: configuration, shape: shape, weights: weights, rotary: rotary)
     middle.assign(input)
@@ -50,7 +54,9 @@ final class BlockBackward: @unchecked Sendable {
       let context = block.attentionContext(input, length: length, workspace: workspace)
       weights.output.apply(context, into: middle, accumulating: true)
     }
+    if let moments { accumulateGram(grad, accumulate: 1, into: moments.mlp) }
     if shape.mlpChannels > 0 { mlp(weights, grad: grad, gradients) }
+    if let moments { accumulateGram(grad, accumulate: 1, into: moments.attention) }
     if shape.kvHeads > 0 { attention(weights, shape, input: input, grad: grad, gradients) }
   }
 

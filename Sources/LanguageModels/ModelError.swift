@@ -8,6 +8,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case notFinite(file: String, tensor: String, index: Int, value: Float)
   case tokenOutOfRange(token: Int, vocabulary: Int)
   case vocabularyMismatch(file: String, tokenizer: Int, model: Int)
+  case scratch(folder: String, problem: String)
 
   public var description: String {
     switch self {
@@ -27,6 +28,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
       "token \(token) is outside the model's vocabulary of \(vocabulary)"
     case .vocabularyMismatch(let file, let tokenizer, let model):
       "\(file): the tokenizer has \(tokenizer) tokens but the model embeds only \(model)"
+    case .scratch(let folder, let problem):
+      "\(folder): cannot keep activations on disk here: \(problem)"
     }
   }
 }

@@ -24,13 +24,11 @@ public final class RankedLayer: Sendable {
   }
 
   /// - Parameter damping: as in `NestedReformation`.
-  public init(
-    index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics,
-    ranking: UnitRanking, repair: RepairMode, damping: Double
-  ) throws {
+  public init(_ layer: ScoredLayer, ranking: UnitRanking, repair: RepairMode, damping: Double) throws {
+    let (weights, statistics) = (layer.weights, layer.statistics)
     self.ranking = ranking
-    self.shape = shape
-    self.headDimension = headDimension
+    shape = layer.shape
+    headDimension = layer.headDimension
     let units = KeptUnits(groups: ranking.groups, channels: ranking.channels)
     ordered = weights.inherit(units, from: shape, headDimension: headDimension)
     let queries = units.queryIndices(of: shape, headDimension: headDimension)
@@ -41,7 +39,7 @@ public final class RankedLayer: Sendable {
       do {
         return try NestedReformation(gram: gram, weight: weight, order: order, damping: damping)
       } catch {
-        throw ReformationError.layer(index, module: module, problem: error.description)
+        throw ReformationError.layer(layer.index, module: module, problem: error.description)
       }
     }
     let repairs = repair == .leastSquares

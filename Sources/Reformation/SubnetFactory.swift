@@ -93,19 +93,9 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     guard let statistics = statistics[choice.calibration] else {
       throw FactoryError.unknownCalibration(name: choice.calibration, known: self.statistics.keys.sorted())
     }
-    let configuration = parent.configuration
-    let weights = try parent.layer(index)
-    let layerStatistics = try statistics.layer(index)
-    let scored = ScoredLayer(
-      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension, weights: weights,
-      statistics: layerStatistics)
-    let unitScores = try score.scores(of: scored)
-    guard unitScores.groups.allSatisfy(\.isFinite), unitScores.channels.allSatisfy(\.isFinite) else {
-      throw ImportanceError.notFinite(score: score.name, layer: index)
-    }
+    let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics)
     let layer = try RankedLayer(
-      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension, weights: weights,
-      statistics: layerStatistics, ranking: unitScores.ranking, repair: repair, damping: damping)
+      scored, ranking: score.finiteScores(of: scored).ranking, repair: repair, damping: damping)
     let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)

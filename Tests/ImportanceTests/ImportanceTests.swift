@@ -119,7 +119,8 @@ private func expectClose(
     weights.gate.weight.rows(3..<4).fill(0)
     weights.up.weight.rows(3..<4).fill(0)
     let layer = ScoredLayer(
-      index: 0, shape: tiny.shape, headDimension: 2, weights: weights, statistics: tiny.statistics)
+      index: 0, shape: tiny.shape, headDimension: 2, weights: weights, statistics: tiny.statistics,
+      saliencies: Tiny.saliencies(weights))
     let ranking = try ImportanceRegistry.named(name).scores(of: layer).ranking
     #expect(ranking.groups.last == 1 && ranking.channels.last == 3)
   }
@@ -135,9 +136,12 @@ private func expectClose(
     statistics.contextGram = Matrix(rows: 0, columns: 0)
     statistics.contextMagnitude = []
     statistics.contextMean = []
+    var saliencies = Tiny.saliencies(tiny.weights)
+    let none = Saliencies(vector: [], first: [], second: [], mixed: [])
+    (saliencies.query, saliencies.key, saliencies.value, saliencies.output) = (none, none, none, none)
     let layer = ScoredLayer(
       index: 0, shape: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 5), headDimension: 2, weights: weights,
-      statistics: statistics)
+      statistics: statistics, saliencies: saliencies)
     for score in ImportanceRegistry.all {
       let scores = try score.scores(of: layer)
       #expect(scores.groups == [], "\(score.name)")

@@ -1,8 +1,8 @@
-import LanguageModels
 import LinearAlgebra
 
 @testable import Calibration
 @testable import Importance
+@testable import LanguageModels
 
 /// A layer of random weights and statistics: 3 groups of 2 queries in heads of 2, 5 channels, hidden size 7.
 struct Tiny {
@@ -40,8 +40,29 @@ struct Tiny {
 
   let index: Int
 
+  /// Gradients and squares that look random, for weights of these shapes.
+  static func gradients(_ weights: LayerWeights) -> (first: LayerGradients, squares: LayerGradients) {
+    let (first, squares) = (LayerGradients(like: weights), LayerGradients(like: weights))
+    var random = SeededGenerator(seed: 77)
+    for (part, square) in zip(first.parts, squares.parts) {
+      for place in 0..<part.count {
+        part.pointer[place] = Float(2 * random.unit() - 1)
+        square.pointer[place] = Float(random.unit())
+      }
+    }
+    return (first, squares)
+  }
+
+  static func saliencies(_ weights: LayerWeights) -> LayerSaliencies {
+    let (first, squares) = gradients(weights)
+    return LayerSaliencies(
+      BackwardPass.Layer(index: 0, weights: weights, gradients: first, squares: squares, outputMoments: nil))
+  }
+
   var layer: ScoredLayer {
-    ScoredLayer(index: index, shape: shape, headDimension: dimension, weights: weights, statistics: statistics)
+    ScoredLayer(
+      index: index, shape: shape, headDimension: dimension, weights: weights, statistics: statistics,
+      saliencies: Self.saliencies(weights))
   }
 
   /// Input columns of the output projection that belong to a group.

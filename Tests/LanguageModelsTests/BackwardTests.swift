@@ -69,11 +69,11 @@ extension LayerGradients {
     var first: [String: [Float]] = [:]
     var second: [String: [Float]] = [:]
     var order: [Int] = []
-    try BackwardPass(windows).run(network, of: scalar, squares: squares) { layer, _, gradients, fisher in
-      order.append(layer)
-      for (name, matrix) in gradients.named { first["\(layer).\(name)"] = matrix.elements }
-      #expect((fisher != nil) == squares)
-      for (name, matrix) in fisher?.named ?? [:] { second["\(layer).\(name)"] = matrix.elements }
+    try BackwardPass(windows).run(network, of: scalar, extras: squares ? .squares : []) { layer in
+      order.append(layer.index)
+      for (name, matrix) in layer.gradients.named { first["\(layer.index).\(name)"] = matrix.elements }
+      #expect((layer.squares != nil) == squares && layer.outputMoments == nil)
+      for (name, matrix) in layer.squares?.named ?? [:] { second["\(layer.index).\(name)"] = matrix.elements }
     }
     #expect(order == network.configuration.layers.indices.reversed())
     return (first, second)
@@ -180,6 +180,40 @@ extension LayerGradients {
         let size = Double(biases.reduce(0) { max($0, abs($1)) })
         #expect(abs(Double(biases[1]) - slope) <= 5e-3 * max(size, 0.01), "\(index).\(name).bias: \(slope)")
       }
+    }
+  }
+
+  /// With one window of two tokens only the first predicts, so at the last layer its gradient alone is left: that of
+  /// the biases of the output projections.
+  @Test func outputMomentsAreThoseOfTheGradients() throws {
+    let folder = try TemporaryFolder()
+    let layers = Array(repeating: LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24), count: 2)
+    let model = try TinyModel(layers: layers, attentionBias: true, mlpBias: true).open(in: folder)
+    let windows = TokenWindows(length: 2, tokens: [3, 11])
+    var found: [BackwardPass.OutputMoments] = []
+    var biases: [[Float]] = []
+    try BackwardPass(windows, scratch: folder.url).run(model, extras: .outputMoments) { layer in
+      if layer.index < 1 { return }
+      found.append(try #require(layer.outputMoments))
+      biases = [layer.gradients.output.bias, layer.gradients.down.bias].map { $0?.elements ?? [] }
+    }
+    let moments = try #require(found.first)
+    for (matrix, gradient) in zip([moments.attention, moments.mlp], biases) {
+      #expect(gradient.count == matrix.rows && gradient.contains { abs($0) > 1e-4 })
+      for i in 0..<matrix.rows {
+        for j in 0..<matrix.columns {
+          #expect(abs(matrix[i, j] - gradient[i] * gradient[j] / 2) <= 1e-6 * max(1, abs(matrix[i, j])))
+        }
+      }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.hasPrefix(".scr") })
+  }
+
+  @Test func namesTheFolderThatCannotHoldActivations() throws {
+    let model = try Fixture.llama3GQA.model()
+    let nowhere = URL(fileURLWithPath: "/nonexistent/folder")
+    #expect(throws: ModelError.scratch(folder: nowhere.path, problem: "No such file or directory")) {
+      try BackwardPass(TokenWindows([[1, 2, 3]]), scratch: nowhere).run(model) { _ in }
     }
   }
 }

@@ -23,7 +23,8 @@ import Testing
 
   private func ranked(_ repair: RepairMode, damping: Double = 0.01) throws -> RankedLayer {
     try RankedLayer(
-      index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: statistics.layers[1],
+      ScoredLayer(
+        index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: statistics.layers[1]),
       ranking: ranking, repair: repair, damping: damping)
   }
 
@@ -105,7 +106,8 @@ import Testing
     let dense = try output(weights)
     func error(_ repair: RepairMode, groups: Int) throws -> Double {
       let layer = try RankedLayer(
-        index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics,
+        ScoredLayer(
+          index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
         ranking: ranking, repair: repair, damping: 1e-6)
       let found = try output(layer.weights(groups: groups, channels: shape.mlpChannels))
       return zip(found.elements, dense.elements).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) } / 900
@@ -114,7 +116,8 @@ import Testing
       let (repaired, plain) = (try error(.leastSquares, groups: groups), try error(.none, groups: groups))
       #expect(repaired < 0.99 * plain)
       let curve = try RankedLayer(
-        index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics,
+        ScoredLayer(
+          index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
         ranking: ranking, repair: .leastSquares, damping: 1e-6
       ).attentionErrors
       // The curve is what was measured, but for the share of the damping.
@@ -129,8 +132,8 @@ import Testing
     let error = ReformationError.layer(1, module: "MLP", problem: ReformationError.notFinite.description)
     #expect(throws: error) {
       try RankedLayer(
-        index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: broken, ranking: ranking,
-        repair: .leastSquares, damping: 0.01)
+        ScoredLayer(index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: broken),
+        ranking: ranking, repair: .leastSquares, damping: 0.01)
     }
     #expect(error.description.contains("layer 1") && error.description.contains("MLP"))
   }

@@ -1,0 +1,141 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import LinearAlgebra
+
+/// Gradient saliencies on disk, one safetensors file a layer, keyed by model, scalar and windows.
+public struct GradientStore: Sendable {
+  private let folder: URL
+
+  /// - Parameter folder: holds one subfolder per (model, scalar, windows); created when needed.
+  public init(folder: URL) { self.folder = folder }
+
+  /// The saliencies of a network: from disk where they are, else computed by one backward pass and stored.
+  ///
+  /// For the loss, squares and output moments are gathered too.
+  ///
+  /// - Parameters:
+  ///   - fingerprint: of the network.
+  ///   - progress: told how many layers are done; what it throws ends the computation.
+  /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
+  public func saliencies(
+    of scalar: BackwardPass.Scalar, network: some Network, fingerprint: String, windows: TokenWindows,
+    progress: ((_ done: Int) throws -> Void)? = nil
+  ) throws -> StoredSaliencies {
+    let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows, scalar))")
+    if !FileManager.default.fileExists(atPath: place.path) {
+      try AtomicDirectory.build(at: place) { temporary in
+        let extras: BackwardPass.Extras = scalar == .loss ? [.squares, .outputMoments] : []
+        var done = 0
+        try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: extras) { layer in
+          try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
+          done += 1
+          try progress?(done)
+        }
+      }
+    }
+    return StoredSaliencies(folder: place, configuration: network.configuration, hasSquares: scalar == .loss)
+  }
+
+  private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
+    var fingerprint = Fingerprint()
+    fingerprint.add("saliencies 1 of \(scalar.rawValue), windows of \(windows.length)")
+    fingerprint.add(tokens: windows.tokens)
+    return String(fingerprint.text.prefix(16))
+  }
+}
+
+/// Saliencies that lie on disk; a layer is read when asked for.
+public struct StoredSaliencies: Sendable {
+  fileprivate let folder: URL
+  fileprivate let configuration: ModelConfiguration
+  fileprivate let hasSquares: Bool
+
+  /// - Throws: `CalibrationError.damagedCache`.
+  public func layer(_ index: Int) throws -> LayerSaliencies {
+    let shape = configuration.layers[index]
+    let url = Self.file(index, in: folder)
+    do {
+      let file = try SafetensorsFile(url)
+      func values(_ name: String, _ shape: [Int]) throws -> [Float] {
+        let tensor = try file.tensor(name)
+        guard tensor.shape == shape else {
+          throw CalibrationError.damagedCache(
+            path: folder.path, problem: "\(url.path): tensor '\(name)' has shape \(tensor.shape), not \(shape)")
+        }
+        return try tensor.floats()
+      }
+      func saliencies(_ name: String, _ count: Int) throws -> Saliencies {
+        let kinds = hasSquares ? 4 : 2
+        let all = try values(name, [kinds, count])
+        func row(_ kind: Int) -> [Float] { kind < kinds ? Array(all[kind * count..<(kind + 1) * count]) : [] }
+        return Saliencies(vector: row(0), first: row(1), second: row(2), mixed: row(3))
+      }
+      func moments() throws -> BackwardPass.OutputMoments? {
+        guard hasSquares else { return nil }
+        let size = configuration.hiddenSize
+        return BackwardPass.OutputMoments(
+          attention: Matrix(try values("attention.moments", [size, size]), rows: size, columns: size),
+          mlp: Matrix(try values("mlp.moments", [size, size]), rows: size, columns: size))
+      }
+      let (queries, keys) = (
+        shape.queryHeads * configuration.headDimension, shape.kvHeads * configuration.headDimension
+      )
+      return LayerSaliencies(
+        query: try saliencies("query", queries), key: try saliencies("key", keys),
+        value: try saliencies("value", keys), output: try saliencies("output", queries),
+        gate: try saliencies("gate", shape.mlpChannels), up: try saliencies("up", shape.mlpChannels),
+        down: try saliencies("down", shape.mlpChannels), outputMoments: try moments())
+    } catch let error as CheckpointError {
+      throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
+    }
+  }
+
+  fileprivate static func file(_ layer: Int, in folder: URL) -> URL {
+    folder.appendingPathComponent("layer-\(layer).safetensors")
+  }
+}
+
+extension LayerSaliencies {
+  fileprivate func write(to url: URL) throws {
+    let named = [
+      ("query", query), ("key", key), ("value", value), ("output", output), ("gate", gate), ("up", up), ("down", down),
+    ]
+    var tensors: [String: [Float]] = [:]
+    var plans: [TensorPlan] = []
+    for (name, part) in named {
+      let kinds =
+        [part.vector, part.first] + (part.second.isEmpty && outputMoments == nil ? [] : [part.second, part.mixed])
+      tensors[name] = kinds.flatMap { $0 }
+      plans.append(TensorPlan(name: name, type: .f32, shape: [kinds.count, part.vector.count]))
+    }
+    if let outputMoments {
+      for (name, moments) in [("attention.moments", outputMoments.attention), ("mlp.moments", outputMoments.mlp)] {
+        tensors[name] = moments.elements
+        plans.append(TensorPlan(name: name, type: .f32, shape: [moments.rows, moments.columns]))
+      }
+    }
+    try SafetensorsWriter.write(plans, to: url) { plan, write in
+      try (tensors[plan.name] ?? []).withUnsafeBufferPointer(write)
+    }
+  }
+}
+
+/// Statistics together with the gradient saliencies that some scores need beside them.
+public struct StatisticsWithGradients: Statistics {
+  private let base: any Statistics
+  private let gradients: [BackwardPass.Scalar: StoredSaliencies]
+
+  public init(_ base: any Statistics, gradients: [BackwardPass.Scalar: StoredSaliencies]) {
+    self.base = base
+    self.gradients = gradients
+  }
+
+  public var name: String { base.name }
+  public var tokens: Int { base.tokens }
+  public var layerCount: Int { base.layerCount }
+  public func layer(_ index: Int) throws -> LayerStatistics { try base.layer(index) }
+  public func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies? {
+    try gradients[scalar]?.layer(index)
+  }
+}
