@@ -52,16 +52,23 @@ let package = Package(
       exclude: ["README.md"],
       resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
     module(
+      "Methods",
+      [
+        "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
+        "LinearAlgebra",
+      ]),
+    module(
       "Pipeline",
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
-        "Evaluation", "Studies", "Reports", "Exports", .product(name: "Crypto", package: "swift-crypto"),
+        "Evaluation", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra",
+        .product(name: "Crypto", package: "swift-crypto"),
       ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
-        "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Reports",
-        "Exports",
+        "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Methods",
+        "Reports", "Exports", "LinearAlgebra",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
@@ -71,6 +78,9 @@ let package = Package(
     tests(of: "Subnets", ["LinearAlgebra", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets"]),
     tests(of: "Evaluation", ["LinearAlgebra", "LanguageModels", "Subnets"]),
+    tests(
+      of: "Methods",
+      ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation", "Evaluation"]),
     tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],

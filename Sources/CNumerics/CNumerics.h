@@ -16,4 +16,9 @@
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
 void spotrf_(const char *uplo, const int *n, float *a, const int *lda, int *info);
 
+// glibc's allocator: gives freed memory back to the system.
+#ifdef __linux__
+#include <malloc.h>
+#endif
+
 #endif

@@ -25,21 +25,24 @@ public struct GradientStore: Sendable {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows, scalar))")
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
-        let extras: BackwardPass.Extras = scalar == .loss ? [.squares, .outputMoments] : []
-        var done = 0
-        try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: extras) { layer in
-          try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
-          done += 1
-          try progress?(done)
+        try CacheCost.record(in: temporary) {
+          let extras: BackwardPass.Extras = scalar == .loss ? [.squares, .outputMoments] : []
+          var done = 0
+          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: extras) { layer in
+            try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
+            done += 1
+            try progress?(done)
+          }
         }
       }
     }
-    return StoredSaliencies(folder: place, configuration: network.configuration, hasSquares: scalar == .loss)
+    return StoredSaliencies(
+      folder: place, configuration: network.configuration, hasSquares: scalar == .loss, cost: CacheCost.read(place))
   }
 
   private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("saliencies 1 of \(scalar.rawValue), windows of \(windows.length)")
+    fingerprint.add("saliencies 2 of \(scalar.rawValue), windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -50,6 +53,8 @@ public struct StoredSaliencies: Sendable {
   fileprivate let folder: URL
   fileprivate let configuration: ModelConfiguration
   fileprivate let hasSquares: Bool
+  /// What computing them took, when they were computed; `nil` where it is not known.
+  public let cost: ComputationCost?
 
   /// - Throws: `CalibrationError.damagedCache`.
   public func layer(_ index: Int) throws -> LayerSaliencies {

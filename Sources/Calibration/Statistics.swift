@@ -52,10 +52,13 @@ public protocol Statistics: Sendable {
   func layer(_ index: Int) throws -> LayerStatistics
   /// What gradients say of a layer; `nil` where they were not gathered.
   func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies?
+  /// What computing them took, when they were computed; `nil` where it is not known.
+  var cost: ComputationCost? { get }
 }
 
 extension Statistics {
   public func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies? { nil }
+  public var cost: ComputationCost? { nil }
 }
 
 /// The statistics of several sets taken together, each weighted by its tokens. Needs no pass of its own.

@@ -25,16 +25,17 @@ public struct StatisticsStore: Sendable {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
-        try Self.collect(network, windows, into: temporary, progress)
+        try CacheCost.record(in: temporary) { try Self.collect(network, windows, into: temporary, progress) }
       }
     }
     return StoredStatistics(
-      name: name, tokens: windows.tokens.count, configuration: network.configuration, folder: place)
+      name: name, tokens: windows.tokens.count, configuration: network.configuration, folder: place,
+      cost: CacheCost.read(place))
   }
 
   private static func fingerprint(of windows: TokenWindows) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("statistics 3, windows of \(windows.length)")
+    fingerprint.add("statistics 4, windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -97,12 +98,29 @@ public struct StatisticsStore: Sendable {
   }
 }
 
+/// What it took to compute what a cache folder holds, kept in it: who uses the result is told the price, whoever paid it.
+enum CacheCost {
+  private static let name = "cost.json"
+
+  static func record(in folder: URL, _ body: () throws -> Void) throws {
+    let (_, cost) = try ComputationCost.measure(body)
+    try AtomicFile.write(JSONEncoder().encode(cost), to: folder.appendingPathComponent(name))
+  }
+
+  static func read(_ folder: URL) -> ComputationCost? {
+    (try? Data(contentsOf: folder.appendingPathComponent(name))).flatMap {
+      try? JSONDecoder().decode(ComputationCost.self, from: $0)
+    }
+  }
+}
+
 /// Statistics that lie on disk; a layer is mapped when asked for.
 private struct StoredStatistics: Statistics {
   let name: String
   let tokens: Int
   let configuration: ModelConfiguration
   let folder: URL
+  let cost: ComputationCost?
 
   var layerCount: Int { configuration.layerCount }
 

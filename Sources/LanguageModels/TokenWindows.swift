@@ -1,5 +1,5 @@
 /// Token sequences of one length, one after another.
-public struct TokenWindows: Sendable, Equatable {
+public struct TokenWindows: Sendable, Hashable {
   /// Tokens in each window.
   public let length: Int
   /// All windows, window by window; `count × length` tokens.

@@ -90,12 +90,12 @@ public struct CalibrationFile: Codable, Sendable {
 }
 
 extension CalibrationFile {
-  /// Reads or samples the sets that the settings ask for. Fitness windows are shared out between the sets.
-  init(
-    _ settings: SearchSettings, model: LanguageModel, fingerprint: String,
+  /// Reads or samples the sets of a plan. Fitness windows are shared out between the sets.
+  public init(
+    _ settings: CalibrationPlan, model: LanguageModel, fingerprint: String,
     progress: ((_ source: String, _ done: Int, _ total: Int) throws -> Void)?
   ) throws {
-    let sources = try settings.calibrationSources()
+    let sources = try settings.sources()
     let tokenizer = try model.tokenizer()
     let plan = CalibrationSet.Plan(
       windows: settings.calibrationWindows, length: settings.calibrationLength,

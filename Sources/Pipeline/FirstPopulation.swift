@@ -1,10 +1,8 @@
 import Calibration
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Search
 import Subnets
-import Synchronization
 
 /// The genomes that a search begins with: one width for all layers, and allocations by error curves.
 struct FirstPopulation {
@@ -64,36 +62,15 @@ struct FirstPopulation {
     seeds.append((genome, origin))
   }
 
-  /// The error of every width of every module, relative to the energy of the residual stream behind it.
   private func curves(score: String, calibration: String) throws -> [ModuleCurve] {
+    guard evaluator.repaired.repair == .leastSquares else { return [] }
     guard let statistics = statistics.first(where: { $0.name == calibration }) else { return [] }
-    let choice = SubnetFactory<LanguageModel>.Choice(score: score, calibration: calibration)
-    let shapes = configuration.layers
-    let curves = Mutex([[ModuleCurve]](repeating: [], count: shapes.count))
-    try Threads.forEach(shapes.count) { index, _ in
-      let layer = try evaluator.repaired.rankedLayer(index, choice)
-      guard let attention = layer.attentionErrors, let mlp = layer.mlpErrors else { return }
-      let energies = try statistics.layer(index)
-      let groups = bound.widths(of: 2 * index)
-      let channels = bound.widths(of: 2 * index + 1)
-      let both = [
-        ModuleCurve(
-          widths: groups, errors: groups.map { attention[$0] / energies.energyAfterAttention },
-          costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: shapes[index].queriesPerGroup)),
-        ModuleCurve(
-          widths: channels, errors: channels.map { mlp[$0] / energies.energyAfterMLP },
-          costPerUnit: configuration.parametersPerMLPChannel),
-      ]
-      curves.withLock { $0[index] = both }
-    }
-    return curves.withLock { all in all.contains { $0.isEmpty } ? [] : all.flatMap { $0 } }
+    return try ErrorCurves.curves(
+      evaluator.repaired, .init(score: score, calibration: calibration), statistics, metric: .residualStream
+    ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
   }
 
   private func allocation(_ curves: [ModuleCurve], budget: Int) -> [LayerWidths]? {
-    if curves.isEmpty { return nil }
-    let fixed = configuration.layerCount * configuration.fixedParametersPerLayer
-    guard let levels = WidthAllocation.allocate(curves, budget: budget - fixed) else { return nil }
-    let widths = zip(levels, curves).map { $1.widths[$0] }
-    return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
+    curves.isEmpty ? nil : ErrorCurves.widths(curves, configuration, budget: budget)
   }
 }

@@ -124,15 +124,3 @@ extension LanguageModel {
     return try? JSONValue.read(location.appendingPathComponent("nas_search.json"))
   }
 }
-
-/// What the operating system says of this process.
-public enum ProcessMemory {
-  /// Most resident memory so far, in bytes; `nil` where the system does not say.
-  public static var peak: Int? {
-    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-      let kilobytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
-    else { return nil }
-    return kilobytes * 1024
-  }
-}

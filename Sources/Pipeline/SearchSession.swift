@@ -45,10 +45,10 @@ public final class SearchSession {
     self.directory = directory
     let model = try LanguageModel(URL(fileURLWithPath: settings.model))
     let fingerprint = try model.fingerprint()
-    let identity = ModelIdentity(name: Self.name(of: model), fingerprint: fingerprint)
+    let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
     let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
-    let names = try settings.calibrationSources().map(\.name)
+    let names = try settings.plan.sources().map(\.name)
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
     let known = try Self.stored(settings, directory, identity, bound.design)
@@ -59,7 +59,7 @@ public final class SearchSession {
           try CalibrationFile(
             directory: study.directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
         }
-        ?? CalibrationFile(settings, model: model, fingerprint: fingerprint) { source, done, total in
+        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint) { source, done, total in
           if isStopped() { throw CancellationError() }
           report(.preparing("sampling calibration text from the model", done: done, total: total))
         }
@@ -82,7 +82,7 @@ public final class SearchSession {
           fitness: FitnessSummary(
             source: names.joined(separator: ", "), windows: calibration.fitness.count,
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
-          targetParameters: Self.targetParameters(settings, model.configuration),
+          targetParameters: settings.target?.blockParameters(of: model.configuration),
           keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion)
         try calibration.write(to: directory)
         try AtomicFile.write(settings.json(), to: directory.appendingPathComponent(StudyDescription.configurationFile))
@@ -180,24 +180,10 @@ public final class SearchSession {
 }
 
 extension SearchSession {
-  private static func name(of model: LanguageModel) -> String {
-    model.isGGUF ? model.location.deletingPathExtension().lastPathComponent : model.location.lastPathComponent
-  }
-
-  /// Most block parameters that the target allows; `nil` without a target.
-  static func targetParameters(_ settings: SearchSettings, _ configuration: ModelConfiguration) -> Int? {
-    switch settings.target {
-    case nil: nil
-    case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
-    case .parameters(let count): count - configuration.outerParameters
-    case .memory(let bytes): bytes / 2 - configuration.outerParameters
-    }
-  }
-
   private static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {
     let dense = bound.configuration.blockParameters
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
-    if let target = targetParameters(settings, bound.configuration) {
+    if let target = settings.target?.blockParameters(of: bound.configuration) {
       guard target >= reachable.lowerBound else {
         throw PipelineError.impossibleTarget(
           target: "\(settings.target?.description ?? "") (\(target) block parameters)",

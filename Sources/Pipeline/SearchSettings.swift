@@ -72,20 +72,11 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     self.seed = seed
   }
 
-  /// The calibration sets, each with a name of its own.
-  ///
-  /// - Throws: `CalibrationError.duplicateName`, `.reservedName`.
-  public func calibrationSources() throws -> [CalibrationSource] {
-    let sources = calibration.map { CalibrationSource($0, field: field) }
-    for (index, source) in sources.enumerated() {
-      if sources[..<index].contains(where: { $0.name == source.name }) {
-        throw CalibrationError.duplicateName(source.name)
-      }
-      if source.name == BoundSpace.mix {
-        throw CalibrationError.reservedName(file: calibration[index], name: source.name)
-      }
-    }
-    return sources
+  /// The windows that the search reads or samples.
+  public var plan: CalibrationPlan {
+    CalibrationPlan(
+      calibration: calibration, field: field, calibrationWindows: calibrationWindows,
+      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed)
   }
 
   /// The settings as indented JSON with sorted keys.

@@ -124,13 +124,7 @@ public struct SubnetExport {
       ],
       "score": .string(genes.score), "calibration": .string(genes.calibration), "repair": .string(repair),
       "damping": .number(description.settings.damping),
-      "calibration_sets": .array(
-        calibration.sets.map { set in
-          [
-            "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
-            "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
-          ]
-        }),
+      "calibration_sets": calibration.record,
       "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
       "kept": .array(
         units.map { layer in

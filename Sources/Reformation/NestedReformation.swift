@@ -65,6 +65,23 @@ public struct NestedReformation: Sendable {
 
   public var inputs: Int { factor.order }
 
+  /// What the error of every width adds to the loss, to second order: `½ Σ_{i≥s} B[i,:]·S·B[i,:]ᵀ`, in nats.
+  ///
+  /// - Parameter moments: `S = E[g gᵀ]` at the projection's output (`BackwardPass.OutputMoments`), shape `[outputs, outputs]`.
+  /// - Returns: as `errors`.
+  public func lossErrors(_ moments: Matrix<Float>) -> [Double] {
+    let weighted = Matrix<Double>(rows: rotated.rows, columns: rotated.columns)
+    multiply(rotated, moments.widened(), into: weighted)
+    var tail = Array(repeating: 0.0, count: rotated.rows + 1)
+    for i in stride(from: rotated.rows - 1, through: 0, by: -1) {
+      let (row, other) = (rotated.row(i), weighted.row(i))
+      var sum = 0.0
+      for j in 0..<rotated.columns { sum += row[j] * other[j] }
+      tail[i] = tail[i + 1] + sum / 2
+    }
+    return tail
+  }
+
   /// The corrected weight that keeps the first `width` inputs, shape `[outputs, width]`.
   public func weight(keeping width: Int) -> Matrix<Float> {
     let solution = rotated.rows(0..<width).copy()
@@ -77,12 +94,14 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case notFinite
   case singular(damping: Double)
   case layer(Int, module: String, problem: String)
+  case noMoments
 
   public var description: String {
     switch self {
     case .notFinite: "the calibration statistics are not finite"
     case .singular(let damping):
       "the Gram matrix is singular with damping \(damping); calibrate on more tokens or raise the damping"
+    case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
     case .layer(let index, let module, let problem): "repair of layer \(index), \(module): \(problem)"
     }
   }
@@ -92,6 +111,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
 public enum RepairMode: String, Sendable, CaseIterable, Codable {
   /// Nothing: the inherited columns as they are.
   case none
+  /// The mean of what the removed inputs gave, as a bias (FLAP, arXiv 2312.11983, section 4.3).
+  case bias
   /// Least squares.
   case leastSquares = "ls"
 }

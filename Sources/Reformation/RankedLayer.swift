@@ -16,6 +16,8 @@ public final class RankedLayer: Sendable {
   private let ordered: LayerWeights
   private let attention: NestedReformation?
   private let mlp: NestedReformation?
+  /// Means of the inputs of the output and down projections in the order of the ranking, for biases.
+  private let means: (context: [Float], hidden: [Float])?
   private let solved = Mutex<[Width: Matrix<Float>]>([:])
 
   private enum Width: Hashable {
@@ -42,6 +44,9 @@ public final class RankedLayer: Sendable {
         throw ReformationError.layer(layer.index, module: module, problem: error.description)
       }
     }
+    means =
+      repair == .bias
+      ? (queries.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .leastSquares
     attention =
       repairs ? try reformation("attention", statistics.contextGram, weights.output.weight, queries) : nil
@@ -60,14 +65,40 @@ public final class RankedLayer: Sendable {
     if let mlp, channels < shape.mlpChannels, channels > 0 {
       layer.down.weight = solution(.channels(channels)) { mlp.weight(keeping: channels) }
     }
+    if let means {
+      let kept = groups * shape.queriesPerGroup * headDimension
+      layer.output.bias = Self.bias(ordered.output, means.context, from: kept)
+      layer.down.bias = Self.bias(ordered.down, means.hidden, from: channels)
+    }
     return layer
   }
 
-  /// Mean squared output error per token of keeping the first `groups` groups, best weights; `kvHeads + 1` values.
-  public var attentionErrors: [Double]? {
-    attention.map { attention in
-      (0...shape.kvHeads).map { attention.errors[$0 * shape.queriesPerGroup * headDimension] }
+  /// `b + W[:, kept:]·E[x[kept:]]`.
+  private static func bias(_ projection: Linear, _ means: [Float], from kept: Int) -> [Float] {
+    means.withUnsafeBufferPointer { means in
+      (0..<projection.outputs).map { output in
+        var value = projection.bias?[output] ?? 0
+        if let base = means.baseAddress, kept < means.count {
+          value += Kernels.dot(projection.weight.row(output) + kept, base + kept, count: means.count - kept)
+        }
+        return value
+      }
     }
+  }
+
+  /// Mean squared output error per token of keeping the first `groups` groups, best weights; `kvHeads + 1` values.
+  public var attentionErrors: [Double]? { attention.map { byGroup($0.errors) } }
+
+  /// What keeping the first groups adds to the loss; see `NestedReformation.lossErrors`.
+  public func attentionLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
+    attention.map { byGroup($0.lossErrors(moments.attention)) }
+  }
+
+  /// What keeping the first channels adds to the loss.
+  public func mlpLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? { mlp?.lossErrors(moments.mlp) }
+
+  private func byGroup(_ errors: [Double]) -> [Double] {
+    (0...shape.kvHeads).map { errors[$0 * shape.queriesPerGroup * headDimension] }
   }
 
   /// Mean squared output error per token of keeping the first channels, best weights; `mlpChannels + 1` values.

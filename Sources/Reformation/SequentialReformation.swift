@@ -38,7 +38,7 @@ public struct SequentialReformation: Sendable {
   /// - Throws: `ReformationError` where activations are not finite.
   public init<Parent: Network>(
     parent: Parent, subnet: Subnet<Parent>, calibration: TokenWindows, heldOut: TokenWindows,
-    progress: ((_ layer: Int) -> Void)? = nil
+    progress: ((_ layer: Int) throws -> Void)? = nil
   ) throws {
     let fit = try Streams(parent: parent, subnet: subnet, windows: calibration)
     let check = try Streams(parent: parent, subnet: subnet, windows: heldOut)
@@ -67,7 +67,7 @@ public struct SequentialReformation: Sendable {
         try check.advance(pruned.down)
       }
       layers.append(pruned)
-      progress?(index)
+      try progress?(index)
     }
     self.layers = layers
     self.steps = steps

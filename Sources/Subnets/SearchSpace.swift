@@ -25,11 +25,31 @@ public struct SearchSpace: Sendable, Equatable {
     case mix
   }
 
+  public init(
+    name: String, summary: String, layers: Layers, attention: WidthRule, mlp: WidthRule, floors: [Floor],
+    scores: [String], calibrations: [CalibrationChoice], keep: ClosedRange<Double>
+  ) {
+    self.name = name
+    self.summary = summary
+    self.layers = layers
+    self.attention = attention
+    self.mlp = mlp
+    self.floors = floors
+    self.scores = scores
+    self.calibrations = calibrations
+    self.keep = keep
+  }
+
   /// How narrow a module may get, and in what steps.
   public struct WidthRule: Sendable, Equatable {
     public var minimum: Amount
     /// Units a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
     public var step: Int?
+
+    public init(minimum: Amount, step: Int?) {
+      self.minimum = minimum
+      self.step = step
+    }
 
     /// A step that keeps widths friendly to hardware and loaders: the largest of 256 (for 8192 and more), 32, 16, 8, 4,
     /// 2 that divides the width and leaves at least eight steps, else 1.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Calibration
 import Checkpoints
 import Foundation
+import LinearAlgebra
 import Pipeline
 
 struct EvaluateCommand: ParsableCommand {

@@ -85,4 +85,12 @@ struct ExportCommand: ParsableCommand {
 }
 
 extension ExportFormat: ExpressibleByArgument {}
-extension RepairMode: ExpressibleByArgument {}
+extension RepairMode: ExpressibleByArgument {
+  /// A bias is a method's own repair, not one of exports.
+  public static var allValueStrings: [String] { [RepairMode.none, .leastSquares].map(\.rawValue) }
+
+  public init?(argument: String) {
+    guard Self.allValueStrings.contains(argument) else { return nil }
+    self.init(rawValue: argument)
+  }
+}

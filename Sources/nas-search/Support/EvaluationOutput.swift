@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Pipeline
 
 /// The words and the JSON of `evaluate`; `README.md` documents the JSON.

@@ -9,12 +9,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
-  @Option(help: "Calibration: self, or .txt and .jsonl files; repeat for several sets.") var calibration: [String] = []
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
-  @Option(help: "Calibration windows of each set.") var calibrationWindows = 32
-  @Option(help: "Tokens in a calibration window.") var calibrationLength = 512
-  @Option(help: "Windows on which candidates are measured, shared out between the sets.") var fitnessWindows = 8
-  @Option(help: "Tokens in a fitness window.") var fitnessLength = 256
+  @OptionGroup var text: CalibrationOptions
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
   @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
@@ -28,16 +23,6 @@ struct SearchOptions: ParsableArguments {
     let targets = [keep != nil, params != nil, memory != nil].filter { $0 }.count
     try require(targets <= 1, "give only one of --keep, --params and --memory")
     if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
-    let most = 1 << 20
-    try require(
-      (1...most).contains(calibrationWindows) && (1...most).contains(fitnessWindows),
-      "there must be between 1 and \(most) windows of each kind")
-    try require(
-      (2...most).contains(calibrationLength) && (2...most).contains(fitnessLength),
-      "windows must have between 2 and \(most) tokens")
-    try require(
-      calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
-      "the windows of each kind must have at most \(1 << 28) tokens together")
     try require(!model.isEmpty, "--model is empty")
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
@@ -52,12 +37,13 @@ struct SearchOptions: ParsableArguments {
     if let keep { target = .keep(keep) }
     if let params { target = .parameters(params.value) }
     if let memory { target = .memory(memory.value) }
+    let plan = self.text.plan(seed: seed)
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
-      objectives: objectives.split(separator: ",").map(String.init),
-      calibration: calibration.isEmpty ? ["self"] : calibration, field: field,
-      calibrationWindows: calibrationWindows, calibrationLength: calibrationLength, fitnessWindows: fitnessWindows,
-      fitnessLength: fitnessLength, damping: damping, repair: repair, population: population, seed: seed)
+      objectives: objectives.split(separator: ",").map(String.init), calibration: plan.calibration, field: plan.field,
+      calibrationWindows: plan.calibrationWindows, calibrationLength: plan.calibrationLength,
+      fitnessWindows: plan.fitnessWindows, fitnessLength: plan.fitnessLength, damping: damping, repair: repair,
+      population: population, seed: seed)
   }
 
   /// `results/` and the names of model and space.

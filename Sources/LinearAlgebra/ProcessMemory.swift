@@ -1,0 +1,46 @@
+import CNumerics
+import Foundation
+
+/// What the operating system says of this process's memory.
+public enum ProcessMemory {
+  /// Most resident memory since the process began, or since `restartPeak` in bytes; `nil` where the system does not say.
+  public static var peak: Int? {
+    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kilobytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
+    else { return nil }
+    return kilobytes * 1024
+  }
+
+  /// Gives freed memory back and lets `peak` begin anew from what is resident now.
+  ///
+  /// - Returns: whether the system could do it.
+  @discardableResult
+  public static func restartPeak() -> Bool {
+    malloc_trim(0)
+    guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
+    defer { try? file.close() }
+    return (try? file.write(contentsOf: Data("5".utf8))) != nil
+  }
+}
+
+/// What a computation took.
+public struct ComputationCost: Codable, Sendable, Equatable {
+  public var seconds: Double
+  /// Most resident memory of the process meanwhile, in bytes; `nil` where the system does not say.
+  public var peakBytes: Int?
+
+  public init(seconds: Double, peakBytes: Int?) {
+    self.seconds = seconds
+    self.peakBytes = peakBytes
+  }
+
+  /// Runs `body` and measures it. The process's peak begins anew.
+  public static func measure<Value>(_ body: () throws -> Value) rethrows -> (value: Value, cost: ComputationCost) {
+    let restarted = ProcessMemory.restartPeak()
+    let start = ContinuousClock.now
+    let value = try body()
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    return (value, ComputationCost(seconds: seconds, peakBytes: restarted ? ProcessMemory.peak : nil))
+  }
+}

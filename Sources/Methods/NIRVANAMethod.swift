@@ -1,0 +1,52 @@
+import Importance
+import LanguageModels
+import Subnets
+
+/// NIRVANA (arXiv 2509.14230): saliency of the output, two thresholds over the whole model tied by γ, and the calibration
+/// subset chosen by KL divergence.
+///
+/// For every trial a subset of the calibration text is drawn, the model is pruned with it, and the subset whose subnet
+/// diverges least from the dense model on held-out windows is kept. The released code leaves the loop to the user and
+/// keeps the last group of a layer that would lose all; here it is the best.
+struct NIRVANAMethod: PruningMethod {
+  let name = "nirvana"
+  let summary = "saliency of the output; two thresholds tied by γ; calibration subset by KL; no repair"
+  let source = "NIRVANA, arXiv 2509.14230"
+  let gradients: Set<BackwardPass.Scalar> = [.maximumLogit]
+  let settings = [
+    MethodSetting(
+      "gamma", .number(0.01...1000), initial: "3", "share of channels removed over share of groups removed"),
+    MethodSetting("step", .integer(1...4096), initial: "8", "kept widths of MLPs are rounded up to this"),
+    MethodSetting("trials", .integer(1...10_000), initial: "4", "calibration subsets to choose from"),
+    MethodSetting("samples", .integer(1...1_000_000), initial: "32", "windows of a subset"),
+    MethodSetting("length", .integer(2...1_000_000), initial: "128", "tokens of a window"),
+  ]
+
+  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
+    let trials = values.integer("trials") ?? 1
+    var best: (units: [KeptUnits], network: Subnet<LanguageModel>, subset: Int, divergence: Double)?
+    var tried: [String] = []
+    for trial in 0..<trials {
+      let windows = bench.subset(
+        trial, samples: values.integer("samples") ?? 32, length: values.integer("length") ?? 128)
+      let statistics = try bench.statistics(gradients: [.maximumLogit], on: windows)
+      let scores = try bench.scores(NIRVANA(), statistics)
+      let threshold = GlobalThreshold(
+        configuration: bench.configuration, scores: scores, step: values.integer("step") ?? 8)
+      guard let widths = threshold.widths(gamma: values.number("gamma") ?? 3, budget: bench.budget) else {
+        throw bench.impossible(name)
+      }
+      let units = bench.units(widths, scores)
+      let network = try bench.subnet(keeping: units, repair: .none)
+      // One subset needs no judge.
+      let divergence = trials == 1 ? 0 : try bench.timed(.search) { try bench.divergence(of: network) }
+      if trials > 1 { tried.append("\(divergence)") }
+      if best.map({ divergence < $0.divergence }) ?? true { best = (units, network, trial, divergence) }
+      try bench.progress("calibration subsets", trial + 1, trials)
+    }
+    guard let best else { throw bench.impossible(name) }
+    return PrunedModel(
+      units: best.units, network: best.network, repair: "none",
+      decisions: ["calibration subset": "\(best.subset)", "KL of each subset": tried.joined(separator: ", ")])
+  }
+}

@@ -1,0 +1,81 @@
+import LanguageModels
+import Reformation
+import Subnets
+
+/// A published way, or ours, to make a model smaller: a score, an allocation of widths and a repair, with defaults.
+///
+/// A new method is one file with one conforming type and one line in `MethodRegistry`.
+public protocol PruningMethod: Sendable {
+  /// The name on the command line, such as `llm-pruner`.
+  var name: String { get }
+  /// One line for listings: score, allocation, repair.
+  var summary: String { get }
+  /// Where it comes from.
+  var source: String { get }
+  /// Whose gradients it needs with any of its settings: backward passes over calibration text.
+  var gradients: Set<BackwardPass.Scalar> { get }
+  var settings: [MethodSetting] { get }
+  /// Makes the subnet of at most the bench's budget.
+  ///
+  /// - Parameter values: of this method's settings.
+  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel
+}
+
+/// What a method hands out.
+public struct PrunedModel: Sendable {
+  /// Units kept by each layer, ascending.
+  public let units: [KeptUnits]
+  public let network: Subnet<LanguageModel>
+  /// `none`, `bias`, `nested` or `sequential`.
+  public let repair: String
+  /// What the method decided on the way, for the record: such as γ, or the trial that was chosen.
+  public let decisions: [String: String]
+
+  public init(
+    units: [KeptUnits], network: Subnet<LanguageModel>, repair: String, decisions: [String: String] = [:]
+  ) {
+    self.units = units
+    self.network = network
+    self.repair = repair
+    self.decisions = decisions
+  }
+}
+
+/// All methods by name.
+public enum MethodRegistry {
+  public static let all: [any PruningMethod] = [
+    Ours(), SearchLLM(), NumericalMethod(), FLAPMethod(), LLMPrunerMethod(), NIRVANAMethod(), AdaPruner(),
+    UniformMethod.llmBIP, UniformMethod.wandaSP, UniformMethod.magnitude, UniformMethod.random, UniformMethod.uniform,
+  ]
+
+  /// - Throws: `MethodError.unknownMethod`.
+  public static func named(_ name: String) throws(MethodError) -> any PruningMethod {
+    guard let found = all.first(where: { $0.name == name }) else {
+      throw .unknownMethod(name: name, known: all.map(\.name))
+    }
+    return found
+  }
+}
+
+public enum MethodError: Error, Equatable, CustomStringConvertible {
+  case unknownMethod(name: String, known: [String])
+  case unknownSetting(method: String, setting: String, known: [String])
+  case invalidSetting(method: String, setting: String, value: String, expected: String)
+  case notAnAssignment(String)
+  case impossibleBudget(method: String, keep: Double, smallest: Double)
+
+  public var description: String {
+    switch self {
+    case .unknownMethod(let name, let known): "unknown method '\(name)' (known: \(known.joined(separator: ", ")))"
+    case .unknownSetting(let method, let setting, let known):
+      known.isEmpty
+        ? "'\(method)' has no settings, and so none called '\(setting)'"
+        : "'\(method)' has no setting '\(setting)' (it has: \(known.joined(separator: ", ")))"
+    case .invalidSetting(let method, let setting, let value, let expected):
+      "setting '\(setting)' of '\(method)' is \(expected), not '\(value)'"
+    case .notAnAssignment(let text): "a setting is given as name=value, not '\(text)'"
+    case .impossibleBudget(let method, let keep, let smallest):
+      "'\(method)' cannot keep as little as \(keep) of the block parameters: \(smallest) is its smallest"
+    }
+  }
+}

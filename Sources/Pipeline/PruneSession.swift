@@ -1,0 +1,141 @@
+import Calibration
+import Checkpoints
+import Evaluation
+import Exports
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Methods
+import Reports
+import Subnets
+
+/// One method applied to one model.
+public struct PruneSession {
+  /// What came out.
+  public struct Outcome {
+    public let pruned: PrunedModel
+    public let measurement: PointMeasurement
+    public let densePerplexity: Double
+    /// Seconds of scoring, searching and repairing.
+    public let seconds: [Workbench.Stage: Double]
+    /// Most resident memory of the process, in bytes; `nil` where the system does not say.
+    public let peakBytes: Int?
+  }
+
+  private let bench: PruningBench
+  private let method: any PruningMethod
+  private let values: SettingValues
+  private let plan: CalibrationPlan
+  private let damping: Double
+  private let target: SearchSettings.Target
+
+  /// - Parameters:
+  ///   - path: of the model.
+  ///   - assignments: `name=value`, settings of the method.
+  /// - Throws: before anything slow, whatever is wrong with the request.
+  public init(
+    model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
+    plan: CalibrationPlan, damping: Double, cache: URL,
+    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  ) throws {
+    method = try MethodRegistry.named(name)
+    values = try SettingValues(of: method, assignments)
+    _ = try plan.sources()
+    self.plan = plan
+    self.damping = damping
+    self.target = target
+    let model = try LanguageModel(URL(fileURLWithPath: path))
+    bench = try PruningBench(model: model, plan: plan, damping: damping, cache: cache, report: report)
+  }
+
+  /// Makes the subnet and compares it with the dense model on the held-out windows.
+  public func prune() throws -> Outcome {
+    let configuration = bench.model.configuration
+    let workbench = bench.workbench(budget: target.blockParameters(of: configuration))
+    let pruned = try method.prune(workbench, values)
+    let comparison = try bench.reference.compare(pruned.network)
+    let seconds = Workbench.Stage.allCases.map { ($0, workbench.seconds($0)) }
+    return Outcome(
+      pruned: pruned,
+      measurement: PointMeasurement(
+        keepRatio: Double(pruned.network.configuration.blockParameters) / Double(configuration.blockParameters),
+        parametersTotal: pruned.network.configuration.totalParameters,
+        parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
+        perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
+      densePerplexity: bench.reference.perplexity.value,
+      seconds: Dictionary(uniqueKeysWithValues: seconds), peakBytes: ProcessMemory.peak)
+  }
+
+  /// Writes an outcome as a checkpoint.
+  public func write(
+    _ outcome: Outcome, to url: URL, options: ExportOptions, toolVersion: String
+  ) throws -> ExportResult {
+    try Exporter.export(
+      outcome.pruned.network, parent: bench.model, record: record(outcome, toolVersion), to: url, options: options)
+  }
+
+  private func record(_ outcome: Outcome, _ toolVersion: String) -> JSONValue {
+    let configuration = bench.model.configuration
+    let measured = outcome.measurement
+    let fitness = bench.calibration.fitness
+    func words(_ values: [String: String]) -> JSONValue { .object(values.mapValues { .string($0) }) }
+    return [
+      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
+      "method": .string(method.name), "source": .string(method.source), "settings": words(values.described),
+      "decisions": words(outcome.pruned.decisions),
+      "parent": [
+        "name": .string(bench.model.name), "fingerprint": .string(bench.fingerprint),
+        "block_parameters": .integer(configuration.blockParameters),
+        "total_parameters": .integer(configuration.totalParameters),
+      ],
+      "repair": .string(outcome.pruned.repair), "damping": .number(damping),
+      "seed": .string("\(plan.seed)"), "calibration_sets": bench.calibration.record,
+      "kept": .array(
+        outcome.pruned.units.map { layer in
+          [
+            "kv_groups": .array(layer.groups.map { .integer($0) }),
+            "mlp_channels": .array(layer.channels.map { .integer($0) }),
+          ]
+        }),
+      "measured": [
+        "on": .string(
+          "\(fitness.count) windows of \(fitness.length) tokens of "
+            + bench.calibration.sets.map(\.name).joined(separator: ", ")),
+        "kl": .number(measured.kl), "perplexity": measured.perplexity.map { .number($0) } ?? .null,
+        "dense_perplexity": .number(outcome.densePerplexity),
+        "top1_agreement": measured.top1Agreement.map { .number($0) } ?? .null,
+        "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
+        "total_parameters": .integer(measured.parametersTotal),
+      ],
+    ]
+  }
+}
+
+extension SearchSettings.Target {
+  /// Most block parameters that the target allows.
+  func blockParameters(of configuration: ModelConfiguration) -> Int {
+    switch self {
+    case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
+    case .parameters(let count): count - configuration.outerParameters
+    case .memory(let bytes): bytes / 2 - configuration.outerParameters
+    }
+  }
+}
+
+extension LanguageModel {
+  /// The checkpoint's name: that of its folder or file.
+  var name: String { isGGUF ? location.deletingPathExtension().lastPathComponent : location.lastPathComponent }
+}
+
+extension CalibrationFile {
+  /// The sets as an export's record names them.
+  var record: JSONValue {
+    .array(
+      sets.map { set in
+        [
+          "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
+          "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
+        ]
+      })
+  }
+}

@@ -1,0 +1,67 @@
+import Calibration
+import Evaluation
+import Foundation
+import LanguageModels
+import Methods
+
+/// A model with calibration text, ready for methods: what `prune` and `compare` share.
+public final class PruningBench {
+  public let model: LanguageModel
+  public let fingerprint: String
+  public let calibration: CalibrationFile
+  private let plan: CalibrationPlan
+  private let damping: Double
+  private let cache: URL
+  private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  /// The dense model on the held-out windows.
+  public let reference: DenseReference
+
+  /// Opens the model and reads or samples the calibration.
+  ///
+  /// - Parameters:
+  ///   - stored: windows that were read before; `nil` reads those of the plan.
+  ///   - damping: λ of the least squares as a share of the Gram's mean diagonal.
+  ///   - cache: folder for statistics and gradients.
+  ///   - report: told of progress; what it throws ends the work.
+  public init(
+    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double, cache: URL,
+    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  ) throws {
+    self.model = model
+    self.plan = plan
+    self.damping = damping
+    self.cache = cache
+    self.report = report
+    fingerprint = try model.fingerprint()
+    calibration =
+      try stored
+      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint) { source, done, total in
+        try report("sampling calibration text from the model", done, total)
+      }
+    try report("dense reference", 0, 1)
+    reference = try DenseReference(model, windows: calibration.fitness)
+  }
+
+  /// All calibration windows, set after set.
+  private var windows: TokenWindows {
+    TokenWindows(
+      length: calibration.sets.first?.calibrationLength ?? 1, tokens: calibration.sets.flatMap(\.calibrationTokens))
+  }
+
+  /// What a method works with.
+  ///
+  /// - Parameter budget: block parameters at most.
+  public func workbench(budget: Int) -> Workbench {
+    Workbench(
+      model: model, fingerprint: fingerprint, budget: budget, calibration: windows, heldOut: calibration.fitness,
+      damping: damping, seed: plan.seed, cache: cache, dense: reference, report: report)
+  }
+
+  /// The calibration in words.
+  public var words: String {
+    calibration.sets.map { set in
+      let windows = set.windows.calibration
+      return "\(set.name): \(windows.count) windows of \(windows.length) tokens"
+    }.joined(separator: "; ")
+  }
+}

@@ -1,0 +1,80 @@
+import Calibration
+import LanguageModels
+import LinearAlgebra
+import Subnets
+import Synchronization
+
+/// The error of every width of every module of a network, repaired, in a unit that is the same for all of them.
+public enum ErrorCurves {
+  /// What makes the errors of different modules comparable.
+  public enum Metric: String, Sendable, CaseIterable {
+    /// Squared error relative to the energy of the residual stream behind the module: its share of what follows sees.
+    case residualStream = "residual"
+    /// What the error adds to the loss to second order, in nats (`NestedReformation.lossErrors`). Needs gradients.
+    case loss
+  }
+
+  /// Two curves a layer: attention, then MLP.
+  ///
+  /// - Parameters:
+  ///   - factory: makes the ranked layers; its repair is least squares.
+  ///   - statistics: those of the choice's calibration set, with the gradients of the loss for that metric.
+  ///   - widths: allowed KV groups and MLP channels of a layer, ascending.
+  /// - Throws: `ReformationError.noMoments` where gradients are missing, and what the factory throws.
+  public static func curves<Parent: Network>(
+    _ factory: SubnetFactory<Parent>, _ choice: SubnetFactory<Parent>.Choice, _ statistics: any Statistics,
+    metric: Metric, widths: @Sendable (_ layer: Int) -> (groups: [Int], channels: [Int])
+  ) throws -> [ModuleCurve] {
+    precondition(factory.repair == .leastSquares, "only least squares have error curves")
+    let configuration = factory.parent.configuration
+    let curves = Mutex([[ModuleCurve]](repeating: [], count: configuration.layerCount))
+    try Threads.forEach(configuration.layerCount) { index, _ in
+      let layer = try factory.rankedLayer(index, choice)
+      let (attention, mlp) = try errors(layer, index, statistics, metric)
+      let allowed = widths(index)
+      let queries = configuration.layers[index].queriesPerGroup
+      let both = [
+        ModuleCurve(
+          widths: allowed.groups, errors: allowed.groups.map { attention[$0] },
+          costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: queries)),
+        ModuleCurve(
+          widths: allowed.channels, errors: allowed.channels.map { mlp[$0] },
+          costPerUnit: configuration.parametersPerMLPChannel),
+      ]
+      curves.withLock { $0[index] = both }
+    }
+    return curves.withLock { $0.flatMap { $0 } }
+  }
+
+  /// The widths with the least sum of errors.
+  ///
+  /// - Parameter budget: block parameters at most.
+  /// - Returns: `nil` if even the narrowest widths exceed the budget.
+  public static func widths(
+    _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int
+  ) -> [LayerWidths]? {
+    let fixed = configuration.layerCount * configuration.fixedParametersPerLayer
+    guard let levels = WidthAllocation.allocate(curves, budget: budget - fixed) else { return nil }
+    let widths = zip(levels, curves).map { $1.widths[$0] }
+    return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
+  }
+
+  /// Errors of all widths of both modules, from 0 units to all; zeros where the layer has no such module.
+  private static func errors(
+    _ layer: RankedLayer, _ index: Int, _ statistics: any Statistics, _ metric: Metric
+  ) throws -> (attention: [Double], mlp: [Double]) {
+    switch metric {
+    case .residualStream:
+      let energies = try statistics.layer(index)
+      return (
+        layer.attentionErrors?.map { $0 / energies.energyAfterAttention } ?? [0],
+        layer.mlpErrors?.map { $0 / energies.energyAfterMLP } ?? [0]
+      )
+    case .loss:
+      guard let moments = try statistics.saliencies(of: .loss, layer: index)?.outputMoments else {
+        throw ReformationError.noMoments
+      }
+      return (layer.attentionLossErrors(moments) ?? [0], layer.mlpLossErrors(moments) ?? [0])
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Exports
+import Foundation
+import Methods
+import Pipeline
+
+struct PruneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune", abstract: "Make a model smaller by one named method (see 'methods').")
+
+  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "Name of the method.") var method: String
+  @Option(help: "Largest share of the block parameters to keep, such as 0.8.") var keep: Double
+  @Option(name: .customLong("set"), help: "A setting of the method, such as gamma=3; repeat for several.")
+  var settings: [String] = []
+  @OptionGroup var text: CalibrationOptions
+  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
+  @Option(help: "Folder or .gguf file to write.") var output: String
+  @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
+  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
+  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
+    if !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
+    if output.isEmpty { throw ValidationError("--output is empty") }
+  }
+
+  func run() throws {
+    let url = URL(fileURLWithPath: output)
+    let options = ExportOptions(
+      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)
+    try Exporter.checkDestination(url, options)
+    let display = ProgressDisplay(quiet: json)
+    let session = try PruneSession(
+      model: model, method: method, target: .keep(keep), assignments: settings, plan: text.plan(seed: seed),
+      damping: damping, cache: CacheFolder.url(cache)
+    ) { display.show(.preparing($0, done: $1, total: $2)) }
+    let outcome = try session.prune()
+    display.finish()
+    let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    if json { return Console.print(PruneOutput.json(method, outcome, result, output: output).text()) }
+    Console.print(PruneOutput.text(method, outcome, result, output: output))
+  }
+}
