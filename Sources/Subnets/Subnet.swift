@@ -13,9 +13,16 @@ public struct Subnet<Parent: Network>: Network {
   public init(
     of parent: Parent, layers: [LayerShape], layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
   ) {
-    self.parent = parent
     var configuration = parent.configuration
     configuration.layers = layers
+    self.init(of: parent, configuration: configuration, layer: layer)
+  }
+
+  private init(
+    of parent: Parent, configuration: ModelConfiguration,
+    layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+  ) {
+    self.parent = parent
     self.configuration = configuration
     makeLayer = layer
   }
@@ -26,6 +33,16 @@ public struct Subnet<Parent: Network>: Network {
     let dimension = parent.configuration.headDimension
     self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }) { index in
       try parent.layer(index).inherit(units[index], from: shapes[index], headDimension: dimension)
+    }
+  }
+
+  /// The subnet with biases on `output` and `down`, for repairs that add them to its layers: the configuration says so,
+  /// and whatever bias the configuration then has and a layer lacks (gate's and up's, and those of unrepaired layers) is
+  /// zero. A layer without attention or MLP has no such projection and nothing to add a bias to.
+  public func withOutputBiases() -> Subnet {
+    let configuration = configuration.addingOutputBiases
+    return Subnet(of: parent, configuration: configuration) { [makeLayer] index in
+      try makeLayer(index).fillingBiases(for: configuration)
     }
   }
 
