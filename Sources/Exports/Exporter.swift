@@ -85,7 +85,7 @@ public enum Exporter {
       let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try AtomicDirectory.build(at: url, replacing: options.replacing) { temporary in
         try folder.write(to: temporary)
-        let verification = try Verification(of: temporary, as: url, network, folder.tensors, tokens)
+        let verification = try Verification(of: temporary, as: url, folder.network, folder.tensors, tokens)
         return (try size(of: temporary), verification)
       }
       return ExportResult(

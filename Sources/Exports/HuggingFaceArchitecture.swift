@@ -6,9 +6,10 @@ enum HuggingFaceArchitecture: Sendable {
   case mistral
   /// Stock, one width for all layers, biases on query, key and value.
   case qwen2
-  /// Stock, one width for all layers, biases on all projections of the attention, or on those of the MLP, or both.
+  /// Stock, one width for all layers, biases on all projections of the attention, or on those of the MLP, or both; a
+  /// number of heads that divides the hidden size, no sliding window.
   case llama
-  /// `modeling_nas_mistral.py`, widths of its own in every layer.
+  /// `modeling_nas_mistral.py`: widths of its own in every layer, or biases that no stock class has.
   case nasMistral
 
   /// - Throws: `ExportError.notExpressible` with the loader's rule.
@@ -20,27 +21,26 @@ enum HuggingFaceArchitecture: Sendable {
         throw refuse("transformers gives every layer an attention and an MLP, but layer \(index) has no \(part)")
       }
     }
-    let (attentionBias, outputBias) = (configuration.queryKeyValueBias, configuration.outputBias)
-    guard outputBias || configuration.mlpBias else {
-      self = configuration.isUniform ? (attentionBias ? .qwen2 : .mistral) : .nasMistral
+    guard configuration.isUniform else {
+      self = .nasMistral
       return
     }
-    guard configuration.isUniform else {
-      throw refuse("biases on the output or MLP projections need one width for all layers")
+    guard configuration.outputBias || configuration.mlpBias else {
+      self = configuration.queryKeyValueBias ? .qwen2 : .mistral
+      return
     }
-    guard outputBias == attentionBias else {
-      throw refuse("'attention_bias' stands for biases on query, key, value and output together")
-    }
-    guard configuration.slidingWindow == nil else {
-      throw refuse("LlamaForCausalLM, which has these biases, has no sliding window")
-    }
-    let heads = configuration.layers[0].queryHeads
-    guard configuration.hiddenSize % heads == 0 else {
-      throw refuse(
-        "LlamaForCausalLM, which has these biases, wants a hidden size (\(configuration.hiddenSize)) that is a "
-          + "multiple of the number of query heads (\(heads))")
-    }
-    self = .llama
+    let headsDivideHiddenSize = configuration.hiddenSize % configuration.layers[0].queryHeads == 0
+    self = headsDivideHiddenSize && configuration.slidingWindow == nil ? .llama : .nasMistral
+  }
+
+  /// The configuration in the terms of the class: `attention_bias` of Llama stands for biases on query, key, value and
+  /// output together, so a network that has some of them is written with zeros for the others.
+  func completed(_ configuration: ModelConfiguration) -> ModelConfiguration {
+    guard case .llama = self else { return configuration }
+    var result = configuration
+    result.queryKeyValueBias = configuration.queryKeyValueBias || configuration.outputBias
+    result.outputBias = result.queryKeyValueBias
+    return result
   }
 
   /// The entry of `architectures`.

@@ -51,6 +51,8 @@ enum HuggingFaceConfiguration {
         Dictionary(
           uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
       if configuration.queryKeyValueBias { members["qkv_bias"] = true }
+      if configuration.outputBias { members["output_bias"] = true }
+      if configuration.mlpBias { members["mlp_bias"] = true }
     }
     return .object(members)
   }

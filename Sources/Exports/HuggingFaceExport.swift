@@ -5,18 +5,21 @@ import Tokenizers
 
 /// A network as a Hugging Face folder, ready to be written.
 ///
-/// Layers that are all alike need only stock classes. Otherwise `config.json` carries `per_layer_config`, and the folder
-/// the Python module that builds each layer from it.
+/// Layers that are all alike need only stock classes (unless they have biases that these lack). Otherwise `config.json`
+/// carries `per_layer_config`, and the folder the Python module that builds each layer from it.
 struct HuggingFaceExport<Exported: Network> {
   let architecture: HuggingFaceArchitecture
-  let tensors: NetworkTensors<Exported>
+  /// What is written: the network, with biases of zeros where the architecture wants some.
+  let network: BiasCompletion<Exported>
+  let tensors: NetworkTensors<BiasCompletion<Exported>>
   let hasTokenizer: Bool
   private let files: [String: Data]
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
-    let configuration = network.configuration
-    architecture = try HuggingFaceArchitecture(configuration)
-    tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
+    architecture = try HuggingFaceArchitecture(network.configuration)
+    let configuration = architecture.completed(network.configuration)
+    self.network = BiasCompletion(network, configuration)
+    tensors = NetworkTensors(self.network, names: .huggingFace, matrixType: type, vectorType: type)
     let tokenizer = try parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 

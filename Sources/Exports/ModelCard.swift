@@ -43,7 +43,8 @@ struct ModelCard {
     let trust = needsRemoteCode ? ", trust_remote_code=True" : ""
     let reason =
       needsRemoteCode
-      ? "\n\nThe layers differ in width, which `transformers` has no class for; "
+      ? "\n\n\(configuration.isUniform ? "The layers have biases" : "The layers differ in width"), which `transformers` has no "
+        + "class for; "
         + "`modeling_nas_mistral.py` in this folder builds them from `per_layer_config`."
       : ""
     return """

@@ -1,7 +1,7 @@
 import Checkpoints
 
 extension ModelConfiguration {
-  /// Reads a Hugging Face `config.json`, also one of ours with `per_layer_config`.
+  /// Reads a Hugging Face `config.json`, also one of ours with `per_layer_config`, `qkv_bias` and `output_bias`.
   ///
   /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, and
   ///   `CheckpointError` for missing and mistyped keys.
@@ -32,7 +32,8 @@ extension ModelConfiguration {
       contextLength: try config.integerIfPresent("max_position_embeddings") ?? 2048,
       slidingWindow: try Self.slidingWindow(config, family, layerCount: layerCount),
       queryKeyValueBias: try attentionBias || family.queryKeyValueBias || config.boolIfPresent("qkv_bias") ?? false,
-      outputBias: attentionBias, mlpBias: try config.boolIfPresent("mlp_bias") ?? false,
+      outputBias: try attentionBias || config.boolIfPresent("output_bias") ?? false,
+      mlpBias: try config.boolIfPresent("mlp_bias") ?? false,
       bosToken: try Self.tokens(config, "bos_token_id").first, eosTokens: try Self.tokens(config, "eos_token_id"))
     try validate(file: config.file)
   }

@@ -41,10 +41,10 @@ import Testing
   func degenerateReportsGiveWellFormedPages(name: String) throws {
     let report = try #require(Self.degenerate.first { $0.name == name }).report
     let page = HTMLPage.render(report)
-    #expect(unbalanced(page) == nil)
+    #expect(PageReading.unbalanced(page) == nil)
     #expect(try embedded(page).count == report.front.count)
     for attribute in ["x", "y", "cx", "cy", "x1", "y1", "x2", "y2", "points", "data-x", "d"] {
-      for value in values(of: attribute, in: page) {
+      for value in PageReading.values(of: attribute, in: page) {
         #expect(!value.contains("n") && !value.contains("∞") && !value.contains("–"), "\(attribute)=\(value)")
       }
     }
@@ -78,7 +78,7 @@ import Testing
     report.front[1].calibration = hostile
     report.finishedAt = nil
     let page = HTMLPage.render(report)
-    #expect(unbalanced(page) == nil)
+    #expect(PageReading.unbalanced(page) == nil)
     #expect(!page.contains("<script>alert") && !page.contains("<img") && !page.contains("<!--"))
     #expect(page.components(separatedBy: "</script>").count == 3)
     #expect(page.contains("&lt;/script&gt;&lt;script&gt;alert(1)"))
@@ -137,33 +137,5 @@ import Testing
     let data = Data(page[start.upperBound..<end.lowerBound].utf8)
     let root = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
     return try #require(root["points"] as? [[String: Any]])
-  }
-
-  private func values(of attribute: String, in page: String) -> [Substring] {
-    page.components(separatedBy: " \(attribute)=\"").dropFirst().compactMap { rest in
-      rest.prefix { $0 != "\"" }
-    }
-  }
-
-  /// The first element that is closed out of turn or left open; nil if all elements nest. Script and style are skipped.
-  private func unbalanced(_ page: String) -> String? {
-    var open: [Substring] = []
-    var rest = Substring(page)
-    while let start = rest.firstIndex(of: "<") {
-      rest = rest[start...].dropFirst()
-      guard let end = rest.firstIndex(of: ">") else { return String(rest.prefix(40)) }
-      let tag = rest[..<end]
-      rest = rest[end...].dropFirst()
-      let name = tag.prefix { $0.isLetter || $0.isNumber || $0 == "/" || $0 == "!" }
-      if name.hasPrefix("/") {
-        guard open.popLast() == name.dropFirst() else { return String(tag) }
-      } else if !["!doctype", "meta", "link", "br"].contains(name) {
-        open.append(name)
-        if name == "script" || name == "style", let close = rest.range(of: "</\(name)>") {
-          rest = rest[close.lowerBound...]
-        }
-      }
-    }
-    return open.first.map(String.init)
   }
 }

@@ -4,8 +4,9 @@
 Each fixture is pruned twice, with one width for all layers and with widths of its own in every layer: the removed
 key/value groups (in some layers also some query heads of every surviving group) and MLP channels are cut out of the
 weights. The truth is the stock model with the same units silenced, that is, with the matching columns of o_proj and
-down_proj set to zero; both run in float64, so that rounding hides nothing. Then the cut weights are written by the recipe, opened by stock transformers and by stock
-llama.cpp, and must give the same logits.
+down_proj set to zero; both run in float64, so that rounding hides nothing. Then the cut weights are written by the
+recipe, opened by stock transformers and by stock llama.cpp, and must give the same logits. All this is done once more
+with biases on o_proj and down_proj, which the truth gets as well.
 
     python check_recipes.py [--keep DIR] [--skip-llama-cpp]
 """
@@ -40,7 +41,12 @@ def rope_settings(config):
     return float(theta), dict(scaling, rope_type=kind)
 
 
-def exported_config(config, widths, qkv_bias):
+def is_stock_llama(config, widths):
+    """Whether LlamaForCausalLM takes the widths, and with them biases on all projections."""
+    return all(entry == widths[0] for entry in widths) and config["hidden_size"] % widths[0]["num_attention_heads"] == 0
+
+
+def exported_config(config, widths, qkv_bias, output_biases):
     """config.json as Sources/Exports/README.md specifies it; `widths` is one dictionary a layer."""
     theta, scaling = rope_settings(config)
     uniform = all(entry == widths[0] for entry in widths)
@@ -64,7 +70,11 @@ def exported_config(config, widths, qkv_bias):
     }
     if scaling["rope_type"] != "default":
         result["rope_scaling"] = scaling
-    if uniform:
+    if output_biases and is_stock_llama(config, widths):
+        result |= {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": True, "mlp_bias": True}
+        result |= widths[0]
+        del result["sliding_window"]
+    elif uniform and not output_biases:
         family = "qwen2" if qkv_bias else "mistral"
         result |= {"architectures": ["Qwen2ForCausalLM" if qkv_bias else "MistralForCausalLM"], "model_type": family}
         result |= widths[0]
@@ -85,6 +95,8 @@ def exported_config(config, widths, qkv_bias):
         }
         if qkv_bias:
             result["qkv_bias"] = True
+        if output_biases:
+            result |= {"output_bias": True, "mlp_bias": True}
     return result
 
 
@@ -126,6 +138,30 @@ def prune(config, tensors, plans):
             mask[columns] = 1
             silenced[key] = tensors[key] * mask
     return cut, silenced
+
+
+def output_biases_of(config, widths, qkv_bias, generator):
+    """Tensors that add biases to o_proj and down_proj, with zeros for those that then have to be there as well."""
+    dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    biases = {}
+    for layer, entry in enumerate(widths):
+        block = f"model.layers.{layer}."
+        zeros = {"mlp.gate_proj": entry["intermediate_size"], "mlp.up_proj": entry["intermediate_size"]}
+        if is_stock_llama(config, widths) and not qkv_bias:
+            keys = entry["num_key_value_heads"] * dim
+            zeros |= {"self_attn.q_proj": entry["num_attention_heads"] * dim, "self_attn.k_proj": keys,
+                      "self_attn.v_proj": keys}
+        biases |= {f"{block}{name}.bias": torch.zeros(count) for name, count in zeros.items()}
+        for name in ("self_attn.o_proj", "mlp.down_proj"):
+            biases[f"{block}{name}.bias"] = torch.tensor(generator.normal(0, 0.1, config["hidden_size"])).float()
+    return biases
+
+
+def add_output_biases(model, biases):
+    """Gives a stock model, of a class without them, the biases that are not zero."""
+    for name, bias in biases.items():
+        if name.endswith(("o_proj.bias", "down_proj.bias")):
+            model.get_submodule(name.removesuffix(".bias")).bias = torch.nn.Parameter(bias.double())
 
 
 def write_folder(folder, config, tensors):
@@ -206,8 +242,9 @@ def main():
             qkv_bias = any(key.endswith("q_proj.bias") for key in tensors)
             generator = np.random.default_rng(1)
             tokens = torch.tensor(generator.integers(3, config["vocab_size"], (1, 48)))
-            for uniform in (True, False):
-                label = f"{name}, {'uniform' if uniform else 'heterogeneous'}"
+            for uniform, biased in ((True, False), (False, False), (True, True), (False, True)):
+                kind = f"{'uniform' if uniform else 'heterogeneous'}{'-biased' if biased else ''}"
+                label = f"{name}, {kind}"
                 plans = choose(config, generator, uniform)
                 cut, silenced = prune(config, tensors, plans)
                 stock = os.path.join(temporary, "stock")
@@ -216,11 +253,15 @@ def main():
                 save_file(silenced, os.path.join(stock, "model.safetensors"), metadata={"format": "pt"})
                 model = AutoModelForCausalLM.from_pretrained(
                     stock, attn_implementation="eager", torch_dtype=torch.float64).eval()
-                truth = model(tokens).logits
                 widths = [{"num_attention_heads": len(h), "num_key_value_heads": len(g), "intermediate_size": len(m)}
                           for h, g, m in plans]
-                exported = exported_config(config, widths, qkv_bias)
-                target = os.path.join(scratch, f"{name}-{'uniform' if uniform else 'heterogeneous'}")
+                if biased:
+                    biases = output_biases_of(config, widths, qkv_bias, generator)
+                    add_output_biases(model, biases)
+                    cut |= biases
+                truth = model(tokens).logits
+                exported = exported_config(config, widths, qkv_bias, biased)
+                target = os.path.join(scratch, f"{name}-{kind}")
                 write_folder(target, exported, cut)
 
                 def report(what, difference, tolerance):

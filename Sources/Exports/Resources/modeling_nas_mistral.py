@@ -2,8 +2,9 @@
 
 `config.json` names the widths of every layer: `per_layer_config` maps the layer's number to `num_attention_heads`,
 `num_key_value_heads` and `intermediate_size`. Everything else (rotary embedding, attention, cache, generation) is
-transformers' own Mistral; this file only builds each decoder layer from its own widths. `qkv_bias: true` adds the
-biases of Qwen2's query, key and value projections.
+transformers' own Mistral; this file only builds each decoder layer from its own widths. Mistral has no biases: `qkv_bias:
+true` adds those of the query, key and value projections (as Qwen2 has them), `output_bias: true` that of the attention's
+output projection, `mlp_bias: true` those of the MLP's three projections.
 
 Needs transformers 4.48 or newer, loaded with `trust_remote_code=True`.
 """
@@ -19,6 +20,11 @@ from transformers.models.mistral.modeling_mistral import (
 )
 
 WIDTHS = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
+BIASES = {
+    "qkv_bias": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "output_bias": ("self_attn.o_proj",),
+    "mlp_bias": ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
+}
 
 
 def layer_config(config, layer):
@@ -40,12 +46,14 @@ def build_layer(config, layer):
             f"layer {layer}: {own.num_attention_heads} query heads cannot share {own.num_key_value_heads} key/value heads"
         )
     block = MistralDecoderLayer(own, layer)
-    attention = block.self_attn
-    if getattr(config, "qkv_bias", False):
-        for name in ("q_proj", "k_proj", "v_proj"):
-            plain = getattr(attention, name)
-            setattr(attention, name, nn.Linear(plain.in_features, plain.out_features, bias=True))
-    attention.config = config  # the choice of the attention kernel stays one setting for all layers
+    for flag, names in BIASES.items():
+        if not getattr(config, flag, False):
+            continue
+        for name in names:
+            module, projection = name.split(".")
+            plain = block.get_submodule(name)
+            setattr(getattr(block, module), projection, nn.Linear(plain.in_features, plain.out_features, bias=True))
+    block.self_attn.config = config  # the choice of the attention kernel stays one setting for all layers
     return block
 
 

@@ -44,7 +44,8 @@ public enum FrontCSV {
     ]
   }
 
-  private static func number(_ value: Double?) -> String {
+  /// The number that reads back exactly; empty where there is none or it is NaN.
+  static func number(_ value: Double?) -> String {
     value.map { $0.isNaN ? "" : "\($0)" } ?? ""
   }
 

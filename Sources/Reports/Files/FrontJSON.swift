@@ -44,7 +44,7 @@ public enum FrontJSON {
     ])
   }
 
-  private static func model(_ model: ModelSummary) -> JSONValue {
+  static func model(_ model: ModelSummary) -> JSONValue {
     .object([
       "name": .string(model.name),
       "fingerprint": .string(model.fingerprint),

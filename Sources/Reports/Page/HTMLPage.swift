@@ -11,20 +11,7 @@ public enum HTMLPage {
   }
 
   public static func render(_ report: StudyReport) -> String {
-    "<!doctype html>\n" + Markup.element("html", ["lang": "en"], head(report), body(report)).source
-  }
-
-  private static func head(_ report: StudyReport) -> Markup {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-    return .element(
-      "head", [:],
-      .element("meta", ["charset": "utf-8"]),
-      .element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"]),
-      .element("meta", ["http-equiv": "Content-Security-Policy", "content": policy]),
-      .element("meta", ["name": "color-scheme", "content": "light dark"]),
-      .element("link", ["rel": "icon", "href": "data:,"]),
-      .element("title", [:], "\(report.name) – nas-search report"),
-      .element("style", [:], Markup(raw: "\n" + Styles.sheet + "\n")))
+    PageShell.document(title: "\(report.name) – nas-search report", style: Styles.sheet, body(report))
   }
 
   private static func body(_ report: StudyReport) -> Markup {
@@ -59,9 +46,7 @@ public enum HTMLPage {
   }
 
   private static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {
-    .element(
-      "section", ["id": id, "aria-labelledby": "\(id)-title"],
-      [.element("h2", ["id": "\(id)-title"], Markup(title))] + content)
+    PageShell.section(id, title, content)
   }
 
   // MARK: Parts
@@ -80,7 +65,7 @@ public enum HTMLPage {
         .element(
           "div", ["class": "notice"],
           .element("p", [:], "This study is unfinished: \(ReportWords.effort(of: report)). Resume it with"),
-          .element("div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(report.command)))))
+          PageShell.command(report.command)))
     }
     return .element("header", [:], parts)
   }
@@ -119,11 +104,9 @@ public enum HTMLPage {
       Setting("head dimension", "\(model.headDimension)"),
       Setting("MLP channels of a layer", NumberText.grouped(model.mlpChannels)),
     ]
-    let command = Markup.element(
-      "div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(report.command)))
     let intro: Markup =
       report.finishedAt == nil ? "This command resumes the study:" : "This command repeats the study:"
-    return .element("p", [:], intro) + command
+    return .element("p", [:], intro) + PageShell.command(report.command)
       + .element("div", ["class": "facts"], table("Search", report.settings), table("Model", shape))
   }
 

@@ -67,7 +67,7 @@ enum PageScript {
     """
 
   /// One tooltip for the mark nearest to the pointer or the finger, in place of the browser's own.
-  private static let tooltips = """
+  static let tooltips = """
       const tip = document.body.appendChild(document.createElement('div'));
       tip.id = 'tip';
       tip.hidden = true;
@@ -101,6 +101,7 @@ enum PageScript {
           const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
           let best = null, bound = (event.pointerType === 'touch' ? 24 : 12) * scale;
           for (const mark of marks) {
+            if (mark.getClientRects().length === 0) continue;
             const bonus = mark.classList.contains('trial') ? 0 : 3;
             const distance = Math.hypot(mark.dataset.x - x, mark.dataset.y - y) - bonus;
             if (distance < bound) { best = mark; bound = distance; }
@@ -118,7 +119,7 @@ enum PageScript {
     """
 
   /// A button beside every command; where the clipboard is closed, the command is selected instead.
-  private static let copying = """
+  static let copying = """
       all('.command').forEach(box => {
         const text = box.querySelector('pre');
         const button = box.appendChild(document.createElement('button'));

@@ -71,6 +71,18 @@ enum NumberText {
     return fixed(value / 1000, 1) + " T"
   }
 
+  /// Bytes in decimal megabytes, gigabytes or terabytes: `850 MB`, `1.24 GB`.
+  static func bytes(_ count: Int?) -> String {
+    guard let count, count >= 0 else { return unknown }
+    let megabytes = Double(count) / 1e6
+    switch megabytes {
+    case ..<9.95: return fixed(megabytes, 1) + " MB"
+    case ..<999.5: return fixed(megabytes, 0) + " MB"
+    case ..<999_995: return fixed(megabytes / 1e3, 2) + " GB"
+    default: return fixed(megabytes / 1e6, 2) + " TB"
+    }
+  }
+
   /// `7 min 41 s`; hours and days drop the seconds.
   static func duration(_ seconds: Double?) -> String {
     guard let seconds, seconds.isFinite, seconds >= 0, seconds < 1e12 else { return unknown }

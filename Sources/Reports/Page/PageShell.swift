@@ -1,0 +1,32 @@
+/// What every page has around its content: a head that forbids any request, and sections with headings.
+enum PageShell {
+  /// A whole document.
+  ///
+  /// - Parameters:
+  ///   - title: text of the `title` element.
+  ///   - style: content of the `style` element.
+  static func document(title: String, style: String, _ body: Markup) -> String {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+    let head = Markup.element(
+      "head", [:],
+      .element("meta", ["charset": "utf-8"]),
+      .element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"]),
+      .element("meta", ["http-equiv": "Content-Security-Policy", "content": policy]),
+      .element("meta", ["name": "color-scheme", "content": "light dark"]),
+      .element("link", ["rel": "icon", "href": "data:,"]),
+      .element("title", [:], Markup(title)),
+      .element("style", [:], Markup(raw: "\n" + style + "\n")))
+    return "<!doctype html>\n" + Markup.element("html", ["lang": "en"], head, body).source
+  }
+
+  static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {
+    .element(
+      "section", ["id": id, "aria-labelledby": "\(id)-title"],
+      [.element("h2", ["id": "\(id)-title"], Markup(title))] + content)
+  }
+
+  /// A command line in a box; the script adds a button that copies it.
+  static func command(_ text: String) -> Markup {
+    .element("div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(text)))
+  }
+}

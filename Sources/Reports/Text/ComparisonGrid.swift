@@ -1,0 +1,99 @@
+/// One quantity of a comparison as a grid, methods down and sizes across, in the words that terminal and page share.
+struct ComparisonGrid: Equatable {
+  struct Entry: Equatable {
+    /// The numbers, one below the other in a column; a single part may stand in place of several.
+    var parts: [String]
+    var isBest = false
+    /// Why there is no number.
+    var failure: String?
+
+    static let absent = Entry(parts: [])
+  }
+
+  struct Row: Equatable {
+    var method: String
+    /// One for each column.
+    var entries: [Entry]
+  }
+
+  var title: String
+  /// Stands between the parts.
+  var separator: String
+  /// Sizes, largest first.
+  var columns: [String]
+  var rows: [Row]
+
+  /// Perplexity text by text, then KL divergence, seconds and memory where they are known.
+  static func all(_ comparison: MethodComparison) -> [ComparisonGrid] {
+    var grids = comparison.texts.indices.map { perplexity(comparison, text: $0) }
+    if comparison.cells.contains(where: { $0.kl != nil }) { grids.append(divergence(comparison)) }
+    grids.append(seconds(comparison))
+    if comparison.cells.contains(where: { $0.peakBytes != nil }) { grids.append(memory(comparison)) }
+    return grids
+  }
+
+  /// `80 %`, with a decimal only where the size has one.
+  static func size(_ keepTarget: Double) -> String {
+    let percent = keepTarget * 100
+    return NumberText.percent(keepTarget, decimals: abs(percent - percent.rounded()) < 1e-6 ? 0 : 1)
+  }
+
+  /// `wiki.txt: dense perplexity 34.81, 40 windows of 512 tokens (20,440 predicted)`.
+  static func heading(_ text: MethodComparison.EvaluationText) -> String {
+    let windows = text.windows == 1 ? "1 window" : "\(NumberText.grouped(text.windows)) windows"
+    return "\(text.name): dense perplexity \(NumberText.large(text.densePerplexity)), \(windows) of "
+      + "\(NumberText.grouped(text.windowLength)) tokens (\(NumberText.grouped(text.tokens)) predicted)"
+  }
+
+  // MARK: Quantities
+
+  private static func perplexity(_ comparison: MethodComparison, text: Int) -> ComparisonGrid {
+    grid(
+      comparison, title: heading(comparison.texts[text]), separator: " ",
+      best: { comparison.perplexity($0, text: text) },
+      parts: { cell in
+        let value = NumberText.large(comparison.perplexity(cell, text: text))
+        guard let ratio = comparison.ratioToDense(cell, text: text), ratio.isFinite else { return [value] }
+        return [value, "×" + NumberText.large(ratio)]
+      })
+  }
+
+  private static func divergence(_ comparison: MethodComparison) -> ComparisonGrid {
+    grid(
+      comparison, title: "KL to dense (dense: 0), nats a token, on held-out windows", best: \.kl,
+      parts: { [NumberText.kl($0.kl)] })
+  }
+
+  private static func seconds(_ comparison: MethodComparison) -> ComparisonGrid {
+    grid(
+      comparison, title: "Seconds for score / search / repair, beside the shared stages", separator: " / ",
+      parts: { [seconds($0.scoreSeconds), seconds($0.searchSeconds), seconds($0.repairSeconds)] })
+  }
+
+  private static func memory(_ comparison: MethodComparison) -> ComparisonGrid {
+    grid(comparison, title: "Peak memory of the process", parts: { [NumberText.bytes($0.peakBytes)] })
+  }
+
+  private static func seconds(_ value: Double) -> String {
+    NumberText.fixed(value, abs(value) < 9.95 ? 1 : 0)
+  }
+
+  private static func grid(
+    _ comparison: MethodComparison, title: String, separator: String = "",
+    best value: (MethodComparison.Cell) -> Double? = { _ in nil }, parts: (MethodComparison.Cell) -> [String]
+  ) -> ComparisonGrid {
+    let sizes = comparison.keepTargets
+    let winners = sizes.map { comparison.best($0, by: value)?.method }
+    let rows = comparison.methods.map { method in
+      Row(
+        method: method.name,
+        entries: zip(sizes, winners).map { size, winner in
+          guard let cell = comparison.cell(method.name, size) else { return .absent }
+          if let failure = cell.failure { return Entry(parts: ["failed"], failure: failure) }
+          return Entry(parts: parts(cell), isBest: winner == method.name)
+        })
+    }
+    return ComparisonGrid(
+      title: title, separator: separator, columns: sizes.map(size), rows: rows)
+  }
+}
