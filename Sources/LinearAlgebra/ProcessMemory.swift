@@ -1,9 +1,15 @@
 import CNumerics
 import Foundation
+import Synchronization
 
 /// What the operating system says of this process's memory.
 public enum ProcessMemory {
-  /// Most resident memory since the process began, or since `restartPeak` in bytes; `nil` where the system does not say.
+  private static let earlier = Mutex(0)
+
+  /// Most resident memory since the process began, in bytes; `nil` where the system does not say.
+  public static var lifetimePeak: Int? { peak.map { max($0, earlier.withLock { $0 }) } }
+
+  /// Most resident memory since `restartPeak`, in bytes; `nil` where the system does not say.
   public static var peak: Int? {
     guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
@@ -17,6 +23,7 @@ public enum ProcessMemory {
   /// - Returns: whether the system could do it.
   @discardableResult
   public static func restartPeak() -> Bool {
+    if let peak { earlier.withLock { $0 = max($0, peak) } }
     malloc_trim(0)
     guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
     defer { try? file.close() }

@@ -48,6 +48,9 @@ public enum MethodRegistry {
     UniformMethod.llmBIP, UniformMethod.wandaSP, UniformMethod.magnitude, UniformMethod.random, UniformMethod.uniform,
   ]
 
+  /// The name of the method that shows how much of a result is due to repair alone.
+  public static let control = UniformMethod.uniform.name
+
   /// - Throws: `MethodError.unknownMethod`.
   public static func named(_ name: String) throws(MethodError) -> any PruningMethod {
     guard let found = all.first(where: { $0.name == name }) else {

@@ -117,19 +117,25 @@ public final class Workbench {
   ) throws -> StatisticsWithGradients {
     var gradients: [BackwardPass.Scalar: StoredSaliencies] = [:]
     for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
-      let key = Gradients(scalar: scalar, windows: windows)
-      if let known = differentiated[key] {
-        gradients[scalar] = known
-        continue
-      }
-      let saliencies = try gradientStore.saliencies(
-        of: scalar, network: model, fingerprint: fingerprint, windows: windows
-      ) { [report, model] in try report("gradients", $0, model.configuration.layerCount) }
-      charge(saliencies.cost)
-      differentiated[key] = saliencies
-      gradients[scalar] = saliencies
+      gradients[scalar] = try saliencies(of: scalar, on: windows)
     }
     return StatisticsWithGradients(try statistics(), gradients: gradients)
+  }
+
+  private func saliencies(of scalar: BackwardPass.Scalar, on windows: TokenWindows) throws -> StoredSaliencies {
+    let key = Gradients(scalar: scalar, windows: windows)
+    if let known = differentiated[key] { return known }
+    let saliencies = try gradientStore.saliencies(
+      of: scalar, network: model, fingerprint: fingerprint, windows: windows
+    ) { [report, model] in try report("gradients", $0, model.configuration.layerCount) }
+    charge(saliencies.cost)
+    differentiated[key] = saliencies
+    return saliencies
+  }
+
+  /// Gradients of the loss on the first windows of the calibration.
+  public func lossGradients(samples: Int) throws -> StoredSaliencies {
+    try saliencies(of: .loss, on: firstWindows(samples))
   }
 
   /// The first windows of the calibration, for a backward pass.

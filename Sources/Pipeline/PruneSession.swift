@@ -63,7 +63,7 @@ public struct PruneSession {
         parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
         perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
       densePerplexity: bench.reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), peakBytes: ProcessMemory.peak)
+      seconds: Dictionary(uniqueKeysWithValues: seconds), peakBytes: ProcessMemory.lifetimePeak)
   }
 
   /// Writes an outcome as a checkpoint.

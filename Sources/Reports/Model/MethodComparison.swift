@@ -115,7 +115,7 @@ extension MethodComparison {
     public var perplexities: [Double]
     /// How the remaining weights were corrected, in words, for example `none` or `least squares`.
     public var repair: String
-    /// Seconds of wall clock for scores, without the stages that methods share.
+    /// Seconds of wall clock for scores, with what they need of the stages that methods share, as if it were alone.
     public var scoreSeconds: Double
     /// Seconds of wall clock for repairing the weights.
     public var repairSeconds: Double

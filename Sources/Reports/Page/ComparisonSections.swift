@@ -97,7 +97,10 @@ struct ComparisonSections {
       "\(stage.name) \(NumberText.duration(stage.seconds))"
         + (stage.peakBytes.map { ", peak \(NumberText.bytes($0))" } ?? "")
     }
-    let shared = stages.isEmpty ? "" : " Computed once for all methods that need it: \(stages.joined(separator: "; "))."
+    let shared =
+      stages.isEmpty
+      ? ""
+      : " Contained in the scores of every method that needs it, though computed once: \(stages.joined(separator: "; "))."
     return [
       (
         "Same conditions",
@@ -121,7 +124,7 @@ struct ComparisonSections {
       ),
       (
         "Seconds and memory",
-        "Wall clock of what a method does alone: its score, its choice of widths, its repair.\(shared) Memory is the "
+        "Wall clock of each method as if it ran alone: its score, its choice of widths, its repair.\(shared) Memory is the "
           + "largest resident size of the process, with all that it keeps for other methods."
       ),
       (

@@ -66,7 +66,7 @@ struct ComparisonGrid: Equatable {
 
   private static func seconds(_ comparison: MethodComparison) -> ComparisonGrid {
     grid(
-      comparison, title: "Seconds for score / search / repair, beside the shared stages", separator: " / ",
+      comparison, title: "Seconds for score (shared stages included) / search / repair", separator: " / ",
       parts: { [seconds($0.scoreSeconds), seconds($0.searchSeconds), seconds($0.repairSeconds)] })
   }
 

@@ -52,6 +52,6 @@ struct EvaluateCommand: ParsableCommand {
       }
     }
     if json { return Console.print(EvaluationOutput.json(evaluation, path: model, measurements).text()) }
-    if let peak = ProcessMemory.peak { Console.print("peak memory \(peak / 1_048_576) MiB") }
+    if let peak = ProcessMemory.lifetimePeak { Console.print("peak memory \(peak / 1_048_576) MiB") }
   }
 }

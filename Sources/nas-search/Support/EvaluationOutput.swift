@@ -41,7 +41,7 @@ enum EvaluationOutput {
         "block_parameters": .integer(configuration.blockParameters),
       ],
       "bos": .string(evaluation.bosRule),
-      "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
+      "peak_memory_bytes": ProcessMemory.lifetimePeak.map { .integer($0) } ?? .null,
       "measurements": .array(measurements.map(object)),
     ]
   }

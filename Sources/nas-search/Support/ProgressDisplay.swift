@@ -30,6 +30,18 @@ final class ProgressDisplay {
     }
   }
 
+  func show(_ event: ComparisonSession.Event) {
+    if quiet { return }
+    switch event {
+    case .step(let name, let done, let total): show(.preparing(name, done: done, total: total))
+    case .resumed(let cells): Console.note("resuming: \(cells) measurements are stored")
+    case .cell(let cell, let done, let total):
+      finish()
+      let values = cell.failure ?? cell.perplexities.map { String(format: "%.2f", $0) }.joined(separator: " ")
+      Console.note("\(done)/\(total) \(cell.method) at \(cell.keepTarget): \(values)")
+    }
+  }
+
   func finish() {
     if lineIsOpen { Console.raw("\n") }
     lineIsOpen = false

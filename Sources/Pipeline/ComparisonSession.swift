@@ -1,0 +1,264 @@
+import Calibration
+import Checkpoints
+import Evaluation
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Methods
+import Reports
+
+/// Named methods at several sizes on one model: every one with the same calibration and the same evaluation.
+///
+/// The folder holds the state, written after every cell, so that a comparison that was stopped or killed goes on where it
+/// ended.
+public final class ComparisonSession {
+  /// Everything that decides what is measured. Two runs with equal requests continue one comparison.
+  public struct Request: Codable, Equatable, Sendable {
+    public var model: String
+    public var methods: [String]
+    public var keeps: [Double]
+    public var plan: CalibrationPlan
+    /// Paths of the texts that are evaluated on.
+    public var texts: [String]
+    /// Tokens in an evaluation window.
+    public var window: Int
+    /// Most evaluation windows of each text.
+    public var windows: Int
+    /// `method.setting=value` each.
+    public var assignments: [String]
+    public var damping: Double
+
+    public init(
+      model: String, methods: [String], keeps: [Double], plan: CalibrationPlan, texts: [String], window: Int,
+      windows: Int, assignments: [String], damping: Double
+    ) {
+      self.model = model
+      self.methods = methods
+      self.keeps = keeps
+      self.plan = plan
+      self.texts = texts
+      self.window = window
+      self.windows = windows
+      self.assignments = assignments
+      self.damping = damping
+    }
+  }
+
+  /// What happens, for whoever shows it.
+  public enum Event {
+    case step(String, done: Int, total: Int)
+    /// Cells that earlier runs measured.
+    case resumed(cells: Int)
+    case cell(MethodComparison.Cell, done: Int, total: Int)
+  }
+
+  private struct State: Codable {
+    var fingerprint: String
+    var request: Request
+    var comparison: MethodComparison
+  }
+
+  public static let stateFile = "comparison.state.json"
+  public let directory: URL
+  public private(set) var comparison: MethodComparison
+  private let request: Request
+  private let methods: [(method: any PruningMethod, values: SettingValues)]
+  private let bench: PruningBench
+  private let texts: [TokenWindows]
+  private let report: (Event) throws -> Void
+
+  /// Opens or begins a comparison.
+  ///
+  /// - Parameters:
+  ///   - command: the command line that makes or resumes it.
+  ///   - report: told of everything; what it throws ends the work, and the same request goes on.
+  /// - Throws: before anything slow, whatever is wrong with the request.
+  public init(
+    _ request: Request, directory: URL, cache: URL, command: String, toolVersion: String,
+    report: @escaping (Event) throws -> Void
+  ) throws {
+    self.request = request
+    self.directory = directory
+    self.report = report
+    methods = try Self.methods(request)
+    let model = try LanguageModel(URL(fileURLWithPath: request.model))
+    texts = try Self.texts(request, model)
+    let known = try Self.state(in: directory, request, fingerprint: model.fingerprint())
+    let stored = try known.map { state in
+      try CalibrationFile(
+        directory: directory, model: state.fingerprint, vocabulary: model.configuration.vocabularySize)
+    }
+    bench = try PruningBench(
+      model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache
+    ) { try report(.step($0, done: $1, total: $2)) }
+    if let known {
+      comparison = known.comparison
+      try report(.resumed(cells: comparison.cells.count))
+      return
+    }
+    comparison = MethodComparison(
+      toolVersion: toolVersion, command: command,
+      model: ModelSummary(.init(name: model.name, fingerprint: bench.fingerprint), model.configuration),
+      calibration: bench.words, texts: [], stages: [],
+      methods: methods.map { method, values in
+        .init(
+          name: method.name, summary: method.summary, source: method.source,
+          usesGradients: !method.gradients.isEmpty, settings: values.described)
+      }, cells: [])
+    for (number, windows) in texts.enumerated() {
+      try report(.step("dense model on the texts", done: number, total: texts.count))
+      comparison.texts.append(
+        .init(
+          name: URL(fileURLWithPath: request.texts[number]).deletingPathExtension().lastPathComponent,
+          windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
+          densePerplexity: try perplexity(model, windows)))
+    }
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    try bench.calibration.write(to: directory)
+    try stages()
+    try save()
+  }
+
+  /// Measures the cells that are missing.
+  public func run() throws {
+    let total = methods.count * request.keeps.count
+    for (method, values) in methods {
+      for keep in request.keeps where comparison.cell(method.name, keep) == nil {
+        let cell = try measure(method, values, keep)
+        comparison.cells.append(cell)
+        try save()
+        try report(.cell(cell, done: comparison.cells.count, total: total))
+      }
+    }
+  }
+
+  /// The computations that methods share, each on its own: what forward passes need, and what gradients do.
+  private func stages() throws {
+    let workbench = bench.workbench(budget: bench.model.configuration.blockParameters)
+    func add(_ name: String, _ cost: ComputationCost?) {
+      guard let cost else { return }
+      comparison.stages.append(.init(name: name, seconds: cost.seconds, peakBytes: cost.peakBytes))
+    }
+    add("statistics (forward pass)", try workbench.statistics().cost)
+    if methods.contains(where: { $0.method.gradients.contains(.loss) }) {
+      add("gradients of the loss (backward pass)", try workbench.lossGradients(samples: 16).cost)
+    }
+  }
+
+  private func measure(_ method: any PruningMethod, _ values: SettingValues, _ keep: Double) throws
+    -> MethodComparison.Cell
+  {
+    let configuration = bench.model.configuration
+    let workbench = bench.workbench(budget: SearchSettings.Target.keep(keep).blockParameters(of: configuration))
+    func cell(
+      _ pruned: ModelConfiguration?, kl: Double? = nil, perplexities: [Double] = [], repair: String = "",
+      peak: Int? = nil, failure: String? = nil
+    ) -> MethodComparison.Cell {
+      .init(
+        method: method.name, keepTarget: keep,
+        keepRatio: pruned.map { Double($0.blockParameters) / Double(configuration.blockParameters) } ?? 0,
+        parametersBlock: pruned?.blockParameters ?? 0, parametersTotal: pruned?.totalParameters ?? 0, kl: kl,
+        perplexities: perplexities, repair: repair, scoreSeconds: workbench.seconds(.score),
+        repairSeconds: workbench.seconds(.repair), searchSeconds: workbench.seconds(.search), peakBytes: peak,
+        failure: failure)
+    }
+    let restarted = ProcessMemory.restartPeak()
+    do {
+      let pruned = try method.prune(workbench, values)
+      let peak = restarted ? ProcessMemory.peak.map { max($0, workbench.borrowedPeak) } : nil
+      let comparison = try bench.reference.compare(pruned.network)
+      let perplexities = try texts.enumerated().map { number, windows in
+        try report(.step("\(method.name) at \(keep), texts", done: number, total: texts.count))
+        return try perplexity(pruned.network, windows)
+      }
+      return cell(
+        pruned.network.configuration, kl: comparison.divergence, perplexities: perplexities, repair: pruned.repair,
+        peak: peak)
+    } catch let error as MethodError {
+      // The request is fine, this method at this size is not: the table says so.
+      return cell(nil, failure: error.description)
+    }
+  }
+
+  /// In groups of windows, which bounds memory.
+  private func perplexity(_ network: some Network, _ windows: TokenWindows) throws -> Double {
+    let group = max(1, 8192 / windows.length)
+    var losses: [Double] = []
+    for first in stride(from: 0, to: windows.count, by: group) {
+      losses += try Perplexity(network, windows: windows.windows(first..<min(first + group, windows.count)))
+        .windowMeans
+    }
+    return exp(losses.reduce(0, +) / Double(losses.count))
+  }
+}
+
+extension ComparisonSession {
+  /// The methods asked for, and `uniform` beside them.
+  private static func methods(_ request: Request) throws -> [(method: any PruningMethod, values: SettingValues)] {
+    let control = MethodRegistry.control
+    let names = request.methods.contains(control) ? request.methods : request.methods + [control]
+    for assignment in request.assignments {
+      let name = assignment.split(separator: "=", omittingEmptySubsequences: false)[0].split(separator: ".")[0]
+      guard names.contains(String(name)), assignment.contains("."), assignment.contains("=") else {
+        throw PipelineError.invalidOption(
+          "--set is METHOD.SETTING=VALUE with one of the methods compared, not '\(assignment)'")
+      }
+    }
+    return try names.map { name in
+      let method = try MethodRegistry.named(name)
+      let own = request.assignments.filter { $0.hasPrefix(name + ".") }.map { String($0.dropFirst(name.count + 1)) }
+      return (method, try SettingValues(of: method, own))
+    }
+  }
+
+  private static func texts(_ request: Request, _ model: LanguageModel) throws -> [TokenWindows] {
+    let tokenizer = try model.tokenizer()
+    return try request.texts.map { path in
+      let source = CalibrationSource(path, field: request.plan.field)
+      guard source != .model else { throw PipelineError.invalidOption("--text is a file, not 'self'") }
+      let tokens = try tokenizer.runningTokens(TextCorpus.read(source))
+      let count = min(tokens.count / request.window, request.windows)
+      guard count > 0 else {
+        throw CalibrationError.tooShort(source: path, tokens: tokens.count, window: request.window, needed: 1)
+      }
+      return TokenWindows(length: request.window, tokens: Array(tokens.prefix(count * request.window)))
+    }
+  }
+
+  // MARK: - State
+
+  private static func state(in directory: URL, _ request: Request, fingerprint: String) throws -> State? {
+    let url = directory.appendingPathComponent(stateFile)
+    guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    guard let data = try? Data(contentsOf: url), let state = try? decoder.decode(State.self, from: data) else {
+      throw PipelineError.damaged(path: url.path, problem: "the comparison cannot be read")
+    }
+    guard state.fingerprint == fingerprint else {
+      throw PipelineError.damaged(
+        path: url.path, problem: "it was made for the model \(state.fingerprint), not \(fingerprint)")
+    }
+    // Paths may differ where the same model has moved.
+    var other = request
+    other.model = state.request.model
+    guard state.request == other else {
+      throw PipelineError.settingsDiffer(
+        study: directory.path, difference: "the comparison has other methods, sizes, texts or settings")
+    }
+    return state
+  }
+
+  private func save() throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let state = State(fingerprint: bench.fingerprint, request: request, comparison: comparison)
+    try AtomicFile.write(encoder.encode(state), to: directory.appendingPathComponent(Self.stateFile))
+    try AtomicFile.write(ComparisonCSV.data(comparison), to: directory.appendingPathComponent("comparison.csv"))
+    try AtomicFile.write(ComparisonJSON.data(comparison), to: directory.appendingPathComponent("comparison.json"))
+    try AtomicFile.write(ComparisonPage.data(comparison), to: directory.appendingPathComponent("comparison.html"))
+  }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import Methods
+import Pipeline
+import Reports
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare", abstract: "Measure pruning methods side by side at several sizes.")
+
+  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "Names separated by commas (see 'methods'), or all.") var methods = "all"
+  @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep = "0.9,0.8,0.65,0.5"
+  @Option(name: .customLong("set"), help: "A setting, such as ours.evaluations=50; repeat for several.")
+  var settings: [String] = []
+  @OptionGroup var calibration: CalibrationOptions
+  @Option(parsing: .upToNextOption, help: "Texts to evaluate on, none of them calibrated on: plain text, or .jsonl.")
+  var text: [String]
+  @Option(help: "Tokens in an evaluation window.") var window = 1024
+  @Option(help: "Most evaluation windows of each text.") var limit = 10
+  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
+  @Option(help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.") var output: String?
+  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if keeps.isEmpty || keeps.contains(where: { !($0 > 0 && $0 <= 1) }) || Set(keeps).count < keeps.count {
+      throw ValidationError(
+        "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
+    }
+    if text.isEmpty { throw ValidationError("--text needs at least one file") }
+    if window < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
+    if !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
+    if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+  }
+
+  private var keeps: [Double] {
+    let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    return parts.contains(nil) ? [] : parts.compactMap { $0 }
+  }
+
+  private var folder: String {
+    let url = URL(fileURLWithPath: model)
+    let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
+    return output ?? "results/compare-\(name.lastPathComponent)"
+  }
+
+  func run() throws {
+    Interrupt.install()
+    let request = ComparisonSession.Request(
+      model: model,
+      methods: methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init),
+      keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window, windows: limit,
+      assignments: settings, damping: damping)
+    let display = ProgressDisplay(quiet: json)
+    let session: ComparisonSession
+    do {
+      session = try ComparisonSession(
+        request, directory: URL(fileURLWithPath: folder), cache: CacheFolder.url(cache), command: command,
+        toolVersion: NASSearch.version
+      ) { event in
+        if Interrupt.requested { throw CancellationError() }
+        display.show(event)
+      }
+      try session.run()
+    } catch is CancellationError {
+      display.finish()
+      Console.note("stopped; the same command goes on where this ended")
+      return
+    }
+    display.finish()
+    if json { return Console.json(ComparisonJSON.data(session.comparison)) }
+    Console.print(
+      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal))
+    Console.note("report: \(folder)/comparison.html")
+  }
+
+  /// The command line as it was given.
+  private var command: String {
+    (["nas-search"] + CommandLine.arguments.dropFirst()).map(ReportBuilder.quoted).joined(separator: " ")
+  }
+}
