@@ -178,7 +178,7 @@ import Testing
   @Test func destroyedModelsDoNotSquashTheOthers() {
     let winners = [1.06, 1.31, 4.02]
     let axis = RatioScale([1.06, 1.68, 4.02, 25.9, 97_672, .infinity], winners: winners, ticks: 6)
-    #expect(axis.ceiling == 4.02 * 4 && axis.scale.isLogarithmic)
+    #expect(axis.ceiling == 4.02 * RatioScale.headroom && axis.scale.isLogarithmic)
     #expect(axis.isClipped(25.9) && axis.isClipped(.infinity) && !axis.isClipped(4.02))
     #expect(axis.scale.position(1.31) - axis.scale.position(1) > 0.08)
     let near = RatioScale([1.02, 1.1, 1.31], winners: winners, ticks: 6)

@@ -6,8 +6,10 @@ struct ComparisonSections {
   var winners: Markup {
     let head = ["text"] + comparison.keepTargets.map { "\(ComparisonGrid.size($0)) kept" }
     let rows = comparison.texts.indices.map { text in
-      let cells = WinnersTable.entries(comparison, text: text).map { entry in
-        Markup.element("td", [:], Markup(prose: entry ?? NumberText.unknown))
+      let cells = WinnersTable.entries(comparison, text: text).map { entry -> Markup in
+        guard let entry else { return Markup.element("td", [:], Markup(NumberText.unknown)) }
+        return Markup.element(
+          "td", [:], Markup(entry.method), .element("br"), .element("span", ["class": "part"], Markup(entry.numbers)))
       }
       let name = Markup.element("th", ["scope": "row"], Markup(WinnersTable.label(comparison.texts[text])))
       return Markup.element("tr", [:], [name] + cells)

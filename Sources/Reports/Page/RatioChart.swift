@@ -4,6 +4,9 @@ struct RatioChart {
   /// Index into the comparison's texts.
   var text: Int
 
+  /// Beyond this many clipped points the note below the chart counts them only.
+  static let listed = 8
+
   /// A cell with a place in the chart. NaN has none, infinity stands at the upper edge.
   private struct Point {
     var size: Double
@@ -112,14 +115,15 @@ struct RatioChart {
     _ series: Series, _ axis: RatioScale, _ frame: ChartFrame, among clipped: [Double: [Int]]
   ) -> Markup {
     let style = SeriesStyle(series.index)
+    let room = (frame.width - frame.left - frame.right) / Double(comparison.keepTargets.count + 1)
     let places = series.points.map { point -> (point: Point, x: Double, y: Double, isClipped: Bool) in
       let x = frame.px(point.keepRatio * 100)
       guard axis.isClipped(point.ratio) else { return (point, x, frame.py(point.ratio), false) }
       let row = clipped[point.size] ?? []
       let place = Double(row.firstIndex(of: series.index) ?? 0) - Double(row.count - 1) / 2
-      return (point, x + place * 9, frame.top + 4, true)
+      return (point, x + place * min(9, room / Double(max(1, row.count))), frame.top + 4, true)
     }
-    let lines = zip(places, places.dropFirst()).map { left, right in
+    let lines = zip(places, places.dropFirst()).filter { !($0.isClipped && $1.isClipped) }.map { left, right in
       let leaving = left.isClipped || right.isClipped ? " leaving" : ""
       return ChartFrame.polyline("series-line \(style.classes)\(leaving)", [(left.x, left.y), (right.x, right.y)])
     }
@@ -147,9 +151,11 @@ struct RatioChart {
           "\(series.method) at \(ComparisonGrid.size($0.size)) (×\(NumberText.large($0.ratio)))"
         }
       }
+      let list =
+        names.count > Self.listed ? "\(names.count) in all, in the tables below" : names.joined(separator: ", ")
       notes.append(
         "Hollow triangles at the upper edge stand for ratios beyond \(NumberText.large(ceiling)), where the axis ends: "
-          + names.joined(separator: ", ") + ".")
+          + list + ".")
     }
     let missing = comparison.methods.flatMap { method in
       comparison.keepTargets.compactMap { size -> String? in

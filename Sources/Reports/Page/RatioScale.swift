@@ -3,7 +3,7 @@ import Foundation
 /// The axis of perplexity ratios: from the dense model's 1 to a ceiling above which nothing is worth telling apart.
 struct RatioScale: Equatable {
   /// How far above the worst of the best the axis reaches.
-  static let headroom = 4.0
+  static let headroom = 6.0
 
   var scale: ChartScale
   /// Ratios above this are marked at the upper edge; nil where none are.

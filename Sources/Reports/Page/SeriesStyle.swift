@@ -50,7 +50,7 @@ struct SeriesStyle: Equatable {
     .grid td .part { font-weight: 400; color: var(--muted); }
     .grid td.best .part { color: inherit; }
     .grid td.failed { color: var(--muted); font-style: italic; }
-    .grid td { padding-right: 1rem; }
+    .grid td, .grid thead th:not(:first-child) { padding-right: 1rem; }
     .grid abbr { display: inline-block; width: 0; text-decoration: none; }
     h3 { margin: 1.5rem 0 .5rem; font-size: .95rem; line-height: 1.4; font-weight: 600; }
     #charts figure { margin-top: 1.5rem; }

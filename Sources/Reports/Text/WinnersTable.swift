@@ -7,7 +7,10 @@ public enum WinnersTable {
     let targets = comparison.keepTargets
     guard !targets.isEmpty, !comparison.texts.isEmpty else { return "" }
     let rows = comparison.texts.indices.map { text in
-      [label(comparison.texts[text])] + entries(comparison, text: text).map { $0 ?? NumberText.unknown }
+      [label(comparison.texts[text])]
+        + entries(comparison, text: text).map { entry in
+          entry.map { "\($0.method) \($0.numbers)" } ?? NumberText.unknown
+        }
     }
     let header = [["text"] + targets.map { "\(ComparisonGrid.size($0)) kept" }]
     let lines = (header + [Array(repeating: "---", count: targets.count + 1)] + rows).map { cells in
@@ -21,13 +24,13 @@ public enum WinnersTable {
     "\(text.name) (dense \(NumberText.large(text.densePerplexity)))"
   }
 
-  /// `flap 45.73 (×1.31)` for every size, largest first; nil where there is no winner.
-  static func entries(_ comparison: MethodComparison, text: Int) -> [String?] {
+  /// The winner and its numbers, `45.73 (×1.31)`, for every size, largest first; nil where there is none.
+  static func entries(_ comparison: MethodComparison, text: Int) -> [(method: String, numbers: String)?] {
     let winners = comparison.winners
     return comparison.keepTargets.map { target in
       winners.first { $0.text == text && $0.keepTarget == target }.map { winner in
         let ratio = winner.ratioToDense.map { " (×\(NumberText.large($0)))" } ?? ""
-        return "\(winner.method) \(NumberText.large(winner.perplexity))\(ratio)"
+        return (winner.method, NumberText.large(winner.perplexity) + ratio)
       }
     }
   }
