@@ -1,3 +1,4 @@
+import Calibration
 import Importance
 import LanguageModels
 import Reformation
@@ -25,50 +26,82 @@ struct Ours: PruningMethod {
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
-    let names = values.list("scores")
-    let scores = try names.map(ImportanceRegistry.named)
+    let scores = try values.list("scores").map(ImportanceRegistry.named)
     let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
     let statistics = try bench.statistics(
       gradients: needsLoss ? [.loss] : [], on: bench.firstWindows(values.integer("samples") ?? 16))
-    let space = try bench.space(scores: names, step: values.integer("step"), calibration: statistics.name)
-    let factory = SubnetFactory(
-      parent: bench.model, scores: scores, statistics: [statistics], repair: .leastSquares, damping: bench.damping,
-      byteLimit: bench.memoryForLayers)
-    let initial = try bench.timed(.score) {
-      try names.compactMap { name -> (genome: Genome, origin: String)? in
-        let curves = try ErrorCurves.curves(
-          factory, .init(score: name, calibration: statistics.name), statistics, metric: metric
-        ) { (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1)) }
-        guard let widths = ErrorCurves.widths(curves, bench.configuration, budget: bench.budget) else { return nil }
-        return space.genome(.init(widths: widths, score: name, calibration: statistics.name)).map { ($0, "curve") }
-      }
+    // One score at a time, so that the ranked layers of one alone are in memory.
+    var best: (candidates: Candidates, divergence: Double)?
+    for score in scores {
+      let candidates = try Candidates(bench, score, statistics, step: values.integer("step"))
+      guard let genome = try candidates.curveGenome(metric) else { throw bench.impossible(name) }
+      let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(genome)) }
+      if best.map({ divergence < $0.divergence }) ?? true { best = (candidates, divergence) }
     }
-    if initial.isEmpty { throw bench.impossible(name) }
-    func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {
-      let genes = space.genes(genome)
-      return try factory.subnet(genes.widths, .init(score: genes.score, calibration: genes.calibration))
+    guard let candidates = best?.candidates else { throw bench.impossible(name) }
+    let metrics = needsLoss ? ErrorCurves.Metric.allCases : [.residualStream]
+    let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap(candidates.curveGenome)
+    let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
+    let (genome, divergence) = try bench.evolve(candidates.space, initial.map { ($0, "curve") }, evaluations: rest) {
+      try bench.divergence(of: candidates.subnet($0))
     }
-    let (genome, divergence) = try bench.evolve(space, initial, evaluations: values.integer("evaluations") ?? 100) {
-      try bench.divergence(of: subnet($0))
-    }
-    let genes = space.genes(genome)
-    let units = try factory.units(genes.widths, .init(score: genes.score, calibration: genes.calibration))
-    let nested = try subnet(genome)
+    let nested = try candidates.subnet(genome)
     let (network, repair) =
       values.text("repair") == "nested" ? (nested, "nested") : try bench.sequentiallyRepaired(nested)
     return PrunedModel(
-      units: units, network: network, repair: repair,
-      decisions: ["score": genes.score, "KL before the final repair": "\(divergence)"])
+      units: try candidates.units(genome), network: network, repair: repair,
+      decisions: ["score": candidates.score.name, "KL before the final repair": "\(divergence)"])
+  }
+
+  /// The subnets whose units one score ranks.
+  private struct Candidates {
+    let bench: Workbench
+    let score: any Importance
+    let statistics: any Statistics
+    let space: BoundSpace
+    private let factory: SubnetFactory<LanguageModel>
+
+    init(_ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?) throws {
+      self.bench = bench
+      self.score = score
+      self.statistics = statistics
+      space = try bench.space(score: score.name, step: step, calibration: statistics.name)
+      factory = SubnetFactory(
+        parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares, damping: bench.damping,
+        byteLimit: bench.memoryForLayers)
+    }
+
+    private var choice: SubnetFactory<LanguageModel>.Choice {
+      .init(score: score.name, calibration: statistics.name)
+    }
+
+    /// The widths of least error; `nil` where even the narrowest exceed the budget.
+    func curveGenome(_ metric: ErrorCurves.Metric) throws -> Genome? {
+      try bench.timed(.score) {
+        let curves = try ErrorCurves.curves(factory, choice, statistics, metric: metric) { [space] in
+          (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1))
+        }
+        return ErrorCurves.widths(curves, bench.configuration, budget: bench.budget).flatMap {
+          space.genome(.init(widths: $0, score: score.name, calibration: statistics.name))
+        }
+      }
+    }
+
+    func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {
+      try factory.subnet(space.genes(genome).widths, choice)
+    }
+
+    func units(_ genome: Genome) throws -> [KeptUnits] { try factory.units(space.genes(genome).widths, choice) }
   }
 }
 
 extension Workbench {
-  /// Per-layer widths, with the score as a gene.
-  fileprivate func space(scores: [String], step: Int?, calibration: String) throws -> BoundSpace {
+  /// Per-layer widths.
+  fileprivate func space(score: String, step: Int?, calibration: String) throws -> BoundSpace {
     let rule = SearchSpace.WidthRule(minimum: .units(1), step: step)
     let space = SearchSpace(
       name: "ours", summary: "per-layer widths", layers: .each,
-      attention: SearchSpace.WidthRule(minimum: .units(1), step: 1), mlp: rule, floors: [], scores: scores,
+      attention: SearchSpace.WidthRule(minimum: .units(1), step: 1), mlp: rule, floors: [], scores: [score],
       calibrations: [.each], keep: 0...1)
     return try BoundSpace(space, to: configuration, calibrationSets: [calibration])
   }

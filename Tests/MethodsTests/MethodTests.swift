@@ -1,0 +1,159 @@
+import LinearAlgebra
+import Subnets
+import Testing
+
+@testable import LanguageModels
+@testable import Methods
+
+@Suite struct MethodTests {
+  @Test func namesAreUniqueAndDocumented() throws {
+    let names = MethodRegistry.all.map(\.name)
+    #expect(Set(names).count == names.count)
+    let published = [
+      "search-llm", "llm-pruner", "nirvana", "adapruner", "numerical", "llm-bip", "flap", "wanda-sp", "magnitude",
+      "random", "ours", "uniform",
+    ]
+    #expect(Set(names) == Set(published))
+    for method in MethodRegistry.all {
+      #expect(!method.summary.isEmpty && !method.source.isEmpty)
+      for setting in method.settings {
+        #expect(!setting.meaning.isEmpty && !setting.expected.isEmpty)
+        #expect(setting.accepts(setting.initial), "\(method.name) \(setting.name)")
+      }
+      #expect(try MethodRegistry.named(method.name).name == method.name)
+    }
+    #expect(throws: MethodError.unknownMethod(name: "wanda", known: names)) { try MethodRegistry.named("wanda") }
+  }
+
+  /// Every method meets every budget that it accepts, with units of the model and the same ones for the same seed.
+  @Test(arguments: MethodRegistry.all.map(\.name), ["llama3-gqa", "qwen2-bias"])
+  func meetsTheBudget(name: String, fixture: String) throws {
+    let tiny = try TinyBench(fixture)
+    for keep in [0.9, 0.6] {
+      let pruned = try tiny.prune(name, keep: keep)
+      let configuration = pruned.network.configuration
+      #expect(configuration.blockParameters <= Int(keep * Double(tiny.configuration.blockParameters)))
+      #expect(Double(configuration.blockParameters) > (keep - 0.2) * Double(tiny.configuration.blockParameters))
+      #expect(pruned.units.count == tiny.configuration.layerCount)
+      for (index, units) in pruned.units.enumerated() {
+        let shape = tiny.configuration.layers[index]
+        #expect(units.shape(of: shape) == configuration.layers[index])
+        #expect(units.groups == units.groups.sorted() && units.channels == units.channels.sorted())
+        #expect(units.groups.allSatisfy((0..<shape.kvHeads).contains))
+        #expect(units.channels.allSatisfy((0..<shape.mlpChannels).contains))
+        let weights = try pruned.network.layer(index)
+        #expect(weights.output.inputs == configuration.layers[index].queryHeads * configuration.headDimension)
+        #expect(weights.down.inputs == units.channels.count)
+      }
+      #expect(["none", "bias", "nested", "sequential"].contains(pruned.repair))
+      #expect(try tiny.bench(keep: keep).divergence(of: pruned.network).isFinite)
+      let again = try tiny.prune(name, keep: keep)
+      #expect(again.units == pruned.units && again.decisions == pruned.decisions)
+    }
+  }
+
+  /// The shares that are published: LLM-Pruner leaves its window alone, uniform methods prune every layer alike.
+  @Test func allocationsAreTheMethods() throws {
+    let tiny = try TinyBench()
+    let window = try tiny.prune("llm-pruner", keep: 0.85, "protect-first=1", "protect-last=0")
+    #expect(window.network.configuration.layers.first == tiny.configuration.layers.first)
+    #expect(window.network.configuration.layers.last != tiny.configuration.layers.last)
+    for name in ["wanda-sp", "llm-bip", "random", "magnitude", "uniform"] {
+      #expect(try tiny.prune(name, keep: 0.7).network.configuration.isUniform, "\(name)")
+    }
+  }
+
+  @Test func repairsAreTheMethods() throws {
+    let tiny = try TinyBench()
+    #expect(try tiny.prune("wanda-sp", keep: 0.7).repair == "none")
+    #expect(try tiny.prune("uniform", keep: 0.7).repair == "nested")
+    let flap = try tiny.prune("flap", keep: 0.7)
+    #expect(flap.repair == "bias" && flap.network.configuration.outputBias && flap.network.configuration.mlpBias)
+    let weights = try flap.network.layer(0)
+    #expect(
+      weights.output.bias?.contains { $0 != 0 } == true
+        || flap.units[0].groups.count == tiny.configuration.layers[0].kvHeads)
+    #expect(weights.gate.bias?.allSatisfy { $0 == 0 } == true)
+    // On its own calibration text repair brings a subnet of the same units nearer.
+    let bench = try tiny.bench(keep: 0.7)
+    let plain = try tiny.prune("flap", keep: 0.7, "repair=none")
+    #expect(!plain.network.configuration.outputBias)
+    #expect(
+      try bench.divergence(of: tiny.prune("numerical", keep: 0.5).network)
+        < bench.divergence(of: tiny.prune("numerical", keep: 0.5, "repair=none").network))
+  }
+
+  /// More trials never end with a worse choice: the first ones are the same.
+  @Test func choosesByDivergence() throws {
+    let tiny = try TinyBench()
+    let few = try tiny.prune("nirvana", keep: 0.7)
+    let bench = try tiny.bench(keep: 0.7)
+    let listed = try #require(few.decisions["KL of each subset"]).split(separator: ", ").compactMap { Double($0) }
+    #expect(listed.count == 2)
+    #expect(abs(try bench.divergence(of: few.network) - (listed.min() ?? 0)) < 1e-9)
+    let more = try tiny.prune("nirvana", keep: 0.7, "trials=4")
+    #expect(try bench.divergence(of: more.network) <= bench.divergence(of: few.network))
+  }
+
+  @Test func impossibleBudgetsSayTheSmallest() throws {
+    let tiny = try TinyBench()
+    for method in MethodRegistry.all {
+      do {
+        _ = try tiny.prune(method.name, keep: 0.01)
+        Issue.record("\(method.name) met it")
+      } catch let error as MethodError {
+        guard case .impossibleBudget(let name, let keep, let smallest) = error else {
+          Issue.record("\(error)")
+          continue
+        }
+        #expect(name == method.name && keep <= 0.01 && smallest > 0.01)
+        #expect(error.description.contains("'\(method.name)'"))
+      }
+    }
+  }
+
+  @Test func subsetsAreStretchesOfTheCalibration() throws {
+    let bench = try TinyBench().bench(keep: 0.8, seed: 3)
+    let first = bench.subset(0, samples: 5, length: 16)
+    #expect(first.count == 5 && first.length == 16)
+    #expect(bench.subset(0, samples: 5, length: 16) == first && bench.subset(1, samples: 5, length: 16) != first)
+    #expect(bench.subset(0, samples: 1000, length: 16).count == 32)
+    #expect(bench.subset(0, samples: 2, length: 1000).length == 32)
+    let all = (0..<16).flatMap { window in
+      [0, 16].map { Array(bench.calibration[window].dropFirst($0).prefix(16)) }
+    }
+    for window in 0..<5 { #expect(all.contains(Array(first[window]))) }
+  }
+}
+
+@Suite struct SettingTests {
+  private let method = NIRVANAMethod()
+
+  @Test func valuesReplaceDefaults() throws {
+    #expect(try SettingValues(of: method).described["gamma"] == "3")
+    let values = try SettingValues(of: method, ["gamma=2.5", "trials=7"])
+    #expect(values.number("gamma") == 2.5 && values.integer("trials") == 7 && values.integer("step") == 8)
+    let list = try SettingValues(of: Ours(), ["scores=obs,flap", "step=auto"])
+    #expect(list.list("scores") == ["obs", "flap"] && list.integer("step") == nil)
+  }
+
+  @Test(arguments: ["gamma", "=3", ""])
+  func assignmentsHaveTwoSides(text: String) {
+    #expect(throws: MethodError.notAnAssignment(text)) { try SettingValues(of: method, [text]) }
+  }
+
+  @Test func wrongOnesAreNamed() {
+    #expect(throws: MethodError.unknownSetting(method: "nirvana", setting: "gama", known: method.settings.map(\.name)))
+    {
+      try SettingValues(of: method, ["gama=3"])
+    }
+    for value in ["0", "-1", "x", "nan", "auto", ""] {
+      #expect(throws: MethodError.self, "\(value)") { try SettingValues(of: method, ["gamma=\(value)"]) }
+    }
+    for value in ["obs,obs", "obs,", "", "nirvana"] {
+      #expect(throws: MethodError.self, "\(value)") { try SettingValues(of: Ours(), ["scores=\(value)"]) }
+    }
+    let error = MethodError.invalidSetting(method: "m", setting: "s", value: "v", expected: "a number")
+    #expect(error.description == "setting 's' of 'm' is a number, not 'v'")
+  }
+}
