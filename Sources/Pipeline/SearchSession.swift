@@ -1,6 +1,7 @@
 import Calibration
 import Checkpoints
 import Foundation
+import Importance
 import LanguageModels
 import Reformation
 import Reports
@@ -231,7 +232,31 @@ extension SearchSession {
         })
     }
     if bound.calibrations.contains(BoundSpace.mix) { all.append(MixedStatistics(name: BoundSpace.mix, all)) }
-    return all
+    let scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
+    if scalars.isEmpty { return all }
+    let gradients = GradientStore(folder: cache)
+    return try all.map { statistics in
+      let sets = calibration.sets.filter { statistics.name == BoundSpace.mix || $0.name == statistics.name }
+      var saliencies: [BackwardPass.Scalar: StoredSaliencies] = [:]
+      for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
+        saliencies[scalar] = try gradients.saliencies(
+          of: scalar, network: model, fingerprint: fingerprint, windows: gradientWindows(sets)
+        ) {
+          if isStopped() { throw CancellationError() }
+          report(.preparing("gradients on '\(statistics.name)'", done: $0, total: model.configuration.layerCount))
+        }
+      }
+      return StatisticsWithGradients(statistics, gradients: saliencies)
+    }
+  }
+
+  /// The first windows of the sets, sixteen together: gradients cost several forward passes and need fewer tokens than
+  /// Gram matrices.
+  private static func gradientWindows(_ sets: [CalibrationFile.StoredSet]) -> TokenWindows {
+    let each = max(1, 16 / max(1, sets.count))
+    return TokenWindows(
+      length: sets.first?.calibrationLength ?? 1,
+      tokens: sets.flatMap { $0.calibrationTokens.prefix(each * $0.calibrationLength) })
   }
 
   /// Uniform Wanda-SP without repair at a few sizes: the better of the two roundings of the KV groups.

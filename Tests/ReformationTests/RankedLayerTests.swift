@@ -137,4 +137,65 @@ import Testing
     }
     #expect(error.description.contains("layer 1") && error.description.contains("MLP"))
   }
+
+  /// The mean of what the removed inputs gave is not lost: `W·E[x]` stays what it was.
+  @Test func biasKeepsTheMeanOutput() throws {
+    let layer = try ranked(.bias)
+    let (found, dense) = (layer.weights(groups: 1, channels: 40), try model.layer(1))
+    func mean(_ linear: Linear, _ inputs: [Float]) -> [Double] {
+      (0..<linear.outputs).map { output in
+        inputs.indices.reduce(Double(linear.bias?[output] ?? 0)) {
+          $0 + Double(linear.weight[output, $1]) * Double(inputs[$1])
+        }
+      }
+    }
+    let units = KeptUnits(groups: [1], channels: Array(ranking.channels.prefix(40)))
+    let queries = units.queryIndices(of: shape, headDimension: 8)
+    let (context, hidden) = (statistics.layers[1].contextMean, statistics.layers[1].hiddenMean)
+    let pairs = [
+      (mean(found.output, queries.map { context[$0] }), mean(dense.output, context)),
+      (mean(found.down, units.channels.map { hidden[$0] }), mean(dense.down, hidden)),
+    ]
+    for (kept, whole) in pairs {
+      for (a, b) in zip(kept, whole) { #expect(abs(a - b) < 1e-4) }
+    }
+    // Where nothing is removed the bias is that of the parent, and the weights are inherited everywhere.
+    let all = layer.weights(groups: 2, channels: 96)
+    #expect(all.output.bias?.allSatisfy { $0 == 0 } == true && all.down.bias?.allSatisfy { $0 == 0 } == true)
+    #expect(found.down.weight.elements == (try inherited(1, 40)).down.weight.elements)
+  }
+
+  /// With `S = 2·1` the loss's metric is the squared error itself; with a general one it is the sum over all pairs.
+  @Test func lossErrorsWeighTheOutputs() throws {
+    let weight = try model.layer(1).down.weight
+    let nested = try NestedReformation(
+      gram: statistics.layers[1].hiddenGram, weight: weight, order: ranking.channels, damping: 0.01)
+    let size = weight.rows
+    let identity = Matrix<Float>(rows: size, columns: size)
+    for i in 0..<size { identity[i, i] = 2 }
+    for (a, b) in zip(nested.lossErrors(identity), nested.errors) { #expect(abs(a - b) <= 1e-9 * max(1, b)) }
+
+    let x = Matrix<Float>.random(20, size, seed: 4)
+    let moments = Matrix<Float>(rows: size, columns: size)
+    multiply(x, x, transposingA: true, into: moments)
+    let found = nested.lossErrors(moments)
+    // Damping aside, width 0 loses W·x itself: ½·tr(S·W·G·Wᵀ).
+    let gram = statistics.layers[1].hiddenGram.widened()
+    let trace = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] }
+    for i in 0..<gram.rows { gram[i, i] += 0.01 * trace / Double(gram.rows) }
+    var expected = 0.0
+    for a in 0..<size {
+      for b in 0..<size {
+        var product = 0.0
+        for i in 0..<weight.columns {
+          var inner = 0.0
+          for j in 0..<weight.columns { inner += gram[i, j] * Double(weight[b, j]) }
+          product += Double(weight[a, i]) * inner
+        }
+        expected += Double(moments[a, b]) * product / 2
+      }
+    }
+    #expect(abs(found[0] / expected - 1) < 1e-6 && found[96] == 0)
+    #expect(zip(found, found.dropFirst()).allSatisfy { $0 >= $1 - 1e-9 })
+  }
 }

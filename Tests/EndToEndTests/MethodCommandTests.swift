@@ -1,0 +1,152 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+  /// `methods`, `prune` and `compare` as a user runs them.
+  @Suite(.serialized) struct MethodCommands {
+    private static let text = [
+      "--calibration", "text/lighthouse.txt", "--calibration-windows", "8", "--calibration-length", "32",
+      "--fitness-windows", "4", "--fitness-length", "16",
+    ]
+
+    private func prune(_ method: String, _ output: String, _ more: String..., keep: String = "0.7") -> [String] {
+      ["prune", "--model", "model", "--method", method, "--keep", keep, "--output", output] + Self.text + more
+    }
+
+    private func compare(_ methods: String, _ more: String...) -> [String] {
+      [
+        "compare", "--model", "model", "--methods", methods, "--keep", "0.9,0.6", "--text", "text/notes.jsonl",
+        "text/lighthouse.txt", "--window", "32", "--limit", "3", "--output", "results/compare",
+      ] + Self.text + more
+    }
+
+    @Test func methodsListsPaperNeedsAndSettings() throws {
+      let listed = try Workspace().run("methods").expectSuccess().output
+      for words in ["llm-pruner\t", "2305.11627", "needs gradients", "needs forward passes only", "  gamma=3\t"] {
+        #expect(listed.contains(words), "\(words)")
+      }
+    }
+
+    @Test(arguments: [
+      "flap", "llm-pruner", "nirvana", "wanda-sp", "numerical",
+    ])
+    func pruneWritesWhatItMeasured(method: String) throws {
+      let workspace = try Workspace("llama3-gqa")
+      let more = method == "nirvana" ? ["--set", "trials=2", "--set", "length=16", "--set", "step=4"] : []
+      let result = try workspace.run(prune(method, "out/a.gguf", "--dtype", "f32", "--json") + more).expectSuccess()
+        .json()
+      #expect(result["method"] as? String == method && result["schema"] as? String == "nas-search.prune")
+      let keep = try #require(result["keep_ratio"] as? Double)
+      #expect(keep <= 0.7 && keep > 0.5)
+      #expect(try #require(result["kl"] as? Double) > 0 && (result["peak_memory_bytes"] as? Int ?? 0) > 0)
+      // The folder is the same network, and says how it was made.
+      try workspace.run(prune(method, "out/hf", "--dtype", "f32") + more).expectSuccess()
+      func perplexity(_ model: String) throws -> Double {
+        let measured = try workspace.run(
+          "evaluate", "--model", model, "--text", "text/notes.jsonl", "--window", "32", "--json"
+        ).expectSuccess().json()
+        return try #require((measured["measurements"] as? [[String: Any]])?.first?["perplexity"] as? Double)
+      }
+      let values = try [perplexity("out/a.gguf"), perplexity("out/hf")]
+      #expect(abs(values[0] / values[1] - 1) < 1e-4, "\(values)")
+      let data = try workspace.data("out/hf/nas_search.json")
+      let record = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+      #expect(record["method"] as? String == method)
+      #expect((record["kept"] as? [Any])?.isEmpty == false)
+    }
+
+    @Test func badRequestsToPrune() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.expectFailure(prune("wanda", "out"), "unknown method 'wanda'", "wanda-sp, ")
+      try workspace.expectFailure(prune("nirvana", "out", "--set", "gama=3"), "no setting 'gama'", "gamma")
+      try workspace.expectFailure(prune("nirvana", "out", "--set", "gamma=no"), "'gamma' of 'nirvana'", "'no'")
+      try workspace.expectFailure(prune("random", "out", "--set", "step"), "name=value", "'step'")
+      try workspace.expectFailure(prune("flap", "out", keep: "0.01"), "'flap' cannot keep as little as 0.0", "smallest")
+      try workspace.expectFailure(prune("flap", "out", keep: "1.5"), "--keep is a share", code: 64)
+      try workspace.expectFailure(prune("flap", "text"), "text")
+    }
+
+    @Test func compareMeasuresShowsAndResumes() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let first = try workspace.run(compare("wanda-sp,numerical")).expectSuccess()
+      for words in ["wanda-sp", "numerical", "uniform", "notes", "lighthouse", "90"] {
+        #expect(first.output.contains(words), "\(words)")
+      }
+      #expect(first.errors.contains("6/6"))
+      for name in ["comparison.csv", "comparison.json", "comparison.html", "calibration.json", "comparison.state.json"]
+      {
+        #expect(workspace.exists("results/compare/\(name)"), "\(name)")
+      }
+      // Resumed: nothing is measured again, and what is shown is the same.
+      let again = try workspace.run(compare("wanda-sp,numerical", "--json")).expectSuccess()
+      #expect(again.output == (try workspace.text("results/compare/comparison.json")))
+      let json = try again.json()
+      #expect(json["schema"] as? String == "nas-search.compare")
+      // One cell taken away is the one that is measured.
+      let before = try workspace.text("results/compare/comparison.csv")
+      try workspace.edit("results/compare/comparison.state.json") { data in
+        var state = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+        var comparison = try #require(state["comparison"] as? [String: Any])
+        var cells = try #require(comparison["cells"] as? [[String: Any]])
+        #expect(cells.count == 6)
+        cells.removeLast()
+        comparison["cells"] = cells
+        state["comparison"] = comparison
+        data = try JSONSerialization.data(withJSONObject: state)
+      }
+      let resumed = try workspace.run(compare("wanda-sp,numerical")).expectSuccess()
+      #expect(resumed.errors.contains("resuming: 5 measurements") && resumed.errors.contains("6/6"))
+      func measured(_ csv: String) -> [[Substring]] {
+        // Method, sizes, text and perplexity: not the seconds and the memory.
+        csv.split(separator: "\n").map { Array($0.split(separator: ",", omittingEmptySubsequences: false).prefix(8)) }
+      }
+      #expect(measured(try workspace.text("results/compare/comparison.csv")) == measured(before))
+      // Another request does not go on in the same folder.
+      try workspace.expectFailure(compare("wanda-sp"), "results/compare", "other methods")
+    }
+
+    @Test func aMethodThatCannotIsSaidInItsCell() throws {
+      let workspace = try Workspace("llama3-gqa")
+      var command = compare("llm-pruner", "--set", "llm-pruner.protect-first=9")
+      command[command.firstIndex(of: "0.9,0.6").map { $0 } ?? 0] = "0.9,0.3"
+      let result = try workspace.run(command + ["--json"]).expectSuccess().json()
+      let cells = try #require(result["cells"] as? [[String: Any]])
+      let failed = cells.filter { $0["failure"] is String }
+      #expect(failed.count == 1 && (failed[0]["failure"] as? String)?.contains("'llm-pruner' cannot keep") == true)
+    }
+
+    @Test func badRequestsToCompare() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.expectFailure(compare("wanda-sp,nope"), "unknown method 'nope'")
+      try workspace.expectFailure(compare("wanda-sp", "--set", "flap.repair=ls"), "flap.repair=ls", "methods compared")
+      try workspace.expectFailure(compare("flap", "--set", "flap.repair=no"), "'repair' of 'flap'")
+      try workspace.expectFailure(compare("flap", "--text", "nowhere.txt"), "nowhere.txt", "no such file")
+      try workspace.expectFailure(compare("flap", "--window", "100000"), "too short")
+      try workspace.expectFailure(
+        ["compare", "--model", "model", "--keep", "0.5,0.5", "--text", "text/lighthouse.txt"], "--keep is a list",
+        code: 64)
+    }
+
+    /// Scores that need gradients are genes like any other.
+    @Test func gradientScoresInASearch() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.write(
+        """
+        name: taylor
+        summary: scores from gradients
+        layers: each
+        attention: {minimum: 1, step: 1}
+        mlp: {minimum: 0.25, step: auto}
+        scores: [llm-pruner-first, "llm-pruner-mix:max", nirvana]
+        calibration: [each, mix]
+        keep: [0.5, 1.0]
+        """, to: "taylor.yaml")
+      let search = Workspace.search(
+        "--space", "taylor.yaml", "--calibration", "text/lighthouse.txt", "--calibration", "self")
+      let result = try workspace.run(search).expectSuccess()
+      #expect(result.errors.contains("gradients on 'mix'") && result.output.contains("12 of 12 evaluations"))
+      let export = ["export", "results/study", "--format", "gguf", "--output", "out.gguf"]
+      try workspace.run(export).expectSuccess()
+    }
+  }
+}
