@@ -56,7 +56,7 @@ let package = Package(
       [
         "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
         "LinearAlgebra",
-      ]),
+      ], exclude: ["README.md"]),
     module(
       "Pipeline",
       [

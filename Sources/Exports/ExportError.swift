@@ -51,6 +51,8 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(path) was not written: its \(property) came back as \(found), not \(expected)"
     case .differentLogits(let path, let figure, let found, let limit):
       "\(path) was not written: the \(figure) of its logits is \(found), more than \(limit)"
+        + (figure == LogitComparison.relative
+          ? "; the network amplifies the rounding to 16 bits (a broken one does), f32 keeps it as it is" : "")
     }
   }
 }

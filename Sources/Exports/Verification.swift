@@ -200,6 +200,8 @@ struct TensorComparison {
 
 /// Sums over pairs of logits.
 struct LogitComparison {
+  static let relative = "relative RMS difference"
+
   private var largestFound = 0.0
   private var largestLogit = 0.0
   private var squaredDifference = 0.0
@@ -236,8 +238,8 @@ struct LogitComparison {
   func check(_ type: ElementType, path: String) throws {
     let (figure, value, limit) =
       switch type {
-      case .f16: ("relative RMS difference", relativeRMS, 0.01)
-      case .bf16: ("relative RMS difference", relativeRMS, 0.05)
+      case .f16: (Self.relative, relativeRMS, 0.01)
+      case .bf16: (Self.relative, relativeRMS, 0.05)
       default: ("largest difference", largestDifference, 1e-3 * (1 + largestLogit))
       }
     guard value <= limit else {
