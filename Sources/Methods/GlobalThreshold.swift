@@ -31,7 +31,7 @@ struct GlobalThreshold {
   /// Two thresholds, one for groups and one for channels, tied so that the share of channels removed is `gamma` times that
   /// of groups (NIRVANA's code).
   ///
-  /// - Throws: nothing; `nil` where even the narrowest widths exceed the budget.
+  /// - Returns: `nil` where even the narrowest widths exceed the budget.
   func widths(gamma: Double, budget: Int) -> [LayerWidths]? {
     let pool = removable { $0.score }
     let (groups, channels) = (pool.filter(\.isGroup), pool.filter { !$0.isGroup })

@@ -18,7 +18,9 @@ struct SearchLLM: PruningMethod {
   let source = "Search for Efficient LLMs, arXiv 2409.17372"
   let gradients: Set<BackwardPass.Scalar> = []
   let settings = [
-    MethodSetting("population", .integer(4...100_000), initial: "100", "candidates in a generation"),
+    MethodSetting(
+      "population", .integer(4...100_000), initial: "auto",
+      "candidates in a generation; 100, or a fifth of the evaluations where those are fewer than 500"),
     MethodSetting("generations", .integer(0...100_000), initial: "50", "generations; 0 takes the initial subnet"),
     MethodSetting("evaluations", .integer(1...10_000_000), initial: "5000", "candidates to judge at most"),
     MethodSetting("fitness", .integer(1...100_000), initial: "5", "windows of the calibration for the perplexity"),
@@ -30,13 +32,13 @@ struct SearchLLM: PruningMethod {
     guard let widths = UniformAllocation(bench.configuration).widths(budget: bench.budget) else {
       throw bench.impossible(name)
     }
+    let evaluations = values.integer("evaluations") ?? 5000
+    let population = values.integer("population") ?? max(4, min(100, evaluations / 5))
     let fitness = bench.firstWindows(values.integer("fitness") ?? 5)
     var evolution = MaskEvolution(
       configuration: bench.configuration, scores: scores, budget: bench.budget, seed: bench.seed,
-      population: values.integer("population") ?? 100)
-    let limit = min(
-      values.integer("evaluations") ?? 5000,
-      1 + (values.integer("generations") ?? 50) * (values.integer("population") ?? 100))
+      population: population)
+    let limit = min(evaluations, 1 + (values.integer("generations") ?? 50) * population)
     let start = bench.units(widths, scores)
     let best = try bench.timed(.search) {
       try evolution.run(from: start, evaluations: limit) { units, number in

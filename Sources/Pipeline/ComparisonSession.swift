@@ -107,9 +107,12 @@ public final class ComparisonSession {
       }, cells: [])
     for (number, windows) in texts.enumerated() {
       try report(.step("dense model on the texts", done: number, total: texts.count))
+      let url = URL(fileURLWithPath: request.texts[number])
+      let hash = try CalibrationFile.sha256(of: url)
+      let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
-          name: URL(fileURLWithPath: request.texts[number]).deletingPathExtension().lastPathComponent,
+          name: url.deletingPathExtension().lastPathComponent + (isKnown ? " (calibrated on)" : ""),
           windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
           densePerplexity: try perplexity(model, windows)))
     }

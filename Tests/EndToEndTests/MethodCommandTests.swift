@@ -69,7 +69,7 @@ extension EndToEnd {
     @Test func compareMeasuresShowsAndResumes() throws {
       let workspace = try Workspace("llama3-gqa")
       let first = try workspace.run(compare("wanda-sp,numerical")).expectSuccess()
-      for words in ["wanda-sp", "numerical", "uniform", "notes", "lighthouse", "90"] {
+      for words in ["wanda-sp", "numerical", "uniform", "notes", "lighthouse (calibrated on)", "90"] {
         #expect(first.output.contains(words), "\(words)")
       }
       #expect(first.errors.contains("6/6"))

@@ -13,6 +13,8 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep = "0.9,0.8,0.65,0.5"
   @Option(name: .customLong("set"), help: "A setting, such as ours.evaluations=50; repeat for several.")
   var settings: [String] = []
+  @Option(help: "Candidates that a method with a search may judge at each size, where --set says no other number.")
+  var evaluations = 100
   @OptionGroup var calibration: CalibrationOptions
   @Option(parsing: .upToNextOption, help: "Texts to evaluate on, none of them calibrated on: plain text, or .jsonl.")
   var text: [String]
@@ -30,6 +32,7 @@ struct CompareCommand: ParsableCommand {
         "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
     }
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
+    if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
     if window < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
     if !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
@@ -48,11 +51,11 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     Interrupt.install()
+    let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
     let request = ComparisonSession.Request(
-      model: model,
-      methods: methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init),
-      keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window, windows: limit,
-      assignments: settings, damping: damping)
+      model: model, methods: names, keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window,
+      windows: limit,
+      assignments: try settings + limits(names), damping: damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession
     do {
@@ -74,6 +77,14 @@ struct CompareCommand: ParsableCommand {
     Console.print(
       ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal))
     Console.note("report: \(folder)/comparison.html")
+  }
+
+  /// The number of evaluations for every method that has such a setting and no number of its own.
+  private func limits(_ names: [String]) throws -> [String] {
+    try names.filter { name in
+      try MethodRegistry.named(name).settings.contains { $0.name == "evaluations" }
+        && !settings.contains { $0.hasPrefix("\(name).evaluations=") }
+    }.map { "\($0).evaluations=\(evaluations)" }
   }
 
   /// The command line as it was given.
