@@ -46,18 +46,22 @@ public enum TextCorpus {
     case .model: return ""
     case .text(let url): return try content(of: url)
     case .jsonLines(let url, let field):
-      let lines = try content(of: url).utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      let texts = try lines.enumerated().compactMap { number, line -> String? in
-        let text = String(Substring(line))
-        if text.utf8.allSatisfy({ $0 == 32 || $0 == 9 || $0 == 13 }) { return nil }
-        guard let object = try? JSONValue.parse(text, file: url.path), let value = object[field]?.string else {
-          throw CalibrationError.badLine(file: url.path, line: number + 1, field: field)
-        }
-        return value
-      }
-      let joined = texts.joined(separator: "\n\n")
+      let joined = try records(url, field: field).joined(separator: TextDocuments.separator)
       if joined.utf8.isEmpty { throw CalibrationError.emptyText(file: url.path) }
       return joined
+    }
+  }
+
+  /// The texts of JSON lines, one a record; lines that are blank are skipped.
+  static func records(_ url: URL, field: String) throws -> [String] {
+    let lines = try content(of: url).utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    return try lines.enumerated().compactMap { number, line -> String? in
+      let text = String(Substring(line))
+      if text.utf8.allSatisfy({ $0 == 32 || $0 == 9 || $0 == 13 }) { return nil }
+      guard let object = try? JSONValue.parse(text, file: url.path), let value = object[field]?.string else {
+        throw CalibrationError.badLine(file: url.path, line: number + 1, field: field)
+      }
+      return value
     }
   }
 
@@ -72,33 +76,5 @@ public enum TextCorpus {
     if data.isEmpty { throw CalibrationError.emptyText(file: url.path) }
     guard let text = String(validating: data, as: UTF8.self) else { throw CalibrationError.notUTF8(file: url.path) }
     return text
-  }
-}
-
-public enum CalibrationError: Error, Equatable, CustomStringConvertible {
-  case unreadable(file: String, reason: String)
-  case emptyText(file: String)
-  case notUTF8(file: String)
-  case badLine(file: String, line: Int, field: String)
-  case tooShort(source: String, tokens: Int, window: Int, needed: Int)
-  case duplicateName(String)
-  case reservedName(file: String, name: String)
-  case damagedCache(path: String, problem: String)
-
-  public var description: String {
-    switch self {
-    case .unreadable(let file, let reason): "\(file): \(reason)"
-    case .emptyText(let file): "\(file): the text is empty"
-    case .notUTF8(let file): "\(file): the text is not valid UTF-8"
-    case .badLine(let file, let line, let field):
-      "\(file):\(line): not a JSON object with a string '\(field)'"
-    case .tooShort(let source, let tokens, let window, let needed):
-      "\(source): \(tokens) tokens are too short for \(needed) window\(needed == 1 ? "" : "s") of \(window)"
-    case .duplicateName(let name): "two calibration sets are called '\(name)'"
-    case .reservedName(let file, let name):
-      "\(file): a calibration set cannot be called '\(name)', which stands for all sets together; rename the file"
-    case .damagedCache(let path, let problem):
-      "stored statistics are damaged: \(problem); remove \(path) to compute them again"
-    }
   }
 }

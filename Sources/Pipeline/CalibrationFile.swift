@@ -3,7 +3,6 @@ import Checkpoints
 import Crypto
 import Foundation
 import LanguageModels
-import Tokenizers
 
 /// The token windows of a study, kept beside it so that resuming and exporting see exactly the same ones.
 public struct CalibrationFile: Codable, Sendable {
@@ -23,6 +22,30 @@ public struct CalibrationFile: Codable, Sendable {
     public var calibrationTokens: [Int32]
     public var fitnessLength: Int
     public var fitnessTokens: [Int32]
+    /// Seed by which the windows were drawn; `nil` in older files.
+    public var seed: UInt64?
+    /// Number of the subset, from 1, where the source was dealt out to several sets; those share their fitness windows.
+    public var subset: Int?
+    /// What was left out of the source; `nil` where nothing was to be.
+    public var filter: CalibrationFilter?
+    public var filtered: FilterReport?
+
+    public init(
+      name: String, source: String, sha256: String?, windows: CalibrationSet, seed: UInt64?, subset: Int? = nil,
+      filter: CalibrationFilter? = nil, filtered: FilterReport? = nil
+    ) {
+      self.name = name
+      self.source = source
+      self.sha256 = sha256
+      calibrationLength = windows.calibration.length
+      calibrationTokens = windows.calibration.tokens
+      fitnessLength = windows.fitness.length
+      fitnessTokens = windows.fitness.tokens
+      self.seed = seed
+      self.subset = subset
+      self.filter = filter
+      self.filtered = filtered
+    }
 
     public var windows: CalibrationSet {
       CalibrationSet(
@@ -74,9 +97,19 @@ public struct CalibrationFile: Codable, Sendable {
     try AtomicFile.write(encoder.encode(self), to: directory.appendingPathComponent(Self.name))
   }
 
-  /// All fitness windows, set after set.
+  /// All fitness windows, set after set; those that subsets share once.
   public var fitness: TokenWindows {
-    TokenWindows(length: sets.first?.fitnessLength ?? 1, tokens: sets.flatMap(\.fitnessTokens))
+    TokenWindows(
+      length: sets.first?.fitnessLength ?? 1, tokens: sets.filter { ($0.subset ?? 1) == 1 }.flatMap(\.fitnessTokens))
+  }
+
+  /// The sets in words.
+  public var summary: String {
+    sets.map { set in
+      let dropped = set.filtered?.summary ?? ""
+      return "\(set.name): \(set.windows.calibration.count) windows of \(set.calibrationLength) tokens"
+        + (dropped.isEmpty ? "" : " (\(dropped))")
+    }.joined(separator: "; ")
   }
 
   /// Hash by which a text file is recognised later.
@@ -86,45 +119,5 @@ public struct CalibrationFile: Codable, Sendable {
       throw CalibrationError.unreadable(file: url.path, reason: exists ? "it cannot be read" : "no such file")
     }
     return SHA256.hash(data: data).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-  }
-}
-
-extension CalibrationFile {
-  /// Reads or samples the sets of a plan. Fitness windows are shared out between the sets.
-  public init(
-    _ settings: CalibrationPlan, model: LanguageModel, fingerprint: String,
-    progress: ((_ source: String, _ done: Int, _ total: Int) throws -> Void)?
-  ) throws {
-    let sources = try settings.sources()
-    let tokenizer = try model.tokenizer()
-    let plan = CalibrationSet.Plan(
-      windows: settings.calibrationWindows, length: settings.calibrationLength,
-      fitnessWindows: max(1, settings.fitnessWindows / sources.count), fitnessLength: settings.fitnessLength)
-    // Texts first: what is wrong with one shows before the slow sampling.
-    let texts = try sources.map { try $0 == .model ? nil : Self.read($0, tokenizer, plan, seed: settings.seed) }
-    let sets = try zip(sources, texts).map { source, text in
-      let set =
-        try text
-        ?? CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: plan, seed: settings.seed) {
-          try progress?(source.name, $0, $1)
-        }
-      return StoredSet(
-        name: source.name, source: source.url?.path ?? "self", sha256: try source.url.map(Self.sha256),
-        calibrationLength: set.calibration.length, calibrationTokens: set.calibration.tokens,
-        fitnessLength: set.fitness.length, fitnessTokens: set.fitness.tokens)
-    }
-    self.init(model: fingerprint, sets: sets)
-  }
-
-  private static func read(
-    _ source: CalibrationSource, _ tokenizer: Tokenizer, _ plan: CalibrationSet.Plan, seed: UInt64
-  ) throws -> CalibrationSet {
-    let tokens = tokenizer.encode(try TextCorpus.read(source), addSpecialTokens: false)
-    do {
-      return try CalibrationSet(name: source.name, tokens: tokens, plan: plan, seed: seed)
-    } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
-      throw CalibrationError.tooShort(
-        source: source.url?.path ?? name, tokens: tokens, window: window, needed: needed)
-    }
   }
 }

@@ -14,10 +14,14 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
   public var fitnessWindows: Int
   public var fitnessLength: Int
   public var seed: UInt64
+  /// What is left out of the sources.
+  public var filter: CalibrationFilter
+  /// Sets that each source is dealt out to, so that a search can choose among them.
+  public var subsets: Int
 
   public init(
     calibration: [String], field: String, calibrationWindows: Int, calibrationLength: Int, fitnessWindows: Int,
-    fitnessLength: Int, seed: UInt64
+    fitnessLength: Int, seed: UInt64, filter: CalibrationFilter = CalibrationFilter(), subsets: Int = 1
   ) {
     self.calibration = calibration
     self.field = field
@@ -26,6 +30,27 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
     self.fitnessWindows = fitnessWindows
     self.fitnessLength = fitnessLength
     self.seed = seed
+    self.filter = filter
+    self.subsets = subsets
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case calibration, field, calibrationWindows, calibrationLength, fitnessWindows, fitnessLength, seed, filter, subsets
+  }
+
+  /// Filters and subsets are off where they are missing, so that older records stay readable.
+  public init(from decoder: Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      calibration: try values.decode([String].self, forKey: .calibration),
+      field: try values.decode(String.self, forKey: .field),
+      calibrationWindows: try values.decode(Int.self, forKey: .calibrationWindows),
+      calibrationLength: try values.decode(Int.self, forKey: .calibrationLength),
+      fitnessWindows: try values.decode(Int.self, forKey: .fitnessWindows),
+      fitnessLength: try values.decode(Int.self, forKey: .fitnessLength),
+      seed: try values.decode(UInt64.self, forKey: .seed),
+      filter: try values.decodeIfPresent(CalibrationFilter.self, forKey: .filter) ?? CalibrationFilter(),
+      subsets: try values.decodeIfPresent(Int.self, forKey: .subsets) ?? 1)
   }
 
   /// The calibration sets, each with a name of its own.
@@ -42,5 +67,16 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
       }
     }
     return sources
+  }
+
+  /// Names of the sets: `wiki`, or `wiki#1`, `wiki#2`, … where the source is dealt out to several.
+  ///
+  /// - Throws: as `sources()`.
+  public func setNames() throws -> [String] {
+    try sources().flatMap { source in (1...subsets).map { setName(source, $0) } }
+  }
+
+  func setName(_ source: CalibrationSource, _ subset: Int) -> String {
+    subsets > 1 ? "\(source.name)#\(subset)" : source.name
   }
 }

@@ -99,7 +99,7 @@ public final class ComparisonSession {
     comparison = MethodComparison(
       toolVersion: toolVersion, command: command,
       model: ModelSummary(.init(name: model.name, fingerprint: bench.fingerprint), model.configuration),
-      calibration: bench.words, texts: [], stages: [],
+      calibration: bench.calibration.summary, texts: [], stages: [],
       methods: methods.map { method, values in
         .init(
           name: method.name, summary: method.summary, source: method.source,

@@ -135,6 +135,9 @@ extension CalibrationFile {
         [
           "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
           "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
+          "seed": set.seed.map { .string("\($0)") } ?? .null,
+          "filter": set.filter.map { .string($0.options.joined(separator: " ")) } ?? .null,
+          "filtered": set.filtered.map { .string($0.summary) } ?? .null,
         ]
       })
   }

@@ -35,7 +35,7 @@ public final class PruningBench {
     fingerprint = try model.fingerprint()
     calibration =
       try stored
-      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint) { source, done, total in
+      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint) { done, total in
         try report("sampling calibration text from the model", done, total)
       }
     try report("dense reference", 0, 1)
@@ -55,13 +55,5 @@ public final class PruningBench {
     Workbench(
       model: model, fingerprint: fingerprint, budget: budget, calibration: windows, heldOut: calibration.fitness,
       damping: damping, seed: plan.seed, cache: cache, dense: reference, report: report)
-  }
-
-  /// The calibration in words.
-  public var words: String {
-    calibration.sets.map { set in
-      let windows = set.windows.calibration
-      return "\(set.name): \(windows.count) windows of \(windows.length) tokens"
-    }.joined(separator: "; ")
   }
 }

@@ -49,6 +49,8 @@ public enum ReportBuilder {
     words += ["--calibration-windows", "\(settings.calibrationWindows)"]
     words += ["--calibration-length", "\(settings.calibrationLength)"]
     words += ["--fitness-windows", "\(settings.fitnessWindows)", "--fitness-length", "\(settings.fitnessLength)"]
+    words += settings.filter?.options ?? []
+    if let subsets = settings.subsets { words += ["--calibration-subsets", "\(subsets)"] }
     if settings.field != "text" { words += ["--field", settings.field] }
     words += ["--damping", "\(settings.damping)", "--population", "\(settings.population)"]
     if settings.repair != "ls" { words += ["--repair", settings.repair] }

@@ -49,7 +49,7 @@ public final class SearchSession {
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
     let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
-    let names = try settings.plan.sources().map(\.name)
+    let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
     let known = try Self.stored(settings, directory, identity, bound.design)
@@ -60,7 +60,7 @@ public final class SearchSession {
           try CalibrationFile(
             directory: study.directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
         }
-        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint) { source, done, total in
+        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint) { done, total in
           if isStopped() { throw CancellationError() }
           report(.preparing("sampling calibration text from the model", done: done, total: total))
         }
@@ -79,9 +79,9 @@ public final class SearchSession {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
-          baselines: baselines, calibration: Self.describe(calibration),
+          baselines: baselines, calibration: calibration.summary,
           fitness: FitnessSummary(
-            source: names.joined(separator: ", "), windows: calibration.fitness.count,
+            source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: calibration.fitness.count,
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
           targetParameters: settings.target?.blockParameters(of: model.configuration),
           keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion)
@@ -285,12 +285,5 @@ extension SearchSession {
       }
     }
     return baselines
-  }
-
-  private static func describe(_ calibration: CalibrationFile) -> String {
-    calibration.sets.map { set in
-      let windows = set.windows.calibration
-      return "\(set.name): \(windows.count) windows of \(windows.length) tokens"
-    }.joined(separator: "; ")
   }
 }

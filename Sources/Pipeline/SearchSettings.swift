@@ -25,6 +25,10 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var calibrationLength: Int
   public var fitnessWindows: Int
   public var fitnessLength: Int
+  /// What is left out of the sources; `nil` for nothing.
+  public var filter: CalibrationFilter?
+  /// Sets that each source is dealt out to; `nil` for one.
+  public var subsets: Int?
   /// λ of the least squares as a share of the Gram's mean diagonal.
   public var damping: Double
   /// `ls` or `none`.
@@ -51,32 +55,34 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   }
 
   public init(
-    model: String, space: String, spaceText: String, target: Target?, objectives: [String], calibration: [String],
-    field: String, calibrationWindows: Int, calibrationLength: Int, fitnessWindows: Int, fitnessLength: Int,
-    damping: Double, repair: String, population: Int, seed: UInt64
+    model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
+    damping: Double, repair: String, population: Int
   ) {
     self.model = model
     self.space = space
     self.spaceText = spaceText
     self.target = target
     self.objectives = objectives
-    self.calibration = calibration
-    self.field = field
-    self.calibrationWindows = calibrationWindows
-    self.calibrationLength = calibrationLength
-    self.fitnessWindows = fitnessWindows
-    self.fitnessLength = fitnessLength
+    calibration = plan.calibration
+    field = plan.field
+    calibrationWindows = plan.calibrationWindows
+    calibrationLength = plan.calibrationLength
+    fitnessWindows = plan.fitnessWindows
+    fitnessLength = plan.fitnessLength
+    filter = plan.filter.isOff ? nil : plan.filter
+    subsets = plan.subsets == 1 ? nil : plan.subsets
     self.damping = damping
     self.repair = repair
     self.population = population
-    self.seed = seed
+    seed = plan.seed
   }
 
   /// The windows that the search reads or samples.
   public var plan: CalibrationPlan {
     CalibrationPlan(
       calibration: calibration, field: field, calibrationWindows: calibrationWindows,
-      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed)
+      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed,
+      filter: filter ?? CalibrationFilter(), subsets: subsets ?? 1)
   }
 
   /// The settings as indented JSON with sorted keys.
@@ -85,6 +91,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(self)
   }
+
+  private static func words(_ filter: CalibrationFilter?) -> String { filter?.options.joined(separator: " ") ?? "none" }
 
   /// The first setting in which another search differs from this one, in words; `nil` if they agree. The model is
   /// compared by fingerprint elsewhere, not by path.
@@ -97,6 +105,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("field", field, other.field),
       ("calibration windows", "\(calibrationWindows)", "\(other.calibrationWindows)"),
       ("calibration length", "\(calibrationLength)", "\(other.calibrationLength)"),
+      ("calibration filter", Self.words(filter), Self.words(other.filter)),
+      ("calibration subsets", "\(subsets ?? 1)", "\(other.subsets ?? 1)"),
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("damping", "\(damping)", "\(other.damping)"), ("repair", repair, other.repair),

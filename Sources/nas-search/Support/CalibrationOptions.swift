@@ -1,4 +1,5 @@
 import ArgumentParser
+import Calibration
 import Pipeline
 
 /// The options that decide which text a command calibrates on and judges by.
@@ -9,6 +10,11 @@ struct CalibrationOptions: ParsableArguments {
   @Option(help: "Tokens in a calibration window.") var calibrationLength = 512
   @Option(help: "Windows on which candidates are measured, shared out between the sets.") var fitnessWindows = 8
   @Option(help: "Tokens in a fitness window.") var fitnessLength = 256
+
+  @Option(help: "Leave out documents (records, paragraphs) of fewer tokens.") var minTokens = 0
+  @Option(help: "Leave out repeated documents: none, exact or near.") var duplicates = CalibrationFilter.Duplicates.none
+  @Option(help: "Quantiles of the dense model's loss between which calibration windows lie, such as 0.05,0.95.")
+  var lossBand: LossBandArgument?
 
   func validate() throws {
     func require(_ condition: Bool, _ message: String) throws {
@@ -24,11 +30,28 @@ struct CalibrationOptions: ParsableArguments {
     try require(
       calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
       "the windows of each kind must have at most \(1 << 28) tokens together")
+    try require(minTokens >= 0, "--min-tokens must not be negative")
   }
 
-  func plan(seed: UInt64) -> CalibrationPlan {
+  func plan(seed: UInt64, subsets: Int = 1) -> CalibrationPlan {
     CalibrationPlan(
       calibration: calibration.isEmpty ? ["self"] : calibration, field: field, calibrationWindows: calibrationWindows,
-      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed)
+      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed,
+      filter: CalibrationFilter(minimumTokens: minTokens, duplicates: duplicates, lossBand: lossBand?.band),
+      subsets: subsets)
+  }
+}
+
+extension CalibrationFilter.Duplicates: ExpressibleByArgument {}
+
+/// Two quantiles joined by a comma.
+struct LossBandArgument: ExpressibleByArgument {
+  let band: CalibrationFilter.LossBand
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    guard parts.count == 2, let lower = parts[0], let upper = parts[1] else { return nil }
+    band = CalibrationFilter.LossBand(lower: lower, upper: upper)
+    if !band.isValid { return nil }
   }
 }

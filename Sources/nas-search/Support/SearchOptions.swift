@@ -10,6 +10,8 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
   @OptionGroup var text: CalibrationOptions
+  @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
+  var calibrationSubsets = 1
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
   @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
@@ -27,6 +29,7 @@ struct SearchOptions: ParsableArguments {
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
     try require(["ls", "none"].contains(repair), "--repair is ls or none")
+    try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
     try require(damping > 0 && damping < 1e6, "--damping must be positive")
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
   }
@@ -37,13 +40,11 @@ struct SearchOptions: ParsableArguments {
     if let keep { target = .keep(keep) }
     if let params { target = .parameters(params.value) }
     if let memory { target = .memory(memory.value) }
-    let plan = self.text.plan(seed: seed)
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
-      objectives: objectives.split(separator: ",").map(String.init), calibration: plan.calibration, field: plan.field,
-      calibrationWindows: plan.calibrationWindows, calibrationLength: plan.calibrationLength,
-      fitnessWindows: plan.fitnessWindows, fitnessLength: plan.fitnessLength, damping: damping, repair: repair,
-      population: population, seed: seed)
+      objectives: objectives.split(separator: ",").map(String.init),
+      plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: damping, repair: repair,
+      population: population)
   }
 
   /// `results/` and the names of model and space.

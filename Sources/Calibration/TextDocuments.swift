@@ -1,0 +1,39 @@
+import Checkpoints
+
+/// A text as separate documents, which filters look at one by one.
+public enum TextDocuments {
+  /// What stands between documents that are joined to one text.
+  public static let separator = "\n\n"
+
+  /// The documents of a source: the records of JSON lines, or the paragraphs of a plain text.
+  ///
+  /// - Throws: `CalibrationError` as `TextCorpus.read` does. The model as a source has no documents.
+  public static func read(_ source: CalibrationSource) throws -> [String] {
+    switch source {
+    case .model: []
+    case .text: try paragraphs(TextCorpus.read(source))
+    case .jsonLines(let url, let field): try TextCorpus.records(url, field: field)
+    }
+  }
+
+  /// The stretches of a text between blank lines, which are lines with nothing but spaces, tabs and carriage returns.
+  /// Lines end with `\n` or `\r\n`; within a paragraph they are joined by `\n`.
+  public static func paragraphs(_ text: String) -> [String] {
+    var paragraphs: [String] = []
+    var lines: [Substring] = []
+    func close() {
+      if !lines.isEmpty { paragraphs.append(lines.joined(separator: "\n")) }
+      lines = []
+    }
+    // On bytes: to Swift "\r\n" is one character, which is not "\n".
+    for line in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      if line.allSatisfy({ $0 == 32 || $0 == 9 || $0 == 13 }) {
+        close()
+      } else {
+        lines.append(Substring(line.last == 13 ? line.dropLast() : line))
+      }
+    }
+    close()
+    return paragraphs
+  }
+}

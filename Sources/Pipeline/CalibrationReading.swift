@@ -1,0 +1,122 @@
+import Calibration
+import Evaluation
+import LanguageModels
+import Tokenizers
+
+extension CalibrationFile {
+  /// Reads or samples the sets of a plan. Fitness windows are shared out between the sources.
+  ///
+  /// Documents are filtered before a text is cut into windows; a loss band looks at as many windows as it takes, and
+  /// never at those for fitness. Subsets are dealt from what is left.
+  ///
+  /// - Parameter progress: of sampling from the model, in tokens.
+  /// - Throws: `CalibrationError`, and what `progress` throws.
+  public init(
+    _ plan: CalibrationPlan, model: LanguageModel, fingerprint: String,
+    progress: ((_ done: Int, _ total: Int) throws -> Void)?
+  ) throws {
+    let sources = try plan.sources()
+    let reader = CalibrationReader(plan: plan, model: model, tokenizer: try model.tokenizer(), sources: sources.count)
+    // Texts first: what is wrong with one shows before the slow sampling.
+    let texts = try sources.map { try $0 == .model ? nil : reader.read($0) }
+    let sets = try zip(sources, texts).flatMap { source, text in
+      try reader.sets(source, text ?? (reader.sample(progress), nil))
+    }
+    self.init(model: fingerprint, sets: sets)
+  }
+}
+
+/// Turns sources into sets by one plan.
+private struct CalibrationReader {
+  let plan: CalibrationPlan
+  let model: LanguageModel
+  let tokenizer: Tokenizer
+  /// How many share the fitness windows.
+  let sources: Int
+
+  private var filter: CalibrationFilter { plan.filter }
+  private var wanted: Int { plan.calibrationWindows * plan.subsets }
+
+  /// Windows to cut, before a loss band leaves some of them out.
+  private var cut: CalibrationSet.Plan {
+    CalibrationSet.Plan(
+      windows: filter.lossBand?.candidates(for: wanted) ?? wanted, length: plan.calibrationLength,
+      fitnessWindows: max(1, plan.fitnessWindows / sources), fitnessLength: plan.fitnessLength)
+  }
+
+  func sample(_ progress: ((_ done: Int, _ total: Int) throws -> Void)?) throws -> CalibrationSet {
+    try CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed) { try progress?($0, $1) }
+  }
+
+  func read(_ source: CalibrationSource) throws -> (set: CalibrationSet, report: FilterReport?) {
+    var report: FilterReport?
+    let text: String
+    if filter.filtersDocuments {
+      let found = filter.documents(try TextDocuments.read(source)) {
+        tokenizer.encode($0, addSpecialTokens: false).count
+      }
+      report = found.report
+      text = found.kept.joined(separator: TextDocuments.separator)
+    } else {
+      text = try TextCorpus.read(source)
+    }
+    do {
+      let tokens = tokenizer.encode(text, addSpecialTokens: false)
+      return (try CalibrationSet(name: source.name, tokens: tokens, plan: cut, seed: plan.seed), report)
+    } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
+      let path = source.url?.path ?? name
+      guard let report, report.documentsDropped > 0 else {
+        throw CalibrationError.tooShort(source: path, tokens: tokens, window: window, needed: needed)
+      }
+      throw CalibrationError.tooShortAfterFilters(
+        source: path, tokens: tokens, window: window, needed: needed, dropped: report.documentsDropped,
+        documents: report.documents)
+    }
+  }
+
+  /// The sets of one source: its windows within the loss band, dealt out to subsets.
+  func sets(
+    _ source: CalibrationSource, _ found: (set: CalibrationSet, report: FilterReport?)
+  ) throws -> [CalibrationFile.StoredSet] {
+    var (windows, report) = (found.set.calibration, found.report)
+    let path = source.url?.path ?? source.name
+    if let band = filter.lossBand {
+      let losses = try losses(windows)
+      let kept = band.kept(losses)
+      if kept.indices.isEmpty {
+        throw CalibrationError.emptyLossBand(source: path, band: band, windows: windows.count)
+      }
+      var counted = report ?? FilterReport()
+      counted.windows = windows.count
+      counted.windowsOutsideBand = windows.count - kept.indices.count
+      counted.lowestLoss = kept.limits?.lowerBound
+      counted.highestLoss = kept.limits?.upperBound
+      report = counted
+      windows = windows.selecting(kept.indices)
+    }
+    // A text too short for all windows gives one set what there is; subsets of different sizes would not compare.
+    guard plan.subsets == 1 || windows.count >= wanted else {
+      throw CalibrationError.tooFewForSubsets(
+        source: path, available: windows.count, length: windows.length, subsets: plan.subsets,
+        windows: plan.calibrationWindows)
+    }
+    let hash = try source.url.map(CalibrationFile.sha256)
+    return (1...plan.subsets).map { subset in
+      let first = (subset - 1) * plan.calibrationWindows
+      let part = windows.windows(first..<min(first + plan.calibrationWindows, windows.count))
+      let name = plan.setName(source, subset)
+      return CalibrationFile.StoredSet(
+        name: name, source: source.url?.path ?? "self", sha256: hash,
+        windows: CalibrationSet(name: name, calibration: part, fitness: found.set.fitness), seed: plan.seed,
+        subset: plan.subsets > 1 ? subset : nil, filter: filter.isOff ? nil : filter, filtered: report)
+    }
+  }
+
+  /// Mean negative log-likelihood of each window under the model, in groups, which bounds memory.
+  private func losses(_ windows: TokenWindows) throws -> [Double] {
+    let group = max(1, 8192 / windows.length)
+    return try stride(from: 0, to: windows.count, by: group).flatMap { first in
+      try Perplexity(model, windows: windows.windows(first..<min(first + group, windows.count))).windowMeans
+    }
+  }
+}
