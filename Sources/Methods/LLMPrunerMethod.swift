@@ -37,7 +37,7 @@ struct LLMPrunerMethod: PruningMethod {
       LLMPruner.Kind(rawValue: values.text("taylor")) ?? .first,
       aggregation: LLMPruner.Aggregation(rawValue: values.text("aggregation")) ?? .sum)
     let statistics = try bench.statistics(
-      gradients: [.loss], on: bench.firstWindows(values.integer("samples") ?? 16))
+      gradients: [.loss], samples: values.integer("samples") ?? 16)
     let units = bench.units(widths, try bench.scores(score, statistics))
     return PrunedModel(
       units: units, network: try bench.subnet(keeping: units, repair: .none), repair: "none",

@@ -12,7 +12,7 @@ struct Ours: PruningMethod {
   let summary = "error curves in the loss's metric, then evolution with repair in the loop; sequential repair"
   let source = "nas-search"
   let gradients: Set<BackwardPass.Scalar> = [.loss]
-  private static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
+  static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
   let settings = [
     MethodSetting("scores", .list(Ours.scores), initial: "obs,greedy,flap,wanda-sp", "scores to choose from"),
     MethodSetting(
@@ -29,18 +29,22 @@ struct Ours: PruningMethod {
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
     let statistics = try bench.statistics(
-      gradients: needsLoss ? [.loss] : [], on: bench.firstWindows(values.integer("samples") ?? 16))
+      gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
     // One score at a time, so that the ranked layers of one alone are in memory.
-    var best: (candidates: Candidates, divergence: Double)?
+    var best: (candidates: RankedCandidates, divergence: Double)?
     for score in scores {
-      let candidates = try Candidates(bench, score, statistics, step: values.integer("step"))
-      guard let genome = try candidates.curveGenome(metric) else { throw bench.impossible(name) }
-      let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(genome)) }
+      let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
+      guard let solution = try candidates.solution(candidates.curves(metric), budget: bench.budget) else {
+        throw bench.impossible(name)
+      }
+      let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(solution.genome)) }
       if best.map({ divergence < $0.divergence }) ?? true { best = (candidates, divergence) }
     }
     guard let candidates = best?.candidates else { throw bench.impossible(name) }
     let metrics = needsLoss ? ErrorCurves.Metric.allCases : [.residualStream]
-    let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap(candidates.curveGenome)
+    let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap {
+      try candidates.solution(candidates.curves($0), budget: bench.budget)?.genome
+    }
     let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
     let (genome, divergence) = try bench.evolve(candidates.space, initial.map { ($0, "curve") }, evaluations: rest) {
       try bench.divergence(of: candidates.subnet($0))
@@ -52,60 +56,9 @@ struct Ours: PruningMethod {
       units: try candidates.units(genome), network: network, repair: repair,
       decisions: ["score": candidates.score.name, "KL before the final repair": "\(divergence)"])
   }
-
-  /// The subnets whose units one score ranks.
-  private struct Candidates {
-    let bench: Workbench
-    let score: any Importance
-    let statistics: any Statistics
-    let space: BoundSpace
-    private let factory: SubnetFactory<LanguageModel>
-
-    init(_ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?) throws {
-      self.bench = bench
-      self.score = score
-      self.statistics = statistics
-      space = try bench.space(score: score.name, step: step, calibration: statistics.name)
-      factory = SubnetFactory(
-        parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares, damping: bench.damping,
-        byteLimit: bench.memoryForLayers)
-    }
-
-    private var choice: SubnetFactory<LanguageModel>.Choice {
-      .init(score: score.name, calibration: statistics.name)
-    }
-
-    /// The widths of least error; `nil` where even the narrowest exceed the budget.
-    func curveGenome(_ metric: ErrorCurves.Metric) throws -> Genome? {
-      try bench.timed(.score) {
-        let curves = try ErrorCurves.curves(factory, choice, statistics, metric: metric) { [space] in
-          (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1))
-        }
-        return ErrorCurves.widths(curves, bench.configuration, budget: bench.budget).flatMap {
-          space.genome(.init(widths: $0, score: score.name, calibration: statistics.name))
-        }
-      }
-    }
-
-    func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {
-      try factory.subnet(space.genes(genome).widths, choice)
-    }
-
-    func units(_ genome: Genome) throws -> [KeptUnits] { try factory.units(space.genes(genome).widths, choice) }
-  }
 }
 
 extension Workbench {
-  /// Per-layer widths.
-  fileprivate func space(score: String, step: Int?, calibration: String) throws -> BoundSpace {
-    let rule = SearchSpace.WidthRule(minimum: .units(1), step: step)
-    let space = SearchSpace(
-      name: "ours", summary: "per-layer widths", layers: .each,
-      attention: SearchSpace.WidthRule(minimum: .units(1), step: 1), mlp: rule, floors: [], scores: [score],
-      calibrations: [.each], keep: 0...1)
-    return try BoundSpace(space, to: configuration, calibrationSets: [calibration])
-  }
-
   /// Evolution of one objective under the bench's budget.
   ///
   /// - Returns: the best genome and its objective.
@@ -128,7 +81,4 @@ extension Workbench {
       return best ?? (initial[0].genome, .infinity)
     }
   }
-
-  /// Memory for ranked layers, in bytes.
-  fileprivate var memoryForLayers: Int { Int(physicalMemory / 4) }
 }

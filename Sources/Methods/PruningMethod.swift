@@ -44,7 +44,7 @@ public struct PrunedModel: Sendable {
 /// All methods by name.
 public enum MethodRegistry {
   public static let all: [any PruningMethod] = [
-    Ours(), SearchLLM(), NumericalMethod(), FLAPMethod(), LLMPrunerMethod(), NIRVANAMethod(), AdaPruner(),
+    Ours(), OursFast(), SearchLLM(), NumericalMethod(), FLAPMethod(), LLMPrunerMethod(), NIRVANAMethod(), AdaPruner(),
     UniformMethod.llmBIP, UniformMethod.wandaSP, UniformMethod.magnitude, UniformMethod.random, UniformMethod.uniform,
   ]
 

@@ -46,7 +46,7 @@ struct UniformMethod: PruningMethod {
 
 extension Workbench {
   /// What a method throws that cannot meet the budget: the smallest share that one group and one channel a layer make.
-  func impossible(_ method: String, window: Range<Int>? = nil) -> MethodError {
+  public func impossible(_ method: String, window: Range<Int>? = nil) -> MethodError {
     let narrowest = configuration.layers.enumerated().map { index, shape in
       window.map { $0.contains(index) } ?? true
         ? LayerWidths(groups: min(1, shape.kvHeads), channels: min(1, shape.mlpChannels))

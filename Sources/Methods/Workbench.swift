@@ -112,7 +112,7 @@ public final class Workbench {
   }
 
   /// Activation statistics together with gradients on some windows.
-  public func statistics(
+  func statistics(
     gradients scalars: Set<BackwardPass.Scalar>, on windows: TokenWindows
   ) throws -> StatisticsWithGradients {
     var gradients: [BackwardPass.Scalar: StoredSaliencies] = [:]
@@ -131,6 +131,13 @@ public final class Workbench {
     charge(saliencies.cost)
     differentiated[key] = saliencies
     return saliencies
+  }
+
+  /// Activation statistics together with gradients on the first windows of the calibration.
+  public func statistics(
+    gradients scalars: Set<BackwardPass.Scalar>, samples: Int
+  ) throws -> StatisticsWithGradients {
+    try statistics(gradients: scalars, on: firstWindows(samples))
   }
 
   /// Gradients of the loss on the first windows of the calibration.

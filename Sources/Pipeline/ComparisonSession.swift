@@ -124,6 +124,7 @@ public final class ComparisonSession {
 
   /// Measures the cells that are missing.
   public func run() throws {
+    _ = try bench.reference()
     let total = methods.count * request.keeps.count
     for (method, values) in methods {
       for keep in request.keeps where comparison.cell(method.name, keep) == nil {
@@ -169,7 +170,7 @@ public final class ComparisonSession {
     do {
       let pruned = try method.prune(workbench, values)
       let peak = restarted ? ProcessMemory.peak.map { max($0, workbench.borrowedPeak) } : nil
-      let comparison = try bench.reference.compare(pruned.network)
+      let comparison = try bench.reference().compare(pruned.network)
       let perplexities = try texts.enumerated().map { number, windows in
         try report(.step("\(method.name) at \(keep), texts", done: number, total: texts.count))
         return try perplexity(pruned.network, windows)

@@ -51,9 +51,10 @@ public struct PruneSession {
   /// Makes the subnet and compares it with the dense model on the held-out windows.
   public func prune() throws -> Outcome {
     let configuration = bench.model.configuration
+    let reference = try bench.reference()
     let workbench = bench.workbench(budget: target.blockParameters(of: configuration))
     let pruned = try method.prune(workbench, values)
-    let comparison = try bench.reference.compare(pruned.network)
+    let comparison = try reference.compare(pruned.network)
     let seconds = Workbench.Stage.allCases.map { ($0, workbench.seconds($0)) }
     return Outcome(
       pruned: pruned,
@@ -62,7 +63,7 @@ public struct PruneSession {
         parametersTotal: pruned.network.configuration.totalParameters,
         parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
         perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
-      densePerplexity: bench.reference.perplexity.value,
+      densePerplexity: reference.perplexity.value,
       seconds: Dictionary(uniqueKeysWithValues: seconds), peakBytes: ProcessMemory.lifetimePeak)
   }
 
@@ -90,13 +91,7 @@ public struct PruneSession {
       ],
       "repair": .string(outcome.pruned.repair), "damping": .number(damping),
       "seed": .string("\(plan.seed)"), "calibration_sets": bench.calibration.record,
-      "kept": .array(
-        outcome.pruned.units.map { layer in
-          [
-            "kv_groups": .array(layer.groups.map { .integer($0) }),
-            "mlp_channels": .array(layer.channels.map { .integer($0) }),
-          ]
-        }),
+      "kept": KeptUnits.record(outcome.pruned.units),
       "measured": [
         "on": .string(
           "\(fitness.count) windows of \(fitness.length) tokens of "

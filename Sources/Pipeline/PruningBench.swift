@@ -13,8 +13,7 @@ public final class PruningBench {
   private let damping: Double
   private let cache: URL
   private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
-  /// The dense model on the held-out windows.
-  public let reference: DenseReference
+  private var dense: DenseReference?
 
   /// Opens the model and reads or samples the calibration.
   ///
@@ -38,8 +37,15 @@ public final class PruningBench {
       ?? CalibrationFile(plan, model: model, fingerprint: fingerprint) { done, total in
         try report("sampling calibration text from the model", done, total)
       }
+  }
+
+  /// The dense model on the held-out windows.
+  public func reference() throws -> DenseReference {
+    if let dense { return dense }
     try report("dense reference", 0, 1)
-    reference = try DenseReference(model, windows: calibration.fitness)
+    let made = try DenseReference(model, windows: calibration.fitness)
+    dense = made
+    return made
   }
 
   /// All calibration windows, set after set.
@@ -54,6 +60,6 @@ public final class PruningBench {
   public func workbench(budget: Int) -> Workbench {
     Workbench(
       model: model, fingerprint: fingerprint, budget: budget, calibration: windows, heldOut: calibration.fitness,
-      damping: damping, seed: plan.seed, cache: cache, dense: reference, report: report)
+      damping: damping, seed: plan.seed, cache: cache, dense: dense, report: report)
   }
 }

@@ -126,13 +126,7 @@ public struct SubnetExport {
       "damping": .number(description.settings.damping),
       "calibration_sets": calibration.record,
       "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
-      "kept": .array(
-        units.map { layer in
-          [
-            "kv_groups": .array(layer.groups.map { .integer($0) }),
-            "mlp_channels": .array(layer.channels.map { .integer($0) }),
-          ]
-        }),
+      "kept": KeptUnits.record(units),
       "measured": [
         "on": .string(
           "\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "

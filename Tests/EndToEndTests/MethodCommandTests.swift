@@ -148,5 +148,36 @@ extension EndToEnd {
       let export = ["export", "results/study", "--format", "gguf", "--output", "out.gguf"]
       try workspace.run(export).expectSuccess()
     }
+
+    /// One set of curves answers any number of budgets, and each subnet can be taken away.
+    @Test func solveAnswersManyBudgets() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let command = ["solve", "--model", "model", "--keep", "0.9,0.7,0.5"] + Self.text
+      let result = try workspace.run(command + ["--measure", "--output", "out", "--json"]).expectSuccess().json()
+      let answers = try #require(result["answers"] as? [[String: Any]])
+      #expect(answers.count == 3)
+      let errors = answers.compactMap { $0["predicted_error"] as? Double }
+      #expect(errors.count == 3 && errors == errors.sorted())
+      for (answer, keep) in zip(answers, [0.9, 0.7, 0.5]) {
+        let ratio = try #require(answer["keep_ratio"] as? Double)
+        #expect(ratio <= keep && ratio > keep - 0.15)
+        let measured = try workspace.run(
+          "evaluate", "--model", "out/keep-\(keep)", "--text", "text/notes.jsonl", "--window", "32", "--json"
+        ).expectSuccess().json()
+        let model = try #require(measured["model"] as? [String: Any])
+        #expect(model["block_parameters"] as? Int == answer["block_parameters"] as? Int)
+      }
+      // The energy of the residual stream needs no gradients; a study's calibration needs no other.
+      let forward = try workspace.run(command + ["--metric", "residual"]).expectSuccess()
+      #expect(!forward.errors.contains("gradients") && forward.output.contains("3 budgets"))
+      try workspace.run(Workspace.search(budget: "3")).expectSuccess()
+      let again = try workspace.run("solve", "--study", "results/study", "--keep", "0.8").expectSuccess()
+      #expect(again.output.contains("kept of at most  80.00 %") && !again.errors.contains("sampling"))
+      try workspace.expectFailure(["solve", "--keep", "0.8"], "--model", code: 64)
+      try workspace.expectFailure(["solve", "--study", "text", "--keep", "0.8"], "no study")
+      try workspace.expectFailure(command + ["--scores", "nirvana"], "nirvana")
+      try workspace.expectFailure(
+        ["solve", "--model", "model", "--keep", "0.01"] + Self.text, "'solve' cannot keep as little")
+    }
   }
 }

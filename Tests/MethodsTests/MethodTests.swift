@@ -11,7 +11,7 @@ import Testing
     #expect(Set(names).count == names.count)
     let published = [
       "search-llm", "llm-pruner", "nirvana", "adapruner", "numerical", "llm-bip", "flap", "wanda-sp", "magnitude",
-      "random", "ours", "uniform",
+      "random", "ours", "ours-fast", "uniform",
     ]
     #expect(Set(names) == Set(published))
     for method in MethodRegistry.all {

@@ -40,6 +40,7 @@ final class TinyBench {
   /// Fewer trials than by default, where a method has any.
   static let quick = [
     "ours": ["evaluations=6", "samples=4"],
+    "ours-fast": ["samples=4"],
     "search-llm": ["population=6", "evaluations=14", "fitness=2"],
     "nirvana": ["trials=2", "samples=4", "length=16"],
     "adapruner": ["trials=5", "subsets=2", "samples=4", "length=16"],

@@ -1,0 +1,40 @@
+import Importance
+import LanguageModels
+import Reformation
+
+/// Ours without search: of some scores the one whose error curves promise least, its widths, and least squares.
+struct OursFast: PruningMethod {
+  let name = "ours-fast"
+  let summary = "error curves in the loss's metric, no search; least-squares repair"
+  let source = "nas-search"
+  let gradients: Set<BackwardPass.Scalar> = [.loss]
+  let settings = [
+    MethodSetting("scores", .list(Ours.scores), initial: "obs,flap,wanda-sp", "scores to choose from"),
+    MethodSetting(
+      "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
+      "what makes the errors of modules comparable"),
+    MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
+    MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
+  ]
+
+  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
+    let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
+    let scores = try values.list("scores").map(ImportanceRegistry.named)
+    let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
+    let statistics = try bench.statistics(
+      gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
+    var best: (candidates: RankedCandidates, solution: RankedCandidates.Solution)?
+    for score in scores {
+      let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
+      guard let solution = try candidates.solution(candidates.curves(metric), budget: bench.budget) else {
+        throw bench.impossible(name)
+      }
+      if best.map({ solution.predictedError < $0.solution.predictedError }) ?? true { best = (candidates, solution) }
+    }
+    guard let (candidates, solution) = best else { throw bench.impossible(name) }
+    let network = try bench.timed(.repair) { try candidates.subnet(solution.genome) }
+    return PrunedModel(
+      units: try candidates.units(solution.genome), network: network, repair: "nested",
+      decisions: ["score": candidates.score.name, "predicted error": "\(solution.predictedError)"])
+  }
+}

@@ -1,0 +1,75 @@
+import Calibration
+import Importance
+import LanguageModels
+import Reformation
+import Search
+import Subnets
+
+/// The repaired subnets whose units one score ranks, and the widths that its error curves ask for at any budget.
+public struct RankedCandidates {
+  /// The answer of error curves to a budget.
+  public struct Solution: Sendable {
+    public let genome: Genome
+    public let widths: [LayerWidths]
+    /// Sum of the errors of all modules, in the unit of the metric: nats for that of the loss.
+    public let predictedError: Double
+  }
+
+  public let score: any Importance
+  /// Per-layer widths in the bench's steps.
+  let space: BoundSpace
+  private let bench: Workbench
+  private let statistics: any Statistics
+  private let factory: SubnetFactory<LanguageModel>
+
+  /// - Parameters:
+  ///   - statistics: with the gradients that the score and the metrics need.
+  ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
+  /// - Throws: `SearchSpaceError.doesNotFit`.
+  public init(_ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?) throws {
+    self.bench = bench
+    self.score = score
+    self.statistics = statistics
+    let attention = SearchSpace.WidthRule(minimum: .units(1), step: 1)
+    let widths = SearchSpace(
+      name: score.name, summary: "", layers: .each, attention: attention,
+      mlp: SearchSpace.WidthRule(minimum: .units(1), step: step), floors: [], scores: [score.name],
+      calibrations: [.each], keep: 0...1)
+    space = try BoundSpace(widths, to: bench.configuration, calibrationSets: [statistics.name])
+    factory = SubnetFactory(
+      parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares, damping: bench.damping,
+      byteLimit: Int(bench.physicalMemory / 4))
+  }
+
+  private var choice: SubnetFactory<LanguageModel>.Choice { .init(score: score.name, calibration: statistics.name) }
+
+  /// Two curves a layer: attention, then MLP. They answer every budget.
+  public func curves(_ metric: ErrorCurves.Metric) throws -> [ModuleCurve] {
+    try bench.timed(.score) {
+      try ErrorCurves.curves(factory, choice, statistics, metric: metric) { [space] in
+        (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1))
+      }
+    }
+  }
+
+  /// The widths of least error.
+  ///
+  /// - Parameter budget: block parameters at most.
+  /// - Returns: `nil` where even the narrowest widths exceed the budget.
+  public func solution(_ curves: [ModuleCurve], budget: Int) -> Solution? {
+    guard let widths = ErrorCurves.widths(curves, bench.configuration, budget: budget),
+      let genome = space.genome(.init(widths: widths, score: score.name, calibration: statistics.name))
+    else { return nil }
+    let chosen = widths.flatMap { [$0.groups, $0.channels] }
+    let error = zip(curves, chosen).reduce(0.0) { sum, pair in
+      sum + (pair.0.widths.firstIndex(of: pair.1).map { pair.0.errors[$0] } ?? 0)
+    }
+    return Solution(genome: genome, widths: widths, predictedError: error)
+  }
+
+  public func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {
+    try factory.subnet(space.genes(genome).widths, choice)
+  }
+
+  public func units(_ genome: Genome) throws -> [KeptUnits] { try factory.units(space.genes(genome).widths, choice) }
+}

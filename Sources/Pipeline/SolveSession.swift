@@ -1,0 +1,152 @@
+import Calibration
+import Checkpoints
+import Evaluation
+import Exports
+import Foundation
+import Importance
+import LanguageModels
+import LinearAlgebra
+import Methods
+import Reformation
+import Reports
+import Studies
+import Subnets
+
+/// Subnets for any number of budgets from error curves alone, without a search.
+public final class SolveSession {
+  /// The answer to one budget.
+  public struct Answer: Sendable {
+    public let keepTarget: Double
+    public let keepRatio: Double
+    public let parametersBlock: Int
+    public let parametersTotal: Int
+    public let score: String
+    /// What the curves promise to add: nats in the metric of the loss.
+    public let predictedError: Double
+    public let widths: [Subnets.LayerWidths]
+    fileprivate let candidates: Int
+    fileprivate let solution: RankedCandidates.Solution
+  }
+
+  /// Where calibration comes from.
+  public enum Source {
+    case plan(CalibrationPlan)
+    /// The folder of a study, whose windows are taken.
+    case study(URL)
+  }
+
+  public let metric: ErrorCurves.Metric
+  /// Seconds until the curves were there, statistics and gradients not counted.
+  public private(set) var curveSeconds = 0.0
+  private let bench: PruningBench
+  private let candidates: [(candidates: RankedCandidates, curves: [ModuleCurve])]
+
+  /// Gathers statistics, and gradients for the metric of the loss, and factorises: all that budgets have in common.
+  ///
+  /// - Parameters:
+  ///   - path: of the model; `nil` takes that of the study.
+  ///   - scores: those of whom the one with the smallest predicted error answers each budget.
+  public init(
+    model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric, damping: Double,
+    cache: URL, report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  ) throws {
+    self.metric = metric
+    let scores = try names.map(ImportanceRegistry.named)
+    var stored: CalibrationFile?
+    let plan: CalibrationPlan
+    let model: LanguageModel
+    switch source {
+    case .plan(let given):
+      guard let path else { throw PipelineError.invalidOption("--model is needed where there is no --study") }
+      plan = given
+      model = try LanguageModel(URL(fileURLWithPath: path))
+    case .study(let directory):
+      guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
+      let settings = try StudyDescription(Study.open(at: directory, access: .inspect)).settings
+      plan = settings.plan
+      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+      stored = try CalibrationFile(
+        directory: directory, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
+    }
+    bench = try PruningBench(model: model, plan: plan, stored: stored, damping: damping, cache: cache, report: report)
+    let workbench = bench.workbench(budget: model.configuration.blockParameters)
+    let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
+    let statistics: any Statistics =
+      needsLoss ? try workbench.statistics(gradients: [.loss], samples: 16) : try workbench.statistics()
+    let start = ContinuousClock.now
+    candidates = try scores.enumerated().map { number, score in
+      try report("error curves", number, scores.count)
+      let candidates = try RankedCandidates(workbench, score, statistics, step: nil)
+      return (candidates, try candidates.curves(metric))
+    }
+    curveSeconds = (ContinuousClock.now - start) / .seconds(1)
+  }
+
+  /// The subnet of least predicted error.
+  ///
+  /// - Parameter keep: largest share of the block parameters.
+  /// - Throws: `MethodError.impossibleBudget`.
+  public func solve(keep: Double) throws -> Answer {
+    let configuration = bench.model.configuration
+    let budget = SearchSettings.Target.keep(keep).blockParameters(of: configuration)
+    let found = candidates.enumerated().compactMap { number, entry in
+      entry.candidates.solution(entry.curves, budget: budget).map { (number, $0) }
+    }
+    guard let (number, solution) = found.min(by: { $0.1.predictedError < $1.1.predictedError }) else {
+      throw bench.workbench(budget: budget).impossible("solve")
+    }
+    var shape = configuration
+    shape.layers = zip(solution.widths, configuration.layers).map { width, layer in
+      LayerShape(
+        queryHeads: width.groups * layer.queriesPerGroup, kvHeads: width.groups, mlpChannels: width.channels)
+    }
+    return Answer(
+      keepTarget: keep, keepRatio: Double(shape.blockParameters) / Double(configuration.blockParameters),
+      parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters,
+      score: candidates[number].candidates.score.name, predictedError: solution.predictedError,
+      widths: solution.widths, candidates: number, solution: solution)
+  }
+
+  /// KL divergence from the dense model and perplexity of an answer's repaired subnet, on the held-out windows.
+  public func measure(_ answer: Answer) throws -> (kl: Double, perplexity: Double, densePerplexity: Double) {
+    let reference = try bench.reference()
+    let comparison = try reference.compare(candidates[answer.candidates].candidates.subnet(answer.solution.genome))
+    return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
+  }
+
+  /// Writes the repaired subnet of an answer as a checkpoint.
+  public func write(_ answer: Answer, to url: URL, options: ExportOptions, toolVersion: String) throws -> ExportResult {
+    let candidates = candidates[answer.candidates].candidates
+    let configuration = bench.model.configuration
+    let record: JSONValue = [
+      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion), "method": "solve",
+      "parent": [
+        "name": .string(bench.model.name), "fingerprint": .string(bench.fingerprint),
+        "block_parameters": .integer(configuration.blockParameters),
+        "total_parameters": .integer(configuration.totalParameters),
+      ],
+      "score": .string(answer.score), "metric": .string(metric.rawValue), "repair": "nested",
+      "calibration_sets": bench.calibration.record,
+      "kept": KeptUnits.record(try candidates.units(answer.solution.genome)),
+      "measured": [
+        "keep_ratio": .number(answer.keepRatio), "block_parameters": .integer(answer.parametersBlock),
+        "total_parameters": .integer(answer.parametersTotal), "predicted_error": .number(answer.predictedError),
+      ],
+    ]
+    return try Exporter.export(
+      candidates.subnet(answer.solution.genome), parent: bench.model, record: record, to: url, options: options)
+  }
+}
+
+extension KeptUnits {
+  /// Kept units of all layers as an export's record has them.
+  static func record(_ units: [KeptUnits]) -> JSONValue {
+    .array(
+      units.map { layer in
+        [
+          "kv_groups": .array(layer.groups.map { .integer($0) }),
+          "mlp_channels": .array(layer.channels.map { .integer($0) }),
+        ]
+      })
+  }
+}

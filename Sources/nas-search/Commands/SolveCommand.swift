@@ -1,0 +1,86 @@
+import ArgumentParser
+import Checkpoints
+import Exports
+import Foundation
+import Pipeline
+import Reformation
+
+struct SolveCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "solve", abstract: "Subnets for any budgets from error curves alone, in seconds, without a search.")
+
+  @Option(help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.") var model: String?
+  @Option(help: "Folder of a study whose calibration is taken.") var study: String?
+  @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
+  @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
+    "obs,flap,wanda-sp"
+  @Option(help: "Unit of the errors: loss (needs gradients) or residual.") var metric = ErrorCurves.Metric.loss
+  @OptionGroup var text: CalibrationOptions
+  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
+  @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
+  @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
+  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
+  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
+  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if keeps.isEmpty || keeps.contains(where: { !($0 > 0 && $0 <= 1) }) || Set(keeps).count < keeps.count {
+      throw ValidationError(
+        "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
+    }
+    if model == nil, study == nil { throw ValidationError("give --model, or --study with the folder of a study") }
+    if !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
+    if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+  }
+
+  private var keeps: [Double] {
+    let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    return parts.contains(nil) ? [] : parts.compactMap { $0 }
+  }
+
+  /// Where each budget's checkpoint goes.
+  private var destinations: [(url: URL, options: ExportOptions)] {
+    guard let output else { return [] }
+    let url = URL(fileURLWithPath: output)
+    let format = format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace)
+    let options = ExportOptions(format: format, type: dtype.element, replacing: replace)
+    if keeps.count == 1 { return [(url, options)] }
+    return keeps.map { (url.appendingPathComponent("keep-\($0)" + (format == .gguf ? ".gguf" : "")), options) }
+  }
+
+  func run() throws {
+    let destinations = destinations
+    for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
+    let display = ProgressDisplay(quiet: json)
+    let session = try SolveSession(
+      model: model, source: study.map { .study(URL(fileURLWithPath: $0)) } ?? .plan(text.plan(seed: seed)),
+      scores: scores.split(separator: ",").map(String.init), metric: metric, damping: damping,
+      cache: CacheFolder.url(cache)
+    ) { display.show(.preparing($0, done: $1, total: $2)) }
+    let start = ContinuousClock.now
+    let answers = try keeps.map { try session.solve(keep: $0) }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let measured = measure ? try answers.map { try session.measure($0) } : []
+    display.finish()
+    if !json {
+      Console.print(SolveOutput.table(answers, measured))
+      Console.print(
+        "error curves in \(String(format: "%.1f", session.curveSeconds)) s, \(answers.count) budgets in "
+          + "\(String(format: "%.2f", seconds)) s")
+    }
+    for (answer, destination) in zip(answers, destinations) {
+      let result = try session.write(
+        answer, to: destination.url, options: destination.options, toolVersion: NASSearch.version)
+      if !json { Console.print("\(destination.url.relativePath): architecture \(result.architecture)") }
+    }
+    if json {
+      Console.print(
+        SolveOutput.json(answers, measured, metric: metric, seconds: (session.curveSeconds, seconds)).text())
+    }
+  }
+}
+
+extension ErrorCurves.Metric: ExpressibleByArgument {}
