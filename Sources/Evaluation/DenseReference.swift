@@ -51,25 +51,47 @@ public struct DenseReference: Sendable {
   /// How a network compares with the dense one on the reference's windows.
   public func compare(_ network: some Network) throws -> Comparison {
     let hidden = try ForwardPass(windows).hiddenStates(of: network)
+    return Comparison(try tally(hidden, OutputHead(network), from: 0), windows)
+  }
+
+  /// What is counted of one window.
+  struct WindowTally {
+    /// Sum of the divergences at its tokens, in nats.
+    var divergence: Double
+    /// Tokens at which both networks prefer the same next token.
+    var agreements: Int
+    /// Mean negative log-likelihood, in nats.
+    var loss: Double
+  }
+
+  /// Compares final hidden states of some windows, window by window, so that no sum depends on which others are there.
+  ///
+  /// - Parameters:
+  ///   - hidden: after the final norm, whole windows, shape `[tokens, hidden]`.
+  ///   - first: the reference's window that they begin with.
+  func tally(_ hidden: Matrix<Float>, _ head: OutputHead, from first: Int) throws -> [WindowTally] {
     let divergences = TokenValues<Double>(count: hidden.rows)
     let agreements = TokenValues<Int32>(count: hidden.rows)
     let losses = TokenValues<Double>(count: hidden.rows)
-    try OutputHead(network).forEachBlock(hidden) { rows, logits in
-      for (i, position) in rows.enumerated() {
+    let offset = first * windows.length
+    try head.forEachBlock(hidden) { rows, logits in
+      for (i, place) in rows.enumerated() {
         let row = logits.row(i)
+        let position = offset + place
         let normaliser = Kernels.logSumExp(row, count: logits.columns)
-        let agreement = Kernels.dot(expected.row(position), hidden.row(position), count: hidden.columns)
-        divergences[position] = Double(normaliser) - Double(agreement) - entropies[position]
-        agreements[position] = Kernels.argmax(row, count: logits.columns) == Int(choices[position]) ? 1 : 0
-        losses[position] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
+        let agreement = Kernels.dot(expected.row(position), hidden.row(place), count: hidden.columns)
+        divergences[place] = Double(normaliser) - Double(agreement) - entropies[position]
+        agreements[place] = Kernels.argmax(row, count: logits.columns) == Int(choices[position]) ? 1 : 0
+        losses[place] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
       }
     }
-    let tokens = Double(hidden.rows)
-    return Comparison(
-      // Rounding may leave a divergence of zero a hair below it.
-      divergence: max(0, divergences.array.reduce(0, +) / tokens),
-      topOneAgreement: Double(agreements.array.reduce(0, +)) / tokens,
-      perplexity: Perplexity(windowMeans: Perplexity.means(losses, windows)))
+    return stride(from: 0, to: hidden.rows, by: windows.length).map { start in
+      let places = start..<start + windows.length
+      return WindowTally(
+        divergence: places.reduce(0) { $0 + divergences[$1] },
+        agreements: places.reduce(0) { $0 + Int(agreements[$1]) },
+        loss: places.reduce(0) { $0 + losses[$1] } / Double(max(1, windows.length - 1)))
+    }
   }
 }
 
@@ -80,4 +102,12 @@ public struct Comparison: Sendable {
   /// Share of tokens at which both networks prefer the same next token.
   public let topOneAgreement: Double
   public let perplexity: Perplexity
+
+  init(_ tallies: [DenseReference.WindowTally], _ windows: TokenWindows) {
+    let tokens = Double(windows.tokens.count)
+    // Rounding may leave a divergence of zero a hair below it.
+    divergence = max(0, tallies.reduce(0) { $0 + $1.divergence } / tokens)
+    topOneAgreement = Double(tallies.reduce(0) { $0 + $1.agreements }) / tokens
+    perplexity = Perplexity(windowMeans: tallies.map(\.loss))
+  }
 }

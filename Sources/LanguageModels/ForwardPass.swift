@@ -18,9 +18,12 @@ public struct ForwardPass: Sendable {
   private let windows: TokenWindows
   private let chunks: [Range<Int>]
 
+  /// Windows that run as one chunk.
+  public static func windowsPerChunk(length: Int) -> Int { max(1, chunkTokens / length) }
+
   public init(_ windows: TokenWindows) {
     self.windows = windows
-    let perChunk = max(1, Self.chunkTokens / windows.length)
+    let perChunk = Self.windowsPerChunk(length: windows.length)
     chunks = stride(from: 0, to: windows.count, by: perChunk).map { start in
       start * windows.length..<min(start + perChunk, windows.count) * windows.length
     }

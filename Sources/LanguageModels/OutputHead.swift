@@ -7,6 +7,9 @@ public struct OutputHead: Sendable {
 
   public init(_ network: some Network) { head = network.head }
 
+  /// - Parameter head: shape `[vocabulary, hidden]`.
+  public init(head: Matrix<Float>) { self.head = head }
+
   /// Calls `body(rows, logits)` for consecutive blocks of rows, `logits` of shape `[rows.count, vocabulary]`.
   ///
   /// Blocks run concurrently; the memory of `logits` is reused, and may be overwritten by `body`.

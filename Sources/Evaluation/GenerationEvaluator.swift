@@ -1,0 +1,127 @@
+import LanguageModels
+import LinearAlgebra
+
+/// Compares many candidates with the dense model at once, layer by layer.
+///
+/// A candidate is a list of parts, two a layer: what decides the weights of its attention, then of its MLP. Candidates that
+/// begin with the same parts share the residual stream as long as they agree, a trie over the parts, and the weights of a
+/// part are asked for once for all of them. Windows go through in blocks, so that the streams of all candidates fit into
+/// the memory given. A value depends neither on the other candidates nor on the blocks, but for the last bits where a block
+/// cuts the matrices differently.
+public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
+  /// How much of the work was shared, in half layers times windows.
+  public struct Work: Sendable, Equatable {
+    /// What the candidates would take one by one.
+    public var asked = 0
+    public var done = 0
+  }
+
+  private let reference: DenseReference
+  private let parent: any Network
+  private let memoryLimit: Int
+  private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
+
+  /// - Parameters:
+  ///   - parent: gives embedding, final norm and head.
+  ///   - memoryLimit: bytes for residual streams; at least one candidate's smallest block is held whatever it says.
+  ///   - weights: of one half of a layer; the other half without units.
+  public init(
+    reference: DenseReference, parent: any Network, memoryLimit: Int,
+    weights: @escaping @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
+  ) {
+    self.reference = reference
+    self.parent = parent
+    self.memoryLimit = memoryLimit
+    self.weights = weights
+  }
+
+  /// - Parameters:
+  ///   - candidates: `2 × layers` parts each.
+  ///   - checkpoint: called between half layers; what it throws ends the work.
+  /// - Returns: in the order of the candidates.
+  public func compare(
+    _ candidates: [[Part]], checkpoint: () throws -> Void = {}
+  ) throws -> (comparisons: [Comparison], work: Work) {
+    precondition(
+      candidates.allSatisfy { $0.count == 2 * parent.configuration.layerCount }, "two parts for every layer")
+    var tallies = candidates.map { _ in [DenseReference.WindowTally]() }
+    var work = Work()
+    // Too many streams for the smallest block: the generation is split.
+    let most = max(1, memoryLimit / bytes(ofWindows: windowsPerChunk))
+    for start in stride(from: 0, to: candidates.count, by: most) {
+      let part = start..<min(start + most, candidates.count)
+      let block = max(1, memoryLimit / bytes(ofWindows: windowsPerChunk) / part.count) * windowsPerChunk
+      for first in stride(from: 0, to: reference.windows.count, by: block) {
+        let windows = first..<min(first + block, reference.windows.count)
+        let found = try run(part.map { candidates[$0] }, windows, &work, checkpoint)
+        for (place, candidate) in part.enumerated() { tallies[candidate] += found[place] }
+      }
+    }
+    return (tallies.map { Comparison($0, reference.windows) }, work)
+  }
+
+  /// Windows that a forward pass runs as one chunk: blocks are multiples, so that matrices are cut alike.
+  private var windowsPerChunk: Int { ForwardPass.windowsPerChunk(length: reference.windows.length) }
+
+  private func bytes(ofWindows count: Int) -> Int {
+    count * reference.windows.length * parent.configuration.hiddenSize * MemoryLayout<Float>.size
+  }
+
+  /// Candidates that agree so far, and their residual stream.
+  private struct Node {
+    let stream: Matrix<Float>
+    let members: [Int]
+  }
+
+  private func run(
+    _ candidates: [[Part]], _ range: Range<Int>, _ work: inout Work, _ checkpoint: () throws -> Void
+  ) throws -> [[DenseReference.WindowTally]] {
+    let windows = reference.windows.windows(range)
+    let pass = ForwardPass(windows)
+    let runner = pass.runner(for: parent.configuration)
+    var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
+    for half in 0..<2 * parent.configuration.layerCount {
+      var made: [Part: LayerWeights] = [:]
+      var next: [Node] = []
+      for node in nodes {
+        let branches = Self.branches(node.members) { candidates[$0][half] }
+        for (number, branch) in branches.enumerated() {
+          try checkpoint()
+          let layer = try made[branch.part] ?? weights(half / 2, half % 2 == 1, branch.part)
+          made[branch.part] = layer
+          // The last branch takes the stream itself.
+          let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
+          try runner.run(layer: half / 2, weights: layer, stream)
+          next.append(Node(stream: stream, members: branch.members))
+          work.done += range.count
+          work.asked += range.count * branch.members.count
+        }
+      }
+      nodes = next
+    }
+    var result = candidates.map { _ in [DenseReference.WindowTally]() }
+    for node in nodes {
+      try checkpoint()
+      try runner.finalNorm(node.stream, gain: parent.finalNorm)
+      let tallies = try reference.tally(node.stream, OutputHead(head: parent.head), from: range.lowerBound)
+      for member in node.members { result[member] = tallies }
+    }
+    return result
+  }
+
+  /// Members by their part, in the order in which parts first occur.
+  private static func branches(_ members: [Int], _ part: (Int) -> Part) -> [(part: Part, members: [Int])] {
+    var places: [Part: Int] = [:]
+    var branches: [(part: Part, members: [Int])] = []
+    for member in members {
+      let value = part(member)
+      if let place = places[value] {
+        branches[place].members.append(member)
+      } else {
+        places[value] = branches.count
+        branches.append((value, [member]))
+      }
+    }
+    return branches
+  }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Subnets
+import Testing
+
+@testable import Evaluation
+
+/// Generations against candidates that are compared one by one.
+@Suite struct GenerationEvaluatorTests {
+  private static let length = 24
+
+  /// Parts are widths: a module keeps its first units.
+  private struct Bench {
+    let model: LanguageModel
+    let reference: DenseReference
+
+    init(_ fixture: Fixture, windows: Int = 50) throws {
+      model = try fixture.model()
+      var random = SeededGenerator(seed: 3)
+      let vocabulary = UInt64(model.configuration.vocabularySize)
+      let tokens = (0..<windows * GenerationEvaluatorTests.length).map { _ in Int32(random.next() % vocabulary) }
+      reference = try DenseReference(
+        model, windows: TokenWindows(length: GenerationEvaluatorTests.length, tokens: tokens))
+    }
+
+    func evaluator(memory: Int) -> GenerationEvaluator<Int> {
+      let model = model
+      return GenerationEvaluator(reference: reference, parent: model, memoryLimit: memory) { layer, isMLP, width in
+        let units = KeptUnits(groups: isMLP ? [] : Array(0..<width), channels: isMLP ? Array(0..<width) : [])
+        let shape = model.configuration.layers[layer]
+        return try model.layer(layer).inherit(
+          units, from: shape, headDimension: model.configuration.headDimension)
+      }
+    }
+
+    /// Random widths that often agree at the beginning.
+    func candidates(_ count: Int) -> [[Int]] {
+      var random = SeededGenerator(seed: 17)
+      let full = model.configuration.layers.flatMap { [$0.kvHeads, $0.mlpChannels] }
+      return (0..<count).map { _ in
+        let from = random.integer(below: full.count)
+        return full.enumerated().map { $0 < from ? $1 : max(1, random.integer(below: $1 + 1)) }
+      }
+    }
+
+    func single(_ candidate: [Int]) throws -> Comparison {
+      let units = stride(from: 0, to: candidate.count, by: 2).map {
+        KeptUnits(groups: Array(0..<candidate[$0]), channels: Array(0..<candidate[$0 + 1]))
+      }
+      return try reference.compare(Subnet(of: model, keeping: units))
+    }
+  }
+
+  private func expectEqual(_ a: Comparison, _ b: Comparison, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(
+      abs(a.divergence - b.divergence) <= 1e-6 * max(b.divergence, 1e-3), "\(a.divergence) \(b.divergence)",
+      sourceLocation: sourceLocation)
+    #expect(abs(a.perplexity.mean - b.perplexity.mean) <= 1e-6 * b.perplexity.mean, sourceLocation: sourceLocation)
+    #expect(abs(a.topOneAgreement - b.topOneAgreement) < 1e-3, sourceLocation: sourceLocation)
+  }
+
+  /// Alone, together, in blocks of windows, in parts of a generation: the same values.
+  @Test(arguments: Fixture.allCases, [1 << 30, 1 << 20, 200_000, 1])
+  func companyDoesNotMatter(fixture: Fixture, memory: Int) throws {
+    let bench = try Bench(fixture)
+    let candidates = bench.candidates(9)
+    let evaluator = bench.evaluator(memory: memory)
+    let together = try evaluator.compare(candidates)
+    #expect(together.comparisons.count == 9)
+    for (candidate, found) in zip(candidates, together.comparisons) {
+      expectEqual(found, try bench.single(candidate))
+      expectEqual(try evaluator.compare([candidate]).comparisons[0], found)
+    }
+    #expect(together.work.asked == 9 * 50 * 2 * bench.model.configuration.layerCount)
+    if memory == 1 << 30 { #expect(together.work.done < together.work.asked) }
+    // Nothing is shared where every candidate is a generation of its own.
+    if memory == 1 { #expect(together.work.done == together.work.asked) }
+  }
+
+  /// Candidates share what comes before they differ, and nothing after it.
+  @Test func workIsThatOfTheTrie() throws {
+    let bench = try Bench(.mistralGQA, windows: 4)
+    let halves = 2 * bench.model.configuration.layerCount
+    let full = bench.model.configuration.layers.flatMap { [$0.kvHeads, $0.mlpChannels] }
+    let evaluator = bench.evaluator(memory: 1 << 30)
+    for half in 0..<halves {
+      var other = full
+      other[half] -= 1
+      let work = try evaluator.compare([full, other]).work
+      #expect(work == .init(asked: 4 * 2 * halves, done: 4 * (half + 2 * (halves - half))))
+    }
+    let same = try evaluator.compare([full, full, full])
+    #expect(same.work == .init(asked: 4 * 3 * halves, done: 4 * halves))
+    #expect(same.comparisons.allSatisfy { $0.divergence < 1e-6 })
+    #expect(try evaluator.compare([]).comparisons.isEmpty)
+  }
+
+  @Test func partsAreAskedForOnceABlock() throws {
+    let bench = try Bench(.llamaMHA, windows: 4)
+    let asked = Counter()
+    let model = bench.model
+    let full = model.configuration.layers.flatMap { [$0.kvHeads, $0.mlpChannels] }
+    var other = full
+    other[0] -= 1
+    let evaluator = GenerationEvaluator<Int>(reference: bench.reference, parent: model, memoryLimit: 1 << 30) {
+      layer, isMLP, width in
+      asked.add()
+      let units = KeptUnits(groups: isMLP ? [] : Array(0..<width), channels: isMLP ? Array(0..<width) : [])
+      return try model.layer(layer).inherit(
+        units, from: model.configuration.layers[layer], headDimension: model.configuration.headDimension)
+    }
+    _ = try evaluator.compare([full, other, full])
+    // Two streams from the first half on, the same parts after it.
+    #expect(asked.value == full.count + 1)
+  }
+
+  @Test func aCheckpointEndsTheWork() throws {
+    struct Stop: Error {}
+    let bench = try Bench(.llamaMHA, windows: 2)
+    #expect(throws: Stop.self) {
+      try bench.evaluator(memory: 1 << 30).compare(bench.candidates(3)) { throw Stop() }
+    }
+  }
+
+  private final class Counter: @unchecked Sendable {
+    private let lock = NSLock()
+    private var count = 0
+    func add() { lock.withLock { count += 1 } }
+    var value: Int { lock.withLock { count } }
+  }
+}
