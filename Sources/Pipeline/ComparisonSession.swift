@@ -12,7 +12,8 @@ import Reports
 /// The folder holds the state, written after every cell, so that a comparison that was stopped or killed goes on where it
 /// ended.
 public final class ComparisonSession {
-  /// Everything that decides what is measured. Two runs with equal requests continue one comparison.
+  /// Everything that decides what is measured. A comparison goes on with an equal request, or one with more methods or
+  /// sizes.
   public struct Request: Codable, Equatable, Sendable {
     public var model: String
     public var methods: [String]
@@ -83,7 +84,7 @@ public final class ComparisonSession {
     methods = try Self.methods(request)
     let model = try LanguageModel(URL(fileURLWithPath: request.model))
     texts = try Self.texts(request, model)
-    let known = try Self.state(in: directory, request, fingerprint: model.fingerprint())
+    let known = try Self.state(in: directory, request, methods, fingerprint: model.fingerprint())
     let stored = try known.map { state in
       try CalibrationFile(
         directory: directory, model: state.fingerprint, vocabulary: model.configuration.vocabularySize)
@@ -91,8 +92,15 @@ public final class ComparisonSession {
     bench = try PruningBench(
       model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache
     ) { try report(.step($0, done: $1, total: $2)) }
+    let described = methods.map { method, values in
+      MethodComparison.Method(
+        name: method.name, summary: method.summary, source: method.source,
+        usesGradients: !method.gradients.isEmpty, settings: values.described)
+    }
     if let known {
       comparison = known.comparison
+      comparison.command = command
+      comparison.methods = described
       try report(.resumed(cells: comparison.cells.count))
       return
     }
@@ -100,11 +108,7 @@ public final class ComparisonSession {
       toolVersion: toolVersion, command: command,
       model: ModelSummary(.init(name: model.name, fingerprint: bench.fingerprint), model.configuration),
       calibration: bench.calibration.summary, texts: [], stages: [],
-      methods: methods.map { method, values in
-        .init(
-          name: method.name, summary: method.summary, source: method.source,
-          usesGradients: !method.gradients.isEmpty, settings: values.described)
-      }, cells: [])
+      methods: described, cells: [])
     for (number, windows) in texts.enumerated() {
       try report(.step("dense model on the texts", done: number, total: texts.count))
       let url = URL(fileURLWithPath: request.texts[number])
@@ -134,6 +138,7 @@ public final class ComparisonSession {
         try report(.cell(cell, done: comparison.cells.count, total: total))
       }
     }
+    try save()
   }
 
   /// The computations that methods share, each on its own: what forward passes need, and what gradients do.
@@ -231,7 +236,10 @@ extension ComparisonSession {
 
   // MARK: - State
 
-  private static func state(in directory: URL, _ request: Request, fingerprint: String) throws -> State? {
+  private static func state(
+    in directory: URL, _ request: Request, _ methods: [(method: any PruningMethod, values: SettingValues)],
+    fingerprint: String
+  ) throws -> State? {
     let url = directory.appendingPathComponent(stateFile)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
     let decoder = JSONDecoder()
@@ -246,10 +254,24 @@ extension ComparisonSession {
     }
     // Paths may differ where the same model has moved.
     var other = request
-    other.model = state.request.model
+    (other.model, other.methods, other.keeps) = (state.request.model, state.request.methods, state.request.keeps)
+    other.assignments = state.request.assignments
     guard state.request == other else {
       throw PipelineError.settingsDiffer(
-        study: directory.path, difference: "the comparison has other methods, sizes, texts or settings")
+        study: directory.path, difference: "the comparison has another calibration, other texts or another seed")
+    }
+    for known in state.comparison.methods {
+      guard let method = methods.first(where: { $0.method.name == known.name }) else {
+        throw PipelineError.settingsDiffer(
+          study: directory.path, difference: "it compares '\(known.name)' too, and the request does not")
+      }
+      guard method.values.described == known.settings else {
+        throw PipelineError.settingsDiffer(
+          study: directory.path, difference: "'\(known.name)' has other settings there")
+      }
+    }
+    guard Set(request.keeps).isSuperset(of: state.request.keeps) else {
+      throw PipelineError.settingsDiffer(study: directory.path, difference: "it has sizes that are not asked for")
     }
     return state
   }
@@ -263,6 +285,8 @@ extension ComparisonSession {
     try AtomicFile.write(encoder.encode(state), to: directory.appendingPathComponent(Self.stateFile))
     try AtomicFile.write(ComparisonCSV.data(comparison), to: directory.appendingPathComponent("comparison.csv"))
     try AtomicFile.write(ComparisonJSON.data(comparison), to: directory.appendingPathComponent("comparison.json"))
+    try AtomicFile.write(
+      Data(WinnersTable.markdown(comparison).utf8), to: directory.appendingPathComponent("winners.md"))
     try AtomicFile.write(ComparisonPage.data(comparison), to: directory.appendingPathComponent("comparison.html"))
   }
 }

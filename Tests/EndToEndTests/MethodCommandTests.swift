@@ -101,8 +101,16 @@ extension EndToEnd {
         csv.split(separator: "\n").map { Array($0.split(separator: ",", omittingEmptySubsequences: false).prefix(8)) }
       }
       #expect(measured(try workspace.text("results/compare/comparison.csv")) == measured(before))
-      // Another request does not go on in the same folder.
-      try workspace.expectFailure(compare("wanda-sp"), "results/compare", "other methods")
+      // More methods and sizes go on in the same folder; fewer, or other settings, do not.
+      var more = compare("wanda-sp,numerical,flap")
+      more[more.firstIndex(of: "0.9,0.6") ?? 0] = "0.9,0.6,0.7"
+      let grown = try workspace.run(more).expectSuccess()
+      #expect(grown.errors.contains("resuming: 6 measurements") && grown.errors.contains("12/12"))
+      #expect(try workspace.text("results/compare/winners.md").contains("70"))
+      try workspace.expectFailure(compare("wanda-sp"), "results/compare", "compares 'numerical' too")
+      try workspace.expectFailure(compare("wanda-sp,numerical,flap"), "sizes that are not asked for")
+      try workspace.expectFailure(more + ["--set", "flap.repair=ls"], "'flap' has other settings")
+      try workspace.expectFailure(more + ["--seed", "3"], "another seed")
     }
 
     @Test func aMethodThatCannotIsSaidInItsCell() throws {
