@@ -46,9 +46,8 @@ struct Ours: PruningMethod {
       try candidates.solution(candidates.curves($0), budget: bench.budget)?.genome
     }
     let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
-    let (genome, divergence) = try bench.evolve(candidates.space, initial.map { ($0, "curve") }, evaluations: rest) {
-      try bench.divergence(of: candidates.subnet($0))
-    }
+    let (genome, divergence) = try bench.evolve(
+      candidates.space, initial.map { ($0, "curve") }, evaluations: rest, candidates.divergences)
     let nested = try candidates.subnet(genome)
     let (network, repair) =
       values.text("repair") == "nested" ? (nested, "nested") : try bench.sequentiallyRepaired(nested)
@@ -64,19 +63,23 @@ extension Workbench {
   /// - Returns: the best genome and its objective.
   fileprivate func evolve(
     _ space: BoundSpace, _ initial: [(genome: Genome, origin: String)], evaluations: Int,
-    _ objective: (Genome) throws -> Double
+    _ objectives: ([Genome]) throws -> [Double]
   ) throws -> (genome: Genome, value: Double) {
     try timed(.search) {
       let budgeted = try BudgetedSpace(
         space.design, cost: space.cost, budget: Budget(maximum: budget, useWholeBudget: true))
       var optimizer = try NSGA2(budgeted, objectives: 1, seed: seed, initial: initial)
       var best: (genome: Genome, value: Double)?
-      for number in 0..<max(1, evaluations) {
-        guard let candidate = try optimizer.ask() else { break }
-        let value = try objective(candidate.genome)
-        try optimizer.tell(candidate.ordinal, objectives: [value])
-        if best.map({ value < $0.value }) ?? true { best = (candidate.genome, value) }
-        try progress("evolution", number + 1, evaluations)
+      var done = 0
+      while done < max(1, evaluations) {
+        let batch = try optimizer.askBatch(limit: min(optimizer.settings.population, evaluations - done))
+        if batch.isEmpty { break }
+        for (candidate, value) in zip(batch, try objectives(batch.map(\.genome))) {
+          try optimizer.tell(candidate.ordinal, objectives: [value])
+          if best.map({ value < $0.value }) ?? true { best = (candidate.genome, value) }
+        }
+        done += batch.count
+        try progress("evolution", done, evaluations)
       }
       return best ?? (initial[0].genome, .infinity)
     }

@@ -1,4 +1,5 @@
 import Calibration
+import Evaluation
 import Importance
 import LanguageModels
 import Reformation
@@ -69,6 +70,18 @@ public struct RankedCandidates {
 
   public func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {
     try factory.subnet(space.genes(genome).widths, choice)
+  }
+
+  /// KL divergences from the dense model on the held-out windows, in nats per token: all genomes layer by layer.
+  func divergences(of genomes: [Genome]) throws -> [Double] {
+    let (factory, choice) = (factory, choice)
+    let evaluator = GenerationEvaluator<Int>(
+      reference: try bench.reference(), parent: bench.model, memoryLimit: Int(bench.physicalMemory / 8)
+    ) { layer, isMLP, width in
+      try factory.rankedLayer(layer, choice).weights(groups: isMLP ? 0 : width, channels: isMLP ? width : 0)
+    }
+    let parts = genomes.map { genome in space.genes(genome).widths.flatMap { [$0.groups, $0.channels] } }
+    return try evaluator.compare(parts).comparisons.map(\.divergence)
   }
 
   public func units(_ genome: Genome) throws -> [KeptUnits] { try factory.units(space.genes(genome).widths, choice) }
