@@ -48,18 +48,13 @@ public final class PruningBench {
     return made
   }
 
-  /// All calibration windows, set after set.
-  private var windows: TokenWindows {
-    TokenWindows(
-      length: calibration.sets.first?.calibrationLength ?? 1, tokens: calibration.sets.flatMap(\.calibrationTokens))
-  }
-
   /// What a method works with.
   ///
   /// - Parameter budget: block parameters at most.
   public func workbench(budget: Int) -> Workbench {
     Workbench(
-      model: model, fingerprint: fingerprint, budget: budget, calibration: windows, heldOut: calibration.fitness,
+      model: model, fingerprint: fingerprint, budget: budget, calibration: calibration.windows,
+      heldOut: calibration.fitness,
       damping: damping, seed: plan.seed, cache: cache, dense: dense, report: report)
   }
 }

@@ -137,13 +137,7 @@ public struct SubnetExport {
         "keep_ratio": .number(measurement.keepRatio), "block_parameters": .integer(measurement.parametersBlock),
         "total_parameters": .integer(measurement.parametersTotal),
       ],
-      "sequential_repair": .array(
-        steps.map { step in
-          [
-            "layer": .integer(step.layer), "module": .string(step.module),
-            "damping": step.damping.map { .number($0) } ?? .null, "held_out_error": .number(step.heldOutError),
-          ]
-        }),
+      "sequential_repair": .array(steps.map(\.record)),
     ]
   }
 }

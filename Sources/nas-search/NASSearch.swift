@@ -19,7 +19,8 @@ struct NASSearch: ParsableCommand {
     version: version,
     subcommands: [
       SearchCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self, GenerateCommand.self,
-      SolveCommand.self, PruneCommand.self, CompareCommand.self, MethodsCommand.self, SpacesCommand.self,
+      SolveCommand.self, PruneCommand.self, RepairCommand.self, CompareCommand.self, MethodsCommand.self,
+      SpacesCommand.self,
       DescribeCommand.self,
       ScoresCommand.self,
     ],

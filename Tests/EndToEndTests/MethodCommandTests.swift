@@ -187,5 +187,24 @@ extension EndToEnd {
       try workspace.expectFailure(
         ["solve", "--model", "model", "--keep", "0.01"] + Self.text, "'solve' cannot keep as little")
     }
+
+    /// What another tool pruned without repair gets nearer to the dense model.
+    @Test func repairImprovesASubnet() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(prune("wanda-sp", "out/plain", "--dtype", "f32", keep: "0.6")).expectSuccess()
+      let command = ["repair", "--dense", "model", "--subnet", "out/plain", "--dtype", "f32"] + Self.text
+      let result = try workspace.run(command + ["--output", "out/better", "--json"]).expectSuccess().json()
+      let (before, after) = (try #require(result["kl_before"] as? Double), try #require(result["kl_after"] as? Double))
+      #expect(result["improved"] as? Bool == true && after < before)
+      let steps = try #require(result["steps"] as? [[String: Any]])
+      #expect(!steps.isEmpty && steps.allSatisfy { ($0["held_out_error"] as? Double ?? 2) <= 1 })
+      let record = try #require(
+        JSONSerialization.jsonObject(with: workspace.data("out/better/nas_search.json")) as? [String: Any])
+      #expect(record["method"] as? String == "repair" && record["repair"] as? String == "sequential")
+      let words = try workspace.run(command + ["--output", "out/again.gguf"]).expectSuccess().output
+      #expect(words.contains("pruned projections fitted anew"))
+      try workspace.expectFailure(
+        ["repair", "--dense", "out/plain", "--subnet", "model", "--output", "x"] + Self.text, "layer 0 is wider")
+    }
   }
 }

@@ -1,0 +1,123 @@
+import Calibration
+import Checkpoints
+import Evaluation
+import Exports
+import Foundation
+import LanguageModels
+import Reformation
+import Subnets
+
+/// Least-squares repair of a subnet that any tool pruned, against its dense parent.
+///
+/// Each output and down projection that lost inputs is fitted again so that the residual stream behind it comes near to the
+/// dense one (`SequentialReformation`). That needs no record of what was kept.
+public struct RepairSession {
+  public struct Outcome: Sendable {
+    /// On the held-out windows, before and after.
+    public let before: Comparison
+    public let after: Comparison
+    public let densePerplexity: Double
+    public let steps: [SequentialReformation.Step]
+    /// Whether the divergence got smaller; if not, the subnet stays as it is.
+    public let improves: Bool
+    fileprivate let subnet: Subnet<LanguageModel>
+  }
+
+  private let dense: LanguageModel
+  private let pruned: LanguageModel
+  private let calibration: CalibrationFile
+
+  /// - Throws: before anything slow, whatever does not fit together.
+  public init(
+    dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan,
+    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  ) throws {
+    dense = try LanguageModel(URL(fileURLWithPath: densePath))
+    pruned = try LanguageModel(URL(fileURLWithPath: subnetPath))
+    let (a, b) = (dense.configuration, pruned.configuration)
+    func same<Value: Equatable>(_ property: String, _ value: (ModelConfiguration) -> Value) throws {
+      if value(a) == value(b) { return }
+      throw PipelineError.invalidOption(
+        "\(subnetPath) is no subnet of \(densePath): its \(property) is \(value(b)), not \(value(a))")
+    }
+    try same("hidden size") { $0.hiddenSize }
+    try same("vocabulary") { $0.vocabularySize }
+    try same("number of layers") { $0.layerCount }
+    try same("head dimension") { $0.headDimension }
+    for index in a.layers.indices where !b.layers[index].fits(into: a.layers[index]) {
+      throw PipelineError.invalidOption("\(subnetPath) is no subnet of \(densePath): layer \(index) is wider")
+    }
+    _ = try plan.sources()
+    calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
+      try report("sampling calibration text from the model", done, total)
+    }
+  }
+
+  /// Fits all projections, layer by layer.
+  public func repair(
+    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  ) throws -> Outcome {
+    let reference = try DenseReference(dense, windows: calibration.fitness, head: pruned.head)
+    let before = try reference.compare(pruned)
+    let (pruned, layers) = (pruned, pruned.configuration.layers)
+    // Embedding, head and final norm are the subnet's own.
+    let found = try SequentialReformation(
+      parent: dense, subnet: Subnet(of: pruned, layers: layers) { try pruned.layer($0) },
+      calibration: calibration.windows, heldOut: calibration.fitness
+    ) { try report("sequential repair", $0 + 1, layers.count) }
+    let subnet = Subnet(of: pruned, layers: layers) { found.layers[$0] }
+    let after = try reference.compare(subnet)
+    return Outcome(
+      before: before, after: after, densePerplexity: reference.perplexity.value, steps: found.steps,
+      improves: after.divergence < before.divergence, subnet: subnet)
+  }
+
+  /// Writes the repaired subnet, or the subnet as it was where repair did not help.
+  public func write(_ outcome: Outcome, to url: URL, options: ExportOptions, toolVersion: String) throws -> ExportResult
+  {
+    let configuration = dense.configuration
+    let chosen = outcome.improves ? outcome.after : outcome.before
+    let record: JSONValue = [
+      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion), "method": "repair",
+      "parent": [
+        "name": .string(dense.name), "fingerprint": .string(try dense.fingerprint()),
+        "block_parameters": .integer(configuration.blockParameters),
+        "total_parameters": .integer(configuration.totalParameters),
+      ],
+      "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
+      "repair": .string(outcome.improves ? "sequential" : "none"), "calibration_sets": calibration.record,
+      "sequential_repair": .array(outcome.steps.map(\.record)),
+      "measured": [
+        "kl": .number(chosen.divergence), "perplexity": .number(chosen.perplexity.value),
+        "dense_perplexity": .number(outcome.densePerplexity), "top1_agreement": .number(chosen.topOneAgreement),
+      ],
+    ]
+    return outcome.improves
+      ? try Exporter.export(outcome.subnet, parent: pruned, record: record, to: url, options: options)
+      : try Exporter.export(pruned, parent: pruned, record: record, to: url, options: options)
+  }
+}
+
+extension LayerShape {
+  /// Whether a layer of this shape can be a part of another.
+  fileprivate func fits(into other: LayerShape) -> Bool {
+    kvHeads <= other.kvHeads && queryHeads <= other.queryHeads && mlpChannels <= other.mlpChannels
+  }
+}
+
+extension CalibrationFile {
+  /// All calibration windows, set after set.
+  var windows: TokenWindows {
+    TokenWindows(length: sets.first?.calibrationLength ?? 1, tokens: sets.flatMap(\.calibrationTokens))
+  }
+}
+
+extension SequentialReformation.Step {
+  /// As an export's record has it.
+  var record: JSONValue {
+    [
+      "layer": .integer(layer), "module": .string(module), "damping": damping.map { .number($0) } ?? .null,
+      "held_out_error": .number(heldOutError),
+    ]
+  }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Checkpoints
+import Exports
+import Foundation
+import Pipeline
+
+struct RepairCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "repair", abstract: "Correct the weights of a subnet that any tool pruned, by least squares.")
+
+  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.") var dense: String
+  @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.") var subnet: String
+  @OptionGroup var text: CalibrationOptions
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
+  @Option(help: "Folder or .gguf file to write.") var output: String
+  @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
+  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
+  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if output.isEmpty { throw ValidationError("--output is empty") }
+  }
+
+  func run() throws {
+    let url = URL(fileURLWithPath: output)
+    let options = ExportOptions(
+      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)
+    try Exporter.checkDestination(url, options)
+    let display = ProgressDisplay(quiet: json)
+    let show = { (step: String, done: Int, total: Int) in display.show(.preparing(step, done: done, total: total)) }
+    let session = try RepairSession(dense: dense, subnet: subnet, plan: text.plan(seed: seed), report: show)
+    let outcome = try session.repair(report: show)
+    display.finish()
+    let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    if json {
+      let document: JSONValue = [
+        "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),
+        "kl_before": .number(outcome.before.divergence), "kl_after": .number(outcome.after.divergence),
+        "perplexity_before": .number(outcome.before.perplexity.value),
+        "perplexity_after": .number(outcome.after.perplexity.value),
+        "dense_perplexity": .number(outcome.densePerplexity),
+        "steps": .array(
+          outcome.steps.map { step in
+            [
+              "layer": .integer(step.layer), "module": .string(step.module),
+              "damping": step.damping.map { .number($0) } ?? .null, "held_out_error": .number(step.heldOutError),
+            ]
+          }),
+        "output": .string(output), "architecture": .string(result.architecture),
+      ]
+      return Console.print(document.text())
+    }
+    let changed = outcome.steps.filter { $0.damping != nil }.count
+    Console.print(
+      "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
+        + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
+        + "(dense \(rounded(outcome.densePerplexity)))")
+    Console.print(
+      "\(changed) of \(outcome.steps.count) pruned projections fitted anew; the others did not gain on held-out windows"
+    )
+    if !outcome.improves { Console.print("repair did not help: the subnet was written as it is") }
+    Console.print("\(output): architecture \(result.architecture)")
+  }
+
+  private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
+}
