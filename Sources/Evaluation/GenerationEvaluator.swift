@@ -102,7 +102,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     var result = candidates.map { _ in [DenseReference.WindowTally]() }
     for node in nodes {
       try checkpoint()
-      try runner.finalNorm(node.stream, gain: parent.finalNorm)
+      try runner.normalise(node.stream, gain: parent.finalNorm)
       let tallies = try reference.tally(node.stream, OutputHead(head: parent.head), from: range.lowerBound)
       for member in node.members { result[member] = tallies }
     }

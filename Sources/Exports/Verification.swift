@@ -78,8 +78,8 @@ extension Verification {
       try expectedRunner.run(layer: index, weights: expected, expectedHidden)
       try foundRunner.run(layer: index, weights: found, foundHidden)
     }
-    try expectedRunner.finalNorm(expectedHidden, gain: network.finalNorm)
-    try foundRunner.finalNorm(foundHidden, gain: reloaded.finalNorm)
+    try expectedRunner.normalise(expectedHidden, gain: network.finalNorm)
+    try foundRunner.normalise(foundHidden, gain: reloaded.finalNorm)
 
     var logits = LogitComparison()
     for start in stride(from: 0, to: windows.tokens.count, by: 64) {

@@ -164,7 +164,7 @@ public struct BackwardPass: Sendable {
   /// The gradient with respect to the residual stream after the last layer, `[tokens, hidden]`.
   private func seed(_ network: some Network, _ hidden: Matrix<Float>, _ scalar: Scalar) throws -> Matrix<Float> {
     let normed = hidden.copy()
-    try ForwardPass(windows).runner(for: network.configuration).finalNorm(normed, gain: network.finalNorm)
+    try ForwardPass(windows).runner(for: network.configuration).normalise(normed, gain: network.finalNorm)
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     switch scalar {
     case .loss: try lossSeed(network.head, OutputHead(network), normed, into: normedGrad)

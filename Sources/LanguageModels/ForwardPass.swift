@@ -51,7 +51,7 @@ public struct ForwardPass: Sendable {
     for index in 0..<network.configuration.layerCount {
       try runner.run(layer: index, weights: network.layer(index), hidden, observer: observer)
     }
-    try runner.finalNorm(hidden, gain: network.finalNorm)
+    try runner.normalise(hidden, gain: network.finalNorm)
     return hidden
   }
 
@@ -130,7 +130,8 @@ public struct ForwardPass: Sendable {
         weights: weights, rotary: rotary)
     }
 
-    public func finalNorm(_ hidden: Matrix<Float>, gain: [Float]) throws {
+    /// The root-mean-square norm of every token, in place.
+    public func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws {
       try Threads.forEach(chunks.count) { chunk, _ in
         gain.withUnsafeBufferPointer { gain in
           guard let gain = gain.baseAddress else { return }

@@ -16,7 +16,7 @@ struct NumericalMethod: PruningMethod {
   let settings = [
     MethodSetting(
       "alpha", .number(0...10_000), initial: "auto", "factor on the scores of groups; 4·D/3 with D the head dimension"),
-    MethodSetting("repair", .choice(["ls", "none"]), initial: "ls", "correction of the output projections"),
+    MethodSetting("repair", .choice(["ls", "admm", "none"]), initial: "ls", "correction of the output projections"),
     MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
   ]
 

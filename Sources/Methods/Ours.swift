@@ -21,12 +21,12 @@ struct Ours: PruningMethod {
     MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
     MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
     MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-    MethodSetting("repair", .choice(["sequential", "nested"]), initial: "sequential", "final repair"),
-  ]
+  ] + FinalRepair.settings(initial: "sequential")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
+    let repair = FinalRepair(values)
     let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
     let statistics = try bench.statistics(
       gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
@@ -34,7 +34,7 @@ struct Ours: PruningMethod {
     var best: (candidates: RankedCandidates, divergence: Double)?
     for score in scores {
       let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
-      guard let solution = try candidates.solution(candidates.curves(metric), budget: bench.budget) else {
+      guard let solution = try candidates.solution(candidates.curves(metric), budget: repair.budget(bench)) else {
         throw bench.impossible(name)
       }
       let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(solution.genome)) }
@@ -43,26 +43,26 @@ struct Ours: PruningMethod {
     guard let candidates = best?.candidates else { throw bench.impossible(name) }
     let metrics = needsLoss ? ErrorCurves.Metric.allCases : [.residualStream]
     let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap {
-      try candidates.solution(candidates.curves($0), budget: bench.budget)?.genome
+      try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome
     }
     let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
     let (genome, divergence) = try bench.evolve(
-      candidates.space, initial.map { ($0, "curve") }, evaluations: rest, candidates.divergences)
-    let nested = try candidates.subnet(genome)
-    let (network, repair) =
-      values.text("repair") == "nested" ? (nested, "nested") : try bench.sequentiallyRepaired(nested)
+      candidates.space, budget: repair.budget(bench), initial.map { ($0, "curve") }, evaluations: rest,
+      candidates.divergences)
+    let units = try candidates.units(genome)
+    let (network, name) = try repair.apply(bench, keeping: units)
     return PrunedModel(
-      units: try candidates.units(genome), network: network, repair: repair,
+      units: units, network: network, repair: name,
       decisions: ["score": candidates.score.name, "KL before the final repair": "\(divergence)"])
   }
 }
 
 extension Workbench {
-  /// Evolution of one objective under the bench's budget.
+  /// Evolution of one objective under a budget of block parameters.
   ///
   /// - Returns: the best genome and its objective.
   fileprivate func evolve(
-    _ space: BoundSpace, _ initial: [(genome: Genome, origin: String)], evaluations: Int,
+    _ space: BoundSpace, budget: Int, _ initial: [(genome: Genome, origin: String)], evaluations: Int,
     _ objectives: ([Genome]) throws -> [Double]
   ) throws -> (genome: Genome, value: Double) {
     try timed(.search) {

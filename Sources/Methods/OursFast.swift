@@ -15,26 +15,28 @@ struct OursFast: PruningMethod {
       "what makes the errors of modules comparable"),
     MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
     MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-  ]
+  ] + FinalRepair.settings(initial: "ls")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
+    let repair = FinalRepair(values)
     let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
     let statistics = try bench.statistics(
       gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
     var best: (candidates: RankedCandidates, solution: RankedCandidates.Solution)?
     for score in scores {
       let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
-      guard let solution = try candidates.solution(candidates.curves(metric), budget: bench.budget) else {
+      guard let solution = try candidates.solution(candidates.curves(metric), budget: repair.budget(bench)) else {
         throw bench.impossible(name)
       }
       if best.map({ solution.predictedError < $0.solution.predictedError }) ?? true { best = (candidates, solution) }
     }
     guard let (candidates, solution) = best else { throw bench.impossible(name) }
-    let network = try bench.timed(.repair) { try candidates.subnet(solution.genome) }
+    let units = try candidates.units(solution.genome)
+    let (network, name) = try repair.apply(bench, keeping: units)
     return PrunedModel(
-      units: try candidates.units(solution.genome), network: network, repair: "nested",
+      units: units, network: network, repair: name,
       decisions: ["score": candidates.score.name, "predicted error": "\(solution.predictedError)"])
   }
 }

@@ -26,7 +26,7 @@ public struct PrunedModel: Sendable {
   /// Units kept by each layer, ascending.
   public let units: [KeptUnits]
   public let network: Subnet<LanguageModel>
-  /// `none`, `bias`, `nested` or `sequential`.
+  /// `none`, `bias`, `nested`, `admm` or `sequential`.
   public let repair: String
   /// What the method decided on the way, for the record: such as γ, or the trial that was chosen.
   public let decisions: [String: String]
@@ -50,6 +50,11 @@ public enum MethodRegistry {
 
   /// The name of the method that shows how much of a result is due to repair alone.
   public static let control = UniformMethod.uniform.name
+
+  /// The method of a variant such as `ours-fast:repair=none`.
+  public static func baseName(_ label: String) -> String {
+    label.firstIndex(of: ":").map { String(label[..<$0]) } ?? label
+  }
 
   /// - Throws: `MethodError.unknownMethod`.
   public static func named(_ name: String) throws(MethodError) -> any PruningMethod {

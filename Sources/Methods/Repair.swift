@@ -34,17 +34,25 @@ extension Workbench {
   }
 
   /// The subnet repaired once more layer by layer, if that lowers its divergence on the held-out windows.
+  ///
+  /// - Returns: the better network, and which repair it carries: `sequential` or the one before.
   func sequentiallyRepaired(
-    _ nested: Subnet<LanguageModel>
+    _ before: Subnet<LanguageModel>, options: SequentialReformation.Options = .init(), passes: Int = 1,
+    otherwise: String = "nested"
   ) throws -> (network: Subnet<LanguageModel>, repair: String) {
     try timed(.repair) {
       let total = configuration.layerCount
-      let sequential = try SequentialReformation(
-        parent: model, subnet: nested, calibration: calibration, heldOut: heldOut
-      ) { [self] in try progress("sequential repair", $0 + 1, total) }
-      let subnet = Subnet(of: model, layers: nested.configuration.layers) { sequential.layers[$0] }
-      let better = try divergence(of: subnet) < divergence(of: nested)
-      return better ? (subnet, "sequential") : (nested, "nested")
+      var best = (network: before, repair: otherwise, divergence: try divergence(of: before))
+      for pass in 1...max(1, passes) {
+        let sequential = try SequentialReformation(
+          parent: model, subnet: best.network, calibration: calibration, heldOut: heldOut, options: options
+        ) { [self] in try progress("sequential repair, pass \(pass)", $0 + 1, total) }
+        let subnet = sequential.subnet(of: best.network)
+        let divergence = try divergence(of: subnet)
+        if divergence >= best.divergence { break }
+        best = (subnet, "sequential", divergence)
+      }
+      return (best.network, best.repair)
     }
   }
 
@@ -56,5 +64,60 @@ extension Workbench {
         groups: ranking.groups.prefix(width.groups).sorted(),
         channels: ranking.channels.prefix(width.channels).sorted())
     }
+  }
+}
+
+/// The final repair of our own methods, in all its variants, as settings.
+struct FinalRepair {
+  static func settings(initial: String) -> [MethodSetting] {
+    [
+      MethodSetting(
+        "repair", .choice(["sequential"] + RepairMode.allCases.map(\.rawValue)), initial: initial,
+        "final correction of the output projections"),
+      MethodSetting(
+        "start", .choice(["ls", "none"]), initial: "ls", "weights that the sequential repair begins with and shrinks toward"),
+      MethodSetting(
+        "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",
+        "sequential: make up for the residual stream's error, or give the layer's own dense output"),
+      MethodSetting(
+        "scope", .choice(SequentialReformation.Options.Scope.allCases.map(\.rawValue)), initial: "pruned",
+        "sequential: projections that are fitted"),
+      MethodSetting("bias", .choice(["no", "yes"]), initial: "no", "sequential: whether to add biases"),
+      MethodSetting("passes", .integer(1...10), initial: "1", "sequential: how often to go through the layers"),
+    ]
+  }
+
+  let repair: String
+  let start: RepairMode
+  let passes: Int
+  let options: SequentialReformation.Options
+
+  init(_ values: SettingValues) {
+    repair = values.text("repair")
+    start = RepairMode(rawValue: values.text("start")) ?? .leastSquares
+    passes = values.integer("passes") ?? 1
+    var options = SequentialReformation.Options()
+    options.target = .init(rawValue: values.text("target")) ?? options.target
+    options.scope = .init(rawValue: values.text("scope")) ?? options.scope
+    options.bias = values.text("bias") == "yes"
+    self.options = options
+  }
+
+  private var mode: RepairMode { RepairMode(rawValue: repair) ?? start }
+
+  /// Block parameters for the units: biases are parameters too.
+  func budget(_ bench: Workbench) -> Int {
+    let addsBiases = mode == .bias || repair == "sequential" && options.bias
+    let configuration = bench.configuration
+    return addsBiases
+      ? bench.budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : bench.budget
+  }
+
+  /// The subnet that keeps the given units, with its final weights.
+  func apply(_ bench: Workbench, keeping units: [KeptUnits]) throws -> (network: Subnet<LanguageModel>, repair: String) {
+    let first = try bench.subnet(keeping: units, repair: mode)
+    let name = mode == .leastSquares ? "nested" : mode.rawValue
+    if repair != "sequential" { return (first, name) }
+    return try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
   }
 }

@@ -63,7 +63,7 @@ public final class ComparisonSession {
   public let directory: URL
   public private(set) var comparison: MethodComparison
   private let request: Request
-  private let methods: [(method: any PruningMethod, values: SettingValues)]
+  private let entries: [Entry]
   private let bench: PruningBench
   private let texts: [TokenWindows]
   private let report: (Event) throws -> Void
@@ -81,10 +81,10 @@ public final class ComparisonSession {
     self.request = request
     self.directory = directory
     self.report = report
-    methods = try Self.methods(request)
+    entries = try Self.entries(request)
     let model = try LanguageModel(URL(fileURLWithPath: request.model))
     texts = try Self.texts(request, model)
-    let known = try Self.state(in: directory, request, methods, fingerprint: model.fingerprint())
+    let known = try Self.state(in: directory, request, entries, fingerprint: model.fingerprint())
     let stored = try known.map { state in
       try CalibrationFile(
         directory: directory, model: state.fingerprint, vocabulary: model.configuration.vocabularySize)
@@ -92,10 +92,10 @@ public final class ComparisonSession {
     bench = try PruningBench(
       model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache
     ) { try report(.step($0, done: $1, total: $2)) }
-    let described = methods.map { method, values in
+    let described = entries.map { entry in
       MethodComparison.Method(
-        name: method.name, summary: method.summary, source: method.source,
-        usesGradients: !method.gradients.isEmpty, settings: values.described)
+        name: entry.label, summary: entry.method.summary, source: entry.method.source,
+        usesGradients: !entry.method.gradients.isEmpty, settings: entry.values.described)
     }
     if let known {
       comparison = known.comparison
@@ -129,10 +129,10 @@ public final class ComparisonSession {
   /// Measures the cells that are missing.
   public func run() throws {
     _ = try bench.reference()
-    let total = methods.count * request.keeps.count
-    for (method, values) in methods {
-      for keep in request.keeps where comparison.cell(method.name, keep) == nil {
-        let cell = try measure(method, values, keep)
+    let total = entries.count * request.keeps.count
+    for entry in entries {
+      for keep in request.keeps where comparison.cell(entry.label, keep) == nil {
+        let cell = try measure(entry, keep)
         comparison.cells.append(cell)
         try save()
         try report(.cell(cell, done: comparison.cells.count, total: total))
@@ -149,14 +149,12 @@ public final class ComparisonSession {
       comparison.stages.append(.init(name: name, seconds: cost.seconds, peakBytes: cost.peakBytes))
     }
     add("statistics (forward pass)", try workbench.statistics().cost)
-    if methods.contains(where: { $0.method.gradients.contains(.loss) }) {
+    if entries.contains(where: { $0.method.gradients.contains(.loss) }) {
       add("gradients of the loss (backward pass)", try workbench.lossGradients(samples: 16).cost)
     }
   }
 
-  private func measure(_ method: any PruningMethod, _ values: SettingValues, _ keep: Double) throws
-    -> MethodComparison.Cell
-  {
+  private func measure(_ entry: Entry, _ keep: Double) throws -> MethodComparison.Cell {
     let configuration = bench.model.configuration
     let workbench = bench.workbench(budget: SearchSettings.Target.keep(keep).blockParameters(of: configuration))
     func cell(
@@ -164,7 +162,7 @@ public final class ComparisonSession {
       peak: Int? = nil, failure: String? = nil
     ) -> MethodComparison.Cell {
       .init(
-        method: method.name, keepTarget: keep,
+        method: entry.label, keepTarget: keep,
         keepRatio: pruned.map { Double($0.blockParameters) / Double(configuration.blockParameters) } ?? 0,
         parametersBlock: pruned?.blockParameters ?? 0, parametersTotal: pruned?.totalParameters ?? 0, kl: kl,
         perplexities: perplexities, repair: repair, scoreSeconds: workbench.seconds(.score),
@@ -173,11 +171,11 @@ public final class ComparisonSession {
     }
     let restarted = ProcessMemory.restartPeak()
     do {
-      let pruned = try method.prune(workbench, values)
+      let pruned = try entry.method.prune(workbench, entry.values)
       let peak = restarted ? ProcessMemory.peak.map { max($0, workbench.borrowedPeak) } : nil
       let comparison = try bench.reference().compare(pruned.network)
       let perplexities = try texts.enumerated().map { number, windows in
-        try report(.step("\(method.name) at \(keep), texts", done: number, total: texts.count))
+        try report(.step("\(entry.label) at \(keep), texts", done: number, total: texts.count))
         return try perplexity(pruned.network, windows)
       }
       return cell(
@@ -202,10 +200,21 @@ public final class ComparisonSession {
 }
 
 extension ComparisonSession {
+  /// A row of the comparison: a method, or a variant of one, such as `ours-fast:repair=none:step=8`.
+  private struct Entry {
+    let label: String
+    let method: any PruningMethod
+    let values: SettingValues
+  }
+
   /// The methods asked for, and `uniform` beside them.
-  private static func methods(_ request: Request) throws -> [(method: any PruningMethod, values: SettingValues)] {
+  private static func entries(_ request: Request) throws -> [Entry] {
     let control = MethodRegistry.control
-    let names = request.methods.contains(control) ? request.methods : request.methods + [control]
+    let labels = request.methods.contains(control) ? request.methods : request.methods + [control]
+    if let twice = labels.indices.first(where: { labels[..<$0].contains(labels[$0]) }) {
+      throw PipelineError.invalidOption("--methods has '\(labels[twice])' twice")
+    }
+    let names = labels.map(MethodRegistry.baseName)
     for assignment in request.assignments {
       let name = assignment.split(separator: "=", omittingEmptySubsequences: false)[0].split(separator: ".")[0]
       guard names.contains(String(name)), assignment.contains("."), assignment.contains("=") else {
@@ -213,10 +222,13 @@ extension ComparisonSession {
           "--set is METHOD.SETTING=VALUE with one of the methods compared, not '\(assignment)'")
       }
     }
-    return try names.map { name in
-      let method = try MethodRegistry.named(name)
-      let own = request.assignments.filter { $0.hasPrefix(name + ".") }.map { String($0.dropFirst(name.count + 1)) }
-      return (method, try SettingValues(of: method, own))
+    return try labels.map { label in
+      let parts = label.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+      let method = try MethodRegistry.named(parts[0])
+      let prefix = method.name + "."
+      let shared = request.assignments.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+      // A variant's own settings come last and win.
+      return Entry(label: label, method: method, values: try SettingValues(of: method, shared + parts.dropFirst()))
     }
   }
 
@@ -237,7 +249,7 @@ extension ComparisonSession {
   // MARK: - State
 
   private static func state(
-    in directory: URL, _ request: Request, _ methods: [(method: any PruningMethod, values: SettingValues)],
+    in directory: URL, _ request: Request, _ entries: [Entry],
     fingerprint: String
   ) throws -> State? {
     let url = directory.appendingPathComponent(stateFile)
@@ -261,11 +273,11 @@ extension ComparisonSession {
         study: directory.path, difference: "the comparison has another calibration, other texts or another seed")
     }
     for known in state.comparison.methods {
-      guard let method = methods.first(where: { $0.method.name == known.name }) else {
+      guard let entry = entries.first(where: { $0.label == known.name }) else {
         throw PipelineError.settingsDiffer(
           study: directory.path, difference: "it compares '\(known.name)' too, and the request does not")
       }
-      guard method.values.described == known.settings else {
+      guard entry.values.described == known.settings else {
         throw PipelineError.settingsDiffer(
           study: directory.path, difference: "'\(known.name)' has other settings there")
       }

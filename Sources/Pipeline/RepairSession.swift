@@ -61,11 +61,12 @@ public struct RepairSession {
     let before = try reference.compare(pruned)
     let (pruned, layers) = (pruned, pruned.configuration.layers)
     // Embedding, head and final norm are the subnet's own.
+    let inherited = Subnet(of: pruned, layers: layers) { try pruned.layer($0) }
     let found = try SequentialReformation(
-      parent: dense, subnet: Subnet(of: pruned, layers: layers) { try pruned.layer($0) },
+      parent: dense, subnet: inherited,
       calibration: calibration.windows, heldOut: calibration.fitness
     ) { try report("sequential repair", $0 + 1, layers.count) }
-    let subnet = Subnet(of: pruned, layers: layers) { found.layers[$0] }
+    let subnet = found.subnet(of: inherited)
     let after = try reference.compare(subnet)
     return Outcome(
       before: before, after: after, densePerplexity: reference.perplexity.value, steps: found.steps,

@@ -85,7 +85,7 @@ public struct SubnetExport {
       let sequential = try SequentialReformation(
         parent: model, subnet: nested, calibration: windows(genes.calibration), heldOut: calibration.fitness
       ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }
-      let subnet = Subnet(of: model, layers: nested.configuration.layers) { sequential.layers[$0] }
+      let subnet = sequential.subnet(of: nested)
       let improved = try evaluator.reference.compare(subnet)
       // The fitness windows decide: a repair that only fits its own calibration is not shipped.
       if improved.divergence < comparison.divergence {

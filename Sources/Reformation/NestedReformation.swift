@@ -12,7 +12,7 @@ import LinearAlgebra
 ///     Ŵᵀ = L[:s,:s]⁻ᵀ · B[:s,:]          and the error at width s is  Σ_{i≥s} ‖B[i,:]‖²
 ///
 /// so one factorisation gives every width's weight by one triangular solve, and the error of all widths for free.
-public struct NestedReformation: Sendable {
+public struct NestedReformation: WidthSolver {
   /// `B`, shape `[inputs, outputs]`.
   private let rotated: Matrix<Double>
   private let factor: CholeskyFactor<Double>
@@ -65,6 +65,8 @@ public struct NestedReformation: Sendable {
 
   public var inputs: Int { factor.order }
 
+  var byteCount: Int { inputs * (inputs + rotated.columns) * MemoryLayout<Double>.size }
+
   /// What the error of every width adds to the loss, to second order: `½ Σ_{i≥s} B[i,:]·S·B[i,:]ᵀ`, in nats.
   ///
   /// - Parameter moments: `S = E[g gᵀ]` at the projection's output (`BackwardPass.OutputMoments`), shape `[outputs, outputs]`.
@@ -107,6 +109,14 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   }
 }
 
+/// Gives a projection's corrected weight for any number of inputs kept, in the order of a ranking.
+protocol WidthSolver: Sendable {
+  /// Shape `[outputs, width]`.
+  func weight(keeping width: Int) -> Matrix<Float>
+  /// Bytes held.
+  var byteCount: Int { get }
+}
+
 /// What is done to the projections whose inputs were pruned.
 public enum RepairMode: String, Sendable, CaseIterable, Codable {
   /// Nothing: the inherited columns as they are.
@@ -115,4 +125,6 @@ public enum RepairMode: String, Sendable, CaseIterable, Codable {
   case bias
   /// Least squares.
   case leastSquares = "ls"
+  /// Least squares as search-llm iterates toward it; `leastSquares` is its limit and faster.
+  case admm
 }

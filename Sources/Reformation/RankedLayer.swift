@@ -14,8 +14,8 @@ public final class RankedLayer: Sendable {
   private let shape: LayerShape
   private let headDimension: Int
   private let ordered: LayerWeights
-  private let attention: NestedReformation?
-  private let mlp: NestedReformation?
+  private let attention: (any WidthSolver)?
+  private let mlp: (any WidthSolver)?
   /// Means of the inputs of the output and down projections in the order of the ranking, for biases.
   private let means: (context: [Float], hidden: [Float])?
   private let solved = Mutex<[Width: Matrix<Float>]>([:])
@@ -36,10 +36,12 @@ public final class RankedLayer: Sendable {
     let queries = units.queryIndices(of: shape, headDimension: headDimension)
     func reformation(
       _ module: String, _ gram: Matrix<Float>, _ weight: Matrix<Float>, _ order: [Int]
-    ) throws -> NestedReformation? {
+    ) throws -> (any WidthSolver)? {
       if order.isEmpty { return nil }
       do {
-        return try NestedReformation(gram: gram, weight: weight, order: order, damping: damping)
+        return repair == .admm
+          ? try ADMMReformation(gram: gram, weight: weight, order: order)
+          : try NestedReformation(gram: gram, weight: weight, order: order, damping: damping)
       } catch {
         throw ReformationError.layer(layer.index, module: module, problem: error.description)
       }
@@ -47,7 +49,7 @@ public final class RankedLayer: Sendable {
     means =
       repair == .bias
       ? (queries.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
-    let repairs = repair == .leastSquares
+    let repairs = repair == .leastSquares || repair == .admm
     attention =
       repairs ? try reformation("attention", statistics.contextGram, weights.output.weight, queries) : nil
     mlp = repairs ? try reformation("MLP", statistics.hiddenGram, weights.down.weight, units.channels) : nil
@@ -87,22 +89,24 @@ public final class RankedLayer: Sendable {
   }
 
   /// Mean squared output error per token of keeping the first `groups` groups, best weights; `kvHeads + 1` values.
-  public var attentionErrors: [Double]? { attention.map { byGroup($0.errors) } }
+  public var attentionErrors: [Double]? { (attention as? NestedReformation).map { byGroup($0.errors) } }
 
   /// What keeping the first groups adds to the loss; see `NestedReformation.lossErrors`.
   public func attentionLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
-    attention.map { byGroup($0.lossErrors(moments.attention)) }
+    (attention as? NestedReformation).map { byGroup($0.lossErrors(moments.attention)) }
   }
 
   /// What keeping the first channels adds to the loss.
-  public func mlpLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? { mlp?.lossErrors(moments.mlp) }
+  public func mlpLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
+    (mlp as? NestedReformation)?.lossErrors(moments.mlp)
+  }
 
   private func byGroup(_ errors: [Double]) -> [Double] {
     (0...shape.kvHeads).map { errors[$0 * shape.queriesPerGroup * headDimension] }
   }
 
   /// Mean squared output error per token of keeping the first channels, best weights; `mlpChannels + 1` values.
-  public var mlpErrors: [Double]? { mlp?.errors }
+  public var mlpErrors: [Double]? { (mlp as? NestedReformation)?.errors }
 
   private func solution(_ width: Width, _ solve: () -> Matrix<Float>) -> Matrix<Float> {
     if let known = solved.withLock({ $0[width] }) { return known }
@@ -113,10 +117,7 @@ public final class RankedLayer: Sendable {
 
   /// Bytes held now.
   public var byteCount: Int {
-    let outputs = ordered.output.outputs
-    let factors = [attention, mlp].reduce(0) { sum, module in
-      sum + (module.map { $0.inputs * ($0.inputs + outputs) * MemoryLayout<Double>.size } ?? 0)
-    }
+    let factors = [attention, mlp].reduce(0) { $0 + ($1?.byteCount ?? 0) }
     let matrices = [ordered.query, ordered.key, ordered.value, ordered.output, ordered.gate, ordered.up, ordered.down]
     let weights = matrices.reduce(0) { $0 + $1.weight.count } * MemoryLayout<Float>.size
     return factors + weights + solved.withLock { $0.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size } }

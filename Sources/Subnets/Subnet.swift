@@ -46,6 +46,11 @@ public struct Subnet<Parent: Network>: Network {
     }
   }
 
+  /// The subnet of the same shape with other weights.
+  public func withLayers(_ layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights) -> Subnet {
+    Subnet(of: parent, configuration: configuration, layer: layer)
+  }
+
   public var embedding: Matrix<Float> { parent.embedding }
   public var finalNorm: [Float] { parent.finalNorm }
   public var head: Matrix<Float> { parent.head }

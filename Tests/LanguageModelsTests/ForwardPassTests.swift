@@ -167,7 +167,7 @@ import Testing
       expectSeen(.afterMLP, hidden)
     }
     #expect(record.content.count == 3 * 6 * ForwardPass.lanes)
-    try runner.finalNorm(hidden, gain: model.finalNorm)
+    try runner.normalise(hidden, gain: model.finalNorm)
     #expect(hidden.elements == final.elements)
   }
 

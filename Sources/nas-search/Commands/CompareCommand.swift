@@ -9,7 +9,7 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare", abstract: "Measure pruning methods side by side at several sizes.")
 
   @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
-  @Option(help: "Names separated by commas (see 'methods'), or all.") var methods = "all"
+  @Option(help: "Names separated by commas (see 'methods'), or all; ours-fast:repair=none is a variant.") var methods = "all"
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep = "0.9,0.8,0.65,0.5"
   @Option(name: .customLong("set"), help: "A setting, such as ours.evaluations=50; repeat for several.")
   var settings: [String] = []
@@ -81,7 +81,7 @@ struct CompareCommand: ParsableCommand {
 
   /// The number of evaluations for every method that has such a setting and no number of its own.
   private func limits(_ names: [String]) throws -> [String] {
-    try names.filter { name in
+    try Set(names.map(MethodRegistry.baseName)).sorted().filter { name in
       try MethodRegistry.named(name).settings.contains { $0.name == "evaluations" }
         && !settings.contains { $0.hasPrefix("\(name).evaluations=") }
     }.map { "\($0).evaluations=\(evaluations)" }

@@ -1,0 +1,105 @@
+import LanguageModels
+import LinearAlgebra
+
+/// What a projection reads, and what its output still lacks.
+struct ProjectionProblem {
+  /// Shape `[tokens, inputs]`.
+  let inputs: Matrix<Float>
+  /// Shape `[tokens, outputs]`.
+  let remaining: Matrix<Float>
+
+  struct Change {
+    /// Shape `[outputs, inputs]`.
+    let weight: Matrix<Float>
+    let bias: [Float]?
+  }
+
+  /// Mean squared length of what remains after a change, per token.
+  func error(_ change: Change?) -> Double {
+    var difference = remaining
+    if let change {
+      difference = Matrix<Float>(rows: remaining.rows, columns: remaining.columns)
+      Linear(weight: change.weight, bias: change.bias).apply(inputs, into: difference)
+      Kernels.scale(difference.pointer, by: -1, count: difference.count)
+      Kernels.add(remaining.pointer, to: difference.pointer, count: difference.count)
+    }
+    return (0..<difference.rows).reduce(0.0) { sum, i in
+      sum + Double(Kernels.dot(difference.row(i), difference.row(i), count: difference.columns))
+    } / Double(max(1, difference.rows))
+  }
+}
+
+/// `(E[x xᵀ] + λI)·Δᵀ = E[x rᵀ]` for a change Δ of a projection with inputs `x` and remaining error `r`; with a bias, both
+/// expectations about the means.
+struct NormalEquations {
+  private let gram: Matrix<Double>
+  private let cross: Matrix<Double>
+  private let means: (inputs: [Double], remaining: [Double])?
+
+  init(_ problem: ProjectionProblem, bias: Bool) throws {
+    let (inputs, targets) = (problem.inputs, problem.remaining)
+    // A fixed number of lanes keeps the sums independent of the number of cores.
+    let lanes = ForwardPass.lanes
+    let grams = (0..<lanes).map { _ in Matrix<Float>(rows: inputs.columns, columns: inputs.columns) }
+    let crosses = (0..<lanes).map { _ in Matrix<Float>(rows: inputs.columns, columns: targets.columns) }
+    try Threads.forEach(lanes) { lane, _ in
+      let rows = lane * inputs.rows / lanes..<(lane + 1) * inputs.rows / lanes
+      accumulateGram(inputs.rows(rows), accumulate: 0, into: grams[lane])
+      multiply(inputs.rows(rows), targets.rows(rows), transposingA: true, into: crosses[lane])
+    }
+    for lane in 1..<lanes {
+      Kernels.add(grams[lane].pointer, to: grams[0].pointer, count: grams[0].count)
+      Kernels.add(crosses[lane].pointer, to: crosses[0].pointer, count: crosses[0].count)
+    }
+    mirrorUpperTriangle(grams[0])
+    let scale = 1 / Float(max(1, inputs.rows))
+    Kernels.scale(grams[0].pointer, by: scale, count: grams[0].count)
+    Kernels.scale(crosses[0].pointer, by: scale, count: crosses[0].count)
+    gram = grams[0].widened()
+    cross = crosses[0].widened()
+    guard bias else {
+      means = nil
+      return
+    }
+    let (x, r) = (Self.means(inputs), Self.means(targets))
+    for i in 0..<gram.rows {
+      for j in 0..<gram.columns { gram[i, j] -= x[i] * x[j] }
+      for j in 0..<cross.columns { cross[i, j] -= x[i] * r[j] }
+    }
+    means = (x, r)
+  }
+
+  private static func means(_ matrix: Matrix<Float>) -> [Double] {
+    let sums = Matrix<Float>(rows: 1, columns: matrix.columns)
+    var total = Array(repeating: 0.0, count: matrix.columns)
+    // In blocks, so that single precision holds the sums.
+    for start in stride(from: 0, to: matrix.rows, by: 256) {
+      sums.pointer.update(repeating: 0, count: sums.count)
+      for i in start..<min(start + 256, matrix.rows) {
+        Kernels.add(matrix.row(i), to: sums.pointer, count: sums.count)
+      }
+      for j in total.indices { total[j] += Double(sums.pointer[j]) }
+    }
+    return total.map { $0 / Double(max(1, matrix.rows)) }
+  }
+
+  /// Δ, and the change of the bias; `nil` where the damped Gram is singular.
+  func solve(damping: Double) -> ProjectionProblem.Change? {
+    let damped = gram.copy()
+    let trace = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] }
+    for i in 0..<gram.rows { damped[i, i] += damping * trace / Double(gram.rows) }
+    guard let factor = try? CholeskyFactor(factorising: damped) else { return nil }
+    let solution = cross.copy()
+    factor.solveLower(solution)
+    factor.solveLowerTransposed(solution)
+    var bias: [Float]?
+    if let means {
+      var offset = means.remaining
+      for i in 0..<solution.rows {
+        for j in 0..<solution.columns { offset[j] -= means.inputs[i] * solution[i, j] }
+      }
+      bias = offset.map { Float($0) }
+    }
+    return .init(weight: solution.transposedNarrowed(), bias: bias)
+  }
+}

@@ -1,0 +1,103 @@
+import LanguageModels
+import LinearAlgebra
+import Subnets
+
+/// The residual streams of the dense network and of the subnet over the same windows, advanced together.
+final class ResidualStreams {
+  /// A half of a layer.
+  enum Module: String, CaseIterable {
+    case attention, mlp
+
+    func width(of shape: LayerShape) -> Int { self == .attention ? shape.kvHeads : shape.mlpChannels }
+
+    /// The projection that adds to the residual stream.
+    var output: WritableKeyPath<LayerWeights, Linear> { self == .attention ? \.output : \.down }
+
+    /// The projections that read it.
+    var inputProjections: [(name: String, WritableKeyPath<LayerWeights, Linear>)] {
+      self == .attention
+        ? [("query", \.query), ("key", \.key), ("value", \.value)] : [("gate", \.gate), ("up", \.up)]
+    }
+
+    var norm: KeyPath<LayerWeights, [Float]> { self == .attention ? \.attentionNorm : \.mlpNorm }
+  }
+
+  private let pass: ForwardPass
+  private let denseRunner: ForwardPass.LayerRunner
+  private let prunedRunner: ForwardPass.LayerRunner
+  private let dense: Matrix<Float>
+  private let pruned: Matrix<Float>
+  /// Where the subnet's stream is to be after the module at hand.
+  private var goal: Matrix<Float>
+  /// Inputs of the pruned projection at hand, shape `[tokens, inputs]`; `nil` where the subnet has no such module.
+  private var inputs: Matrix<Float>?
+
+  init<Parent: Network>(parent: Parent, subnet: Subnet<Parent>, windows: TokenWindows) throws {
+    pass = ForwardPass(windows)
+    denseRunner = pass.runner(for: parent.configuration)
+    prunedRunner = pass.runner(for: subnet.configuration)
+    dense = try pass.embed(parent)
+    pruned = try pass.embed(subnet)
+    goal = dense
+  }
+
+  /// Takes the dense stream past the module and computes the subnet's projection inputs.
+  func enter(
+    _ module: Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
+    target: SequentialReformation.Options.Target
+  ) throws {
+    func activations(
+      _ runner: ForwardPass.LayerRunner, _ weights: LayerWeights, _ stream: Matrix<Float>
+    ) throws -> Matrix<Float> {
+      module == .attention
+        ? try runner.attentionContext(layer: weights, stream) : try runner.mlpHidden(layer: weights, stream)
+    }
+    let output = weights[keyPath: module.output]
+    goal = dense
+    if target == .own {
+      goal = pruned.copy()
+      try denseRunner.add(output, of: activations(denseRunner, weights, pruned), to: goal)
+    }
+    try denseRunner.add(output, of: activations(denseRunner, weights, dense), to: dense)
+    inputs =
+      prunedWeights[keyPath: module.output].inputs > 0 ? try activations(prunedRunner, prunedWeights, pruned) : nil
+  }
+
+  /// Takes the subnet's stream past the module.
+  func leave(_ projection: Linear) throws {
+    if let inputs { try prunedRunner.add(projection, of: inputs, to: pruned) }
+  }
+
+  /// How far the projection is from the goal.
+  func problem(_ projection: Linear) throws -> ProjectionProblem {
+    let remaining = pruned.copy()
+    if let inputs { try prunedRunner.add(projection, of: inputs, to: remaining) }
+    Kernels.scale(remaining.pointer, by: -1, count: remaining.count)
+    Kernels.add(goal.pointer, to: remaining.pointer, count: remaining.count)
+    return ProjectionProblem(
+      inputs: inputs ?? Matrix(rows: remaining.rows, columns: 0), remaining: remaining)
+  }
+
+  /// What the projections of a module read, in the dense network and in the subnet.
+  struct NormedInputs {
+    fileprivate let dense: Matrix<Float>
+    fileprivate let pruned: Matrix<Float>
+
+    /// How far the projection is from what it gives on the dense inputs.
+    func problem(_ projection: Linear) -> ProjectionProblem {
+      let difference = pruned.copy()
+      Kernels.scale(difference.pointer, by: -1, count: difference.count)
+      Kernels.add(dense.pointer, to: difference.pointer, count: difference.count)
+      let remaining = Matrix<Float>(rows: pruned.rows, columns: projection.outputs)
+      Linear(weight: projection.weight).apply(difference, into: remaining)
+      return ProjectionProblem(inputs: pruned, remaining: remaining)
+    }
+  }
+
+  func normedInputs(_ module: Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws -> NormedInputs {
+    let (first, second) = (dense.copy(), pruned.copy())
+    try denseRunner.normalise(first, gain: weights[keyPath: module.norm])
+    try prunedRunner.normalise(second, gain: prunedWeights[keyPath: module.norm])
+    return NormedInputs(dense: first, pruned: second)
+  }
+}
