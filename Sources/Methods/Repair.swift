@@ -8,13 +8,18 @@ import Subnets
 extension Workbench {
   /// The subnet that keeps the given units, its output projections repaired.
   ///
-  /// - Parameter units: ascending in each layer.
-  func subnet(keeping units: [KeptUnits], repair: RepairMode) throws -> Subnet<LanguageModel> {
+  /// - Parameters:
+  ///   - units: ascending in each layer.
+  ///   - damping: `nil` for the bench's.
+  func subnet(
+    keeping units: [KeptUnits], repair: RepairMode, damping: Double? = nil
+  ) throws -> Subnet<LanguageModel> {
+    let damping = damping ?? self.damping
     if repair == .none { return Subnet(of: model, keeping: units) }
     let statistics = try statistics()
     return try timed(.repair) {
       let layers = Slots<LayerWeights>(count: units.count)
-      try Threads.forEach(units.count) { [model, configuration, damping] index, _ in
+      try Threads.forEach(units.count) { [model, configuration] index, _ in
         let shape = configuration.layers[index]
         let kept = units[index]
         // Any units are a prefix of some ranking: theirs first.
@@ -75,6 +80,8 @@ struct FinalRepair {
         "repair", .choice(["sequential"] + RepairMode.allCases.map(\.rawValue)), initial: initial,
         "final correction of the output projections"),
       MethodSetting(
+        "damping", .number(1e-9...1e6), initial: "auto", "λ of the least squares as a share of the Gram's mean diagonal"),
+      MethodSetting(
         "start", .choice(["ls", "none"]), initial: "ls", "weights that the sequential repair begins with and shrinks toward"),
       MethodSetting(
         "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",
@@ -90,12 +97,14 @@ struct FinalRepair {
   let repair: String
   let start: RepairMode
   let passes: Int
+  let damping: Double?
   let options: SequentialReformation.Options
 
   init(_ values: SettingValues) {
     repair = values.text("repair")
     start = RepairMode(rawValue: values.text("start")) ?? .leastSquares
     passes = values.integer("passes") ?? 1
+    damping = values.number("damping")
     var options = SequentialReformation.Options()
     options.target = .init(rawValue: values.text("target")) ?? options.target
     options.scope = .init(rawValue: values.text("scope")) ?? options.scope
@@ -115,7 +124,7 @@ struct FinalRepair {
 
   /// The subnet that keeps the given units, with its final weights.
   func apply(_ bench: Workbench, keeping units: [KeptUnits]) throws -> (network: Subnet<LanguageModel>, repair: String) {
-    let first = try bench.subnet(keeping: units, repair: mode)
+    let first = try bench.subnet(keeping: units, repair: mode, damping: damping)
     let name = mode == .leastSquares ? "nested" : mode.rawValue
     if repair != "sequential" { return (first, name) }
     return try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
