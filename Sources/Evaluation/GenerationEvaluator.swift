@@ -9,13 +9,6 @@ import LinearAlgebra
 /// the memory given. A value depends neither on the other candidates nor on the blocks, but for the last bits where a block
 /// cuts the matrices differently.
 public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
-  /// How much of the work was shared, in half layers times windows.
-  public struct Work: Sendable, Equatable {
-    /// What the candidates would take one by one.
-    public var asked = 0
-    public var done = 0
-  }
-
   private let reference: DenseReference
   private let parent: any Network
   private let memoryLimit: Int
@@ -41,11 +34,11 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// - Returns: in the order of the candidates.
   public func compare(
     _ candidates: [[Part]], checkpoint: () throws -> Void = {}
-  ) throws -> (comparisons: [Comparison], work: Work) {
+  ) throws -> (comparisons: [Comparison], work: SharedWork) {
     precondition(
       candidates.allSatisfy { $0.count == 2 * parent.configuration.layerCount }, "two parts for every layer")
     var tallies = candidates.map { _ in [DenseReference.WindowTally]() }
-    var work = Work()
+    var work = SharedWork()
     // Too many streams for the smallest block: the generation is split.
     let most = max(1, memoryLimit / bytes(ofWindows: windowsPerChunk))
     for start in stride(from: 0, to: candidates.count, by: most) {
@@ -74,7 +67,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   }
 
   private func run(
-    _ candidates: [[Part]], _ range: Range<Int>, _ work: inout Work, _ checkpoint: () throws -> Void
+    _ candidates: [[Part]], _ range: Range<Int>, _ work: inout SharedWork, _ checkpoint: () throws -> Void
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
@@ -123,5 +116,17 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
       }
     }
     return branches
+  }
+}
+
+/// How much of an evaluation was shared, in half layers times windows.
+public struct SharedWork: Sendable, Equatable {
+  /// What the candidates would take one by one.
+  public var asked = 0
+  public var done = 0
+
+  public init(asked: Int = 0, done: Int = 0) {
+    self.asked = asked
+    self.done = done
   }
 }

@@ -13,15 +13,16 @@ struct Ours: PruningMethod {
   let source = "nas-search"
   let gradients: Set<BackwardPass.Scalar> = [.loss]
   static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
-  let settings = [
-    MethodSetting("scores", .list(Ours.scores), initial: "obs,greedy,flap,wanda-sp", "scores to choose from"),
-    MethodSetting(
-      "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
-      "what makes the errors of modules comparable"),
-    MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
-    MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
-    MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-  ] + FinalRepair.settings(initial: "sequential")
+  let settings =
+    [
+      MethodSetting("scores", .list(Ours.scores), initial: "obs,greedy,flap,wanda-sp", "scores to choose from"),
+      MethodSetting(
+        "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
+        "what makes the errors of modules comparable"),
+      MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
+      MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
+      MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
+    ] + FinalRepair.settings(initial: "sequential")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss

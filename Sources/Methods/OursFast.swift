@@ -8,14 +8,15 @@ struct OursFast: PruningMethod {
   let summary = "error curves in the loss's metric, no search; least-squares repair"
   let source = "nas-search"
   let gradients: Set<BackwardPass.Scalar> = [.loss]
-  let settings = [
-    MethodSetting("scores", .list(Ours.scores), initial: "obs,flap,wanda-sp", "scores to choose from"),
-    MethodSetting(
-      "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
-      "what makes the errors of modules comparable"),
-    MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
-    MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-  ] + FinalRepair.settings(initial: "ls")
+  let settings =
+    [
+      MethodSetting("scores", .list(Ours.scores), initial: "obs,flap,wanda-sp", "scores to choose from"),
+      MethodSetting(
+        "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
+        "what makes the errors of modules comparable"),
+      MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
+      MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
+    ] + FinalRepair.settings(initial: "ls")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss

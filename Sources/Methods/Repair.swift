@@ -80,9 +80,11 @@ struct FinalRepair {
         "repair", .choice(["sequential"] + RepairMode.allCases.map(\.rawValue)), initial: initial,
         "final correction of the output projections"),
       MethodSetting(
-        "damping", .number(1e-9...1e6), initial: "auto", "λ of the least squares as a share of the Gram's mean diagonal"),
+        "damping", .number(1e-9...1e6), initial: "auto", "λ of the least squares as a share of the Gram's mean diagonal"
+      ),
       MethodSetting(
-        "start", .choice(["ls", "none"]), initial: "ls", "weights that the sequential repair begins with and shrinks toward"),
+        "start", .choice(["ls", "none"]), initial: "ls",
+        "weights that the sequential repair begins with and shrinks toward"),
       MethodSetting(
         "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",
         "sequential: make up for the residual stream's error, or give the layer's own dense output"),
@@ -123,7 +125,8 @@ struct FinalRepair {
   }
 
   /// The subnet that keeps the given units, with its final weights.
-  func apply(_ bench: Workbench, keeping units: [KeptUnits]) throws -> (network: Subnet<LanguageModel>, repair: String) {
+  func apply(_ bench: Workbench, keeping units: [KeptUnits]) throws -> (network: Subnet<LanguageModel>, repair: String)
+  {
     let first = try bench.subnet(keeping: units, repair: mode, damping: damping)
     let name = mode == .leastSquares ? "nested" : mode.rawValue
     if repair != "sequential" { return (first, name) }

@@ -15,10 +15,17 @@ struct CandidateEvaluator: Sendable {
   let reference: DenseReference
   let repaired: SubnetFactory<LanguageModel>
   let inherited: SubnetFactory<LanguageModel>
+  private let memoryLimit: Int
+
+  /// What decides the weights of half a layer.
+  private struct Part: Hashable {
+    let choice: SubnetFactory<LanguageModel>.Choice
+    let width: Int
+  }
 
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings
+    settings: SearchSettings, memoryLimit: Int? = nil
   ) throws {
     self.model = model
     self.bound = bound
@@ -27,7 +34,9 @@ struct CandidateEvaluator: Sendable {
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
     }
-    let limit = Int(ProcessInfo.processInfo.physicalMemory / 4)
+    let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
+    self.memoryLimit = memory
+    let limit = memory / 2
     repaired = SubnetFactory(
       parent: model, scores: scores, statistics: statistics, repair: repair, damping: settings.damping,
       byteLimit: limit)
@@ -41,6 +50,33 @@ struct CandidateEvaluator: Sendable {
     let subnet = try factory.subnet(
       genes.widths, SubnetFactory.Choice(score: genes.score, calibration: genes.calibration))
     return measurement(subnet.configuration, try reference.compare(subnet))
+  }
+
+  /// Measures candidates together, layer by layer; values do not depend on which ones are together.
+  ///
+  /// - Parameter checkpoint: called between half layers; what it throws ends the work.
+  /// - Returns: in the order of the candidates.
+  func measure(
+    _ candidates: [BoundSpace.Genes], checkpoint: () throws -> Void
+  ) throws -> [PointMeasurement] {
+    let factory = repaired
+    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: memoryLimit / 4) {
+      layer, isMLP, part in
+      try factory.rankedLayer(layer, part.choice)
+        .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
+    }
+    let parts = candidates.map { genes in
+      let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
+      return genes.widths.flatMap {
+        [Part(choice: choice, width: $0.groups), Part(choice: choice, width: $0.channels)]
+      }
+    }
+    let found = try evaluator.compare(parts, checkpoint: checkpoint)
+    return zip(candidates, found.comparisons).map { genes, comparison in
+      var configuration = model.configuration
+      configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
+      return measurement(configuration, comparison)
+    }
   }
 
   /// The dense model beside itself.

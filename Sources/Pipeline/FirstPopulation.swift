@@ -8,6 +8,12 @@ import Subnets
 struct FirstPopulation {
   let evaluator: CandidateEvaluator
   let statistics: [any Statistics]
+  let metric: ErrorCurves.Metric
+
+  /// Whether error curves are to be had, and in the metric of the loss.
+  static func needsGradients(_ settings: SearchSettings, _ bound: BoundSpace) -> Bool {
+    settings.metric == .loss && settings.repair == RepairMode.leastSquares.rawValue && bound.space.layers == .each
+  }
 
   private var bound: BoundSpace { evaluator.bound }
   private var configuration: ModelConfiguration { bound.configuration }
@@ -66,7 +72,7 @@ struct FirstPopulation {
     guard evaluator.repaired.repair == .leastSquares else { return [] }
     guard let statistics = statistics.first(where: { $0.name == calibration }) else { return [] }
     return try ErrorCurves.curves(
-      evaluator.repaired, .init(score: score, calibration: calibration), statistics, metric: .residualStream
+      evaluator.repaired, .init(score: score, calibration: calibration), statistics, metric: metric
     ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
   }
 

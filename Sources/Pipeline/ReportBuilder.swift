@@ -53,6 +53,7 @@ public enum ReportBuilder {
     if let subsets = settings.subsets { words += ["--calibration-subsets", "\(subsets)"] }
     if settings.field != "text" { words += ["--field", settings.field] }
     words += ["--damping", "\(settings.damping)", "--population", "\(settings.population)"]
+    if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
     if settings.objectives != ["kl", "params"] {
       words += ["--objectives", settings.objectives.joined(separator: ",")]

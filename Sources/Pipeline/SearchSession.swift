@@ -29,6 +29,8 @@ public final class SearchSession {
   private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
+  /// Candidates evaluated together at most: often enough for progress, and what a killed run loses.
+  private static let together = 8
 
   /// Opens or creates the study, reads or samples the calibration, gathers statistics and measures the baselines.
   ///
@@ -37,10 +39,11 @@ public final class SearchSession {
   ///
   /// - Parameters:
   ///   - cache: folder for statistics.
+  ///   - memoryLimit: bytes for ranked layers, solved weights and residual streams; `nil` for half of the machine's.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
-    _ settings: SearchSettings, directory: URL, cache: URL, toolVersion: String, isStopped: @escaping () -> Bool,
-    report: @escaping (Event) -> Void
+    _ settings: SearchSettings, directory: URL, cache: URL, memoryLimit: Int? = nil, toolVersion: String,
+    isStopped: @escaping () -> Bool, report: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
     self.directory = directory
@@ -64,11 +67,14 @@ public final class SearchSession {
           if isStopped() { throw CancellationError() }
           report(.preparing("sampling calibration text from the model", done: done, total: total))
         }
-      let statistics = try Self.statistics(model, fingerprint, calibration, cache, bound, isStopped, report)
+      let statistics = try Self.statistics(
+        model, fingerprint, calibration, cache, bound,
+        lossGradients: FirstPopulation.needsGradients(settings, bound), isStopped, report)
       report(.preparing("dense reference", done: 0, total: 1))
       let evaluator = try CandidateEvaluator(
-        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
-      let population = FirstPopulation(evaluator: evaluator, statistics: statistics)
+        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,
+        memoryLimit: memoryLimit)
+      let population = FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
       let budgets = Self.budgets(budgeted, settings)
       let initial = try population.genomes(budgets: budgets, limit: settings.population)
       var evolution = NSGA2.Settings()
@@ -143,13 +149,30 @@ public final class SearchSession {
       if let limit = budget.evaluations, runner.evaluations >= limit { break }
       if let seconds = budget.seconds, elapsed >= seconds { break }
       if isStopped() { return false }
-      guard let candidate = try runner.next(limit: 1).first else { break }
+      var limit = Self.together
+      if let most = budget.evaluations { limit = min(limit, most - runner.evaluations) }
+      if let seconds = budget.seconds {
+        // No more than there is time for, as far as is known.
+        let each = elapsed / Double(max(1, runner.evaluations))
+        limit = runner.evaluations == 0 ? 1 : min(limit, max(1, Int((seconds - elapsed) / max(each, 1e-3))))
+      }
+      let batch = try runner.next(limit: limit)
+      if batch.isEmpty { break }
       let begun = Date()
-      let genes = evaluator.bound.genes(candidate.genome)
-      let measured = try evaluator.measure(genes)
-      try runner.complete(
-        candidate, values: objectives(measured),
-        attributes: TrialDescription(measured, genes, seconds: Date().timeIntervalSince(begun)).attributes())
+      let genes = batch.map { evaluator.bound.genes($0.genome) }
+      let measured: [PointMeasurement]
+      do {
+        measured = try evaluator.measure(genes) { if isStopped() { throw CancellationError() } }
+      } catch is CancellationError {
+        try study.releaseInterrupted()
+        return false
+      }
+      let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
+      for (place, candidate) in batch.enumerated() {
+        try runner.complete(
+          candidate, values: objectives(measured[place]),
+          attributes: TrialDescription(measured[place], genes[place], seconds: seconds).attributes())
+      }
       let done = runner.evaluations
       let value = convergence.state(of: runner.optimizer.evaluated)
       let now = Date().timeIntervalSince(start)
@@ -216,7 +239,7 @@ extension SearchSession {
 
   static func statistics(
     _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
+    lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     var all: [any Statistics] = []
@@ -232,7 +255,8 @@ extension SearchSession {
         })
     }
     if bound.calibrations.contains(BoundSpace.mix) { all.append(MixedStatistics(name: BoundSpace.mix, all)) }
-    let scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
+    var scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
+    if lossGradients { scalars.insert(.loss) }
     if scalars.isEmpty { return all }
     let gradients = GradientStore(folder: cache)
     return try all.map { statistics in

@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import Importance
 import LanguageModels
+import Reformation
 import Subnets
 
 /// Everything that decides what a search finds, as stored with its study (`configuration.json`).
@@ -33,6 +34,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var damping: Double
   /// `ls` or `none`.
   public var repair: String
+  /// Metric of the error curves that the first population comes from (`ErrorCurves.Metric`); `nil` for `residual`.
+  public var curves: String?
   public var population: Int
   public var seed: UInt64
 
@@ -56,7 +59,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double, repair: String, population: Int
+    damping: Double, repair: String, curves: String, population: Int
   ) {
     self.model = model
     self.space = space
@@ -73,9 +76,13 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     subsets = plan.subsets == 1 ? nil : plan.subsets
     self.damping = damping
     self.repair = repair
+    self.curves = curves == ErrorCurves.Metric.residualStream.rawValue ? nil : curves
     self.population = population
     seed = plan.seed
   }
+
+  /// What makes the errors of modules comparable in the curves of the first population.
+  public var metric: ErrorCurves.Metric { curves.flatMap(ErrorCurves.Metric.init) ?? .residualStream }
 
   /// The windows that the search reads or samples.
   public var plan: CalibrationPlan {
@@ -110,6 +117,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("damping", "\(damping)", "\(other.damping)"), ("repair", repair, other.repair),
+      ("curves", metric.rawValue, other.metric.rawValue),
       ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
     ]
     return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in

@@ -53,7 +53,7 @@ public struct SubnetExport {
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
     let statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, { false }, report)
+      model, fingerprint, calibration, cache, bound, lossGradients: false, { false }, report)
     evaluator = try CandidateEvaluator(
       model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
   }

@@ -80,7 +80,9 @@ public struct SequentialReformation: Sendable {
         guard module.width(of: parent.configuration.layers[index]) > 0 else { continue }
         let width = module.width(of: subnet.configuration.layers[index])
         if options.scope == .all, width > 0 {
-          let (inputs, others) = (try fit.normedInputs(module, dense, pruned), try check.normedInputs(module, dense, pruned))
+          let (inputs, others) = (
+            try fit.normedInputs(module, dense, pruned), try check.normedInputs(module, dense, pruned)
+          )
           for (name, projection) in module.inputProjections {
             let fitter = ProjectionFit(layer: index, module: name, dampings: options.dampings, bias: false)
             try fitter.improve(

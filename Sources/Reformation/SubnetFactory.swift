@@ -61,11 +61,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     evict()
     let made = layers.array
-    let kept = zip(widths, shapes).map { width, shape in
-      LayerShape(
-        queryHeads: width.groups * shape.queriesPerGroup, kvHeads: width.groups, mlpChannels: width.channels)
-    }
-    return Subnet(of: parent, layers: kept) { made[$0] }
+    return Subnet(of: parent, layers: zip(widths, shapes).map { $0.shape(of: $1) }) { made[$0] }
   }
 
   /// The units that the subnet of the given widths keeps, each layer's in the parent's order.

@@ -130,8 +130,8 @@ extension Study {
     return trial
   }
 
-  /// Makes the trials that another process left running wait to be begun again.
-  func releaseInterrupted() throws(StudyError) {
+  /// Makes running trials wait to be begun again: those that a killed process left, or that a stop cut short.
+  public func releaseInterrupted() throws(StudyError) {
     try write { database in
       try database.execute(
         sql: "UPDATE trials SET state = ?, datetime_start = NULL WHERE study_id = ? AND state = ?",

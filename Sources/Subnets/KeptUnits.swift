@@ -20,8 +20,7 @@ public struct KeptUnits: Sendable, Equatable {
 
   /// The widths of the layer that keeps these units of a parent layer.
   public func shape(of parent: LayerShape) -> LayerShape {
-    LayerShape(
-      queryHeads: groups.count * parent.queriesPerGroup, kvHeads: groups.count, mlpChannels: channels.count)
+    LayerWidths(groups: groups.count, channels: channels.count).shape(of: parent)
   }
 
   /// Rows of the query projection (and columns of the output projection) that the groups hold, in order.

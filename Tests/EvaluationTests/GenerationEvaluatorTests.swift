@@ -88,10 +88,10 @@ import Testing
       var other = full
       other[half] -= 1
       let work = try evaluator.compare([full, other]).work
-      #expect(work == .init(asked: 4 * 2 * halves, done: 4 * (half + 2 * (halves - half))))
+      #expect(work == SharedWork(asked: 4 * 2 * halves, done: 4 * (half + 2 * (halves - half))))
     }
     let same = try evaluator.compare([full, full, full])
-    #expect(same.work == .init(asked: 4 * 3 * halves, done: 4 * halves))
+    #expect(same.work == SharedWork(asked: 4 * 3 * halves, done: 4 * halves))
     #expect(same.comparisons.allSatisfy { $0.divergence < 1e-6 })
     #expect(try evaluator.compare([]).comparisons.isEmpty)
   }

@@ -9,7 +9,8 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare", abstract: "Measure pruning methods side by side at several sizes.")
 
   @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
-  @Option(help: "Names separated by commas (see 'methods'), or all; ours-fast:repair=none is a variant.") var methods = "all"
+  @Option(help: "Names separated by commas (see 'methods'), or all; ours-fast:repair=none is a variant.") var methods =
+    "all"
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep = "0.9,0.8,0.65,0.5"
   @Option(name: .customLong("set"), help: "A setting, such as ours.evaluations=50; repeat for several.")
   var settings: [String] = []

@@ -11,6 +11,11 @@ struct SearchCommand: ParsableCommand {
   var budget: BudgetArgument
   @Option(help: "Folder of the study; made, or resumed. Default: results/MODEL-SPACE.") var study: String?
   @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
+  @Option(
+    help:
+      "Memory for repaired layers and candidates in flight, such as 4GiB; less is slower. Default: half of the machine's."
+  )
+  var memoryLimit: AmountArgument?
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -27,7 +32,8 @@ struct SearchCommand: ParsableCommand {
     do {
       session = try SearchSession(
         settings, directory: URL(fileURLWithPath: folder), cache: CacheFolder.url(cache),
-        toolVersion: NASSearch.version, isStopped: { Interrupt.requested }, report: display.show)
+        memoryLimit: memoryLimit?.value, toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
+        report: display.show)
     } catch is CancellationError {
       display.finish()
       return stopped(settings, folder)

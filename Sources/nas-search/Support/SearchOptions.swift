@@ -14,6 +14,7 @@ struct SearchOptions: ParsableArguments {
   var calibrationSubsets = 1
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
+  @Option(help: "Error curves of the first population: loss (needs gradients) or residual.") var curves = "loss"
   @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
   @Option(help: "Candidates in a generation.") var population = 16
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
@@ -29,6 +30,7 @@ struct SearchOptions: ParsableArguments {
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
     try require(["ls", "none"].contains(repair), "--repair is ls or none")
+    try require(["loss", "residual"].contains(curves), "--curves is loss or residual")
     try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
     try require(damping > 0 && damping < 1e6, "--damping must be positive")
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
@@ -44,7 +46,7 @@ struct SearchOptions: ParsableArguments {
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: damping, repair: repair,
-      population: population)
+      curves: curves, population: population)
   }
 
   /// `results/` and the names of model and space.
