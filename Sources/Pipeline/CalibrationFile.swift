@@ -97,6 +97,14 @@ public struct CalibrationFile: Codable, Sendable {
     try AtomicFile.write(encoder.encode(self), to: directory.appendingPathComponent(Self.name))
   }
 
+  /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
+  var windows: TokenWindows {
+    let length = sets.first?.calibrationLength ?? 1
+    let most = sets.map { $0.calibrationTokens.count / length }.max() ?? 0
+    let turns = (0..<most).flatMap { turn in sets.map { $0.calibrationTokens.dropFirst(turn * length).prefix(length) } }
+    return TokenWindows(length: length, tokens: turns.flatMap { $0 })
+  }
+
   /// All fitness windows, set after set; those that subsets share once.
   public var fitness: TokenWindows {
     TokenWindows(

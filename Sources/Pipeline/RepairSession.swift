@@ -106,13 +106,6 @@ extension LayerShape {
   }
 }
 
-extension CalibrationFile {
-  /// All calibration windows, set after set.
-  var windows: TokenWindows {
-    TokenWindows(length: sets.first?.calibrationLength ?? 1, tokens: sets.flatMap(\.calibrationTokens))
-  }
-}
-
 extension SequentialReformation.Step {
   /// As an export's record has it.
   var record: JSONValue {
