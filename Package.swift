@@ -89,6 +89,7 @@ let package = Package(
     tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
+    tests(of: "Pipeline"),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies"], exclude: ["Help"], swiftSettings: strict),
   ]

@@ -97,17 +97,45 @@ public struct DenseReference: Sendable {
 
 /// A network beside its dense parent on the same windows.
 public struct Comparison: Sendable {
-  /// Mean Kullback–Leibler divergence from the dense distribution, in nats per token.
-  public let divergence: Double
-  /// Share of tokens at which both networks prefer the same next token.
-  public let topOneAgreement: Double
+  /// Mean divergence from the dense distribution in each window, in nats per token.
+  public let windowDivergences: [Double]
+  /// Tokens of each window at which both networks prefer the same next token.
+  private let agreements: [Int]
+  private let windowLength: Int
   public let perplexity: Perplexity
 
   init(_ tallies: [DenseReference.WindowTally], _ windows: TokenWindows) {
-    let tokens = Double(windows.tokens.count)
-    // Rounding may leave a divergence of zero a hair below it.
-    divergence = max(0, tallies.reduce(0) { $0 + $1.divergence } / tokens)
-    topOneAgreement = Double(tallies.reduce(0) { $0 + $1.agreements }) / tokens
+    let tokens = Double(windows.length)
+    windowDivergences = tallies.map { $0.divergence / tokens }
+    agreements = tallies.map(\.agreements)
+    windowLength = windows.length
     perplexity = Perplexity(windowMeans: tallies.map(\.loss))
+  }
+
+  private init(divergences: [Double], agreements: [Int], losses: [Double], windowLength: Int) {
+    windowDivergences = divergences
+    self.agreements = agreements
+    self.windowLength = windowLength
+    perplexity = Perplexity(windowMeans: losses)
+  }
+
+  /// Mean Kullback–Leibler divergence from the dense distribution, in nats per token.
+  ///
+  /// Rounding may leave a divergence of zero a hair below it.
+  public var divergence: Double {
+    max(0, windowDivergences.reduce(0, +) / Double(windowDivergences.count))
+  }
+
+  /// Share of tokens at which both networks prefer the same next token.
+  public var topOneAgreement: Double {
+    Double(agreements.reduce(0, +)) / Double(agreements.count * windowLength)
+  }
+
+  /// The same network on these windows and on further ones.
+  public func joined(_ further: Comparison) -> Comparison {
+    Comparison(
+      divergences: windowDivergences + further.windowDivergences,
+      agreements: agreements + further.agreements,
+      losses: perplexity.windowMeans + further.perplexity.windowMeans, windowLength: windowLength)
   }
 }

@@ -30,11 +30,13 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
 
   /// - Parameters:
   ///   - candidates: `2 × layers` parts each.
+  ///   - windows: which of the reference's to compare on; `nil` for all.
   ///   - checkpoint: called between half layers; what it throws ends the work.
   /// - Returns: in the order of the candidates.
   public func compare(
-    _ candidates: [[Part]], checkpoint: () throws -> Void = {}
+    _ candidates: [[Part]], windows range: Range<Int>? = nil, checkpoint: () throws -> Void = {}
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
+    let range = range ?? 0..<reference.windows.count
     precondition(
       candidates.allSatisfy { $0.count == 2 * parent.configuration.layerCount }, "two parts for every layer")
     var tallies = candidates.map { _ in [DenseReference.WindowTally]() }
@@ -44,8 +46,8 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     for start in stride(from: 0, to: candidates.count, by: most) {
       let part = start..<min(start + most, candidates.count)
       let block = max(1, memoryLimit / bytes(ofWindows: windowsPerChunk) / part.count) * windowsPerChunk
-      for first in stride(from: 0, to: reference.windows.count, by: block) {
-        let windows = first..<min(first + block, reference.windows.count)
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
+        let windows = first..<min(first + block, range.upperBound)
         let found = try run(part.map { candidates[$0] }, windows, &work, checkpoint)
         for (place, candidate) in part.enumerated() { tallies[candidate] += found[place] }
       }

@@ -61,10 +61,7 @@ public struct RankedCandidates {
     guard let widths = ErrorCurves.widths(curves, bench.configuration, budget: budget),
       let genome = space.genome(.init(widths: widths, score: score.name, calibration: statistics.name))
     else { return nil }
-    let chosen = widths.flatMap { [$0.groups, $0.channels] }
-    let error = zip(curves, chosen).reduce(0.0) { sum, pair in
-      sum + (pair.0.widths.firstIndex(of: pair.1).map { pair.0.errors[$0] } ?? 0)
-    }
+    let error = ErrorCurves.error(curves, widths)
     return Solution(genome: genome, widths: widths, predictedError: error)
   }
 

@@ -83,7 +83,7 @@ struct FinalRepair {
         "damping", .number(1e-9...1e6), initial: "auto", "λ of the least squares as a share of the Gram's mean diagonal"
       ),
       MethodSetting(
-        "start", .choice(["ls", "none"]), initial: "ls",
+        "start", .choice(["ls", "none"]), initial: "none",
         "weights that the sequential repair begins with and shrinks toward"),
       MethodSetting(
         "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",

@@ -52,13 +52,20 @@ struct CandidateEvaluator: Sendable {
     return measurement(subnet.configuration, try reference.compare(subnet))
   }
 
-  /// Measures candidates together, layer by layer; values do not depend on which ones are together.
+  /// Measures candidates together, layer by layer.
   ///
-  /// - Parameter checkpoint: called between half layers; what it throws ends the work.
+  /// Each is measured on the windows of the first rung; those that climb, on the further windows of the next. Without rungs
+  /// values do not depend on which candidates are together.
+  ///
+  /// - Parameters:
+  ///   - rungs: estimates from the first windows, where a candidate ends before it has seen all.
+  ///   - climbers: which of some estimates go on.
+  ///   - checkpoint: called between half layers; what it throws ends the work.
   /// - Returns: in the order of the candidates.
   func measure(
-    _ candidates: [BoundSpace.Genes], checkpoint: () throws -> Void
-  ) throws -> [PointMeasurement] {
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
+    checkpoint: () throws -> Void
+  ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
     let factory = repaired
     let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: memoryLimit / 4) {
       layer, isMLP, part in
@@ -71,12 +78,33 @@ struct CandidateEvaluator: Sendable {
         [Part(choice: choice, width: $0.groups), Part(choice: choice, width: $0.channels)]
       }
     }
-    let found = try evaluator.compare(parts, checkpoint: checkpoint)
-    return zip(candidates, found.comparisons).map { genes, comparison in
+    let configurations = candidates.map { genes in
       var configuration = model.configuration
       configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
-      return measurement(configuration, comparison)
+      return configuration
     }
+    var comparisons: [Comparison?] = candidates.map { _ in nil }
+    func estimates(_ places: [Int]) -> [(measurement: PointMeasurement, record: WindowRecord)] {
+      places.compactMap { place in
+        comparisons[place].map { comparison in
+          let record = WindowRecord(comparison)
+          let (divergence, loss) = rungs.estimate(record)
+          var measured = measurement(configurations[place], comparison)
+          (measured.kl, measured.perplexity) = (divergence, exp(loss))
+          return (measured, record)
+        }
+      }
+    }
+    var (alive, done) = (Array(candidates.indices), 0)
+    for count in rungs.isTrusted ? rungs.ladder.rungs : [rungs.windows] where !alive.isEmpty {
+      let found = try evaluator.compare(alive.map { parts[$0] }, windows: done..<count, checkpoint: checkpoint)
+      for (place, comparison) in zip(alive, found.comparisons) {
+        comparisons[place] = comparisons[place]?.joined(comparison) ?? comparison
+      }
+      done = count
+      if count < rungs.windows { alive = climbers(estimates(alive).map(\.measurement)).map { alive[$0] } }
+    }
+    return estimates(Array(candidates.indices))
   }
 
   /// The dense model beside itself.

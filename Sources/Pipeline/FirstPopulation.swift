@@ -9,6 +9,38 @@ struct FirstPopulation {
   let evaluator: CandidateEvaluator
   let statistics: [any Statistics]
   let metric: ErrorCurves.Metric
+  /// Error curves of each score on each calibration, where widths are each layer's own and there is repair.
+  private let curves: [Choice: [ModuleCurve]]
+
+  private struct Choice: Hashable {
+    let score: String
+    let calibration: String
+  }
+
+  init(evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric) throws {
+    self.evaluator = evaluator
+    self.statistics = statistics
+    self.metric = metric
+    let bound = evaluator.bound
+    var curves: [Choice: [ModuleCurve]] = [:]
+    if bound.space.layers == .each, evaluator.repaired.repair == .leastSquares {
+      for statistics in statistics where bound.calibrations.contains(statistics.name) {
+        for score in bound.space.scores {
+          curves[Choice(score: score, calibration: statistics.name)] = try ErrorCurves.curves(
+            evaluator.repaired, .init(score: score, calibration: statistics.name), statistics, metric: metric
+          ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
+        }
+      }
+    }
+    self.curves = curves
+  }
+
+  /// What the error curves promise of a candidate, in the unit of the metric; `nil` where there are none.
+  func predict(_ genes: BoundSpace.Genes) -> Double? {
+    curves[Choice(score: genes.score, calibration: genes.calibration)].map {
+      ErrorCurves.error($0, genes.widths)
+    }
+  }
 
   /// Whether error curves are to be had, and in the metric of the loss.
   static func needsGradients(_ settings: SearchSettings, _ bound: BoundSpace) -> Bool {
@@ -19,11 +51,11 @@ struct FirstPopulation {
   private var configuration: ModelConfiguration { bound.configuration }
 
   /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated.
-  func genomes(budgets: [Int], limit: Int) throws -> [(genome: Genome, origin: String)] {
+  func genomes(budgets: [Int], limit: Int) -> [(genome: Genome, origin: String)] {
     let choices = bound.space.scores.flatMap { score in bound.calibrations.map { (score, $0) } }
     var seeds: [(genome: Genome, origin: String)] = []
     for (number, choice) in choices.enumerated() {
-      let curves = bound.space.layers == .each ? try curves(score: choice.0, calibration: choice.1) : []
+      let curves = curves[Choice(score: choice.0, calibration: choice.1)] ?? []
       for (place, budget) in budgets.enumerated() {
         // The first choice answers every budget, the others those in the middle of the list.
         if number > 0, budgets.count > 2, place % 3 != 1 { continue }
@@ -66,14 +98,6 @@ struct FirstPopulation {
     let genes = BoundSpace.Genes(widths: widths, score: choice.0, calibration: choice.1)
     guard let genome = bound.genome(genes), !seeds.contains(where: { $0.genome == genome }) else { return }
     seeds.append((genome, origin))
-  }
-
-  private func curves(score: String, calibration: String) throws -> [ModuleCurve] {
-    guard evaluator.repaired.repair == .leastSquares else { return [] }
-    guard let statistics = statistics.first(where: { $0.name == calibration }) else { return [] }
-    return try ErrorCurves.curves(
-      evaluator.repaired, .init(score: score, calibration: calibration), statistics, metric: metric
-    ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
   }
 
   private func allocation(_ curves: [ModuleCurve], budget: Int) -> [LayerWidths]? {

@@ -26,6 +26,12 @@ public enum ReportBuilder {
       convergence: convergence(trials, description),
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
       budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
+      notes: settings.rungs == nil
+        ? []
+        : try FidelityReport(
+          trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
+          count: settings.rungs ?? 1
+        ).sentences,
       startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
   }
 
@@ -54,6 +60,7 @@ public enum ReportBuilder {
     if settings.field != "text" { words += ["--field", settings.field] }
     words += ["--damping", "\(settings.damping)", "--population", "\(settings.population)"]
     if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
+    if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
     if settings.objectives != ["kl", "params"] {
       words += ["--objectives", settings.objectives.joined(separator: ",")]
@@ -128,9 +135,11 @@ public enum ReportBuilder {
       Setting("calibration", settings.calibration.joined(separator: ", ")),
       Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
       Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),
-      Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
-      Setting("damping", "\(settings.damping) of the mean diagonal"),
-      Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
     ]
+      + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? []) + [
+        Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
+        Setting("damping", "\(settings.damping) of the mean diagonal"),
+        Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
+      ]
   }
 }

@@ -26,6 +26,8 @@ public final class SearchSession {
   private let settings: SearchSettings
   private let evaluator: CandidateEvaluator
   private var runner: StudyRunner<NSGA2>
+  private let population: FirstPopulation
+  private var rungs: FidelityRungs
   private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
@@ -74,9 +76,9 @@ public final class SearchSession {
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,
         memoryLimit: memoryLimit)
-      let population = FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
+      let population = try FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
       let budgets = Self.budgets(budgeted, settings)
-      let initial = try population.genomes(budgets: budgets, limit: settings.population)
+      let initial = population.genomes(budgets: budgets, limit: settings.population)
       var evolution = NSGA2.Settings()
       evolution.population = settings.population
       let optimizer = try NSGA2(
@@ -104,6 +106,8 @@ public final class SearchSession {
         throw PipelineError.noStudy(path: directory.path)
       }
       self.evaluator = evaluator
+      self.population = population
+      rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs ?? 1)
       runner = try StudyRunner(study, optimizer)
     } catch {
       if let place, !Study.exists(at: directory) {
@@ -116,7 +120,9 @@ public final class SearchSession {
     }
     convergence = Convergence(description: try StudyDescription(study))
     let study = study
-    earlierSeconds = try study.trials().reduce(0) { try $0 + (TrialDescription($1, of: study)?.seconds ?? 0) }
+    let earlier = try study.trials().compactMap { try TrialDescription($0, of: study) }
+    earlierSeconds = earlier.reduce(0) { $0 + $1.seconds }
+    for record in earlier.compactMap(\.windows) { rungs.learn(record) }
     if runner.evaluations > 0 { report(.resumed(evaluations: runner.evaluations)) }
   }
 
@@ -149,7 +155,8 @@ public final class SearchSession {
       if let limit = budget.evaluations, runner.evaluations >= limit { break }
       if let seconds = budget.seconds, elapsed >= seconds { break }
       if isStopped() { return false }
-      var limit = Self.together
+      // With rungs a whole generation competes.
+      var limit = rungs.ladder.rungs.count > 1 ? settings.population : Self.together
       if let most = budget.evaluations { limit = min(limit, most - runner.evaluations) }
       if let seconds = budget.seconds {
         // No more than there is time for, as far as is known.
@@ -160,19 +167,29 @@ public final class SearchSession {
       if batch.isEmpty { break }
       let begun = Date()
       let genes = batch.map { evaluator.bound.genes($0.genome) }
-      let measured: [PointMeasurement]
+      let front = runner.optimizer.front.map(\.objectives)
+      let measured: [(measurement: PointMeasurement, record: WindowRecord)]
       do {
-        measured = try evaluator.measure(genes) { if isStopped() { throw CancellationError() } }
+        measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
+          FidelityLadder.climbers($0.map { Self.objectives($0, settings) }, front: front)
+        } checkpoint: {
+          if isStopped() { throw CancellationError() }
+        }
       } catch is CancellationError {
         try study.releaseInterrupted()
         return false
       }
       let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-      for (place, candidate) in batch.enumerated() {
-        try runner.complete(
-          candidate, values: objectives(measured[place]),
-          attributes: TrialDescription(measured[place], genes[place], seconds: seconds).attributes())
-      }
+      try runner.complete(
+        batch.indices.map { place in
+          let (measurement, record) = measured[place]
+          let description = TrialDescription(
+            measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
+          return StudyRunner.Result(
+            candidate: batch[place], values: Self.objectives(measurement, settings),
+            attributes: try description.attributes())
+        })
+      for (_, record) in measured { rungs.learn(record) }
       let done = runner.evaluations
       let value = convergence.state(of: runner.optimizer.evaluated)
       let now = Date().timeIntervalSince(start)
@@ -192,7 +209,7 @@ public final class SearchSession {
 
   public func close() throws { try study.close() }
 
-  private func objectives(_ measured: PointMeasurement) -> [Double] {
+  private static func objectives(_ measured: PointMeasurement, _ settings: SearchSettings) -> [Double] {
     settings.objectives.map { name in
       switch name {
       case "perplexity": measured.perplexity ?? .infinity

@@ -36,6 +36,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var repair: String
   /// Metric of the error curves that the first population comes from (`ErrorCurves.Metric`); `nil` for `residual`.
   public var curves: String?
+  /// Rungs of growing numbers of fitness windows (`FidelityLadder`); `nil` for one.
+  public var rungs: Int?
   public var population: Int
   public var seed: UInt64
 
@@ -59,7 +61,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double, repair: String, curves: String, population: Int
+    damping: Double, repair: String, curves: String, rungs: Int = 1, population: Int
   ) {
     self.model = model
     self.space = space
@@ -77,6 +79,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     self.damping = damping
     self.repair = repair
     self.curves = curves == ErrorCurves.Metric.residualStream.rawValue ? nil : curves
+    self.rungs = rungs == 1 ? nil : rungs
     self.population = population
     seed = plan.seed
   }
@@ -117,7 +120,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("damping", "\(damping)", "\(other.damping)"), ("repair", repair, other.repair),
-      ("curves", metric.rawValue, other.metric.rawValue),
+      ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
       ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
     ]
     return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in

@@ -95,9 +95,18 @@ struct TrialDescription: Sendable {
   var score: String
   var calibration: String
   var seconds: Double
+  /// What was measured in each window; `nil` in older studies.
+  var windows: WindowRecord?
+  /// What the error curves promised; `nil` where there are none.
+  var predicted: Double?
 
-  init(_ measurement: PointMeasurement, _ genes: BoundSpace.Genes, seconds: Double) {
+  init(
+    _ measurement: PointMeasurement, _ genes: BoundSpace.Genes, seconds: Double, windows: WindowRecord,
+    predicted: Double?
+  ) {
     self.measurement = measurement
+    self.windows = windows
+    self.predicted = predicted
     score = genes.score
     calibration = genes.calibration
     self.seconds = seconds
@@ -119,13 +128,18 @@ struct TrialDescription: Sendable {
     score = try value(String.self, "score_name") ?? ""
     calibration = try value(String.self, "calibration_name") ?? ""
     seconds = try value(Double.self, "seconds") ?? 0
+    windows = try value(WindowRecord.self, "windows")
+    predicted = try value(Double.self, "predicted")
   }
 
   func attributes() throws -> [String: String] {
-    [
+    var attributes = [
       "measurement": try JSONText.encode(measurement), "score_name": try JSONText.encode(score),
       "calibration_name": try JSONText.encode(calibration), "seconds": try JSONText.encode(seconds),
     ]
+    if let windows { attributes["windows"] = try JSONText.encode(windows) }
+    if let predicted { attributes["predicted"] = try JSONText.encode(predicted) }
+    return attributes
   }
 }
 

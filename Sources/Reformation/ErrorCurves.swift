@@ -59,6 +59,13 @@ public enum ErrorCurves {
     return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
   }
 
+  /// What the curves promise of widths: the sum of their errors, in the unit of the metric.
+  public static func error(_ curves: [ModuleCurve], _ widths: [LayerWidths]) -> Double {
+    zip(curves, widths.flatMap { [$0.groups, $0.channels] }).reduce(0) { sum, pair in
+      sum + (pair.0.widths.firstIndex(of: pair.1).map { pair.0.errors[$0] } ?? 0)
+    }
+  }
+
   /// Errors of all widths of both modules, from 0 units to all; zeros where the layer has no such module.
   private static func errors(
     _ layer: RankedLayer, _ index: Int, _ statistics: any Statistics, _ metric: Metric

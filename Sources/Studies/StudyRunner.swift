@@ -42,7 +42,7 @@ extension Study {
 /// while evaluations < budget {
 ///   let batch = try runner.next(limit: budget - evaluations)
 ///   if batch.isEmpty { break }
-///   for candidate in batch { try runner.complete(candidate, values: measure(candidate.genome)) }
+///   try runner.complete(batch.map { .init(candidate: $0, values: measure($0.genome)) })
 /// }
 /// ```
 public struct StudyRunner<Search: Optimizer>: Sendable {
@@ -81,18 +81,46 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     return batch
   }
 
-  /// Stores a result and tells it. Values that are not all finite are stored as a failure.
+  /// What an evaluation gave.
+  public struct Result: Sendable {
+    public let candidate: Candidate
+    public let values: [Double]
+    /// User attributes of the trial, each value a JSON text.
+    public let attributes: [String: String]
+
+    public init(candidate: Candidate, values: [Double], attributes: [String: String] = [:]) {
+      self.candidate = candidate
+      self.values = values
+      self.attributes = attributes
+    }
+  }
+
+  /// Stores results, all or none of them, and tells them. Values that are not all finite are stored as a failure.
   ///
-  /// - Parameter attributes: user attributes of the trial, each value a JSON text.
   /// - Throws: the errors of `Study.complete` and `Optimizer.tell`.
+  public mutating func complete(_ results: [Result]) throws {
+    let reasons = results.map { $0.values.first { !$0.isFinite }.map { "an objective is \($0)" } }
+    try study.end(
+      zip(results, reasons).map { result, reason in
+        reason.map { .failure(result.candidate.ordinal, reason: $0, attributes: result.attributes) }
+          ?? .values(result.candidate.ordinal, result.values, attributes: result.attributes)
+      })
+    for (result, reason) in zip(results, reasons) {
+      if reason == nil {
+        try optimizer.tell(result.candidate.ordinal, objectives: study.minimized(result.values))
+      } else {
+        try optimizer.tellFailure(result.candidate.ordinal)
+      }
+    }
+  }
+
+  /// Stores the result of one candidate and tells it.
+  ///
+  /// - Throws: as for several.
   public mutating func complete(
     _ candidate: Candidate, values: [Double], attributes: [String: String] = [:]
   ) throws {
-    if let value = values.first(where: { !$0.isFinite }) {
-      return try fail(candidate, reason: "an objective is \(value)", attributes: attributes)
-    }
-    try study.complete(candidate.ordinal, values: values, attributes: attributes)
-    try optimizer.tell(candidate.ordinal, objectives: study.minimized(values))
+    try complete([Result(candidate: candidate, values: values, attributes: attributes)])
   }
 
   /// Stores that a candidate has no result, and tells it.

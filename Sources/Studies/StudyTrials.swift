@@ -84,32 +84,52 @@ extension Study {
   public func complete(
     _ number: Int, values: [Double], attributes: [String: String] = [:]
   ) throws(StudyError) {
-    if values.count != directions.count {
-      throw .wrongValueCount(number: number, expected: directions.count, found: values.count)
-    }
-    if values.contains(where: \.isNaN) { throw .notANumber(number: number) }
-    try JSONText.check(attributes)
-    try write { database in
-      let trial = try end(number, as: .complete, in: database)
-      for (objective, value) in values.enumerated() {
-        let columns = OptunaValue.columns(value)
-        try database.execute(
-          sql: "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, ?, ?, ?)",
-          arguments: [trial, objective, columns.value, columns.type])
-      }
-      try set(attributes, trial: trial, in: database)
-    }
+    try end([.values(number, values, attributes: attributes)])
   }
 
   /// Records that a running trial has no result.
   ///
   /// - Throws: `StudyError.wrongState`, `.invalidJSON`, `.readOnly`, `.database`.
   public func fail(_ number: Int, reason: String, attributes: [String: String] = [:]) throws(StudyError) {
-    var all = attributes
-    all[Key.failure] = try JSONText.encode(reason)
-    try JSONText.check(all)
+    try end([.failure(number, reason: reason, attributes: attributes)])
+  }
+
+  /// How a running trial ends.
+  enum Ending {
+    case values(Int, [Double], attributes: [String: String])
+    case failure(Int, reason: String, attributes: [String: String])
+  }
+
+  /// Records how trials ended: all of it or, where anything is wrong, nothing.
+  func end(_ endings: [Ending]) throws(StudyError) {
+    for ending in endings {
+      switch ending {
+      case .values(let number, let values, let attributes):
+        if values.count != directions.count {
+          throw .wrongValueCount(number: number, expected: directions.count, found: values.count)
+        }
+        if values.contains(where: \.isNaN) { throw .notANumber(number: number) }
+        try JSONText.check(attributes)
+      case .failure(_, _, let attributes): try JSONText.check(attributes)
+      }
+    }
     try write { database in
-      try set(all, trial: end(number, as: .failed, in: database), in: database)
+      for ending in endings {
+        switch ending {
+        case .values(let number, let values, let attributes):
+          let trial = try end(number, as: .complete, in: database)
+          for (objective, value) in values.enumerated() {
+            let columns = OptunaValue.columns(value)
+            try database.execute(
+              sql: "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, ?, ?, ?)",
+              arguments: [trial, objective, columns.value, columns.type])
+          }
+          try set(attributes, trial: trial, in: database)
+        case .failure(let number, let reason, let attributes):
+          let all = attributes.merging([Key.failure: try JSONText.encode(reason)]) { $1 }
+          try set(all, trial: end(number, as: .failed, in: database), in: database)
+        }
+      }
     }
   }
 

@@ -131,6 +131,40 @@ extension EndToEnd {
       #expect(workspace.cache.isEmpty)
     }
 
+    /// With rungs a generation competes; what a kill cuts short competes again.
+    @Test func killedOnRungs() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(search("--rungs", "3", study: "whole")).expectSuccess()
+      for stop in [10, 30] {
+        let tool = try RunningTool(search("--rungs", "3"), in: workspace)
+        tool.wait { trials(workspace).count > stop }
+        tool.send(SIGKILL)
+        _ = try tool.finish()
+      }
+      try workspace.run(search("--rungs", "3")).expectSuccess()
+      try expectEqual(workspace, "whole", Self.study)
+      // Some ended early, none of those on the front.
+      let stored = trials(workspace)
+      func windows(_ trial: StoredTrial) throws -> Int {
+        let data = Data(try #require(trial.attributes["windows"]).utf8)
+        let record = try #require(JSONSerialization.jsonObject(with: data) as? [String: [Double]])
+        return try #require(record["divergences"]?.count)
+      }
+      let counts = try stored.map(windows)
+      #expect(Set(counts) == [6, 12, 24] && counts.prefix(8).allSatisfy { $0 == 24 })
+      let front = try workspace.run("report", Self.study, "--json").expectSuccess().json()
+      let points = try #require(front["front"] as? [[String: Any]])
+      for point in points { #expect(try windows(stored[#require(point["trial"] as? Int)]) == 24) }
+      let words = try workspace.run("report", Self.study, "--fidelity").expectSuccess().output
+      #expect(words.contains("On the first 6 fitness windows: rank correlation 0.") && words.contains("Error curves"))
+      let fidelity = try workspace.run("report", Self.study, "--fidelity", "--json").expectSuccess().json()
+      let rungs = try #require(fidelity["rungs"] as? [[String: Any]])
+      #expect(
+        rungs.compactMap { $0["stopped"] as? Int } == [6, 12].map { count in counts.filter { $0 == count }.count })
+      #expect(rungs.compactMap { $0["error"] as? Double }.allSatisfy { $0 > 0 && $0 < 0.5 })
+      #expect(try workspace.text(Self.study + "/report.html").contains("On the first 12 fitness windows"))
+    }
+
     // MARK: Budgets
 
     @Test func budgetsCountAllRuns() throws {

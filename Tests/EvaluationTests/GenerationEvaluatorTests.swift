@@ -60,6 +60,22 @@ import Testing
     #expect(abs(a.topOneAgreement - b.topOneAgreement) < 1e-3, sourceLocation: sourceLocation)
   }
 
+  /// What was measured on some windows is kept when further ones come.
+  @Test(arguments: [1, 7, 32]) func windowsAreAdded(first: Int) throws {
+    let bench = try Bench(.mistralGQA)
+    let candidates = bench.candidates(5)
+    let evaluator = bench.evaluator(memory: 1 << 30)
+    let whole = try evaluator.compare(candidates)
+    let begun = try evaluator.compare(candidates, windows: 0..<first)
+    let rest = try evaluator.compare(candidates, windows: first..<50)
+    #expect(begun.work.done + rest.work.done == whole.work.done)
+    for place in candidates.indices {
+      let joined = begun.comparisons[place].joined(rest.comparisons[place])
+      #expect(joined.windowDivergences.count == 50)
+      expectEqual(joined, whole.comparisons[place])
+    }
+  }
+
   /// Alone, together, in blocks of windows, in parts of a generation: the same values.
   @Test(arguments: Fixture.allCases, [1 << 30, 1 << 20, 200_000, 1])
   func companyDoesNotMatter(fixture: Fixture, memory: Int) throws {

@@ -17,6 +17,12 @@ enum ReportFiles {
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
 
+  static func json(_ fidelity: FidelityReport) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return try encoder.encode(fidelity)
+  }
+
   static func table(_ report: StudyReport) -> String {
     TerminalTable.render(report, width: Console.width(1), color: Console.outputIsTerminal)
   }

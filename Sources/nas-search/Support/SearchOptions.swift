@@ -16,6 +16,9 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
   @Option(help: "Error curves of the first population: loss (needs gradients) or residual.") var curves = "loss"
   @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(
+    help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
+  var rungs = 1
   @Option(help: "Candidates in a generation.") var population = 16
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
@@ -32,6 +35,7 @@ struct SearchOptions: ParsableArguments {
     try require(["ls", "none"].contains(repair), "--repair is ls or none")
     try require(["loss", "residual"].contains(curves), "--curves is loss or residual")
     try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
+    try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
     try require(damping > 0 && damping < 1e6, "--damping must be positive")
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
   }
@@ -46,7 +50,7 @@ struct SearchOptions: ParsableArguments {
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: damping, repair: repair,
-      curves: curves, population: population)
+      curves: curves, rungs: rungs, population: population)
   }
 
   /// `results/` and the names of model and space.

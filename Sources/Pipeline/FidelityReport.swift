@@ -1,0 +1,76 @@
+import Foundation
+import Search
+import Studies
+
+/// How far the fitness of a study can be trusted when it comes from some of its windows, or from error curves alone.
+public struct FidelityReport: Codable, Equatable, Sendable {
+  public struct Rung: Codable, Equatable, Sendable {
+    public let windows: Int
+    /// Candidates that ended here, with an estimate.
+    public let stopped: Int
+    /// Spearman's ρ between the divergence on these windows and on all; `nil` where it is not defined.
+    public let correlation: Double?
+    /// Root mean square of the relative error of the corrected estimate.
+    public let error: Double?
+  }
+
+  /// Candidates that were measured on all windows: the rungs are judged by them.
+  public let candidates: Int
+  public let rungs: [Rung]
+  /// Candidates whose error curves promised something, measured on all windows.
+  public let predicted: Int
+  /// Spearman's ρ between that promise and the divergence on all windows.
+  public let predictedCorrelation: Double?
+
+  /// - Throws: `PipelineError.noStudy`, `.damaged`, `StudyError`.
+  public init(_ directory: String) throws {
+    let url = URL(fileURLWithPath: directory)
+    guard Study.exists(at: url) else { throw PipelineError.noStudy(path: directory) }
+    let study = try Study.open(at: url, access: .inspect)
+    let description = try StudyDescription(study)
+    try self.init(
+      study.trials().compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
+      // Without rungs, what they would be.
+      count: description.settings.rungs ?? 10)
+  }
+
+  init(_ trials: [TrialDescription], windows: Int, count: Int) throws {
+    var rungs = FidelityRungs(windows: windows, count: count)
+    let records = trials.compactMap(\.windows)
+    for record in records { rungs.learn(record) }
+    let known = records.filter { $0.divergences.count == windows }
+    let truth = known.map { rungs.estimate($0).divergence }
+    candidates = known.count
+    self.rungs = rungs.ladder.rungs.dropLast().map { count in
+      let estimates = known.map { rungs.estimate($0.prefix(count)).divergence }
+      let squares = zip(estimates, truth).filter { $0.1 > 0 }.map { pow($0.0 / $0.1 - 1, 2) }
+      return Rung(
+        windows: count, stopped: records.filter { $0.divergences.count == count }.count,
+        correlation: RankCorrelation.spearman(estimates, truth),
+        error: squares.isEmpty ? nil : (squares.reduce(0, +) / Double(squares.count)).squareRoot())
+    }
+    let pairs = trials.compactMap { trial in
+      trial.windows.flatMap { record in
+        record.divergences.count == windows ? trial.predicted.map { ($0, rungs.estimate(record).divergence) } : nil
+      }
+    }
+    predicted = pairs.count
+    predictedCorrelation = RankCorrelation.spearman(pairs.map { $0.0 }, pairs.map { $0.1 })
+  }
+
+  /// A sentence for each rung, and one for the curves.
+  public var sentences: [String] {
+    func share(_ value: Double?) -> String { value.map { String(format: "%.1f %%", 100 * $0) } ?? "unknown" }
+    func rho(_ value: Double?) -> String { value.map { String(format: "%.3f", $0) } ?? "undefined" }
+    var sentences = rungs.map { rung in
+      "On the first \(rung.windows) fitness windows: rank correlation \(rho(rung.correlation)) with all of them, "
+        + "error \(share(rung.error)) (root mean square), over \(candidates) candidates; \(rung.stopped) ended here."
+    }
+    if predicted > 0 {
+      sentences.append(
+        "Error curves alone: rank correlation \(rho(predictedCorrelation)) with all fitness windows, over "
+          + "\(predicted) candidates.")
+    }
+    return sentences
+  }
+}
