@@ -21,6 +21,8 @@ struct CandidateEvaluator: Sendable {
   private struct Part: Hashable {
     let choice: SubnetFactory<LanguageModel>.Choice
     let width: Int
+    /// The candidate that does not share the part; 0 for a part that all may share.
+    let owner: Int
   }
 
   init(
@@ -66,18 +68,6 @@ struct CandidateEvaluator: Sendable {
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
     checkpoint: () throws -> Void
   ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
-    let factory = repaired
-    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: memoryLimit / 4) {
-      layer, isMLP, part in
-      try factory.rankedLayer(layer, part.choice)
-        .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
-    }
-    let parts = candidates.map { genes in
-      let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
-      return genes.widths.flatMap {
-        [Part(choice: choice, width: $0.groups), Part(choice: choice, width: $0.channels)]
-      }
-    }
     let configurations = candidates.map { genes in
       var configuration = model.configuration
       configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
@@ -97,7 +87,7 @@ struct CandidateEvaluator: Sendable {
     }
     var (alive, done) = (Array(candidates.indices), 0)
     for count in rungs.isTrusted ? rungs.ladder.rungs : [rungs.windows] where !alive.isEmpty {
-      let found = try evaluator.compare(alive.map { parts[$0] }, windows: done..<count, checkpoint: checkpoint)
+      let found = try compare(alive.map { candidates[$0] }, windows: done..<count, checkpoint: checkpoint)
       for (place, comparison) in zip(alive, found.comparisons) {
         comparisons[place] = comparisons[place]?.joined(comparison) ?? comparison
       }
@@ -105,6 +95,29 @@ struct CandidateEvaluator: Sendable {
       if count < rungs.windows { alive = climbers(estimates(alive).map(\.measurement)).map { alive[$0] } }
     }
     return estimates(Array(candidates.indices))
+  }
+
+  /// Compares candidates with the dense model, layer by layer.
+  ///
+  /// - Parameters:
+  ///   - windows: which of the fitness windows; `nil` for all.
+  ///   - sharing: whether candidates that begin alike are run once as far as they agree.
+  func compare(
+    _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, sharing: Bool = true, checkpoint: () throws -> Void
+  ) throws -> (comparisons: [Comparison], work: SharedWork) {
+    let factory = repaired
+    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: memoryLimit / 4) {
+      layer, isMLP, part in
+      try factory.rankedLayer(layer, part.choice)
+        .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
+    }
+    let parts = candidates.enumerated().map { number, genes in
+      let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
+      return genes.widths.flatMap { widths in
+        [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: sharing ? 0 : number + 1) }
+      }
+    }
+    return try evaluator.compare(parts, windows: windows, checkpoint: checkpoint)
   }
 
   /// The dense model beside itself.

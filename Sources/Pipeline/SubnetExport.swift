@@ -34,28 +34,13 @@ public struct SubnetExport {
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
   public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws
   {
-    guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
-    let study = try Study.open(at: directory, access: .inspect)
+    let opened = try OpenedStudy(directory, model: path, cache: cache, report: report)
     self.directory = directory
-    description = try StudyDescription(study)
-    points = try FrontPoints(study: study, description: description, trials: try study.trials())
-    let settings = description.settings
-    model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
-    let fingerprint = try model.fingerprint()
-    guard fingerprint == description.model.fingerprint else {
-      throw PipelineError.damaged(
-        path: model.location.path,
-        problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
-    }
-    calibration = try CalibrationFile(
-      directory: directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
-    let bound = try BoundSpace(
-      SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
-      calibrationSets: calibration.sets.map(\.name))
-    let statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, lossGradients: false, { false }, report)
-    evaluator = try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings)
+    description = opened.description
+    points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())
+    model = opened.model
+    calibration = opened.calibration
+    evaluator = try opened.evaluator()
   }
 
   /// Gives a point of the front its final weights.

@@ -101,6 +101,9 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     return kept
   }
 
+  /// Drops all ranked layers, as if none had been asked for.
+  public func forget() { cache.withLock { $0.layers = [:] } }
+
   private func evict() {
     cache.withLock { cache in
       var held = cache.layers.values.reduce(0) { $0 + $1.layer.byteCount }

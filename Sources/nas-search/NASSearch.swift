@@ -20,9 +20,7 @@ struct NASSearch: ParsableCommand {
     subcommands: [
       SearchCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self, GenerateCommand.self,
       SolveCommand.self, PruneCommand.self, RepairCommand.self, CompareCommand.self, MethodsCommand.self,
-      SpacesCommand.self,
-      DescribeCommand.self,
-      ScoresCommand.self,
+      SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self,
     ],
     defaultSubcommand: SearchCommand.self)
 }

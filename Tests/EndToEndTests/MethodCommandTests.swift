@@ -188,6 +188,20 @@ extension EndToEnd {
         ["solve", "--model", "model", "--keep", "0.01"] + Self.text, "'solve' cannot keep as little")
     }
 
+    /// However candidates are evaluated, the values agree.
+    @Test func benchmarkComparesEqualResults() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(Workspace.search(budget: "12")).expectSuccess()
+      for memory in [[], ["--memory-limit", "1MB"]] {
+        let command = ["benchmark", "results/study", "--candidates", "7", "--json"] + memory
+        let result = try workspace.run(command).expectSuccess().json()
+        let rows = try #require(result["rows"] as? [[String: Any]])
+        #expect(result["candidates"] as? Int == 7 && rows.count == 4)
+        for row in rows { #expect(try #require(row["largestDifference"] as? Double) < 1e-6, "\(row)") }
+      }
+      try workspace.expectFailure(["benchmark", "text"], "no study")
+    }
+
     /// What another tool pruned without repair gets nearer to the dense model.
     @Test func repairImprovesASubnet() throws {
       let workspace = try Workspace("llama3-gqa")

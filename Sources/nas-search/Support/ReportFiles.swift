@@ -17,10 +17,10 @@ enum ReportFiles {
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
 
-  static func json(_ fidelity: FidelityReport) throws -> Data {
+  static func json(_ value: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    return try encoder.encode(fidelity)
+    return try encoder.encode(value)
   }
 
   static func table(_ report: StudyReport) -> String {

@@ -1,0 +1,46 @@
+import Calibration
+import Foundation
+import LanguageModels
+import Studies
+import Subnets
+
+/// A finished or running study with all that is needed to make its subnets again.
+struct OpenedStudy {
+  let study: Study
+  let description: StudyDescription
+  let model: LanguageModel
+  let calibration: CalibrationFile
+  let bound: BoundSpace
+  private let statistics: [any Statistics]
+
+  /// - Parameters:
+  ///   - path: of the parent, where it is no longer at the place that the study remembers.
+  /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
+  init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
+    guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
+    study = try Study.open(at: directory, access: .inspect)
+    description = try StudyDescription(study)
+    let settings = description.settings
+    model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+    let fingerprint = try model.fingerprint()
+    guard fingerprint == description.model.fingerprint else {
+      throw PipelineError.damaged(
+        path: model.location.path,
+        problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
+    }
+    calibration = try CalibrationFile(
+      directory: directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
+    bound = try BoundSpace(
+      SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
+      calibrationSets: calibration.sets.map(\.name))
+    statistics = try SearchSession.statistics(
+      model, fingerprint, calibration, cache, bound, lossGradients: false, { false }, report)
+  }
+
+  /// An evaluator with nothing factorised yet.
+  func evaluator(memoryLimit: Int? = nil) throws -> CandidateEvaluator {
+    try CandidateEvaluator(
+      model: model, bound: bound, statistics: statistics, fitness: calibration.fitness,
+      settings: description.settings, memoryLimit: memoryLimit)
+  }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Foundation
+import Pipeline
+
+struct BenchmarkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark", abstract: "Time the evaluator on the last candidates of a study.",
+    discussion: """
+      Evaluates the same candidates one by one with everything made anew, one by one with factorisations kept, and layer \
+      by layer without and with shared prefixes. Rates are ratios of one run; the divergences must agree.
+      """)
+
+  @Argument(help: "Folder of the study.") var study: String
+  @Option(help: "Candidates, the last of the study.") var candidates = 64
+  @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
+  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "Memory for repaired layers and candidates in flight, such as 4GiB. Default: half of the machine's.")
+  var memoryLimit: AmountArgument?
+  @Flag(help: "Print the result as JSON.") var json = false
+
+  func validate() throws {
+    if !(1...100_000).contains(candidates) { throw ValidationError("--candidates must be between 1 and 100000") }
+  }
+
+  func run() throws {
+    Interrupt.install()
+    let display = ProgressDisplay(quiet: json)
+    let result = try EvaluatorBenchmark(
+      URL(fileURLWithPath: study), model: model, candidates: candidates, memoryLimit: memoryLimit?.value,
+      cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
+    display.finish()
+    if json { return Console.json(try ReportFiles.json(result)) }
+    Console.print(result.lines.joined(separator: "\n"))
+  }
+}
