@@ -28,8 +28,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   ///
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
-    _ directory: URL, model: String?, candidates count: Int, memoryLimit: Int?, cache: URL, isStopped: @escaping () -> Bool,
-    report: @escaping (SearchSession.Event) -> Void
+    _ directory: URL, model: String?, candidates count: Int, memoryLimit: Int?, cache: URL,
+    isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     let opened = try OpenedStudy(directory, model: model, cache: cache, report: report)
     let trials = try opened.study.trials().suffix(count)
