@@ -43,18 +43,8 @@ public struct StatisticsStore: Sendable {
   private static func collect(
     _ network: some Network, _ windows: TokenWindows, into folder: URL, _ progress: ((Int) throws -> Void)?
   ) throws {
-    let pass = ForwardPass(windows)
-    let hidden = try pass.embed(network)
-    let configuration = network.configuration
-    let runner = pass.runner(for: configuration)
-    for (index, shape) in configuration.layers.enumerated() {
-      let collector = StatisticsCollector(
-        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
-        tokens: windows.tokens.count)
-      try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
-        collector.observe(tap, activations, lane: lane)
-      }
-      try write(collector.finish(), to: file(index, in: folder))
+    try StatisticsPass.run(network, on: windows) { index, statistics in
+      try write(statistics, to: file(index, in: folder))
       try progress?(index)
     }
   }

@@ -25,15 +25,3 @@ func rowEnergies(of weight: Matrix<Float>, scaledBy factors: [Float]? = nil) -> 
     return (0..<weight.columns).reduce(0) { $0 + row[$1] * row[$1] * factors[$1] }
   }
 }
-
-extension Matrix where Scalar == Float {
-  /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
-  /// inverted though inputs depend on one another. A Gram of zeros becomes the identity.
-  func damped(_ share: Double) -> Matrix<Double> {
-    let result = widened()
-    let trace = (0..<rows).reduce(0.0) { $0 + Double(self[$1, $1]) }
-    let lambda = trace > 0 ? share * trace / Double(max(1, rows)) : 1
-    for i in 0..<rows { result[i, i] += lambda }
-    return result
-  }
-}

@@ -137,7 +137,8 @@ public struct UnitRanking: Sendable, Equatable {
 public enum ImportanceRegistry {
   public static let all: [any Importance] =
     [
-      WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LLMPruner(.vector), LLMPruner(.first),
+      WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LossOBS(), LLMPruner(.vector),
+      LLMPruner(.first),
       LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), MagnitudeL1(), MagnitudeL2(), RandomImportance(),
     ]
 

@@ -140,7 +140,28 @@ extension Matrix where Scalar == Float {
   }
 }
 
+extension Matrix where Scalar == Float {
+  /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
+  /// inverted though inputs depend on one another. A Gram of zeros becomes the identity.
+  public func damped(_ share: Double) -> Matrix<Double> {
+    let result = widened()
+    let trace = (0..<rows).reduce(0.0) { $0 + Double(self[$1, $1]) }
+    let lambda = trace > 0 ? share * trace / Double(max(1, rows)) : 1
+    for i in 0..<rows { result[i, i] += lambda }
+    return result
+  }
+}
+
 extension Matrix where Scalar == Double {
+  public func transposed() -> Matrix {
+    let result = Matrix(uninitialized: columns, columns: rows)
+    for i in 0..<rows {
+      let source = row(i)
+      for j in 0..<columns { result.pointer[j * rows + i] = source[j] }
+    }
+    return result
+  }
+
   /// The transpose rounded to single precision.
   public func transposedNarrowed() -> Matrix<Float> {
     let result = Matrix<Float>(uninitialized: columns, columns: rows)

@@ -15,7 +15,7 @@ struct Ours: PruningMethod {
   static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
   let settings =
     [
-      MethodSetting("scores", .list(Ours.scores), initial: "obs,greedy,flap,wanda-sp", "scores to choose from"),
+      MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
       MethodSetting(
         "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),
@@ -42,7 +42,7 @@ struct Ours: PruningMethod {
       if best.map({ divergence < $0.divergence }) ?? true { best = (candidates, divergence) }
     }
     guard let candidates = best?.candidates else { throw bench.impossible(name) }
-    let metrics = needsLoss ? ErrorCurves.Metric.allCases : [.residualStream]
+    let metrics = needsLoss ? [ErrorCurves.Metric.loss, .residualStream] : [.residualStream]
     let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap {
       try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome
     }

@@ -10,7 +10,7 @@ struct OursFast: PruningMethod {
   let gradients: Set<BackwardPass.Scalar> = [.loss]
   let settings =
     [
-      MethodSetting("scores", .list(Ours.scores), initial: "obs,flap,wanda-sp", "scores to choose from"),
+      MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
       MethodSetting(
         "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),

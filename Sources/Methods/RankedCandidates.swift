@@ -38,7 +38,8 @@ public struct RankedCandidates {
       calibrations: [.each], keep: 0...1)
     space = try BoundSpace(widths, to: bench.configuration, calibrationSets: [statistics.name])
     factory = SubnetFactory(
-      parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares, damping: bench.damping,
+      parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares,
+      damping: try bench.damping(),
       byteLimit: Int(bench.physicalMemory / 4))
   }
 

@@ -14,8 +14,8 @@ extension Workbench {
   func subnet(
     keeping units: [KeptUnits], repair: RepairMode, damping: Double? = nil
   ) throws -> Subnet<LanguageModel> {
-    let damping = damping ?? self.damping
     if repair == .none { return Subnet(of: model, keeping: units) }
+    let damping = try damping ?? self.damping()
     let statistics = try statistics()
     return try timed(.repair) {
       let layers = Slots<LayerWeights>(count: units.count)
@@ -91,6 +91,9 @@ struct FinalRepair {
       MethodSetting(
         "scope", .choice(SequentialReformation.Options.Scope.allCases.map(\.rawValue)), initial: "pruned",
         "sequential: projections that are fitted"),
+      MethodSetting(
+        "tokens", .choice(SequentialReformation.Options.Tokens.allCases.map(\.rawValue)), initial: "relative",
+        "sequential: how much a token's error counts"),
       MethodSetting("bias", .choice(["no", "yes"]), initial: "no", "sequential: whether to add biases"),
       MethodSetting("passes", .integer(1...10), initial: "1", "sequential: how often to go through the layers"),
     ]
@@ -110,6 +113,7 @@ struct FinalRepair {
     var options = SequentialReformation.Options()
     options.target = .init(rawValue: values.text("target")) ?? options.target
     options.scope = .init(rawValue: values.text("scope")) ?? options.scope
+    options.tokens = .init(rawValue: values.text("tokens")) ?? options.tokens
     options.bias = values.text("bias") == "yes"
     self.options = options
   }

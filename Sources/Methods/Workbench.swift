@@ -30,8 +30,7 @@ public final class Workbench {
   public let calibration: TokenWindows
   /// Windows that candidates are compared on, disjoint from the calibration.
   public let heldOut: TokenWindows
-  /// λ of the least squares as a share of the Gram's mean diagonal.
-  public let damping: Double
+  private let sharedDamping: SharedDamping
   public let seed: UInt64
   private let fingerprint: String
   private let statisticsStore: StatisticsStore
@@ -52,7 +51,7 @@ public final class Workbench {
   ///   - report: told of progress; what it throws ends the work.
   public init(
     model: LanguageModel, fingerprint: String, budget: Int, calibration: TokenWindows, heldOut: TokenWindows,
-    damping: Double = 0.01, seed: UInt64 = 0, cache: URL, dense: DenseReference? = nil,
+    damping: SharedDamping = SharedDamping(nil), seed: UInt64 = 0, cache: URL, dense: DenseReference? = nil,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
   ) {
     self.model = model
@@ -60,7 +59,7 @@ public final class Workbench {
     self.budget = budget
     self.calibration = calibration
     self.heldOut = heldOut
-    self.damping = damping
+    sharedDamping = damping
     self.seed = seed
     self.dense = dense
     self.report = report
@@ -174,6 +173,20 @@ public final class Workbench {
     }
   }
 
+  // MARK: - Damping
+
+  /// λ of the least squares as a share of the Gram's mean diagonal: the one given, or the one that predicts the held-out
+  /// windows best.
+  public func damping() throws -> Double {
+    try sharedDamping.value {
+      let statistics = try statistics()
+      return try timed(.score) { try DampingChoice(of: model, statistics: statistics, heldOut: heldOut).damping }
+    }
+  }
+
+  /// The damping where it is known by now.
+  public var knownDamping: Double? { sharedDamping.known }
+
   // MARK: - Judgement
 
   /// The dense model on the held-out windows.
@@ -186,6 +199,21 @@ public final class Workbench {
 
   /// KL divergence from the dense model on the held-out windows, in nats per token.
   func divergence(of network: some Network) throws -> Double { try reference().compare(network).divergence }
+}
+
+/// A damping that is given, or chosen once by the first workbench that needs it.
+public final class SharedDamping {
+  fileprivate private(set) var known: Double?
+
+  /// - Parameter damping: `nil` to choose it.
+  public init(_ damping: Double?) { known = damping }
+
+  fileprivate func value(_ choose: () throws -> Double) throws -> Double {
+    if let known { return known }
+    let chosen = try choose()
+    known = chosen
+    return chosen
+  }
 }
 
 /// One value a layer, filled by different workers.

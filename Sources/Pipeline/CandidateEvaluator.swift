@@ -27,7 +27,7 @@ struct CandidateEvaluator: Sendable {
 
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings, memoryLimit: Int? = nil
+    settings: SearchSettings, damping: Double, memoryLimit: Int? = nil
   ) throws {
     self.model = model
     self.bound = bound
@@ -40,10 +40,10 @@ struct CandidateEvaluator: Sendable {
     self.memoryLimit = memory
     let limit = memory / 2
     repaired = SubnetFactory(
-      parent: model, scores: scores, statistics: statistics, repair: repair, damping: settings.damping,
+      parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
       byteLimit: limit)
     inherited = SubnetFactory(
-      parent: model, scores: scores, statistics: statistics, repair: .none, damping: settings.damping,
+      parent: model, scores: scores, statistics: statistics, repair: .none, damping: damping,
       byteLimit: limit / 4)
   }
 

@@ -27,11 +27,12 @@ public final class ComparisonSession {
     public var windows: Int
     /// `method.setting=value` each.
     public var assignments: [String]
-    public var damping: Double
+    /// `nil` lets held-out tokens choose.
+    public var damping: Double?
 
     public init(
       model: String, methods: [String], keeps: [Double], plan: CalibrationPlan, texts: [String], window: Int,
-      windows: Int, assignments: [String], damping: Double
+      windows: Int, assignments: [String], damping: Double?
     ) {
       self.model = model
       self.methods = methods

@@ -41,6 +41,6 @@ struct OpenedStudy {
   func evaluator(memoryLimit: Int? = nil) throws -> CandidateEvaluator {
     try CandidateEvaluator(
       model: model, bound: bound, statistics: statistics, fitness: calibration.fitness,
-      settings: description.settings, memoryLimit: memoryLimit)
+      settings: description.settings, damping: description.damping, memoryLimit: memoryLimit)
   }
 }

@@ -18,6 +18,8 @@ public struct PruneSession {
     public let densePerplexity: Double
     /// Seconds of scoring, searching and repairing.
     public let seconds: [Workbench.Stage: Double]
+    /// λ of the least squares as a share of the Gram's mean diagonal; `nil` where the method solved none.
+    public let damping: Double?
     /// Most resident memory of the process, in bytes; `nil` where the system does not say.
     public let peakBytes: Int?
   }
@@ -26,7 +28,6 @@ public struct PruneSession {
   private let method: any PruningMethod
   private let values: SettingValues
   private let plan: CalibrationPlan
-  private let damping: Double
   private let target: SearchSettings.Target
 
   /// - Parameters:
@@ -35,14 +36,13 @@ public struct PruneSession {
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
-    plan: CalibrationPlan, damping: Double, cache: URL,
+    plan: CalibrationPlan, damping: Double?, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     method = try MethodRegistry.named(name)
     values = try SettingValues(of: method, assignments)
     _ = try plan.sources()
     self.plan = plan
-    self.damping = damping
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path))
     bench = try PruningBench(model: model, plan: plan, damping: damping, cache: cache, report: report)
@@ -64,7 +64,8 @@ public struct PruneSession {
         parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
         perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
       densePerplexity: reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), peakBytes: ProcessMemory.lifetimePeak)
+      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: workbench.knownDamping,
+      peakBytes: ProcessMemory.lifetimePeak)
   }
 
   /// Writes an outcome as a checkpoint.
@@ -89,7 +90,7 @@ public struct PruneSession {
         "block_parameters": .integer(configuration.blockParameters),
         "total_parameters": .integer(configuration.totalParameters),
       ],
-      "repair": .string(outcome.pruned.repair), "damping": .number(damping),
+      "repair": .string(outcome.pruned.repair), "damping": outcome.damping.map { .number($0) } ?? .null,
       "seed": .string("\(plan.seed)"), "calibration_sets": bench.calibration.record,
       "kept": KeptUnits.record(outcome.pruned.units),
       "measured": [

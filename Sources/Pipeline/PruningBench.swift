@@ -10,7 +10,7 @@ public final class PruningBench {
   public let fingerprint: String
   public let calibration: CalibrationFile
   private let plan: CalibrationPlan
-  private let damping: Double
+  private let damping: SharedDamping
   private let cache: URL
   private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
   private var dense: DenseReference?
@@ -19,16 +19,16 @@ public final class PruningBench {
   ///
   /// - Parameters:
   ///   - stored: windows that were read before; `nil` reads those of the plan.
-  ///   - damping: λ of the least squares as a share of the Gram's mean diagonal.
+  ///   - damping: λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose.
   ///   - cache: folder for statistics and gradients.
   ///   - report: told of progress; what it throws ends the work.
   public init(
-    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double, cache: URL,
+    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.model = model
     self.plan = plan
-    self.damping = damping
+    self.damping = SharedDamping(damping)
     self.cache = cache
     self.report = report
     fingerprint = try model.fingerprint()

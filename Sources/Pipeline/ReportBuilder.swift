@@ -19,7 +19,7 @@ public enum ReportBuilder {
     let times = trials.compactMap(\.ended)
     return StudyReport(
       name: study.name, directory: directory, toolVersion: description.toolVersion, model: description.model,
-      settings: rows(settings), command: command(settings, directory, budget: description.budget),
+      settings: rows(description), command: command(settings, directory, budget: description.budget),
       calibration: description.calibration,
       fitness: description.fitness, objectives: settings.objectives, bestValueName: bestValueName(description),
       dense: description.dense, baselines: description.baselines, trials: summaries, front: points.front,
@@ -58,7 +58,8 @@ public enum ReportBuilder {
     words += settings.filter?.options ?? []
     if let subsets = settings.subsets { words += ["--calibration-subsets", "\(subsets)"] }
     if settings.field != "text" { words += ["--field", settings.field] }
-    words += ["--damping", "\(settings.damping)", "--population", "\(settings.population)"]
+    if let damping = settings.damping { words += ["--damping", "\(damping)"] }
+    words += ["--population", "\(settings.population)"]
     if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
     if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
@@ -121,7 +122,9 @@ public enum ReportBuilder {
     return "\(quality) at \(Int(share.rounded())) % kept"
   }
 
-  private static func rows(_ settings: SearchSettings) -> [Setting] {
+  private static func rows(_ description: StudyDescription) -> [Setting] {
+    let settings = description.settings
+    let chosen = settings.damping == nil ? ", chosen by held-out error" : ""
     let target =
       switch settings.target {
       case nil: "none: the whole range of the space"
@@ -138,7 +141,7 @@ public enum ReportBuilder {
     ]
       + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? []) + [
         Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
-        Setting("damping", "\(settings.damping) of the mean diagonal"),
+        Setting("damping", "\(description.damping) of the mean diagonal\(chosen)"),
         Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
       ]
   }

@@ -72,10 +72,13 @@ public final class SearchSession {
       let statistics = try Self.statistics(
         model, fingerprint, calibration, cache, bound,
         lossGradients: FirstPopulation.needsGradients(settings, bound), isStopped, report)
+      let damping =
+        try known.map { try StudyDescription($0).damping }
+        ?? Self.damping(settings, model, statistics, calibration, report)
       report(.preparing("dense reference", done: 0, total: 1))
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,
-        memoryLimit: memoryLimit)
+        damping: damping, memoryLimit: memoryLimit)
       let population = try FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
       let budgets = Self.budgets(budgeted, settings)
       let initial = population.genomes(budgets: budgets, limit: settings.population)
@@ -87,7 +90,7 @@ public final class SearchSession {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
-          baselines: baselines, calibration: calibration.summary,
+          baselines: baselines, damping: damping, calibration: calibration.summary,
           fitness: FitnessSummary(
             source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: calibration.fitness.count,
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
@@ -289,6 +292,17 @@ extension SearchSession {
       }
       return StatisticsWithGradients(statistics, gradients: saliencies)
     }
+  }
+
+  /// The damping that was given, or the one that predicts the fitness windows best.
+  private static func damping(
+    _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
+    _ report: @escaping (Event) -> Void
+  ) throws -> Double {
+    if let damping = settings.damping { return damping }
+    guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return 0.01 }
+    report(.preparing("damping by held-out error", done: 0, total: 1))
+    return try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness).damping
   }
 
   /// The first windows of the sets, sixteen together: gradients cost several forward passes and need fewer tokens than

@@ -30,8 +30,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var filter: CalibrationFilter?
   /// Sets that each source is dealt out to; `nil` for one.
   public var subsets: Int?
-  /// λ of the least squares as a share of the Gram's mean diagonal.
-  public var damping: Double
+  /// λ of the least squares as a share of the Gram's mean diagonal; `nil` where held-out tokens choose it.
+  public var damping: Double?
   /// `ls` or `none`.
   public var repair: String
   /// Metric of the error curves that the first population comes from (`ErrorCurves.Metric`); `nil` for `residual`.
@@ -61,7 +61,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double, repair: String, curves: String, rungs: Int = 1, population: Int
+    damping: Double?, repair: String, curves: String, rungs: Int = 1, population: Int
   ) {
     self.model = model
     self.space = space
@@ -102,6 +102,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return try encoder.encode(self)
   }
 
+  private static func words(_ damping: Double?) -> String { damping.map { "\($0)" } ?? "auto" }
+
   private static func words(_ filter: CalibrationFilter?) -> String { filter?.options.joined(separator: " ") ?? "none" }
 
   /// The first setting in which another search differs from this one, in words; `nil` if they agree. The model is
@@ -119,7 +121,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("calibration subsets", "\(subsets ?? 1)", "\(other.subsets ?? 1)"),
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
-      ("damping", "\(damping)", "\(other.damping)"), ("repair", repair, other.repair),
+      ("damping", Self.words(damping), Self.words(other.damping)), ("repair", repair, other.repair),
       ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
       ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
     ]

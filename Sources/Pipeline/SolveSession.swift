@@ -47,7 +47,7 @@ public final class SolveSession {
   ///   - path: of the model; `nil` takes that of the study.
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
   public init(
-    model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric, damping: Double,
+    model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric, damping: Double?,
     cache: URL, report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.metric = metric
@@ -55,6 +55,7 @@ public final class SolveSession {
     var stored: CalibrationFile?
     let plan: CalibrationPlan
     let model: LanguageModel
+    var damping = damping
     switch source {
     case .plan(let given):
       guard let path else { throw PipelineError.invalidOption("--model is needed where there is no --study") }
@@ -62,8 +63,10 @@ public final class SolveSession {
       model = try LanguageModel(URL(fileURLWithPath: path))
     case .study(let directory):
       guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
-      let settings = try StudyDescription(Study.open(at: directory, access: .inspect)).settings
+      let description = try StudyDescription(Study.open(at: directory, access: .inspect))
+      let settings = description.settings
       plan = settings.plan
+      damping = damping ?? description.damping
       model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
       stored = try CalibrationFile(
         directory: directory, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)

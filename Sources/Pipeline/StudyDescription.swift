@@ -12,6 +12,8 @@ public struct StudyDescription: Sendable {
   public var model: ModelSummary
   public var dense: PointMeasurement
   public var baselines: [Baseline]
+  /// λ of the least squares as a share of the Gram's mean diagonal: the one given, or the one that held-out tokens chose.
+  public var damping: Double
   public var calibration: String
   public var fitness: FitnessSummary
   /// Most block parameters allowed; `nil` without a target.
@@ -25,13 +27,14 @@ public struct StudyDescription: Sendable {
   public var isComplete = false
 
   init(
-    settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], calibration: String,
-    fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String
+    settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], damping: Double,
+    calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String
   ) {
     self.settings = settings
     self.model = model
     self.dense = dense
     self.baselines = baselines
+    self.damping = damping
     self.calibration = calibration
     self.fitness = fitness
     self.targetParameters = targetParameters
@@ -56,6 +59,8 @@ public struct StudyDescription: Sendable {
     model = try value(ModelSummary.self, "model_summary")
     dense = try value(PointMeasurement.self, "dense")
     baselines = try value([Baseline].self, "baselines")
+    // Older studies were all given one.
+    damping = try stored["damping"] == nil ? settings.damping ?? 0.01 : value(Double.self, "damping")
     calibration = try value(String.self, "calibration")
     fitness = try value(FitnessSummary.self, "fitness")
     targetParameters = try value(Int?.self, "target_parameters")
@@ -72,6 +77,7 @@ public struct StudyDescription: Sendable {
     [
       "settings": try JSONText.encode(settings), "model_summary": try JSONText.encode(model),
       "dense": try JSONText.encode(dense), "baselines": try JSONText.encode(baselines),
+      "damping": try JSONText.encode(damping),
       "calibration": try JSONText.encode(calibration), "fitness": try JSONText.encode(fitness),
       "target_parameters": try JSONText.encode(targetParameters), "keep_range": try JSONText.encode(keep),
       "tool_version": try JSONText.encode(toolVersion),

@@ -68,7 +68,9 @@ public struct SubnetExport {
     if repair == .leastSquares {
       let total = model.configuration.layerCount
       let sequential = try SequentialReformation(
-        parent: model, subnet: nested, calibration: windows(genes.calibration), heldOut: calibration.fitness
+        // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/repair-SmolLM2-135M).
+        parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
+        calibration: windows(genes.calibration), heldOut: calibration.fitness
       ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }
       let subnet = sequential.subnet(of: nested)
       let improved = try evaluator.reference.compare(subnet)
@@ -108,7 +110,7 @@ public struct SubnetExport {
         "total_parameters": .integer(description.model.parametersTotal),
       ],
       "score": .string(genes.score), "calibration": .string(genes.calibration), "repair": .string(repair),
-      "damping": .number(description.settings.damping),
+      "damping": .number(description.damping),
       "calibration_sets": calibration.record,
       "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
       "kept": KeptUnits.record(units),

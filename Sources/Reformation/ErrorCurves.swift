@@ -8,6 +8,8 @@ import Synchronization
 public enum ErrorCurves {
   /// What makes the errors of different modules comparable.
   public enum Metric: String, Sendable, CaseIterable {
+    /// Squared error relative to the energy of the module's own output.
+    case output
     /// Squared error relative to the energy of the residual stream behind the module: its share of what follows sees.
     case residualStream = "residual"
     /// What the error adds to the loss to second order, in nats (`NestedReformation.lossErrors`). Needs gradients.
@@ -71,6 +73,12 @@ public enum ErrorCurves {
     _ layer: RankedLayer, _ index: Int, _ statistics: any Statistics, _ metric: Metric
   ) throws -> (attention: [Double], mlp: [Double]) {
     switch metric {
+    case .output:
+      func relative(_ errors: [Double]?) -> [Double] {
+        guard let errors, let all = errors.first, all > 0 else { return errors ?? [0] }
+        return errors.map { $0 / all }
+      }
+      return (relative(layer.attentionErrors), relative(layer.mlpErrors))
     case .residualStream:
       let energies = try statistics.layer(index)
       return (

@@ -69,13 +69,21 @@ final class ResidualStreams {
   }
 
   /// How far the projection is from the goal.
-  func problem(_ projection: Linear) throws -> ProjectionProblem {
+  func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
     let remaining = pruned.copy()
     if let inputs { try prunedRunner.add(projection, of: inputs, to: remaining) }
     Kernels.scale(remaining.pointer, by: -1, count: remaining.count)
     Kernels.add(goal.pointer, to: remaining.pointer, count: remaining.count)
-    return ProjectionProblem(
-      inputs: inputs ?? Matrix(rows: remaining.rows, columns: 0), remaining: remaining)
+    let inputs = inputs ?? Matrix(rows: remaining.rows, columns: 0)
+    if tokens == .equal { return ProjectionProblem(inputs: inputs, remaining: remaining) }
+    let weighted = inputs.copy()
+    for i in 0..<remaining.rows {
+      let scale =
+        1 / max(Kernels.dot(goal.row(i), goal.row(i), count: goal.columns), .leastNormalMagnitude).squareRoot()
+      Kernels.scale(remaining.row(i), by: scale, count: remaining.columns)
+      Kernels.scale(weighted.row(i), by: scale, count: weighted.columns)
+    }
+    return ProjectionProblem(inputs: weighted, remaining: remaining)
   }
 
   /// What the projections of a module read, in the dense network and in the subnet.

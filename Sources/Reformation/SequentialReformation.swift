@@ -34,7 +34,17 @@ public struct SequentialReformation: Sendable {
       case all
     }
 
+    /// What a token's error counts.
+    public enum Tokens: String, CaseIterable, Sendable {
+      /// Its square.
+      case equal
+      /// Its square relative to the square of the dense residual stream there: what the norms behind see of it. So a few
+      /// tokens of huge activations, such as the first of a window, do not hide the others.
+      case relative
+    }
+
     public var target = Target.residual
+    public var tokens = Tokens.relative
     public var scope = Scope.pruned
     /// Whether output and down projections get a bias: the mean of the error, which no damping holds back.
     public var bias = false
@@ -98,7 +108,8 @@ public struct SequentialReformation: Sendable {
             layer: index, module: module.rawValue, dampings: options.dampings, bias: options.bias)
           let projection = pruned[keyPath: module.output]
           try fitter.improve(
-            &pruned[keyPath: module.output], fit.problem(projection), check.problem(projection), &steps)
+            &pruned[keyPath: module.output], fit.problem(projection, options.tokens),
+            check.problem(projection, options.tokens), &steps)
         }
         try fit.leave(pruned[keyPath: module.output])
         try check.leave(pruned[keyPath: module.output])

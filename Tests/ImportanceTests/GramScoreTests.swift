@@ -170,6 +170,62 @@ import Testing
     #expect(wanda[0] == wanda[1])
   }
 
+  /// What cutting the inputs `removed` adds to the loss, the others adjusted: `½·tr(S·W·C·Wᵀ)` with the Schur complement `C`.
+  private func lossError(_ weight: Matrix<Float>, _ gram: [[Double]], _ moments: Matrix<Float>, kept: [Int]) -> Double {
+    // With S = R·Rᵀ the error of Rᵀ·W in the metric of the output. R by the columns of a Cholesky factor.
+    let n = moments.rows
+    var root = table(moments)
+    for i in 0..<n { root[i][i] += 1e-6 * (0..<n).reduce(0) { $0 + Double(moments[$1, $1]) } / Double(n) }
+    for j in 0..<n {
+      for k in 0..<j { for i in j..<n { root[i][j] -= root[i][k] * root[j][k] } }
+      let pivot = root[j][j].squareRoot()
+      for i in j..<n { root[i][j] /= pivot }
+    }
+    let rotated = Matrix<Float>(rows: n, columns: weight.columns)
+    for i in 0..<n {
+      for j in 0..<weight.columns {
+        rotated[i, j] = Float((i..<n).reduce(0.0) { $0 + root[$1][i] * Double(weight[$1, j]) })
+      }
+    }
+    return error(rotated, gram, kept: kept) / 2
+  }
+
+  @Test func lossOBSRemovesWhatAddsLeastToTheLoss() throws {
+    let ranking = try LossOBS().scores(of: tiny.layer).ranking
+    let moments = try #require(tiny.layer.saliencies?.outputMoments)
+    func order(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ moments: Matrix<Float>, _ units: [[Int]]) -> [Int] {
+      let gram = damped(table(gram))
+      var left = Array(units.indices)
+      var removed: [Int] = []
+      while let next = left.min(by: { a, b in
+        func error(without unit: Int) -> Double {
+          lossError(weight, gram, moments, kept: left.filter { $0 != unit }.flatMap { units[$0] })
+        }
+        return error(without: a) < error(without: b)
+      }) {
+        left.removeAll { $0 == next }
+        removed.append(next)
+      }
+      return removed.reversed()
+    }
+    #expect(
+      ranking.channels
+        == order(tiny.weights.down.weight, tiny.statistics.hiddenGram, moments.mlp, (0..<5).map { [$0] }))
+    #expect(
+      ranking.groups
+        == order(
+          tiny.weights.output.weight, tiny.statistics.contextGram, moments.attention,
+          (0..<3).map { Array(tiny.columns(of: $0)) }))
+  }
+
+  /// Of two channels that always say the same one goes first, and the other then is worth what both were.
+  @Test func lossOBSKeepsOneOfTwins() throws {
+    var tiny = tiny
+    tiny.duplicateChannel(0, as: 1)
+    let ranking = try LossOBS().scores(of: tiny.layer).ranking.channels
+    #expect([0, 1].contains(ranking[4]), "\(ranking)")
+  }
+
   @Test func l1SumsAbsoluteWeights() {
     let (scores, weights) = (MagnitudeL1().scores(of: tiny.layer), tiny.weights)
     func sum(_ values: some Sequence<Float>) -> Double { values.reduce(0) { $0 + abs(Double($1)) } }

@@ -99,7 +99,7 @@ private func expectClose(
   }
 
   /// A unit that does nothing scores lowest with every score that looks at the weights.
-  @Test(arguments: ["wanda-sp", "llm-bip", "magnitude-l1", "magnitude-l2", "obs", "flap", "greedy"])
+  @Test(arguments: ["wanda-sp", "llm-bip", "magnitude-l1", "magnitude-l2", "obs", "flap", "greedy", "obs-loss"])
   func unitsOfZerosComeLast(name: String) throws {
     var weights = tiny.weights
     weights.output.weight = weights.output.weight.copy()

@@ -53,10 +53,22 @@ struct Tiny {
     return (first, squares)
   }
 
+  /// Second moments of a few random vectors that differ much in size.
+  static func moments(_ order: Int, seed: UInt64) -> Matrix<Float> {
+    var random = SeededGenerator(seed: seed)
+    let x = Matrix<Float>(rows: 20, columns: order)
+    for i in 0..<20 { for j in 0..<order { x[i, j] = Float((2 * random.unit() - 1) * Double(1 + j * j)) } }
+    let result = Matrix<Float>(rows: order, columns: order)
+    multiply(x, x, transposingA: true, scale: 1 / 20, into: result)
+    return result
+  }
+
   static func saliencies(_ weights: LayerWeights) -> LayerSaliencies {
     let (first, squares) = gradients(weights)
     return LayerSaliencies(
-      BackwardPass.Layer(index: 0, weights: weights, gradients: first, squares: squares, outputMoments: nil))
+      BackwardPass.Layer(
+        index: 0, weights: weights, gradients: first, squares: squares,
+        outputMoments: .init(attention: moments(7, seed: 78), mlp: moments(7, seed: 79))))
   }
 
   var layer: ScoredLayer {

@@ -28,7 +28,7 @@ func someTokens(_ count: Int, below vocabulary: Int, seed: UInt64 = 1) -> [Int32
 struct GatheredStatistics: Statistics {
   let name: String
   let tokens: Int
-  let layers: [LayerStatistics]
+  var layers: [LayerStatistics]
 
   init(_ network: some Network, _ windows: TokenWindows, name: String) throws {
     self.name = name

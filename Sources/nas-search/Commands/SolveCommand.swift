@@ -13,10 +13,12 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Folder of a study whose calibration is taken.") var study: String?
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
-    "obs,flap,wanda-sp"
-  @Option(help: "Unit of the errors: loss (needs gradients) or residual.") var metric = ErrorCurves.Metric.loss
+    "obs-loss,obs,flap"
+  @Option(help: "Unit of the errors: loss (needs gradients), residual or output.") var metric = ErrorCurves.Metric.loss
   @OptionGroup var text: CalibrationOptions
-  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(
+    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
+  var damping: Double?
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
@@ -32,7 +34,7 @@ struct SolveCommand: ParsableCommand {
         "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
     }
     if model == nil, study == nil { throw ValidationError("give --model, or --study with the folder of a study") }
-    if !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
+    if let damping, !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 

@@ -14,8 +14,10 @@ struct SearchOptions: ParsableArguments {
   var calibrationSubsets = 1
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
-  @Option(help: "Error curves of the first population: loss (needs gradients) or residual.") var curves = "loss"
-  @Option(help: "Damping of the least squares as a share of the Gram's mean diagonal.") var damping = 0.01
+  @Option(help: "Error curves of the first population: loss (needs gradients), residual or output.") var curves = "loss"
+  @Option(
+    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
+  var damping: Double?
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
   var rungs = 1
@@ -33,10 +35,10 @@ struct SearchOptions: ParsableArguments {
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
     try require(["ls", "none"].contains(repair), "--repair is ls or none")
-    try require(["loss", "residual"].contains(curves), "--curves is loss or residual")
+    try require(["loss", "residual", "output"].contains(curves), "--curves is loss, residual or output")
     try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
     try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
-    try require(damping > 0 && damping < 1e6, "--damping must be positive")
+    if let damping { try require(damping > 0 && damping < 1e6, "--damping must be positive") }
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
   }
 

@@ -1,0 +1,32 @@
+import LanguageModels
+
+/// A forward pass that gathers the statistics of layers, one layer in memory at a time.
+public enum StatisticsPass {
+  /// - Parameters:
+  ///   - layers: those whose statistics are wanted; `nil` for all. The pass ends with the last of them.
+  ///   - body: given each wanted layer's statistics in the order of the layers.
+  public static func run(
+    _ network: some Network, on windows: TokenWindows, layers: Set<Int>? = nil,
+    _ body: (_ layer: Int, _ statistics: LayerStatistics) throws -> Void
+  ) throws {
+    let configuration = network.configuration
+    let pass = ForwardPass(windows)
+    let hidden = try pass.embed(network)
+    let runner = pass.runner(for: configuration)
+    let last = layers.map { $0.max() ?? -1 } ?? configuration.layerCount - 1
+    for (index, shape) in configuration.layers.enumerated() where index <= last {
+      let weights = try network.layer(index)
+      guard layers?.contains(index) ?? true else {
+        try runner.run(layer: index, weights: weights, hidden, observer: nil)
+        continue
+      }
+      let collector = StatisticsCollector(
+        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
+        tokens: windows.tokens.count)
+      try runner.run(layer: index, weights: weights, hidden) { _, tap, activations, lane in
+        collector.observe(tap, activations, lane: lane)
+      }
+      try body(index, collector.finish())
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import LanguageModels
+import LinearAlgebra
+
+/// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
+///
+/// With `S = E[g gᵀ]` the second moment of the loss's gradient at the output of `o_proj` or `down_proj`, `H = E[x xᵀ] + λI` of its
+/// inputs, and all other inputs adjusted by least squares, removing unit `b` adds to the loss, to second order,
+///
+///     ½·tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )
+///
+/// The units of the smallest sums are removed a few at a time, and the weights and `H⁻¹` of the others adjusted after each
+/// time:
+///
+///     W ← W − W_R ([H⁻¹]_RR)⁻¹ [H⁻¹]_R·          H⁻¹ ← H⁻¹ − [H⁻¹]_·R ([H⁻¹]_RR)⁻¹ [H⁻¹]_R·
+///
+/// That is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by structures
+/// Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks, the last removed
+/// highest, as shares of 1.
+public struct LossOBS: Importance {
+  private let damping = 0.01
+  /// Rounds in which the channels of an MLP are removed.
+  private let rounds = 64
+
+  public init() {}
+
+  public let name = "obs-loss"
+  public let summary = "units in the order in which removing each adds least to the loss, all others adjusted"
+  public let source = "nas-search; optimal brain compression, arXiv 2208.11580, in the metric of the loss"
+  public let gradients: BackwardPass.Scalar? = .loss
+
+  public func scores(of layer: ScoredLayer) throws -> UnitScores {
+    guard let moments = layer.saliencies?.outputMoments else { throw ImportanceError.noGradients(score: name) }
+    let width = layer.shape.queriesPerGroup * layer.headDimension
+    let groups = try removals(
+      weight: layer.weights.output.weight, gram: layer.statistics.contextGram, moments: moments.attention,
+      width: width, atOnce: 1, layer)
+    let channels = try removals(
+      weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, moments: moments.mlp, width: 1,
+      atOnce: max(1, layer.weights.down.inputs / rounds), layer)
+    return UnitScores(groups: ranks(groups), channels: ranks(channels))
+  }
+
+  private func ranks(_ removed: [Int]) -> [Float] {
+    var result = Array(repeating: Float(0), count: removed.count)
+    for (place, unit) in removed.enumerated() { result[unit] = Float(place + 1) / Float(removed.count) }
+    return result
+  }
+
+  /// Units of `width` inputs in the order in which they are removed.
+  func removals(
+    weight: Matrix<Float>, gram: Matrix<Float>, moments: Matrix<Float>, width: Int, atOnce: Int, _ layer: ScoredLayer
+  ) throws -> [Int] {
+    if gram.rows == 0 { return [] }
+    do {
+      var elimination = try Elimination(
+        weight: weight, gram: gram.damped(damping), moments: moments.damped(1e-6), width: width)
+      return try elimination.run(atOnce: atOnce)
+    } catch { throw ImportanceError.notFinite(score: name, layer: layer.index) }
+  }
+}
+
+/// What is left of a projection while its inputs are removed.
+private struct Elimination {
+  /// `[H⁻¹]` of the inputs that are left.
+  private var inverse: Matrix<Double>
+  /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs left, outputs]`.
+  private var weight: Matrix<Double>
+  private var left: [Int]
+  private let width: Int
+
+  init(weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>, width: Int) throws {
+    let inputs = gram.rows
+    self.width = width
+    left = Array(0..<inputs / width)
+    let root = try CholeskyFactor(factorising: moments)
+    // Rᵀ·W, then transposed.
+    let rotated = weight.widened()
+    root.multiplyTransposed(rotated)
+    let factor = try CholeskyFactor(factorising: gram)
+    let identity = Matrix<Double>(rows: inputs, columns: inputs)
+    for i in 0..<inputs { identity[i, i] = 1 }
+    factor.solveLower(identity)
+    inverse = Matrix(rows: inputs, columns: inputs)
+    multiply(identity, identity, transposingA: true, into: inverse)
+    self.weight = Matrix(rows: inputs, columns: weight.rows)
+    for i in 0..<rotated.rows {
+      let row = rotated.row(i)
+      for j in 0..<inputs { self.weight[j, i] = row[j] }
+    }
+  }
+
+  mutating func run(atOnce: Int) throws -> [Int] {
+    var removed: [Int] = []
+    while left.count > 1 {
+      let costs = try left.indices.map { try cost($0) }
+      guard costs.allSatisfy(\.isFinite) else {
+        throw LinearAlgebraError.notPositiveDefinite(order: 0, size: left.count)
+      }
+      let order = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
+      let places = Array(order.prefix(min(atOnce, left.count - 1)))
+      removed += places.map { left[$0] }
+      try remove(places)
+    }
+    return removed + left
+  }
+
+  private func rows(_ place: Int) -> Range<Int> { place * width..<(place + 1) * width }
+
+  /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`.
+  private func cost(_ place: Int) throws -> Double {
+    let part = weight.rows(rows(place))
+    if width == 1 { return energy(part) / inverse[place, place] }
+    let solved = part.copy()
+    try CholeskyFactor(factorising: inverse.rows(rows(place)).columns(rows(place)).copy()).solveLower(solved)
+    return energy(solved)
+  }
+
+  private func energy(_ matrix: Matrix<Double>) -> Double {
+    (0..<matrix.rows).reduce(0) { sum, i in
+      let row = matrix.row(i)
+      return (0..<matrix.columns).reduce(sum) { $0 + row[$1] * row[$1] }
+    }
+  }
+
+  /// Takes the units at the given places out and adjusts the others.
+  private mutating func remove(_ places: [Int]) throws {
+    let out = places.flatMap { Array(rows($0)) }
+    let gone = Set(places)
+    let stay = left.indices.filter { !gone.contains($0) }
+    let kept = stay.flatMap { Array(rows($0)) }
+    let removed = gather(inverse, rows: out, columns: out)
+    let factor = try CholeskyFactor(factorising: removed)
+    // F⁻¹·[H⁻¹]_RK and F⁻¹·W_R with [H⁻¹]_RR = F·Fᵀ.
+    let coupling = gather(inverse, rows: out, columns: kept)
+    factor.solveLower(coupling)
+    let lost = gather(weight, rows: out, columns: Array(0..<weight.columns))
+    factor.solveLower(lost)
+    let newInverse = gather(inverse, rows: kept, columns: kept)
+    multiply(coupling, coupling, transposingA: true, scale: -1, accumulate: 1, into: newInverse)
+    let newWeight = gather(weight, rows: kept, columns: Array(0..<weight.columns))
+    multiply(coupling, lost, transposingA: true, scale: -1, accumulate: 1, into: newWeight)
+    (inverse, weight, left) = (newInverse, newWeight, stay.map { left[$0] })
+  }
+
+  private func gather(_ matrix: Matrix<Double>, rows: [Int], columns: [Int]) -> Matrix<Double> {
+    let result = Matrix<Double>(rows: rows.count, columns: columns.count)
+    for (i, row) in rows.enumerated() {
+      let (source, target) = (matrix.row(row), result.row(i))
+      for (j, column) in columns.enumerated() { target[j] = source[column] }
+    }
+    return result
+  }
+}
