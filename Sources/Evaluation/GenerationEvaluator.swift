@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Synchronization
 
 /// Compares many candidates with the dense model at once, layer by layer.
 ///
@@ -76,14 +77,14 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     let runner = pass.runner(for: parent.configuration)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
     for half in 0..<2 * parent.configuration.layerCount {
-      var made: [Part: LayerWeights] = [:]
+      try checkpoint()
+      let made = try makeWeights(half, candidates)
       var next: [Node] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
           try checkpoint()
           let layer = try made[branch.part] ?? weights(half / 2, half % 2 == 1, branch.part)
-          made[branch.part] = layer
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
           try runner.run(layer: half / 2, weights: layer, stream)
@@ -102,6 +103,23 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
       for member in node.members { result[member] = tallies }
     }
     return result
+  }
+
+  /// The weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
+  /// they share, such as a factorisation, is made once.
+  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: LayerWeights] {
+    var parts: [Part] = []
+    for candidate in candidates where !parts.contains(candidate[half]) { parts.append(candidate[half]) }
+    let wanted = parts
+    let made = Mutex<[Part: LayerWeights]>([:])
+    for range in [0..<min(1, wanted.count), min(1, wanted.count)..<wanted.count] {
+      try Threads.forEach(range.count) { place, _ in
+        let part = wanted[range.lowerBound + place]
+        let layer = try weights(half / 2, half % 2 == 1, part)
+        made.withLock { $0[part] = layer }
+      }
+    }
+    return made.withLock { $0 }
   }
 
   /// Members by their part, in the order in which parts first occur.

@@ -42,9 +42,7 @@ struct CandidateEvaluator: Sendable {
     repaired = SubnetFactory(
       parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
       byteLimit: limit)
-    inherited = SubnetFactory(
-      parent: model, scores: scores, statistics: statistics, repair: .none, damping: damping,
-      byteLimit: limit / 4)
+    inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
   }
 
   func measure(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> PointMeasurement {

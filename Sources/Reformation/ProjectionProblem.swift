@@ -2,11 +2,15 @@ import LanguageModels
 import LinearAlgebra
 
 /// What a projection reads, and what its output still lacks.
+///
+/// Where tokens count differently, both are scaled token by token, and so is the constant input of a bias.
 struct ProjectionProblem {
   /// Shape `[tokens, inputs]`.
   let inputs: Matrix<Float>
   /// Shape `[tokens, outputs]`.
   let remaining: Matrix<Float>
+  /// By what each token is scaled; `nil` for 1.
+  var scales: [Float]?
 
   struct Change {
     /// Shape `[outputs, inputs]`.
@@ -19,7 +23,12 @@ struct ProjectionProblem {
     var difference = remaining
     if let change {
       difference = Matrix<Float>(rows: remaining.rows, columns: remaining.columns)
-      Linear(weight: change.weight, bias: change.bias).apply(inputs, into: difference)
+      Linear(weight: change.weight).apply(inputs, into: difference)
+      if let bias = change.bias {
+        for i in 0..<difference.rows {
+          Kernels.addScaled(bias, scales?[i] ?? 1, to: difference.row(i), count: difference.columns)
+        }
+      }
       Kernels.scale(difference.pointer, by: -1, count: difference.count)
       Kernels.add(remaining.pointer, to: difference.pointer, count: difference.count)
     }
@@ -34,6 +43,7 @@ struct ProjectionProblem {
 struct NormalEquations {
   private let gram: Matrix<Double>
   private let cross: Matrix<Double>
+  /// Weighted by the squares of the scales.
   private let means: (inputs: [Double], remaining: [Double])?
 
   init(_ problem: ProjectionProblem, bias: Bool) throws {
@@ -61,22 +71,28 @@ struct NormalEquations {
       means = nil
       return
     }
-    let (x, r) = (Self.means(inputs), Self.means(targets))
+    let scales = problem.scales
+    // E[s²], and E[s²x]/E[s²], E[s²r]/E[s²].
+    let weight = scales.map { $0.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(max(1, $0.count)) } ?? 1
+    let (x, r) = (
+      Self.means(inputs, scales).map { $0 / weight }, Self.means(targets, scales).map { $0 / weight }
+    )
     for i in 0..<gram.rows {
-      for j in 0..<gram.columns { gram[i, j] -= x[i] * x[j] }
-      for j in 0..<cross.columns { cross[i, j] -= x[i] * r[j] }
+      for j in 0..<gram.columns { gram[i, j] -= weight * x[i] * x[j] }
+      for j in 0..<cross.columns { cross[i, j] -= weight * x[i] * r[j] }
     }
     means = (x, r)
   }
 
-  private static func means(_ matrix: Matrix<Float>) -> [Double] {
+  /// Means of the rows, each times its scale.
+  private static func means(_ matrix: Matrix<Float>, _ scales: [Float]?) -> [Double] {
     let sums = Matrix<Float>(rows: 1, columns: matrix.columns)
     var total = Array(repeating: 0.0, count: matrix.columns)
     // In blocks, so that single precision holds the sums.
     for start in stride(from: 0, to: matrix.rows, by: 256) {
       sums.pointer.update(repeating: 0, count: sums.count)
       for i in start..<min(start + 256, matrix.rows) {
-        Kernels.add(matrix.row(i), to: sums.pointer, count: sums.count)
+        Kernels.addScaled(matrix.row(i), scales?[i] ?? 1, to: sums.pointer, count: sums.count)
       }
       for j in total.indices { total[j] += Double(sums.pointer[j]) }
     }

@@ -77,13 +77,15 @@ final class ResidualStreams {
     let inputs = inputs ?? Matrix(rows: remaining.rows, columns: 0)
     if tokens == .equal { return ProjectionProblem(inputs: inputs, remaining: remaining) }
     let weighted = inputs.copy()
+    var scales = Array(repeating: Float(0), count: remaining.rows)
     for i in 0..<remaining.rows {
       let scale =
         1 / max(Kernels.dot(goal.row(i), goal.row(i), count: goal.columns), .leastNormalMagnitude).squareRoot()
+      scales[i] = scale
       Kernels.scale(remaining.row(i), by: scale, count: remaining.columns)
       Kernels.scale(weighted.row(i), by: scale, count: weighted.columns)
     }
-    return ProjectionProblem(inputs: weighted, remaining: remaining)
+    return ProjectionProblem(inputs: weighted, remaining: remaining, scales: scales)
   }
 
   /// What the projections of a module read, in the dense network and in the subnet.

@@ -7,7 +7,8 @@ import Synchronization
 
 /// Makes subnets of a parent: units chosen by a score on a calibration set, weights corrected for the widths.
 ///
-/// Ranked layers are shared between subnets and kept within a byte limit, least recently used first out.
+/// Ranked layers are shared between subnets and kept within a byte limit, least recently used first out. Rankings, which are
+/// small, are kept for good.
 public final class SubnetFactory<Parent: Network>: Sendable {
   /// What decides the order in which units are kept.
   public struct Choice: Hashable, Sendable {
@@ -23,12 +24,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   public let parent: Parent
   public let repair: RepairMode
   public let damping: Double
-  private let scores: [String: any Importance]
-  private let statistics: [String: any Statistics]
+  private let rankings: Rankings<Parent>
   private let byteLimit: Int
   private let cache = Mutex(Cache())
 
-  private struct Key: Hashable {
+  fileprivate struct Key: Hashable {
     let choice: Choice
     let layer: Int
   }
@@ -39,13 +39,25 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 
   /// - Parameter byteLimit: memory for ranked layers, apart from those in use.
-  public init(
+  public convenience init(
     parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: RepairMode, damping: Double,
     byteLimit: Int
   ) {
-    self.parent = parent
-    self.scores = Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-    self.statistics = Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.init(
+      Rankings(
+        parent: parent, scores: Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 }),
+        statistics: Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })),
+      repair: repair, damping: damping, byteLimit: byteLimit)
+  }
+
+  /// A factory of the same units with another repair.
+  public convenience init(rankingAs other: SubnetFactory, repair: RepairMode, byteLimit: Int) {
+    self.init(other.rankings, repair: repair, damping: other.damping, byteLimit: byteLimit)
+  }
+
+  private init(_ rankings: Rankings<Parent>, repair: RepairMode, damping: Double, byteLimit: Int) {
+    self.rankings = rankings
+    parent = rankings.parent
     self.repair = repair
     self.damping = damping
     self.byteLimit = byteLimit
@@ -67,7 +79,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// The units that the subnet of the given widths keeps, each layer's in the parent's order.
   public func units(_ widths: [LayerWidths], _ choice: Choice) throws -> [KeptUnits] {
     try widths.enumerated().map { index, width in
-      let ranking = try rankedLayer(index, choice).ranking
+      let ranking = try rankings.ranking(index, choice)
       return KeptUnits(
         groups: ranking.groups.prefix(width.groups).sorted(),
         channels: ranking.channels.prefix(width.channels).sorted())
@@ -83,15 +95,9 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       return cache.layers[key]?.layer
     }
     if let known { return known }
-    guard let score = scores[choice.score] else {
-      throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
-    }
-    guard let statistics = statistics[choice.calibration] else {
-      throw FactoryError.unknownCalibration(name: choice.calibration, known: self.statistics.keys.sorted())
-    }
-    let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics)
+    let ranking = try rankings.ranking(index, choice)
     let layer = try RankedLayer(
-      scored, ranking: score.finiteScores(of: scored).ranking, repair: repair, damping: damping)
+      rankings.layer(index, choice), ranking: ranking, repair: repair, damping: damping)
     let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)
@@ -101,7 +107,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     return kept
   }
 
-  /// Drops all ranked layers, as if none had been asked for.
+  /// Drops all ranked layers, but not the rankings.
   public func forget() { cache.withLock { $0.layers = [:] } }
 
   private func evict() {
@@ -113,6 +119,50 @@ public final class SubnetFactory<Parent: Network>: Sendable {
         cache.layers[key] = nil
       }
     }
+  }
+}
+
+/// The order of every layer's units by each score on each calibration set, found when first asked for.
+private final class Rankings<Parent: Network>: Sendable {
+  typealias Key = SubnetFactory<Parent>.Key
+  typealias Choice = SubnetFactory<Parent>.Choice
+
+  let parent: Parent
+  private let scores: [String: any Importance]
+  private let statistics: [String: any Statistics]
+  private let known = Mutex<[Key: UnitRanking]>([:])
+
+  init(parent: Parent, scores: [String: any Importance], statistics: [String: any Statistics]) {
+    self.parent = parent
+    self.scores = scores
+    self.statistics = statistics
+  }
+
+  func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking {
+    let key = Key(choice: choice, layer: index)
+    if let ranking = known.withLock({ $0[key] }) { return ranking }
+    guard let score = scores[choice.score] else {
+      throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
+    }
+    let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics(choice))
+    let ranking = try score.finiteScores(of: scored).ranking
+    known.withLock { $0[key] = ranking }
+    return ranking
+  }
+
+  /// The layer with its statistics, without what only scores need.
+  func layer(_ index: Int, _ choice: Choice) throws -> ScoredLayer {
+    let configuration = parent.configuration
+    return ScoredLayer(
+      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
+      weights: try parent.layer(index), statistics: try statistics(choice).layer(index))
+  }
+
+  private func statistics(_ choice: Choice) throws -> any Statistics {
+    guard let found = statistics[choice.calibration] else {
+      throw FactoryError.unknownCalibration(name: choice.calibration, known: statistics.keys.sorted())
+    }
+    return found
   }
 }
 

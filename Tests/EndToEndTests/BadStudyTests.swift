@@ -95,8 +95,10 @@ extension EndToEnd {
     @Test func damagedStatistics() throws {
       // Without gradients, so that the cache holds one entry.
       let workspace = try Workspace("llama3-gqa", "mistral-gqa")
-      let resume = resume + ["--curves", "residual"]
-      try workspace.run(Workspace.search("--keep", "0.8", "--curves", "residual")).expectSuccess()
+      try workspace.write("name: plain\nscores: [wanda-sp]\n", to: "plain.yaml")
+      let options = ["--space", "plain.yaml", "--curves", "residual"]
+      let resume = resume + options
+      try workspace.run(Workspace.search("--keep", "0.8") + options).expectSuccess()
       let folder = workspace.url(ofCache: try #require(workspace.cache.first))
       let file = folder.appendingPathComponent("layer-1.safetensors")
       try Data(contentsOf: file).prefix(100).write(to: file)

@@ -111,7 +111,7 @@ extension EndToEnd {
       let stored = try Study.open(at: workspace.url("results/study"), access: .inspect).trials()
       #expect(
         Set(stored.compactMap { $0.attributes["calibration_name"] }) == ["\"lighthouse\"", "\"mix\"", "\"notes\""])
-      #expect(Set(stored.compactMap { $0.attributes["score_name"] }) == ["\"llm-bip\"", "\"wanda-sp\""])
+      #expect(Set(stored.compactMap { $0.attributes["score_name"] }) == ["\"flap\"", "\"obs\"", "\"obs-loss\""])
       let export = ["export", "results/study", "--format", "hf", "--output", "hf"]
       try workspace.run(export).expectSuccess()
       // What a subnet was calibrated on flatters it; other text does not.

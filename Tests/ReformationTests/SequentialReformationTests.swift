@@ -40,8 +40,13 @@ import Testing
     return zip(a, b).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) } / Double(windows.tokens.count)
   }
 
-  private func corrected(_ subnet: Subnet<LanguageModel>) throws -> (Subnet<LanguageModel>, SequentialReformation) {
-    let result = try SequentialReformation(parent: model, subnet: subnet, calibration: calibration, heldOut: heldOut)
+  private func corrected(
+    _ subnet: Subnet<LanguageModel>, _ tokens: SequentialReformation.Options.Tokens = .relative
+  ) throws -> (Subnet<LanguageModel>, SequentialReformation) {
+    var options = SequentialReformation.Options()
+    options.tokens = tokens
+    let result = try SequentialReformation(
+      parent: model, subnet: subnet, calibration: calibration, heldOut: heldOut, options: options)
     let layers = result.layers
     return (Subnet(of: model, layers: subnet.configuration.layers) { layers[$0] }, result)
   }
@@ -69,9 +74,10 @@ import Testing
   }
 
   /// The fitted projection is the minimum it claims to be: of the damped error on the calibration windows.
-  @Test func firstProjectionSolvesItsNormalEquations() throws {
+  @Test(arguments: SequentialReformation.Options.Tokens.allCases)
+  func firstProjectionSolvesItsNormalEquations(tokens: SequentialReformation.Options.Tokens) throws {
     let before = try subnet([(1, 96), (2, 96), (2, 96)], repair: .none)
-    let (after, result) = try corrected(before)
+    let (after, result) = try corrected(before, tokens)
     #expect(result.steps.count == 1)
     let damping = try #require(result.steps[0].damping)
     let pass = ForwardPass(calibration)
@@ -83,15 +89,25 @@ import Testing
     try denseRunner.add(weights.output, of: denseRunner.attentionContext(layer: weights, dense), to: dense)
     let inputs = try runner.attentionContext(layer: before.layer(0), pruned)
     let (start, found) = (try before.layer(0).output.weight, try after.layer(0).output.weight)
+    // What each token counts: 1, or one over the square of the dense stream behind the module.
+    let counts = (0..<dense.rows).map { row in
+      tokens == .equal ? 1 : 1 / (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+    }
     var trace = 0.0
-    for value in inputs.elements { trace += Double(value) * Double(value) / Double(inputs.rows) }
+    for i in 0..<inputs.rows {
+      for j in 0..<inputs.columns {
+        trace += counts[i] * Double(inputs[i, j]) * Double(inputs[i, j]) / Double(inputs.rows)
+      }
+    }
     let lambda = damping * trace / Double(inputs.columns)
-    // Gradient of E‖h + Ŵx − h*‖² + λ‖Ŵ − W₁‖² at the solution, against its size at the start.
+    // Gradient of E[c‖h + Ŵx − h*‖²] + λ‖Ŵ − W₁‖² at the solution, against its size at the start.
     func gradient(_ weight: Matrix<Float>) throws -> Double {
       let stream = pruned.copy()
       try runner.add(Linear(weight: weight, bias: weights.output.bias), of: inputs, to: stream)
       let residual = stream.widened()
-      for (i, value) in dense.elements.enumerated() { residual.pointer[i] -= Double(value) }
+      for (i, value) in dense.elements.enumerated() {
+        residual.pointer[i] = counts[i / dense.columns] * (residual.pointer[i] - Double(value))
+      }
       let cross = Matrix<Double>(rows: weight.rows, columns: weight.columns)
       multiply(residual, inputs.widened(), transposingA: true, scale: 1 / Double(inputs.rows), into: cross)
       var total = 0.0

@@ -100,8 +100,10 @@ import Testing
   }
 
   /// The damping holds the weight back, not the bias: no mean error is left on the calibration windows.
-  @Test func biasTakesTheMeanError() throws {
-    let (_, network) = try fit(options(bias: true))
+  @Test(arguments: Options.Tokens.allCases) func biasTakesTheMeanError(tokens: Options.Tokens) throws {
+    var options = options(bias: true)
+    options.tokens = tokens
+    let (_, network) = try fit(options)
     let (denseRunner, dense) = try stream(model, before: 0)
     let (runner, pruned) = try stream(network, before: 0)
     let (whole, fitted) = (try model.layer(0), try network.layer(0))
@@ -110,9 +112,14 @@ import Testing
     let inputs = try runner.attentionContext(layer: fitted, pruned)
     try runner.add(fitted.output, of: inputs, to: pruned)
     try runner.add(before.layer(0).output, of: inputs, to: start)
+    let counts = (0..<dense.rows).map { row in
+      tokens == .equal ? 1 : 1 / (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+    }
     func meanError(_ stream: Matrix<Float>) -> Double {
       (0..<stream.columns).reduce(0.0) { sum, j in
-        let mean = (0..<stream.rows).reduce(0.0) { $0 + Double(dense[$1, j] - stream[$1, j]) } / Double(stream.rows)
+        let mean =
+          (0..<stream.rows).reduce(0.0) { $0 + counts[$1] * Double(dense[$1, j] - stream[$1, j]) }
+          / counts.reduce(0, +)
         return sum + mean * mean
       }.squareRoot()
     }
