@@ -14,7 +14,7 @@ struct ModelCard {
     let sections = [
       "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- pruned\n- nas-search\n---",
       "# \(name)",
-      summary, loading, measured, widths,
+      summary, loading, measured, widths, repair,
       """
       `nas_search.json` records how the model was made. The licence of the parent model holds for this one too.
       """,
@@ -79,6 +79,26 @@ struct ModelCard {
     }
     if configuration.isUniform { return header + row("all \(configuration.layerCount)", configuration.layers[0]) }
     return header + configuration.layers.enumerated().map { row(String($0), $1) }.joined(separator: "\n")
+  }
+
+  /// What the sequential repair did to each projection.
+  private var repair: String? {
+    let rows = (record["sequential_repair"]?.array ?? []).compactMap { step -> String? in
+      guard let layer = step["layer"], let module = step["module"]?.string, let error = step["held_out_error"]?.double
+      else { return nil }
+      let damping = step["damping"]?.double.map { "\($0)" } ?? "left as it was"
+      return "| \(layer.text()) | \(module) | \(damping) | \((error * 1000).rounded() / 1000) |"
+    }
+    if rows.isEmpty { return nil }
+    return """
+      ## Repair
+
+      Projections were fitted again by least squares, layer by layer; the damping, or none of it, was chosen by the error on held-out
+      windows, relative to before.
+
+      | layer | module | damping | held-out error |
+      | ---: | --- | --- | ---: |
+      """ + "\n" + rows.joined(separator: "\n")
   }
 
   /// `1234567` as `1,234,567`.

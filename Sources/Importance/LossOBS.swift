@@ -61,10 +61,10 @@ public struct LossOBS: Importance {
 
 /// What is left of a projection while its inputs are removed.
 private struct Elimination {
-  /// `[H⁻¹]` of the inputs that are left.
-  private var inverse: Matrix<Double>
-  /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs left, outputs]`.
-  private var weight: Matrix<Double>
+  /// `[H⁻¹]` of the inputs that are left; zeros in the rows and columns of the others.
+  private let inverse: Matrix<Double>
+  /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs, outputs]`.
+  private let weight: Matrix<Double>
   private var left: [Int]
   private let width: Int
 
@@ -72,46 +72,40 @@ private struct Elimination {
     let inputs = gram.rows
     self.width = width
     left = Array(0..<inputs / width)
-    let root = try CholeskyFactor(factorising: moments)
-    // Rᵀ·W, then transposed.
     let rotated = weight.widened()
-    root.multiplyTransposed(rotated)
+    try CholeskyFactor(factorising: moments).multiplyTransposed(rotated)
+    self.weight = rotated.transposed()
     let factor = try CholeskyFactor(factorising: gram)
     let identity = Matrix<Double>(rows: inputs, columns: inputs)
     for i in 0..<inputs { identity[i, i] = 1 }
     factor.solveLower(identity)
     inverse = Matrix(rows: inputs, columns: inputs)
     multiply(identity, identity, transposingA: true, into: inverse)
-    self.weight = Matrix(rows: inputs, columns: weight.rows)
-    for i in 0..<rotated.rows {
-      let row = rotated.row(i)
-      for j in 0..<inputs { self.weight[j, i] = row[j] }
-    }
   }
 
   mutating func run(atOnce: Int) throws -> [Int] {
     var removed: [Int] = []
     while left.count > 1 {
-      let costs = try left.indices.map { try cost($0) }
+      let costs = try left.map { try cost($0) }
       guard costs.allSatisfy(\.isFinite) else {
         throw LinearAlgebraError.notPositiveDefinite(order: 0, size: left.count)
       }
       let order = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
-      let places = Array(order.prefix(min(atOnce, left.count - 1)))
-      removed += places.map { left[$0] }
-      try remove(places)
+      let next = order.prefix(min(atOnce, left.count - 1)).map { left[$0] }
+      try remove(next)
+      removed += next
     }
     return removed + left
   }
 
-  private func rows(_ place: Int) -> Range<Int> { place * width..<(place + 1) * width }
+  private func rows(_ unit: Int) -> Range<Int> { unit * width..<(unit + 1) * width }
 
   /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`.
-  private func cost(_ place: Int) throws -> Double {
-    let part = weight.rows(rows(place))
-    if width == 1 { return energy(part) / inverse[place, place] }
+  private func cost(_ unit: Int) throws -> Double {
+    let part = weight.rows(rows(unit))
+    if width == 1 { return energy(part) / inverse[unit, unit] }
     let solved = part.copy()
-    try CholeskyFactor(factorising: inverse.rows(rows(place)).columns(rows(place)).copy()).solveLower(solved)
+    try CholeskyFactor(factorising: inverse.rows(rows(unit)).columns(rows(unit)).copy()).solveLower(solved)
     return energy(solved)
   }
 
@@ -122,32 +116,18 @@ private struct Elimination {
     }
   }
 
-  /// Takes the units at the given places out and adjusts the others.
-  private mutating func remove(_ places: [Int]) throws {
-    let out = places.flatMap { Array(rows($0)) }
-    let gone = Set(places)
-    let stay = left.indices.filter { !gone.contains($0) }
-    let kept = stay.flatMap { Array(rows($0)) }
-    let removed = gather(inverse, rows: out, columns: out)
-    let factor = try CholeskyFactor(factorising: removed)
-    // F⁻¹·[H⁻¹]_RK and F⁻¹·W_R with [H⁻¹]_RR = F·Fᵀ.
-    let coupling = gather(inverse, rows: out, columns: kept)
+  /// Takes units out and adjusts the others.
+  private mutating func remove(_ units: [Int]) throws {
+    let out = units.flatMap { Array(rows($0)) }
+    // With [H⁻¹]_RR = F·Fᵀ: F⁻¹·[H⁻¹]_R· and F⁻¹·W_R.
+    let coupling = inverse.gatherRows(out)
+    let factor = try CholeskyFactor(factorising: coupling.gatherColumns(out))
     factor.solveLower(coupling)
-    let lost = gather(weight, rows: out, columns: Array(0..<weight.columns))
+    let lost = weight.gatherRows(out)
     factor.solveLower(lost)
-    let newInverse = gather(inverse, rows: kept, columns: kept)
-    multiply(coupling, coupling, transposingA: true, scale: -1, accumulate: 1, into: newInverse)
-    let newWeight = gather(weight, rows: kept, columns: Array(0..<weight.columns))
-    multiply(coupling, lost, transposingA: true, scale: -1, accumulate: 1, into: newWeight)
-    (inverse, weight, left) = (newInverse, newWeight, stay.map { left[$0] })
-  }
-
-  private func gather(_ matrix: Matrix<Double>, rows: [Int], columns: [Int]) -> Matrix<Double> {
-    let result = Matrix<Double>(rows: rows.count, columns: columns.count)
-    for (i, row) in rows.enumerated() {
-      let (source, target) = (matrix.row(row), result.row(i))
-      for (j, column) in columns.enumerated() { target[j] = source[column] }
-    }
-    return result
+    multiply(coupling, coupling, transposingA: true, scale: -1, accumulate: 1, into: inverse)
+    multiply(coupling, lost, transposingA: true, scale: -1, accumulate: 1, into: weight)
+    let gone = Set(units)
+    left.removeAll(where: gone.contains)
   }
 }

@@ -20,6 +20,9 @@ struct Ours: PruningMethod {
         "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),
       MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
+      MethodSetting(
+        "warps", .integer(0...1_000_000), initial: "auto", "candidates of those for the trend of the curves; two thirds"
+      ),
       MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
       MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
     ] + FinalRepair.settings(initial: "sequential")
@@ -47,9 +50,11 @@ struct Ours: PruningMethod {
       try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome
     }
     let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
+    let warped = try bench.warp(
+      candidates, metric, budget: repair.budget(bench), evaluations: values.integer("warps") ?? rest * 2 / 3)
     let (genome, divergence) = try bench.evolve(
-      candidates.space, budget: repair.budget(bench), initial.map { ($0, "curve") }, evaluations: rest,
-      candidates.divergences)
+      candidates.space, budget: repair.budget(bench), (warped + initial).map { ($0, "curve") },
+      evaluations: max(1, rest - (values.integer("warps") ?? rest * 2 / 3)), candidates.divergences)
     let units = try candidates.units(genome)
     let (network, name) = try repair.apply(bench, keeping: units)
     return PrunedModel(
@@ -59,6 +64,30 @@ struct Ours: PruningMethod {
 }
 
 extension Workbench {
+  /// Allocations by warped error curves, the best first.
+  fileprivate func warp(
+    _ candidates: RankedCandidates, _ metric: ErrorCurves.Metric, budget: Int, evaluations: Int
+  ) throws -> [Genome] {
+    let curves = try candidates.curves(metric)
+    return try timed(.search) {
+      var search = WarpSearch(seed: seed)
+      var known: [Genome: Double] = [:]
+      var done = 0
+      while done < evaluations {
+        let warps = search.ask(min(12, evaluations - done))
+        let genomes = warps.compactMap { candidates.solution($0.apply(curves), budget: budget)?.genome }
+        guard genomes.count == warps.count else { break }
+        let new = Set(genomes).filter { known[$0] == nil }.sorted { $0.lexicographicallyPrecedes($1) }
+        for (genome, value) in zip(new, try candidates.divergences(of: new)) { known[genome] = value }
+        search.tell(warps, genomes.map { known[$0] ?? .infinity })
+        done += warps.count
+        print("warp", done, known.values.min() ?? 0, search.mean.parameters)
+        try progress("trend of the curves", done, evaluations)
+      }
+      return known.sorted { ($0.value, $0.key.count) < ($1.value, $1.key.count) }.prefix(8).map(\.key)
+    }
+  }
+
   /// Evolution of one objective under a budget of block parameters.
   ///
   /// - Returns: the best genome and its objective.

@@ -18,6 +18,8 @@ public struct SubnetExport {
     public let measurement: PointMeasurement
     /// Which repair the weights carry: `none`, `nested` or `sequential`.
     public let repair: String
+    /// What the sequential repair found for each projection, shipped or not.
+    public let steps: [SequentialReformation.Step]
     fileprivate let subnet: Subnet<LanguageModel>
     fileprivate let record: JSONValue
   }
@@ -64,7 +66,7 @@ public struct SubnetExport {
     var chosen = nested
     var comparison = try evaluator.reference.compare(nested)
     var name = repair == .none ? "none" : "nested"
-    var held: [SequentialReformation.Step] = []
+    var steps: [SequentialReformation.Step] = []
     if repair == .leastSquares {
       let total = model.configuration.layerCount
       let sequential = try SequentialReformation(
@@ -76,14 +78,17 @@ public struct SubnetExport {
       let improved = try evaluator.reference.compare(subnet)
       // The fitness windows decide: a repair that only fits its own calibration is not shipped.
       if improved.divergence < comparison.divergence {
-        (chosen, comparison, name, held) = (subnet, improved, "sequential", sequential.steps)
+        (chosen, comparison, name) = (subnet, improved, "sequential")
       }
+      steps = sequential.steps
     }
     let measurement = evaluator.measurement(chosen.configuration, comparison)
     let record = try record(
-      point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name, steps: held,
+      point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name,
+      steps: name == "sequential" ? steps : [],
       toolVersion: toolVersion)
-    return Finished(point: point, measurement: measurement, repair: name, subnet: chosen, record: record)
+    return Finished(
+      point: point, measurement: measurement, repair: name, steps: steps, subnet: chosen, record: record)
   }
 
   /// Writes a finished subnet as a checkpoint.

@@ -9,6 +9,8 @@ final class Workspace {
   let folder: URL
   /// Where outputs are caught, outside of the folder.
   let logs: URL
+  /// Variables that commands see beside the usual ones.
+  var extraEnvironment: [String: String] = [:]
   private let root: URL
 
   /// - Parameter models: fixtures to copy; the first is also there as `model`.
@@ -33,6 +35,7 @@ final class Workspace {
     var environment = ProcessInfo.processInfo.environment
     environment["NAS_SEARCH_CACHE"] = root.appendingPathComponent("cache").path
     environment["COLUMNS"] = "120"
+    for (name, value) in extraEnvironment { environment[name] = value }
     return environment
   }
 

@@ -60,6 +60,7 @@ struct ExportCommand: ParsableCommand {
         "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
         "perplexity": measured.perplexity.map { .number($0) } ?? .null,
         "total_parameters": .integer(measured.parametersTotal),
+        "sequential_repair": .array(subnet.steps.map(\.record)),
         "checkpoints": .array(
           results.map { output, result in
             [
@@ -74,6 +75,7 @@ struct ExportCommand: ParsableCommand {
     Console.print(
       "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
         + "\(subnet.repair == "none" ? "no" : subnet.repair) repair, KL \(rounded(measured.kl)) on the fitness windows")
+    if !subnet.steps.isEmpty { Console.print(SequentialReformation.Step.summary(subnet.steps)) }
     for (output, result) in results {
       Console.print(
         "\(output): architecture \(result.architecture), \(result.bytes) bytes; reloaded and compared: equal"

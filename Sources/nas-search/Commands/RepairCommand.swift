@@ -3,6 +3,7 @@ import Checkpoints
 import Exports
 import Foundation
 import Pipeline
+import Reformation
 
 struct RepairCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,24 +42,16 @@ struct RepairCommand: ParsableCommand {
         "perplexity_after": .number(outcome.after.perplexity.value),
         "dense_perplexity": .number(outcome.densePerplexity),
         "steps": .array(
-          outcome.steps.map { step in
-            [
-              "layer": .integer(step.layer), "module": .string(step.module),
-              "damping": step.damping.map { .number($0) } ?? .null, "held_out_error": .number(step.heldOutError),
-            ]
-          }),
+          outcome.steps.map(\.record)),
         "output": .string(output), "architecture": .string(result.architecture),
       ]
       return Console.print(document.text())
     }
-    let changed = outcome.steps.filter { $0.damping != nil }.count
     Console.print(
       "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
         + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
         + "(dense \(rounded(outcome.densePerplexity)))")
-    Console.print(
-      "\(changed) of \(outcome.steps.count) pruned projections fitted anew; the others did not gain on held-out windows"
-    )
+    Console.print(SequentialReformation.Step.summary(outcome.steps))
     if !outcome.improves { Console.print("repair did not help: the subnet was written as it is") }
     Console.print("\(output): architecture \(result.architecture)")
   }

@@ -1,0 +1,83 @@
+import Foundation
+import LinearAlgebra
+
+/// A smooth correction of error curves: what they miss is not noise but a trend over depth and kind of module.
+///
+/// The second-order error of a module is taken with everything else dense. Cut together, early errors are carried on, later ones
+/// are partly made up for, and large ones saturate. A warp multiplies the error `e` of a module at depth `t ∈ [−½, ½]` by a few
+/// numbers that a search can find:
+///
+///     e ↦ exp( attention + tiltₘ·t + bend·(12t² − 1) ) · e^{exp(power)}
+///
+/// with `attention` for attention modules only and `tiltₘ` one of two, for attention and MLP. All zeros change nothing.
+public struct CurveWarp: Sendable, Equatable {
+  /// `attention`, `tilt` of attention, `tilt` of MLP, `bend`, `power`.
+  public var parameters: [Double]
+
+  /// Steps that change an allocation noticeably.
+  public static let scales = [0.7, 1.0, 1.0, 0.5, 0.2]
+
+  public init(_ parameters: [Double] = scales.map { _ in 0 }) { self.parameters = parameters }
+
+  /// One step up or down in each parameter.
+  public static let steps: [CurveWarp] = scales.indices.flatMap { place in
+    [1.0, -1.0].map { sign in
+      CurveWarp(scales.indices.map { $0 == place ? sign * scales[place] : 0 })
+    }
+  }
+
+  /// - Parameter curves: two a layer, attention, then MLP.
+  public func apply(_ curves: [ModuleCurve]) -> [ModuleCurve] {
+    let layers = max(1, curves.count / 2 - 1)
+    let power = exp(parameters[4])
+    return curves.enumerated().map { place, curve in
+      let depth = Double(place / 2) / Double(layers) - 0.5
+      let isAttention = place % 2 == 0
+      let exponent =
+        (isAttention ? parameters[0] + parameters[1] * depth : parameters[2] * depth)
+        + parameters[3] * (12 * depth * depth - 1)
+      return ModuleCurve(
+        widths: curve.widths, errors: curve.errors.map { exp(exponent) * pow(max(0, $0), power) },
+        costPerUnit: curve.costPerUnit)
+    }
+  }
+}
+
+/// Finds the warp whose allocation measures best: a few generations of normal draws around the best found so far.
+///
+/// Evolution strategy with recombination of the better quarter and a fixed shrinking of the step (Beyer and Schwefel,
+/// "Evolution strategies", Natural Computing 1, 2002).
+public struct WarpSearch: Sendable {
+  /// Where the strategy stands.
+  public private(set) var mean = CurveWarp()
+  private var step = 1.0
+  private var random: SeededGenerator
+
+  public init(seed: UInt64) { random = SeededGenerator(seed: seed, stream: 501) }
+
+  /// Warps to try next, the mean of the strategy first.
+  public mutating func ask(_ count: Int) -> [CurveWarp] {
+    (0..<count).map { place in
+      var warp = mean
+      if place > 0 {
+        for index in warp.parameters.indices { warp.parameters[index] += step * CurveWarp.scales[index] * normal() }
+      }
+      return warp
+    }
+  }
+
+  /// - Parameter values: of the warps, smaller is better.
+  public mutating func tell(_ warps: [CurveWarp], _ values: [Double]) {
+    let order = values.indices.sorted { (values[$0], $0) < (values[$1], $1) }
+    let best = order.prefix(max(1, warps.count / 4))
+    mean.parameters = mean.parameters.indices.map { place in
+      best.reduce(0) { $0 + warps[$1].parameters[place] } / Double(best.count)
+    }
+    step *= 0.75
+  }
+
+  /// Standard normal (Box and Muller, 1958).
+  private mutating func normal() -> Double {
+    (-2 * log(1 - random.unit())).squareRoot() * cos(2 * .pi * random.unit())
+  }
+}
