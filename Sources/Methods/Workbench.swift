@@ -203,7 +203,8 @@ public final class Workbench {
 
 /// A damping that is given, or chosen once by the first workbench that needs it.
 public final class SharedDamping {
-  fileprivate private(set) var known: Double?
+  /// The damping where it is known by now.
+  public private(set) var known: Double?
 
   /// - Parameter damping: `nil` to choose it.
   public init(_ damping: Double?) { known = damping }

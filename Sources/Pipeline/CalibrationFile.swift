@@ -59,6 +59,20 @@ public struct CalibrationFile: Codable, Sendable {
     self.sets = sets
   }
 
+  /// A warning where a set has so few tokens that least squares would fit their noise; `nil` where there are enough.
+  ///
+  /// With fewer tokens than inputs a Gram matrix is singular; only the damping makes it one that can be solved.
+  func shortage(for configuration: ModelConfiguration) -> String? {
+    let inputs =
+      configuration.layers.map { max($0.queryHeads * configuration.headDimension, $0.mlpChannels) }.max() ?? 0
+    guard let set = sets.min(by: { $0.calibrationTokens.count < $1.calibrationTokens.count }),
+      set.calibrationTokens.count < 2 * inputs
+    else { return nil }
+    return
+      "\(set.calibrationTokens.count) calibration tokens of '\(set.name)' are few for least squares over \(inputs) "
+      + "inputs, which leans on its damping; give more --calibration-windows"
+  }
+
   /// Reads the windows of a study.
   ///
   /// - Parameters:

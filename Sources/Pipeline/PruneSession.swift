@@ -24,6 +24,7 @@ public struct PruneSession {
     public let peakBytes: Int?
   }
 
+  public var warnings: [String] { bench.warnings }
   private let bench: PruningBench
   private let method: any PruningMethod
   private let values: SettingValues

@@ -39,6 +39,12 @@ public final class PruningBench {
       }
   }
 
+  /// What may spoil the results.
+  public var warnings: [String] { [calibration.shortage(for: model.configuration)].compactMap { $0 } }
+
+  /// λ of the least squares where it is known by now.
+  public var knownDamping: Double? { damping.known }
+
   /// The dense model on the held-out windows.
   public func reference() throws -> DenseReference {
     if let dense { return dense }

@@ -15,6 +15,10 @@ public final class SearchSession {
   public enum Event {
     /// A step of the preparation: done out of total.
     case preparing(String, done: Int, total: Int)
+    /// λ of the least squares, and whether held-out tokens chose it.
+    case damping(Double, isChosen: Bool)
+    /// What may spoil the result.
+    case warning(String)
     /// Candidates that were evaluated in earlier runs.
     case resumed(evaluations: Int)
     /// The progress changed; a new generation began if `generation` is not `nil`.
@@ -75,6 +79,10 @@ public final class SearchSession {
       let damping =
         try known.map { try StudyDescription($0).damping }
         ?? Self.damping(settings, model, statistics, calibration, report)
+      if settings.repair == RepairMode.leastSquares.rawValue {
+        report(.damping(damping, isChosen: settings.damping == nil))
+        calibration.shortage(for: model.configuration).map { report(.warning($0)) }
+      }
       report(.preparing("dense reference", done: 0, total: 1))
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,

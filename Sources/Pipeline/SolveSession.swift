@@ -38,6 +38,9 @@ public final class SolveSession {
   public let metric: ErrorCurves.Metric
   /// Seconds until the curves were there, statistics and gradients not counted.
   public private(set) var curveSeconds = 0.0
+  /// λ of the least squares as a share of the Gram's mean diagonal.
+  public var damping: Double? { bench.knownDamping }
+  public var warnings: [String] { bench.warnings }
   private let bench: PruningBench
   private let candidates: [(candidates: RankedCandidates, curves: [ModuleCurve])]
 

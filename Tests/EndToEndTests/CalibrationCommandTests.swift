@@ -33,6 +33,31 @@ extension EndToEnd {
       stride(from: 0, to: tokens.count, by: length).map { Array(tokens[$0..<$0 + length]) }
     }
 
+    /// Fewer tokens than a projection has inputs: said so, and held back by the damping that unseen tokens choose.
+    @Test func fewTokensAreSaid() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let few = [
+        "--calibration", "text/lighthouse.txt", "--calibration-windows", "3", "--calibration-length", "16",
+        "--fitness-windows", "4", "--fitness-length", "32",
+      ]
+      let search = ["--model", "model", "--budget", "4", "--study", "results/few"] + few
+      let result = try workspace.run(search).expectSuccess()
+      #expect(result.errors.contains("warning: 48 calibration tokens of 'lighthouse' are few for least squares"))
+      #expect(result.errors.contains("chosen by held-out error"))
+      let solve = try workspace.run(["solve", "--model", "model", "--keep", "0.8", "--json"] + few).expectSuccess()
+      #expect(solve.errors.contains("warning: 48 calibration tokens"))
+      let damping = try #require(try solve.json()["damping"] as? Double)
+      #expect(result.errors.contains("damping \(damping) of the mean diagonal"))
+      // What is given is taken, and a resumed study keeps what was chosen.
+      let given = ["solve", "--model", "model", "--keep", "0.8", "--json", "--damping", "0.5"] + few
+      #expect(try workspace.run(given).expectSuccess().json()["damping"] as? Double == 0.5)
+      let study = ["solve", "--study", "results/few", "--keep", "0.8", "--json"]
+      #expect(try workspace.run(study).expectSuccess().json()["damping"] as? Double == damping)
+      let ended = try workspace.run(search).expectSuccess()
+      #expect(ended.errors.contains("resuming: 4 evaluations"))
+      try workspace.expectFailure(search + ["--damping", "0.5"], "damping was auto, now 0.5")
+    }
+
     @Test func filtersLeaveOutAndSaySo() throws {
       let workspace = try Workspace("llama3-gqa")
       let text = try workspace.text("text/lighthouse.txt")

@@ -34,7 +34,8 @@ import Testing
     let early = try widths([0, 0, -2, 0, 0])
     #expect(early.mlp[0] > plain.mlp[0] && early.mlp[7] < plain.mlp[7])
     let ends = try widths([0, 0, 0, 1, 0])
-    #expect(ends.mlp[0] > ends.mlp[3] && ends.mlp[7] > ends.mlp[4] && plain.mlp[0] == plain.mlp[3])
+    // What is left over of the budget may buy single steps anywhere.
+    #expect(ends.mlp[0] > ends.mlp[3] + 1 && ends.mlp[7] > ends.mlp[4] + 1 && abs(plain.mlp[0] - plain.mlp[3]) <= 1)
     // The larger an error, the more a power of it grows.
     let grown = CurveWarp([0, 0, 0, 0, 0.3]).apply(curves)[0].errors
     #expect(grown[0] / curves[0].errors[0] > grown[5] / curves[0].errors[5] && grown[10] == 0)

@@ -43,6 +43,7 @@ struct PruneCommand: ParsableCommand {
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     let outcome = try session.prune()
     display.finish()
+    if outcome.damping != nil { session.warnings.forEach(Console.warn) }
     let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
     if json { return Console.print(PruneOutput.json(method, outcome, result, output: output).text()) }
     Console.print(PruneOutput.text(method, outcome, result, output: output))

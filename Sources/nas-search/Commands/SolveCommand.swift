@@ -62,6 +62,8 @@ struct SolveCommand: ParsableCommand {
       scores: scores.split(separator: ",").map(String.init), metric: metric, damping: damping,
       cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }
+    display.finish()
+    session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now
     let answers = try keeps.map { try session.solve(keep: $0) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -71,7 +73,8 @@ struct SolveCommand: ParsableCommand {
       Console.print(SolveOutput.table(answers, measured))
       Console.print(
         "error curves in \(String(format: "%.1f", session.curveSeconds)) s, \(answers.count) budgets in "
-          + "\(String(format: "%.2f", seconds)) s")
+          + "\(String(format: "%.2f", seconds)) s\(session.damping.map { "; damping \($0) of the mean diagonal" } ?? "")"
+      )
     }
     for (answer, destination) in zip(answers, destinations) {
       let result = try session.write(
@@ -80,7 +83,9 @@ struct SolveCommand: ParsableCommand {
     }
     if json {
       Console.print(
-        SolveOutput.json(answers, measured, metric: metric, seconds: (session.curveSeconds, seconds)).text())
+        SolveOutput.json(
+          answers, measured, metric: metric, damping: session.damping, seconds: (session.curveSeconds, seconds)
+        ).text())
     }
   }
 }

@@ -21,6 +21,12 @@ final class ProgressDisplay {
         Console.note("\(name) …")
       }
       step = name
+    case .damping(let damping, let isChosen):
+      finish()
+      if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
+    case .warning(let text):
+      finish()
+      Console.warn(text)
     case .resumed(let evaluations):
       finish()
       Console.note("resuming: \(evaluations) evaluations are stored")

@@ -11,7 +11,8 @@ enum PruneOutput {
     let measured = outcome.measurement
     var lines = [
       "\(method): \(String(format: "%.2f", measured.keepRatio * 100)) % of the block parameters, "
-        + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair)",
+        + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair)"
+        + (outcome.damping.map { ", damping \($0)" } ?? ""),
       "on held-out windows: KL \(String(format: "%.4f", measured.kl)), perplexity "
         + "\(String(format: "%.2f", measured.perplexity ?? .nan)) (dense \(String(format: "%.2f", outcome.densePerplexity)))",
     ]
@@ -37,6 +38,7 @@ enum PruneOutput {
       "total_parameters": .integer(measured.parametersTotal), "kl": .number(measured.kl),
       "perplexity": measured.perplexity.map { .number($0) } ?? .null,
       "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair),
+      "damping": outcome.damping.map { .number($0) } ?? .null,
       "decisions": .object(outcome.pruned.decisions.mapValues { .string($0) }),
       "seconds": .object(
         Dictionary(

@@ -27,11 +27,12 @@ enum SolveOutput {
   }
 
   static func json(
-    _ answers: [SolveSession.Answer], _ measured: [Measured], metric: ErrorCurves.Metric,
+    _ answers: [SolveSession.Answer], _ measured: [Measured], metric: ErrorCurves.Metric, damping: Double?,
     seconds: (curves: Double, budgets: Double)
   ) -> JSONValue {
     [
       "schema": "nas-search.solve", "version": 1, "metric": .string(metric.rawValue),
+      "damping": damping.map { .number($0) } ?? .null,
       "curve_seconds": .number(seconds.curves), "budget_seconds": .number(seconds.budgets),
       "answers": .array(
         answers.enumerated().map { number, answer in
