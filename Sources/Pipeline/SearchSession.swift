@@ -35,8 +35,6 @@ public final class SearchSession {
   private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
-  /// Candidates evaluated together at most: often enough for progress, and what a killed run loses.
-  private static let together = 8
 
   /// Opens or creates the study, reads or samples the calibration, gathers statistics and measures the baselines.
   ///
@@ -166,8 +164,8 @@ public final class SearchSession {
       if let limit = budget.evaluations, runner.evaluations >= limit { break }
       if let seconds = budget.seconds, elapsed >= seconds { break }
       if isStopped() { return false }
-      // With rungs a whole generation competes.
-      var limit = rungs.ladder.rungs.count > 1 ? settings.population : Self.together
+      // A generation together: what its candidates have in common is computed once, and with rungs they compete.
+      var limit = settings.population
       if let most = budget.evaluations { limit = min(limit, most - runner.evaluations) }
       if let seconds = budget.seconds {
         // No more than there is time for, as far as is known.
