@@ -289,6 +289,15 @@ extension ComparisonSession {
     return state
   }
 
+  /// The best methods, and how ours stand against the best of the published.
+  private var winners: String {
+    let own = comparison.methods.filter { $0.source == "nas-search" }.map(\.name)
+    let published = comparison.methods.filter { $0.source.contains("arXiv") }.map(\.name)
+    let losses = WinnersTable.losses(comparison, of: own, against: published)
+    return WinnersTable.markdown(comparison)
+      + (losses.isEmpty ? "" : "\nLoss in log-perplexity as a share of that of the best published method:\n\n" + losses)
+  }
+
   private func save() throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -299,7 +308,7 @@ extension ComparisonSession {
     try AtomicFile.write(ComparisonCSV.data(comparison), to: directory.appendingPathComponent("comparison.csv"))
     try AtomicFile.write(ComparisonJSON.data(comparison), to: directory.appendingPathComponent("comparison.json"))
     try AtomicFile.write(
-      Data(WinnersTable.markdown(comparison).utf8), to: directory.appendingPathComponent("winners.md"))
+      Data(winners.utf8), to: directory.appendingPathComponent("winners.md"))
     try AtomicFile.write(ComparisonPage.data(comparison), to: directory.appendingPathComponent("comparison.html"))
   }
 }

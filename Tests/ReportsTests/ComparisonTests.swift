@@ -15,6 +15,20 @@ import Testing
     try expectGolden(ComparisonPage.render(small), "comparison.html")
   }
 
+  /// Logarithms of ratios to dense, divided; a gap where either is missing.
+  @Test func lossesAreSharesOfTheBestOther() {
+    let text = WinnersTable.losses(
+      SyntheticComparisons.small, of: ["nas-search | 60"], against: ["flap", "llm-pruner"])
+    let lines = text.split(separator: "\n").map(String.init)
+    #expect(lines.count == 4 && lines[0] == "| text | method | 90 % kept | 80 % kept | 50 % kept |")
+    // ln(36.9/34.81) / ln(38.3/34.81), ln(45.73/34.81) / ln(49.9/34.81), ln(140.1/34.81) / ln(181.25/34.81)
+    #expect(
+      lines[2] == "| wiki-eval.txt | nas-search \\| 60 | 0.61 of flap | 0.76 of flap | 0.84 of flap |", "\(lines[2])")
+    #expect(lines[3].contains("of llm-pruner"))
+    #expect(WinnersTable.losses(SyntheticComparisons.small, of: ["uniform"], against: []).isEmpty)
+    #expect(WinnersTable.losses(SyntheticComparisons.small, of: ["none"], against: ["flap"]).contains("–"))
+  }
+
   @Test func winnersAreTheLowestFinitePerplexities() throws {
     var comparison = SyntheticComparisons.small
     #expect(comparison.winners.map(\.text) == [0, 0, 0, 1, 1, 1])

@@ -1,3 +1,5 @@
+import Foundation
+
 /// The best method for every text and size as a small table.
 public enum WinnersTable {
   /// A Markdown table to quote: texts down, sizes across; `–` where no method has a finite perplexity.
@@ -17,6 +19,36 @@ public enum WinnersTable {
       "| " + cells.map(escaped).joined(separator: " | ") + " |"
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What methods lose in log-perplexity against the dense model, as a share of what the best of the others loses, for every
+  /// text and size: `0.68 of numerical`.
+  ///
+  /// - Parameters:
+  ///   - own: names of the methods, a row each per text.
+  ///   - others: names of those they are held against.
+  /// - Returns: as `markdown`; empty where there is nothing to compare.
+  public static func losses(_ comparison: MethodComparison, of own: [String], against others: [String]) -> String {
+    let targets = comparison.keepTargets
+    func loss(_ method: String, _ target: Double, _ text: Int) -> Double? {
+      comparison.cell(method, target).flatMap { comparison.ratioToDense($0, text: text) }.map { log($0) }
+        .flatMap { $0.isFinite ? $0 : nil }
+    }
+    let rows = comparison.texts.indices.flatMap { text in
+      own.map { method in
+        [comparison.texts[text].name, method]
+          + targets.map { target in
+            let best = others.compactMap { name in loss(name, target, text).map { (name, $0) } }.min { $0.1 < $1.1 }
+            guard let mine = loss(method, target, text), let best, best.1 > 0 else { return NumberText.unknown }
+            return String(format: "%.2f of %@", mine / best.1, best.0)
+          }
+      }
+    }
+    if rows.isEmpty || targets.isEmpty || others.isEmpty { return "" }
+    let header = [["text", "method"] + targets.map { "\(ComparisonGrid.size($0)) kept" }]
+    return (header + [Array(repeating: "---", count: targets.count + 2)] + rows).map { cells in
+      "| " + cells.map(escaped).joined(separator: " | ") + " |\n"
+    }.joined()
   }
 
   /// `wiki.txt (dense 34.81)`.
