@@ -17,6 +17,9 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   }
 
   public let candidates: Int
+  /// Fitness windows that they were measured on, and tokens in them together.
+  public let windows: Int
+  public let tokens: Int
   /// Bytes for factorised layers, solved weights and residual streams.
   public let memoryLimit: Int
   public let rows: [Row]
@@ -26,9 +29,10 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// Evaluates the last candidates of a study one by one with everything made anew, as published systems do; one by one
   /// with factorisations kept; layer by layer without and with shared prefixes.
   ///
+  /// - Parameter windows: how many of the study's fitness windows, as on its rungs; `nil` for all.
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
-    _ directory: URL, model: String?, candidates count: Int, memoryLimit: Int?, cache: URL,
+    _ directory: URL, model: String?, candidates count: Int, windows: Int?, memoryLimit: Int?, cache: URL,
     isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     let opened = try OpenedStudy(directory, model: model, cache: cache, report: report)
@@ -36,10 +40,10 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }
     let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
-    let fresh = try opened.evaluator(memoryLimit: memory)
-    let single = try opened.evaluator(memoryLimit: memory)
-    let batched = try opened.evaluator(memoryLimit: memory)
-    let sharing = try opened.evaluator(memoryLimit: memory)
+    let fresh = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let single = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let batched = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let sharing = try opened.evaluator(memoryLimit: memory, windows: windows)
     var work = SharedWork()
     func check() throws { if isStopped() { throw CancellationError() } }
     let ways: [(String, () throws -> [Double])] = [
@@ -90,6 +94,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
           ratio: (rows.first?.seconds ?? seconds) / seconds, largestDifference: differences.max() ?? 0))
     }
     candidates = genes.count
+    self.windows = sharing.reference.windows.count
+    tokens = sharing.reference.windows.tokens.count
     self.memoryLimit = memory
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0
@@ -104,8 +110,9 @@ public struct EvaluatorBenchmark: Codable, Sendable {
           row.evaluationsPerSecond, row.ratio, row.largestDifference)
     } + [
       String(
-        format: "%d candidates, memory limit %d MiB; %.1f %% of half layers shared", candidates, memoryLimit >> 20,
-        100 * shared)
+        format: "%d candidates on %d windows (%d tokens), memory limit %d MiB; %.1f %% of half layers shared",
+        candidates,
+        windows, tokens, memoryLimit >> 20, 100 * shared)
     ]
   }
 }

@@ -38,9 +38,13 @@ struct OpenedStudy {
   }
 
   /// An evaluator with nothing factorised yet.
-  func evaluator(memoryLimit: Int? = nil) throws -> CandidateEvaluator {
-    try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics, fitness: calibration.fitness,
+  ///
+  /// - Parameter windows: how many of the fitness windows it measures on; `nil` for all.
+  func evaluator(memoryLimit: Int? = nil, windows: Int? = nil) throws -> CandidateEvaluator {
+    let all = calibration.fitness
+    return try CandidateEvaluator(
+      model: model, bound: bound, statistics: statistics,
+      fitness: windows.map { all.windows(0..<min($0, all.count)) } ?? all,
       settings: description.settings, damping: description.damping, memoryLimit: memoryLimit)
   }
 }

@@ -115,6 +115,17 @@ public final class RankedLayer: Sendable {
     return weight
   }
 
+  /// Drops the solved weights.
+  ///
+  /// - Returns: bytes given back.
+  func forgetSolutions() -> Int {
+    solved.withLock { solved in
+      let bytes = solved.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size }
+      solved = [:]
+      return bytes
+    }
+  }
+
   /// Bytes held now.
   public var byteCount: Int {
     let factors = [attention, mlp].reduce(0) { $0 + ($1?.byteCount ?? 0) }

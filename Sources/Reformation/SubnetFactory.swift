@@ -94,7 +94,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       cache.layers[key]?.used = cache.clock
       return cache.layers[key]?.layer
     }
-    if let known { return known }
+    if let known {
+      // Its solved weights may have grown since.
+      evict(sparing: key)
+      return known
+    }
     let ranking = try rankings.ranking(index, choice)
     let layer = try RankedLayer(
       rankings.layer(index, choice), ranking: ranking, repair: repair, damping: damping)
@@ -103,18 +107,24 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       cache.layers[key] = (layer, cache.clock)
       return layer
     }
-    evict()
+    evict(sparing: key)
     return kept
   }
 
   /// Drops all ranked layers, but not the rankings.
   public func forget() { cache.withLock { $0.layers = [:] } }
 
-  private func evict() {
+  /// Bytes of ranked layers and their solved weights.
+  var heldBytes: Int { cache.withLock { $0.layers.values.reduce(0) { $0 + $1.layer.byteCount } } }
+
+  /// Least recently used first, drops solved weights, which one triangular solve brings back, then whole layers.
+  private func evict(sparing spared: Key? = nil) {
     cache.withLock { cache in
       var held = cache.layers.values.reduce(0) { $0 + $1.layer.byteCount }
-      for (key, entry) in cache.layers.sorted(by: { $0.value.used < $1.value.used }) {
-        if held <= byteLimit { return }
+      if held <= byteLimit { return }
+      let oldest = cache.layers.filter { $0.key != spared }.sorted { $0.value.used < $1.value.used }
+      for (_, entry) in oldest where held > byteLimit { held -= entry.layer.forgetSolutions() }
+      for (key, entry) in oldest where held > byteLimit {
         held -= entry.layer.byteCount
         cache.layers[key] = nil
       }

@@ -193,9 +193,10 @@ extension EndToEnd {
     @Test func benchmarkComparesEqualResults() throws {
       let workspace = try Workspace("llama3-gqa")
       try workspace.run(Workspace.search(budget: "12")).expectSuccess()
-      for memory in [[], ["--memory-limit", "1MB"]] {
-        let command = ["benchmark", "results/study", "--candidates", "7", "--json"] + memory
+      for (options, windows) in [([], 4), (["--memory-limit", "1MB"], 4), (["--windows", "1"], 1)] {
+        let command = ["benchmark", "results/study", "--candidates", "7", "--json"] + options
         let result = try workspace.run(command).expectSuccess().json()
+        #expect(result["windows"] as? Int == windows && result["tokens"] as? Int == 32 * windows)
         let rows = try #require(result["rows"] as? [[String: Any]])
         #expect(result["candidates"] as? Int == 7 && rows.count == 4)
         for row in rows { #expect(try #require(row["largestDifference"] as? Double) < 1e-6, "\(row)") }

@@ -93,6 +93,26 @@ import Testing
     }
   }
 
+  /// However many widths are asked for, memory stays within the limit and one layer.
+  @Test func solvedWeightsCountToo() throws {
+    let roomy = factory()
+    for index in 0..<3 { _ = try roomy.rankedLayer(index, choice) }
+    let limit = roomy.heldBytes + 20_000
+    let (cramped, largest) = (
+      factory(byteLimit: limit), try (0..<3).map { try roomy.rankedLayer($0, choice).byteCount }
+    )
+    for channels in 1...63 {
+      for index in 0..<3 {
+        let weights = try cramped.rankedLayer(index, choice).weights(groups: 2, channels: channels)
+        let other = try roomy.rankedLayer(index, choice).weights(groups: 2, channels: channels)
+        #expect(weights.down.weight.elements == other.down.weight.elements)
+      }
+      // One solution may have come since the last look at the limit.
+      #expect(cramped.heldBytes <= limit + 40_000)
+    }
+    #expect(roomy.heldBytes > limit + (largest.max() ?? 0))
+  }
+
   /// The units are those that the score ranks first, in the parent's order.
   @Test func unitsAreTheBestRanked() throws {
     let factory = factory()

@@ -12,6 +12,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   @Argument(help: "Folder of the study.") var study: String
   @Option(help: "Candidates, the last of the study.") var candidates = 64
+  @Option(help: "Fitness windows to measure on, the first of the study. Default: all.") var windows: Int?
   @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @Option(help: "Memory for repaired layers and candidates in flight, such as 4GiB. Default: half of the machine's.")
@@ -20,14 +21,16 @@ struct BenchmarkCommand: ParsableCommand {
 
   func validate() throws {
     if !(1...100_000).contains(candidates) { throw ValidationError("--candidates must be between 1 and 100000") }
+    if let windows, windows < 1 { throw ValidationError("--windows must be at least 1") }
   }
 
   func run() throws {
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     let result = try EvaluatorBenchmark(
-      URL(fileURLWithPath: study), model: model, candidates: candidates, memoryLimit: memoryLimit?.value,
-      cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
+      URL(fileURLWithPath: study), model: model, candidates: candidates, windows: windows,
+      memoryLimit: memoryLimit?.value, cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
+      report: display.show)
     display.finish()
     if json { return Console.json(try ReportFiles.json(result)) }
     Console.print(result.lines.joined(separator: "\n"))
