@@ -106,7 +106,7 @@ private struct CalibrationReader {
       let part = windows.windows(first..<min(first + plan.calibrationWindows, windows.count))
       let name = plan.setName(source, subset)
       return CalibrationFile.StoredSet(
-        name: name, source: source.url?.path ?? "self", sha256: hash,
+        name: name, source: source.url?.relativePath ?? "self", sha256: hash,
         windows: CalibrationSet(name: name, calibration: part, fitness: found.set.fitness), seed: plan.seed,
         subset: plan.subsets > 1 ? subset : nil, filter: filter.isOff ? nil : filter, filtered: report)
     }
