@@ -13,6 +13,8 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
   private let parent: any Network
   private let memoryLimit: Int
+  /// Streams that go through half a layer between two checkpoints.
+  private static var together: Int { 8 }
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
 
   /// - Parameters:
@@ -74,24 +76,28 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
-    let runner = pass.runner(for: parent.configuration)
+    let runner = pass.runner(for: parent.configuration, streams: Self.together)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
     for half in 0..<2 * parent.configuration.layerCount {
       try checkpoint()
       let made = try makeWeights(half, candidates)
       var next: [Node] = []
+      var streams: [(weights: LayerWeights, hidden: Matrix<Float>)] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
-          try checkpoint()
           let layer = try made[branch.part] ?? weights(half / 2, half % 2 == 1, branch.part)
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
-          try runner.run(layer: half / 2, weights: layer, stream)
+          streams.append((layer, stream))
           next.append(Node(stream: stream, members: branch.members))
           work.done += range.count
           work.asked += range.count * branch.members.count
         }
+      }
+      for start in stride(from: 0, to: streams.count, by: Self.together) {
+        try checkpoint()
+        try runner.run(Array(streams[start..<min(start + Self.together, streams.count)]))
       }
       nodes = next
     }

@@ -56,7 +56,11 @@ public struct ForwardPass: Sendable {
   }
 
   /// A runner that takes hidden states through one layer at a time; it owns the workers' memory.
-  public func runner(for configuration: ModelConfiguration) -> LayerRunner { LayerRunner(configuration, self) }
+  ///
+  /// - Parameter streams: hidden states that it will take through a layer together, at most.
+  public func runner(for configuration: ModelConfiguration, streams: Int = 1) -> LayerRunner {
+    LayerRunner(configuration, self, streams: streams)
+  }
 
   /// Advances hidden states layer by layer, for callers that change weights between layers.
   public final class LayerRunner: Sendable {
@@ -66,7 +70,7 @@ public struct ForwardPass: Sendable {
     private let rotary: RotaryEmbedding
     private let workspaces: [Workspace]
 
-    fileprivate init(_ configuration: ModelConfiguration, _ pass: ForwardPass) {
+    fileprivate init(_ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1) {
       self.configuration = configuration
       chunks = pass.chunks
       length = pass.windows.length
@@ -74,7 +78,7 @@ public struct ForwardPass: Sendable {
         configuration.rotary, headDimension: configuration.headDimension, positions: pass.windows.length)
       let rows = pass.chunks.map(\.count).max() ?? 0
       let length = pass.windows.length
-      workspaces = (0..<min(Threads.count, max(1, pass.chunks.count))).map { _ in
+      workspaces = (0..<min(Threads.count, max(1, pass.chunks.count * streams))).map { _ in
         Workspace(configuration, rows: rows, length: length)
       }
     }
@@ -91,6 +95,18 @@ public struct ForwardPass: Sendable {
             observer?(index, tap, activations, lane)
           }
         }
+      }
+    }
+
+    /// Runs a layer on several hidden states of the same windows, each with weights of its own, in place: all their chunks
+    /// are spread over the workers, so that few windows keep them busy, too.
+    public func run(_ streams: [(weights: LayerWeights, hidden: Matrix<Float>)]) throws {
+      let blocks = streams.map { block($0.weights) }
+      try Threads.forEach(streams.count * chunks.count) { task, worker in
+        let (stream, chunk) = (task / chunks.count, task % chunks.count)
+        blocks[stream].run(
+          streams[stream].hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]
+        ) { _, _ in }
       }
     }
 
