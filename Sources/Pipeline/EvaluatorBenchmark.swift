@@ -1,5 +1,7 @@
 import Evaluation
 import Foundation
+import LanguageModels
+import Reformation
 import Search
 import Subnets
 
@@ -26,7 +28,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// Share of half layers that were not run, because another candidate had run them.
   public let shared: Double
 
-  /// Evaluates the last candidates of a study one by one with everything made anew, as published systems do; one by one
+  /// Evaluates the last candidates of a study one by one with the repair made anew, as published systems do; one by one
   /// with factorisations kept; layer by layer without and with shared prefixes.
   ///
   /// - Parameter windows: how many of the study's fitness windows, as on its rungs; `nil` for all.
@@ -40,10 +42,12 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }
     let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
-    let fresh = try opened.evaluator(memoryLimit: memory, windows: windows)
-    let single = try opened.evaluator(memoryLimit: memory, windows: windows)
-    let batched = try opened.evaluator(memoryLimit: memory, windows: windows)
-    let sharing = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let evaluator = try opened.evaluator(memoryLimit: memory, windows: windows)
+    // A search ranks once, before anything is evaluated.
+    report(.preparing("rankings", done: 0, total: 1))
+    for choice in Set(genes.map { SubnetFactory<LanguageModel>.Choice(score: $0.score, calibration: $0.calibration) }) {
+      try evaluator.repaired.rank(choice)
+    }
     var work = SharedWork()
     func check() throws { if isStopped() { throw CancellationError() } }
     let ways: [(String, () throws -> [Double])] = [
@@ -52,8 +56,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         {
           try genes.map {
             try check()
-            fresh.repaired.forget()
-            return try fresh.measure($0).kl
+            evaluator.repaired.forget()
+            return try evaluator.measure($0).kl
           }
         }
       ),
@@ -62,18 +66,18 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         {
           try genes.map {
             try check()
-            return try single.measure($0).kl
+            return try evaluator.measure($0).kl
           }
         }
       ),
       (
         "layer by layer",
-        { try batched.compare(genes, sharing: false, checkpoint: check).comparisons.map(\.divergence) }
+        { try evaluator.compare(genes, sharing: false, checkpoint: check).comparisons.map(\.divergence) }
       ),
       (
         "layer by layer, shared prefixes",
         {
-          let found = try sharing.compare(genes, checkpoint: check)
+          let found = try evaluator.compare(genes, checkpoint: check)
           work = found.work
           return found.comparisons.map(\.divergence)
         }
@@ -83,6 +87,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     var first: [Double] = []
     for (number, (way, run)) in ways.enumerated() {
       report(.preparing(way, done: number, total: ways.count))
+      evaluator.repaired.forget()
       let start = ContinuousClock.now
       let values = try run()
       let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -94,8 +99,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
           ratio: (rows.first?.seconds ?? seconds) / seconds, largestDifference: differences.max() ?? 0))
     }
     candidates = genes.count
-    self.windows = sharing.reference.windows.count
-    tokens = sharing.reference.windows.tokens.count
+    self.windows = evaluator.reference.windows.count
+    tokens = evaluator.reference.windows.tokens.count
     self.memoryLimit = memory
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0

@@ -111,6 +111,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     return kept
   }
 
+  /// Finds the rankings of all layers.
+  public func rank(_ choice: Choice) throws {
+    try Threads.forEach(parent.configuration.layerCount) { index, _ in _ = try rankings.ranking(index, choice) }
+  }
+
   /// Drops all ranked layers, but not the rankings.
   public func forget() { cache.withLock { $0.layers = [:] } }
 

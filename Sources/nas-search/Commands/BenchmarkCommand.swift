@@ -6,7 +6,7 @@ struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark", abstract: "Time the evaluator on the last candidates of a study.",
     discussion: """
-      Evaluates the same candidates one by one with everything made anew, one by one with factorisations kept, and layer \
+      Evaluates the same candidates one by one with the repair made anew, one by one with factorisations kept, and layer \
       by layer without and with shared prefixes. Rates are ratios of one run; the divergences must agree.
       """)
 
