@@ -24,13 +24,7 @@ public struct GreedySelection: Importance {
     let groups = try order(
       weight: layer.weights.output.weight, gram: layer.statistics.contextGram, width: width, layer)
     let channels = try order(weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, width: 1, layer)
-    return UnitScores(groups: ranks(groups), channels: ranks(channels))
-  }
-
-  private func ranks(_ order: [Int]) -> [Float] {
-    var result = Array(repeating: Float(0), count: order.count)
-    for (place, unit) in order.enumerated() { result[unit] = Float(order.count - place) / Float(order.count) }
-    return result
+    return UnitScores(keepingGroups: groups, channels: channels)
   }
 
   /// Blocks of `width` inputs in the order in which they are kept.

@@ -112,6 +112,16 @@ public struct UnitScores: Sendable, Equatable {
     self.channels = channels
   }
 
+  /// Ranks as shares of 1, the first unit of an order highest.
+  init(keepingGroups groups: [Int], channels: [Int]) {
+    func ranks(_ order: [Int]) -> [Float] {
+      var result = Array(repeating: Float(0), count: order.count)
+      for (place, unit) in order.enumerated() { result[unit] = Float(order.count - place) / Float(order.count) }
+      return result
+    }
+    self.init(groups: ranks(groups), channels: ranks(channels))
+  }
+
   /// Units from the most to the least important; ties keep the lower index first.
   public var ranking: UnitRanking {
     UnitRanking(groups: Self.order(groups), channels: Self.order(channels))

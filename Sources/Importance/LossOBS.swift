@@ -37,13 +37,7 @@ public struct LossOBS: Importance {
     let channels = try removals(
       weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, moments: moments.mlp, width: 1,
       atOnce: max(1, layer.weights.down.inputs / rounds), layer)
-    return UnitScores(groups: ranks(groups), channels: ranks(channels))
-  }
-
-  private func ranks(_ removed: [Int]) -> [Float] {
-    var result = Array(repeating: Float(0), count: removed.count)
-    for (place, unit) in removed.enumerated() { result[unit] = Float(place + 1) / Float(removed.count) }
-    return result
+    return UnitScores(keepingGroups: groups.reversed(), channels: channels.reversed())
   }
 
   /// Units of `width` inputs in the order in which they are removed.

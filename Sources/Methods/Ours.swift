@@ -36,24 +36,28 @@ struct Ours: PruningMethod {
     let statistics = try bench.statistics(
       gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
     // One score at a time, so that the ranked layers of one alone are in memory.
-    var best: (candidates: RankedCandidates, divergence: Double)?
+    var best: (candidates: RankedCandidates, curves: [ModuleCurve], genome: Genome, divergence: Double)?
     for score in scores {
       let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
-      guard let solution = try candidates.solution(candidates.curves(metric), budget: repair.budget(bench)) else {
+      let curves = try candidates.curves(metric)
+      guard let solution = candidates.solution(curves, budget: repair.budget(bench)) else {
         throw bench.impossible(name)
       }
       let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(solution.genome)) }
-      if best.map({ divergence < $0.divergence }) ?? true { best = (candidates, divergence) }
+      if best.map({ divergence < $0.divergence }) ?? true {
+        best = (candidates, curves, solution.genome, divergence)
+      }
     }
-    guard let candidates = best?.candidates else { throw bench.impossible(name) }
+    guard let best else { throw bench.impossible(name) }
     let metrics = needsLoss ? [ErrorCurves.Metric.loss, .residualStream] : [.residualStream]
-    let initial = try ([metric] + metrics.filter { $0 != metric }).compactMap {
+    let candidates = best.candidates
+    let others = try metrics.filter { $0 != metric }.compactMap {
       try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome
     }
     let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
     let search = AllocationSearch(bench, candidates, budget: repair.budget(bench))
-    try search.warp(candidates.curves(metric), evaluations: values.integer("warps") ?? rest * 2 / 3)
-    let (genome, divergence) = try search.evolve(from: initial, evaluations: rest)
+    try search.warp(best.curves, evaluations: values.integer("warps") ?? rest * 2 / 3)
+    let (genome, divergence) = try search.evolve(from: [best.genome] + others, evaluations: rest)
     let units = try candidates.units(genome)
     let (network, name) = try repair.apply(bench, keeping: units)
     return PrunedModel(

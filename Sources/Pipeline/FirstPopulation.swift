@@ -68,12 +68,13 @@ struct FirstPopulation {
       }
     }
     // What is left of the first population tries the trends that the curves may miss.
-    for budget in budgets where budgets.count == 1 || budget == budgets[budgets.count / 2] {
-      guard let choice = choices.first, let curves = curves[Choice(score: choice.0, calibration: choice.1)] else {
-        break
-      }
+    if let choice = choices.first, !budgets.isEmpty,
+      let curves = curves[Choice(score: choice.0, calibration: choice.1)]
+    {
       for warp in CurveWarp.steps {
-        if let widths = allocation(warp.apply(curves), budget: budget) { add(widths, choice, "warp", to: &seeds) }
+        if let widths = allocation(warp.apply(curves), budget: budgets[budgets.count / 2]) {
+          add(widths, choice, "warp", to: &seeds)
+        }
       }
     }
     return Array(seeds.prefix(limit))

@@ -30,18 +30,8 @@ public struct NestedReformation: WidthSolver {
     gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double
   ) throws(ReformationError) {
     let n = order.count
-    let ordered = Matrix<Double>(rows: n, columns: n)
-    var trace = 0.0
-    for (i, source) in order.enumerated() {
-      let row = gram.row(source)
-      let target = ordered.row(i)
-      for (j, column) in order.enumerated() { target[j] = Double(row[column]) }
-      trace += target[i]
-    }
-    guard trace.isFinite else { throw .notFinite }
-    // Inputs that are zero on all of the calibration say nothing: keep the inherited weight.
-    let lambda = trace > 0 ? damping * trace / Double(n) : 1
-    for i in 0..<n { ordered[i, i] += lambda }
+    // Inputs that are zero on all of the calibration say nothing: the damping then keeps the inherited weight.
+    let ordered = gram.gatherRows(order).gatherColumns(order).damped(damping)
     do { factor = try CholeskyFactor(factorising: ordered) } catch {
       throw gram.elements.allSatisfy { $0.isFinite } ? .singular(damping: damping) : .notFinite
     }

@@ -33,19 +33,9 @@ struct GatheredStatistics: Statistics {
   init(_ network: some Network, _ windows: TokenWindows, name: String) throws {
     self.name = name
     tokens = windows.tokens.count
-    let configuration = network.configuration
-    let pass = ForwardPass(windows)
-    let hidden = try pass.embed(network)
-    let runner = pass.runner(for: configuration)
-    layers = try configuration.layers.enumerated().map { index, shape in
-      let collector = StatisticsCollector(
-        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
-        tokens: windows.tokens.count)
-      try runner.run(layer: index, weights: network.layer(index), hidden) { _, tap, activations, lane in
-        collector.observe(tap, activations, lane: lane)
-      }
-      return collector.finish()
-    }
+    var layers: [LayerStatistics] = []
+    try StatisticsPass.run(network, on: windows) { _, statistics in layers.append(statistics) }
+    self.layers = layers
   }
 
   var layerCount: Int { layers.count }
