@@ -21,9 +21,7 @@ struct CompareCommand: ParsableCommand {
   var text: [String]
   @Option(help: "Tokens in an evaluation window.") var window = 1024
   @Option(help: "Most evaluation windows of each text.") var limit = 10
-  @Option(
-    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
-  var damping: Double?
+  @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.") var output: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
@@ -37,7 +35,6 @@ struct CompareCommand: ParsableCommand {
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
     if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
     if window < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
-    if let damping, !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
@@ -58,7 +55,7 @@ struct CompareCommand: ParsableCommand {
     let request = ComparisonSession.Request(
       model: model, methods: names, keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window,
       windows: limit,
-      assignments: try settings + limits(names), damping: damping)
+      assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession
     do {

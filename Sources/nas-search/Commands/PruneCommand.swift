@@ -14,9 +14,7 @@ struct PruneCommand: ParsableCommand {
   @Option(name: .customLong("set"), help: "A setting of the method, such as gamma=3; repeat for several.")
   var settings: [String] = []
   @OptionGroup var text: CalibrationOptions
-  @Option(
-    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
-  var damping: Double?
+  @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder or .gguf file to write.") var output: String
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
@@ -27,7 +25,6 @@ struct PruneCommand: ParsableCommand {
 
   func validate() throws {
     if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
-    if let damping, !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
     if output.isEmpty { throw ValidationError("--output is empty") }
   }
 
@@ -39,7 +36,7 @@ struct PruneCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings, plan: text.plan(seed: seed),
-      damping: damping, cache: CacheFolder.url(cache)
+      damping: leastSquares.damping, cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     let outcome = try session.prune()
     display.finish()

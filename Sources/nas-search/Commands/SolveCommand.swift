@@ -16,9 +16,7 @@ struct SolveCommand: ParsableCommand {
     "obs-loss,obs,flap"
   @Option(help: "Unit of the errors: loss (needs gradients), residual or output.") var metric = ErrorCurves.Metric.loss
   @OptionGroup var text: CalibrationOptions
-  @Option(
-    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
-  var damping: Double?
+  @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
@@ -34,7 +32,6 @@ struct SolveCommand: ParsableCommand {
         "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
     }
     if model == nil, study == nil { throw ValidationError("give --model, or --study with the folder of a study") }
-    if let damping, !(damping > 0 && damping < 1e6) { throw ValidationError("--damping must be positive") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
@@ -59,7 +56,7 @@ struct SolveCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let session = try SolveSession(
       model: model, source: study.map { .study(URL(fileURLWithPath: $0)) } ?? .plan(text.plan(seed: seed)),
-      scores: scores.split(separator: ",").map(String.init), metric: metric, damping: damping,
+      scores: scores.split(separator: ",").map(String.init), metric: metric, damping: leastSquares.damping,
       cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     display.finish()

@@ -15,9 +15,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
   @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
   @Option(help: "Error curves of the first population: loss (needs gradients), residual or output.") var curves = "loss"
-  @Option(
-    help: "Damping of the least squares as a share of the Gram's mean diagonal; chosen by held-out error if not given.")
-  var damping: Double?
+  @OptionGroup var leastSquares: DampingOption
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
   var rungs = 1
@@ -38,7 +36,6 @@ struct SearchOptions: ParsableArguments {
     try require(["loss", "residual", "output"].contains(curves), "--curves is loss, residual or output")
     try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
     try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
-    if let damping { try require(damping > 0 && damping < 1e6, "--damping must be positive") }
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
   }
 
@@ -51,7 +48,7 @@ struct SearchOptions: ParsableArguments {
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
-      plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: damping, repair: repair,
+      plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, population: population)
   }
 
