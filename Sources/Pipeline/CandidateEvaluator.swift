@@ -46,10 +46,13 @@ struct CandidateEvaluator: Sendable {
   }
 
   func measure(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> PointMeasurement {
-    let factory = repairing ? repaired : inherited
-    let subnet = try factory.subnet(
-      genes.widths, SubnetFactory.Choice(score: genes.score, calibration: genes.calibration))
+    let subnet = try subnet(genes, repairing: repairing)
     return measurement(subnet.configuration, try reference.compare(subnet))
+  }
+
+  func subnet(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> Subnet<LanguageModel> {
+    try (repairing ? repaired : inherited).subnet(
+      genes.widths, SubnetFactory.Choice(score: genes.score, calibration: genes.calibration))
   }
 
   /// Measures candidates together, layer by layer.
@@ -65,6 +68,20 @@ struct CandidateEvaluator: Sendable {
   func measure(
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
     checkpoint: () throws -> Void
+  ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
+    try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
+      let found = try compare(alive.map(\.genes), windows: windows, checkpoint: checkpoint)
+      return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
+    }
+  }
+
+  /// Lets candidates compete on growing numbers of windows.
+  ///
+  /// - Parameter compare: compares candidates on all windows up to the end of a range. What was found on the windows before
+  ///   the range is given.
+  func climb(
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
+    compare: ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
   ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
     let configurations = candidates.map { genes in
       var configuration = model.configuration
@@ -85,10 +102,8 @@ struct CandidateEvaluator: Sendable {
     }
     var (alive, done) = (Array(candidates.indices), 0)
     for count in rungs.isTrusted ? rungs.ladder.rungs : [rungs.windows] where !alive.isEmpty {
-      let found = try compare(alive.map { candidates[$0] }, windows: done..<count, checkpoint: checkpoint)
-      for (place, comparison) in zip(alive, found.comparisons) {
-        comparisons[place] = comparisons[place]?.joined(comparison) ?? comparison
-      }
+      let found = try compare(alive.map { (candidates[$0], comparisons[$0]) }, done..<count)
+      for (place, comparison) in zip(alive, found) { comparisons[place] = comparison }
       done = count
       if count < rungs.windows { alive = climbers(estimates(alive).map(\.measurement)).map { alive[$0] } }
     }

@@ -22,6 +22,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// Fitness windows that they were measured on, and tokens in them together.
   public let windows: Int
   public let tokens: Int
+  /// Windows of each rung; the last holds all.
+  public let rungs: [Int]
   /// Bytes for factorised layers, solved weights and residual streams.
   public let memoryLimit: Int
   public let rows: [Row]
@@ -31,65 +33,86 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// Evaluates the last candidates of a study one by one with the repair made anew, as published systems do; one by one
   /// with factorisations kept; layer by layer without and with shared prefixes.
   ///
-  /// - Parameter windows: how many of the study's fitness windows, as on its rungs; `nil` for all.
+  /// - Parameters:
+  ///   - windows: how many of the study's fitness windows, as on its rungs; `nil` for all.
+  ///   - rungs: with more than one, the candidates compete on growing numbers of windows as in a search with `--rungs`. One
+  ///     by one, a candidate that climbs is evaluated on all windows of its new rung; layer by layer, on those that it has not seen.
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
-    _ directory: URL, model: String?, candidates count: Int, windows: Int?, memoryLimit: Int?, cache: URL,
-    isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+    _ directory: URL, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int, memoryLimit: Int?,
+    cache: URL, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     let opened = try OpenedStudy(directory, model: model, cache: cache, report: report)
-    let trials = try opened.study.trials().suffix(count)
+    let all = try opened.study.trials()
+    let trials = all.suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }
     let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
     let evaluator = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let fitness = evaluator.reference.windows
+    var rungs = FidelityRungs(windows: fitness.count, count: rungCount)
+    if rungCount > 1 {
+      for trial in all.dropLast(trials.count) {
+        if let record = try TrialDescription(trial, of: opened.study)?.windows {
+          rungs.learn(record.prefix(fitness.count))
+        }
+      }
+      guard rungs.isTrusted else {
+        throw PipelineError.invalidOption(
+          "--rungs needs \(FidelityRungs.fewest) earlier trials that were measured on all windows, but the study has "
+            + "\(rungs.references)")
+      }
+    }
+    var references: [Int: DenseReference] = [fitness.count: evaluator.reference]
+    for count in rungs.ladder.rungs.dropLast() {
+      references[count] = try DenseReference(opened.model, windows: fitness.windows(0..<count))
+    }
     // A search ranks once, before anything is evaluated.
     report(.preparing("rankings", done: 0, total: 1))
     for choice in Set(genes.map { SubnetFactory<LanguageModel>.Choice(score: $0.score, calibration: $0.calibration) }) {
       try evaluator.repaired.rank(choice)
     }
-    var work = SharedWork()
     func check() throws { if isStopped() { throw CancellationError() } }
-    let ways: [(String, () throws -> [Double])] = [
-      (
-        "one by one, from scratch",
-        {
-          try genes.map {
-            try check()
-            evaluator.repaired.forget()
-            return try evaluator.measure($0).kl
-          }
+    var work = SharedWork()
+    typealias Step = ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
+    func single(scratch: Bool) -> Step {
+      { alive, windows in
+        try alive.map { candidate, _ in
+          try check()
+          if scratch { evaluator.repaired.forget() }
+          let reference = references[windows.upperBound] ?? evaluator.reference
+          return try reference.compare(evaluator.subnet(candidate))
         }
-      ),
-      (
-        "one by one, factorisations kept",
-        {
-          try genes.map {
-            try check()
-            return try evaluator.measure($0).kl
-          }
+      }
+    }
+    func layers(sharing: Bool) -> Step {
+      { alive, windows in
+        let found = try evaluator.compare(alive.map(\.genes), windows: windows, sharing: sharing, checkpoint: check)
+        if sharing {
+          work.asked += found.work.asked
+          work.done += found.work.done
         }
-      ),
-      (
-        "layer by layer",
-        { try evaluator.compare(genes, sharing: false, checkpoint: check).comparisons.map(\.divergence) }
-      ),
-      (
-        "layer by layer, shared prefixes",
-        {
-          let found = try evaluator.compare(genes, checkpoint: check)
-          work = found.work
-          return found.comparisons.map(\.divergence)
-        }
-      ),
+        return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
+      }
+    }
+    let ways = [
+      ("one by one, from scratch", single(scratch: true)),
+      ("one by one, factorisations kept", single(scratch: false)),
+      ("layer by layer", layers(sharing: false)),
+      ("layer by layer, shared prefixes", layers(sharing: true)),
     ]
+    let objectives = opened.description.settings.objectives
     var rows: [Row] = []
     var first: [Double] = []
-    for (number, (way, run)) in ways.enumerated() {
+    for (number, (way, step)) in ways.enumerated() {
       report(.preparing(way, done: number, total: ways.count))
       evaluator.repaired.forget()
       let start = ContinuousClock.now
-      let values = try run()
+      let values = try evaluator.climb(Array(genes), rungs: rungs) {
+        FidelityLadder.climbers($0.map { SearchSession.objectives($0, objectives) }, front: [])
+      } compare: {
+        try step($0, $1)
+      }.map(\.measurement.kl)
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       if first.isEmpty { first = values }
       let differences = zip(values, first).map { abs($0.0 - $0.1) / max($0.1, 1e-9) }
@@ -99,8 +122,9 @@ public struct EvaluatorBenchmark: Codable, Sendable {
           ratio: (rows.first?.seconds ?? seconds) / seconds, largestDifference: differences.max() ?? 0))
     }
     candidates = genes.count
-    self.windows = evaluator.reference.windows.count
-    tokens = evaluator.reference.windows.tokens.count
+    self.windows = fitness.count
+    self.rungs = rungs.isTrusted ? rungs.ladder.rungs : [fitness.count]
+    tokens = fitness.tokens.count
     self.memoryLimit = memory
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0

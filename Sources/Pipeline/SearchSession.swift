@@ -180,7 +180,7 @@ public final class SearchSession {
       let measured: [(measurement: PointMeasurement, record: WindowRecord)]
       do {
         measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
-          FidelityLadder.climbers($0.map { Self.objectives($0, settings) }, front: front)
+          FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
         } checkpoint: {
           if isStopped() { throw CancellationError() }
         }
@@ -195,7 +195,7 @@ public final class SearchSession {
           let description = TrialDescription(
             measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
           return StudyRunner.Result(
-            candidate: batch[place], values: Self.objectives(measurement, settings),
+            candidate: batch[place], values: Self.objectives(measurement, settings.objectives),
             attributes: try description.attributes())
         })
       for (_, record) in measured { rungs.learn(record) }
@@ -218,8 +218,8 @@ public final class SearchSession {
 
   public func close() throws { try study.close() }
 
-  private static func objectives(_ measured: PointMeasurement, _ settings: SearchSettings) -> [Double] {
-    settings.objectives.map { name in
+  static func objectives(_ measured: PointMeasurement, _ names: [String]) -> [Double] {
+    names.map { name in
       switch name {
       case "perplexity": measured.perplexity ?? .infinity
       case "params": Double(measured.parametersBlock)

@@ -192,16 +192,23 @@ extension EndToEnd {
     /// However candidates are evaluated, the values agree.
     @Test func benchmarkComparesEqualResults() throws {
       let workspace = try Workspace("llama3-gqa")
-      try workspace.run(Workspace.search(budget: "12")).expectSuccess()
-      for (options, windows) in [([], 4), (["--memory-limit", "1MB"], 4), (["--windows", "1"], 1)] {
+      try workspace.run(Workspace.search(budget: "16")).expectSuccess()
+      for (options, windows, rungs) in [
+        ([], 4, [4]), (["--memory-limit", "1MB"], 4, [4]), (["--windows", "1"], 1, [1]),
+        (["--rungs", "3"], 4, [1, 2, 4]),
+      ] {
         let command = ["benchmark", "results/study", "--candidates", "7", "--json"] + options
         let result = try workspace.run(command).expectSuccess().json()
         #expect(result["windows"] as? Int == windows && result["tokens"] as? Int == 32 * windows)
+        #expect(result["rungs"] as? [Int] == rungs)
         let rows = try #require(result["rows"] as? [[String: Any]])
         #expect(result["candidates"] as? Int == 7 && rows.count == 4)
         for row in rows { #expect(try #require(row["largestDifference"] as? Double) < 1e-6, "\(row)") }
       }
       try workspace.expectFailure(["benchmark", "text"], "no study")
+      try workspace.expectFailure(
+        ["benchmark", "results/study", "--candidates", "10", "--rungs", "2"], "needs 8 earlier trials",
+        "the study has 6")
     }
 
     /// The same search on one worker and on three: the same candidates with the same values.

@@ -13,6 +13,7 @@ struct BenchmarkCommand: ParsableCommand {
   @Argument(help: "Folder of the study.") var study: String
   @Option(help: "Candidates, the last of the study.") var candidates = 64
   @Option(help: "Fitness windows to measure on, the first of the study. Default: all.") var windows: Int?
+  @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs = 1
   @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @Option(help: "Memory for repaired layers and candidates in flight, such as 4GiB. Default: half of the machine's.")
@@ -22,13 +23,14 @@ struct BenchmarkCommand: ParsableCommand {
   func validate() throws {
     if !(1...100_000).contains(candidates) { throw ValidationError("--candidates must be between 1 and 100000") }
     if let windows, windows < 1 { throw ValidationError("--windows must be at least 1") }
+    if !(1...10).contains(rungs) { throw ValidationError("--rungs must be between 1 and 10") }
   }
 
   func run() throws {
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     let result = try EvaluatorBenchmark(
-      URL(fileURLWithPath: study), model: model, candidates: candidates, windows: windows,
+      URL(fileURLWithPath: study), model: model, candidates: candidates, windows: windows, rungs: rungs,
       memoryLimit: memoryLimit?.value, cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
       report: display.show)
     display.finish()
