@@ -12,7 +12,7 @@ public struct GradientStore: Sendable {
 
   /// The saliencies of a network: from disk where they are, else computed by one backward pass and stored.
   ///
-  /// For the loss, squares and output moments are gathered too.
+  /// For the loss, squares are gathered too; for the sampled loss, output moments.
   ///
   /// - Parameters:
   ///   - fingerprint: of the network.
@@ -26,9 +26,9 @@ public struct GradientStore: Sendable {
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
         try CacheCost.record(in: temporary) {
-          let extras: BackwardPass.Extras = scalar == .loss ? [.squares, .outputMoments] : []
           var done = 0
-          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: extras) { layer in
+          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: Self.extras(of: scalar)) {
+            layer in
             try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
             done += 1
             try progress?(done)
@@ -37,12 +37,20 @@ public struct GradientStore: Sendable {
       }
     }
     return StoredSaliencies(
-      folder: place, configuration: network.configuration, hasSquares: scalar == .loss, cost: CacheCost.read(place))
+      folder: place, configuration: network.configuration, extras: Self.extras(of: scalar), cost: CacheCost.read(place))
+  }
+
+  static func extras(of scalar: BackwardPass.Scalar) -> BackwardPass.Extras {
+    switch scalar {
+    case .loss: .squares
+    case .sampledLoss: .outputMoments
+    case .maximumLogit: []
+    }
   }
 
   private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("saliencies 2 of \(scalar.rawValue), windows of \(windows.length)")
+    fingerprint.add("saliencies 3 of \(scalar.rawValue), windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -52,7 +60,7 @@ public struct GradientStore: Sendable {
 public struct StoredSaliencies: Sendable {
   fileprivate let folder: URL
   fileprivate let configuration: ModelConfiguration
-  fileprivate let hasSquares: Bool
+  fileprivate let extras: BackwardPass.Extras
   /// What computing them took, when they were computed; `nil` where it is not known.
   public let cost: ComputationCost?
 
@@ -71,13 +79,13 @@ public struct StoredSaliencies: Sendable {
         return try tensor.floats()
       }
       func saliencies(_ name: String, _ count: Int) throws -> Saliencies {
-        let kinds = hasSquares ? 4 : 2
+        let kinds = extras.contains(.squares) ? 4 : 2
         let all = try values(name, [kinds, count])
         func row(_ kind: Int) -> [Float] { kind < kinds ? Array(all[kind * count..<(kind + 1) * count]) : [] }
         return Saliencies(vector: row(0), first: row(1), second: row(2), mixed: row(3))
       }
       func moments() throws -> BackwardPass.OutputMoments? {
-        guard hasSquares else { return nil }
+        guard extras.contains(.outputMoments) else { return nil }
         let size = configuration.hiddenSize
         return BackwardPass.OutputMoments(
           attention: Matrix(try values("attention.moments", [size, size]), rows: size, columns: size),
@@ -106,11 +114,12 @@ extension LayerSaliencies {
     let named = [
       ("query", query), ("key", key), ("value", value), ("output", output), ("gate", gate), ("up", up), ("down", down),
     ]
+    // A projection without units has no squares either; one of them all has units.
+    let hasSquares = named.contains { !$0.1.second.isEmpty }
     var tensors: [String: [Float]] = [:]
     var plans: [TensorPlan] = []
     for (name, part) in named {
-      let kinds =
-        [part.vector, part.first] + (part.second.isEmpty && outputMoments == nil ? [] : [part.second, part.mixed])
+      let kinds = [part.vector, part.first] + (hasSquares ? [part.second, part.mixed] : [])
       tensors[name] = kinds.flatMap { $0 }
       plans.append(TensorPlan(name: name, type: .f32, shape: [kinds.count, part.vector.count]))
     }

@@ -3,7 +3,7 @@ import LinearAlgebra
 
 /// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
 ///
-/// With `S = E[g gᵀ]` the second moment of the loss's gradient at the output of `o_proj` or `down_proj`, `H = E[x xᵀ] + λI` of its
+/// With `S = E[g gᵀ]` the second moment, on sampled tokens, of the loss's gradient at the output of `o_proj` or `down_proj`, `H = E[x xᵀ] + λI` of its
 /// inputs, and all other inputs adjusted by least squares, removing unit `b` adds to the loss, to second order,
 ///
 ///     ½·tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )
@@ -26,7 +26,7 @@ public struct LossOBS: Importance {
   public let name = "obs-loss"
   public let summary = "units in the order in which removing each adds least to the loss, all others adjusted"
   public let source = "nas-search; optimal brain compression, arXiv 2208.11580, in the metric of the loss"
-  public let gradients: BackwardPass.Scalar? = .loss
+  public let gradients: BackwardPass.Scalar? = .sampledLoss
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     guard let moments = layer.saliencies?.outputMoments else { throw ImportanceError.noGradients(score: name) }

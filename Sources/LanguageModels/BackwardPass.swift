@@ -12,6 +12,11 @@ public struct BackwardPass: Sendable {
   public enum Scalar: String, Sendable, CaseIterable, Codable {
     /// Mean of `−ln p(next token)` over the windows; the first token of a window is not predicted.
     case loss
+    /// The same of tokens drawn from the network's own distribution at every position, by a generator that the position
+    /// seeds. The second moment of this gradient is the Fisher information, which is the Hessian of the KL divergence
+    /// from the network; that of the text's own tokens, the empirical Fisher matrix, is dominated by what the network
+    /// predicts badly (Kunstner, Balles and Hennig, arXiv 1905.12558).
+    case sampledLoss = "sampled-loss"
     /// The output scalar of NIRVANA's code (arXiv 2509.14230): for every window and vocabulary entry the largest logit over
     /// the positions, averaged. No label enters.
     case maximumLogit = "maximum-logit"
@@ -167,7 +172,8 @@ public struct BackwardPass: Sendable {
     try ForwardPass(windows).runner(for: network.configuration).normalise(normed, gain: network.finalNorm)
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     switch scalar {
-    case .loss: try lossSeed(network.head, OutputHead(network), normed, into: normedGrad)
+    case .loss, .sampledLoss:
+      try lossSeed(network.head, OutputHead(network), normed, sampling: scalar == .sampledLoss, into: normedGrad)
     case .maximumLogit: try maximumSeed(network.head, OutputHead(network), normed, into: normedGrad)
     }
     let grad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
@@ -181,8 +187,10 @@ public struct BackwardPass: Sendable {
   }
 
   /// `∂ = (softmax − onehot(next))·W / predicted tokens`, block by block of logits.
+  ///
+  /// - Parameter sampling: whether the next token is drawn from the softmax, not read.
   private func lossSeed(
-    _ head: Matrix<Float>, _ output: OutputHead, _ normed: Matrix<Float>, into grad: Matrix<Float>
+    _ head: Matrix<Float>, _ output: OutputHead, _ normed: Matrix<Float>, sampling: Bool, into grad: Matrix<Float>
   ) throws {
     let length = windows.length
     let weight = 1 / Float(max(1, windows.count * (length - 1)))
@@ -194,11 +202,23 @@ public struct BackwardPass: Sendable {
           continue
         }
         Kernels.softmax(row, count: logits.columns)
-        row[Int(windows.tokens[position + 1])] -= 1
+        let next = sampling ? Self.draw(row, logits.columns, position) : Int(windows.tokens[position + 1])
+        row[next] -= 1
         Kernels.scale(row, by: weight, count: logits.columns)
       }
       multiply(logits, head, into: grad.rows(rows))
     }
+  }
+
+  /// An index drawn from a distribution, the same for the same position.
+  private static func draw(_ distribution: UnsafeMutablePointer<Float>, _ count: Int, _ position: Int) -> Int {
+    var generator = SeededGenerator(seed: 0, stream: UInt64(position))
+    var left = generator.unit()
+    for index in 0..<count {
+      left -= Double(distribution[index])
+      if left < 0 { return index }
+    }
+    return count - 1
   }
 
   /// Each vocabulary entry's largest logit of a window sends its row of the head to the position where it stands.

@@ -12,7 +12,7 @@ struct Ours: PruningMethod {
   let summary =
     "error curves in the loss's metric, their trend and evolution with repair in the loop; sequential repair"
   let source = "nas-search"
-  let gradients: Set<BackwardPass.Scalar> = [.loss]
+  let gradients: Set<BackwardPass.Scalar> = [.sampledLoss]
   static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
   let settings =
     [
@@ -32,9 +32,9 @@ struct Ours: PruningMethod {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let repair = FinalRepair(values)
-    let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
+    let scalars = metric.gradients.union(scores.compactMap(\.gradients))
     let statistics = try bench.statistics(
-      gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
+      gradients: scalars, samples: values.integer("samples") ?? 16)
     // One score at a time, so that the ranked layers of one alone are in memory.
     var best: (candidates: RankedCandidates, curves: [ModuleCurve], genome: Genome, divergence: Double)?
     for score in scores {
@@ -49,7 +49,9 @@ struct Ours: PruningMethod {
       }
     }
     guard let best else { throw bench.impossible(name) }
-    let metrics = needsLoss ? [ErrorCurves.Metric.loss, .residualStream] : [.residualStream]
+    let metrics =
+      scalars.isSuperset(of: ErrorCurves.Metric.loss.gradients)
+      ? [ErrorCurves.Metric.loss, .residualStream] : [.residualStream]
     let candidates = best.candidates
     let others = try metrics.filter { $0 != metric }.compactMap {
       try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome

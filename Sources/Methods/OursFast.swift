@@ -7,7 +7,7 @@ struct OursFast: PruningMethod {
   let name = "ours-fast"
   let summary = "error curves in the loss's metric, no search; least-squares repair"
   let source = "nas-search"
-  let gradients: Set<BackwardPass.Scalar> = [.loss]
+  let gradients: Set<BackwardPass.Scalar> = [.sampledLoss]
   let settings =
     [
       MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
@@ -22,9 +22,8 @@ struct OursFast: PruningMethod {
     let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let repair = FinalRepair(values)
-    let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
     let statistics = try bench.statistics(
-      gradients: needsLoss ? [.loss] : [], samples: values.integer("samples") ?? 16)
+      gradients: metric.gradients.union(scores.compactMap(\.gradients)), samples: values.integer("samples") ?? 16)
     var best: (candidates: RankedCandidates, solution: RankedCandidates.Solution)?
     for score in scores {
       let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))

@@ -139,9 +139,9 @@ public final class Workbench {
     try statistics(gradients: scalars, on: firstWindows(samples))
   }
 
-  /// Gradients of the loss on the first windows of the calibration.
-  public func lossGradients(samples: Int) throws -> StoredSaliencies {
-    try saliencies(of: .loss, on: firstWindows(samples))
+  /// Gradients on the first windows of the calibration.
+  public func gradients(of scalar: BackwardPass.Scalar, samples: Int) throws -> StoredSaliencies {
+    try saliencies(of: scalar, on: firstWindows(samples))
   }
 
   /// The first windows of the calibration, for a backward pass.

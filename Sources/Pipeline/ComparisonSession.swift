@@ -150,8 +150,9 @@ public final class ComparisonSession {
       comparison.stages.append(.init(name: name, seconds: cost.seconds, peakBytes: cost.peakBytes))
     }
     add("statistics (forward pass)", try workbench.statistics().cost)
-    if entries.contains(where: { $0.method.gradients.contains(.loss) }) {
-      add("gradients of the loss (backward pass)", try workbench.lossGradients(samples: 16).cost)
+    let gradients: [(BackwardPass.Scalar, String)] = [(.loss, "loss"), (.sampledLoss, "loss on sampled tokens")]
+    for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
+      add("gradients of the \(name) (backward pass)", try workbench.gradients(of: scalar, samples: 16).cost)
     }
   }
 

@@ -282,7 +282,7 @@ extension SearchSession {
     }
     if bound.calibrations.contains(BoundSpace.mix) { all.append(MixedStatistics(name: BoundSpace.mix, all)) }
     var scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
-    if lossGradients { scalars.insert(.loss) }
+    if lossGradients { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
     if scalars.isEmpty { return all }
     let gradients = GradientStore(folder: cache)
     return try all.map { statistics in

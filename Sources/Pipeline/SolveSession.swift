@@ -76,9 +76,8 @@ public final class SolveSession {
     }
     bench = try PruningBench(model: model, plan: plan, stored: stored, damping: damping, cache: cache, report: report)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)
-    let needsLoss = metric == .loss || scores.contains { $0.gradients == .loss }
-    let statistics: any Statistics =
-      needsLoss ? try workbench.statistics(gradients: [.loss], samples: 16) : try workbench.statistics()
+    let statistics = try workbench.statistics(
+      gradients: metric.gradients.union(scores.compactMap(\.gradients)), samples: 16)
     let start = ContinuousClock.now
     candidates = try scores.enumerated().map { number, score in
       try report("error curves", number, scores.count)

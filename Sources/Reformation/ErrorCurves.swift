@@ -14,13 +14,16 @@ public enum ErrorCurves {
     case residualStream = "residual"
     /// What the error adds to the loss to second order, in nats (`NestedReformation.lossErrors`). Needs gradients.
     case loss
+
+    /// Whose output moments the metric needs.
+    public var gradients: Set<BackwardPass.Scalar> { self == .loss ? [.sampledLoss] : [] }
   }
 
   /// Two curves a layer: attention, then MLP.
   ///
   /// - Parameters:
   ///   - factory: makes the ranked layers; its repair is least squares.
-  ///   - statistics: those of the choice's calibration set, with the gradients of the loss for that metric.
+  ///   - statistics: those of the choice's calibration set, with the gradients that the metric needs.
   ///   - widths: allowed KV groups and MLP channels of a layer, ascending.
   /// - Throws: `ReformationError.noMoments` where gradients are missing, and what the factory throws.
   public static func curves<Parent: Network>(
@@ -86,7 +89,7 @@ public enum ErrorCurves {
         layer.mlpErrors?.map { $0 / energies.energyAfterMLP } ?? [0]
       )
     case .loss:
-      guard let moments = try statistics.saliencies(of: .loss, layer: index)?.outputMoments else {
+      guard let moments = try statistics.saliencies(of: .sampledLoss, layer: index)?.outputMoments else {
         throw ReformationError.noMoments
       }
       return (layer.attentionLossErrors(moments) ?? [0], layer.mlpLossErrors(moments) ?? [0])

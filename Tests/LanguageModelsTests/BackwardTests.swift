@@ -209,6 +209,30 @@ extension LayerGradients {
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.hasPrefix(".scr") })
   }
 
+  /// The gradient at a token drawn from the network's own distribution is that at some token, and its mean over many draws
+  /// is zero: the score function of a distribution has no mean.
+  @Test func sampledTokensComeFromTheNetwork() throws {
+    let folder = try TemporaryFolder()
+    let model = try TinyModel().open(in: folder)
+    func gradient(_ scalar: BackwardPass.Scalar, next: [Int32]) throws -> [Float] {
+      var found: [Float] = []
+      let windows = TokenWindows(length: 2, tokens: next.flatMap { [3, $0] })
+      try BackwardPass(windows, scratch: folder.url).run(model, of: scalar) { layer in
+        if layer.index == model.configuration.layerCount - 1 { found = layer.gradients.down.weight.elements }
+      }
+      return found
+    }
+    func norm(_ x: [Float]) -> Double { x.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
+    let choices = try (0..<Int32(model.configuration.vocabularySize)).map { try gradient(.loss, next: [$0]) }
+    let drawn = try gradient(.sampledLoss, next: [0])
+    let matches = choices.filter { choice in norm(zip(choice, drawn).map { $0 - $1 }) <= 1e-5 * norm(drawn) }
+    #expect(matches.count == 1)
+    // Draws of distinct windows are independent, so that their mean shrinks with the square root of their number.
+    let mean = try gradient(.sampledLoss, next: Array(repeating: 0, count: 1600))
+    let typical = choices.map(norm).reduce(0, +) / Double(choices.count)
+    #expect(norm(mean) > 0 && norm(mean) < 3 * typical / 40, "\(norm(mean)), \(typical)")
+  }
+
   @Test func namesTheFolderThatCannotHoldActivations() throws {
     let model = try Fixture.llama3GQA.model()
     let nowhere = URL(fileURLWithPath: "/nonexistent/folder")
