@@ -33,6 +33,7 @@ let package = Package(
     .systemLibrary(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     module("LinearAlgebra", ["CNumerics"]),
     module("Checkpoints"),
     module("Tokenizers"),
@@ -45,7 +46,7 @@ let package = Package(
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
     module("Search", ["LinearAlgebra"]),
-    module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
+    module("Studies", ["Search", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
