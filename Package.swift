@@ -87,7 +87,10 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search"),
-    tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
+    tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
+    .executableTarget(
+      name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
+      swiftSettings: strict),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
     tests(of: "Pipeline"),

@@ -54,7 +54,7 @@ final class PostgresDatabase: StudyDatabase {
     let key = Self.lockKey(name)
     try transaction("BEGIN", isWriting: false) { session in
       if try Self.hasLock(key, session.connection) { return }
-      throw StudyError.inUse(path: url.description, process: nil)
+      throw StudyError.inUse(path: StudyLocation.server(url).studyName(name), process: nil)
     }
     state.withLock { $0.lock = key }
   }

@@ -11,7 +11,7 @@ import Search
 /// ```swift
 /// let study = try Study.open(StudyLocation("postgresql://search@host/studies"), name: "qwen", access: .work)
 /// ```
-public final class Study: Sendable {
+public final class Study: Sendable, CustomStringConvertible {
   public static let fileName = "study.db"
 
   /// The attributes that the study itself keeps.
@@ -44,6 +44,9 @@ public final class Study: Sendable {
   let database: any StudyDatabase
   let identifier: Int64
   private let lock: StudyLock?
+
+  /// The directory, or the URL without its password and the name, for messages.
+  public var description: String { location.studyName(name) }
 
   /// The directory of the study. A study on a server has none; its URL stands here then.
   public var directory: URL {
@@ -125,7 +128,7 @@ public final class Study: Sendable {
       case .server(let url): try openServer(url, name: name, access: access)
       }
     if let model, model.fingerprint != study.model.fingerprint {
-      throw .otherModel(path: location.description, stored: study.model, requested: model)
+      throw .otherModel(path: study.description, stored: study.model, requested: model)
     }
     if let space { try study.check(space) }
     if access == .resume { try study.releaseInterrupted() }
@@ -160,7 +163,7 @@ public final class Study: Sendable {
   /// - Throws: `StudyError.otherSpace` unless the study was made for this space.
   public func check(_ requested: DesignSpace) throws(StudyError) {
     if requested == space { return }
-    throw .otherSpace(path: location.description, difference: Self.difference(stored: space, requested: requested))
+    throw .otherSpace(path: description, difference: Self.difference(stored: space, requested: requested))
   }
 
   private static func difference(stored: DesignSpace, requested: DesignSpace) -> String {
@@ -189,7 +192,7 @@ public final class Study: Sendable {
   /// - Throws: `StudyError.readOnly` if the study was opened to inspect.
   @discardableResult
   func write<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
-    if access == .inspect { throw .readOnly(path: location.description) }
+    if access == .inspect { throw .readOnly(path: description) }
     return try database.write(body)
   }
 
@@ -198,7 +201,7 @@ public final class Study: Sendable {
   /// - Throws: `StudyError.readOnly`, `.notSearching`.
   @discardableResult
   func writeAsSearcher<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
-    if access == .work { throw .notSearching(path: location.description) }
+    if access == .work { throw .notSearching(path: description) }
     return try write(body)
   }
 }

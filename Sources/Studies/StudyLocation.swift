@@ -20,6 +20,14 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// What errors of one study name.
+  func studyName(_ name: String) -> String {
+    switch self {
+    case .folder(let directory): directory.path
+    case .server(let url): "\(url.description) (\(name))"
+    }
+  }
+
   /// What errors of the database name: the database file, or the URL without its password.
   var databaseName: String {
     switch self {

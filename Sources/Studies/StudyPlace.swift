@@ -37,7 +37,7 @@ public final class StudyPlace: Sendable {
     hold = .server(url, database, name: name)
     if try database.read({ try OptunaSchema.hasStudy($0, named: name) }) {
       abandon()
-      throw .alreadyExists(path: url.description)
+      throw .alreadyExists(path: StudyLocation.server(url).studyName(name))
     }
   }
 

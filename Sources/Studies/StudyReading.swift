@@ -43,7 +43,7 @@ extension Study {
       return try StoredTrial(
         row, parameters: parameters[identifier] ?? [], values: values[identifier] ?? [],
         attributes: attributes[identifier] ?? [], system: system[identifier] ?? [], space: space,
-        objectives: directions.count, path: location.description)
+        objectives: directions.count, path: description)
     }
   }
 }

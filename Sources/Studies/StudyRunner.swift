@@ -11,7 +11,7 @@ extension Study {
   public func replay(into optimizer: inout some Optimizer) throws -> [Candidate] {
     var open: [Candidate] = []
     for (index, trial) in try trials().enumerated() {
-      let mismatch = StudyError.otherSettings(path: location.description, trial: trial.number)
+      let mismatch = StudyError.otherSettings(path: description, trial: trial.number)
       let asked: Candidate?
       do {
         asked = try optimizer.ask()

@@ -39,7 +39,7 @@ extension Study {
       do {
         try space.validate(candidate.genome)
       } catch {
-        throw .unreadableTrial(path: location.description, number: candidate.ordinal, reason: "\(error)")
+        throw .unreadableTrial(path: description, number: candidate.ordinal, reason: "\(error)")
       }
     }
     let distributions = try space.variables.map { variable throws(StudyError) in
