@@ -92,11 +92,11 @@ final class PostgresConnection {
       PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
     }
     let sqlState = field("C")
-    // Shut down by the administrator, crashed, starting.
-    let isGone = ["57P01", "57P02", "57P03"].contains(sqlState) || sqlState?.hasPrefix("08") ?? false
+    // Without a SQLSTATE it is not the server that speaks, but libpq, which cannot reach it. The other states: shut down
+    // by the administrator, crashed, starting.
+    let isGone = sqlState.map { ["57P01", "57P02", "57P03"].contains($0) || $0.hasPrefix("08") } ?? true
     return PostgresFailure(
-      sqlState: sqlState, message: field("M") ?? Self.trimmed(PQerrorMessage(connection)),
-      isLost: isGone || PQstatus(connection) != CONNECTION_OK)
+      sqlState: sqlState, message: field("M") ?? Self.trimmed(PQerrorMessage(connection)), isLost: isGone)
   }
 
   // MARK: - Arguments

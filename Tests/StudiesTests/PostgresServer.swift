@@ -3,47 +3,55 @@ import Testing
 
 @testable import Studies
 
-/// A PostgreSQL server of the tests' own: in a temporary folder, on a Unix socket, gone with the process.
+/// A PostgreSQL server of the tests' own: in a temporary folder, on a Unix socket, gone with the object or the process.
 final class PostgresServer: Sendable {
   /// Why there is no server, `nil` if there is one.
-  static let problem: String? = ProcessInfo.processInfo.environment["PATH"].map { path in
-    let folders = path.split(separator: ":")
+  static let problem: String? = {
+    let folders = ProcessInfo.processInfo.environment["PATH"]?.split(separator: ":") ?? []
     let missing = ["initdb", "postgres"].filter { name in
       !folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
     }
-    return missing.isEmpty ? nil : "PostgreSQL's \(missing.joined(separator: " and ")) not found"
-  } ?? "PATH is not set"
+    return missing.isEmpty ? nil : "\(missing.joined(separator: " and ")) of PostgreSQL not found"
+  }()
 
   static let isThere = problem == nil
-  static let shared = Result { try PostgresServer() }
+  /// The one that tests share.
+  static let shared = Result {
+    let server = try PostgresServer(name: "shared")
+    atexit {
+      if case .success(let server) = PostgresServer.shared { server.stop() }
+    }
+    return server
+  }
 
   let folder: URL
   private let process: Process
 
-  private init() throws {
+  init(name: String) throws {
     // The path of a socket has 107 characters at most.
-    folder = URL(fileURLWithPath: "/tmp/nas-pg-\(getpid())")
-    try? FileManager.default.removeItem(at: folder)
+    folder = URL(fileURLWithPath: "/tmp/nas-pg-\(getpid())-\(name)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let data = folder.appendingPathComponent("data").path
     if geteuid() == 0, let user = getpwnam(Self.user) { chown(folder.path, user.pointee.pw_uid, user.pointee.pw_gid) }
-    let made = try Self.start(
-      ["initdb", "--pgdata", data, "--username", "tests", "--auth", "trust", "--no-sync", "--encoding", "UTF8"])
-    made.waitUntilExit()
-    process = try Self.start([
-      "postgres", "-D", data, "-k", folder.path, "-c", "listen_addresses=", "-c", "fsync=off", "-c",
-      "max_connections=60", "-c", "shared_buffers=16MB", "-c", "timezone=Asia/Kathmandu", "-c", "synchronous_standby_names=nobody", "-c", "synchronous_commit=local",
+    let made = try Self.start([
+      "initdb", "--pgdata", data, "--username", "tests", "--auth", "trust", "--no-sync", "--encoding", "UTF8",
     ])
-    atexit {
-      if case .success(let server) = PostgresServer.shared { server.stop() }
-    }
+    made.waitUntilExit()
+    let settings = [
+      "listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=16MB", "timezone=Asia/Kathmandu",
+      // Who asks for more than local commits waits for ever.
+      "synchronous_standby_names=nobody", "synchronous_commit=local",
+    ]
+    process = try Self.start(["postgres", "-D", data, "-k", folder.path] + settings.flatMap { ["-c", $0] })
     var waited = 0
-    while (try? PostgresConnection(PostgresURL(address("postgres")))) == nil {
+    while (try? connection()) == nil {
       waited += 1
       if waited == 200 || !process.isRunning { throw StudyError.file(path: folder.path, reason: "no server") }
       usleep(50_000)
     }
   }
+
+  deinit { stop() }
 
   /// PostgreSQL refuses to run as root.
   private static var user: String { getpwnam("postgres") == nil ? "nobody" : "postgres" }
@@ -51,7 +59,8 @@ final class PostgresServer: Sendable {
   private static func start(_ command: [String]) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = (geteuid() == 0 ? ["setpriv", "--reuid", user, "--regid", group, "--clear-groups"] : []) + command
+    let asUser = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups"]
+    process.arguments = (geteuid() == 0 ? asUser : []) + command
     process.currentDirectoryURL = URL(fileURLWithPath: "/tmp")
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
@@ -65,6 +74,12 @@ final class PostgresServer: Sendable {
     kill(process.processIdentifier, SIGQUIT)
     process.waitUntilExit()
     try? FileManager.default.removeItem(at: folder)
+  }
+
+  /// Kills the process of a session as if it had crashed; the server then ends all sessions and recovers.
+  func crash() throws {
+    let pid = try connection().run("SELECT pg_backend_pid() AS pid", []).first?.integer("pid")
+    if let pid { kill(pid_t(pid), SIGKILL) }
   }
 
   func address(_ database: String) -> String { "postgresql://tests@/\(database)?host=\(folder.path)" }

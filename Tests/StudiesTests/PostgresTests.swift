@@ -84,6 +84,19 @@ struct PostgresTests {
     }
   }
 
+  /// A crash of another process of the server ends all sessions without a word.
+  @Test func aServerThatCrashesIsWaitedFor() throws {
+    let server = try PostgresServer(name: "crash")
+    let url = try PostgresURL(server.address("postgres"))
+    let study = try Toy.create(at: .server(url))
+    let worker = try Study.open(.server(url), access: .work)
+    for number in 0..<3 {
+      try server.crash()
+      try study.beginTrial(number: number, genome: study.space.lowest, origin: "x")
+      #expect(try worker.trials().count == number + 1)
+    }
+  }
+
   @Test func aTransactionThatIsCutOffIsRunAgain() throws {
     let url = try PostgresServer.database()
     let database = try PostgresDatabase(url)

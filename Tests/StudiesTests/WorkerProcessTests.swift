@@ -1,7 +1,8 @@
 import Foundation
 import Search
-@testable import Studies
 import Testing
+
+@testable import Studies
 
 /// Real processes that evaluate the trials of one study, and are killed while they do.
 @Suite(.serialized) struct WorkerProcessTests {
