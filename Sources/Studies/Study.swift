@@ -23,6 +23,8 @@ public final class Study: Sendable, CustomStringConvertible {
     static let metricNames = "study:metric_names"
     /// System attribute of a trial: the worker that holds it or gave its result.
     static let owner = "nas_search:owner"
+    /// System attribute of a trial: how often its lease expired.
+    static let expired = "nas_search:expired"
   }
 
   public enum Access: Sendable {

@@ -34,10 +34,11 @@ extension Study {
     if limit < 1 { return [] }
     let owner = try JSONText.encode(worker)
     return try write { session in
-      let rows = try session.run(
+      let taken = try session.run(
         "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = ? ORDER BY number LIMIT ?"
-          + session.dialect.forUpdateSkippingLocked, [identifier, TrialState.waiting.rawValue, limit])
-      let trials = rows.compactMap { $0.integer("trial_id") }
+          + session.dialect.forUpdateSkippingLocked, [identifier, TrialState.waiting.rawValue, limit]
+      ).compactMap(TrialRow.init)
+      let trials = taken.map(\.identifier)
       if trials.isEmpty { return [] }
       let list = SQLDialect.placeholders(trials.count)
       try session.run(
@@ -50,7 +51,7 @@ extension Study {
         SELECT trial_id, \(session.dialect.now) FROM trials WHERE trial_id IN \(list)
         ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat
         """, trials)
-      return try stored(session, numbers: rows.compactMap { $0.integer("number").map(Int.init) }).map {
+      return try stored(session, numbers: taken.map(\.number)).map {
         Candidate(ordinal: $0.number, genome: $0.genome, origin: $0.origin)
       }
     }
@@ -71,7 +72,7 @@ extension Study {
           """
           UPDATE trial_heartbeats SET heartbeat = \(session.dialect.now)
           WHERE trial_id IN \(SQLDialect.placeholders(held.count))
-          """, held.map(\.trial))
+          """, held.map(\.identifier))
       }
       return held.map(\.number)
     }
@@ -83,20 +84,23 @@ extension Study {
   public func release(_ numbers: [Int], worker: String) throws(StudyError) {
     if numbers.isEmpty { return }
     try write { session in
-      try makeWait(try claimed(by: worker, numbers: numbers, session).map(\.trial), session)
+      try makeWait(try claimed(by: worker, numbers: numbers, session).map(\.identifier), session)
     }
   }
 
   /// Makes claimed trials wait again whose lease was not renewed for too long. Anyone may call this at any time.
   ///
-  /// - Parameter lease: seconds, by the database's clock; several times the interval at which workers renew.
-  /// - Returns: the numbers of the trials.
+  /// - Parameters:
+  ///   - lease: seconds, by the database's clock; several times the interval at which workers renew.
+  ///   - attempts: how often the lease of one trial may expire; then it has failed, for it may be what kills the workers.
+  ///     `nil`: as often as it likes.
+  /// - Returns: the numbers of the trials whose lease expired.
   /// - Throws: `StudyError.readOnly`, `.database`.
   @discardableResult
-  public func expire(lease: Double) throws(StudyError) -> [Int] {
+  public func expire(lease: Double, attempts: Int? = nil) throws(StudyError) -> [Int] {
     try write { session in
       // The heartbeats are locked with the trials: a renewal at the same moment counts.
-      let rows = try session.run(
+      let late = try session.run(
         """
         SELECT t.trial_id, t.number FROM trials AS t
         JOIN trial_system_attributes AS a ON a.trial_id = t.trial_id AND a.key = ?
@@ -104,9 +108,17 @@ extension Study {
         WHERE t.study_id = ? AND t.state = ? AND \(session.dialect.age(of: "h.heartbeat")) > ?
         ORDER BY t.number
         """ + session.dialect.forUpdateSkippingLocked,
-        [Key.owner, identifier, TrialState.running.rawValue, lease])
-      try makeWait(rows.compactMap { $0.integer("trial_id") }, session)
-      return rows.compactMap { $0.integer("number").map(Int.init) }
+        [Key.owner, identifier, TrialState.running.rawValue, lease]
+      ).compactMap(TrialRow.init)
+      if late.isEmpty { return [] }
+      try makeWait(late.map(\.identifier), session)
+      let counts = try countExpirations(of: late, session)
+      let hopeless = zip(late, counts).filter { $1 >= attempts ?? .max }
+      try store(
+        hopeless.map { trial, count in
+          Ending(number: trial.number, outcome: .failure("\(count) workers went away with it"), attributes: [:])
+        }, Dictionary(hopeless.map { ($0.0.number, $0.0) }) { $1 }, session)
+      return late.map(\.number)
     }
   }
 
@@ -166,8 +178,8 @@ extension Study {
   /// Which of these trials a worker holds. Nobody else changes them before the transaction ends.
   private func claimed(
     by worker: String, numbers: [Int], _ session: any DatabaseSession
-  ) throws -> [(trial: Int64, number: Int)] {
-    let rows = try session.run(
+  ) throws -> [TrialRow] {
+    try session.run(
       """
       SELECT t.trial_id, t.number FROM trials AS t
       JOIN trial_system_attributes AS a ON a.trial_id = t.trial_id AND a.key = ?
@@ -175,11 +187,24 @@ extension Study {
         AND t.number IN \(SQLDialect.placeholders(numbers.count))
       ORDER BY t.number
       """ + session.dialect.forUpdate,
-      [Key.owner, identifier, TrialState.running.rawValue, try JSONText.encode(worker)] + numbers)
-    return rows.compactMap { row in
-      guard let trial = row.integer("trial_id"), let number = row.integer("number") else { return nil }
-      return (trial, Int(number))
-    }
+      [Key.owner, identifier, TrialState.running.rawValue, try JSONText.encode(worker)] + numbers
+    ).compactMap(TrialRow.init)
+  }
+
+  /// Notes that leases expired once more, and returns how often each has.
+  private func countExpirations(of trials: [TrialRow], _ session: any DatabaseSession) throws -> [Int] {
+    let rows = try session.run(
+      """
+      SELECT trial_id, value_json FROM trial_system_attributes
+      WHERE key = ? AND trial_id IN \(SQLDialect.placeholders(trials.count))
+      """, [Key.expired] + trials.map(\.identifier))
+    let known = Dictionary(
+      rows.map { ($0.integer("trial_id"), $0.text("value_json").flatMap { Int($0) } ?? 0) }
+    ) { $1 }
+    let counts = trials.map { (known[$0.identifier] ?? 0) + 1 }
+    try set(
+      zip(trials, counts).map { ($0.identifier, [Key.expired: "\($1)"]) }, in: "trial_system_attributes", session)
+    return counts
   }
 
   private func makeWait(_ trials: [Int64], _ session: any DatabaseSession) throws {

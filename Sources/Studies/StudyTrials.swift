@@ -130,7 +130,7 @@ extension Study {
   }
 
   /// Writes down how trials ended that may end.
-  func store(_ endings: [Ending], _ trials: [Int: LockedTrial], _ session: any DatabaseSession) throws {
+  func store(_ endings: [Ending], _ trials: [Int: TrialRow], _ session: any DatabaseSession) throws {
     let now = OptunaDate.text(Date())
     for state in [TrialState.complete, .failed] {
       let ended = endings.filter { $0.state == state }.compactMap { trials[$0.number]?.identifier }
@@ -167,14 +167,23 @@ extension Study {
 
   // MARK: - Rows
 
-  /// A trial's row, which nobody else changes before the transaction ends.
-  struct LockedTrial: Sendable {
+  /// A trial's row.
+  struct TrialRow: Sendable {
     let identifier: Int64
-    /// `nil` for a state that Optuna does not have.
+    let number: Int
+    /// `nil` for a state that Optuna does not have, or that was not asked for.
     var state: TrialState?
+
+    init?(_ row: SQLRow) {
+      guard let identifier = row.integer("trial_id"), let number = row.integer("number") else { return nil }
+      self.identifier = identifier
+      self.number = Int(number)
+      state = row.text("state").flatMap(TrialState.init)
+    }
   }
 
-  func lockTrials(_ numbers: [Int], _ session: any DatabaseSession) throws -> [Int: LockedTrial] {
+  /// The rows of trials, by number. Nobody else changes them before the transaction ends.
+  func lockTrials(_ numbers: [Int], _ session: any DatabaseSession) throws -> [Int: TrialRow] {
     if numbers.isEmpty { return [:] }
     // Always in the same order, so that two transactions do not wait for each other.
     let rows = try session.run(
@@ -182,12 +191,7 @@ extension Study {
       SELECT trial_id, number, state FROM trials
       WHERE study_id = ? AND number IN \(SQLDialect.placeholders(numbers.count)) ORDER BY number
       """ + session.dialect.forUpdate, [identifier] + numbers)
-    return Dictionary(
-      rows.compactMap { row in
-        guard let trial = row.integer("trial_id"), let number = row.integer("number") else { return nil }
-        return (Int(number), LockedTrial(identifier: trial, state: row.text("state").flatMap(TrialState.init)))
-      }
-    ) { $1 }
+    return Dictionary(rows.compactMap(TrialRow.init).map { ($0.number, $0) }) { $1 }
   }
 
   /// Sets attributes of trials, each value a JSON text, in one of the two tables of them.

@@ -91,10 +91,10 @@ import Testing
     let stage = try Stage(backend)
     _ = try stage.one.claim(limit: 3, worker: "one")
     #expect(try stage.two.expire(lease: 30) == [])
-    usleep(300_000)
+    usleep(1_600_000)
     #expect(try stage.one.renew([0], worker: "one") == [0])
     #expect(try stage.two.renew([0], worker: "two") == [])
-    #expect(try stage.two.expire(lease: 0.2) == [1, 2])
+    #expect(try stage.two.expire(lease: 1.5) == [1, 2])
     #expect(try stage.states() == [.running, .waiting, .waiting])
     #expect(try stage.study.trials().map(\.owner) == ["one", nil, nil])
     #expect(try stage.one.renew([0, 1, 2], worker: "one") == [0])
@@ -109,6 +109,22 @@ import Testing
     #expect(trials.map(\.state) == [.running, .complete, .complete])
     #expect(trials.map(\.owner) == ["one", "one", "one"])
     #expect(trials.allSatisfy { $0.started != nil })
+  }
+
+  @Test(arguments: backends) func whatKillsItsWorkersFails(_ backend: Backend) throws {
+    let stage = try Stage(backend, trials: 2)
+    for _ in 0..<2 {
+      _ = try stage.one.claim(limit: 1, worker: "one")
+      #expect(try stage.states() == [.running, .waiting])
+      usleep(20_000)
+      #expect(try stage.two.expire(lease: 0.01, attempts: 3) == [0])
+      #expect(try stage.states() == [.waiting, .waiting])
+    }
+    _ = try stage.one.claim(limit: 2, worker: "one")
+    usleep(20_000)
+    #expect(try stage.two.expire(lease: 0.01, attempts: 3) == [0, 1])
+    #expect(try stage.study.trials().map(\.failure) == ["3 workers went away with it", nil])
+    #expect(try stage.states() == [.failed, .waiting])
   }
 
   @Test(arguments: backends) func whoLeavesGivesBack(_ backend: Backend) throws {

@@ -16,7 +16,7 @@ final class PostgresServer: Sendable {
 
   static let isThere = problem == nil
   /// The one that tests share.
-  static let shared = Result {
+  static let shared: Result<PostgresServer, any Error> = Result {
     let server = try PostgresServer(name: "shared")
     atexit {
       if case .success(let server) = PostgresServer.shared { server.stop() }
@@ -78,8 +78,15 @@ final class PostgresServer: Sendable {
 
   /// Kills the process of a session as if it had crashed; the server then ends all sessions and recovers.
   func crash() throws {
-    let pid = try connection().run("SELECT pg_backend_pid() AS pid", []).first?.integer("pid")
-    if let pid { kill(pid_t(pid), SIGKILL) }
+    // It may still be recovering from the last time.
+    for _ in 0..<200 {
+      if let pid = try? connection().run("SELECT pg_backend_pid() AS pid", []).first?.integer("pid") {
+        kill(pid_t(pid), SIGKILL)
+        return
+      }
+      usleep(50_000)
+    }
+    throw StudyError.file(path: folder.path, reason: "the server does not come back")
   }
 
   func address(_ database: String) -> String { "postgresql://tests@/\(database)?host=\(folder.path)" }
