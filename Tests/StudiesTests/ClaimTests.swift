@@ -61,6 +61,34 @@ import Testing
     #expect(try again.trials() == trials)
   }
 
+  /// Six workers that do the same at the same moment.
+  @Test(arguments: backends) func whoComesTogetherDoesNotCollide(_ backend: Backend) async throws {
+    let stage = try Stage(backend, trials: 60)
+    let location = stage.location
+    func together<Value: Sendable>(_ body: @escaping @Sendable (Study, String) throws -> Value) async throws -> [Value]
+    {
+      try await withThrowingTaskGroup(of: Value.self) { group in
+        for worker in 0..<6 {
+          group.addTask { try body(Study.open(location, name: "toy", access: .work), "worker \(worker)") }
+        }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+    }
+    let claims = try await together { study, worker in
+      var numbers: [Int] = []
+      while try study.trials().contains(where: { $0.state == .waiting }) {
+        numbers += try study.claim(limit: 2, worker: worker).map(\.ordinal)
+      }
+      return numbers
+    }
+    #expect(claims.flatMap { $0 }.sorted() == Array(0..<60))
+    let firsts = try await together { study, worker in
+      try (0..<60).filter { try study.deliver($0, values: [Double($0), 1], worker: worker) }
+    }
+    #expect(firsts.flatMap { $0 }.sorted() == Array(0..<60))
+    #expect(try stage.study.trials().map(\.values) == (0..<60).map { [Double($0), 1] })
+  }
+
   @Test(arguments: backends) func resultsCountOnce(_ backend: Backend) throws {
     let stage = try Stage(backend)
     _ = try stage.one.claim(limit: 3, worker: "one")
