@@ -46,7 +46,7 @@ final class PostgresServer: Sendable {
     var waited = 0
     while (try? connection()) == nil {
       waited += 1
-      if waited == 200 || !process.isRunning { throw StudyError.file(path: folder.path, reason: "no server") }
+      if waited == 600 || !process.isRunning { throw StudyError.file(path: folder.path, reason: "no server") }
       usleep(50_000)
     }
   }
@@ -79,7 +79,7 @@ final class PostgresServer: Sendable {
   /// Kills the process of a session as if it had crashed; the server then ends all sessions and recovers.
   func crash() throws {
     // It may still be recovering from the last time.
-    for _ in 0..<200 {
+    for _ in 0..<600 {
       if let pid = try? connection().run("SELECT pg_backend_pid() AS pid", []).first?.integer("pid") {
         kill(pid_t(pid), SIGKILL)
         return
