@@ -6,8 +6,8 @@ KEEP ?= 0.8
 STUDY ?= results/demo
 # ---------------------------------------------------
 
-PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev pkg-config
-LIBRARIES := openblas gsl sqlite3
+PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev pkg-config
+LIBRARIES := openblas gsl sqlite3 libpq
 
 # Swift's SIMD types use the vector units of the machine only if the compiler is told which machine. All builds for
 # use share these flags and .build, all builds for tests share theirs and .build-tests, so neither undoes the other.

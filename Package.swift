@@ -33,6 +33,7 @@ let package = Package(
     .systemLibrary(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     module("LinearAlgebra", ["CNumerics"]),
     module("Checkpoints"),
     module("Tokenizers"),
@@ -45,7 +46,7 @@ let package = Package(
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
     module("Search", ["LinearAlgebra"]),
-    module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
+    module("Studies", ["Search", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
@@ -86,7 +87,10 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search"),
-    tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
+    tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
+    .executableTarget(
+      name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
+      swiftSettings: strict),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
     tests(of: "Pipeline"),

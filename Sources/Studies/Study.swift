@@ -1,13 +1,17 @@
 import Foundation
-import GRDB
 import Search
 
-/// A search on disk: a directory with `study.db`, an SQLite database in Optuna's relational schema.
+/// A search in a database: a directory with `study.db`, an SQLite file, or a name in a PostgreSQL database. Both have
+/// Optuna's relational schema.
 ///
 /// Every change of state is one transaction, on disk when the call returns: a process that is killed loses the trials
-/// it was evaluating and nothing else. One process at a time may write (`study.lock`); others may inspect, and Optuna's
-/// own tools may look on.
-public final class Study: Sendable {
+/// it was evaluating and nothing else. One process at a time may search (`study.lock`, or an advisory lock of the server).
+/// Others may work for it (`claim`, see `StudyClaims.swift`) or inspect, and Optuna's own tools may look on.
+///
+/// ```swift
+/// let study = try Study.open(StudyLocation("postgresql://search@host/studies"), name: "qwen", access: .work)
+/// ```
+public final class Study: Sendable, CustomStringConvertible {
   public static let fileName = "study.db"
 
   /// The attributes that the study itself keeps.
@@ -17,141 +21,98 @@ public final class Study: Sendable {
     static let origin = "origin"
     static let failure = "failure"
     static let metricNames = "study:metric_names"
+    /// System attribute of a trial: the worker that holds it or gave its result.
+    static let owner = "nas_search:owner"
+    /// System attribute of a trial: how often its lease expired.
+    static let expired = "nas_search:expired"
   }
 
   public enum Access: Sendable {
-    /// Read and write, alone.
+    /// Search: read and write, add trials. One process at a time.
     case resume
-    /// Read only, also while another process writes.
+    /// Evaluate trials for the searching process: read, claim and deliver. Any number of processes.
+    case work
+    /// Read only, also while others write.
     case inspect
   }
 
-  public let directory: URL
+  public let location: StudyLocation
   public let name: String
   public let directions: [Direction]
   public let space: DesignSpace
   public let model: ModelIdentity
   public let access: Access
 
-  let database: DatabaseQueue
+  let database: any StudyDatabase
   let identifier: Int64
   private let lock: StudyLock?
 
-  /// The database file.
-  public var file: URL { directory.appendingPathComponent(Self.fileName) }
+  /// The directory, or the URL without its password and the name, for messages.
+  public var description: String { location.studyName(name) }
+
+  /// The directory of the study. A study on a server has none; its URL stands here then.
+  public var directory: URL {
+    switch location {
+    case .folder(let directory): directory
+    case .server(let url): URL(string: url.description) ?? URL(fileURLWithPath: "/")
+    }
+  }
+
+  /// The database file. A study on a server has none; its URL stands here then.
+  public var file: URL {
+    switch location {
+    case .folder(let directory): directory.appendingPathComponent(Self.fileName)
+    case .server: directory
+    }
+  }
+
+  init(
+    _ location: StudyLocation, _ database: any StudyDatabase, _ head: StudyHead, access: Access, lock: StudyLock?
+  ) {
+    self.location = location
+    self.database = database
+    self.access = access
+    self.lock = lock
+    name = head.name
+    directions = head.directions
+    space = head.space
+    model = head.model
+    identifier = head.identifier
+  }
+
+  // MARK: - Opening
 
   /// Whether a directory holds a study database, of whatever kind.
   public static func exists(at directory: URL) -> Bool {
     FileManager.default.fileExists(atPath: directory.appendingPathComponent(fileName).path)
   }
 
-  // MARK: - Creating
+  /// Whether there is a study: a database file of whatever kind in a folder, or a study of this name on a server.
+  ///
+  /// - Throws: `StudyError.database` if the server cannot be asked.
+  public static func exists(at location: StudyLocation, name: String) throws(StudyError) -> Bool {
+    switch location {
+    case .folder(let directory): return exists(at: directory)
+    case .server(let url):
+      let database = try PostgresDatabase(url)
+      let found = try database.read { try OptunaSchema.hasStudy($0, named: name) }
+      try database.close()
+      return found
+    }
+  }
 
-  /// Makes a new study in a place and opens it for writing.
-  ///
-  /// The database is written beside its place and renamed into it, so that there is a whole study or none.
-  ///
-  /// - Parameters:
-  ///   - place: the study takes over its lock.
-  ///   - metricNames: what Optuna's tools call the objectives, one a direction.
-  ///   - attributes: more study attributes, each value a JSON text. `model` and `space` are kept by the study itself.
-  /// - Throws: `StudyError.file`, `.database`, `.invalidStudy`, `.invalidJSON`. The place then holds no database, and is
-  ///   still the caller's.
-  public static func create(
-    in place: StudyPlace, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
-    space: DesignSpace, attributes: [String: String] = [:]
+  /// Opens the study in a directory; see `open(_:name:access:model:space:)`.
+  public static func open(
+    at directory: URL, name: String? = nil, access: Access = .resume, model: ModelIdentity? = nil,
+    space: DesignSpace? = nil
   ) throws(StudyError) -> Study {
-    try check(name: name, directions: directions, metricNames: metricNames, space: space, attributes: attributes)
-    var all = attributes
-    all[Key.model] = try JSONText.encode(model)
-    all[Key.space] = try JSONText.encode(space)
-    let metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
-    let path = place.directory.appendingPathComponent(fileName).path
-    let draft = path + ".new"
-    do {
-      remove(draft: draft)
-      try write(draft, name: name, directions: directions, metrics: metrics, attributes: all)
-      if rename(draft, path) != 0 { throw StudyError.file(path: path, reason: StudyLock.reason()) }
-      return try Study(directory: place.directory, name: name, access: .resume, lock: place.lock)
-    } catch {
-      remove(draft: draft)
-      throw StudyError(error, path: path)
-    }
+    try open(.folder(directory), name: name, access: access, model: model, space: space)
   }
-
-  /// Makes a new study, and the directory where it is missing.
-  ///
-  /// - Throws: the errors of `StudyPlace.init(at:)` and of `create(in:…)`. Nothing is left behind then.
-  public static func create(
-    at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
-    space: DesignSpace, attributes: [String: String] = [:]
-  ) throws(StudyError) -> Study {
-    let place = try StudyPlace(at: directory)
-    do {
-      return try create(
-        in: place, name: name, directions: directions, metricNames: metricNames, model: model, space: space,
-        attributes: attributes)
-    } catch {
-      place.abandon()
-      throw error
-    }
-  }
-
-  private static func check(
-    name: String, directions: [Direction], metricNames: [String]?, space: DesignSpace, attributes: [String: String]
-  ) throws(StudyError) {
-    if name.isEmpty || name.count > 512 { throw .invalidStudy(reason: "its name has \(name.count) characters") }
-    if directions.isEmpty { throw .invalidStudy(reason: "there is no objective") }
-    if let metricNames, metricNames.count != directions.count {
-      throw .invalidStudy(reason: "\(metricNames.count) metric names for \(directions.count) objectives")
-    }
-    for key in [Key.model, Key.space] where attributes[key] != nil {
-      throw .invalidStudy(reason: "the attribute '\(key)' is kept by the study itself")
-    }
-    // Optuna keeps parameter values as 64-bit floating point numbers.
-    for variable in space.variables where max(variable.lowest.magnitude, variable.highest.magnitude) > 1 << 53 {
-      throw .invalidStudy(reason: "the values of '\(variable.name)' exceed 53 bits")
-    }
-    try JSONText.check(attributes)
-  }
-
-  private static func write(
-    _ path: String, name: String, directions: [Direction], metrics: String?, attributes: [String: String]
-  ) throws {
-    let queue = try DatabaseQueue(path: path)
-    try queue.write { database in
-      try OptunaSchema.install(in: database)
-      try database.execute(sql: "INSERT INTO studies (study_name) VALUES (?)", arguments: [name])
-      let identifier = database.lastInsertedRowID
-      for (objective, direction) in directions.enumerated() {
-        try database.execute(
-          sql: "INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)",
-          arguments: [direction.rawValue, identifier, objective])
-      }
-      for (key, value) in attributes.sorted(by: { $0.key < $1.key }) {
-        try database.execute(
-          sql: "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
-          arguments: [identifier, key, value])
-      }
-      if let metrics {
-        try database.execute(
-          sql: "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
-          arguments: [identifier, Key.metricNames, metrics])
-      }
-    }
-    try queue.close()
-  }
-
-  private static func remove(draft: String) {
-    for suffix in ["", "-journal", "-wal", "-shm"] { unlink(draft + suffix) }
-  }
-
-  // MARK: - Opening
 
   /// Opens a study that exists.
   ///
-  /// Opened to resume, trials that an earlier process left running become `waiting`: the same candidates are to be
-  /// begun again, and take over their rows.
+  /// Opened to resume, trials that an earlier searching process left running become `waiting`: the same candidates are
+  /// to be begun again, and take over their rows. What workers have claimed stays with them until it expires.
   ///
   /// - Parameters:
   ///   - name: which study of the database; `nil` if it holds one only.
@@ -160,109 +121,51 @@ public final class Study: Sendable {
   /// - Throws: `StudyError.missing`, `.corrupt`, `.unsupportedSchema`, `.noSuchStudy`, `.inUse`, `.otherModel`,
   ///   `.otherSpace`, `.file`, `.database`.
   public static func open(
-    at directory: URL, name: String? = nil, access: Access = .resume, model: ModelIdentity? = nil,
+    _ location: StudyLocation, name: String? = nil, access: Access = .resume, model: ModelIdentity? = nil,
     space: DesignSpace? = nil
   ) throws(StudyError) -> Study {
-    if !exists(at: directory) { throw .missing(path: directory.path) }
-    var lock: StudyLock?
-    if access == .resume {
-      lock = try StudyLock(path: directory.appendingPathComponent(StudyPlace.lockName).path, directory: directory.path)
-    }
-    let study: Study
-    do {
-      study = try Study(directory: directory, name: name, access: access, lock: lock)
-    } catch {
-      throw StudyError(error, path: directory.appendingPathComponent(fileName).path)
-    }
+    let study =
+      switch location {
+      case .folder(let directory): try openFolder(directory, name: name, access: access)
+      case .server(let url): try openServer(url, name: name, access: access)
+      }
     if let model, model.fingerprint != study.model.fingerprint {
-      throw .otherModel(path: directory.path, stored: study.model, requested: model)
+      throw .otherModel(path: study.description, stored: study.model, requested: model)
     }
     if let space { try study.check(space) }
     if access == .resume { try study.releaseInterrupted() }
     return study
   }
 
-  private init(directory: URL, name: String?, access: Access, lock: StudyLock?) throws {
-    let path = directory.appendingPathComponent(Self.fileName).path
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(20)
-    configuration.readonly = access == .inspect
-    var queue = try DatabaseQueue(path: path, configuration: configuration)
-    let head: Head
-    do {
-      head = try queue.read { try Head($0, name: name, path: path) }
-    } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
-      // A process was killed within a transaction; only a connection that may write can undo that.
-      try DatabaseQueue(path: path).read { _ = try OptunaSchema.migration(of: $0) }
-      queue = try DatabaseQueue(path: path, configuration: configuration)
-      head = try queue.read { try Head($0, name: name, path: path) }
-    }
+  private static func openFolder(_ directory: URL, name: String?, access: Access) throws(StudyError) -> Study {
+    if !exists(at: directory) { throw .missing(path: directory.path) }
+    var lock: StudyLock?
     if access == .resume {
-      try queue.writeWithoutTransaction { database in
-        try database.execute(sql: "PRAGMA journal_mode = WAL")
-        // Every commit reaches the disk before the call returns, so that a power cut loses no more than a kill.
-        try database.execute(sql: "PRAGMA synchronous = FULL")
-      }
+      lock = try StudyLock(path: directory.appendingPathComponent(StudyPlace.lockName).path, directory: directory.path)
     }
-    self.directory = directory
-    self.name = head.name
-    self.access = access
-    self.lock = lock
-    directions = head.directions
-    space = head.space
-    model = head.model
-    identifier = head.identifier
-    database = queue
+    return try folder(directory, name: name, access: access, lock: lock)
   }
 
-  /// What the database says about a study as a whole.
-  private struct Head {
-    let identifier: Int64
-    let name: String
-    let directions: [Direction]
-    let space: DesignSpace
-    let model: ModelIdentity
+  /// Opens a database in a directory, of which the caller has the lock where it needs one.
+  static func folder(_ directory: URL, name: String?, access: Access, lock: StudyLock?) throws(StudyError) -> Study {
+    let location = StudyLocation.folder(directory)
+    let database = try SQLiteDatabase(path: location.databaseName, isReadOnly: access == .inspect)
+    let head = try database.read { try StudyHead($0, name: name, path: database.path) }
+    if access != .inspect { try database.useWriteAheadLog() }
+    return Study(location, database, head, access: access, lock: lock)
+  }
 
-    init(_ database: Database, name: String?, path: String) throws {
-      let migration = try OptunaSchema.migration(of: database)
-      if migration != OptunaSchema.migration {
-        throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
-      }
-      let present = try String.fetchAll(database, sql: "SELECT study_name FROM studies ORDER BY study_id")
-      let chosen = name ?? (present.count == 1 ? present[0] : nil)
-      guard let chosen,
-        let identifier = try Int64.fetchOne(
-          database, sql: "SELECT study_id FROM studies WHERE study_name = ?", arguments: [chosen])
-      else { throw StudyError.noSuchStudy(path: path, name: name, present: present) }
-      self.identifier = identifier
-      self.name = chosen
-      directions = try String.fetchAll(
-        database, sql: "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective",
-        arguments: [identifier]
-      ).map { text in
-        guard let direction = Direction(rawValue: text) else {
-          throw StudyError.corrupt(path: path, reason: "an objective's direction is '\(text)'")
-        }
-        return direction
-      }
-      func attribute<Value: Decodable>(_ type: Value.Type, _ key: String) throws -> Value {
-        let text = try String.fetchOne(
-          database, sql: "SELECT value_json FROM study_user_attributes WHERE study_id = ? AND key = ?",
-          arguments: [identifier, key])
-        guard let text, let value = try? JSONText.decode(type, from: text) else {
-          throw StudyError.corrupt(path: path, reason: "the study's attribute '\(key)' is missing or not readable")
-        }
-        return value
-      }
-      space = try attribute(DesignSpace.self, Key.space)
-      model = try attribute(ModelIdentity.self, Key.model)
-    }
+  private static func openServer(_ url: PostgresURL, name: String?, access: Access) throws(StudyError) -> Study {
+    let database = try PostgresDatabase(url)
+    let head = try database.read { try StudyHead($0, name: name, path: url.description) }
+    if access == .resume { try database.holdLock(named: head.name) }
+    return Study(.server(url), database, head, access: access, lock: nil)
   }
 
   /// - Throws: `StudyError.otherSpace` unless the study was made for this space.
   public func check(_ requested: DesignSpace) throws(StudyError) {
     if requested == space { return }
-    throw .otherSpace(path: directory.path, difference: Self.difference(stored: space, requested: requested))
+    throw .otherSpace(path: description, difference: Self.difference(stored: space, requested: requested))
   }
 
   private static func difference(stored: DesignSpace, requested: DesignSpace) -> String {
@@ -275,39 +178,74 @@ public final class Study: Sendable {
 
   /// Ends the use of the study and lets others have it.
   ///
-  /// The database is left as one plain file, if no one else has it open. After a kill, what the study committed may lie
-  /// in `study.db-wal` until it is next opened; it is whole then, too.
+  /// A database file is left as one plain file, if no one else has it open. After a kill, what the study committed may
+  /// lie in `study.db-wal` until it is next opened; it is whole then, too.
   public func close() throws(StudyError) {
-    do {
-      leaveOneFile()
-      try database.close()
-    } catch {
-      throw StudyError(error, path: file.path)
-    }
+    try database.close()
     lock?.release()
   }
 
-  deinit { leaveOneFile() }
+  // MARK: - The database
 
-  private func leaveOneFile() {
-    if access == .resume {
-      try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
-    }
+  func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
+    try database.read(body)
+  }
+
+  /// - Throws: `StudyError.readOnly` if the study was opened to inspect.
+  @discardableResult
+  func write<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
+    if access == .inspect { throw .readOnly(path: description) }
+    return try database.write(body)
+  }
+
+  /// For what only the searching process may change.
+  ///
+  /// - Throws: `StudyError.readOnly`, `.notSearching`.
+  @discardableResult
+  func writeAsSearcher<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
+    if access == .work { throw .notSearching(path: description) }
+    return try write(body)
   }
 }
 
-extension StudyError {
-  /// Puts an error of the database or of the study itself into a study's words.
-  init(_ error: any Error, path: String) {
-    switch error {
-    case let error as StudyError: self = error
-    case let error as DatabaseError:
-      let reason = error.message ?? "\(error.resultCode)"
-      switch error.resultCode {
-      case .SQLITE_NOTADB, .SQLITE_CORRUPT: self = .corrupt(path: path, reason: reason)
-      default: self = .database(path: path, reason: reason)
-      }
-    default: self = .database(path: path, reason: "\(error)")
+/// What the database says about a study as a whole.
+struct StudyHead: Sendable {
+  let identifier: Int64
+  let name: String
+  let directions: [Direction]
+  let space: DesignSpace
+  let model: ModelIdentity
+
+  /// - Parameter path: of the database, for errors.
+  init(_ session: some DatabaseSession, name: String?, path: String) throws {
+    let migration = try OptunaSchema.migration(of: session)
+    if migration != OptunaSchema.migration {
+      throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
     }
+    let studies = try session.run("SELECT study_id, study_name FROM studies ORDER BY study_id")
+    let chosen = studies.filter { name == nil || $0.text("study_name") == name }
+    guard chosen.count == 1, let identifier = chosen[0].integer("study_id"), let found = chosen[0].text("study_name")
+    else { throw StudyError.noSuchStudy(path: path, name: name, present: studies.compactMap { $0.text("study_name") }) }
+    self.identifier = identifier
+    self.name = found
+    directions = try session.run(
+      "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", [identifier]
+    ).map { row in
+      let text = row.text("direction") ?? ""
+      guard let direction = Direction(rawValue: text) else {
+        throw StudyError.corrupt(path: path, reason: "an objective's direction is '\(text)'")
+      }
+      return direction
+    }
+    func attribute<Value: Decodable>(_ type: Value.Type, _ key: String) throws -> Value {
+      let rows = try session.run(
+        "SELECT value_json FROM study_user_attributes WHERE study_id = ? AND key = ?", [identifier, key])
+      guard let text = rows.first?.text("value_json"), let value = try? JSONText.decode(type, from: text) else {
+        throw StudyError.corrupt(path: path, reason: "the study's attribute '\(key)' is missing or not readable")
+      }
+      return value
+    }
+    space = try attribute(DesignSpace.self, Study.Key.space)
+    model = try attribute(ModelIdentity.self, Study.Key.model)
   }
 }

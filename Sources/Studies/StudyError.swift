@@ -42,6 +42,14 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidJSON(key: String)
   /// A study that cannot be stored; `reason` says why.
   case invalidStudy(reason: String)
+  /// An address of a PostgreSQL server that is not one. The password is left out.
+  case invalidURL(url: String)
+  /// A change that only the searching process may make, from a study that was opened to work for it.
+  case notSearching(path: String)
+  /// A second result that differs from the first: the same genome must give the same values everywhere.
+  case conflictingResult(number: Int, stored: [Double], given: [Double])
+  /// A name that no file of a study can have.
+  case invalidFileName(String)
 
   public var description: String {
     switch self {
@@ -77,7 +85,16 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
     case .notANumber(let number): "trial \(number): a value is not a number"
     case .invalidJSON(let key): "attribute '\(key)' is not JSON"
     case .invalidStudy(let reason): "the study cannot be stored: \(reason)"
+    case .invalidURL(let url): "\(url) is not the URL of a PostgreSQL database (postgresql://user@host/database)"
+    case .notSearching(let path): "the study in \(path) was opened to evaluate its trials, not to search"
+    case .conflictingResult(let number, let stored, let given):
+      "trial \(number) has the result \(Self.listed(stored)); another evaluation gave \(Self.listed(given))"
+    case .invalidFileName(let name): "'\(name)' cannot be the name of a study's file"
     }
+  }
+
+  private static func listed(_ values: [Double]) -> String {
+    "(" + values.map { "\($0)" }.joined(separator: ", ") + ")"
   }
 
   private static func listed(_ names: [String]) -> String {

@@ -28,6 +28,8 @@ final class StudyLock: Sendable {
   }
 
   deinit {
+    // A process that another thread is just starting has a copy of the descriptor until it runs its own program.
+    release()
     close(descriptor)
   }
 

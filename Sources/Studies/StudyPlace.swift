@@ -1,31 +1,57 @@
 import Foundation
 
-/// A directory that is held for a study from before it is prepared, so that no second process prepares one there too.
+/// A directory, or a name on a server, that is held for a study from before it is prepared, so that no second process
+/// prepares one there too.
 public final class StudyPlace: Sendable {
   static let lockName = "study.lock"
 
-  public let directory: URL
-  let lock: StudyLock
-  /// What `abandon` removes, the innermost first.
-  private let madeDirectories: [String]
-  private let madeLock: String?
+  /// What is held.
+  enum Hold: Sendable {
+    /// `made`: directories that `abandon` removes, the innermost first; `madeLock`: a lock file that it removes.
+    case folder(URL, StudyLock, made: [String], madeLock: String?)
+    /// An open database that holds the lock of the name.
+    case server(PostgresURL, PostgresDatabase, name: String)
+  }
 
-  /// Makes the directory and those above it where they are missing, and takes the lock.
+  let hold: Hold
+
+  /// Holds a directory; see `init(at:name:)`.
+  public convenience init(at directory: URL) throws(StudyError) {
+    try self.init(folder: directory)
+  }
+
+  /// Makes the directory and those above it where they are missing, or connects to the server, and takes the lock.
   ///
-  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`. Nothing is left behind then.
-  public init(at directory: URL) throws(StudyError) {
+  /// - Parameter name: what the study will be called; a directory is held as a whole.
+  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`. Nothing is left behind then.
+  public convenience init(at location: StudyLocation, name: String) throws(StudyError) {
+    switch location {
+    case .folder(let directory): try self.init(folder: directory)
+    case .server(let url): try self.init(server: url, name: name)
+    }
+  }
+
+  private init(server url: PostgresURL, name: String) throws(StudyError) {
+    let database = try PostgresDatabase(url)
+    try database.holdLock(named: name)
+    hold = .server(url, database, name: name)
+    if try database.read({ try OptunaSchema.hasStudy($0, named: name) }) {
+      abandon()
+      throw .alreadyExists(path: StudyLocation.server(url).studyName(name))
+    }
+  }
+
+  private init(folder directory: URL) throws(StudyError) {
     let path = directory.appendingPathComponent(Self.lockName).path
     let made = try Self.makeDirectories(directory)
     let isNew = !FileManager.default.fileExists(atPath: path)
     do {
-      lock = try StudyLock(path: path, directory: directory.path)
+      let lock = try StudyLock(path: path, directory: directory.path)
+      hold = .folder(directory, lock, made: made, madeLock: isNew ? path : nil)
     } catch {
       for directory in made { rmdir(directory) }
       throw error
     }
-    self.directory = directory
-    madeDirectories = made
-    madeLock = isNew ? path : nil
     if Study.exists(at: directory) {
       abandon()
       throw .alreadyExists(path: directory.path)
@@ -34,9 +60,15 @@ public final class StudyPlace: Sendable {
 
   /// Gives the place up and removes what was made for it, as far as nothing else has come to lie there.
   public func abandon() {
-    if let madeLock { unlink(madeLock) }
-    lock.release()
-    for directory in madeDirectories { rmdir(directory) }
+    switch hold {
+    case .folder(_, let lock, let made, let madeLock):
+      if let madeLock { unlink(madeLock) }
+      lock.release()
+      for directory in made { rmdir(directory) }
+    case .server(_, let database, _):
+      // There is nothing to save, and a lost connection has lost its lock, too.
+      try? database.close()
+    }
   }
 
   /// - Returns: the directories that were made, the innermost first.

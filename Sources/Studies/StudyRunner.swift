@@ -4,13 +4,14 @@ extension Study {
   /// Tells an optimiser everything the study knows, by asking it for the same candidates again.
   ///
   /// - Parameter optimizer: as it was when the study began: same space, budget, first genomes, seed and settings.
-  /// - Returns: the candidates that were asked before and have no result yet, by ordinal.
+  /// - Returns: the candidates that were asked before and wait to be evaluated, by ordinal. Those that workers have
+  ///   claimed stay pending in the optimiser.
   /// - Throws: `StudyError.otherSettings` if the optimiser asks for something else than the study holds; the errors of
   ///   `trials`; `SearchError` if it refuses a stored result.
   public func replay(into optimizer: inout some Optimizer) throws -> [Candidate] {
     var open: [Candidate] = []
     for (index, trial) in try trials().enumerated() {
-      let mismatch = StudyError.otherSettings(path: directory.path, trial: trial.number)
+      let mismatch = StudyError.otherSettings(path: description, trial: trial.number)
       let asked: Candidate?
       do {
         asked = try optimizer.ask()
@@ -23,7 +24,8 @@ extension Study {
       switch trial.state {
       case .complete: try optimizer.tell(asked.ordinal, objectives: minimized(trial.values))
       case .failed, .pruned: try optimizer.tellFailure(asked.ordinal)
-      case .running, .waiting: open.append(asked)
+      case .waiting: open.append(asked)
+      case .running: break
       }
     }
     return open
@@ -81,6 +83,55 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     return batch
   }
 
+  // MARK: - With workers
+
+  /// Asks for candidates and stores them for workers to claim.
+  ///
+  /// ```swift
+  /// while runner.evaluations < budget {
+  ///   try runner.enqueue(limit: budget - runner.evaluations - runner.outstanding)
+  ///   try study.expire(lease: 60)
+  ///   if try runner.collect().isEmpty { wait() }
+  /// }
+  /// ```
+  ///
+  /// - Returns: the new candidates. Empty when the space is exhausted, `limit` is below 1, or results are needed first.
+  /// - Throws: the errors of `Study.enqueue`.
+  @discardableResult
+  public mutating func enqueue(limit: Int) throws -> [Candidate] {
+    // What an earlier run left waiting is where workers look for it.
+    interrupted = []
+    let batch: [Candidate]
+    do {
+      batch = try optimizer.askBatch(limit: limit)
+    } catch .resultsPending {
+      return []
+    }
+    if !batch.isEmpty { try study.enqueue(batch) }
+    return batch
+  }
+
+  /// How many candidates were asked for and have no result yet.
+  public var outstanding: Int { optimizer.pending.count }
+
+  /// Tells the optimiser what workers have delivered since it was last asked.
+  ///
+  /// - Returns: the trials it was told of, by number.
+  /// - Throws: the errors of `Study.trials` and `Optimizer.tell`.
+  public mutating func collect() throws -> [StoredTrial] {
+    let ended = try study.trials(numbers: optimizer.pending).filter { ![.running, .waiting].contains($0.state) }
+    for trial in ended {
+      if trial.state == .complete {
+        try optimizer.tell(trial.number, objectives: study.minimized(trial.values))
+      } else {
+        try optimizer.tellFailure(trial.number)
+      }
+    }
+    return ended
+  }
+
+  // MARK: - Without workers
+
   /// What an evaluation gave.
   public struct Result: Sendable {
     public let candidate: Candidate
@@ -99,17 +150,15 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   ///
   /// - Throws: the errors of `Study.complete` and `Optimizer.tell`.
   public mutating func complete(_ results: [Result]) throws {
-    let reasons = results.map { $0.values.first { !$0.isFinite }.map { "an objective is \($0)" } }
-    try study.end(
-      zip(results, reasons).map { result, reason in
-        reason.map { .failure(result.candidate.ordinal, reason: $0, attributes: result.attributes) }
-          ?? .values(result.candidate.ordinal, result.values, attributes: result.attributes)
-      })
-    for (result, reason) in zip(results, reasons) {
-      if reason == nil {
-        try optimizer.tell(result.candidate.ordinal, objectives: study.minimized(result.values))
-      } else {
+    let endings = results.map {
+      Ending(number: $0.candidate.ordinal, measured: $0.values, attributes: $0.attributes)
+    }
+    try study.end(endings)
+    for (result, ending) in zip(results, endings) {
+      if ending.isFailure {
         try optimizer.tellFailure(result.candidate.ordinal)
+      } else {
+        try optimizer.tell(result.candidate.ordinal, objectives: study.minimized(result.values))
       }
     }
   }

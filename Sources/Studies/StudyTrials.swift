@@ -1,79 +1,98 @@
 import Foundation
-import GRDB
 import Search
 
-/// The trials of a study, and its attributes.
+/// How trials begin and end, and the attributes of the study.
 extension Study {
-  // MARK: - Changing
+  // MARK: - Beginning
 
   /// Records that a candidate is being evaluated.
   ///
   /// - Parameter number: the candidate's ordinal: that of a `waiting` trial with this genome, or the next free number.
-  /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.database`.
+  /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.notSearching`, `.database`.
   public func beginTrial(number: Int, genome: Genome, origin: String) throws(StudyError) {
     try beginTrials([Candidate(ordinal: number, genome: genome, origin: origin)])
   }
 
   /// Records that several candidates are being evaluated, all or none of them.
   public func beginTrials(_ candidates: [Candidate]) throws(StudyError) {
+    try add(candidates, as: .running) { session, candidate, state in
+      if state != .waiting { throw StudyError.wrongState(number: candidate.ordinal, state: state, wanted: "begun") }
+      try session.run(
+        "UPDATE trials SET state = ?, datetime_start = ? WHERE study_id = ? AND number = ?",
+        [TrialState.running.rawValue, OptunaDate.text(Date()), identifier, candidate.ordinal])
+    }
+  }
+
+  /// Adds candidates for workers to claim, all or none of them. Those that are there already stay as they are.
+  ///
+  /// - Throws: `StudyError.trialOutOfOrder`, `.genomeChanged`, `.readOnly`, `.notSearching`, `.database`.
+  public func enqueue(_ candidates: [Candidate]) throws(StudyError) {
+    try add(candidates, as: .waiting) { _, _, _ in }
+  }
+
+  /// Stores candidates as new trials, or does `again` with those that have one.
+  private func add(
+    _ candidates: [Candidate], as state: TrialState,
+    again: (any DatabaseSession, Candidate, TrialState?) throws -> Void
+  ) throws(StudyError) {
     for candidate in candidates {
       do {
         try space.validate(candidate.genome)
       } catch {
-        throw .unreadableTrial(path: directory.path, number: candidate.ordinal, reason: "\(error)")
+        throw .unreadableTrial(path: description, number: candidate.ordinal, reason: "\(error)")
       }
     }
     let distributions = try space.variables.map { variable throws(StudyError) in
-      try OptunaSchema.distribution(of: variable)
+      try OptunaDistribution.text(of: variable)
     }
-    let now = OptunaDate.text(Date())
-    try write { database in
+    try writeAsSearcher { session in
+      // Whoever adds trials waits here, Optuna too, so that no number is given twice.
+      try session.run("SELECT study_id FROM studies WHERE study_id = ?" + session.dialect.forUpdate, [identifier])
+      let states = try lockTrials(candidates.map(\.ordinal), session)
+      let genomes = Dictionary(
+        try stored(session, numbers: Array(states.keys)).map { ($0.number, $0.genome) }
+      ) { $1 }
+      let count = try session.run("SELECT COUNT(*) AS trials FROM trials WHERE study_id = ?", [identifier])
+      var next = Int(count.first?.integer("trials") ?? 0)
+      var new: [Candidate] = []
       for candidate in candidates {
-        let existing = try Row.fetchOne(
-          database, sql: "SELECT trial_id, state FROM trials WHERE study_id = ? AND number = ?",
-          arguments: [identifier, candidate.ordinal])
-        if let existing {
-          try beginAgain(candidate, trial: existing["trial_id"], state: existing["state"], now: now, in: database)
+        if let row = states[candidate.ordinal] {
+          try again(session, candidate, row.state)
+          if let genome = genomes[candidate.ordinal], genome != candidate.genome {
+            throw StudyError.genomeChanged(number: candidate.ordinal, stored: genome, given: candidate.genome)
+          }
         } else {
-          try beginNew(candidate, distributions: distributions, now: now, in: database)
+          if candidate.ordinal != next { throw StudyError.trialOutOfOrder(number: candidate.ordinal, expected: next) }
+          new.append(candidate)
+          next += 1
         }
       }
+      try insert(new, as: state, distributions: distributions, session)
     }
   }
 
-  private func beginNew(
-    _ candidate: Candidate, distributions: [String], now: String, in database: Database
+  private func insert(
+    _ candidates: [Candidate], as state: TrialState, distributions: [String], _ session: any DatabaseSession
   ) throws {
-    let next =
-      try Int.fetchOne(
-        database, sql: "SELECT COUNT(*) FROM trials WHERE study_id = ?", arguments: [identifier]) ?? 0
-    if candidate.ordinal != next { throw StudyError.trialOutOfOrder(number: candidate.ordinal, expected: next) }
-    try database.execute(
-      sql: "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (?, ?, ?, ?)",
-      arguments: [candidate.ordinal, identifier, TrialState.running.rawValue, now])
-    let trial = database.lastInsertedRowID
-    let insert = try database.cachedStatement(
-      sql: "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)")
-    for (index, variable) in space.variables.enumerated() {
-      try insert.execute(arguments: [trial, variable.name, Double(candidate.genome[index]), distributions[index]])
-    }
-    try set([Key.origin: JSONText.encode(candidate.origin)], trial: trial, in: database)
+    let started = state == .running ? OptunaDate.text(Date()) : nil
+    let created = try session.insert(
+      into: "trials", ["number", "study_id", "state", "datetime_start"],
+      candidates.map { [$0.ordinal, identifier, state.rawValue, started] }, "RETURNING trial_id, number")
+    let trials = Dictionary(created.map { ($0.integer("number"), $0.integer("trial_id")) }) { $1 }
+    func trial(_ candidate: Candidate) -> Int64? { trials[Int64(candidate.ordinal)] ?? nil }
+    try session.insert(
+      into: "trial_params", ["trial_id", "param_name", "param_value", "distribution_json"],
+      candidates.flatMap { candidate in
+        space.variables.indices.map { index in
+          [trial(candidate), space.variables[index].name, Double(candidate.genome[index]), distributions[index]]
+        }
+      })
+    try set(
+      candidates.map { (trial($0), [Key.origin: try JSONText.encode($0.origin)]) }, in: "trial_user_attributes", session
+    )
   }
 
-  private func beginAgain(
-    _ candidate: Candidate, trial: Int64, state: String, now: String, in database: Database
-  ) throws {
-    if state != TrialState.waiting.rawValue {
-      throw StudyError.wrongState(number: candidate.ordinal, state: TrialState(rawValue: state), wanted: "begun")
-    }
-    let stored = try self.stored(database, only: candidate.ordinal)
-    if let genome = stored.first?.genome, genome != candidate.genome {
-      throw StudyError.genomeChanged(number: candidate.ordinal, stored: genome, given: candidate.genome)
-    }
-    try database.execute(
-      sql: "UPDATE trials SET state = ?, datetime_start = ? WHERE trial_id = ?",
-      arguments: [TrialState.running.rawValue, now, trial])
-  }
+  // MARK: - Ending
 
   /// Records the result of a running trial.
   ///
@@ -84,102 +103,114 @@ extension Study {
   public func complete(
     _ number: Int, values: [Double], attributes: [String: String] = [:]
   ) throws(StudyError) {
-    try end([.values(number, values, attributes: attributes)])
+    try end([Ending(number: number, outcome: .values(values), attributes: attributes)])
   }
 
   /// Records that a running trial has no result.
   ///
   /// - Throws: `StudyError.wrongState`, `.invalidJSON`, `.readOnly`, `.database`.
   public func fail(_ number: Int, reason: String, attributes: [String: String] = [:]) throws(StudyError) {
-    try end([.failure(number, reason: reason, attributes: attributes)])
+    try end([Ending(number: number, outcome: .failure(reason), attributes: attributes)])
   }
 
-  /// How a running trial ends.
-  enum Ending {
-    case values(Int, [Double], attributes: [String: String])
-    case failure(Int, reason: String, attributes: [String: String])
-  }
-
-  /// Records how trials ended: all of it or, where anything is wrong, nothing.
+  /// Records how running trials ended: all of it or, where anything is wrong, nothing.
   func end(_ endings: [Ending]) throws(StudyError) {
-    for ending in endings {
-      switch ending {
-      case .values(let number, let values, let attributes):
-        if values.count != directions.count {
-          throw .wrongValueCount(number: number, expected: directions.count, found: values.count)
-        }
-        if values.contains(where: \.isNaN) { throw .notANumber(number: number) }
-        try JSONText.check(attributes)
-      case .failure(_, _, let attributes): try JSONText.check(attributes)
-      }
-    }
-    try write { database in
+    for ending in endings { try ending.check(objectives: directions.count) }
+    try write { session in
+      var trials = try lockTrials(endings.map(\.number), session)
       for ending in endings {
-        switch ending {
-        case .values(let number, let values, let attributes):
-          let trial = try end(number, as: .complete, in: database)
-          for (objective, value) in values.enumerated() {
-            let columns = OptunaValue.columns(value)
-            try database.execute(
-              sql: "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, ?, ?, ?)",
-              arguments: [trial, objective, columns.value, columns.type])
-          }
-          try set(attributes, trial: trial, in: database)
-        case .failure(let number, let reason, let attributes):
-          let all = attributes.merging([Key.failure: try JSONText.encode(reason)]) { $1 }
-          try set(all, trial: end(number, as: .failed, in: database), in: database)
+        guard trials[ending.number]?.state == .running else {
+          throw StudyError.wrongState(
+            number: ending.number, state: trials[ending.number]?.state, wanted: ending.wanted)
         }
+        trials[ending.number]?.state = ending.state
       }
+      try store(endings, trials, session)
     }
   }
 
-  /// Moves a running trial to its last state and returns its row's identifier.
-  private func end(_ number: Int, as state: TrialState, in database: Database) throws -> Int64 {
-    let row = try Row.fetchOne(
-      database, sql: "SELECT trial_id, state FROM trials WHERE study_id = ? AND number = ?",
-      arguments: [identifier, number])
-    guard let row, row["state"] == TrialState.running.rawValue else {
-      let found = row.flatMap { TrialState(rawValue: $0["state"]) }
-      throw StudyError.wrongState(
-        number: number, state: found, wanted: state == .complete ? "completed" : "failed")
+  /// Writes down how trials ended that may end.
+  func store(_ endings: [Ending], _ trials: [Int: TrialRow], _ session: any DatabaseSession) throws {
+    let now = OptunaDate.text(Date())
+    for state in [TrialState.complete, .failed] {
+      let ended = endings.filter { $0.state == state }.compactMap { trials[$0.number]?.identifier }
+      if ended.isEmpty { continue }
+      try session.run(
+        """
+        UPDATE trials SET state = ?, datetime_complete = ?, datetime_start = COALESCE(datetime_start, ?)
+        WHERE trial_id IN \(SQLDialect.placeholders(ended.count))
+        """, [state.rawValue, now, now] + ended)
     }
-    let trial: Int64 = row["trial_id"]
-    try database.execute(
-      sql: "UPDATE trials SET state = ?, datetime_complete = ? WHERE trial_id = ?",
-      arguments: [state.rawValue, OptunaDate.text(Date()), trial])
-    return trial
+    try session.insert(
+      into: "trial_values", ["trial_id", "objective", "value", "value_type"],
+      endings.flatMap { ending in
+        ending.values.enumerated().map { objective, value in
+          let columns = OptunaValue.columns(value)
+          return [trials[ending.number]?.identifier, objective, columns.value, columns.type]
+        }
+      })
+    try set(
+      endings.map { (trials[$0.number]?.identifier, try $0.allAttributes()) }, in: "trial_user_attributes", session)
   }
 
-  /// Makes running trials wait to be begun again: those that a killed process left, or that a stop cut short.
+  /// Makes trials wait that a killed searching process left running, or that a stop cut short. What workers have
+  /// claimed stays with them.
   public func releaseInterrupted() throws(StudyError) {
-    try write { database in
-      try database.execute(
-        sql: "UPDATE trials SET state = ?, datetime_start = NULL WHERE study_id = ? AND state = ?",
-        arguments: [TrialState.waiting.rawValue, identifier, TrialState.running.rawValue])
+    try writeAsSearcher { session in
+      try session.run(
+        """
+        UPDATE trials SET state = ?, datetime_start = NULL WHERE study_id = ? AND state = ? AND NOT EXISTS (
+          SELECT 1 FROM trial_system_attributes AS a WHERE a.trial_id = trials.trial_id AND a.key = ?)
+        """, [TrialState.waiting.rawValue, identifier, TrialState.running.rawValue, Key.owner])
     }
   }
 
-  private func set(_ attributes: [String: String], trial: Int64, in database: Database) throws {
-    for (key, value) in attributes.sorted(by: { $0.key < $1.key }) {
-      try database.execute(
-        sql: """
-          INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?, ?, ?)
-          ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json
-          """, arguments: [trial, key, value])
+  // MARK: - Rows
+
+  /// A trial's row.
+  struct TrialRow: Sendable {
+    let identifier: Int64
+    let number: Int
+    /// `nil` for a state that Optuna does not have, or that was not asked for.
+    var state: TrialState?
+
+    init?(_ row: SQLRow) {
+      guard let identifier = row.integer("trial_id"), let number = row.integer("number") else { return nil }
+      self.identifier = identifier
+      self.number = Int(number)
+      state = row.text("state").flatMap(TrialState.init)
     }
+  }
+
+  /// The rows of trials, by number. Nobody else changes them before the transaction ends.
+  func lockTrials(_ numbers: [Int], _ session: any DatabaseSession) throws -> [Int: TrialRow] {
+    if numbers.isEmpty { return [:] }
+    // Always in the same order, so that two transactions do not wait for each other.
+    let rows = try session.run(
+      """
+      SELECT trial_id, number, state FROM trials
+      WHERE study_id = ? AND number IN \(SQLDialect.placeholders(numbers.count)) ORDER BY number
+      """ + session.dialect.forUpdate, [identifier] + numbers)
+    return Dictionary(rows.compactMap(TrialRow.init).map { ($0.number, $0) }) { $1 }
+  }
+
+  /// Sets attributes of trials, each value a JSON text, in one of the two tables of them.
+  func set(
+    _ attributes: [(trial: Int64?, texts: [String: String])], in table: String, _ session: any DatabaseSession
+  ) throws {
+    try session.insert(
+      into: table, ["trial_id", "key", "value_json"],
+      attributes.flatMap { trial, texts in texts.sorted { $0.key < $1.key }.map { [trial, $0.key, $0.value] } },
+      "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json")
   }
 
   // MARK: - Attributes of the study
 
   /// All user attributes of the study, each a JSON text, among them `model` and `space`.
   public func attributes() throws(StudyError) -> [String: String] {
-    try read { database in
-      let rows = try Row.fetchAll(
-        database, sql: "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?",
-        arguments: [identifier])
-      return Dictionary(
-        rows.map { row in (row["key"] as String? ?? "", row["value_json"] as String? ?? "null") }
-      ) { $1 }
+    try read { session in
+      let rows = try session.run("SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", [identifier])
+      return Dictionary(rows.map { ($0.text("key") ?? "", $0.text("value_json") ?? "null") }) { $1 }
     }
   }
 
@@ -190,117 +221,18 @@ extension Study {
 
   /// Sets user attributes of the study, each value a JSON text.
   ///
-  /// - Throws: `StudyError.invalidJSON`, `.invalidStudy` for `model` and `space`, `.readOnly`, `.database`.
+  /// - Throws: `StudyError.invalidJSON`, `.invalidStudy` for `model` and `space`, `.readOnly`, `.notSearching`,
+  ///   `.database`.
   public func setAttributes(_ attributes: [String: String]) throws(StudyError) {
     for key in [Key.model, Key.space] where attributes[key] != nil {
       throw .invalidStudy(reason: "the attribute '\(key)' is kept by the study itself")
     }
     try JSONText.check(attributes)
-    try write { database in
-      for (key, value) in attributes.sorted(by: { $0.key < $1.key }) {
-        try database.execute(
-          sql: """
-            INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (?, ?, ?)
-            ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json
-            """, arguments: [identifier, key, value])
-      }
+    try writeAsSearcher { session in
+      try session.insert(
+        into: "study_user_attributes", ["study_id", "key", "value_json"],
+        attributes.sorted { $0.key < $1.key }.map { [identifier, $0.key, $0.value] },
+        "ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json")
     }
-  }
-
-  // MARK: - Reading
-
-  /// All trials, by number.
-  ///
-  /// - Throws: `StudyError.unreadableTrial` if one is not a genome of the space or incomplete; `.corrupt`, `.database`.
-  public func trials() throws(StudyError) -> [StoredTrial] {
-    try read { try stored($0, only: nil) }
-  }
-
-  private func stored(_ database: Database, only number: Int?) throws -> [StoredTrial] {
-    let selection = "study_id = ?" + (number == nil ? "" : " AND number = ?")
-    let arguments: StatementArguments = number.map { [identifier, $0] } ?? [identifier]
-    func rows(_ columns: String, _ table: String) throws -> [Int64: [Row]] {
-      let sql = """
-        SELECT trial_id, \(columns) FROM \(table)
-        WHERE trial_id IN (SELECT trial_id FROM trials WHERE \(selection))
-        """
-      return Dictionary(grouping: try Row.fetchAll(database, sql: sql, arguments: arguments)) { $0["trial_id"] }
-    }
-    let parameters = try rows("param_name, param_value", "trial_params")
-    let values = try rows("objective, value, value_type", "trial_values")
-    let attributes = try rows("key, value_json", "trial_user_attributes")
-    let trials = try Row.fetchAll(
-      database,
-      sql: """
-        SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials
-        WHERE \(selection) ORDER BY number
-        """, arguments: arguments)
-    return try trials.map { row in
-      let identifier: Int64 = row["trial_id"]
-      return try StoredTrial(
-        row, parameters: parameters[identifier] ?? [], values: values[identifier] ?? [],
-        attributes: attributes[identifier] ?? [], space: space, objectives: directions.count, path: directory.path)
-    }
-  }
-
-  // MARK: - The database
-
-  private func read<Value>(_ body: (Database) throws -> Value) throws(StudyError) -> Value {
-    do {
-      return try database.read(body)
-    } catch {
-      throw StudyError(error, path: file.path)
-    }
-  }
-
-  private func write(_ body: (Database) throws -> Void) throws(StudyError) {
-    if access == .inspect { throw .readOnly(path: directory.path) }
-    do {
-      try database.write(body)
-    } catch {
-      throw StudyError(error, path: file.path)
-    }
-  }
-}
-
-extension StoredTrial {
-  init(
-    _ row: Row, parameters: [Row], values: [Row], attributes: [Row], space: DesignSpace, objectives: Int, path: String
-  ) throws {
-    let number: Int = row["number"] ?? -1
-    func unreadable(_ reason: String) -> StudyError { .unreadableTrial(path: path, number: number, reason: reason) }
-
-    let stateName: String = row["state"] ?? ""
-    guard let state = TrialState(rawValue: stateName) else { throw unreadable("its state is '\(stateName)'") }
-    let byName = Dictionary(parameters.map { ($0["param_name"] as String? ?? "", $0["param_value"] as Double?) }) { $1 }
-    let genome: Genome = try space.variables.map { variable in
-      guard let stored = byName[variable.name], let value = stored.flatMap(Int.init(exactly:)) else {
-        throw unreadable("it has no integer value for '\(variable.name)'")
-      }
-      return value
-    }
-    do {
-      try space.validate(genome)
-    } catch {
-      throw unreadable("\(error)")
-    }
-    let ordered = values.sorted { ($0["objective"] ?? 0) < ($1["objective"] ?? 0) }
-    let numbers = ordered.compactMap { OptunaValue.value($0["value"], type: $0["value_type"] ?? "") }
-    if state == .complete && numbers.count != objectives {
-      throw unreadable("it is complete with \(numbers.count) values for \(objectives) objectives")
-    }
-    var texts = Dictionary(
-      attributes.map { row in (row["key"] as String? ?? "", row["value_json"] as String? ?? "null") }
-    ) { $1 }
-    let origin = texts.removeValue(forKey: Study.Key.origin).flatMap { try? JSONText.decode(String.self, from: $0) }
-
-    self.number = number
-    self.state = state
-    self.genome = genome
-    self.origin = origin ?? ""
-    self.values = state == .complete ? numbers : []
-    self.attributes = texts
-    started = (row["datetime_start"] as String?).flatMap(OptunaDate.date)
-    ended = (row["datetime_complete"] as String?).flatMap(OptunaDate.date)
   }
 }

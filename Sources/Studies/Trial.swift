@@ -7,7 +7,7 @@ public enum TrialState: String, Sendable {
   case complete = "COMPLETE"
   case pruned = "PRUNED"
   case failed = "FAIL"
-  /// Begun in an earlier run that ended before the trial did; to be evaluated again.
+  /// To be evaluated: by whoever claims it first, or again, because whoever began it ended before it did.
   case waiting = "WAITING"
 }
 
@@ -23,6 +23,8 @@ public struct StoredTrial: Hashable, Sendable {
   public let values: [Double]
   /// User attributes, each a JSON text, without the origin.
   public let attributes: [String: String]
+  /// Which worker claimed the trial or delivered its result; `nil` if the searching process itself did.
+  public let owner: String?
   public let started: Date?
   public let ended: Date?
 

@@ -54,8 +54,14 @@ enum Toy {
   }
 
   static func create(at directory: URL, directions: [Direction] = [.minimize, .minimize]) throws -> Study {
+    try create(at: .folder(directory), directions: directions)
+  }
+
+  static func create(
+    at location: StudyLocation, name: String = "toy", directions: [Direction] = [.minimize, .minimize]
+  ) throws -> Study {
     try Study.create(
-      at: directory, name: "toy", directions: directions, metricNames: ["loss", "parameters"], model: model,
+      at: location, name: name, directions: directions, metricNames: ["loss", "parameters"], model: model,
       space: space().space, attributes: ["seed": "1"])
   }
 

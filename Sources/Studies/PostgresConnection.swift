@@ -1,0 +1,199 @@
+import CPostgres
+import Foundation
+
+/// What a server, or the way to it, answered instead of a result.
+struct PostgresFailure: Error {
+  /// Five characters that say what is wrong, where the server said it.
+  /// Source: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+  let sqlState: String?
+  let message: String
+  /// The connection is of no more use.
+  let isLost: Bool
+
+  /// The transaction met another one and may well succeed when it is tried again (serialisation failure, deadlock).
+  var isConflict: Bool { sqlState?.hasPrefix("40") ?? false }
+
+  /// The server's words, with the SQLSTATE.
+  var description: String { message + (sqlState.map { " (SQLSTATE \($0))" } ?? "") }
+}
+
+/// One connection to a PostgreSQL server. It is not for several threads at once.
+///
+/// Statements and their arguments travel apart (`PQexecParams`), values as text. Source:
+/// <https://www.postgresql.org/docs/15/libpq-exec.html>.
+final class PostgresConnection {
+  private let connection: OpaquePointer
+  /// Whether the connection is of no more use.
+  private(set) var isLost = false
+
+  /// Connects and prepares the session.
+  init(_ url: PostgresURL) throws(PostgresFailure) {
+    // What the URL says overrides what stands before it. A peer that vanished is noticed within two minutes.
+    let settings = [
+      ("fallback_application_name", "nas-search"), ("connect_timeout", "10"), ("keepalives_idle", "30"),
+      ("keepalives_interval", "10"), ("keepalives_count", "3"), ("tcp_user_timeout", "60000"), ("dbname", url.text),
+      ("client_encoding", "UTF8"),
+    ]
+    let opened = Self.withCStrings(settings.map(\.0)) { keywords in
+      Self.withCStrings(settings.map(\.1)) { values in PQconnectdbParams(keywords, values, 1) }
+    }
+    guard let opened else { throw PostgresFailure(sqlState: nil, message: "out of memory", isLost: true) }
+    connection = opened
+    if PQstatus(opened) != CONNECTION_OK {
+      throw PostgresFailure(sqlState: nil, message: Self.trimmed(PQerrorMessage(opened)), isLost: true)
+    }
+    // libpq would print what the server notes in passing.
+    PQsetNoticeReceiver(opened, { _, _ in }, nil)
+    try prepare()
+  }
+
+  deinit { PQfinish(connection) }
+
+  private func prepare() throws(PostgresFailure) {
+    // The formats that the values are read in, and an end for transactions whose process hangs or has vanished.
+    let settings = [
+      ("datestyle", "ISO"), ("extra_float_digits", "3"), ("bytea_output", "hex"),
+      ("idle_in_transaction_session_timeout", "60s"), ("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"),
+      ("tcp_keepalives_count", "3"),
+    ]
+    let list = settings.map { "set_config('\($0)', '\($1)', false)" }.joined(separator: ", ")
+    let rows = try run("SELECT source, setting, \(list) FROM pg_settings WHERE name = 'TimeZone'", [])
+    if rows.first?.text("source") == "client" {
+      throw PostgresFailure(
+        sqlState: nil,
+        message:
+          "this client sets the time zone \(rows.first?.text("setting") ?? "") (PGTZ), but leases are kept in that "
+          + "of the server", isLost: false)
+    }
+  }
+
+  /// Runs one statement, each `?` of it standing for an argument.
+  func run(_ sql: String, _ arguments: [SQLValue]) throws(PostgresFailure) -> [SQLRow] {
+    let values = arguments.map(Self.copy)
+    defer { for value in values { free(value.bytes) } }
+    guard values.allSatisfy({ !$0.isBroken }) else {
+      throw PostgresFailure(sqlState: nil, message: "a text with a NUL character cannot be stored", isLost: false)
+    }
+    let result = PQexecParams(
+      connection, Self.numbered(sql), Int32(values.count), nil, values.map { $0.bytes.map { UnsafePointer($0) } },
+      values.map(\.count), values.map { $0.isBinary ? 1 : 0 }, 0)
+    defer { PQclear(result) }
+    switch PQresultStatus(result) {
+    case PGRES_TUPLES_OK, PGRES_COMMAND_OK: return Self.rows(of: result)
+    default:
+      let failure = failure(of: result)
+      isLost = failure.isLost
+      throw failure
+    }
+  }
+
+  private func failure(of result: OpaquePointer?) -> PostgresFailure {
+    func field(_ code: Character) -> String? {
+      PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
+    }
+    let sqlState = field("C")
+    // Without a SQLSTATE it is not the server that speaks, but libpq, which cannot reach it. The other states: shut down
+    // by the administrator, crashed, starting.
+    let isGone = sqlState.map { ["57P01", "57P02", "57P03"].contains($0) || $0.hasPrefix("08") } ?? true
+    return PostgresFailure(
+      sqlState: sqlState, message: field("M") ?? Self.trimmed(PQerrorMessage(connection)), isLost: isGone)
+  }
+
+  // MARK: - Arguments
+
+  private struct Argument {
+    let bytes: UnsafeMutablePointer<CChar>?
+    let count: Int32
+    let isBinary: Bool
+    /// A text that ends before its end.
+    var isBroken = false
+  }
+
+  private static func copy(_ value: SQLValue) -> Argument {
+    func text(_ text: String) -> Argument {
+      Argument(bytes: strdup(text), count: 0, isBinary: false, isBroken: text.utf8.contains(0))
+    }
+    switch value {
+    case .null: return Argument(bytes: nil, count: 0, isBinary: false)
+    case .integer(let value): return text("\(value)")
+    case .real(let value):
+      return text(value.isFinite ? "\(value)" : value.isNaN ? "NaN" : value > 0 ? "Infinity" : "-Infinity")
+    case .text(let value): return text(value)
+    case .bytes(let data):
+      let bytes = malloc(max(1, data.count))?.assumingMemoryBound(to: CChar.self)
+      bytes.map { target in
+        data.withUnsafeBytes { source in
+          if let start = source.baseAddress { memcpy(target, start, source.count) }
+        }
+      }
+      return Argument(bytes: bytes, count: Int32(clamping: data.count), isBinary: true)
+    }
+  }
+
+  /// `?, ?` as PostgreSQL writes it: `$1, $2`. What stands in quotes is left alone.
+  static func numbered(_ sql: String) -> String {
+    var result = ""
+    var count = 0
+    var quote: Character?
+    for character in sql {
+      if character == quote {
+        quote = nil
+      } else if quote == nil, character == "'" || character == "\"" {
+        quote = character
+      } else if quote == nil, character == "?" {
+        count += 1
+        result += "$\(count)"
+        continue
+      }
+      result.append(character)
+    }
+    return result
+  }
+
+  // MARK: - Rows
+
+  private static func rows(of result: OpaquePointer?) -> [SQLRow] {
+    let columns = PQnfields(result)
+    let places = Dictionary(
+      (0..<columns).map { (PQfname(result, $0).map { String(cString: $0) } ?? "", Int($0)) }
+    ) { first, _ in first }
+    let types = (0..<columns).map { PQftype(result, $0) }
+    return (0..<PQntuples(result)).map { row in
+      SQLRow(columns: places, values: (0..<columns).map { value(of: result, row, $0, type: types[Int($0)]) })
+    }
+  }
+
+  /// A value by its type. The numbers are those of `pg_type.dat`.
+  private static func value(of result: OpaquePointer?, _ row: Int32, _ column: Int32, type: Oid) -> SQLValue {
+    guard PQgetisnull(result, row, column) == 0, let bytes = PQgetvalue(result, row, column) else { return .null }
+    let text = String(cString: bytes)
+    switch type {
+    case 20, 21, 23: return Int64(text).map { .integer($0) } ?? .text(text)
+    case 16: return .integer(text == "t" ? 1 : 0)
+    case 700, 701, 1700: return Double(text).map { .real($0) } ?? .text(text)
+    case 17:
+      var count = 0
+      guard let content = PQunescapeBytea(bytes, &count) else { return .null }
+      defer { PQfreemem(content) }
+      return .bytes(Data(bytes: content, count: count))
+    default: return .text(text)
+    }
+  }
+
+  // MARK: - C strings
+
+  private static func trimmed(_ text: UnsafeMutablePointer<CChar>?) -> String {
+    let lines = text.map { String(cString: $0) } ?? ""
+    return lines.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+      .joined(separator: "; ")
+  }
+
+  /// Hands out an array of C strings that ends with a null pointer.
+  private static func withCStrings<Value>(
+    _ texts: [String], _ body: ([UnsafePointer<CChar>?]) -> Value
+  ) -> Value {
+    let copies = texts.map { strdup($0) }
+    defer { for copy in copies { free(copy) } }
+    return body(copies.map { $0.map { UnsafePointer($0) } } + [nil])
+  }
+}

@@ -1,0 +1,217 @@
+import Foundation
+import Search
+import Synchronization
+
+/// A PostgreSQL database that holds studies, over one connection that is made again when it is lost.
+///
+/// Whatever the fate of the connection, a transaction takes effect once or not at all: one that was lost before its end is
+/// run again, and of one that was lost while it was committed the server is asked what became of it. Transactions that met
+/// others (serialisation failures, deadlocks) are run again.
+final class PostgresDatabase: StudyDatabase {
+  /// How long a lost server is waited for.
+  struct Patience: Sendable {
+    /// About a minute together.
+    var attempts = 12
+    var firstDelay = 0.1
+    var longestDelay = 10.0
+
+    /// Seconds before an attempt, a little different for each process, so that they do not come back all at once.
+    func delay(_ attempt: Int) -> Double {
+      min(longestDelay, firstDelay * pow(2, Double(attempt))) * Double.random(in: 0.75...1.25)
+    }
+  }
+
+  private struct State {
+    var connection: PostgresConnection?
+    /// The advisory lock that the session is to hold.
+    var lock: Int64?
+    var isClosed = false
+  }
+
+  let url: PostgresURL
+  private let patience: Patience
+  private let state = Mutex(State())
+
+  var dialect: SQLDialect { SQLDialect(kind: .postgres) }
+
+  /// Connects. Here nothing is tried twice, for a wrong name or password does not get better.
+  ///
+  /// - Throws: `StudyError.database` with the server's words.
+  init(_ url: PostgresURL, patience: Patience = Patience()) throws(StudyError) {
+    self.url = url
+    self.patience = patience
+    do {
+      try state.withLock { $0.connection = try PostgresConnection(url) }
+    } catch {
+      throw studyError(error)
+    }
+  }
+
+  /// Takes the lock of a study's name for as long as the database is open. The server drops it with the connection.
+  ///
+  /// - Throws: `StudyError.inUse` if another process has it.
+  func holdLock(named name: String) throws(StudyError) {
+    let key = Self.lockKey(name)
+    try transaction("BEGIN", isWriting: false) { session in
+      if try Self.hasLock(key, session.connection) { return }
+      throw StudyError.inUse(path: StudyLocation.server(url).studyName(name), process: nil)
+    }
+    state.withLock { $0.lock = key }
+  }
+
+  static func lockKey(_ name: String) -> Int64 {
+    Int64(bitPattern: "nas-search \(name)".utf8.map { Int($0) }.stableHash)
+  }
+
+  private static func hasLock(_ key: Int64, _ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
+    try connection.run("SELECT pg_try_advisory_lock(?) AS taken", [.integer(key)]).first?.integer("taken") == 1
+  }
+
+  func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
+    try transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", isWriting: false, body)
+  }
+
+  @discardableResult
+  func write<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
+    try transaction("BEGIN ISOLATION LEVEL READ COMMITTED", isWriting: true, body)
+  }
+
+  func close() throws(StudyError) {
+    state.withLock {
+      $0.connection = nil
+      $0.isClosed = true
+    }
+  }
+
+  // MARK: - Transactions
+
+  /// A transaction whose end was lost on the way, so that it may have been committed or not.
+  private struct Uncertain<Value: Sendable> {
+    let transaction: Int64
+    let value: Value
+    let failure: PostgresFailure
+  }
+
+  private enum Outcome<Value: Sendable> {
+    case done(Value)
+    case uncertain(Uncertain<Value>)
+  }
+
+  @discardableResult
+  private func transaction<Value: Sendable>(
+    _ begin: String, isWriting: Bool, _ body: (PostgresSession) throws -> Value
+  ) throws(StudyError) -> Value {
+    var uncertain: Uncertain<Value>?
+    var attempt = 0
+    while true {
+      let failure: PostgresFailure
+      do {
+        if let known = uncertain, try isCommitted(known) { return known.value }
+        uncertain = nil
+        switch try once(begin, isWriting: isWriting, body) {
+        case .done(let value): return value
+        case .uncertain(let unknown):
+          uncertain = unknown
+          failure = unknown.failure
+        }
+      } catch let error as PostgresFailure where error.isLost || error.isConflict {
+        failure = error
+      } catch {
+        throw studyError(error)
+      }
+      if attempt == patience.attempts {
+        throw .database(
+          path: url.description, reason: "given up after \(attempt + 1) attempts: \(failure.description)")
+      }
+      Thread.sleep(forTimeInterval: failure.isLost ? patience.delay(attempt) : .random(in: 0.01...0.1))
+      attempt += 1
+    }
+  }
+
+  private func once<Value: Sendable>(
+    _ begin: String, isWriting: Bool, _ body: (PostgresSession) throws -> Value
+  ) throws -> Outcome<Value> {
+    try withConnection { connection in
+      _ = try connection.run(begin, [])
+      let value: Value
+      var number: Int64?
+      do {
+        value = try body(PostgresSession(connection: connection))
+        if isWriting {
+          let row = try connection.run("SELECT txid_current_if_assigned() AS number", []).first
+          number = row?.integer("number")
+        }
+      } catch {
+        // Where this fails, the connection is lost, and the transaction with it.
+        _ = try? connection.run("ROLLBACK", [])
+        throw error
+      }
+      do {
+        _ = try connection.run("COMMIT", [])
+      } catch let failure as PostgresFailure where failure.isLost {
+        // Without a number nothing was changed.
+        guard let number else { throw failure }
+        return .uncertain(Uncertain(transaction: number, value: value, failure: failure))
+      }
+      return .done(value)
+    }
+  }
+
+  private func isCommitted(_ uncertain: Uncertain<some Sendable>) throws -> Bool {
+    let rows = try withConnection { connection in
+      try connection.run("SELECT txid_status(?) AS status", [.integer(uncertain.transaction)])
+    }
+    switch rows.first?.text("status") {
+    case "committed": return true
+    case "aborted": return false
+    case "in progress": throw uncertain.failure
+    default:
+      throw StudyError.database(
+        path: url.description, reason: "the connection was lost during a commit: \(uncertain.failure.description)")
+    }
+  }
+
+  /// Runs something with the connection, which is made again if it was lost, and so is the lock.
+  private func withConnection<Value: Sendable>(_ body: (PostgresConnection) throws -> Value) throws -> Value {
+    try state.withLock { state in
+      if state.isClosed { throw StudyError.database(path: url.description, reason: "it was closed") }
+      let connection: PostgresConnection
+      if let known = state.connection {
+        connection = known
+      } else {
+        connection = try PostgresConnection(url)
+        // The server may not have noticed yet that the former session is gone, so a taken lock is waited for, too.
+        if let lock = state.lock, try !Self.hasLock(lock, connection) {
+          throw PostgresFailure(sqlState: nil, message: "another process has taken over the study", isLost: true)
+        }
+        state.connection = connection
+      }
+      defer {
+        if connection.isLost { state.connection = nil }
+      }
+      return try body(connection)
+    }
+  }
+
+  private func studyError(_ error: any Error) -> StudyError {
+    switch error {
+    case let error as StudyError: error
+    case let failure as PostgresFailure: .database(path: url.description, reason: failure.description)
+    default: .database(path: url.description, reason: "\(error)")
+    }
+  }
+}
+
+struct PostgresSession: DatabaseSession {
+  let connection: PostgresConnection
+
+  var dialect: SQLDialect { SQLDialect(kind: .postgres) }
+
+  func run(_ sql: String, _ arguments: [any SQLArgument]) throws -> [SQLRow] {
+    try connection.run(sql, arguments.map(\.sqlValue))
+  }
+
+  func hasTable(_ name: String) throws -> Bool {
+    try run("SELECT to_regclass(?) IS NOT NULL AS found", [name]).first?.integer("found") == 1
+  }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import Search
+
+extension Study {
+  /// Makes a new study in a place and opens it for searching.
+  ///
+  /// There is a whole study or none: a database file is written beside its place and renamed into it, and on a server all
+  /// is one transaction.
+  ///
+  /// - Parameters:
+  ///   - place: the study takes over its lock.
+  ///   - name: on a server, the name the place was taken for.
+  ///   - metricNames: what Optuna's tools call the objectives, one a direction.
+  ///   - attributes: more study attributes, each value a JSON text. `model` and `space` are kept by the study itself.
+  /// - Throws: `StudyError.file`, `.database`, `.invalidStudy`, `.invalidJSON`, `.alreadyExists`, `.unsupportedSchema`.
+  ///   The place then holds no study, and is still the caller's.
+  public static func create(
+    in place: StudyPlace, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
+    space: DesignSpace, attributes: [String: String] = [:]
+  ) throws(StudyError) -> Study {
+    let description = try NewStudy(
+      name: name, directions: directions, metricNames: metricNames, model: model, space: space, attributes: attributes)
+    switch place.hold {
+    case .folder(let directory, let lock, _, _):
+      let path = directory.appendingPathComponent(fileName).path
+      let draft = path + ".new"
+      defer { remove(draft: draft) }
+      remove(draft: draft)
+      let database = try SQLiteDatabase(path: draft, isReadOnly: false)
+      try database.write { session in
+        try OptunaSchema.install(session)
+        try description.insert(session)
+      }
+      try database.close()
+      if rename(draft, path) != 0 { throw .file(path: path, reason: StudyLock.reason()) }
+      return try folder(directory, name: name, access: .resume, lock: lock)
+    case .server(let url, let database, let reserved):
+      if name != reserved { throw .invalidStudy(reason: "its place was taken for '\(reserved)', not for '\(name)'") }
+      let head = try database.write { session in
+        try OptunaSchema.installOnServer(session, path: url.description)
+        try description.insert(session)
+        return try StudyHead(session, name: name, path: url.description)
+      }
+      return Study(.server(url), database, head, access: .resume, lock: nil)
+    }
+  }
+
+  /// Makes a new study in a directory, and the directory where it is missing; see `create(at:name:…)` for a location.
+  public static func create(
+    at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
+    space: DesignSpace, attributes: [String: String] = [:]
+  ) throws(StudyError) -> Study {
+    try create(
+      at: .folder(directory), name: name, directions: directions, metricNames: metricNames, model: model, space: space,
+      attributes: attributes)
+  }
+
+  /// Makes a new study, and the directory or the tables where they are missing.
+  ///
+  /// - Throws: the errors of `StudyPlace.init(at:name:)` and of `create(in:…)`. Nothing is left behind then.
+  public static func create(
+    at location: StudyLocation, name: String, directions: [Direction], metricNames: [String]? = nil,
+    model: ModelIdentity, space: DesignSpace, attributes: [String: String] = [:]
+  ) throws(StudyError) -> Study {
+    let place = try StudyPlace(at: location, name: name)
+    do {
+      return try create(
+        in: place, name: name, directions: directions, metricNames: metricNames, model: model, space: space,
+        attributes: attributes)
+    } catch {
+      place.abandon()
+      throw error
+    }
+  }
+
+  private static func remove(draft: String) {
+    for suffix in ["", "-journal", "-wal", "-shm"] { unlink(draft + suffix) }
+  }
+}
+
+/// A study that is about to be stored.
+private struct NewStudy {
+  let name: String
+  let directions: [Direction]
+  /// A JSON text.
+  let metrics: String?
+  /// All user attributes, each a JSON text.
+  let attributes: [String: String]
+
+  /// - Throws: `StudyError.invalidStudy`, `.invalidJSON`.
+  init(
+    name: String, directions: [Direction], metricNames: [String]?, model: ModelIdentity, space: DesignSpace,
+    attributes: [String: String]
+  ) throws(StudyError) {
+    if name.isEmpty || name.count > 512 { throw .invalidStudy(reason: "its name has \(name.count) characters") }
+    if directions.isEmpty { throw .invalidStudy(reason: "there is no objective") }
+    if let metricNames, metricNames.count != directions.count {
+      throw .invalidStudy(reason: "\(metricNames.count) metric names for \(directions.count) objectives")
+    }
+    for key in [Study.Key.model, Study.Key.space] where attributes[key] != nil {
+      throw .invalidStudy(reason: "the attribute '\(key)' is kept by the study itself")
+    }
+    // Optuna keeps parameter values as 64-bit floating point numbers.
+    for variable in space.variables where max(variable.lowest.magnitude, variable.highest.magnitude) > 1 << 53 {
+      throw .invalidStudy(reason: "the values of '\(variable.name)' exceed 53 bits")
+    }
+    try JSONText.check(attributes)
+    var all = attributes
+    all[Study.Key.model] = try JSONText.encode(model)
+    all[Study.Key.space] = try JSONText.encode(space)
+    self.name = name
+    self.directions = directions
+    self.attributes = all
+    metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
+  }
+
+  func insert(_ session: some DatabaseSession) throws {
+    let created = try session.run("INSERT INTO studies (study_name) VALUES (?) RETURNING study_id", [name])
+    let identifier = created.first?.integer("study_id")
+    try session.insert(
+      into: "study_directions", ["direction", "study_id", "objective"],
+      directions.enumerated().map { [$1.rawValue, identifier, $0] })
+    try session.insert(
+      into: "study_user_attributes", ["study_id", "key", "value_json"],
+      attributes.sorted { $0.key < $1.key }.map { [identifier, $0.key, $0.value] })
+    if let metrics {
+      try session.insert(
+        into: "study_system_attributes", ["study_id", "key", "value_json"],
+        [[identifier, Study.Key.metricNames, metrics]])
+    }
+  }
+}
