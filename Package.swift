@@ -44,7 +44,7 @@ let package = Package(
     module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
-    module("Search", ["LinearAlgebra"]),
+    module("Search", ["LinearAlgebra", "CNumerics"]),
     module("Studies", ["Search", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
@@ -85,7 +85,7 @@ let package = Package(
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
-    tests(of: "Search"),
+    tests(of: "Search", ["LinearAlgebra"], exclude: ["make_gp_reference.py"]),
     tests(of: "Studies", [.product(name: "GRDB", package: "GRDB.swift")]),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
