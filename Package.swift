@@ -71,6 +71,9 @@ let package = Package(
         "Reports", "Exports", "LinearAlgebra",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+    .executableTarget(
+      name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
+      exclude: ["peers.py", "table.py"], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
     tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),

@@ -130,12 +130,14 @@ import Testing
 
   // MARK: - Warps
 
-  @Test func skewedPositiveValuesAreWarped() {
-    #expect(OutputWarp([0.01, 0.1, 1, 10, 100]) == .logarithm)
-    #expect(OutputWarp([5, 6, 7, 8, 9]) == .none)
-    #expect(OutputWarp([0, 0.1, 1, 10, 100]) == .none)
-    #expect(OutputWarp([3, 3, 3]) == .none)
-    #expect(OutputWarp([]) == .none)
-    #expect(OutputWarp.logarithm.apply(0) == -.infinity)
+  @Test func onlyValuesThatAreNotNegativeAreWarped() {
+    #expect(OutputWarp.candidates([0.5, 4, 32, 256, 0]) == [.none, .logarithm(shift: 4)])
+    #expect(OutputWarp.candidates([5, -1, 7]) == [.none])
+    #expect(OutputWarp.candidates([0, 0, 7]) == [.none])
+    #expect(OutputWarp.candidates([]) == [.none])
+    let warp = OutputWarp.logarithm(shift: 0.5)
+    #expect(warp.apply(0) == log(0.5) && warp.apply(-1) == log(0.5))
+    let slope = (warp.apply(2 + 1e-6) - warp.apply(2 - 1e-6)) / 2e-6
+    #expect(abs(warp.logJacobian([2, 2]) - 2 * log(slope)) < 1e-8)
   }
 }

@@ -17,29 +17,32 @@ extension GaussianProcess {
     iterations: Int = 40
   ) throws(LinearAlgebraError) -> GaussianProcess {
     let data = TrainingData(space, genomes: genomes, targets: targets, prediction: prediction)
-    return try GaussianProcess(data, mostProbable(data, starts: starts, iterations: iterations))
+    return try GaussianProcess(data, mostProbable(data, starts: starts, iterations: iterations).hyperparameters)
   }
 
-  static func mostProbable(_ data: TrainingData, starts: Int, iterations: Int) -> Hyperparameters {
+  /// The most probable hyper-parameters with the log density of them and the standardised targets.
+  static func mostProbable(
+    _ data: TrainingData, starts: Int, iterations: Int
+  ) -> (hyperparameters: Hyperparameters, logDensity: Double) {
     let (integers, choices) = (data.encoding.integers.count, data.encoding.choices.count)
     let prior = HyperparameterPrior(integers: integers, choices: choices)
-    var best = (point: prior.mode.logarithms, value: Double.infinity)
+    var best = (point: prior.mode, value: Double.infinity)
     for start in startingPoints(prior).prefix(max(1, starts)) {
-      let found = Minimizer.minimum(from: start.logarithms, iterations: iterations, tolerance: 0.02) { point in
+      let found = Minimizer.minimum(from: start, iterations: iterations, tolerance: 0.02) { point in
         logPosterior(data, prior, point).map { (-$0.value, $0.gradient.map(-)) }
           ?? (.infinity, point.map { _ in 0 })
       }
       if found.value < best.value { best = found }
     }
-    return Hyperparameters(logarithms: best.point, integers: integers, choices: choices)
+    return (Hyperparameters(logarithms: best.point, integers: integers, choices: choices), -best.value)
   }
 
-  private static func startingPoints(_ prior: HyperparameterPrior) -> [Hyperparameters] {
-    [(1.0, 1.0), (0.2, 0.01), (1.0, 100)].map { length, noise in
+  private static func startingPoints(_ prior: HyperparameterPrior) -> [[Double]] {
+    let dimensions = prior.integers + prior.choices
+    return [(0.0, 0.0), (log(0.2), log(0.01)), (0.0, log(100.0))].map { length, noise in
       var start = prior.mode
-      start.lengths = start.lengths.map { $0 * length }
-      start.choiceLengths = start.choiceLengths.map { $0 * length }
-      start.noise *= noise
+      for index in 0..<dimensions { start[index] += length }
+      start[dimensions + 1] += noise
       return start
     }
   }

@@ -31,44 +31,43 @@ public struct Hyperparameters: Hashable, Sendable {
   }
 }
 
-/// What is believed of the hyper-parameters before any target is seen: independent log-normal distributions.
+/// What is believed of the hyper-parameters before any target is seen: log-normal distributions.
 ///
 /// The location of the length scales grows with the root of the number of dimensions, so that the function a process
-/// stands for does not become rougher the more variables there are: `log ℓ ~ N(√2 + ½·log D, 3)`. Source: Hvarfner,
-/// Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML 2024, equation 5. Signal
-/// and noise are of our choice: `log signal ~ N(0, 1)`, and for the noise a wide `log noise ~ N(−8, 4)`, because an
-/// evaluation repeats to the last digit and noise stands only for what the kernel cannot follow.
+/// stands for does not become rougher the more variables there are: `log ℓ ~ N(√2 + ½·log D, 3)` (Hvarfner, Hellsten and
+/// Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML 2024, equation 5). Unlike there the
+/// length scales are not independent: nearly all of that variance is common to them, and little is each one's own. With
+/// independent ones a few dozen observations are explained by two or three variables that happen to fit; the widths of
+/// many layers are alike instead. The variance of their own, and signal and noise, are of our choice: `log signal ~ N(0,
+/// 2)`, and a wide `log noise ~ N(−8, 4)`, because an evaluation repeats to the last digit and noise stands only for what
+/// the kernel cannot follow. `Benchmarks/Optimizers` measures what follows from them.
 struct HyperparameterPrior: Sendable {
   let integers: Int
   let choices: Int
 
-  private struct Normal {
-    let mean: Double
-    let variance: Double
+  private static let commonVariance = 3.0
+  private static let ownVariance = 0.2
+  private static let signal = (mean: 0.0, variance: 2.0)
+  private static let noise = (mean: -8.0, variance: 4.0)
+
+  private var dimensions: Int { integers + choices }
+
+  /// The logarithms of the most probable hyper-parameters.
+  var mode: [Double] {
+    let length = 2.0.squareRoot() + log(Double(max(1, dimensions))) / 2
+    return Array(repeating: length, count: dimensions) + [Self.signal.mean, Self.noise.mean]
   }
 
-  private func belief(_ index: Int) -> Normal {
-    let dimensions = integers + choices
-    if index < dimensions { return Normal(mean: 2.0.squareRoot() + log(Double(max(1, dimensions))) / 2, variance: 3) }
-    return index == dimensions ? Normal(mean: 0, variance: 1) : Normal(mean: -8, variance: 4)
-  }
-
-  /// The most probable hyper-parameters.
-  var mode: Hyperparameters {
-    let logarithms = (0..<integers + choices + 2).map { belief($0).mean }
-    return Hyperparameters(logarithms: logarithms, integers: integers, choices: choices)
-  }
-
-  /// The logarithm of the density of the logarithms, and its gradient.
+  /// The logarithm of the density of the logarithms, up to a constant, and its gradient.
+  ///
+  /// The covariance of the length scales is `own·I + common·1·1ᵀ`; its inverse is that of Sherman and Morrison.
   func logDensity(_ logarithms: [Double]) -> (value: Double, gradient: [Double]) {
-    var value = 0.0
-    var gradient: [Double] = []
-    for (index, logarithm) in logarithms.enumerated() {
-      let normal = belief(index)
-      let distance = logarithm - normal.mean
-      value -= distance * distance / (2 * normal.variance) + log(2 * .pi * normal.variance) / 2
-      gradient.append(-distance / normal.variance)
-    }
-    return (value, gradient)
+    let distances = zip(logarithms, mode).map { $0 - $1 }
+    let sum = distances.prefix(dimensions).reduce(0, +)
+    let shared = sum * Self.commonVariance / (Self.ownVariance + Double(dimensions) * Self.commonVariance)
+    var gradient = distances.prefix(dimensions).map { (shared - $0) / Self.ownVariance }
+    gradient.append(-distances[dimensions] / Self.signal.variance)
+    gradient.append(-distances[dimensions + 1] / Self.noise.variance)
+    return (zip(distances, gradient).reduce(0) { $0 + $1.0 * $1.1 / 2 }, gradient)
   }
 }
