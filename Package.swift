@@ -73,7 +73,7 @@ let package = Package(
       ], swiftSettings: strict),
     .executableTarget(
       name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
-      exclude: ["peers.py", "table.py"], swiftSettings: strict),
+      exclude: ["README.md", "peers.py", "table.py"], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
     tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),

@@ -3,7 +3,7 @@ import Search
 
 /// One optimiser on one problem, several seeds.
 struct Benchmark {
-  static let optimizers = ["random", "nsga2", "bayesian"]
+  static let optimizers = ["random", "quasi-random", "nsga2", "tree-parzen", "bayesian"]
 
   let problem: Problem
   let optimizer: String
@@ -30,6 +30,8 @@ struct Benchmark {
       switch optimizer {
       case "random": try run(RandomSearch(problem.space, objectives: 2, seed: seed), &report)
       case "nsga2": try run(NSGA2(problem.space, objectives: 2, seed: seed), &report)
+      case "quasi-random": try run(QuasiRandomSearch(problem.space, objectives: 2, seed: seed), &report)
+      case "tree-parzen": try run(TreeParzenSearch(problem.space, objectives: 2, seed: seed), &report)
       case "bayesian":
         try run(
           BayesianSearch(problem.space, objectives: 2, seed: seed, costObjective: problem.costObjective), &report)

@@ -30,14 +30,16 @@ struct AcquisitionSearch {
 
   /// - Parameters:
   ///   - incumbents: genomes to start from, known ones.
-  ///   - scattered: genomes from all over the space.
+  ///   - scattered: genomes from all over the space. They compete as they are; climbed from are they only where there are no
+  ///     incumbents, because climbs without a box end in corners, where least is known.
   /// - Returns: `nil` if no unknown genome came up.
   func best(incumbents: [Genome], scattered: [Genome], using generator: inout SeededGenerator) -> Found? {
     var local = scored(localStarts(incumbents, using: &generator))
-    let global = scored(scattered.map { Found(genome: $0, origin: "global", score: 0, centre: nil) })
+    var global = scored(scattered.map { Found(genome: $0, origin: "global", score: 0, centre: nil) })
     local.sort { $0.score > $1.score }
+    global.sort { $0.score > $1.score }
     var best = (local + global).max { $0.score < $1.score }
-    for start in local.prefix(Self.climbs) {
+    for start in (local.isEmpty ? global : local).prefix(Self.climbs) {
       let top = climbed(start, using: &generator)
       if top.score > best?.score ?? -.infinity { best = top }
     }

@@ -88,7 +88,7 @@ public struct BayesianSearch: Optimizer {
     ledger = try CandidateLedger(objectiveCount: objectives)
     designSize = max(self.initial.count + settings.quasiRandom, 1)
     batchEnd = designSize
-    quasiRandom = Self.quasiRandom(batchEnd - self.initial.count, in: space, seed: seed)
+    quasiRandom = space.quasiRandomGenomes(batchEnd - self.initial.count, seed: seed)
     region = TrustRegion(dimensions: space.space.variables.count { $0.levels > 1 }, batch: settings.batch)
   }
 
@@ -173,14 +173,6 @@ public struct BayesianSearch: Optimizer {
     if initial.indices.contains(ordinal) { return initial[ordinal] }
     let place = ordinal - initial.count
     return quasiRandom.indices.contains(place) ? (quasiRandom[place], "quasi-random") : nil
-  }
-
-  private static func quasiRandom(_ count: Int, in space: BudgetedSpace, seed: UInt64) -> [Genome] {
-    let sequence = QuasiRandom(dimensions: space.space.variables.count + 1, seed: seed)
-    return sequence.points(0..<max(0, count)).enumerated().map { index, point in
-      var generator = SeededGenerator(seed: seed, stream: UInt64(index))
-      return space.genome(at: point, using: &generator)
-    }
   }
 
   /// The most promising unknown genome, `nil` where there is no model or nothing unknown came up.

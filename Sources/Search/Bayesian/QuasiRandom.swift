@@ -52,4 +52,13 @@ extension BudgetedSpace {
     let target = Double(allowed.lowerBound) + share * Double(allowed.upperBound - allowed.lowerBound)
     return fitted(genome, to: Int(target), using: &generator)
   }
+
+  /// The first genomes of a quasi-random sequence.
+  func quasiRandomGenomes(_ count: Int, seed: UInt64) -> [Genome] {
+    let sequence = QuasiRandom(dimensions: space.variables.count + 1, seed: seed)
+    return sequence.points(0..<max(0, count)).enumerated().map { index, point in
+      var generator = SeededGenerator(seed: seed, stream: UInt64(index))
+      return genome(at: point, using: &generator)
+    }
+  }
 }
