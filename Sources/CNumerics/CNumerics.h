@@ -8,13 +8,24 @@
 
 #define __GSL_CBLAS_H__
 #include <gsl/gsl_errno.h>
+#include <gsl/gsl_multimin.h>
 #include <gsl/gsl_qrng.h>
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
+#include <gsl/gsl_sf_erf.h>
+
+// GSL's tables of methods are C variables, which Swift 6 does not let touch.
+static inline const gsl_multimin_fdfminimizer_type *nas_minimizer_bfgs2(void) {
+  return gsl_multimin_fdfminimizer_vector_bfgs2;
+}
+static inline const gsl_qrng_type *nas_sequence_sobol(void) { return gsl_qrng_sobol; }
+static inline const gsl_qrng_type *nas_sequence_halton(void) { return gsl_qrng_reversehalton; }
 
 // LAPACK, Fortran interface, as libopenblas exports it (column-major).
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
 void spotrf_(const char *uplo, const int *n, float *a, const int *lda, int *info);
+void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+void spotri_(const char *uplo, const int *n, float *a, const int *lda, int *info);
 
 // glibc's allocator: gives freed memory back to the system.
 #ifdef __linux__

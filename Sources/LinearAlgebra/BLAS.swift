@@ -27,6 +27,10 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
   /// Cholesky factor of the symmetric `[n, n]` matrix `a`, written to its lower triangle (row-major).
   /// Returns LAPACK's `info`: 0, or the order of the first leading minor that is not positive.
   static func potrf(_ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int) -> Int
+
+  /// The inverse of the `[n, n]` matrix whose Cholesky factor stands in the lower triangle of `a` (row-major), written
+  /// to that triangle. Returns LAPACK's `info`: 0, or the index of a zero on the factor's diagonal.
+  static func potri(_ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int) -> Int
 }
 
 extension Float: BLASScalar {
@@ -73,6 +77,14 @@ extension Float: BLASScalar {
     spotrf_("U", &order, a, &leading, &info)
     return Int(info)
   }
+
+  public static func potri(_ n: Int, _ a: UnsafeMutablePointer<Float>, _ lda: Int) -> Int {
+    var order = Int32(n)
+    var leading = Int32(lda)
+    var info: Int32 = 0
+    spotri_("U", &order, a, &leading, &info)
+    return Int(info)
+  }
 }
 
 extension Double: BLASScalar {
@@ -116,6 +128,14 @@ extension Double: BLASScalar {
     var leading = Int32(lda)
     var info: Int32 = 0
     dpotrf_("U", &order, a, &leading, &info)
+    return Int(info)
+  }
+
+  public static func potri(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
+    var order = Int32(n)
+    var leading = Int32(lda)
+    var info: Int32 = 0
+    dpotri_("U", &order, a, &leading, &info)
     return Int(info)
   }
 }

@@ -82,6 +82,45 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     Scalar.trsm(transposed: transposed, b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
   }
 
+  /// The factor of `A` with one row and column more, in O(n²): `L` stays and gets the row `[L⁻¹·c, √(d − ‖L⁻¹·c‖²)]`.
+  ///
+  /// - Parameters:
+  ///   - column: `c`, the new column of `A` above its diagonal element, `n` values.
+  ///   - diagonal: `d`, the new element on the diagonal.
+  /// - Throws: `LinearAlgebraError.notPositiveDefinite` if the larger matrix is not.
+  public func extended(column: [Scalar], diagonal: Scalar) throws(LinearAlgebraError) -> CholeskyFactor {
+    precondition(column.count == order, "a new column has as many elements as the factor has rows")
+    let solved = Matrix(column, rows: order, columns: 1)
+    solveLower(solved)
+    var pivot = diagonal
+    for i in 0..<order { pivot -= solved[i, 0] * solved[i, 0] }
+    if !(pivot > 0 && pivot.isFinite) { throw .notPositiveDefinite(order: order + 1, size: order + 1) }
+    let result = Matrix<Scalar>(uninitialized: order + 1, columns: order + 1)
+    result.rows(0..<order).columns(0..<order).assign(lower)
+    for i in 0..<order { result[order, i] = solved[i, 0] }
+    result[order, order] = pivot.squareRoot()
+    return CholeskyFactor(lower: result)
+  }
+
+  private init(lower: Matrix<Scalar>) { self.lower = lower }
+
+  /// `A⁻¹`, both triangles, as a new matrix.
+  public func inverse() -> Matrix<Scalar> {
+    let result = lower.copy()
+    if order == 0 { return result }
+    // The pivots of a factor are positive, so LAPACK finds no zero among them.
+    _ = Scalar.potri(order, result.pointer, result.stride)
+    let tile = 32
+    for i0 in stride(from: 0, to: order, by: tile) {
+      for j0 in stride(from: 0, through: i0, by: tile) {
+        for i in i0..<min(i0 + tile, order) {
+          for j in j0..<min(j0 + tile, i) { result[j, i] = result[i, j] }
+        }
+      }
+    }
+    return result
+  }
+
   /// `B ← Lᵀ·B` for `B` of `n` rows.
   public func multiplyTransposed(_ b: Matrix<Scalar>) {
     precondition(b.rows == order, "the factor and the right-hand side differ in rows")

@@ -35,6 +35,17 @@ public protocol Optimizer: Sendable {
   /// - Throws: `SearchError.resultsPending` if the next candidate depends on results that have not been told yet.
   mutating func ask() throws(SearchError) -> Candidate?
 
+  /// Takes a stored candidate for the next one asked, so that a search resumes without computing what it already knows.
+  ///
+  /// Told the same results afterwards, the optimiser goes on exactly as if it had asked for the candidate itself. Unless an
+  /// optimiser says otherwise it does ask, and compares ordinal and genome; one whose candidates are expensive only checks
+  /// that the candidate may stand there: the next ordinal, inside the budget, not asked before. After `false` or an error
+  /// the optimiser is of no further use.
+  ///
+  /// - Returns: whether the candidate can be the next one of this search.
+  /// - Throws: `SearchError.resultsPending` as `ask`; `validate`'s errors for a genome outside the space.
+  mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool
+
   /// Takes the objectives of an asked candidate, smaller is better.
   ///
   /// - Throws: `SearchError.unknownOrdinal`, `.alreadyTold`, `.wrongObjectiveCount`, `.objectiveNotFinite`; the
@@ -55,6 +66,11 @@ public protocol Optimizer: Sendable {
 }
 
 extension Optimizer {
+  public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
+    guard let asked = try ask() else { return false }
+    return asked.ordinal == candidate.ordinal && asked.genome == candidate.genome
+  }
+
   /// The candidates that can be evaluated now, at most `limit`. Empty when the space is exhausted or `limit` is below
   /// 1.
   ///

@@ -1,0 +1,267 @@
+import Foundation
+import LinearAlgebra
+
+/// Bayesian optimisation: a Gaussian process for every objective says where the next evaluation is expected to gain most.
+///
+/// The first candidates are the given genomes and quasi-random ones. Then come batches: their candidates maximise expected
+/// (hypervolume) improvement one after the other, each taking the ones before it for evaluated with what is expected of
+/// them. They are looked for around the genomes of the front, inside a trust region, and beginning from a few random ones
+/// anywhere. What a candidate is depends on the seed, its ordinal and the results of earlier batches, on nothing else.
+///
+/// With `n` results a candidate takes about `5·10³` predictions of `n²` multiplications each; hyper-parameters are fitted
+/// anew at every batch up to 96 candidates, then whenever there are an eighth more. Up to about 2,000 results are
+/// practical.
+public struct BayesianSearch: Optimizer {
+  public struct Settings: Hashable, Codable, Sendable {
+    /// Candidates that are chosen before results are needed again.
+    public var batch = 4
+    /// Quasi-random candidates after the given first ones.
+    public var quasiRandom = 12
+    /// Starts and line searches of a fit of the hyper-parameters.
+    public var fitStarts = 2
+    public var fitIterations = 40
+
+    public init() {}
+  }
+
+  public let space: BudgetedSpace
+  public let settings: Settings
+  public let seed: UInt64
+  private let initial: [(genome: Genome, origin: String)]
+  private let quasiRandom: [Genome]
+  /// How many candidates come before the first model.
+  private let designSize: Int
+  private let costObjective: Int?
+  private let prediction: GaussianProcess.Prediction?
+  private let variation: Variation
+  private var ledger: CandidateLedger
+  private var exhausted = false
+  private var region: TrustRegion
+  /// Where the batch begins that is being asked, and where it ends. The first are the given and quasi-random genomes.
+  private var batchStart = 0
+  private var batchEnd: Int
+  private var fit: Fit?
+  private var beliefs: Beliefs?
+
+  /// Scales and hyper-parameters, made from the results of the candidates before `ordinal`.
+  private struct Fit: Sendable {
+    let ordinal: Int
+    let warps: [OutputWarp]
+    let hyperparameters: [Hyperparameters?]
+  }
+
+  /// The surrogate of the batch that starts at `batchStart`, with the batch's candidates up to `next` believed.
+  private struct Beliefs: Sendable {
+    let batchStart: Int
+    var next: Int
+    var surrogate: Surrogate
+  }
+
+  /// - Parameters:
+  ///   - objectives: how many values a result has, 1 or 2.
+  ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
+  ///   - costObjective: the objective that is the cost of the genome, if one is: it needs no model.
+  ///   - prediction: a guess of the first objective (not of the cost), in its units up to an affine function, which the
+  ///     prior mean follows. Where the objective is seen as its logarithm, so is the guess.
+  /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial genome.
+  public init(
+    _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
+    costObjective: Int? = nil, prediction: GaussianProcess.Prediction? = nil, settings: Settings = Settings()
+  ) throws(SearchError) {
+    if settings.batch < 1 { throw .invalidSettings(reason: "a batch of \(settings.batch)") }
+    if settings.quasiRandom < 0 || settings.fitStarts < 1 || settings.fitIterations < 0 {
+      throw .invalidSettings(reason: "a negative number of first candidates, starts or iterations")
+    }
+    if !(1...2).contains(objectives) {
+      throw .unsupportedObjectiveCount(measure: "Bayesian search", supported: "1 or 2", found: objectives)
+    }
+    if let costObjective, objectives < 2 || !(0..<objectives).contains(costObjective) {
+      throw .invalidSettings(reason: "objective \(costObjective) of \(objectives) as the cost")
+    }
+    self.space = space
+    self.settings = settings
+    self.seed = seed
+    self.costObjective = costObjective
+    self.prediction = prediction
+    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    variation = Variation(space, halving: 1)
+    ledger = try CandidateLedger(objectiveCount: objectives)
+    designSize = max(self.initial.count + settings.quasiRandom, 1)
+    batchEnd = designSize
+    quasiRandom = space.quasiRandomGenomes(batchEnd - self.initial.count, seed: seed)
+    region = TrustRegion(dimensions: space.space.variables.count { $0.levels > 1 }, batch: settings.batch)
+  }
+
+  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
+  public var failures: Int { ledger.failed.count }
+  public var pending: [Int] { ledger.pending }
+
+  /// The length scale of each variable in the last model of an objective, in the order of the space and in units of the
+  /// variable's range (for a choice as `Hyperparameters.choiceLengths`): small ones matter. Infinite for variables that
+  /// cannot move; `nil` before there is a model, and for the cost.
+  public func lengthScales(of objective: Int) -> [Double]? {
+    guard let fit, fit.hyperparameters.indices.contains(objective), let found = fit.hyperparameters[objective] else {
+      return nil
+    }
+    let encoding = PointEncoding(space.space)
+    var scales = space.space.variables.map { _ in Double.infinity }
+    for (variable, length) in zip(encoding.integers, found.lengths) { scales[variable] = length }
+    for (variable, length) in zip(encoding.choices, found.choiceLengths) { scales[variable] = length }
+    return scales
+  }
+
+  // MARK: - Ask and tell
+
+  public mutating func ask() throws(SearchError) -> Candidate? {
+    if exhausted { return nil }
+    try beginBatch()
+    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+    if let first = firstGenome(ledger.next), !ledger.genomes.contains(first.genome) {
+      return ledger.ask(first.genome, origin: first.origin)
+    }
+    if batchStart > 0, let found = bestGenome(using: &generator) {
+      return ledger.ask(found.genome, origin: found.origin)
+    }
+    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
+      exhausted = true
+      return nil
+    }
+    return ledger.ask(genome, origin: "random")
+  }
+
+  /// Takes a stored candidate for the next one without computing it, which would take a model. Only the first genomes are
+  /// compared with what would be asked.
+  public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
+    if exhausted || candidate.ordinal != ledger.next { return false }
+    try space.space.validate(candidate.genome)
+    try beginBatch()
+    if ledger.genomes.contains(candidate.genome) || !space.allowed.contains(space.cost.cost(candidate.genome)) {
+      return false
+    }
+    if let first = firstGenome(ledger.next), !ledger.genomes.contains(first.genome), first.genome != candidate.genome {
+      return false
+    }
+    _ = ledger.ask(candidate.genome, origin: candidate.origin)
+    return true
+  }
+
+  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try ledger.tell(ordinal, objectives: objectives)
+  }
+
+  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
+    try ledger.tellFailure(ordinal)
+  }
+
+  /// Goes on to the next batch where this one is all asked; the region learns how it went.
+  private mutating func beginBatch() throws(SearchError) {
+    if ledger.next < batchEnd { return }
+    let pending = ledger.pending
+    if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+    if batchStart > 0 {
+      let new = (batchStart..<batchEnd).compactMap { ledger.results[$0] }
+      let old = (0..<batchStart).compactMap { ledger.results[$0] }
+      region.advance(success: TrustRegion.succeeds(new, over: old))
+    }
+    batchStart = batchEnd
+    batchEnd += settings.batch
+  }
+
+  // MARK: - Candidates
+
+  private func firstGenome(_ ordinal: Int) -> (genome: Genome, origin: String)? {
+    if initial.indices.contains(ordinal) { return initial[ordinal] }
+    let place = ordinal - initial.count
+    return quasiRandom.indices.contains(place) ? (quasiRandom[place], "quasi-random") : nil
+  }
+
+  /// The most promising unknown genome, `nil` where there is no model or nothing unknown came up.
+  private mutating func bestGenome(using generator: inout SeededGenerator) -> AcquisitionSearch.Found? {
+    guard let surrogate = believed() else { return nil }
+    let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
+    let front = surrogate.front.filter(known.indices.contains).map { known[$0].candidate.genome }
+    let scattered = (0..<64).map { _ in
+      let target = space.drawTarget(using: &generator)
+      return space.fitted(space.randomGenome(using: &generator), to: target, using: &generator)
+    }
+    let search = AcquisitionSearch(
+      space: space, variation: variation, known: ledger.genomes, region: region, score: surrogate.scores)
+    return search.best(incumbents: region.restarted ? [] : front, scattered: scattered, using: &generator)
+  }
+
+  /// The surrogate of this batch with its candidates so far believed, `nil` where there are no results to learn from.
+  private mutating func believed() -> Surrogate? {
+    let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
+    if known.isEmpty { return nil }
+    if beliefs?.batchStart != batchStart {
+      fitIfNeeded()
+      guard let fit,
+        let surrogate = try? Surrogate(
+          known, design: known.count { $0.candidate.ordinal < designSize }, in: space, warps: fit.warps,
+          prediction: prediction, hyperparameters: fit.hyperparameters)
+      else { return nil }
+      beliefs = Beliefs(batchStart: batchStart, next: batchStart, surrogate: surrogate)
+    }
+    guard var current = beliefs else { return nil }
+    beliefs = nil
+    while current.next < ledger.next {
+      do {
+        try current.surrogate.believe(ledger.asked[current.next].genome)
+      } catch {
+        return nil
+      }
+      current.next += 1
+    }
+    beliefs = current
+    return current.surrogate
+  }
+
+  // MARK: - Fits
+
+  /// The start of the batch whose fit is in force at this one: its own up to 96 candidates, then the last at which there
+  /// were an eighth more candidates than at the fit before.
+  private var fitOrdinal: Int {
+    var (start, last) = (designSize, 0)
+    while start <= batchStart {
+      if start <= 96 || start - last >= start / 8 { last = start }
+      start += settings.batch
+    }
+    return last
+  }
+
+  private mutating func fitIfNeeded() {
+    let ordinal = fitOrdinal
+    if fit?.ordinal == ordinal { return }
+    let known = ledger.evaluated.filter { $0.candidate.ordinal < ordinal }
+    if known.isEmpty { return }
+    var warps: [OutputWarp] = []
+    var hyperparameters: [Hyperparameters?] = []
+    for objective in 0..<ledger.objectiveCount {
+      if objective == costObjective {
+        warps.append(.none)
+        hyperparameters.append(nil)
+        continue
+      }
+      let best = mostProbable(known, objective: objective)
+      warps.append(best.warp)
+      hyperparameters.append(best.hyperparameters)
+    }
+    fit = Fit(ordinal: ordinal, warps: warps, hyperparameters: hyperparameters)
+  }
+
+  /// The scale on which the values of an objective are most probable, and the hyper-parameters on it.
+  private func mostProbable(
+    _ known: [EvaluatedCandidate], objective: Int
+  ) -> (warp: OutputWarp, hyperparameters: Hyperparameters?) {
+    let values = known.map { $0.objectives[objective] }
+    var best = (warp: OutputWarp.none, hyperparameters: Hyperparameters?.none, density: -Double.infinity)
+    for warp in OutputWarp.candidates(values) {
+      let data = Surrogate.data(
+        known, objective: objective, in: space, warp: warp, prediction: objective == 0 ? prediction : nil)
+      let found = GaussianProcess.mostProbable(data, starts: settings.fitStarts, iterations: settings.fitIterations)
+      let density = found.logDensity + warp.logJacobian(values) - Double(values.count) * log(data.scaling.scale)
+      if density > best.density { best = (warp, found.hyperparameters, density) }
+    }
+    return (best.warp, best.hyperparameters)
+  }
+}

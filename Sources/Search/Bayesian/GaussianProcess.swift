@@ -1,0 +1,107 @@
+import Foundation
+import LinearAlgebra
+
+/// Exact Gaussian process regression over genomes.
+///
+/// Targets are standardised; the kernel is `GenomeKernel`, the prior mean `Trend`. The number of observations is `n`, of
+/// variables `D`: making one takes `n²·D + n³/3` multiplications and 8·n² bytes, the posterior of `m` points `m·n·(D + n)`,
+/// one more observation `n²`. All in double precision.
+///
+/// Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, algorithm 2.1 and section 2.7.
+public struct GaussianProcess: Sendable {
+  /// A guess of the target of a genome, which the process is to improve on; `nil` where there is none.
+  public typealias Prediction = @Sendable (Genome) -> Double?
+
+  /// Means and variances, one a point, in the units of the targets. The variance is the function's, without noise.
+  public struct Posterior: Sendable {
+    public let means: [Double]
+    public let variances: [Double]
+  }
+
+  let data: TrainingData
+  private let solution: Solution
+
+  /// - Parameters:
+  ///   - genomes: of `space`, at least one. One may be there several times.
+  ///   - targets: finite, one a genome.
+  ///   - prediction: the prior mean is an affine function of it, with a slope that is not negative. Ignored if it is `nil`
+  ///     for one of the genomes; at other genomes without one, the mean of the observed predictions is taken.
+  /// - Throws: `LinearAlgebraError.notPositiveDefinite` if no jitter makes the covariance positive definite, which only
+  ///   hyper-parameters that are not finite can cause.
+  public init(
+    _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: Prediction? = nil,
+    hyperparameters: Hyperparameters
+  ) throws(LinearAlgebraError) {
+    try self.init(
+      TrainingData(space, genomes: genomes, targets: targets, prediction: prediction), hyperparameters)
+  }
+
+  init(_ data: TrainingData, _ hyperparameters: Hyperparameters) throws(LinearAlgebraError) {
+    self.data = data
+    solution = try Solution(data, hyperparameters, covariance: Solution.covariance(data, hyperparameters))
+  }
+
+  private init(_ data: TrainingData, _ solution: Solution) {
+    self.data = data
+    self.solution = solution
+  }
+
+  public var hyperparameters: Hyperparameters { solution.kernel.hyperparameters }
+  /// The number of observations.
+  public var count: Int { data.points.count }
+  /// What was added to the diagonal of the covariance beside the noise, in units of the standardised targets.
+  public var jitter: Double { solution.jitter }
+  /// By how much the mean rises with the prediction; 0 without one.
+  public var slope: Double { solution.trend.slope * data.scaling.scale / (data.predictionScaling?.scale ?? 1) }
+
+  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their most
+  /// likely values.
+  public var logMarginalLikelihood: Double { solution.logLikelihood }
+
+  /// The gradient of `logMarginalLikelihood` by the logarithms of the hyper-parameters, in the order lengths, choice
+  /// lengths, signal, noise.
+  public func logMarginalLikelihoodGradient() throws(LinearAlgebraError) -> [Double] {
+    let covariance = Solution.covariance(data, hyperparameters)
+    return try Solution(data, hyperparameters, covariance: covariance).gradient(data, covariance)
+  }
+
+  // MARK: - Posterior
+
+  /// The posterior at any number of genomes.
+  public func posterior(_ genomes: [Genome]) -> Posterior {
+    if genomes.isEmpty { return Posterior(means: [], variances: []) }
+    let points = data.encoding.encode(genomes)
+    let predictions = data.predictions(genomes)
+    let covariance = solution.kernel.covariance(data.points, points)
+    let means = Matrix<Double>(uninitialized: 1, columns: points.count)
+    multiply(solution.weights, covariance, transposingA: true, into: means)
+    solution.factor.solveLower(covariance)
+    // Rows: the explained variance and, for the trend, 1ᵀ·K⁻¹·k* and predictionsᵀ·K⁻¹·k*.
+    let explained = Matrix<Double>(rows: 1, columns: points.count)
+    for i in 0..<covariance.rows {
+      let (row, sum) = (covariance.row(i), explained.row(0))
+      for j in 0..<points.count { sum[j] += row[j] * row[j] }
+    }
+    let trends = Matrix<Double>(uninitialized: solution.solved.columns, columns: points.count)
+    multiply(solution.solved, covariance, transposingA: true, into: trends)
+    let (trend, scaling) = (solution.trend, data.scaling)
+    var variances: [Double] = []
+    for j in 0..<points.count {
+      let prediction = trend.hasSlope ? predictions[j] - trends[2, j] : 0
+      let variance = hyperparameters.signal - explained[0, j] + trend.variance(1 - trends[1, j], prediction)
+      variances.append(max(variance, 0) * scaling.scale * scaling.scale)
+    }
+    return Posterior(
+      means: predictions.indices.map { scaling.undo(trend.mean(predictions[$0]) + means[0, $0]) },
+      variances: variances)
+  }
+
+  // MARK: - One more observation
+
+  /// The process with one more observation and the same hyper-parameters: a row more in the Cholesky factor.
+  public func conditioned(on genome: Genome, target: Double) throws(LinearAlgebraError) -> GaussianProcess {
+    let data = data.appending(genome, target: target)
+    guard let extended = solution.extended(data) else { return try GaussianProcess(data, hyperparameters) }
+    return GaussianProcess(data, extended)
+  }
+}

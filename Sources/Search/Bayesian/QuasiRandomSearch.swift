@@ -1,0 +1,67 @@
+import LinearAlgebra
+
+/// Genomes spread evenly over the space and fitted to the budget, none twice: a control that leaves fewer gaps than
+/// `RandomSearch`.
+public struct QuasiRandomSearch: Optimizer {
+  public let space: BudgetedSpace
+  public let seed: UInt64
+  private let initial: [(genome: Genome, origin: String)]
+  private let sequence: QuasiRandom
+  /// Points of the sequence from `buffered` on, made ahead because each batch of them is made from the first one.
+  private var buffer: [[Double]] = []
+  private var buffered = 0
+  private var ledger: CandidateLedger
+  private var exhausted = false
+
+  private static let pointsAhead = 64
+
+  /// - Parameters:
+  ///   - objectives: how many values a result has.
+  ///   - initial: genomes to ask first, moved inside the budget where they are not.
+  /// - Throws: `SearchError.invalidSettings`, `SearchError.wrongGenomeLength`.
+  public init(
+    _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = []
+  ) throws(SearchError) {
+    self.space = space
+    self.seed = seed
+    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    sequence = QuasiRandom(dimensions: space.space.variables.count + 1, seed: seed)
+    ledger = try CandidateLedger(objectiveCount: objectives)
+  }
+
+  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
+  public var failures: Int { ledger.failed.count }
+  public var pending: [Int] { ledger.pending }
+
+  public mutating func ask() throws(SearchError) -> Candidate? {
+    if exhausted { return nil }
+    if initial.indices.contains(ledger.next) {
+      let first = initial[ledger.next]
+      return ledger.ask(first.genome, origin: first.origin)
+    }
+    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+    let genome = space.genome(at: point(ledger.next - initial.count), using: &generator)
+    if !ledger.genomes.contains(genome) { return ledger.ask(genome, origin: "quasi-random") }
+    guard let other = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
+      exhausted = true
+      return nil
+    }
+    return ledger.ask(other, origin: "random")
+  }
+
+  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try ledger.tell(ordinal, objectives: objectives)
+  }
+
+  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
+    try ledger.tellFailure(ordinal)
+  }
+
+  private mutating func point(_ index: Int) -> [Double] {
+    if !(buffered..<buffered + buffer.count).contains(index) {
+      buffered = index
+      buffer = sequence.points(index..<index + Self.pointsAhead)
+    }
+    return buffer[index - buffered]
+  }
+}

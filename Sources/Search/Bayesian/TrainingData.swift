@@ -1,0 +1,57 @@
+import LinearAlgebra
+
+/// The observations of a Gaussian process, ready for the mathematics.
+struct TrainingData: Sendable {
+  let encoding: PointEncoding
+  let points: EncodedPoints
+  /// Standardised.
+  let targets: [Double]
+  let scaling: Standardisation
+  /// The standardised predictions of the observed genomes; `nil` where the process has none.
+  let observedPredictions: [Double]?
+  let predictionScaling: Standardisation?
+  private let prediction: GaussianProcess.Prediction?
+
+  init(
+    _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: GaussianProcess.Prediction? = nil
+  ) {
+    precondition(!genomes.isEmpty && genomes.count == targets.count, "one target a genome, and at least one")
+    encoding = PointEncoding(space)
+    points = encoding.encode(genomes)
+    let scaling = Standardisation(targets)
+    self.scaling = scaling
+    self.targets = targets.map(scaling.apply)
+    let predicted = prediction.map { prediction in genomes.compactMap(prediction).filter(\.isFinite) } ?? []
+    let complete = predicted.count == genomes.count
+    let predictionScaling = complete ? Standardisation(predicted) : nil
+    self.prediction = complete ? prediction : nil
+    self.predictionScaling = predictionScaling
+    observedPredictions = predictionScaling.map { predicted.map($0.apply) }
+  }
+
+  private init(_ data: TrainingData, _ genome: Genome, _ target: Double) {
+    encoding = data.encoding
+    scaling = data.scaling
+    prediction = data.prediction
+    predictionScaling = data.predictionScaling
+    points = data.points.appending(encoding.encode([genome]))
+    targets = data.targets + [scaling.apply(target)]
+    observedPredictions = data.observedPredictions.map { $0 + data.predictions([genome]) }
+  }
+
+  /// With one observation more; what scales stays.
+  func appending(_ genome: Genome, target: Double) -> TrainingData { TrainingData(self, genome, target) }
+
+  /// The standardised predictions of any genomes, 0 where there is none.
+  func predictions(_ genomes: [Genome]) -> [Double] {
+    genomes.map { genome in
+      guard let prediction, let predictionScaling, let value = prediction(genome), value.isFinite else { return 0 }
+      return predictionScaling.apply(value)
+    }
+  }
+
+  /// Row `[target, 1, prediction]` of an observation, without the last where there are no predictions.
+  func row(_ index: Int) -> [Double] {
+    [targets[index], 1] + (observedPredictions.map { [$0[index]] } ?? [])
+  }
+}
