@@ -1,8 +1,9 @@
 /// Which optimiser suits a search: what `--optimizer auto` takes.
 ///
-/// `Benchmarks/Optimizers/README.md` has the measurements. Up to a few hundred evaluations Bayesian search was ahead of all others on
-/// every problem, after 100 evaluations by more than evolution gained until 300. What speaks against it is its own time,
-/// which grows with the square of the evaluations; so it is taken where that time is a small part of the whole.
+/// After 100 evaluations Bayesian search was ahead of the other optimisers here on every problem measured
+/// (`Benchmarks/Optimizers/README.md`), and on all but one ahead of what evolution reached after 300. What speaks against
+/// it is its own time, which grows with the square of the evaluations; so it is taken where that time is a small part of
+/// the whole.
 public enum AutomaticChoice: String, Sendable, CaseIterable {
   case bayesian
   case evolution = "nsga2"
