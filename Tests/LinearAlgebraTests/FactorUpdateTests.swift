@@ -48,7 +48,7 @@ import Testing
     let expected = values.map { exp($0) }
     Kernels.exponentials(&values, count: values.count)
     #expect(zip(values, expected).allSatisfy { abs($0 / $1 - 1) < 2e-15 })
-    var far = [-1e4, -.infinity, -709]
+    var far: [Double] = [-1e4, -.infinity, -709]
     Kernels.exponentials(&far, count: 3)
     #expect(far.allSatisfy { $0 >= 0 && $0 < 1e-307 })
   }
