@@ -50,12 +50,19 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
     let evaluator = try opened.evaluator(memoryLimit: memory, windows: windows)
     let fitness = evaluator.reference.windows
+    let objectives = opened.description.settings.objectives
     var rungs = FidelityRungs(windows: fitness.count, count: rungCount)
+    var earlier: [[Double]] = []
     if rungCount > 1 {
       for trial in all.dropLast(trials.count) {
-        if let record = try TrialDescription(trial, of: opened.study)?.windows {
-          rungs.learn(record.prefix(fitness.count))
-        }
+        guard let description = try TrialDescription(trial, of: opened.study), let record = description.windows,
+          record.divergences.count >= fitness.count
+        else { continue }
+        rungs.learn(record.prefix(fitness.count))
+        var measured = description.measurement
+        let (divergence, loss) = rungs.estimate(record.prefix(fitness.count))
+        (measured.kl, measured.perplexity) = (divergence, exp(loss))
+        earlier.append(SearchSession.objectives(measured, objectives))
       }
       guard rungs.isTrusted else {
         throw PipelineError.invalidOption(
@@ -63,6 +70,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
             + "\(rungs.references)")
       }
     }
+    let front = ParetoFront.nonDominated(earlier).map { earlier[$0] }
     var references: [Int: DenseReference] = [fitness.count: evaluator.reference]
     for count in rungs.ladder.rungs.dropLast() {
       references[count] = try DenseReference(opened.model, windows: fitness.windows(0..<count))
@@ -101,7 +109,6 @@ public struct EvaluatorBenchmark: Codable, Sendable {
       ("layer by layer", layers(sharing: false)),
       ("layer by layer, shared prefixes", layers(sharing: true)),
     ]
-    let objectives = opened.description.settings.objectives
     var rows: [Row] = []
     var first: [Double] = []
     for (number, (way, step)) in ways.enumerated() {
@@ -109,7 +116,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
       evaluator.repaired.forget()
       let start = ContinuousClock.now
       let values = try evaluator.climb(Array(genes), rungs: rungs) {
-        FidelityLadder.climbers($0.map { SearchSession.objectives($0, objectives) }, front: [])
+        FidelityLadder.climbers($0.map { SearchSession.objectives($0, objectives) }, front: front)
       } compare: {
         try step($0, $1)
       }.map(\.measurement.kl)
@@ -139,9 +146,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
           row.evaluationsPerSecond, row.ratio, row.largestDifference)
     } + [
       String(
-        format: "%d candidates on %d windows (%d tokens), memory limit %d MiB; %.1f %% of half layers shared",
-        candidates,
-        windows, tokens, memoryLimit >> 20, 100 * shared)
+        format: "%d candidates on %@ windows (%d tokens), memory limit %d MiB; %.1f %% of half layers shared",
+        candidates, rungs.map(String.init).joined(separator: ", "), tokens, memoryLimit >> 20, 100 * shared)
     ]
   }
 }

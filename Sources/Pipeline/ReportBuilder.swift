@@ -61,6 +61,7 @@ public enum ReportBuilder {
     if let damping = settings.damping { words += ["--damping", "\(damping)"] }
     words += ["--population", "\(settings.population)"]
     if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
+    if let optimizer = settings.optimizer { words += ["--optimizer", optimizer] }
     if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
     if settings.objectives != ["kl", "params"] {

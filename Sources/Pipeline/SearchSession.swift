@@ -29,7 +29,7 @@ public final class SearchSession {
   public let study: Study
   private let settings: SearchSettings
   private let evaluator: CandidateEvaluator
-  private var runner: StudyRunner<NSGA2>
+  private var runner: StudyRunner<AnyOptimizer>
   private let population: FirstPopulation
   private var rungs: FidelityRungs
   private let convergence: Convergence
@@ -88,10 +88,9 @@ public final class SearchSession {
       let population = try FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
       let budgets = Self.budgets(budgeted, settings)
       let initial = population.genomes(budgets: budgets, limit: settings.population)
-      var evolution = NSGA2.Settings()
-      evolution.population = settings.population
-      let optimizer = try NSGA2(
-        budgeted, objectives: settings.objectives.count, seed: settings.seed, initial: initial, settings: evolution)
+      let optimizer = try SearchOptimizer.named(settings.optimizer).optimizer(
+        budgeted, settings, initial: initial,
+        predict: { [bound] in population.predict(bound.genes($0)).flatMap { $0 > 0 ? $0 : nil } })
       if let place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
         let description = StudyDescription(

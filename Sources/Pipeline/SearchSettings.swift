@@ -38,6 +38,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var curves: String?
   /// Rungs of growing numbers of fitness windows (`FidelityLadder`); `nil` for one.
   public var rungs: Int?
+  /// Who proposes candidates (`SearchOptimizer`); `nil` for evolution.
+  public var optimizer: String?
   public var population: Int
   public var seed: UInt64
 
@@ -61,7 +63,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double?, repair: String, curves: String, rungs: Int = 1, population: Int
+    damping: Double?, repair: String, curves: String, rungs: Int = 1, optimizer: SearchOptimizer = .evolution,
+    population: Int
   ) {
     self.model = model
     self.space = space
@@ -80,6 +83,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     self.repair = repair
     self.curves = curves == ErrorCurves.Metric.residualStream.rawValue ? nil : curves
     self.rungs = rungs == 1 ? nil : rungs
+    self.optimizer = optimizer == .evolution ? nil : optimizer.rawValue
     self.population = population
     seed = plan.seed
   }
@@ -123,6 +127,10 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("damping", Self.words(damping), Self.words(other.damping)), ("repair", repair, other.repair),
       ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
+      (
+        "optimizer", optimizer ?? SearchOptimizer.evolution.rawValue,
+        other.optimizer ?? SearchOptimizer.evolution.rawValue
+      ),
       ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
     ]
     return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in

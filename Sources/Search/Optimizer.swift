@@ -63,9 +63,14 @@ public protocol Optimizer: Sendable {
   var failures: Int { get }
   /// The ordinals that were asked and not told yet, ascending.
   var pending: [Int] { get }
+  /// How often what is asked has taken account of new results: the number of the generation or batch that is being asked.
+  var generation: Int { get }
 }
 
 extension Optimizer {
+  /// For an optimiser that does not learn.
+  public var generation: Int { 0 }
+
   public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
     guard let asked = try ask() else { return false }
     return asked.ordinal == candidate.ordinal && asked.genome == candidate.genome

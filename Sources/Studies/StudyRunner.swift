@@ -1,30 +1,27 @@
 import Search
 
 extension Study {
-  /// Tells an optimiser everything the study knows, by asking it for the same candidates again.
+  /// Tells an optimiser everything the study knows, by having it adopt the same candidates again.
   ///
   /// - Parameter optimizer: as it was when the study began: same space, budget, first genomes, seed and settings.
   /// - Returns: the candidates that were asked before and wait to be evaluated, by ordinal. Those that workers have
   ///   claimed stay pending in the optimiser.
-  /// - Throws: `StudyError.otherSettings` if the optimiser asks for something else than the study holds; the errors of
+  /// - Throws: `StudyError.otherSettings` if the optimiser does not adopt what the study holds; the errors of
   ///   `trials`; `SearchError` if it refuses a stored result.
   public func replay(into optimizer: inout some Optimizer) throws -> [Candidate] {
     var open: [Candidate] = []
     for (index, trial) in try trials().enumerated() {
       let mismatch = StudyError.otherSettings(path: description, trial: trial.number)
-      let asked: Candidate?
+      let candidate = Candidate(ordinal: trial.number, genome: trial.genome, origin: trial.origin)
       do {
-        asked = try optimizer.ask()
-      } catch .resultsPending {
-        throw mismatch
-      }
-      guard let asked, asked.ordinal == index, trial.number == index, asked.genome == trial.genome else {
+        guard trial.number == index, try optimizer.adopt(candidate) else { throw mismatch }
+      } catch SearchError.resultsPending {
         throw mismatch
       }
       switch trial.state {
-      case .complete: try optimizer.tell(asked.ordinal, objectives: minimized(trial.values))
-      case .failed, .pruned: try optimizer.tellFailure(asked.ordinal)
-      case .waiting: open.append(asked)
+      case .complete: try optimizer.tell(candidate.ordinal, objectives: minimized(trial.values))
+      case .failed, .pruned: try optimizer.tellFailure(candidate.ordinal)
+      case .waiting: open.append(candidate)
       case .running: break
       }
     }

@@ -41,6 +41,24 @@ extension EndToEnd {
         ])
     }
 
+    /// Whoever proposes the candidates, in one run or in two.
+    @Test(arguments: ["bayesian", "tpe", "random", "quasi-random"]) func otherOptimizers(_ optimizer: String) throws {
+      let workspace = try Workspace("llama3-gqa")
+      func search(_ budget: Int, _ study: String) -> [String] {
+        Workspace.search(
+          "--calibration", "text/lighthouse.txt", "--population", "8", "--optimizer", optimizer, budget: "\(budget)",
+          study: study)
+      }
+      try workspace.run(search(34, "whole")).expectSuccess()
+      try workspace.run(search(25, Self.study)).expectSuccess()
+      try workspace.run(search(34, Self.study)).expectSuccess()
+      try expectEqual(workspace, "whole", Self.study)
+      let found = trials(workspace)
+      #expect(found.count == 34 && Set(found.map(\.genome)).count == 34)
+      let evolution = Workspace.search("--calibration", "text/lighthouse.txt", "--population", "8", study: Self.study)
+      try workspace.expectFailure(evolution, "optimizer was \(optimizer), now evolution")
+    }
+
     // MARK: Killed
 
     /// Kills at steps of the preparation and after numbers of trials that a seed draws; every time the same command is

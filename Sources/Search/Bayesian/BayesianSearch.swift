@@ -95,6 +95,8 @@ public struct BayesianSearch: Optimizer {
   public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
   public var failures: Int { ledger.failed.count }
   public var pending: [Int] { ledger.pending }
+  /// 0 for the first candidates, then one a batch.
+  public var generation: Int { batchStart == 0 ? 0 : (batchStart - designSize) / settings.batch + 1 }
 
   /// The length scale of each variable in the last model of an objective, in the order of the space and in units of the
   /// variable's range (for a choice as `Hyperparameters.choiceLengths`): small ones matter. Infinite for variables that

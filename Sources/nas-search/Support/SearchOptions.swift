@@ -19,7 +19,9 @@ struct SearchOptions: ParsableArguments {
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
   var rungs = 1
-  @Option(help: "Candidates in a generation.") var population = 16
+  @Option(help: "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, random or quasi-random.")
+  var optimizer = SearchOptimizer.evolution
+  @Option(help: "Candidates in a generation of the evolution.") var population = 16
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
   func validate() throws {
@@ -49,7 +51,7 @@ struct SearchOptions: ParsableArguments {
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: leastSquares.damping, repair: repair,
-      curves: curves, rungs: rungs, population: population)
+      curves: curves, rungs: rungs, optimizer: optimizer, population: population)
   }
 
   /// `results/` and the names of model and space.
@@ -60,3 +62,4 @@ struct SearchOptions: ParsableArguments {
     return "results/\(name.lastPathComponent)-\(spaceName)"
   }
 }
+extension SearchOptimizer: ExpressibleByArgument {}
