@@ -11,7 +11,9 @@ final class PostgresServer: Sendable {
     let missing = ["initdb", "postgres"].filter { name in
       !folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
     }
-    return missing.isEmpty ? nil : "\(missing.joined(separator: " and ")) of PostgreSQL not found"
+    if !missing.isEmpty { return "\(missing.joined(separator: " and ")) of PostgreSQL not found" }
+    if case .failure(let error) = shared { return "PostgreSQL does not start here: \(error)" }
+    return nil
   }()
 
   static let isThere = problem == nil
