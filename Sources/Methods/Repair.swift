@@ -134,6 +134,10 @@ struct FinalRepair {
     let first = try bench.subnet(keeping: units, repair: mode, damping: damping)
     let name = mode == .leastSquares ? "nested" : mode.rawValue
     if repair != "sequential" { return (first, name) }
-    return try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
+    let found = try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
+    if start == .leastSquares { return found }
+    // Begun elsewhere, it may end behind the nested solution.
+    let nested = try bench.subnet(keeping: units, repair: .leastSquares, damping: damping)
+    return try bench.divergence(of: nested) < bench.divergence(of: found.network) ? (nested, "nested") : found
   }
 }
