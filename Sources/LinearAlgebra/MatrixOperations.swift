@@ -35,11 +35,17 @@ public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate b
 
 /// Copies the upper triangle of a square matrix onto its lower one.
 public func mirrorUpperTriangle<Scalar>(_ matrix: Matrix<Scalar>) {
+  forEachBelowDiagonal(matrix.rows) { matrix[$0, $1] = matrix[$1, $0] }
+}
+
+/// The rows and columns below the diagonal, in tiles, so that rows and columns both stay in the cache.
+@inline(__always)
+private func forEachBelowDiagonal(_ order: Int, _ body: (_ row: Int, _ column: Int) -> Void) {
   let tile = 32
-  for i0 in stride(from: 0, to: matrix.rows, by: tile) {
+  for i0 in stride(from: 0, to: order, by: tile) {
     for j0 in stride(from: 0, through: i0, by: tile) {
-      for i in i0..<min(i0 + tile, matrix.rows) {
-        for j in j0..<min(j0 + tile, i) { matrix[i, j] = matrix[j, i] }
+      for i in i0..<min(i0 + tile, order) {
+        for j in j0..<min(j0 + tile, i) { body(i, j) }
       }
     }
   }
@@ -110,14 +116,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     if order == 0 { return result }
     // The pivots of a factor are positive, so LAPACK finds no zero among them.
     _ = Scalar.potri(order, result.pointer, result.stride)
-    let tile = 32
-    for i0 in stride(from: 0, to: order, by: tile) {
-      for j0 in stride(from: 0, through: i0, by: tile) {
-        for i in i0..<min(i0 + tile, order) {
-          for j in j0..<min(j0 + tile, i) { result[j, i] = result[i, j] }
-        }
-      }
-    }
+    forEachBelowDiagonal(order) { result[$1, $0] = result[$0, $1] }
     return result
   }
 

@@ -40,11 +40,11 @@ extension Workbench {
 
   /// The subnet repaired once more layer by layer, if that lowers its divergence on the held-out windows.
   ///
-  /// - Returns: the better network, and which repair it carries: `sequential` or the one before.
+  /// - Returns: the better network, which repair it carries (`sequential` or the one before), and its divergence.
   func sequentiallyRepaired(
     _ before: Subnet<LanguageModel>, options: SequentialReformation.Options = .init(), passes: Int = 1,
     otherwise: String = "nested"
-  ) throws -> (network: Subnet<LanguageModel>, repair: String) {
+  ) throws -> (network: Subnet<LanguageModel>, repair: String, divergence: Double) {
     try timed(.repair) {
       let total = configuration.layerCount
       var best = (network: before, repair: otherwise, divergence: try divergence(of: before))
@@ -57,7 +57,7 @@ extension Workbench {
         if divergence >= best.divergence { break }
         best = (subnet, "sequential", divergence)
       }
-      return (best.network, best.repair)
+      return best
     }
   }
 
@@ -135,9 +135,9 @@ struct FinalRepair {
     let name = mode == .leastSquares ? "nested" : mode.rawValue
     if repair != "sequential" { return (first, name) }
     let found = try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
-    if start == .leastSquares { return found }
+    if start == .leastSquares { return (found.network, found.repair) }
     // Begun elsewhere, it may end behind the nested solution.
     let nested = try bench.subnet(keeping: units, repair: .leastSquares, damping: damping)
-    return try bench.divergence(of: nested) < bench.divergence(of: found.network) ? (nested, "nested") : found
+    return try bench.divergence(of: nested) < found.divergence ? (nested, "nested") : (found.network, found.repair)
   }
 }

@@ -93,10 +93,7 @@ struct CandidateEvaluator: Sendable {
       places.compactMap { place in
         comparisons[place].map { comparison in
           let record = WindowRecord(comparison)
-          let (divergence, loss) = rungs.estimate(record)
-          var measured = measurement(configurations[place], comparison)
-          (measured.kl, measured.perplexity) = (divergence, exp(loss))
-          return (measured, record)
+          return (rungs.estimate(measurement(configurations[place], comparison), record), record)
         }
       }
     }

@@ -58,11 +58,9 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         guard let description = try TrialDescription(trial, of: opened.study), let record = description.windows,
           record.divergences.count >= fitness.count
         else { continue }
-        rungs.learn(record.prefix(fitness.count))
-        var measured = description.measurement
-        let (divergence, loss) = rungs.estimate(record.prefix(fitness.count))
-        (measured.kl, measured.perplexity) = (divergence, exp(loss))
-        earlier.append(SearchSession.objectives(measured, objectives))
+        let seen = record.prefix(fitness.count)
+        rungs.learn(seen)
+        earlier.append(SearchSession.objectives(rungs.estimate(description.measurement, seen), objectives))
       }
       guard rungs.isTrusted else {
         throw PipelineError.invalidOption(

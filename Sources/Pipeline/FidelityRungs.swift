@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+import Reports
 import Search
 
 /// What a candidate was measured to be on each of the first fitness windows, as stored with its trial.
@@ -65,6 +66,14 @@ struct FidelityRungs: Sendable {
       divergences[place] > 0, let all = divergences.last, let allLosses = losses.last
     else { return (divergence, loss) }
     return (divergence * all / divergences[place], loss + (allLosses - losses[place]) / Double(references))
+  }
+
+  /// A measurement on the first windows, with divergence and perplexity as estimated for all.
+  func estimate(_ measured: PointMeasurement, _ record: WindowRecord) -> PointMeasurement {
+    let (divergence, loss) = estimate(record)
+    var estimated = measured
+    (estimated.kl, estimated.perplexity) = (divergence, exp(loss))
+    return estimated
   }
 
   private static func mean(_ values: ArraySlice<Double>) -> Double { values.reduce(0, +) / Double(values.count) }

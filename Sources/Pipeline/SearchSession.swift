@@ -90,7 +90,7 @@ public final class SearchSession {
       let initial = population.genomes(budgets: budgets, limit: settings.population)
       let optimizer = try SearchOptimizer.named(settings.optimizer).optimizer(
         budgeted, settings, initial: initial,
-        predict: { [bound] in population.predict(bound.genes($0)).flatMap { $0 > 0 ? $0 : nil } })
+        predict: { [bound] in population.predict(bound.genes($0)) })
       if let place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
         let description = StudyDescription(

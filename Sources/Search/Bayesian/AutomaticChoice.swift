@@ -1,4 +1,4 @@
-/// Which optimiser suits a search: what `--optimizer auto` takes.
+/// Which optimiser suits a search.
 ///
 /// After 100 evaluations Bayesian search was ahead of the other optimisers here on every problem measured
 /// (`Benchmarks/Optimizers/README.md`), and on all but one ahead of what evolution reached after 300. What speaks against

@@ -27,10 +27,8 @@ public struct BayesianSearch: Optimizer {
   public let space: BudgetedSpace
   public let settings: Settings
   public let seed: UInt64
-  private let initial: [(genome: Genome, origin: String)]
-  private let quasiRandom: [Genome]
-  /// How many candidates come before the first model.
-  private let designSize: Int
+  /// The candidates that come before the first model.
+  private let design: FirstDesign
   private let costObjective: Int?
   private let prediction: GaussianProcess.Prediction?
   private let variation: Variation
@@ -83,12 +81,10 @@ public struct BayesianSearch: Optimizer {
     self.seed = seed
     self.costObjective = costObjective
     self.prediction = prediction
-    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    design = try FirstDesign(initial, quasiRandom: settings.quasiRandom, in: space, seed: seed)
     variation = Variation(space, halving: 1)
     ledger = try CandidateLedger(objectiveCount: objectives)
-    designSize = max(self.initial.count + settings.quasiRandom, 1)
-    batchEnd = designSize
-    quasiRandom = space.quasiRandomGenomes(batchEnd - self.initial.count, seed: seed)
+    batchEnd = design.count
     region = TrustRegion(dimensions: space.space.variables.count { $0.levels > 1 }, batch: settings.batch)
   }
 
@@ -96,7 +92,7 @@ public struct BayesianSearch: Optimizer {
   public var failures: Int { ledger.failed.count }
   public var pending: [Int] { ledger.pending }
   /// 0 for the first candidates, then one a batch.
-  public var generation: Int { batchStart == 0 ? 0 : (batchStart - designSize) / settings.batch + 1 }
+  public var generation: Int { batchStart == 0 ? 0 : (batchStart - design.count) / settings.batch + 1 }
 
   /// The length scale of each variable in the last model of an objective, in the order of the space and in units of the
   /// variable's range (for a choice as `Hyperparameters.choiceLengths`): small ones matter. Infinite for variables that
@@ -118,7 +114,7 @@ public struct BayesianSearch: Optimizer {
     if exhausted { return nil }
     try beginBatch()
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    if let first = firstGenome(ledger.next), !ledger.genomes.contains(first.genome) {
+    if let first = design.genome(ledger.next, except: ledger.genomes) {
       return ledger.ask(first.genome, origin: first.origin)
     }
     if batchStart > 0, let found = bestGenome(using: &generator) {
@@ -140,9 +136,7 @@ public struct BayesianSearch: Optimizer {
     if ledger.genomes.contains(candidate.genome) || !space.allowed.contains(space.cost.cost(candidate.genome)) {
       return false
     }
-    if let first = firstGenome(ledger.next), !ledger.genomes.contains(first.genome), first.genome != candidate.genome {
-      return false
-    }
+    if let first = design.genome(ledger.next, except: ledger.genomes), first.genome != candidate.genome { return false }
     _ = ledger.ask(candidate.genome, origin: candidate.origin)
     return true
   }
@@ -171,12 +165,6 @@ public struct BayesianSearch: Optimizer {
 
   // MARK: - Candidates
 
-  private func firstGenome(_ ordinal: Int) -> (genome: Genome, origin: String)? {
-    if initial.indices.contains(ordinal) { return initial[ordinal] }
-    let place = ordinal - initial.count
-    return quasiRandom.indices.contains(place) ? (quasiRandom[place], "quasi-random") : nil
-  }
-
   /// The most promising unknown genome, `nil` where there is no model or nothing unknown came up.
   private mutating func bestGenome(using generator: inout SeededGenerator) -> AcquisitionSearch.Found? {
     guard let surrogate = believed() else { return nil }
@@ -199,7 +187,7 @@ public struct BayesianSearch: Optimizer {
       fitIfNeeded()
       guard let fit,
         let surrogate = try? Surrogate(
-          known, design: known.count { $0.candidate.ordinal < designSize }, in: space, warps: fit.warps,
+          known, design: known.count { $0.candidate.ordinal < design.count }, in: space, warps: fit.warps,
           prediction: prediction, hyperparameters: fit.hyperparameters)
       else { return nil }
       beliefs = Beliefs(batchStart: batchStart, next: batchStart, surrogate: surrogate)
@@ -223,7 +211,7 @@ public struct BayesianSearch: Optimizer {
   /// The start of the batch whose fit is in force at this one: its own up to 96 candidates, then the last at which there
   /// were an eighth more candidates than at the fit before.
   private var fitOrdinal: Int {
-    var (start, last) = (designSize, 0)
+    var (start, last) = (design.count, 0)
     while start <= batchStart {
       if start <= 96 || start - last >= start / 8 { last = start }
       start += settings.batch

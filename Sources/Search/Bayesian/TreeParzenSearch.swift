@@ -29,8 +29,7 @@ public struct TreeParzenSearch: Optimizer {
   public let space: BudgetedSpace
   public let settings: Settings
   public let seed: UInt64
-  private let initial: [(genome: Genome, origin: String)]
-  private let quasiRandom: [Genome]
+  private let design: FirstDesign
   private var ledger: CandidateLedger
   private var exhausted = false
   private var batchEnd: Int
@@ -57,10 +56,9 @@ public struct TreeParzenSearch: Optimizer {
     self.space = space
     self.settings = settings
     self.seed = seed
-    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    design = try FirstDesign(initial, quasiRandom: settings.quasiRandom, in: space, seed: seed)
     ledger = try CandidateLedger(objectiveCount: objectives)
-    batchEnd = max(self.initial.count + settings.quasiRandom, 1)
-    quasiRandom = space.quasiRandomGenomes(batchEnd - self.initial.count, seed: seed)
+    batchEnd = design.count
   }
 
   public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
@@ -75,14 +73,10 @@ public struct TreeParzenSearch: Optimizer {
       estimate()
       batchEnd += settings.batch
     }
-    if initial.indices.contains(ledger.next) {
-      return ledger.ask(initial[ledger.next].genome, origin: initial[ledger.next].origin)
+    if let first = design.genome(ledger.next, except: ledger.genomes) {
+      return ledger.ask(first.genome, origin: first.origin)
     }
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    let place = ledger.next - initial.count
-    if quasiRandom.indices.contains(place), !ledger.genomes.contains(quasiRandom[place]) {
-      return ledger.ask(quasiRandom[place], origin: "quasi-random")
-    }
     if let genome = likeliest(using: &generator) { return ledger.ask(genome, origin: "parzen") }
     guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
       exhausted = true

@@ -62,4 +62,5 @@ struct SearchOptions: ParsableArguments {
     return "results/\(name.lastPathComponent)-\(spaceName)"
   }
 }
+
 extension SearchOptimizer: ExpressibleByArgument {}
