@@ -69,7 +69,7 @@ let package = Package(
       name: "nas-search",
       dependencies: [
         "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Methods",
-        "Reports", "Exports", "LinearAlgebra",
+        "Reports", "Exports", "Studies", "LinearAlgebra",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(

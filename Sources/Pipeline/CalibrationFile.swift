@@ -3,6 +3,7 @@ import Checkpoints
 import Crypto
 import Foundation
 import LanguageModels
+import Studies
 
 /// The token windows of a study, kept beside it so that resuming and exporting see exactly the same ones.
 public struct CalibrationFile: Codable, Sendable {
@@ -79,36 +80,56 @@ public struct CalibrationFile: Codable, Sendable {
   ///   - fingerprint: of the study's model.
   ///   - vocabulary: number of tokens that the model knows.
   /// - Throws: `PipelineError.damaged`.
+  public init(of study: Study, model fingerprint: String, vocabulary: Int) throws {
+    let path = study.path(of: Self.name)
+    guard let data = try study.file(Self.name) else {
+      throw PipelineError.damaged(path: path, problem: "the calibration windows are missing")
+    }
+    try self.init(data, path: path, model: fingerprint, vocabulary: vocabulary)
+  }
+
+  /// Reads the windows that `write(to:)` left in a directory.
   public init(directory: URL, model fingerprint: String, vocabulary: Int) throws {
     let url = directory.appendingPathComponent(Self.name)
-    do {
-      self = try JSONDecoder().decode(CalibrationFile.self, from: Data(contentsOf: url))
-    } catch {
+    guard let data = try? Data(contentsOf: url) else {
       throw PipelineError.damaged(path: url.path, problem: "the calibration windows cannot be read")
+    }
+    try self.init(data, path: url.path, model: fingerprint, vocabulary: vocabulary)
+  }
+
+  private init(_ data: Data, path: String, model fingerprint: String, vocabulary: Int) throws {
+    do {
+      self = try JSONDecoder().decode(CalibrationFile.self, from: data)
+    } catch {
+      throw PipelineError.damaged(path: path, problem: "the calibration windows cannot be read")
     }
     guard model == fingerprint else {
       throw PipelineError.damaged(
-        path: url.path, problem: "its windows were made for the model \(model), not \(fingerprint)")
+        path: path, problem: "its windows were made for the model \(model), not \(fingerprint)")
     }
     for set in sets {
       let tokens = [set.calibrationTokens, set.fitnessTokens].joined()
       if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
         throw PipelineError.damaged(
-          path: url.path, problem: "token \(token) of '\(set.name)' is outside the vocabulary of \(vocabulary)")
+          path: path, problem: "token \(token) of '\(set.name)' is outside the vocabulary of \(vocabulary)")
       }
       let lengths = [
         (set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count),
       ]
       guard lengths.allSatisfy({ $0.0 > 0 && $0.1 > 0 && $0.1 % $0.0 == 0 }) else {
-        throw PipelineError.damaged(path: url.path, problem: "the windows of '\(set.name)' are not whole")
+        throw PipelineError.damaged(path: path, problem: "the windows of '\(set.name)' are not whole")
       }
     }
   }
 
-  public func write(to directory: URL) throws {
+  public func data() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try AtomicFile.write(encoder.encode(self), to: directory.appendingPathComponent(Self.name))
+    return try encoder.encode(self)
+  }
+
+  public func write(to directory: URL) throws {
+    try AtomicFile.write(data(), to: directory.appendingPathComponent(Self.name))
   }
 
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.

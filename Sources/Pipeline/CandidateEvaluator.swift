@@ -83,17 +83,12 @@ struct CandidateEvaluator: Sendable {
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
     compare: ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
   ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
-    let configurations = candidates.map { genes in
-      var configuration = model.configuration
-      configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
-      return configuration
-    }
     var comparisons: [Comparison?] = candidates.map { _ in nil }
     func estimates(_ places: [Int]) -> [(measurement: PointMeasurement, record: WindowRecord)] {
       places.compactMap { place in
         comparisons[place].map { comparison in
           let record = WindowRecord(comparison)
-          return (rungs.estimate(measurement(configurations[place], comparison), record), record)
+          return (rungs.estimate(measurement(of: candidates[place], comparison), record), record)
         }
       }
     }
@@ -136,6 +131,12 @@ struct CandidateEvaluator: Sendable {
     return PointMeasurement(
       keepRatio: 1, parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
       kl: 0, perplexity: reference.perplexity.value, top1Agreement: 1)
+  }
+
+  func measurement(of genes: BoundSpace.Genes, _ comparison: Comparison) -> PointMeasurement {
+    var configuration = model.configuration
+    configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
+    return measurement(configuration, comparison)
   }
 
   func measurement(_ configuration: ModelConfiguration, _ comparison: Comparison) -> PointMeasurement {

@@ -3,6 +3,7 @@ import Foundation
 import LanguageModels
 import Reformation
 import Search
+import Studies
 import Subnets
 
 /// Times the evaluator on candidates of a study, in one run, at equal results.
@@ -39,10 +40,11 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   ///     by one, a candidate that climbs is evaluated on all windows of its new rung; layer by layer, on those that it has not seen.
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
-    _ directory: URL, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int, memoryLimit: Int?,
+    _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int,
+    memoryLimit: Int?,
     cache: URL, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
-    let opened = try OpenedStudy(directory, model: model, cache: cache, report: report)
+    let opened = try OpenedStudy(address, model: model, cache: cache, report: report)
     let all = try opened.study.trials()
     let trials = all.suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }

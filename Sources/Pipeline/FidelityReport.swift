@@ -23,10 +23,9 @@ public struct FidelityReport: Codable, Equatable, Sendable {
   public let predictedCorrelation: Double?
 
   /// - Throws: `PipelineError.noStudy`, `.damaged`, `StudyError`.
-  public init(_ directory: String) throws {
-    let url = URL(fileURLWithPath: directory)
-    guard Study.exists(at: url) else { throw PipelineError.noStudy(path: directory) }
-    let study = try Study.open(at: url, access: .inspect)
+  public init(_ address: StudyAddress) throws {
+    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
+    let study = try address.open(access: .inspect)
     let description = try StudyDescription(study)
     try self.init(
       study.trials().compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,

@@ -14,11 +14,15 @@ struct OpenedStudy {
   private let statistics: [any Statistics]
 
   /// - Parameters:
+  ///   - access: what is to be done with the study.
   ///   - path: of the parent, where it is no longer at the place that the study remembers.
   /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
-  init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws {
-    guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
-    study = try Study.open(at: directory, access: .inspect)
+  init(
+    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL,
+    isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
+  ) throws {
+    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
+    study = try address.open(access: access)
     description = try StudyDescription(study)
     let settings = description.settings
     model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
@@ -29,12 +33,12 @@ struct OpenedStudy {
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
     calibration = try CalibrationFile(
-      directory: directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
+      of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
     statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, lossGradients: false, { false }, report)
+      model, fingerprint, calibration, cache, bound, lossGradients: false, isStopped, report)
   }
 
   /// An evaluator with nothing factorised yet.

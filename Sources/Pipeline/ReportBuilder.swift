@@ -4,13 +4,13 @@ import Search
 import Studies
 import Subnets
 
-/// Makes the report of a study from its folder alone.
+/// Makes the report of a study from what it holds alone.
 public enum ReportBuilder {
-  /// - Parameter directory: as the user names it, for the commands that the report prints.
+  /// - Parameter directory: the study's address as the user gives it, for the commands that the report prints.
   public static func report(_ directory: String) throws -> StudyReport {
-    let url = URL(fileURLWithPath: directory)
-    guard Study.exists(at: url) else { throw PipelineError.noStudy(path: directory) }
-    let study = try Study.open(at: url, access: .inspect)
+    let address = try StudyAddress(directory)
+    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
+    let study = try address.open(access: .inspect)
     let description = try StudyDescription(study)
     let trials = try study.trials()
     let points = try FrontPoints(study: study, description: description, trials: trials)

@@ -1,5 +1,4 @@
 import Calibration
-import Checkpoints
 import Foundation
 import Importance
 import LanguageModels
@@ -25,7 +24,6 @@ public final class SearchSession {
     case progress(SearchProgress, generation: Int?, front: Int)
   }
 
-  public let directory: URL
   public let study: Study
   private let settings: SearchSettings
   private let evaluator: CandidateEvaluator
@@ -38,19 +36,22 @@ public final class SearchSession {
 
   /// Opens or creates the study, reads or samples the calibration, gathers statistics and measures the baselines.
   ///
-  /// A failure, or a stop before the study is there, leaves the directory as it was. What is computed once for many
+  /// A failure, or a stop before the study is there, leaves its place as it was. What is computed once for many
   /// studies, the statistics, stays in the cache.
   ///
   /// - Parameters:
+  ///   - address: where the study is or will be.
   ///   - cache: folder for statistics.
   ///   - memoryLimit: bytes for ranked layers, solved weights and residual streams; `nil` for half of the machine's.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
-    _ settings: SearchSettings, directory: URL, cache: URL, memoryLimit: Int? = nil, toolVersion: String,
+    _ settings: SearchSettings, at address: StudyAddress, cache: URL, memoryLimit: Int? = nil, toolVersion: String,
     isStopped: @escaping () -> Bool, report: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
-    self.directory = directory
+    guard let name = address.newName else {
+      throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
+    }
     let model = try LanguageModel(URL(fileURLWithPath: settings.model))
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
@@ -59,13 +60,13 @@ public final class SearchSession {
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
-    let known = try Self.stored(settings, directory, identity, bound.design)
-    let place = try known == nil ? StudyPlace(at: directory) : nil
+    let known = try Self.stored(settings, address, identity, bound.design)
+    var place = try known == nil ? StudyPlace(at: address.location, name: name) : nil
     do {
       let calibration =
         try known.map { study in
           try CalibrationFile(
-            directory: study.directory, model: fingerprint, vocabulary: model.configuration.vocabularySize)
+            of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
         }
         ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint) { done, total in
           if isStopped() { throw CancellationError() }
@@ -91,7 +92,7 @@ public final class SearchSession {
       let optimizer = try SearchOptimizer.named(settings.optimizer).optimizer(
         budgeted, settings, initial: initial,
         predict: { [bound] in population.predict(bound.genes($0)) })
-      if let place {
+      if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
@@ -101,29 +102,23 @@ public final class SearchSession {
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
           targetParameters: settings.target?.blockParameters(of: model.configuration),
           keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion)
-        try calibration.write(to: directory)
-        try AtomicFile.write(settings.json(), to: directory.appendingPathComponent(StudyDescription.configurationFile))
-        // Last: where there is a database, everything else is there too.
         study = try Study.create(
-          in: place, name: directory.lastPathComponent, directions: settings.objectives.map { _ in .minimize },
+          in: free, name: name, directions: settings.objectives.map { _ in .minimize },
           metricNames: settings.objectives, model: identity, space: bound.design,
-          attributes: description.attributes())
+          attributes: description.attributes(),
+          files: [CalibrationFile.name: calibration.data(), StudyDescription.configurationFile: settings.json()])
+        place = nil
       } else if let known {
         study = known
       } else {
-        throw PipelineError.noStudy(path: directory.path)
+        throw PipelineError.noStudy(path: "\(address)")
       }
       self.evaluator = evaluator
       self.population = population
       rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs ?? 1)
       runner = try StudyRunner(study, optimizer)
     } catch {
-      if let place, !Study.exists(at: directory) {
-        for name in [CalibrationFile.name, StudyDescription.configurationFile] {
-          try? FileManager.default.removeItem(at: directory.appendingPathComponent(name))
-        }
-        place.abandon()
-      }
+      place?.abandon()
       throw error
     }
     convergence = Convergence(description: try StudyDescription(study))
@@ -134,17 +129,17 @@ public final class SearchSession {
     if runner.evaluations > 0 { report(.resumed(evaluations: runner.evaluations)) }
   }
 
-  /// The study in a directory, opened to go on with it; `nil` where there is none yet.
+  /// The study, opened to go on with it; `nil` where there is none yet.
   ///
   /// - Throws: `StudyError.otherModel`, `PipelineError.settingsDiffer`, and what is wrong with the database.
   private static func stored(
-    _ settings: SearchSettings, _ directory: URL, _ model: ModelIdentity, _ space: DesignSpace
+    _ settings: SearchSettings, _ address: StudyAddress, _ model: ModelIdentity, _ space: DesignSpace
   ) throws -> Study? {
-    guard Study.exists(at: directory) else { return nil }
-    let study = try Study.open(at: directory, model: model)
+    guard try address.exists() else { return nil }
+    let study = try address.open(access: .resume, model: model)
     // Compared before the space is, because they say in the user's words what is different.
     if let difference = try StudyDescription(study).settings.difference(to: settings) {
-      throw PipelineError.settingsDiffer(study: directory.path, difference: difference)
+      throw PipelineError.settingsDiffer(study: "\(address)", difference: difference)
     }
     try study.check(space)
     return study
@@ -152,8 +147,15 @@ public final class SearchSession {
 
   /// Evaluates candidates until the budget is spent, the space is exhausted, or `isStopped` says so.
   ///
+  /// - Parameter sharing: how workers take part, this process among them; `nil` to evaluate alone.
   /// - Returns: whether the search is complete, as far as the budget goes.
-  public func run(_ budget: SearchBudget, isStopped: () -> Bool, report: (Event) -> Void) throws -> Bool {
+  public func run(
+    _ budget: SearchBudget, sharing: StudySharing? = nil, isStopped: @escaping @Sendable () -> Bool,
+    report: @escaping (Event) -> Void
+  ) throws -> Bool {
+    if sharing != nil && settings.rungs != nil {
+      throw PipelineError.invalidOption("with --rungs candidates compete in one process; workers need a study without")
+    }
     let start = Date()
     let before = runner.evaluations
     var generation = -1
@@ -171,33 +173,14 @@ public final class SearchSession {
         let each = elapsed / Double(max(1, runner.evaluations))
         limit = runner.evaluations == 0 ? 1 : min(limit, max(1, Int((seconds - elapsed) / max(each, 1e-3))))
       }
-      let batch = try runner.next(limit: limit)
-      if batch.isEmpty { break }
-      let begun = Date()
-      let genes = batch.map { evaluator.bound.genes($0.genome) }
-      let front = runner.optimizer.front.map(\.objectives)
-      let measured: [(measurement: PointMeasurement, record: WindowRecord)]
       do {
-        measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
-          FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
-        } checkpoint: {
-          if isStopped() { throw CancellationError() }
-        }
+        let more =
+          try sharing.map { try share(limit, $0, isStopped: isStopped) } ?? evaluate(limit, isStopped: isStopped)
+        if !more { break }
       } catch is CancellationError {
         try study.releaseInterrupted()
         return false
       }
-      let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-      try runner.complete(
-        batch.indices.map { place in
-          let (measurement, record) = measured[place]
-          let description = TrialDescription(
-            measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
-          return StudyRunner.Result(
-            candidate: batch[place], values: Self.objectives(measurement, settings.objectives),
-            attributes: try description.attributes())
-        })
-      for (_, record) in measured { rungs.learn(record) }
       let done = runner.evaluations
       let value = convergence.state(of: runner.optimizer.evaluated)
       let now = Date().timeIntervalSince(start)
@@ -212,6 +195,49 @@ public final class SearchSession {
       generation = next
     }
     try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: true))
+    return true
+  }
+
+  /// Evaluates the next candidates.
+  ///
+  /// - Returns: whether there were any.
+  private func evaluate(_ limit: Int, isStopped: () -> Bool) throws -> Bool {
+    let batch = try runner.next(limit: limit)
+    if batch.isEmpty { return false }
+    let begun = Date()
+    let genes = batch.map { evaluator.bound.genes($0.genome) }
+    let front = runner.optimizer.front.map(\.objectives)
+    let measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
+      FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
+    } checkpoint: {
+      if isStopped() { throw CancellationError() }
+    }
+    let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
+    try runner.complete(
+      batch.indices.map { place in
+        let (measurement, record) = measured[place]
+        let description = TrialDescription(
+          measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
+        return StudyRunner.Result(
+          candidate: batch[place], values: Self.objectives(measurement, settings.objectives),
+          attributes: try description.attributes())
+      })
+    for (_, record) in measured { rungs.learn(record) }
+    return true
+  }
+
+  /// Hands the next candidates out to workers, evaluates a portion of what waits, and takes in what was found.
+  ///
+  /// - Returns: whether anything is left to do.
+  private func share(_ limit: Int, _ sharing: StudySharing, isStopped: @escaping @Sendable () -> Bool) throws -> Bool {
+    let new = try runner.enqueue(limit: limit - runner.outstanding) { [evaluator, population] in
+      try TrialDescription.predicted(population.predict(evaluator.bound.genes($0.genome)))
+    }
+    if new.isEmpty && runner.outstanding == 0 { return false }
+    let worker = TrialWorker(study: study, evaluator: evaluator, objectives: settings.objectives, sharing: sharing)
+    let evaluated = sharing.evaluates ? try worker.work(isStopped: isStopped) : try worker.expire()
+    let ended = try runner.collect()
+    if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: sharing.pause) }
     return true
   }
 

@@ -32,7 +32,7 @@ public final class SolveSession {
   public enum Source {
     case plan(CalibrationPlan)
     /// The folder of a study, whose windows are taken.
-    case study(URL)
+    case study(StudyAddress)
   }
 
   public let metric: ErrorCurves.Metric
@@ -64,15 +64,16 @@ public final class SolveSession {
       guard let path else { throw PipelineError.invalidOption("--model is needed where there is no --study") }
       plan = given
       model = try LanguageModel(URL(fileURLWithPath: path))
-    case .study(let directory):
-      guard Study.exists(at: directory) else { throw PipelineError.noStudy(path: directory.path) }
-      let description = try StudyDescription(Study.open(at: directory, access: .inspect))
+    case .study(let address):
+      guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
+      let study = try address.open(access: .inspect)
+      let description = try StudyDescription(study)
       let settings = description.settings
       plan = settings.plan
       damping = damping ?? description.damping
       model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
       stored = try CalibrationFile(
-        directory: directory, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
+        of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
     bench = try PruningBench(model: model, plan: plan, stored: stored, damping: damping, cache: cache, report: report)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)

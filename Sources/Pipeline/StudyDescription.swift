@@ -47,12 +47,12 @@ public struct StudyDescription: Sendable {
     let stored = try study.attributes()
     func value<Value: Decodable>(_ type: Value.Type, _ key: String) throws -> Value {
       guard let text = stored[key] else {
-        throw PipelineError.damaged(path: study.file.path, problem: "the study has no attribute '\(key)'")
+        throw PipelineError.damaged(path: study.path(), problem: "the study has no attribute '\(key)'")
       }
       do {
         return try JSONText.decode(type, from: text, key: key)
       } catch {
-        throw PipelineError.damaged(path: study.file.path, problem: "the study's attribute '\(key)' cannot be read")
+        throw PipelineError.damaged(path: study.path(), problem: "the study's attribute '\(key)' cannot be read")
       }
     }
     settings = try value(SearchSettings.self, "settings")
@@ -69,7 +69,7 @@ public struct StudyDescription: Sendable {
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
     guard keep.count == 2, model.parametersBlock > 0, !settings.objectives.isEmpty else {
-      throw PipelineError.damaged(path: study.file.path, problem: "the study's attributes are incomplete")
+      throw PipelineError.damaged(path: study.path(), problem: "the study's attributes are incomplete")
     }
   }
 
@@ -87,6 +87,12 @@ public struct StudyDescription: Sendable {
   /// What is stored when a run begins and when it ends.
   static func runAttributes(_ budget: SearchBudget, isComplete: Bool) throws -> [String: String] {
     ["budget": try JSONText.encode(budget), "complete": try JSONText.encode(isComplete)]
+  }
+
+  /// Whether the latest run of a study spent its budget.
+  static func isComplete(_ study: Study) throws -> Bool {
+    guard let text = try study.attribute("complete") else { return false }
+    return try JSONText.decode(Bool.self, from: text, key: "complete")
   }
 
   /// The size at which "best" is taken: the target, or the middle of the spanned range.
@@ -126,7 +132,7 @@ struct TrialDescription: Sendable {
         return try trial.attributes[key].map { try JSONText.decode(type, from: $0, key: key) }
       } catch {
         throw PipelineError.damaged(
-          path: study.file.path, problem: "trial \(trial.number): its attribute '\(key)' cannot be read")
+          path: study.path(), problem: "trial \(trial.number): its attribute '\(key)' cannot be read")
       }
     }
     guard let measurement = try value(PointMeasurement.self, "measurement") else { return nil }
@@ -144,8 +150,12 @@ struct TrialDescription: Sendable {
       "calibration_name": try JSONText.encode(calibration), "seconds": try JSONText.encode(seconds),
     ]
     if let windows { attributes["windows"] = try JSONText.encode(windows) }
-    if let predicted { attributes["predicted"] = try JSONText.encode(predicted) }
-    return attributes
+    return try attributes.merging(Self.predicted(predicted)) { $1 }
+  }
+
+  /// The attribute of what error curves promise.
+  static func predicted(_ value: Double?) throws -> [String: String] {
+    try value.map { ["predicted": try JSONText.encode($0)] } ?? [:]
   }
 }
 

@@ -24,7 +24,7 @@ public struct SubnetExport {
     fileprivate let record: JSONValue
   }
 
-  private let directory: URL
+  private let name: String
   private let description: StudyDescription
   private let model: LanguageModel
   private let evaluator: CandidateEvaluator
@@ -32,12 +32,12 @@ public struct SubnetExport {
   private let points: FrontPoints
 
   /// - Parameters:
-  ///   - directory: of the study.
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
-  public init(_ directory: URL, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void) throws
-  {
-    let opened = try OpenedStudy(directory, model: path, cache: cache, report: report)
-    self.directory = directory
+  public init(
+    _ address: StudyAddress, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void
+  ) throws {
+    let opened = try OpenedStudy(address, model: path, cache: cache, report: report)
+    name = address.newName ?? opened.study.name
     description = opened.description
     points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())
     model = opened.model
@@ -108,7 +108,7 @@ public struct SubnetExport {
   ) throws -> JSONValue {
     [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
-      "study": .string(directory.lastPathComponent), "trial": .integer(point.trial),
+      "study": .string(name), "trial": .integer(point.trial),
       "parent": [
         "name": .string(description.model.name), "fingerprint": .string(description.model.fingerprint),
         "block_parameters": .integer(description.model.parametersBlock),

@@ -50,19 +50,11 @@ public final class Study: Sendable, CustomStringConvertible {
   /// The directory, or the URL without its password and the name, for messages.
   public var description: String { location.studyName(name) }
 
-  /// The directory of the study. A study on a server has none; its URL stands here then.
-  public var directory: URL {
+  /// Where the database, or another file of the study, is found, for messages.
+  public func path(of name: String = fileName) -> String {
     switch location {
-    case .folder(let directory): directory
-    case .server(let url): URL(string: url.description) ?? URL(fileURLWithPath: "/")
-    }
-  }
-
-  /// The database file. A study on a server has none; its URL stands here then.
-  public var file: URL {
-    switch location {
-    case .folder(let directory): directory.appendingPathComponent(Self.fileName)
-    case .server: directory
+    case .folder(let directory): directory.appendingPathComponent(name).path
+    case .server: name == Self.fileName ? description : "\(description), \(name)"
     }
   }
 

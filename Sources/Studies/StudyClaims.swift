@@ -5,8 +5,8 @@ import Search
 ///
 /// A trial waits, is claimed by one worker, and ends. The claim is a lease: it lasts as long as the worker renews it, and
 /// who is late is measured by the database's clock, so the clocks of the machines do not matter. A trial whose lease
-/// expired waits again. Whoever delivers first has given the result; the same genome gives the same values everywhere, so
-/// it does not matter who that is.
+/// expired waits again. Whoever delivers first has given the result; the same genome gives the same values everywhere, up
+/// to the rounding of different processors, so it does not matter who that is.
 ///
 /// ```swift
 /// let study = try Study.open(location, name: name, access: .work, model: identity)
@@ -163,7 +163,7 @@ extension Study {
         return true
       case .complete:
         let stored = try stored(session, numbers: [ending.number]).first?.values ?? []
-        if !ending.isFailure && stored != ending.values {
+        if !ending.isFailure && !Self.agree(stored, ending.values) {
           throw StudyError.conflictingResult(number: ending.number, stored: stored, given: ending.values)
         }
         return false
@@ -171,6 +171,15 @@ extension Study {
       case nil: throw StudyError.wrongState(number: ending.number, state: nil, wanted: ending.wanted)
       }
     }
+  }
+
+  /// How far values of one genome may differ between workers: single precision sums up in another order on another
+  /// processor.
+  private static let tolerance = 1e-4
+
+  static func agree(_ values: [Double], _ others: [Double]) -> Bool {
+    values.count == others.count
+      && zip(values, others).allSatisfy { $0 == $1 || abs($0 - $1) <= tolerance * max(abs($0), abs($1)) }
   }
 
   // MARK: - Rows

@@ -12,19 +12,25 @@ extension Study {
   ///   - name: on a server, the name the place was taken for.
   ///   - metricNames: what Optuna's tools call the objectives, one a direction.
   ///   - attributes: more study attributes, each value a JSON text. `model` and `space` are kept by the study itself.
+  ///   - files: what else belongs to the study, by name (`file(_:)`). Where the study is, they are.
   /// - Throws: `StudyError.file`, `.database`, `.invalidStudy`, `.invalidJSON`, `.alreadyExists`, `.unsupportedSchema`.
   ///   The place then holds no study, and is still the caller's.
   public static func create(
     in place: StudyPlace, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
-    space: DesignSpace, attributes: [String: String] = [:]
+    space: DesignSpace, attributes: [String: String] = [:], files: [String: Data] = [:]
   ) throws(StudyError) -> Study {
     let description = try NewStudy(
       name: name, directions: directions, metricNames: metricNames, model: model, space: space, attributes: attributes)
+    for name in files.keys { try check(fileName: name) }
     switch place.hold {
     case .folder(let directory, let lock, _, _):
       let path = directory.appendingPathComponent(fileName).path
       let draft = path + ".new"
-      defer { remove(draft: draft) }
+      var written: [URL] = []
+      defer {
+        remove(draft: draft)
+        for url in written { unlink(url.path) }
+      }
       remove(draft: draft)
       let database = try SQLiteDatabase(path: draft, isReadOnly: false)
       try database.write { session in
@@ -32,14 +38,24 @@ extension Study {
         try description.insert(session)
       }
       try database.close()
+      for (name, content) in files.sorted(by: { $0.key < $1.key }) {
+        let url = directory.appendingPathComponent(name)
+        try write(content, to: url)
+        written.append(url)
+      }
       if rename(draft, path) != 0 { throw .file(path: path, reason: StudyLock.reason()) }
+      written = []
       return try folder(directory, name: name, access: .resume, lock: lock)
     case .server(let url, let database, let reserved):
       if name != reserved { throw .invalidStudy(reason: "its place was taken for '\(reserved)', not for '\(name)'") }
       let head = try database.write { session in
         try OptunaSchema.installOnServer(session, path: url.description)
         try description.insert(session)
-        return try StudyHead(session, name: name, path: url.description)
+        let head = try StudyHead(session, name: name, path: url.description)
+        for (name, content) in files.sorted(by: { $0.key < $1.key }) {
+          try insert(file: name, content, study: head.identifier, session)
+        }
+        return head
       }
       return Study(.server(url), database, head, access: .resume, lock: nil)
     }

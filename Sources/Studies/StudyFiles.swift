@@ -35,35 +35,25 @@ extension Study {
     }
   }
 
-  /// Stores a file of the study, in place of an earlier one of the same name.
-  ///
-  /// - Throws: `StudyError.invalidFileName`, `.file`, `.readOnly`, `.notSearching`, `.database`.
-  public func setFile(_ name: String, _ content: Data) throws(StudyError) {
-    try Self.check(fileName: name)
-    switch location {
-    case .folder(let directory):
-      if access == .inspect { throw .readOnly(path: directory.path) }
-      if access == .work { throw .notSearching(path: directory.path) }
-      let url = directory.appendingPathComponent(name)
-      do {
-        try content.write(to: url, options: .atomic)
-      } catch {
-        throw .file(path: url.path, reason: error.localizedDescription)
-      }
-    case .server:
-      try writeAsSearcher { session in
-        try session.run(
-          """
-          INSERT INTO nas_search_files (study_id, name, content, sha256)
-          SELECT study_id, ?, bytes, encode(sha256(bytes), 'hex')
-          FROM (SELECT CAST(? AS bytea) AS bytes, CAST(? AS integer) AS study_id) AS given
-          ON CONFLICT (study_id, name) DO UPDATE SET content = excluded.content, sha256 = excluded.sha256
-          """, [name, content, identifier])
-      }
+  static func write(_ content: Data, to url: URL) throws(StudyError) {
+    do {
+      try content.write(to: url, options: .atomic)
+    } catch {
+      throw .file(path: url.path, reason: error.localizedDescription)
     }
   }
 
-  private static func check(fileName name: String) throws(StudyError) {
+  /// Stores a file on a server.
+  static func insert(file name: String, _ content: Data, study: Int64, _ session: any DatabaseSession) throws {
+    try session.run(
+      """
+      INSERT INTO nas_search_files (study_id, name, content, sha256)
+      SELECT study_id, ?, bytes, encode(sha256(bytes), 'hex')
+      FROM (SELECT CAST(? AS bytea) AS bytes, CAST(? AS integer) AS study_id) AS given
+      """, [name, content, study])
+  }
+
+  static func check(fileName name: String) throws(StudyError) {
     let own = [fileName, StudyPlace.lockName]
     if name.isEmpty || name.contains("/") || name.hasPrefix(".") || own.contains(where: name.hasPrefix) {
       throw .invalidFileName(name)

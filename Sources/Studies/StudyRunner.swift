@@ -92,10 +92,13 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   /// }
   /// ```
   ///
+  /// - Parameter attributes: user attributes of a candidate's trial, each value a JSON text.
   /// - Returns: the new candidates. Empty when the space is exhausted, `limit` is below 1, or results are needed first.
-  /// - Throws: the errors of `Study.enqueue`.
+  /// - Throws: the errors of `Study.enqueue` and of `attributes`.
   @discardableResult
-  public mutating func enqueue(limit: Int) throws -> [Candidate] {
+  public mutating func enqueue(
+    limit: Int, attributes: (Candidate) throws -> [String: String] = { _ in [:] }
+  ) throws -> [Candidate] {
     // What an earlier run left waiting is where workers look for it.
     interrupted = []
     let batch: [Candidate]
@@ -104,7 +107,7 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     } catch .resultsPending {
       return []
     }
-    if !batch.isEmpty { try study.enqueue(batch) }
+    if !batch.isEmpty { try study.enqueue(batch, attributes: batch.map(attributes)) }
     return batch
   }
 

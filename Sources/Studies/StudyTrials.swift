@@ -25,14 +25,16 @@ extension Study {
 
   /// Adds candidates for workers to claim, all or none of them. Those that are there already stay as they are.
   ///
-  /// - Throws: `StudyError.trialOutOfOrder`, `.genomeChanged`, `.readOnly`, `.notSearching`, `.database`.
-  public func enqueue(_ candidates: [Candidate]) throws(StudyError) {
-    try add(candidates, as: .waiting) { _, _, _ in }
+  /// - Parameter attributes: user attributes of each, each value a JSON text; none, or as many as candidates.
+  /// - Throws: `StudyError.trialOutOfOrder`, `.genomeChanged`, `.invalidJSON`, `.readOnly`, `.notSearching`, `.database`.
+  public func enqueue(_ candidates: [Candidate], attributes: [[String: String]] = []) throws(StudyError) {
+    for texts in attributes { try JSONText.check(texts) }
+    try add(candidates, as: .waiting, attributes: attributes) { _, _, _ in }
   }
 
   /// Stores candidates as new trials, or does `again` with those that have one.
   private func add(
-    _ candidates: [Candidate], as state: TrialState,
+    _ candidates: [Candidate], as state: TrialState, attributes: [[String: String]] = [],
     again: (any DatabaseSession, Candidate, TrialState?) throws -> Void
   ) throws(StudyError) {
     for candidate in candidates {
@@ -67,12 +69,14 @@ extension Study {
           next += 1
         }
       }
-      try insert(new, as: state, distributions: distributions, session)
+      let extra = Dictionary(zip(candidates.map(\.ordinal), attributes)) { $1 }
+      try insert(new, as: state, attributes: extra, distributions: distributions, session)
     }
   }
 
   private func insert(
-    _ candidates: [Candidate], as state: TrialState, distributions: [String], _ session: any DatabaseSession
+    _ candidates: [Candidate], as state: TrialState, attributes: [Int: [String: String]], distributions: [String],
+    _ session: any DatabaseSession
   ) throws {
     let started = state == .running ? OptunaDate.text(Date()) : nil
     let created = try session.insert(
@@ -88,8 +92,10 @@ extension Study {
         }
       })
     try set(
-      candidates.map { (trial($0), [Key.origin: try JSONText.encode($0.origin)]) }, in: "trial_user_attributes", session
-    )
+      candidates.map { candidate in
+        let origin = [Key.origin: try JSONText.encode(candidate.origin)]
+        return (trial(candidate), (attributes[candidate.ordinal] ?? [:]).merging(origin) { $1 })
+      }, in: "trial_user_attributes", session)
   }
 
   // MARK: - Ending

@@ -18,7 +18,8 @@ struct NASSearch: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      SearchCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self, GenerateCommand.self,
+      SearchCommand.self, WorkerCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self,
+      GenerateCommand.self,
       SolveCommand.self, PruneCommand.self, RepairCommand.self, CompareCommand.self, MethodsCommand.self,
       SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self,
     ],

@@ -85,7 +85,7 @@ extension EndToEnd {
         for command in [resume, export] { try workspace.expectFailure(command, file, words) }
       }
       try workspace.remove(file)
-      try workspace.expectFailure(resume, file, "cannot be read")
+      try workspace.expectFailure(resume, file, "the calibration windows are missing")
       try workspace.write(whole, to: file)
       // The settings are in the database, too.
       try workspace.remove("results/study/configuration.json")

@@ -99,6 +99,9 @@ import Testing
     let conflict = StudyError.conflictingResult(number: 0, stored: [1, 2.5], given: [1, 2])
     #expect(throws: conflict) { try stage.two.deliver(0, values: [1, 2], worker: "two") }
     #expect(conflict.description == "trial 0 has the result (1.0, 2.5); another evaluation gave (1.0, 2.0)")
+    // Another processor sums up in another order.
+    #expect(try !stage.two.deliver(0, values: [1.00001, 2.5], worker: "two"))
+    #expect(try stage.study.trials()[0].values == [1, 2.5])
     #expect(try stage.one.deliver(1, failure: "no luck", worker: "one"))
     #expect(try !stage.two.deliver(1, values: [1, 2], worker: "two"))
     #expect(try stage.one.deliver(2, values: [.nan, 2], worker: "one"))
@@ -173,7 +176,6 @@ import Testing
     #expect(throws: StudyError.notSearching(path: path)) { try stage.one.enqueue([Stage.candidate(3)]) }
     #expect(throws: StudyError.notSearching(path: path)) { try stage.one.releaseInterrupted() }
     #expect(throws: StudyError.notSearching(path: path)) { try stage.one.setAttributes(["a": "1"]) }
-    #expect(throws: StudyError.notSearching(path: path)) { try stage.one.setFile("a.json", Data()) }
     let other = ModelIdentity(name: "other", fingerprint: "ffff")
     #expect(throws: StudyError.otherModel(path: path, stored: Toy.model, requested: other)) {
       try Study.open(stage.location, name: "toy", access: .work, model: other)
@@ -192,17 +194,31 @@ import Testing
   }
 
   @Test(arguments: backends) func filesReachTheWorkers(_ backend: Backend) throws {
-    let stage = try Stage(backend)
-    #expect(try stage.one.file("calibration.json") == nil)
+    let scratch = Scratch()
+    let location: StudyLocation =
+      backend == .file ? .folder(scratch.url) : .server(try PostgresServer.database())
     let content = Data((0..<100_000).map { UInt8(truncatingIfNeeded: $0 * 7) })
-    try stage.study.setFile("calibration.json", Data("old".utf8))
-    try stage.study.setFile("calibration.json", content)
-    try stage.study.setFile("empty", Data())
-    #expect(try stage.one.file("calibration.json") == content)
-    #expect(try stage.one.file("empty") == Data())
-    for name in ["", "../a", ".hidden", "study.db", "study.db-wal", "study.lock"] {
-      #expect(throws: StudyError.invalidFileName(name)) { try stage.study.setFile(name, content) }
+    func create(_ name: String, _ files: [String: Data]) throws -> Study {
+      let place = try StudyPlace(at: location, name: name)
+      do {
+        return try Study.create(
+          in: place, name: name, directions: [.minimize], model: Toy.model, space: Toy.space().space, files: files)
+      } catch {
+        place.abandon()
+        throw error
+      }
     }
+    // Nothing is left of a study that could not be made.
+    for name in ["", "../a", ".hidden", "study.db", "study.db-wal", "study.lock"] {
+      #expect(throws: StudyError.invalidFileName(name)) { try create("bad", ["a.json": content, name: content]) }
+    }
+    #expect(scratch.files == nil)
+    let study = try create("good", ["calibration.json": content, "empty": Data()])
+    let worker = try Study.open(location, name: "good", access: .work)
+    #expect(try worker.file("calibration.json") == content)
+    #expect(try worker.file("empty") == Data())
+    #expect(try worker.file("other.json") == nil)
+    #expect(throws: StudyError.invalidFileName("../a")) { try study.file("../a") }
   }
 
   @Test(arguments: backends) func aSearchWithWorkersEndsLikeOneWithout(_ backend: Backend) throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Pipeline
+import Studies
 
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,7 +11,7 @@ struct BenchmarkCommand: ParsableCommand {
       by layer without and with shared prefixes. Rates are ratios of one run; the divergences must agree.
       """)
 
-  @Argument(help: "Folder of the study.") var study: String
+  @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
   @Option(help: "Candidates, the last of the study.") var candidates = 64
   @Option(help: "Fitness windows to measure on, the first of the study. Default: all.") var windows: Int?
   @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs = 1
@@ -30,7 +31,7 @@ struct BenchmarkCommand: ParsableCommand {
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     let result = try EvaluatorBenchmark(
-      URL(fileURLWithPath: study), model: model, candidates: candidates, windows: windows, rungs: rungs,
+      StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
       memoryLimit: memoryLimit?.value, cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
       report: display.show)
     display.finish()

@@ -4,12 +4,13 @@ import Exports
 import Foundation
 import Pipeline
 import Reformation
+import Studies
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a point of the front as a checkpoint that stock loaders open.")
 
-  @Argument(help: "Folder of the study.") var study: String
+  @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
   @Option(help: "best, knee, or the number of a point (see 'report').") var point = "best"
   @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
@@ -45,7 +46,7 @@ struct ExportCommand: ParsableCommand {
     }
     for target in targets { try Exporter.checkDestination(target.url, target.options) }
     let export = try SubnetExport(
-      URL(fileURLWithPath: study), model: model, cache: CacheFolder.url(cache), report: display.show)
+      StudyAddress(study), model: model, cache: CacheFolder.url(cache), report: display.show)
     let subnet = try export.finish(
       point: point, keep: keep, repair: repair, toolVersion: NASSearch.version, report: display.show)
     let results = try targets.map { target in

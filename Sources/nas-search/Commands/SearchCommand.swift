@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Pipeline
+import Studies
 
 struct SearchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -9,13 +10,17 @@ struct SearchCommand: ParsableCommand {
   @OptionGroup var options: SearchOptions
   @Option(help: "Evaluations (200), time (30m, 2h), or both (200,30m): whichever ends first. Earlier runs count.")
   var budget: BudgetArgument
-  @Option(help: "Folder of the study; made, or resumed. Default: results/MODEL-SPACE.") var study: String?
+  @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: results/MODEL-SPACE.")
+  var study: String?
   @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
   @Option(
     help:
       "Memory for repaired layers and candidates in flight, such as 4GiB; less is slower. Default: half of the machine's."
   )
   var memoryLimit: AmountArgument?
+  @Flag(help: "Let workers take part (see 'worker'); a study on a server always does.") var shared = false
+  @OptionGroup var sharing: SharingOptions
+  @Flag(help: "Leave all evaluations to workers.") var onlyWorkers = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -26,32 +31,37 @@ struct SearchCommand: ParsableCommand {
     Interrupt.install()
     let settings = try options.settings()
     let folder = study ?? options.defaultStudy
+    let address = try StudyAddress(folder)
+    let isShared = shared || onlyWorkers || address.folder == nil
     let display = ProgressDisplay(quiet: json)
-    if !json { Console.note("study: \(folder)") }
+    if !json { Console.note("study: \(address)") }
     let session: SearchSession
     do {
       session = try SearchSession(
-        settings, directory: URL(fileURLWithPath: folder), cache: CacheFolder.url(cache),
+        settings, at: address, cache: CacheFolder.url(cache),
         memoryLimit: memoryLimit?.value, toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
         report: display.show)
     } catch is CancellationError {
       display.finish()
-      return stopped(settings, folder)
+      return stopped(settings, address)
     }
-    let complete = try session.run(budget.budget, isStopped: { Interrupt.requested }, report: display.show)
+    let complete = try session.run(
+      budget.budget, sharing: isShared ? sharing.sharing(evaluates: !onlyWorkers) : nil,
+      isStopped: { Interrupt.requested }, report: display.show)
     display.finish()
     try session.close()
-    if !complete { return stopped(settings, folder) }
-    let report = try ReportFiles.write(folder)
+    if !complete { return stopped(settings, address) }
+    let report = try ReportBuilder.report(folder)
+    let written = try ReportFiles.write(report, of: address, to: nil)
     if json { return Console.json(ReportFiles.json(report)) }
     Console.print(ReportFiles.table(report))
-    Console.note("report: \(folder)/report.html")
+    Console.note("report: \(written)/report.html")
     Console.note(
-      "export: nas-search export \(ReportBuilder.quoted(folder)) --point best --format hf --output OUT")
+      "export: nas-search export \(ReportBuilder.quoted("\(address)")) --point best --format hf --output OUT")
   }
 
-  private func stopped(_ settings: SearchSettings, _ folder: String) {
+  private func stopped(_ settings: SearchSettings, _ address: StudyAddress) {
     Console.note("stopped; the same command goes on where this ended:")
-    Console.note("  " + ReportBuilder.command(settings, folder, budget: budget.budget, cache: cache))
+    Console.note("  " + ReportBuilder.command(settings, "\(address)", budget: budget.budget, cache: cache))
   }
 }

@@ -4,6 +4,7 @@ import Exports
 import Foundation
 import Pipeline
 import Reformation
+import Studies
 
 struct SolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -55,7 +56,7 @@ struct SolveCommand: ParsableCommand {
     for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
     let display = ProgressDisplay(quiet: json)
     let session = try SolveSession(
-      model: model, source: study.map { .study(URL(fileURLWithPath: $0)) } ?? .plan(text.plan(seed: seed)),
+      model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric, damping: leastSquares.damping,
       cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }

@@ -2,17 +2,24 @@ import Checkpoints
 import Foundation
 import Pipeline
 import Reports
+import Studies
 
 /// The files that a study's folder holds for readers.
 enum ReportFiles {
-  /// Writes `front.csv`, `front.json` and `report.html` beside the study.
-  static func write(_ directory: String) throws -> StudyReport {
-    let report = try ReportBuilder.report(directory)
-    let folder = URL(fileURLWithPath: directory)
+  /// Writes `front.csv`, `front.json` and `report.html`: beside the study or, of one on a server, to `results/NAME`.
+  ///
+  /// - Parameter output: another folder.
+  /// - Returns: the folder.
+  static func write(_ report: StudyReport, of address: StudyAddress, to output: String?) throws -> String {
+    let path = output ?? (address.folder == nil ? "results/\(report.name)" : report.directory)
+    let folder = URL(fileURLWithPath: path)
+    if output != nil || address.folder == nil {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
     try AtomicFile.write(FrontCSV.data(report), to: folder.appendingPathComponent("front.csv"))
     try AtomicFile.write(FrontJSON.data(report), to: folder.appendingPathComponent("front.json"))
     try AtomicFile.write(HTMLPage.data(report), to: folder.appendingPathComponent("report.html"))
-    return report
+    return path
   }
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }

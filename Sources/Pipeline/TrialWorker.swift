@@ -1,0 +1,103 @@
+import Foundation
+import Studies
+import Synchronization
+
+/// How the candidates of a study are shared among processes.
+public struct StudySharing: Sendable {
+  /// A name that no other process has.
+  public var worker: String
+  /// Candidates that a process takes at once. Those of one portion are run together (`GenerationEvaluator`).
+  public var portion: Int
+  /// Seconds without a sign of life after which a portion is given to someone else.
+  public var lease: Double
+  /// Whether the searching process evaluates, too.
+  public var evaluates: Bool
+  /// Seconds between looks at a study where nothing waits.
+  public var pause = 0.2
+
+  public init(worker: String? = nil, portion: Int = 4, lease: Double = 60, evaluates: Bool = true) {
+    self.worker = worker ?? Self.freshName
+    self.portion = portion
+    self.lease = lease
+    self.evaluates = evaluates
+  }
+
+  /// Host, process and a random part: a container may number its processes as another does.
+  private static var freshName: String {
+    let process = ProcessInfo.processInfo
+    return "\(process.hostName) \(process.processIdentifier) \(String(UInt32.random(in: 0...UInt32.max), radix: 16))"
+  }
+}
+
+/// Takes waiting trials of a study, evaluates and delivers them, and renews the lease meanwhile.
+struct TrialWorker {
+  let study: Study
+  let evaluator: CandidateEvaluator
+  let objectives: [String]
+  let sharing: StudySharing
+
+  /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
+  private static let attempts = 5
+
+  /// Makes trials wait again whose worker is gone.
+  ///
+  /// - Returns: 0: nothing was evaluated.
+  func expire() throws -> Int {
+    try study.expire(lease: sharing.lease, attempts: Self.attempts)
+    return 0
+  }
+
+  /// Evaluates one portion.
+  ///
+  /// - Returns: how many trials; 0 if nothing waits.
+  /// - Throws: `CancellationError` after `isStopped`; the portion waits again then, as after every other error.
+  func work(isStopped: () -> Bool) throws -> Int {
+    _ = try expire()
+    let portion = try study.claim(limit: sharing.portion, worker: sharing.worker)
+    if portion.isEmpty { return 0 }
+    let numbers = portion.map(\.ordinal)
+    let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, sharing] in
+      // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
+      _ = try? study.renew(numbers, worker: sharing.worker)
+    }
+    defer { heartbeat.stop() }
+    let begun = Date()
+    let genes = portion.map { evaluator.bound.genes($0.genome) }
+    do {
+      let found = try evaluator.compare(genes) { if isStopped() { throw CancellationError() } }
+      let seconds = Date().timeIntervalSince(begun) / Double(portion.count)
+      for (place, comparison) in found.comparisons.enumerated() {
+        let measurement = evaluator.measurement(of: genes[place], comparison)
+        let description = TrialDescription(
+          measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
+        try study.deliver(
+          numbers[place], values: SearchSession.objectives(measurement, objectives),
+          attributes: try description.attributes(), worker: sharing.worker)
+      }
+    } catch {
+      try? study.release(numbers, worker: sharing.worker)
+      throw error
+    }
+    return portion.count
+  }
+}
+
+/// Does something again and again on a thread of its own until it is stopped.
+private final class Heartbeat: Sendable {
+  private let isStopped = Mutex(false)
+
+  init(every seconds: Double, _ beat: @escaping @Sendable () -> Void) {
+    let thread = Thread { [self] in
+      var last = Date()
+      while !isStopped.withLock({ $0 }) {
+        Thread.sleep(forTimeInterval: min(0.2, seconds / 4))
+        if Date().timeIntervalSince(last) < seconds { continue }
+        last = Date()
+        if !isStopped.withLock({ $0 }) { beat() }
+      }
+    }
+    thread.start()
+  }
+
+  func stop() { isStopped.withLock { $0 = true } }
+}

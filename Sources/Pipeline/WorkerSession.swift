@@ -1,0 +1,87 @@
+import Foundation
+import Studies
+
+/// Evaluates candidates of a study that another process searches, on the same machine or another one.
+public struct WorkerSession {
+  public enum Outcome: Sendable {
+    /// The searching process says that its budget is spent.
+    case searchComplete
+    case stopped
+  }
+
+  public let study: Study
+  private let worker: TrialWorker
+
+  /// Opens the study and makes ready whatever evaluations need: the statistics of the calibration windows that the study
+  /// holds, and the dense reference.
+  ///
+  /// - Parameters:
+  ///   - address: of the study.
+  ///   - path: of the parent, where it is not where the study remembers it.
+  ///   - memoryLimit: as for `SearchSession`.
+  ///   - patience: seconds to wait for the study to appear.
+  /// - Throws: `PipelineError.noStudy`, `.damaged` for another model, `.invalidOption` for a study that workers cannot help
+  ///   with; `CancellationError` after `isStopped`.
+  public init(
+    _ address: StudyAddress, model path: String?, cache: URL, memoryLimit: Int? = nil, sharing: StudySharing,
+    patience: Double = 0, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+  ) throws {
+    let start = Date()
+    while try !Self.isThere(address, isLast: Date().timeIntervalSince(start) >= patience) {
+      if isStopped() { throw CancellationError() }
+      report(.preparing("waiting for \(address)", done: 0, total: 1))
+      Thread.sleep(forTimeInterval: 1)
+    }
+    let opened = try OpenedStudy(
+      address, access: .work, model: path, cache: cache, isStopped: isStopped, report: report)
+    if opened.description.settings.rungs != nil {
+      throw PipelineError.invalidOption(
+        "\(address): its candidates compete on rungs, which takes one process; workers need a study without --rungs")
+    }
+    study = opened.study
+    report(.preparing("dense reference", done: 0, total: 1))
+    worker = TrialWorker(
+      study: opened.study, evaluator: try opened.evaluator(memoryLimit: memoryLimit),
+      objectives: opened.description.settings.objectives, sharing: sharing)
+  }
+
+  private static func isThere(_ address: StudyAddress, isLast: Bool) throws -> Bool {
+    if isLast { return true }
+    do {
+      guard try address.exists() else { return false }
+      try address.open(access: .inspect).close()
+      return true
+    } catch StudyError.noSuchStudy {
+      return false
+    } catch StudyError.database {
+      return false
+    } catch StudyError.missing {
+      return false
+    }
+  }
+
+  /// Evaluates portions until the search is complete or `isStopped` says so.
+  ///
+  /// - Parameter evaluated: told after each portion how many trials this worker has evaluated.
+  public func run(isStopped: () -> Bool, evaluated: (Int) -> Void) throws -> Outcome {
+    var count = 0
+    while !isStopped() {
+      let done: Int
+      do {
+        done = try worker.work(isStopped: isStopped)
+      } catch is CancellationError {
+        break
+      }
+      count += done
+      if done > 0 {
+        evaluated(count)
+      } else {
+        if try StudyDescription.isComplete(study) { return .searchComplete }
+        Thread.sleep(forTimeInterval: worker.sharing.pause)
+      }
+    }
+    return .stopped
+  }
+
+  public func close() throws { try study.close() }
+}
