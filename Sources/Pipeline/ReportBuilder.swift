@@ -26,6 +26,7 @@ public enum ReportBuilder {
       convergence: convergence(trials, description),
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
       budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
+      importance: importance(of: study, trials),
       notes: settings.rungs == nil
         ? []
         : try FidelityReport(
@@ -61,7 +62,8 @@ public enum ReportBuilder {
     if let damping = settings.damping { words += ["--damping", "\(damping)"] }
     words += ["--population", "\(settings.population)"]
     if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
-    if let optimizer = settings.optimizer { words += ["--optimizer", optimizer] }
+    let optimizer = settings.optimizer ?? SearchOptimizer.evolution.rawValue
+    if optimizer != SearchOptimizer.automatic.rawValue { words += ["--optimizer", optimizer] }
     if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
     if settings.objectives != ["kl", "params"] {
@@ -104,6 +106,14 @@ public enum ReportBuilder {
       calibration: genes.calibration, seconds: description?.seconds)
   }
 
+  /// Which genes moved the first objective alone, the largest share first.
+  private static func importance(of study: Study, _ trials: [StoredTrial]) -> [GeneShare] {
+    let complete = trials.filter { $0.state == .complete }
+    let shares = GeneImportance.shares(
+      study.space, genomes: complete.map(\.genome), values: complete.compactMap(\.values.first))
+    return zip(study.space.variables, shares ?? []).map { GeneShare($0.name, $1) }.sorted { $0.share > $1.share }
+  }
+
   private static func convergence(_ trials: [StoredTrial], _ description: StudyDescription) -> [ConvergencePoint] {
     let measure = Convergence(description: description)
     var seen: [[Double]] = []
@@ -136,6 +146,7 @@ public enum ReportBuilder {
     return [
       Setting("model", settings.model), Setting("space", settings.space), Setting("target", target),
       Setting("objectives", settings.objectives.joined(separator: ", ")),
+      Setting("optimizer", description.optimizer.description),
       Setting("calibration", settings.calibration.joined(separator: ", ")),
       Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
       Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),

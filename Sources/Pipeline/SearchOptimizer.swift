@@ -1,13 +1,18 @@
+import Reports
 import Search
 
 /// Who proposes the candidates of a search.
-public enum SearchOptimizer: String, CaseIterable, Sendable {
+public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
+  /// Bayesian search or evolution, whichever suits the space, the budget and the cost of an evaluation.
+  case automatic = "auto"
   /// NSGA-II with mutations and a crossover that keep to the budget.
   case evolution
   /// Gaussian processes and expected hypervolume improvement; the error curves are the prior mean.
   case bayesian
   /// Tree-structured Parzen estimators.
   case treeParzen = "tpe"
+  /// The evolution of Search for Efficient LLMs with its probabilities, from a uniform subnet; at one size.
+  case searchLLM = "search-llm"
   /// Genomes at random after the first population: the control.
   case random
   /// The same, spread evenly.
@@ -32,7 +37,7 @@ public enum SearchOptimizer: String, CaseIterable, Sendable {
   ) throws -> AnyOptimizer {
     let (objectives, seed) = (settings.objectives.count, settings.seed)
     switch self {
-    case .evolution:
+    case .automatic, .evolution:
       var evolution = NSGA2.Settings()
       evolution.population = settings.population
       return AnyOptimizer(
@@ -44,10 +49,51 @@ public enum SearchOptimizer: String, CaseIterable, Sendable {
           costObjective: settings.objectives.firstIndex(of: "params"), prediction: predict))
     case .treeParzen:
       return AnyOptimizer(try TreeParzenSearch(space, objectives: objectives, seed: seed, initial: initial))
+    case .searchLLM:
+      guard settings.target != nil, let uniform = initial.first(where: { $0.origin == "uniform" }) else {
+        throw PipelineError.invalidOption("--optimizer search-llm searches one size: give --keep, --params or --memory")
+      }
+      return AnyOptimizer(
+        try SearchLLMEvolution(
+          space, objectives: objectives, seed: seed, initial: uniform.genome, population: settings.population))
     case .quasiRandom:
       return AnyOptimizer(try QuasiRandomSearch(space, objectives: objectives, seed: seed, initial: initial))
     case .random:
       return AnyOptimizer(try RandomSearch(space, objectives: objectives, seed: seed, initial: initial))
+    }
+  }
+}
+
+extension ChosenOptimizer {
+  /// Products a second that evaluations are reckoned with. A fixed number, not a measured one: the same command is to choose
+  /// alike everywhere.
+  private static let productsPerSecond = 1e11
+
+  /// Decides where the choice is left open.
+  ///
+  /// - Parameters:
+  ///   - parameters: of the parent.
+  ///   - tokens: that a candidate is judged on.
+  init(
+    _ wanted: SearchOptimizer, _ space: DesignSpace, _ settings: SearchSettings, _ budget: SearchBudget,
+    parameters: Int, tokens: Int
+  ) {
+    if wanted != .automatic {
+      self.init(name: wanted)
+      return
+    }
+    if settings.rungs != nil {
+      self.init(name: .evolution, reason: "with rungs the candidates of a generation compete")
+      return
+    }
+    let seconds = 2 * Double(parameters) * Double(tokens) / Self.productsPerSecond
+    let evaluations = budget.evaluations ?? budget.seconds.map { Int(min(1e6, $0 / seconds)) } ?? 0
+    let found = AutomaticChoice.choose(
+      dimensions: space.variables.count { $0.levels > 1 }, evaluations: evaluations, secondsPerEvaluation: seconds)
+    switch found.optimizer {
+    case .bayesian: self.init(name: .bayesian, reason: found.reason)
+    case .evolution: self.init(name: .evolution, reason: found.reason)
+    case .random: self.init(name: .random, reason: found.reason)
     }
   }
 }

@@ -16,6 +16,8 @@ public final class SearchSession {
     case preparing(String, done: Int, total: Int)
     /// λ of the least squares, and whether held-out tokens chose it.
     case damping(Double, isChosen: Bool)
+    /// Who proposes candidates, where that was left open.
+    case optimizer(ChosenOptimizer)
     /// What may spoil the result.
     case warning(String)
     /// Candidates that were evaluated in earlier runs.
@@ -41,11 +43,13 @@ public final class SearchSession {
   ///
   /// - Parameters:
   ///   - address: where the study is or will be.
+  ///   - budget: of the search, by which an optimiser is chosen where that is left open.
   ///   - cache: folder for statistics.
   ///   - memoryLimit: bytes for ranked layers, solved weights and residual streams; `nil` for half of the machine's.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
-    _ settings: SearchSettings, at address: StudyAddress, cache: URL, memoryLimit: Int? = nil, toolVersion: String,
+    _ settings: SearchSettings, at address: StudyAddress, budget: SearchBudget, cache: URL, memoryLimit: Int? = nil,
+    toolVersion: String,
     isStopped: @escaping () -> Bool, report: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
@@ -89,7 +93,13 @@ public final class SearchSession {
       let population = try FirstPopulation(evaluator: evaluator, statistics: statistics, metric: settings.metric)
       let budgets = Self.budgets(budgeted, settings)
       let initial = population.genomes(budgets: budgets, limit: settings.population)
-      let optimizer = try SearchOptimizer.named(settings.optimizer).optimizer(
+      let choice =
+        try known.map { try StudyDescription($0).optimizer }
+        ?? ChosenOptimizer(
+          SearchOptimizer.named(settings.optimizer), bound.design, settings, budget,
+          parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
+      if choice.reason != nil { report(.optimizer(choice)) }
+      let optimizer = try choice.name.optimizer(
         budgeted, settings, initial: initial,
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
@@ -101,7 +111,7 @@ public final class SearchSession {
             source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: calibration.fitness.count,
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
           targetParameters: settings.target?.blockParameters(of: model.configuration),
-          keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion)
+          keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion, optimizer: choice)
         study = try Study.create(
           in: free, name: name, directions: settings.objectives.map { _ in .minimize },
           metricNames: settings.objectives, model: identity, space: bound.design,

@@ -63,7 +63,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double?, repair: String, curves: String, rungs: Int = 1, optimizer: SearchOptimizer = .evolution,
+    damping: Double?, repair: String, curves: String, rungs: Int = 1, optimizer: SearchOptimizer = .automatic,
     population: Int
   ) {
     self.model = model

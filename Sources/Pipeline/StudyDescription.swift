@@ -21,6 +21,8 @@ public struct StudyDescription: Sendable {
   /// The range of shares that a search without target spans.
   public var keep: [Double]
   public var toolVersion: String
+  /// Who proposes candidates, where the settings leave it open.
+  public var optimizer: ChosenOptimizer
   /// The budget of the latest run; `nil` before the first.
   public var budget: SearchBudget?
   /// Whether the latest run spent its budget, or exhausted the space.
@@ -28,7 +30,8 @@ public struct StudyDescription: Sendable {
 
   init(
     settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], damping: Double,
-    calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String
+    calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String,
+    optimizer: ChosenOptimizer
   ) {
     self.settings = settings
     self.model = model
@@ -40,6 +43,7 @@ public struct StudyDescription: Sendable {
     self.targetParameters = targetParameters
     self.keep = keep
     self.toolVersion = toolVersion
+    self.optimizer = optimizer
   }
 
   /// Reads what `attributes()` stored.
@@ -66,6 +70,10 @@ public struct StudyDescription: Sendable {
     targetParameters = try value(Int?.self, "target_parameters")
     keep = try value([Double].self, "keep_range")
     toolVersion = try value(String.self, "tool_version")
+    optimizer =
+      try stored["optimizer"] == nil
+      ? ChosenOptimizer(name: SearchOptimizer.named(settings.optimizer))
+      : value(ChosenOptimizer.self, "optimizer")
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
     guard keep.count == 2, model.parametersBlock > 0, !settings.objectives.isEmpty else {
@@ -80,7 +88,7 @@ public struct StudyDescription: Sendable {
       "damping": try JSONText.encode(damping),
       "calibration": try JSONText.encode(calibration), "fitness": try JSONText.encode(fitness),
       "target_parameters": try JSONText.encode(targetParameters), "keep_range": try JSONText.encode(keep),
-      "tool_version": try JSONText.encode(toolVersion),
+      "tool_version": try JSONText.encode(toolVersion), "optimizer": try JSONText.encode(optimizer),
     ]
   }
 
@@ -99,6 +107,21 @@ public struct StudyDescription: Sendable {
   public var bestParameters: Int {
     targetParameters ?? Int((keep[0] + keep[1]) / 2 * Double(model.parametersBlock))
   }
+}
+
+/// Who proposes the candidates of a study, and why that was chosen.
+public struct ChosenOptimizer: Codable, Equatable, Sendable {
+  public var name: SearchOptimizer
+  /// `nil` where it was given.
+  public var reason: String?
+
+  init(name: SearchOptimizer, reason: String? = nil) {
+    self.name = name
+    self.reason = reason
+  }
+
+  /// For people.
+  public var description: String { name.rawValue + (reason.map { " (chosen: \($0))" } ?? "") }
 }
 
 /// What is stored with each trial beside its values.

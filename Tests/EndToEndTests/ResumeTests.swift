@@ -56,7 +56,7 @@ extension EndToEnd {
       let found = trials(workspace)
       #expect(found.count == 34 && Set(found.map(\.genome)).count == 34)
       let evolution = Workspace.search("--calibration", "text/lighthouse.txt", "--population", "8", study: Self.study)
-      try workspace.expectFailure(evolution, "optimizer was \(optimizer), now evolution")
+      try workspace.expectFailure(evolution, "optimizer was \(optimizer), now auto")
     }
 
     // MARK: Killed

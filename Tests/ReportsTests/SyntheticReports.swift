@@ -119,6 +119,14 @@ enum SyntheticReports {
         perplexity: 30.4, top1Agreement: 1),
       baselines: baselines, trials: trials, front: front, convergence: convergence, evaluationsDone: count,
       budget: SearchBudget(evaluations: count), searchSeconds: Double(count) * 2.305,
+      importance: count < 16
+        ? []
+        : [GeneShare("score", 0.31)]
+          + (0..<model.layers).flatMap { layer in
+            ["attention", "mlp"].enumerated().map { place, module in
+              GeneShare("layers.\(layer).\(module)", round(0.2 / Double(2 * layer + place + 1), 4))
+            }
+          },
       notes: ["Candidates were measured with their repaired weights."],
       startedAt: Date(timeIntervalSince1970: 1_795_466_640), finishedAt: Date(timeIntervalSince1970: 1_795_467_101))
   }

@@ -23,6 +23,8 @@ public enum FrontJSON {
       "dense": .object(measured(report.dense, in: report)),
       "baselines": .array(report.baselines.map { baseline($0, in: report) }),
       "front": .array(report.front.map { point($0, in: report) }),
+      "importance": .array(
+        report.importance.map { .object(["gene": .string($0.name), "share": .number($0.share)]) }),
     ])
   }
 

@@ -45,6 +45,19 @@ public struct Setting: Codable, Equatable, Sendable {
   }
 }
 
+/// How much of the variation of an objective one gene of the search explains alone.
+public struct GeneShare: Codable, Equatable, Sendable {
+  /// As the search space names it, for example `layers.3.mlp` or `score`.
+  public var name: String
+  /// 0…1. Shares need not sum to 1.
+  public var share: Double
+
+  public init(_ name: String, _ share: Double) {
+    self.name = name
+    self.share = share
+  }
+}
+
 /// The token windows on which candidates were compared with the dense model.
 public struct FitnessSummary: Codable, Equatable, Sendable {
   /// Where the text came from, in words.

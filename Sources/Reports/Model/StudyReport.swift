@@ -42,6 +42,9 @@ public struct StudyReport: Codable, Equatable, Sendable {
   public var budget: SearchBudget
   /// Seconds spent searching, all sessions of a resumed study together.
   public var searchSeconds: Double
+  /// How much each gene of the search alone moved the first objective, the largest share first; empty where there are too
+  /// few evaluations.
+  public var importance: [GeneShare]
   /// Further remarks on how the numbers came about, one sentence each.
   public var notes: [String]
   public var startedAt: Date?
@@ -52,7 +55,8 @@ public struct StudyReport: Codable, Equatable, Sendable {
     name: String, directory: String, toolVersion: String, model: ModelSummary, settings: [Setting], command: String,
     calibration: String, fitness: FitnessSummary, objectives: [String], bestValueName: String, dense: PointMeasurement,
     baselines: [Baseline], trials: [TrialSummary], front: [FrontPoint], convergence: [ConvergencePoint],
-    evaluationsDone: Int, budget: SearchBudget, searchSeconds: Double, notes: [String] = [], startedAt: Date? = nil,
+    evaluationsDone: Int, budget: SearchBudget, searchSeconds: Double, importance: [GeneShare] = [],
+    notes: [String] = [], startedAt: Date? = nil,
     finishedAt: Date? = nil, schemaVersion: Int = StudyReport.currentSchemaVersion
   ) {
     self.schemaVersion = schemaVersion
@@ -74,6 +78,7 @@ public struct StudyReport: Codable, Equatable, Sendable {
     self.evaluationsDone = evaluationsDone
     self.budget = budget
     self.searchSeconds = searchSeconds
+    self.importance = importance
     self.notes = notes
     self.startedAt = startedAt
     self.finishedAt = finishedAt

@@ -39,6 +39,13 @@ public enum HTMLPage {
       sections.append(
         section("export", "Take a point away", [front.chosenCommands(point), front.commands]))
     }
+    if report.front.count > 1 {
+      sections.append(
+        section("allocations", "The front's points side by side", [AllocationTable(report: report).markup]))
+    }
+    if !report.importance.isEmpty {
+      sections.append(section("importance", "What mattered", [ImportanceTable(report: report).markup]))
+    }
     sections.append(section("convergence", "Convergence", [ConvergenceChart.both(report)]))
     sections.append(section("settings", "Settings", [settings(report)]))
     sections.append(section("methods", "How this was measured", [MethodNotes(report: report).markup]))

@@ -116,6 +116,13 @@ enum Styles {
   }
 
   private static let tables = """
+    .allocation td { padding: 1px; border: 0; }
+    .allocation td .cell { width: 100%; min-width: .5rem; line-height: 1.1rem; min-height: 1.1rem; }
+    .allocation th { text-align: left; border: 0; padding: 1px .6rem 1px .4rem; }
+    .allocation caption { text-align: left; font-weight: 600; padding: .4rem; }
+    .bar { display: block; height: .8rem; min-width: 1px; background: var(--front); border-radius: 2px; }
+    .importance td:last-child { width: 60%; }
+    .importance th { text-align: left; font-weight: 400; }
     .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
     table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .86rem; }
     th, td { padding: .38rem .4rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--rule); }

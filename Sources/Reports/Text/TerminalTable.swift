@@ -168,6 +168,12 @@ public enum TerminalTable {
     if columns.contains(.mlpChannels), report.front.contains(where: { !$0.widths.isEmpty }) {
       lines.append("KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer.")
     }
+    if !report.importance.isEmpty {
+      let largest = report.importance.prefix(5).map { "\($0.name) \(NumberText.percent($0.share, decimals: 0))" }
+      lines.append(
+        TerminalText.safe("What moved \(report.objectives.first ?? "") most, alone: " + largest.joined(separator: ", "))
+      )
+    }
     if !allFit {
       lines.append("Some columns do not fit; front.csv has them all.")
     }

@@ -1,12 +1,14 @@
 import ArgumentParser
 import Pipeline
+import Reports
 import Studies
 
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Show the Pareto front of a study.")
+    commandName: "report", abstract: "Show the Pareto front of a study, or several studies side by side.")
 
-  @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
+  @Argument(help: "Folder of the study, or postgresql://…#NAME; of several studies, a comparison.")
+  var studies: [String]
   @Flag(help: "Write front.csv, front.json and report.html, too.") var html = false
   @Option(help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.")
   var output: String?
@@ -14,7 +16,16 @@ struct ReportCommand: ParsableCommand {
   @Flag(help: "Tell how well some of the fitness windows, and error curves alone, order the candidates.")
   var fidelity = false
 
+  func validate() throws {
+    if studies.count > 1 && (html || json || fidelity) {
+      throw ValidationError("--html, --json and --fidelity go with one study")
+    }
+  }
+
   func run() throws {
+    guard let study = studies.first, studies.count == 1 else {
+      return Console.print(StudiesTable.render(try studies.map(ReportBuilder.report), width: Console.width(1)))
+    }
     if fidelity {
       let fidelity = try FidelityReport(StudyAddress(study))
       if json { return Console.json(try ReportFiles.json(fidelity)) }

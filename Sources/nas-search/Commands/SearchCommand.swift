@@ -38,7 +38,7 @@ struct SearchCommand: ParsableCommand {
     let session: SearchSession
     do {
       session = try SearchSession(
-        settings, at: address, cache: CacheFolder.url(cache),
+        settings, at: address, budget: budget.budget, cache: CacheFolder.url(cache),
         memoryLimit: memoryLimit?.value, toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
         report: display.show)
     } catch is CancellationError {

@@ -24,6 +24,9 @@ final class ProgressDisplay {
     case .damping(let damping, let isChosen):
       finish()
       if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
+    case .optimizer(let optimizer):
+      finish()
+      Console.note("optimizer: \(optimizer.description)")
     case .warning(let text):
       finish()
       Console.warn(text)

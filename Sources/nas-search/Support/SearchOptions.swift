@@ -19,8 +19,11 @@ struct SearchOptions: ParsableArguments {
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
   var rungs = 1
-  @Option(help: "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, random or quasi-random.")
-  var optimizer = SearchOptimizer.evolution
+  @Option(
+    help:
+      "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, search-llm (the paper's evolution), random, quasi-random, or auto: one of them."
+  )
+  var optimizer = SearchOptimizer.automatic
   @Option(help: "Candidates in a generation of the evolution.") var population = 16
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
