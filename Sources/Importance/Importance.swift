@@ -153,16 +153,18 @@ public enum ImportanceRegistry {
     ]
 
   /// A score by its name. Those of LLM-Pruner take the way in which a unit's matrices are put together behind a colon,
-  /// such as `llm-pruner-first:max`.
+  /// such as `llm-pruner-first:max`. Several, each with its weight, are a mixture of ranks: `0.7*obs+0.3*flap`.
   public static func named(_ name: String) throws -> any Importance {
     if let found = all.first(where: { $0.name == name }) { return found }
     if let found = LLMPruner(name: name) { return found }
+    if name.contains("*") { return try RankMixture(name: name) }
     throw ImportanceError.unknownScore(name: name, known: all.map(\.name))
   }
 }
 
 public enum ImportanceError: Error, Equatable, CustomStringConvertible {
   case unknownScore(name: String, known: [String])
+  case invalidMixture(name: String, problem: String)
   case notFinite(score: String, layer: Int)
   case noGradients(score: String)
 
@@ -170,6 +172,8 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .unknownScore(let name, let known):
       "unknown score '\(name)' (known: \(known.joined(separator: ", ")))"
+    case .invalidMixture(let name, let problem):
+      "mixture '\(name)': \(problem)"
     case .notFinite(let score, let layer):
       "score '\(score)' of layer \(layer) is not finite"
     case .noGradients(let score):

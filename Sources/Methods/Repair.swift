@@ -92,7 +92,7 @@ struct FinalRepair {
         "scope", .choice(SequentialReformation.Options.Scope.allCases.map(\.rawValue)), initial: "pruned",
         "sequential: projections that are fitted"),
       MethodSetting(
-        "tokens", .choice(SequentialReformation.Options.Tokens.allCases.map(\.rawValue)), initial: "relative",
+        "tokens", .choice(SequentialReformation.Options.Tokens.allCases.map(\.rawValue)), initial: "balanced",
         "sequential: how much a token's error counts"),
       MethodSetting("bias", .choice(["no", "yes"]), initial: "no", "sequential: whether to add biases"),
       MethodSetting("passes", .integer(1...10), initial: "1", "sequential: how often to go through the layers"),

@@ -8,6 +8,13 @@ import Reports
 import Search
 import Subnets
 
+extension BoundSpace.Genes {
+  /// What decides the weights beside the widths.
+  var choice: SubnetFactory<LanguageModel>.Choice {
+    .init(score: score, calibration: statistics, damping: damping)
+  }
+}
+
 /// Turns genes into subnets and measures them against the dense model.
 struct CandidateEvaluator: Sendable {
   let model: LanguageModel
@@ -52,7 +59,7 @@ struct CandidateEvaluator: Sendable {
 
   func subnet(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> Subnet<LanguageModel> {
     try (repairing ? repaired : inherited).subnet(
-      genes.widths, SubnetFactory.Choice(score: genes.score, calibration: genes.calibration))
+      genes.widths, genes.choice)
   }
 
   /// Measures candidates together, layer by layer.
@@ -117,7 +124,7 @@ struct CandidateEvaluator: Sendable {
         .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
     }
     let parts = candidates.enumerated().map { number, genes in
-      let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
+      let choice = genes.choice
       return genes.widths.flatMap { widths in
         [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: sharing ? 0 : number + 1) }
       }

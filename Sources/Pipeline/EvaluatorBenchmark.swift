@@ -77,7 +77,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     }
     // A search ranks once, before anything is evaluated.
     report(.preparing("rankings", done: 0, total: 1))
-    for choice in Set(genes.map { SubnetFactory<LanguageModel>.Choice(score: $0.score, calibration: $0.calibration) }) {
+    for choice in Set(genes.map(\.choice)) {
       try evaluator.repaired.rank(choice)
     }
     func check() throws { if isStopped() { throw CancellationError() } }

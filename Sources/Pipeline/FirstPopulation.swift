@@ -24,9 +24,12 @@ struct FirstPopulation {
     let bound = evaluator.bound
     var curves: [Choice: [ModuleCurve]] = [:]
     if bound.space.layers == .each, evaluator.repaired.repair == .leastSquares {
-      for statistics in statistics where bound.calibrations.contains(statistics.name) {
+      // Of few samples no curves are made: those of the most will do.
+      let names = bound.calibrations.map { BoundSpace.statistics($0, samples: bound.space.samples.max()) }
+      for (name, calibration) in zip(names, bound.calibrations) {
+        guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
         for score in bound.space.scores {
-          curves[Choice(score: score, calibration: statistics.name)] = try ErrorCurves.curves(
+          curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
             evaluator.repaired, .init(score: score, calibration: statistics.name), statistics, metric: metric
           ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
         }
@@ -77,6 +80,17 @@ struct FirstPopulation {
         }
       }
     }
+    // One candidate of each other choice of samples and damping, as the first one.
+    if let first = seeds.first {
+      for (variable, place) in bound.design.variables.indices.map({ (bound.design.variables[$0], $0) })
+      where ["samples", "damping"].contains(variable.module) {
+        for value in variable.lowest...variable.highest where value != first.genome[place] {
+          var genome = first.genome
+          genome[place] = value
+          seeds.insert((genome, "choice"), at: min(seeds.count, 4))
+        }
+      }
+    }
     return Array(seeds.prefix(limit))
   }
 
@@ -105,7 +119,8 @@ struct FirstPopulation {
     _ widths: [LayerWidths], _ choice: (String, String), _ origin: String,
     to seeds: inout [(genome: Genome, origin: String)]
   ) {
-    let genes = BoundSpace.Genes(widths: widths, score: choice.0, calibration: choice.1)
+    let genes = BoundSpace.Genes(
+      widths: widths, score: choice.0, calibration: choice.1, samples: bound.space.samples.max())
     guard let genome = bound.genome(genes), !seeds.contains(where: { $0.genome == genome }) else { return }
     seeds.append((genome, origin))
   }

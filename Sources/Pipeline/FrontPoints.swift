@@ -96,6 +96,8 @@ private struct TrialGenes {
     }
     var widths = zip(attention, mlp).map { Reports.LayerWidths(kvGroups: $0, mlpChannels: $1) }
     if widths.count == 1 { widths = Array(repeating: widths[0], count: layers) }
-    return (widths, choices["score"] ?? "", choices["calibration"] ?? "")
+    let calibration = BoundSpace.statistics(
+      choices["calibration"] ?? "", samples: choices["samples"].flatMap { Int($0) })
+    return (widths, choices["score"] ?? "", calibration)
   }
 }

@@ -304,24 +304,46 @@ extension SearchSession {
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     var all: [any Statistics] = []
-    for set in calibration.sets {
-      if isStopped() { throw CancellationError() }
-      let total = model.configuration.layerCount
-      all.append(
-        try store.statistics(
-          name: set.name, of: model, fingerprint: fingerprint, windows: set.windows.calibration
-        ) {
-          if isStopped() { throw CancellationError() }
-          report(.preparing("statistics of '\(set.name)'", done: $0 + 1, total: total))
-        })
+    // All windows, or the first of them where their number is a gene.
+    for samples in bound.space.samples.isEmpty ? [nil] : bound.space.samples.map(Optional.init) {
+      var sets: [any Statistics] = []
+      for set in calibration.sets {
+        if isStopped() { throw CancellationError() }
+        let total = model.configuration.layerCount
+        let name = BoundSpace.statistics(set.name, samples: samples)
+        let windows = set.windows.calibration
+        if let samples, samples > windows.count {
+          throw PipelineError.invalidOption(
+            "the space takes \(samples) samples, but '\(set.name)' has \(windows.count) --calibration-windows")
+        }
+        sets.append(
+          try store.statistics(
+            name: name, of: model, fingerprint: fingerprint,
+            windows: samples.map { windows.windows(0..<$0) } ?? windows
+          ) {
+            if isStopped() { throw CancellationError() }
+            report(.preparing("statistics of '\(name)'", done: $0 + 1, total: total))
+          })
+      }
+      all += sets
+      if bound.calibrations.contains(BoundSpace.mix) {
+        all.append(MixedStatistics(name: BoundSpace.statistics(BoundSpace.mix, samples: samples), sets))
+      }
     }
-    if bound.calibrations.contains(BoundSpace.mix) { all.append(MixedStatistics(name: BoundSpace.mix, all)) }
     var scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
     if lossGradients { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
     if scalars.isEmpty { return all }
     let gradients = GradientStore(folder: cache)
     return try all.map { statistics in
-      let sets = calibration.sets.filter { statistics.name == BoundSpace.mix || $0.name == statistics.name }
+      // Gradients are those of the set, however many windows the statistics have.
+      let choice = bound.calibrations.first { choice in
+        ([nil] + bound.space.samples.map(Optional.init)).contains {
+          BoundSpace.statistics(choice, samples: $0) == statistics.name
+        }
+      }
+      // A set that is only a part of the mixture is ranked by nothing.
+      guard let choice else { return statistics }
+      let sets = calibration.sets.filter { choice == BoundSpace.mix || $0.name == choice }
       var saliencies: [BackwardPass.Scalar: StoredSaliencies] = [:]
       for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
         saliencies[scalar] = try gradients.saliencies(
@@ -369,12 +391,13 @@ extension SearchSession {
         for widths in population.uniform(budget: size) {
           if isStopped() { throw CancellationError() }
           let genes = BoundSpace.Genes(
-            widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0])
+            widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
+            samples: evaluator.bound.space.samples.max())
           let measured = try evaluator.measure(genes, repairing: repairing)
           if best.map({ measured.kl < $0.measurement.kl }) ?? true {
             best = Baseline(
               label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measured, score: genes.score,
-              calibration: genes.calibration, widths: genes.widths.map(Reports.LayerWidths.init))
+              calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init))
           }
         }
         if let best { baselines.append(best) }

@@ -143,7 +143,7 @@ struct TrialDescription: Sendable {
     self.windows = windows
     self.predicted = predicted
     score = genes.score
-    calibration = genes.calibration
+    calibration = genes.statistics
     self.seconds = seconds
   }
 

@@ -61,7 +61,7 @@ public struct SubnetExport {
     }
     let genes = evaluator.bound.genes(trial.genome)
     let factory = repair == .none ? evaluator.inherited : evaluator.repaired
-    let choice = SubnetFactory<LanguageModel>.Choice(score: genes.score, calibration: genes.calibration)
+    let choice = genes.choice
     let nested = try factory.subnet(genes.widths, choice)
     var chosen = nested
     var comparison = try evaluator.reference.compare(nested)
@@ -72,7 +72,7 @@ public struct SubnetExport {
       let sequential = try SequentialReformation(
         // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/repair-SmolLM2-135M).
         parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
-        calibration: windows(genes.calibration), heldOut: calibration.fitness
+        calibration: windows(genes), heldOut: calibration.fitness
       ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }
       let subnet = sequential.subnet(of: nested)
       let improved = try evaluator.reference.compare(subnet)
@@ -96,10 +96,12 @@ public struct SubnetExport {
     try Exporter.export(finished.subnet, parent: model, record: finished.record, to: url, options: options)
   }
 
-  private func windows(_ name: String) -> TokenWindows {
-    let sets = calibration.sets.filter { name == BoundSpace.mix || $0.name == name }
+  private func windows(_ genes: BoundSpace.Genes) -> TokenWindows {
+    let sets = calibration.sets.filter { genes.calibration == BoundSpace.mix || $0.name == genes.calibration }
     return TokenWindows(
-      length: sets.first?.calibrationLength ?? 1, tokens: sets.flatMap(\.calibrationTokens))
+      length: sets.first?.calibrationLength ?? 1,
+      tokens: sets.flatMap { $0.calibrationTokens.prefix(genes.samples.map { $0 * sets[0].calibrationLength } ?? .max) }
+    )
   }
 
   private func record(
@@ -114,8 +116,8 @@ public struct SubnetExport {
         "block_parameters": .integer(description.model.parametersBlock),
         "total_parameters": .integer(description.model.parametersTotal),
       ],
-      "score": .string(genes.score), "calibration": .string(genes.calibration), "repair": .string(repair),
-      "damping": .number(description.damping),
+      "score": .string(genes.score), "calibration": .string(genes.statistics), "repair": .string(repair),
+      "damping": .number(genes.damping ?? description.damping),
       "calibration_sets": calibration.record,
       "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
       "kept": KeptUnits.record(units),

@@ -79,8 +79,8 @@ final class ResidualStreams {
     let weighted = inputs.copy()
     var scales = Array(repeating: Float(0), count: remaining.rows)
     for i in 0..<remaining.rows {
-      let scale =
-        1 / max(Kernels.dot(goal.row(i), goal.row(i), count: goal.columns), .leastNormalMagnitude).squareRoot()
+      let length = max(Kernels.dot(goal.row(i), goal.row(i), count: goal.columns), .leastNormalMagnitude).squareRoot()
+      let scale = 1 / (tokens == .relative ? length : length.squareRoot())
       scales[i] = scale
       Kernels.scale(remaining.row(i), by: scale, count: remaining.columns)
       Kernels.scale(weighted.row(i), by: scale, count: weighted.columns)

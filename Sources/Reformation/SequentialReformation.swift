@@ -34,17 +34,22 @@ public struct SequentialReformation: Sendable {
       case all
     }
 
-    /// What a token's error counts.
+    /// What a token's error counts, of which the square is taken.
+    ///
+    /// The norms behind see an error relative to the length of the residual stream. A few tokens of a window, mostly the first,
+    /// are hundreds of times longer than the others: equal weights let them hide the others, relative ones neglect them, and
+    /// all tokens attend to them.
     public enum Tokens: String, CaseIterable, Sendable {
-      /// Its square.
       case equal
-      /// Its square relative to the square of the dense residual stream there: what the norms behind see of it. So a few
-      /// tokens of huge activations, such as the first of a window, do not hide the others.
+      /// Divided by the length of the dense residual stream there: between the two, and the most reliable
+      /// (`results/sequential-SmolLM2-135M`).
+      case balanced
+      /// Divided by the square of that length.
       case relative
     }
 
     public var target = Target.residual
-    public var tokens = Tokens.relative
+    public var tokens = Tokens.balanced
     public var scope = Scope.pruned
     /// Whether output and down projections get a bias: the mean of the error, which no damping holds back.
     public var bias = false

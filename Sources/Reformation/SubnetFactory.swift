@@ -14,11 +14,17 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   public struct Choice: Hashable, Sendable {
     public var score: String
     public var calibration: String
+    /// λ of the least squares; `nil` for the factory's.
+    public var damping: Double?
 
-    public init(score: String, calibration: String) {
+    public init(score: String, calibration: String, damping: Double? = nil) {
       self.score = score
       self.calibration = calibration
+      self.damping = damping
     }
+
+    /// What a ranking depends on.
+    fileprivate var ranking: Choice { Choice(score: score, calibration: calibration) }
   }
 
   public let parent: Parent
@@ -101,7 +107,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     let ranking = try rankings.ranking(index, choice)
     let layer = try RankedLayer(
-      rankings.layer(index, choice), ranking: ranking, repair: repair, damping: damping)
+      rankings.layer(index, choice), ranking: ranking, repair: repair, damping: choice.damping ?? damping)
     let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)
@@ -154,7 +160,7 @@ private final class Rankings<Parent: Network>: Sendable {
   }
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking {
-    let key = Key(choice: choice, layer: index)
+    let key = Key(choice: choice.ranking, layer: index)
     if let ranking = known.withLock({ $0[key] }) { return ranking }
     guard let score = scores[choice.score] else {
       throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())

@@ -14,17 +14,36 @@ public struct BoundSpace: Sendable {
   /// The name of the calibration choice that takes all sets together.
   public static let mix = "mix"
 
+  /// The name of the statistics of a calibration choice: `wiki`, or `wiki@16` for its first 16 windows.
+  public static func statistics(_ calibration: String, samples: Int?) -> String {
+    calibration + (samples.map { "@\($0)" } ?? "")
+  }
+
+  /// The choices of each gene behind the widths.
+  private let choices: [(name: String, values: [String])]
+
   /// What a genome says.
   public struct Genes: Sendable, Hashable {
     public var widths: [LayerWidths]
     public var score: String
     public var calibration: String
+    /// Windows of the calibration; `nil` for all.
+    public var samples: Int?
+    /// λ of the least squares; `nil` for the search's own.
+    public var damping: Double?
 
-    public init(widths: [LayerWidths], score: String, calibration: String) {
+    public init(
+      widths: [LayerWidths], score: String, calibration: String, samples: Int? = nil, damping: Double? = nil
+    ) {
       self.widths = widths
       self.score = score
       self.calibration = calibration
+      self.samples = samples
+      self.damping = damping
     }
+
+    /// The name of the statistics that score and repair are made from.
+    public var statistics: String { BoundSpace.statistics(calibration, samples: samples) }
   }
 
   /// - Parameter calibrationSets: names of the sets given.
@@ -63,9 +82,12 @@ public struct BoundSpace: Sendable {
           floors: floors.compactMap(\.mlp), space))
       weights.append(copies * configuration.parametersPerMLPChannel)
     }
-    for (name, choices) in [("score", space.scores), ("calibration", calibrations)] {
+    choices =
+      [("score", space.scores), ("calibration", calibrations)]
+      + [("samples", space.samples.map { "\($0)" }), ("damping", space.damping.map { "\($0)" })].filter { !$1.isEmpty }
+    for (name, values) in choices {
       variables.append(
-        try Variable(name: name, domain: .categorical(choices), segment: layers.count, module: name))
+        try Variable(name: name, domain: .categorical(values), segment: layers.count, module: name))
       weights.append(0)
     }
     design = try DesignSpace(variables)
@@ -78,21 +100,30 @@ public struct BoundSpace: Sendable {
       let place = space.layers == .shared ? 0 : 2 * index
       return LayerWidths(groups: genome[place], channels: genome[place + 1])
     }
+    var chosen: [String: Int] = [:]
+    for (choice, value) in zip(choices, genome.suffix(choices.count)) { chosen[choice.name] = value }
     return Genes(
-      widths: widths, score: space.scores[genome[genome.count - 2]],
-      calibration: calibrations[genome[genome.count - 1]])
+      widths: widths, score: space.scores[chosen["score"] ?? 0], calibration: calibrations[chosen["calibration"] ?? 0],
+      samples: chosen["samples"].map { space.samples[$0] }, damping: chosen["damping"].map { space.damping[$0] })
   }
 
-  /// The genome nearest to the given genes: widths are moved onto the grid.
+  /// The genome nearest to the given genes: widths are moved onto the grid; samples and damping that are not given are the
+  /// space's first.
   ///
-  /// - Returns: `nil` where the score or the calibration set is no choice of the space.
+  /// - Returns: `nil` where a score or another choice is none of the space's.
   public func genome(_ genes: Genes) -> Genome? {
-    guard let score = space.scores.firstIndex(of: genes.score),
-      let calibration = calibrations.firstIndex(of: genes.calibration)
-    else { return nil }
+    let wanted = [
+      "score": genes.score, "calibration": genes.calibration, "samples": genes.samples.map { "\($0)" },
+      "damping": genes.damping.map { "\($0)" },
+    ]
+    var chosen: [Int] = []
+    for (name, values) in choices {
+      guard let place = wanted[name].flatMap({ $0 }).map(values.firstIndex(of:)) ?? 0 else { return nil }
+      chosen.append(place)
+    }
     let layers = space.layers == .shared ? Array(genes.widths.prefix(1)) : genes.widths
     let widths = layers.flatMap { [$0.groups, $0.channels] }
-    return zip(design.variables, widths).map { $0.nearest(to: $1) } + [score, calibration]
+    return zip(design.variables, widths).map { $0.nearest(to: $1) } + chosen
   }
 
   /// Allowed widths of a variable, ascending.

@@ -11,6 +11,11 @@ public struct SearchSpace: Sendable, Equatable {
   public var scores: [String]
   /// What the calibration gene chooses from.
   public var calibrations: [CalibrationChoice]
+  /// Windows of a calibration set that are taken, the choices of a gene; empty for all of them, without a gene.
+  public var samples: [Int]
+  /// λ of the least squares as shares of the Gram's mean diagonal, the choices of a gene; empty for the search's own, without
+  /// a gene.
+  public var damping: [Double]
   /// Shares of the block parameters that a search without a target spans.
   public var keep: ClosedRange<Double>
 
@@ -27,7 +32,8 @@ public struct SearchSpace: Sendable, Equatable {
 
   public init(
     name: String, summary: String, layers: Layers, attention: WidthRule, mlp: WidthRule, floors: [Floor],
-    scores: [String], calibrations: [CalibrationChoice], keep: ClosedRange<Double>
+    scores: [String], calibrations: [CalibrationChoice], samples: [Int] = [], damping: [Double] = [],
+    keep: ClosedRange<Double>
   ) {
     self.name = name
     self.summary = summary
@@ -37,6 +43,8 @@ public struct SearchSpace: Sendable, Equatable {
     self.floors = floors
     self.scores = scores
     self.calibrations = calibrations
+    self.samples = samples
+    self.damping = damping
     self.keep = keep
   }
 

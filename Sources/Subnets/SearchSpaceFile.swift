@@ -23,7 +23,9 @@ extension SearchSpace {
       throw SearchSpaceError.invalidYAML(file: file, problem: "a search space is a mapping of keys to values")
     }
     let top = Section(root, file: file)
-    try top.allow(["name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "keep"])
+    try top.allow([
+      "name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "samples", "damping", "keep",
+    ])
     name = try top.required("name", top.string("name"))
     summary = try top.string("summary") ?? ""
     layers = try top.choice("layers") ?? .each
@@ -32,6 +34,8 @@ extension SearchSpace {
     floors = try top.sections("floors").map(Floor.init)
     scores = try top.strings("scores") ?? ["wanda-sp"]
     calibrations = try top.choices("calibration") ?? [.each]
+    samples = try top.integers("samples") ?? []
+    damping = try top.numbers("damping") ?? []
     let range = try top.numbers("keep") ?? [0.5, 1]
     guard range.count == 2, range[0] > 0, range[0] <= range[1], range[1] <= 1 else {
       throw top.invalid("keep", "must be two shares, the smaller first, above 0 and at most 1")
@@ -41,6 +45,12 @@ extension SearchSpace {
     if Set(scores).count < scores.count { throw top.invalid("scores", "must not name a score twice") }
     if Set(calibrations).count < calibrations.count { throw top.invalid("calibration", "must not name a choice twice") }
     if calibrations.isEmpty { throw top.invalid("calibration", "must name at least one choice") }
+    if samples.contains(where: { $0 < 1 }) || Set(samples).count < samples.count {
+      throw top.invalid("samples", "must be different numbers of windows, at least 1")
+    }
+    if damping.contains(where: { !(1e-9...1e6).contains($0) }) || Set(damping).count < damping.count {
+      throw top.invalid("damping", "must be different shares between 1e-9 and 1e6")
+    }
   }
 }
 

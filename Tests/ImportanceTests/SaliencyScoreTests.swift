@@ -118,4 +118,21 @@ import Testing
     }
     #expect(RankMixture([(LLMPruner(.first), 1), (WandaSP(), 0)]).gradients == .loss)
   }
+
+  @Test func mixturesByName() throws {
+    let name = "3*magnitude-l2+1*random"
+    let found = try ImportanceRegistry.named(name)
+    #expect(found.name == name)
+    let made = try RankMixture([(MagnitudeL2(), 3), (RandomImportance(), 1)]).scores(of: tiny.layer)
+    #expect(try found.scores(of: tiny.layer).channels == made.channels)
+    #expect(try ImportanceRegistry.named("0.5*llm-pruner-first:max+0.5*flap").gradients == .loss)
+    for bad in ["0*obs+1*flap", "obs*2", "-1*obs", "1*obs+", "nan*obs", "1*llm-pruner-first+1*obs-loss"] {
+      #expect("\(bad)") {
+        _ = try ImportanceRegistry.named(bad)
+      } throws: {
+        if case ImportanceError.invalidMixture(let name, _) = $0 { name == bad } else { false }
+      }
+    }
+    #expect(throws: ImportanceError.self) { try ImportanceRegistry.named("1*obs+1*none") }
+  }
 }

@@ -41,7 +41,7 @@ import Testing
   }
 
   private func corrected(
-    _ subnet: Subnet<LanguageModel>, _ tokens: SequentialReformation.Options.Tokens = .relative
+    _ subnet: Subnet<LanguageModel>, _ tokens: SequentialReformation.Options.Tokens = .balanced
   ) throws -> (Subnet<LanguageModel>, SequentialReformation) {
     var options = SequentialReformation.Options()
     options.tokens = tokens
@@ -89,9 +89,14 @@ import Testing
     try denseRunner.add(weights.output, of: denseRunner.attentionContext(layer: weights, dense), to: dense)
     let inputs = try runner.attentionContext(layer: before.layer(0), pruned)
     let (start, found) = (try before.layer(0).output.weight, try after.layer(0).output.weight)
-    // What each token counts: 1, or one over the square of the dense stream behind the module.
+    // What each token counts: 1, or one over the length of the dense stream behind the module, or over its square.
     let counts = (0..<dense.rows).map { row in
-      tokens == .equal ? 1 : 1 / (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+      let square = (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+      return switch tokens {
+      case .equal: 1.0
+      case .balanced: 1 / square.squareRoot()
+      case .relative: 1 / square
+      }
     }
     var trace = 0.0
     for i in 0..<inputs.rows {

@@ -146,6 +146,24 @@ import Testing
     }
   }
 
+  /// A damping of a choice stands in place of the factory's.
+  @Test func dampingOfAChoice() throws {
+    let half = model.configuration.layers.map { LayerWidths(groups: 1, channels: $0.mlpChannels / 2) }
+    func down(_ damping: Double?, factory: SubnetFactory<LanguageModel>) throws -> [Float] {
+      var choice = choice
+      choice.damping = damping
+      return try factory.subnet(half, choice).layer(0).down.weight.elements
+    }
+    let factory = try factory()
+    let own = try down(nil, factory: factory)
+    #expect(try down(factory.damping, factory: factory) == own)
+    let strong = try down(1e6, factory: factory)
+    #expect(strong != own)
+    // With much damping it is the inherited weight.
+    let inherited = try down(nil, factory: self.factory(repair: .none))
+    #expect(zip(strong, inherited).allSatisfy { abs($0 - $1) < 1e-4 })
+  }
+
   @Test func unknownNamesAreErrors() {
     #expect(throws: ImportanceError.unknownScore(name: "magic", known: ["llm-bip", "random", "wanda-sp"])) {
       try factory().subnet(widths, .init(score: "magic", calibration: "a"))

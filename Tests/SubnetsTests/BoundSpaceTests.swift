@@ -38,6 +38,26 @@ import Testing
     #expect(bound.calibrations == ["self", "wiki", "mix"])
   }
 
+  @Test func samplesAndDampingAreGenesWhereListed() throws {
+    var space = space()
+    space.samples = [4, 16]
+    space.damping = [0.001, 0.1, 1]
+    let bound = try bind(space)
+    #expect(bound.design.variables.suffix(4).map(\.name) == ["score", "calibration", "samples", "damping"])
+    #expect(bound.design.variables[9].domain == .categorical(["0.001", "0.1", "1.0"]))
+    let genome = [3, 64, 2, 24, 1, 16, 1, 2, 1, 2]
+    let genes = bound.genes(genome)
+    #expect(genes.score == "b" && genes.calibration == "mix")
+    #expect(genes.samples == 16 && genes.damping == 1 && genes.statistics == "mix@16")
+    #expect(bound.genome(genes) == genome)
+    // What is not said is the first choice; what is no choice, an error.
+    let plain = BoundSpace.Genes(widths: genes.widths, score: "a", calibration: "self")
+    #expect(plain.statistics == "self")
+    #expect(bound.genome(plain)?.suffix(4) == [0, 0, 0, 0])
+    #expect(bound.genome(.init(widths: genes.widths, score: "a", calibration: "self", samples: 5)) == nil)
+    #expect(bound.cost.cost(genome) == bound.cost.cost(Array(genome.dropLast(4)) + [0, 0, 0, 0]))
+  }
+
   @Test func sharedLayersHaveOneWidthEach() throws {
     let bound = try bind(space(layers: .shared))
     #expect(bound.design.variables.map(\.name) == ["layers.attention", "layers.mlp", "score", "calibration"])

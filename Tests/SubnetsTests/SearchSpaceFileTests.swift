@@ -46,6 +46,8 @@ import Testing
           attention: 0.75
       scores: [wanda-sp, random]
       calibration: [mix, each]
+      samples: [8, 64]
+      damping: [1e-4, 0.1]
       keep: [0.4, 0.9]
       """)
     #expect(
@@ -57,7 +59,8 @@ import Testing
             .init(layers: [0, -1], attention: .units(4), mlp: nil),
             .init(layers: [3], attention: .share(0.75), mlp: .share(0.5)),
           ],
-          scores: ["wanda-sp", "random"], calibrations: [.mix, .each], keep: 0.4...0.9))
+          scores: ["wanda-sp", "random"], calibrations: [.mix, .each], samples: [8, 64], damping: [1e-4, 0.1],
+          keep: 0.4...0.9))
   }
 
   @Test func everythingButTheNameHasADefault() throws {
@@ -123,6 +126,8 @@ import Testing
     expectInvalid("scores", line: 2, "name: x\nscores: []")
     expectInvalid("calibration", line: 2, "name: x\ncalibration: [all]")
     expectInvalid("calibration", line: 2, "name: x\ncalibration: []")
+    for bad in ["[0]", "[4, 4]", "8", "[many]"] { expectInvalid("samples", line: 2, "name: x\nsamples: \(bad)") }
+    for bad in ["[0]", "[0.1, 0.1]", "0.1", "[.nan]"] { expectInvalid("damping", line: 2, "name: x\ndamping: \(bad)") }
     expectInvalid("floors", line: 2, "name: x\nfloors: {layers: [1]}")
     expectInvalid("layers", line: 2, "name: x\nfloors: [{layers: 1}]")
     expectInvalid("layers", line: 2, "name: x\nfloors: [{layers: [first]}]")
