@@ -3,9 +3,9 @@ import LinearAlgebra
 /// Multi-objective evolution: NSGA-II with mutations and a crossover that keep to the budget.
 ///
 /// Generation 0 is the given first genomes, filled up with mutations of them. Every later generation is made from the
-/// survivors of all before it: parents by binary tournament, children by segment crossover and mutation, survivors by
-/// non-domination rank and then by crowding distance (elitist, parents and children together). What a candidate is
-/// depends on the seed, its ordinal and the results of earlier generations, on nothing else.
+/// survivors of all before it: parents by binary tournament, children by crossover and mutation, survivors by non-domination
+/// rank and then by crowding distance (elitist, parents and children together). Operators whose children survive are used
+/// more often (`OperatorRates`). What a candidate is depends on the seed, its ordinal and the results of earlier generations, on nothing else.
 ///
 /// Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
 /// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the
@@ -41,6 +41,9 @@ public struct NSGA2: Optimizer {
   private var generationStart = 0
   private var generationEnd: Int
   private var exhausted = false
+  private var rates = OperatorRates()
+  /// What made the candidates of this generation, by ordinal.
+  private var lineages: [Int: [Variation.Operator]] = [:]
 
   private struct Member: Sendable {
     let candidate: EvaluatedCandidate
@@ -92,19 +95,22 @@ public struct NSGA2: Optimizer {
       return ledger.ask(first.genome, origin: first.origin)
     }
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    var (genome, origin) = child(using: &generator)
+    var (genome, operators) = child(using: &generator)
     // A child that was asked before is mutated until it is new.
     for _ in 0..<16 where ledger.genomes.contains(genome) {
-      (genome, origin) = variation.mutated(genome, generation: generation, using: &generator)
+      let mutated = variation.mutated(genome, generation: generation, rates: rates, using: &generator)
+      genome = mutated.genome
+      operators += [mutated.mutation].compactMap { $0 }
     }
     if ledger.genomes.contains(genome) {
       guard let fresh = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
         exhausted = true
         return nil
       }
-      (genome, origin) = (fresh, "random")
+      (genome, operators) = (fresh, [])
     }
-    return ledger.ask(genome, origin: origin)
+    lineages[ledger.next] = operators
+    return ledger.ask(genome, origin: operators.first?.rawValue ?? "random")
   }
 
   public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
@@ -117,29 +123,35 @@ public struct NSGA2: Optimizer {
 
   // MARK: - Children
 
-  private func child(using generator: inout SeededGenerator) -> (genome: Genome, origin: String) {
+  /// - Returns: the child, and what made it; nothing for one that is random.
+  private func child(using generator: inout SeededGenerator) -> (genome: Genome, operators: [Variation.Operator]) {
     if members.isEmpty { return founder(using: &generator) }
     let first = tournament(using: &generator)
     if !generator.chance(settings.crossover) {
-      return variation.mutated(first, generation: generation, using: &generator)
+      let child = variation.mutated(first, generation: generation, rates: rates, using: &generator)
+      return (child.genome, [child.mutation].compactMap { $0 })
     }
-    let child = variation.crossed(first, tournament(using: &generator), using: &generator)
-    if !generator.chance(settings.mutationAfterCrossover) { return (child, "crossover") }
-    return (variation.mutated(child, generation: generation, using: &generator).genome, "crossover")
+    let (child, crossover) = variation.crossed(first, tournament(using: &generator), rates: rates, using: &generator)
+    if !generator.chance(settings.mutationAfterCrossover) { return (child, [crossover]) }
+    let mutated = variation.mutated(child, generation: generation, rates: rates, using: &generator)
+    return (mutated.genome, [crossover] + [mutated.mutation].compactMap { $0 })
   }
 
   /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are
   /// none.
-  private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String) {
+  private func founder(using generator: inout SeededGenerator) -> (genome: Genome, operators: [Variation.Operator]) {
     if initial.isEmpty {
       let target = space.drawTarget(using: &generator)
-      return (space.fitted(space.randomGenome(using: &generator), to: target, using: &generator), "random")
+      return (space.fitted(space.randomGenome(using: &generator), to: target, using: &generator), [])
     }
-    var child = (genome: initial[generator.integer(below: initial.count)].genome, origin: "")
+    var genome = initial[generator.integer(below: initial.count)].genome
+    var operators: [Variation.Operator] = []
     for _ in 0..<generator.integer(in: 1...4) {
-      child = variation.mutated(child.genome, generation: generation, using: &generator)
+      let mutated = variation.mutated(genome, generation: generation, using: &generator)
+      genome = mutated.genome
+      operators = [mutated.mutation].compactMap { $0 }
     }
-    return child
+    return (genome, operators)
   }
 
   /// The better of two members: the lower rank, then the larger crowding distance, then the earlier candidate.
@@ -168,6 +180,14 @@ public struct NSGA2: Optimizer {
       survivors += zip(kept, distances).map { Member(candidate: $0, rank: rank, crowding: $1) }
     }
     members = survivors.sorted { $0.candidate.candidate.ordinal < $1.candidate.candidate.ordinal }
+    let alive = Set(members.map(\.candidate.candidate.ordinal))
+    if generation > 0 {
+      rates.learn(
+        (generationStart..<generationEnd).compactMap { ordinal in
+          lineages[ordinal].map { ($0, alive.contains(ordinal)) }
+        })
+    }
+    lineages = [:]
   }
 
   /// The front without its most crowded points, which go one at a time, the later candidate first.

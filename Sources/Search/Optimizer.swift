@@ -4,7 +4,7 @@ public struct Candidate: Hashable, Sendable {
   public let ordinal: Int
   public let genome: Genome
   /// Where it comes from: the name of a first genome ("uniform", "curve", …), or what made it ("shift", "resize",
-  /// "nudge", "swap", "crossover", "random").
+  /// "nudge", "redraw", "swap", "crossover", "uniform-crossover", "random").
   public let origin: String
 
   public init(ordinal: Int, genome: Genome, origin: String) {

@@ -27,20 +27,26 @@ struct Variation: Sendable {
 
   // MARK: - Mutation
 
-  private enum Mutation: String { case shift, resize, nudge, swap }
+  enum Operator: String, CaseIterable, Sendable {
+    // Mutations.
+    case shift, resize, nudge, redraw, swap
+    // Crossovers.
+    case segments = "crossover"
+    case genes = "uniform-crossover"
+  }
 
   /// One mutation, drawn among those that the space has variables for.
   ///
-  /// - Returns: the child and the mutation's name. The child equals the parent if nothing in the space can move.
+  /// - Returns: the child and the mutation. The child equals the parent if nothing in the space can move.
   func mutated(
-    _ parent: Genome, generation: Int, using generator: inout SeededGenerator
-  ) -> (genome: Genome, origin: String) {
+    _ parent: Genome, generation: Int, rates: OperatorRates = OperatorRates(), using generator: inout SeededGenerator
+  ) -> (genome: Genome, mutation: Operator?) {
     let spanning = !space.budget.useWholeBudget && space.allowed.count > 1
-    let offers: [(Mutation, Int)] = [
+    let offers: [(Operator, Int)] = [
       (.shift, costly.count > 1 ? 6 : 0), (.resize, spanning && !costly.isEmpty ? 2 : 0),
-      (.nudge, free.isEmpty ? 0 : 4), (.swap, choices.isEmpty ? 0 : 2),
+      (.nudge, free.isEmpty ? 0 : 4), (.redraw, free.isEmpty ? 0 : 2), (.swap, choices.isEmpty ? 0 : 2),
     ]
-    guard let offer = generator.index(weights: offers.map(\.1)) else { return (parent, "random") }
+    guard let offer = generator.index(weights: offers.map { rates.weight($0, share: $1) }) else { return (parent, nil) }
     let mutation = offers[offer].0
     var target = space.budget.useWholeBudget ? space.allowed.upperBound : space.cost.cost(parent)
     var child = parent
@@ -48,9 +54,10 @@ struct Variation: Sendable {
     case .shift: shift(&child, generation: generation, using: &generator)
     case .resize: target = space.drawTarget(using: &generator)
     case .nudge: nudge(&child, generation: generation, using: &generator)
-    case .swap: swap(&child, using: &generator)
+    case .redraw: redraw(&child, using: &generator)
+    default: swap(&child, using: &generator)
     }
-    return (space.fitted(child, to: target, using: &generator), mutation.rawValue)
+    return (space.fitted(child, to: target, using: &generator), mutation)
   }
 
   /// Moves width from one variable to another, one to three times: some steps down here, about as much cost up there.
@@ -81,6 +88,15 @@ struct Variation: Sendable {
     }
   }
 
+  /// Draws one to three integers that cost nothing anew.
+  private func redraw(_ genome: inout Genome, using generator: inout SeededGenerator) {
+    for _ in 0..<repetitions(using: &generator) {
+      guard let index = pick(free, using: &generator) else { return }
+      let variable = space.space.variables[index]
+      genome[index] = variable.lowest + generator.integer(below: variable.levels) * variable.step
+    }
+  }
+
   /// Takes another choice for one categorical variable.
   private func swap(_ genome: inout Genome, using generator: inout SeededGenerator) {
     guard let index = pick(choices, using: &generator) else { return }
@@ -105,16 +121,24 @@ struct Variation: Sendable {
 
   // MARK: - Crossover
 
-  /// The first parent with a contiguous run of segments from the second, fitted to a cost between the two.
-  func crossed(_ first: Genome, _ second: Genome, using generator: inout SeededGenerator) -> Genome {
+  /// The first parent with genes from the second, fitted to a cost between the two: a contiguous run of segments, or each gene
+  /// with probability ½.
+  func crossed(
+    _ first: Genome, _ second: Genome, rates: OperatorRates = OperatorRates(), using generator: inout SeededGenerator
+  ) -> (genome: Genome, crossover: Operator) {
     var child = first
-    if segments.count > 1 {
+    let offers: [(Operator, Int)] = [(.segments, 1), (.genes, 2)]
+    let place = generator.index(weights: offers.map { rates.weight($0, share: $1) }) ?? 0
+    let crossover = offers[place].0
+    if crossover == .genes {
+      for index in child.indices where generator.chance(0.5) { child[index] = second[index] }
+    } else if segments.count > 1 {
       let length = generator.integer(in: 1...segments.count - 1)
       let start = generator.integer(in: 0...segments.count - length)
       for index in segments[start..<start + length].joined() { child[index] = second[index] }
     }
     let (a, b) = (space.cost.cost(first), space.cost.cost(second))
     let target = space.budget.useWholeBudget ? space.allowed.upperBound : generator.integer(in: min(a, b)...max(a, b))
-    return space.fitted(child, to: target, using: &generator)
+    return (space.fitted(child, to: target, using: &generator), crossover)
   }
 }

@@ -162,9 +162,10 @@ extension EndToEnd {
 
     @Test func spacesThatAreNotThere() throws {
       let workspace = try Workspace("llama3-gqa")
-      try workspace.expectFailure(Workspace.search("--space", "nowhere"), "'nowhere'", "known: uniform", "widths")
+      try workspace.expectFailure(Workspace.search("--space", "nowhere"), "'nowhere'", "known: adapruner", "widths")
       try workspace.expectFailure(Workspace.search("--space", "nowhere.yaml"), "nowhere.yaml", "no such search space")
-      try workspace.expectFailure(["describe", "nowhere", "--model", "model"], "'nowhere'", "known: uniform", "widths")
+      try workspace.expectFailure(
+        ["describe", "nowhere", "--model", "model"], "'nowhere'", "known: adapruner", "widths")
     }
   }
 }

@@ -113,7 +113,12 @@ import Testing
     try runner.add(fitted.output, of: inputs, to: pruned)
     try runner.add(before.layer(0).output, of: inputs, to: start)
     let counts = (0..<dense.rows).map { row in
-      tokens == .equal ? 1 : 1 / (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+      let square = (0..<dense.columns).reduce(0.0) { $0 + Double(dense[row, $1] * dense[row, $1]) }
+      return switch tokens {
+      case .equal: 1.0
+      case .balanced: 1 / square.squareRoot()
+      case .relative: 1 / square
+      }
     }
     func meanError(_ stream: Matrix<Float>) -> Double {
       (0..<stream.columns).reduce(0.0) { sum, j in

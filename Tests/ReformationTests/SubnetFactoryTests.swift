@@ -154,7 +154,7 @@ import Testing
       choice.damping = damping
       return try factory.subnet(half, choice).layer(0).down.weight.elements
     }
-    let factory = try factory()
+    let factory = self.factory()
     let own = try down(nil, factory: factory)
     #expect(try down(factory.damping, factory: factory) == own)
     let strong = try down(1e6, factory: factory)

@@ -79,7 +79,7 @@ import Testing
       try space.space.validate(candidate.genome)
       #expect(space.isAcceptable(candidate.genome))
     }
-    #expect(Set(asked.map(\.origin)) == ["random", "shift", "swap", "crossover"])
+    #expect(Set(asked.map(\.origin)) == ["random", "shift", "swap", "crossover", "uniform-crossover"])
   }
 
   @Test func spanningCandidatesStayInTheBand() throws {

@@ -102,7 +102,10 @@ import Testing
     expectError(
       .unknownKey(
         file: "space.yaml", line: 3, key: "score",
-        known: ["name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "keep"]),
+        known: [
+          "name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "samples", "damping",
+          "keep",
+        ]),
       "name: x\nlayers: each\nscore: [random]")
     expectError(
       .unknownKey(file: "space.yaml", line: 4, key: "minimun", known: ["minimum", "step"]),

@@ -58,14 +58,15 @@ struct AcquisitionSearch {
       let parent = incumbents[place % incumbents.count]
       if place % 4 == 3 && incumbents.count > 1 {
         let other = incumbents[generator.integer(below: incumbents.count)]
-        let child = variation.crossed(parent, other, using: &generator)
+        let child = variation.crossed(parent, other, using: &generator).genome
         starts.append(Found(genome: child, origin: "crossover", score: 0, centre: child))
       } else {
-        var child = (genome: parent, origin: "")
+        var child = (genome: parent, mutation: Variation.Operator?.none)
         for _ in 0..<generator.integer(in: 1...3) {
           child = variation.mutated(child.genome, generation: generation, using: &generator)
         }
-        starts.append(Found(genome: child.genome, origin: child.origin, score: 0, centre: parent))
+        let origin = child.mutation?.rawValue ?? "random"
+        starts.append(Found(genome: child.genome, origin: origin, score: 0, centre: parent))
       }
     }
     return starts

@@ -1,0 +1,39 @@
+/// How often each operator of the evolution is used: in proportion to how often its children survived of late.
+///
+/// Probability matching (Thierens, "An adaptive pursuit strategy for allocating operator probabilities", GECCO 2005, section 2)
+/// on top of fixed shares: an operator's share is multiplied by its rate of survival against the mean rate, within bounds, so
+/// that none dies out. Counts fade, since what helps at first need not help later.
+struct OperatorRates: Sendable {
+  /// What a generation's counts are worth in the next.
+  private static let memory = 0.9
+  /// Children that each operator is credited with at the mean rate, before there are any.
+  private static let prior = 6.0
+  private static let bounds = 0.25...4.0
+
+  private var uses: [Variation.Operator: Double] = [:]
+  private var survivals: [Variation.Operator: Double] = [:]
+
+  /// Learns of a generation: the operators that each child came from, and whether it survived.
+  mutating func learn(_ children: [(operators: [Variation.Operator], survived: Bool)]) {
+    uses = uses.mapValues { $0 * Self.memory }
+    survivals = survivals.mapValues { $0 * Self.memory }
+    for child in children {
+      for name in Set(child.operators) {
+        uses[name, default: 0] += 1
+        survivals[name, default: 0] += child.survived ? 1 : 0
+      }
+    }
+  }
+
+  /// By how much an operator's share is multiplied.
+  func factor(_ name: Variation.Operator) -> Double {
+    let (allUses, allSurvivals) = (uses.values.reduce(0, +), survivals.values.reduce(0, +))
+    guard allUses > 0, allSurvivals > 0 else { return 1 }
+    let mean = allSurvivals / allUses
+    let rate = ((survivals[name] ?? 0) + Self.prior * mean) / ((uses[name] ?? 0) + Self.prior)
+    return min(max(rate / mean, Self.bounds.lowerBound), Self.bounds.upperBound)
+  }
+
+  /// A share as a whole number, for drawing.
+  func weight(_ name: Variation.Operator, share: Int) -> Int { Int((Double(share) * 64 * factor(name)).rounded()) }
+}
