@@ -96,7 +96,7 @@ let package = Package(
       swiftSettings: strict),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
-    tests(of: "Pipeline"),
+    tests(of: "Pipeline", ["Reports", "Search"]),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies"], exclude: ["Help"], swiftSettings: strict),
   ]

@@ -116,14 +116,16 @@ public enum ReportBuilder {
 
   private static func convergence(_ trials: [StoredTrial], _ description: StudyDescription) -> [ConvergencePoint] {
     let measure = Convergence(description: description)
-    var seen: [[Double]] = []
+    // What is dominated changes neither the best value nor the hypervolume.
+    var front: [[Double]] = []
     var seconds = 0.0
-    return trials.filter { $0.state == .complete }.map { trial in
-      seen.append(trial.values)
+    return trials.filter { $0.state == .complete }.enumerated().map { number, trial in
+      let points = front + [trial.values]
+      front = ParetoFront.nonDominated(points).map { points[$0] }
       if let started = trial.started, let ended = trial.ended { seconds += ended.timeIntervalSince(started) }
-      let state = measure.state(of: seen)
+      let state = measure.state(of: front)
       return ConvergencePoint(
-        evaluations: seen.count, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
+        evaluations: number + 1, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
     }
   }
 

@@ -28,6 +28,12 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     return found
   }
 
+  /// How many candidates it gives out before it needs results.
+  func batch(_ settings: SearchSettings) -> Int {
+    // Each candidate of a Bayesian batch but the first is chosen on beliefs, so a batch is smaller than a generation.
+    self == .bayesian ? max(1, settings.population / 4) : settings.population
+  }
+
   /// - Parameters:
   ///   - initial: the first candidates.
   ///   - predict: what error curves promise of a genome, in nats.
@@ -43,10 +49,12 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
       return AnyOptimizer(
         try NSGA2(space, objectives: objectives, seed: seed, initial: initial, settings: evolution))
     case .bayesian:
+      var bayesian = BayesianSearch.Settings()
+      bayesian.batch = batch(settings)
       return AnyOptimizer(
         try BayesianSearch(
           space, objectives: objectives, seed: seed, initial: initial,
-          costObjective: settings.objectives.firstIndex(of: "params"), prediction: predict))
+          costObjective: settings.objectives.firstIndex(of: "params"), prediction: predict, settings: bayesian))
     case .treeParzen:
       return AnyOptimizer(try TreeParzenSearch(space, objectives: objectives, seed: seed, initial: initial))
     case .searchLLM:

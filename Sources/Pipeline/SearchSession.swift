@@ -28,6 +28,7 @@ public final class SearchSession {
 
   public let study: Study
   private let settings: SearchSettings
+  private let optimizer: SearchOptimizer
   private let evaluator: CandidateEvaluator
   private var runner: StudyRunner<AnyOptimizer>
   private let population: FirstPopulation
@@ -123,6 +124,7 @@ public final class SearchSession {
       } else {
         throw PipelineError.noStudy(path: "\(address)")
       }
+      self.optimizer = choice.name
       self.evaluator = evaluator
       self.population = population
       rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs ?? 1)
@@ -192,7 +194,8 @@ public final class SearchSession {
         return false
       }
       let done = runner.evaluations
-      let value = convergence.state(of: runner.optimizer.evaluated)
+      let front = runner.optimizer.front
+      let value = convergence.state(of: front)
       let now = Date().timeIntervalSince(start)
       let next = runner.optimizer.generation
       report(
@@ -201,7 +204,7 @@ public final class SearchSession {
             evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, done - before)), valueName: "KL", bestValue: value.best,
             hypervolume: value.hypervolume),
-          generation: next == generation ? nil : next, front: runner.optimizer.front.count))
+          generation: next == generation ? nil : next, front: front.count))
       generation = next
     }
     try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: true))
@@ -244,7 +247,8 @@ public final class SearchSession {
       try TrialDescription.predicted(population.predict(evaluator.bound.genes($0.genome)))
     }
     if new.isEmpty && runner.outstanding == 0 { return false }
-    let worker = TrialWorker(study: study, evaluator: evaluator, objectives: settings.objectives, sharing: sharing)
+    let worker = TrialWorker(
+      study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, sharing: sharing)
     let evaluated = sharing.evaluates ? try worker.work(isStopped: isStopped) : try worker.expire()
     let ended = try runner.collect()
     if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: sharing.pause) }

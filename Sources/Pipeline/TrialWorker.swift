@@ -6,8 +6,9 @@ import Synchronization
 public struct StudySharing: Sendable {
   /// A name that no other process has.
   public var worker: String
-  /// Candidates that a process takes at once. Those of one portion are run together (`GenerationEvaluator`).
-  public var portion: Int
+  /// Candidates that a process takes at once, run together (`GenerationEvaluator`); `nil` for a quarter of what the optimiser
+  /// gives out together.
+  public var portion: Int?
   /// Seconds without a sign of life after which a portion is given to someone else.
   public var lease: Double
   /// Whether the searching process evaluates, too.
@@ -15,7 +16,7 @@ public struct StudySharing: Sendable {
   /// Seconds between looks at a study where nothing waits.
   public var pause = 0.2
 
-  public init(worker: String? = nil, portion: Int = 4, lease: Double = 60, evaluates: Bool = true) {
+  public init(worker: String? = nil, portion: Int? = nil, lease: Double = 60, evaluates: Bool = true) {
     self.worker = worker ?? Self.freshName
     self.portion = portion
     self.lease = lease
@@ -33,8 +34,11 @@ public struct StudySharing: Sendable {
 struct TrialWorker {
   let study: Study
   let evaluator: CandidateEvaluator
-  let objectives: [String]
+  let settings: SearchSettings
+  let optimizer: SearchOptimizer
   let sharing: StudySharing
+
+  private var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
 
   /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
   private static let attempts = 5
@@ -53,32 +57,32 @@ struct TrialWorker {
   /// - Throws: `CancellationError` after `isStopped`; the portion waits again then, as after every other error.
   func work(isStopped: () -> Bool) throws -> Int {
     _ = try expire()
-    let portion = try study.claim(limit: sharing.portion, worker: sharing.worker)
-    if portion.isEmpty { return 0 }
-    let numbers = portion.map(\.ordinal)
+    let claimed = try study.claim(limit: portion, worker: sharing.worker)
+    if claimed.isEmpty { return 0 }
+    let numbers = claimed.map(\.ordinal)
     let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, sharing] in
       // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
       _ = try? study.renew(numbers, worker: sharing.worker)
     }
     defer { heartbeat.stop() }
     let begun = Date()
-    let genes = portion.map { evaluator.bound.genes($0.genome) }
+    let genes = claimed.map { evaluator.bound.genes($0.genome) }
     do {
       let found = try evaluator.compare(genes) { if isStopped() { throw CancellationError() } }
-      let seconds = Date().timeIntervalSince(begun) / Double(portion.count)
+      let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
       for (place, comparison) in found.comparisons.enumerated() {
         let measurement = evaluator.measurement(of: genes[place], comparison)
         let description = TrialDescription(
           measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
         try study.deliver(
-          numbers[place], values: SearchSession.objectives(measurement, objectives),
+          numbers[place], values: SearchSession.objectives(measurement, settings.objectives),
           attributes: try description.attributes(), worker: sharing.worker)
       }
     } catch {
       try? study.release(numbers, worker: sharing.worker)
       throw error
     }
-    return portion.count
+    return claimed.count
   }
 }
 

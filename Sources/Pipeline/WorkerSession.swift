@@ -42,7 +42,7 @@ public struct WorkerSession {
     report(.preparing("dense reference", done: 0, total: 1))
     worker = TrialWorker(
       study: opened.study, evaluator: try opened.evaluator(memoryLimit: memoryLimit),
-      objectives: opened.description.settings.objectives, sharing: sharing)
+      settings: opened.description.settings, optimizer: opened.description.optimizer.name, sharing: sharing)
   }
 
   private static func isThere(_ address: StudyAddress, isLast: Bool) throws -> Bool {

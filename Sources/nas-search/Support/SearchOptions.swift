@@ -24,7 +24,8 @@ struct SearchOptions: ParsableArguments {
       "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, search-llm (the paper's evolution), random, quasi-random, or auto: one of them."
   )
   var optimizer = SearchOptimizer.automatic
-  @Option(help: "Candidates in a generation of the evolution.") var population = 16
+  @Option(help: "Candidates in a generation of the evolution; a Bayesian batch has a quarter of it.") var population =
+    16
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
   func validate() throws {
