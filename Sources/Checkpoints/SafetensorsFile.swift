@@ -61,7 +61,8 @@ private struct SafetensorsHeader {
     let json = try JSONValue.parse(UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]), file: file.path)
     guard let members = json.object else { throw malformed("the header is \(json.summary), not an object") }
 
-    for (name, description) in members {
+    // In a fixed order, so that of several errors the same is reported every time.
+    for (name, description) in members.sorted(by: { $0.key < $1.key }) {
       if name == "__metadata__" {
         metadata = try Self.metadata(description, file)
       } else {

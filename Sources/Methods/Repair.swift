@@ -89,7 +89,7 @@ struct FinalRepair {
         "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",
         "sequential: make up for the residual stream's error, or give the layer's own dense output"),
       MethodSetting(
-        "scope", .choice(SequentialReformation.Options.Scope.allCases.map(\.rawValue)), initial: "pruned",
+        "scope", .choice(SequentialReformation.Options.Scope.allCases.map(\.rawValue)), initial: "all",
         "sequential: projections that are fitted"),
       MethodSetting(
         "tokens", .choice(SequentialReformation.Options.Tokens.allCases.map(\.rawValue)), initial: "balanced",

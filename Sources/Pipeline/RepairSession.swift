@@ -9,8 +9,9 @@ import Subnets
 
 /// Least-squares repair of a subnet that any tool pruned, against its dense parent.
 ///
-/// Each output and down projection that lost inputs is fitted again so that the residual stream behind it comes near to the
-/// dense one (`SequentialReformation`). That needs no record of what was kept.
+/// Each output and down projection is fitted again so that the residual stream behind it comes near to the dense one, and each
+/// projection that reads the stream so that it gives what it gives on the dense one (`SequentialReformation`). That needs no
+/// record of what was kept.
 public struct RepairSession {
   public struct Outcome: Sendable {
     /// On the held-out windows, before and after.

@@ -30,7 +30,7 @@ public struct SequentialReformation: Sendable {
       /// All output and down projections.
       case outputs
       /// Query, key, value, gate and up projections too: their inputs differ from the dense ones, and they are to give
-      /// what they give on those.
+      /// what they give on those. With it less is fitted to the text of the calibration alone: other texts lose less.
       case all
     }
 
@@ -50,7 +50,7 @@ public struct SequentialReformation: Sendable {
 
     public var target = Target.residual
     public var tokens = Tokens.balanced
-    public var scope = Scope.pruned
+    public var scope = Scope.all
     /// Whether output and down projections get a bias: the mean of the error, which no damping holds back.
     public var bias = false
     /// Candidates for λ as shares of the mean diagonal of `E[x xᵀ]`, beside keeping the weight.

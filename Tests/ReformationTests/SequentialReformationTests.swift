@@ -41,10 +41,12 @@ import Testing
   }
 
   private func corrected(
-    _ subnet: Subnet<LanguageModel>, _ tokens: SequentialReformation.Options.Tokens = .balanced
+    _ subnet: Subnet<LanguageModel>, _ tokens: SequentialReformation.Options.Tokens = .balanced,
+    _ scope: SequentialReformation.Options.Scope = .pruned
   ) throws -> (Subnet<LanguageModel>, SequentialReformation) {
     var options = SequentialReformation.Options()
     options.tokens = tokens
+    options.scope = scope
     let result = try SequentialReformation(
       parent: model, subnet: subnet, calibration: calibration, heldOut: heldOut, options: options)
     let layers = result.layers
@@ -132,6 +134,20 @@ import Testing
     let (after, result) = try corrected(before)
     #expect(result.steps.isEmpty)
     for index in 0..<3 { #expect(try after.layer(index).elements == before.layer(index).elements) }
+    // Where more is looked at, nothing is found to correct.
+    let (all, whole) = try corrected(before, .balanced, .all)
+    #expect(whole.steps.count == 21 && whole.steps.allSatisfy { $0.damping == nil && $0.heldOutError == 1 })
+    for index in 0..<3 { #expect(try all.layer(index).elements == before.layer(index).elements) }
+  }
+
+  /// What reads the stream is fitted too, and the subnet comes nearer still.
+  @Test func allProjections() throws {
+    let before = try subnet([(1, 50), (2, 60), (1, 30)])
+    let (pruned, _) = try corrected(before)
+    let (all, result) = try corrected(before, .balanced, .all)
+    #expect(result.steps.count { $0.damping != nil } > 5)
+    #expect(try error(all, heldOut) < error(pruned, heldOut))
+    #expect(try error(pruned, heldOut) < error(before, heldOut))
   }
 
   @Test func modulesMayBeMissing() throws {
