@@ -10,6 +10,7 @@ itself, and kills one of them with SIGKILL at random moments; each is started ag
 `network` (as root) starts a PostgreSQL server in a network namespace, a searching process in another, and four workers in
 four more, joined by a switch. One worker is killed for good, one is cut off for --cut seconds and must take part again.
 
+Needs nothing but Python; --postgres and `network` also initdb, postgres and psql in the PATH, and `network` iproute2.
 Exit code 1 unless every trial is there once, complete, with the genome and the values of the undisturbed search, and the
 front is the same file. MODEL may be a fixture: evaluations are made slow enough by many windows.
 """
