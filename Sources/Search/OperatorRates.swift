@@ -27,7 +27,11 @@ struct OperatorRates: Sendable {
 
   /// By how much an operator's share is multiplied.
   func factor(_ name: Variation.Operator) -> Double {
-    let (allUses, allSurvivals) = (uses.values.reduce(0, +), survivals.values.reduce(0, +))
+    // Always in the same order: a sum that depends on a dictionary's would make searches that do not repeat.
+    func total(_ counts: [Variation.Operator: Double]) -> Double {
+      Variation.Operator.allCases.reduce(0) { $0 + (counts[$1] ?? 0) }
+    }
+    let (allUses, allSurvivals) = (total(uses), total(survivals))
     guard allUses > 0, allSurvivals > 0 else { return 1 }
     let mean = allSurvivals / allUses
     let rate = ((survivals[name] ?? 0) + Self.prior * mean) / ((uses[name] ?? 0) + Self.prior)
