@@ -24,8 +24,7 @@ public struct FidelityReport: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.noStudy`, `.damaged`, `StudyError`.
   public init(_ address: StudyAddress) throws {
-    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
-    let study = try address.open(access: .inspect)
+    let study = try address.opened()
     let description = try StudyDescription(study)
     try self.init(
       study.trials().compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,

@@ -4,6 +4,16 @@ import LanguageModels
 import Studies
 import Subnets
 
+extension StudyAddress {
+  /// Opens a study that is to be there.
+  ///
+  /// - Throws: `PipelineError.noStudy`, `StudyError`.
+  func opened(access: Study.Access = .inspect) throws -> Study {
+    guard try exists() else { throw PipelineError.noStudy(path: "\(self)") }
+    return try open(access: access)
+  }
+}
+
 /// A finished or running study with all that is needed to make its subnets again.
 struct OpenedStudy {
   let study: Study
@@ -21,8 +31,7 @@ struct OpenedStudy {
     _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL,
     isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
   ) throws {
-    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
-    study = try address.open(access: access)
+    study = try address.opened(access: access)
     description = try StudyDescription(study)
     let settings = description.settings
     model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))

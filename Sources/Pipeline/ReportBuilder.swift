@@ -9,8 +9,7 @@ public enum ReportBuilder {
   /// - Parameter directory: the study's address as the user gives it, for the commands that the report prints.
   public static func report(_ directory: String) throws -> StudyReport {
     let address = try StudyAddress(directory)
-    guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
-    let study = try address.open(access: .inspect)
+    let study = try address.opened()
     let description = try StudyDescription(study)
     let trials = try study.trials()
     let points = try FrontPoints(study: study, description: description, trials: trials)

@@ -249,7 +249,8 @@ public final class SearchSession {
     if new.isEmpty && runner.outstanding == 0 { return false }
     let worker = TrialWorker(
       study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, sharing: sharing)
-    let evaluated = sharing.evaluates ? try worker.work(isStopped: isStopped) : try worker.expire()
+    var evaluated = 0
+    if sharing.evaluates { evaluated = try worker.work(isStopped: isStopped) } else { try worker.expire() }
     let ended = try runner.collect()
     if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: sharing.pause) }
     return true

@@ -65,8 +65,7 @@ public final class SolveSession {
       plan = given
       model = try LanguageModel(URL(fileURLWithPath: path))
     case .study(let address):
-      guard try address.exists() else { throw PipelineError.noStudy(path: "\(address)") }
-      let study = try address.open(access: .inspect)
+      let study = try address.opened()
       let description = try StudyDescription(study)
       let settings = description.settings
       plan = settings.plan

@@ -44,19 +44,14 @@ struct TrialWorker {
   private static let attempts = 5
 
   /// Makes trials wait again whose worker is gone.
-  ///
-  /// - Returns: 0: nothing was evaluated.
-  func expire() throws -> Int {
-    try study.expire(lease: sharing.lease, attempts: Self.attempts)
-    return 0
-  }
+  func expire() throws { try study.expire(lease: sharing.lease, attempts: Self.attempts) }
 
   /// Evaluates one portion.
   ///
   /// - Returns: how many trials; 0 if nothing waits.
   /// - Throws: `CancellationError` after `isStopped`; the portion waits again then, as after every other error.
   func work(isStopped: () -> Bool) throws -> Int {
-    _ = try expire()
+    try expire()
     let claimed = try study.claim(limit: portion, worker: sharing.worker)
     if claimed.isEmpty { return 0 }
     let numbers = claimed.map(\.ordinal)

@@ -243,15 +243,11 @@ public struct BayesianSearch: Optimizer {
   private func mostProbable(
     _ known: [EvaluatedCandidate], objective: Int
   ) -> (warp: OutputWarp, hyperparameters: Hyperparameters?) {
-    let values = known.map { $0.objectives[objective] }
-    var best = (warp: OutputWarp.none, hyperparameters: Hyperparameters?.none, density: -Double.infinity)
-    for warp in OutputWarp.candidates(values) {
-      let data = Surrogate.data(
-        known, objective: objective, in: space, warp: warp, prediction: objective == 0 ? prediction : nil)
-      let found = GaussianProcess.mostProbable(data, starts: settings.fitStarts, iterations: settings.fitIterations)
-      let density = found.logDensity + warp.logJacobian(values) - Double(values.count) * log(data.scaling.scale)
-      if density > best.density { best = (warp, found.hyperparameters, density) }
+    let best = GaussianProcess.mostProbable(
+      known.map { $0.objectives[objective] }, starts: settings.fitStarts, iterations: settings.fitIterations
+    ) { warp in
+      Surrogate.data(known, objective: objective, in: space, warp: warp, prediction: objective == 0 ? prediction : nil)
     }
-    return (best.warp, best.hyperparameters)
+    return (best?.warp ?? .none, best?.hyperparameters)
   }
 }

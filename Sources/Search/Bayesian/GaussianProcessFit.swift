@@ -37,6 +37,24 @@ extension GaussianProcess {
     return (Hyperparameters(logarithms: best.point, integers: integers, choices: choices), -best.value)
   }
 
+  /// The scale on which observed values are most probable, the data on it, and the most probable hyper-parameters there.
+  ///
+  /// - Parameter data: the observations on a scale.
+  /// - Returns: `nil` where no scale gives the values a density.
+  static func mostProbable(
+    _ values: [Double], starts: Int, iterations: Int, data: (OutputWarp) -> TrainingData
+  ) -> (warp: OutputWarp, data: TrainingData, hyperparameters: Hyperparameters)? {
+    var best: (warp: OutputWarp, data: TrainingData, hyperparameters: Hyperparameters)?
+    var bestDensity = -Double.infinity
+    for warp in OutputWarp.candidates(values) {
+      let data = data(warp)
+      let found = mostProbable(data, starts: starts, iterations: iterations)
+      let density = found.logDensity + warp.logJacobian(values) - Double(values.count) * log(data.scaling.scale)
+      if density > bestDensity { (best, bestDensity) = ((warp, data, found.hyperparameters), density) }
+    }
+    return best
+  }
+
   private static func startingPoints(_ prior: HyperparameterPrior) -> [[Double]] {
     let dimensions = prior.integers + prior.choices
     return [(0.0, 0.0), (log(0.2), log(0.01)), (0.0, log(100.0))].map { length, noise in

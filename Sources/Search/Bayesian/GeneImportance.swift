@@ -1,5 +1,3 @@
-import Foundation
-
 /// How much each variable alone moves an objective, according to a Gaussian process fitted to what was observed.
 ///
 /// The main effect of a variable: it is given every value that was observed, all else stays as in the observed genomes, and
@@ -48,16 +46,10 @@ public enum GeneImportance {
   }
 
   private static func process(_ space: DesignSpace, _ genomes: [Genome], _ values: [Double]) -> GaussianProcess? {
-    var best: (process: GaussianProcess, density: Double)?
-    for warp in OutputWarp.candidates(values) {
-      let data = TrainingData(space, genomes: genomes, targets: values.map(warp.apply))
-      let found = GaussianProcess.mostProbable(data, starts: 1, iterations: 30)
-      let density = found.logDensity + warp.logJacobian(values) - Double(values.count) * log(data.scaling.scale)
-      if density > best?.density ?? -.infinity, let process = try? GaussianProcess(data, found.hyperparameters) {
-        best = (process, density)
-      }
+    let best = GaussianProcess.mostProbable(values, starts: 1, iterations: 30) { warp in
+      TrainingData(space, genomes: genomes, targets: values.map(warp.apply))
     }
-    return best?.process
+    return best.flatMap { try? GaussianProcess($0.data, $0.hyperparameters) }
   }
 
   /// The values of a variable with how often they were observed; where they are many, quantiles of them.
