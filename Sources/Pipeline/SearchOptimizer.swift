@@ -11,6 +11,8 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
   case bayesian
   /// Tree-structured Parzen estimators.
   case treeParzen = "tpe"
+  /// Bayesian search over score, calibration and other genes of the whole network, evolution over the widths inside; at one size.
+  case nested
   /// The evolution of Search for Efficient LLMs with its probabilities, from a uniform subnet; at one size.
   case searchLLM = "search-llm"
   /// Genomes at random after the first population: the control.
@@ -57,9 +59,13 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
           costObjective: settings.objectives.firstIndex(of: "params"), prediction: predict, settings: bayesian))
     case .treeParzen:
       return AnyOptimizer(try TreeParzenSearch(space, objectives: objectives, seed: seed, initial: initial))
+    case .nested:
+      guard settings.target != nil else { throw Self.needsTarget("nested") }
+      return AnyOptimizer(
+        try NestedSearch(space, objectives: objectives, seed: seed, initial: initial, population: settings.population))
     case .searchLLM:
       guard settings.target != nil, let uniform = initial.first(where: { $0.origin == "uniform" }) else {
-        throw PipelineError.invalidOption("--optimizer search-llm searches one size: give --keep, --params or --memory")
+        throw Self.needsTarget("search-llm")
       }
       return AnyOptimizer(
         try SearchLLMEvolution(
@@ -69,6 +75,12 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     case .random:
       return AnyOptimizer(try RandomSearch(space, objectives: objectives, seed: seed, initial: initial))
     }
+  }
+}
+
+extension SearchOptimizer {
+  private static func needsTarget(_ name: String) -> PipelineError {
+    .invalidOption("--optimizer \(name) searches one size: give --keep, --params or --memory")
   }
 }
 

@@ -51,15 +51,10 @@ public struct BoundSpace: Sendable {
   public init(_ space: SearchSpace, to configuration: ModelConfiguration, calibrationSets: [String]) throws {
     self.space = space
     self.configuration = configuration
-    calibrations = space.calibrations.flatMap { choice in
-      switch choice {
-      case .each: calibrationSets
-      case .mix: calibrationSets.count > 1 ? [Self.mix] : []
-      }
-    }
-    if calibrations.isEmpty {
-      throw SearchSpaceError.doesNotFit(space: space.name, problem: "'mix' alone needs several calibration sets")
-    }
+    // The mixture of a single set is that set.
+    calibrations =
+      calibrationSets.count > 1
+      ? space.calibrations.flatMap { $0 == .mix ? [Self.mix] : calibrationSets } : calibrationSets
     if space.layers == .shared, !configuration.isUniform {
       throw SearchSpaceError.doesNotFit(
         space: space.name, problem: "layers share one width, but those of the model differ")

@@ -21,7 +21,7 @@ struct SearchOptions: ParsableArguments {
   var rungs = 1
   @Option(
     help:
-      "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, search-llm (the paper's evolution), random, quasi-random, or auto: one of them."
+      "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, nested (Bayesian over score and calibration, evolution of widths inside), search-llm (the paper's evolution), random, quasi-random, or auto: one of them."
   )
   var optimizer = SearchOptimizer.automatic
   @Option(help: "Candidates in a generation of the evolution; a Bayesian batch has a quarter of it.") var population =

@@ -1,0 +1,212 @@
+import LinearAlgebra
+
+/// Bayesian search over the few genes that concern the whole network, evolution over the widths inside.
+///
+/// A gene is global if no width of the budget depends on it: score, calibration set, number of samples, damping. Generation 0
+/// is the given genomes, filled up with mutations of them. In every later one half of the children keep the global genes of
+/// the best candidate so far; a quarter try new settings of them, two children each, where a Gaussian process of what the
+/// best candidate of every setting reached expects most improvement; a quarter try settings again that were behind, the
+/// nearer the likelier, since the widths are better now. Widths are crossed and mutated from the best quarter by the first
+/// objective; the first child of a setting has the best widths as they are. What a candidate is depends on the seed, its
+/// ordinal and the results of earlier generations, on nothing else.
+///
+/// It searches one size, by the first objective.
+public struct NestedSearch: Optimizer {
+  public let space: BudgetedSpace
+  public let seed: UInt64
+  public private(set) var generation = 0
+
+  private let population: Int
+  private let initial: [(genome: Genome, origin: String)]
+  /// The variables of the outer search, and their space.
+  private let globals: [Int]
+  private let settings: BudgetedSpace
+  /// Operators on the widths: the space with every global gene fixed.
+  private let variation: Variation
+  private let widths: BudgetedSpace
+  private var ledger: CandidateLedger
+  private var parents: [Genome] = []
+  /// The setting of each child of this generation, and whether it is a new one's first.
+  private var plan: [(setting: [Int], isFirst: Bool)] = []
+  private var generationStart = 0
+  private var generationEnd: Int
+  private var exhausted = false
+
+  /// - Parameters:
+  ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
+  ///   - population: candidates in a generation, at least 2.
+  /// - Throws: `SearchError.invalidSettings`, also for a space that has no global genes or no widths; `validate`'s errors for an
+  ///   initial genome.
+  public init(
+    _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
+    population: Int = 16
+  ) throws(SearchError) {
+    if population < 2 { throw .invalidSettings(reason: "a population of \(population)") }
+    let variables = space.space.variables
+    globals = variables.indices.filter { space.stepCosts[$0] == 0 && variables[$0].levels > 1 }
+    if globals.isEmpty || !space.stepCosts.contains(where: { $0 > 0 }) {
+      throw .invalidSettings(reason: "nested search needs widths, and genes for the whole network")
+    }
+    var outer: [Variable] = []
+    var inner: [Variable] = []
+    for (index, variable) in variables.enumerated() {
+      if !globals.contains(index) {
+        inner.append(variable)
+        continue
+      }
+      outer.append(variable)
+      inner.append(
+        try Variable(
+          name: variable.name, domain: .integer(low: 0, high: 0, step: 1), segment: variable.segment,
+          module: variable.module))
+    }
+    let design = try DesignSpace(outer)
+    settings = try BudgetedSpace(design, cost: .free(design))
+    widths = try BudgetedSpace(DesignSpace(inner), cost: space.cost, budget: space.budget)
+    variation = Variation(widths, halving: NSGA2.Settings().halving)
+    self.space = space
+    self.seed = seed
+    self.population = population
+    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    ledger = try CandidateLedger(objectiveCount: objectives)
+    generationEnd = max(population, self.initial.count)
+  }
+
+  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
+  public var failures: Int { ledger.failed.count }
+  public var pending: [Int] { ledger.pending }
+
+  // MARK: - Ask and tell
+
+  public mutating func ask() throws(SearchError) -> Candidate? {
+    if exhausted { return nil }
+    if ledger.next == generationEnd {
+      let pending = ledger.pending
+      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      try beginGeneration()
+    }
+    if initial.indices.contains(ledger.next) {
+      return ledger.ask(initial[ledger.next].genome, origin: initial[ledger.next].origin)
+    }
+    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+    if let child = child(using: &generator) { return ledger.ask(child.genome, origin: child.origin) }
+    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
+      exhausted = true
+      return nil
+    }
+    return ledger.ask(genome, origin: "random")
+  }
+
+  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try ledger.tell(ordinal, objectives: objectives)
+  }
+
+  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
+    try ledger.tellFailure(ordinal)
+  }
+
+  // MARK: - Generations
+
+  private mutating func beginGeneration() throws(SearchError) {
+    let best = ledger.evaluated.sorted {
+      ($0.objectives[0], $0.candidate.ordinal) < ($1.objectives[0], $1.candidate.ordinal)
+    }
+    parents = best.prefix(max(2, population / 4)).map(\.candidate.genome)
+    generation += 1
+    generationStart = generationEnd
+    generationEnd += population
+    plan = []
+    if parents.isEmpty { return }
+    // The settings that have a result, the best first.
+    var ranked: [[Int]] = []
+    for candidate in best where !ranked.contains(setting(of: candidate.candidate.genome)) {
+      ranked.append(setting(of: candidate.candidate.genome))
+    }
+    let new = try newSettings(count: (population + 7) / 8)
+    var generator = SeededGenerator(seed: seed, stream: UInt64(generationStart))
+    var behind = Array(ranked.dropFirst())
+    var again: [[Int]] = []
+    while again.count < population / 4 - new.count, !behind.isEmpty {
+      // Places 1, 2, … with probabilities as 1, 1/2, …
+      let weights = behind.indices.map { 1_000_000 / ($0 + 1) }
+      again.append(behind.remove(at: generator.index(weights: weights) ?? 0))
+    }
+    let tried = (new + again).flatMap { [(setting: $0, isFirst: true), (setting: $0, isFirst: false)] }
+    plan = Array(repeating: (setting: ranked[0], isFirst: false), count: population - tried.count) + tried
+  }
+
+  /// Settings not tried yet, the most promising first; fewer where there are no more.
+  private func newSettings(count: Int) throws(SearchError) -> [[Int]] {
+    var tried: [[Int]] = []
+    var values: [[Int]: Double] = [:]
+    for candidate in ledger.asked {
+      let setting = setting(of: candidate.genome)
+      if !tried.contains(setting) { tried.append(setting) }
+      guard let value = ledger.results[candidate.ordinal]?[0] else { continue }
+      values[setting] = min(value, values[setting] ?? .infinity)
+    }
+    var options = BayesianSearch.Settings()
+    options.batch = count
+    options.quasiRandom = 0
+    var outer = try BayesianSearch(
+      settings, objectives: 1, seed: seed &+ UInt64(generation), initial: tried.map { ($0, "tried") }, settings: options
+    )
+    for setting in tried {
+      guard let candidate = try outer.ask() else { break }
+      if let value = values[setting] {
+        try outer.tell(candidate.ordinal, objectives: [value])
+      } else {
+        try outer.tellFailure(candidate.ordinal)
+      }
+    }
+    return try outer.askBatch(limit: count).map(\.genome)
+  }
+
+  private func setting(of genome: Genome) -> [Int] { globals.map { genome[$0] } }
+
+  // MARK: - Children
+
+  /// A genome that is not known, or `nil` where none came up.
+  private func child(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
+    let place = ledger.next - generationStart
+    for attempt in 0..<32 {
+      guard plan.indices.contains(place), !parents.isEmpty else { return founder(using: &generator) }
+      var genome = parents[0]
+      var origin = "setting"
+      if !plan[place].isFirst || attempt > 0 {
+        genome = parents[generator.integer(below: parents.count)]
+        if generator.chance(0.5) {
+          let second = parents[generator.integer(below: parents.count)]
+          genome = variation.crossed(bare(genome), bare(second), using: &generator).genome
+          origin = "crossover"
+        }
+        let mutated = variation.mutated(bare(genome), generation: generation, using: &generator)
+        genome = mutated.genome
+        if origin == "setting" { origin = mutated.mutation?.rawValue ?? origin }
+      }
+      for (index, value) in zip(globals, plan[place].setting) { genome[index] = value }
+      if !ledger.genomes.contains(genome) { return (genome, origin) }
+    }
+    return nil
+  }
+
+  /// A mutation of a first genome, for what is left of generation 0.
+  private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
+    if initial.isEmpty { return nil }
+    for _ in 0..<32 {
+      let first = initial[generator.integer(below: initial.count)].genome
+      let mutated = variation.mutated(bare(first), generation: 0, using: &generator)
+      var genome = mutated.genome
+      for index in globals { genome[index] = first[index] }
+      if !ledger.genomes.contains(genome) { return (genome, mutated.mutation?.rawValue ?? "founder") }
+    }
+    return nil
+  }
+
+  /// The genome as one of `widths`.
+  private func bare(_ genome: Genome) -> Genome {
+    var bare = genome
+    for index in globals { bare[index] = 0 }
+    return bare
+  }
+}
