@@ -60,7 +60,8 @@ public struct ExportResult: Sendable, Equatable {
 
 /// Writes networks as checkpoints that stock loaders open, and proves each one by reading it back.
 public enum Exporter {
-  /// Writes a network, dense or subnet, with layers of any widths, and the parent's tokenizer.
+  /// Writes a network, dense or subnet, with layers of any widths, and the parent's tokenizer. Layers that have neither
+  /// attention nor MLP are left out.
   ///
   /// The export is built under a temporary name beside its place, opened again with `LanguageModel`, compared tensor by
   /// tensor and logit by logit, and only then renamed into place. Weights are asked for layer by layer, twice.
@@ -95,7 +96,7 @@ public enum Exporter {
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try ProvisionalFile.write(to: url, replacing: options.replacing) { temporary in
         try file.write(to: temporary)
-        let verification = try Verification(of: temporary, as: url, network, file.tensors, tokens)
+        let verification = try Verification(of: temporary, as: url, file.network, file.tensors, tokens)
         return (try size(of: temporary), verification)
       }
       return ExportResult(

@@ -28,10 +28,6 @@ enum GGUFArchitecture: String, Sendable {
           "llama.cpp's 'deci' reads layer \(index), with \(layer.queryHeads) query heads and no KV head, as linear "
             + "attention")
       }
-      if layer.mlpChannels == 0 {
-        throw refuse(
-          "llama.cpp's 'deci' skips a layer without MLP with its attention; layer \(index) has no MLP channel")
-      }
     }
     guard configuration.isUniform else {
       self = .deci

@@ -9,15 +9,20 @@ import Tokenizers
 /// divisors are F32 whatever the type of the matrices.
 struct GGUFExport<Exported: Network> {
   let architecture: GGUFArchitecture
-  let tensors: NetworkTensors<Exported>
+  /// What is written.
+  let network: AdaptedNetwork<Exported>
+  let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let metadata: [(key: String, value: GGUFValue)]
+  /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its quantisations.
+  private static var emptyMLP: Int { 32 }
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
-    let configuration = network.configuration
+    self.network = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
+    let configuration = self.network.configuration
     architecture = try GGUFArchitecture(configuration)
     tensors = NetworkTensors(
-      network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
+      self.network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
       ropeDivisors: configuration.ropeDivisors)
     let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary()
     hasTokenizer = vocabulary != nil

@@ -9,19 +9,21 @@ enum HuggingFaceArchitecture: Sendable {
   /// Stock, one width for all layers, biases on all projections of the attention, or on those of the MLP, or both; a
   /// number of heads that divides the hidden size, no sliding window.
   case llama
-  /// `modeling_nas_mistral.py`: widths of its own in every layer, or biases that no stock class has.
+  /// `modeling_nas_mistral.py`: widths of its own in every layer, none of attention or MLP in some, or biases that no stock
+  /// class has.
   case nasMistral
 
   /// - Throws: `ExportError.notExpressible` with the loader's rule.
   init(_ configuration: ModelConfiguration) throws {
-    func refuse(_ rule: String) -> ExportError { .notExpressible(format: .huggingFace, rule: rule) }
-    for (index, layer) in configuration.layers.enumerated() {
-      guard layer.kvHeads > 0, layer.mlpChannels > 0 else {
-        let part = layer.kvHeads == 0 ? "attention" : "MLP"
-        throw refuse("transformers gives every layer an attention and an MLP, but layer \(index) has no \(part)")
-      }
+    guard let first = configuration.layers.first, first.kvHeads > 0 else {
+      throw ExportError.notExpressible(
+        format: .huggingFace, rule: "transformers counts the tokens in a cache by layer 0, which must have attention")
     }
     guard configuration.isUniform else {
+      self = .nasMistral
+      return
+    }
+    guard first.mlpChannels > 0 else {
       self = .nasMistral
       return
     }
@@ -29,7 +31,7 @@ enum HuggingFaceArchitecture: Sendable {
       self = configuration.queryKeyValueBias ? .qwen2 : .mistral
       return
     }
-    let headsDivideHiddenSize = configuration.hiddenSize % configuration.layers[0].queryHeads == 0
+    let headsDivideHiddenSize = configuration.hiddenSize % first.queryHeads == 0
     self = headsDivideHiddenSize && configuration.slidingWindow == nil ? .llama : .nasMistral
   }
 

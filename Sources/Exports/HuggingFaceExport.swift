@@ -9,16 +9,16 @@ import Tokenizers
 /// carries `per_layer_config`, and the folder the Python module that builds each layer from it.
 struct HuggingFaceExport<Exported: Network> {
   let architecture: HuggingFaceArchitecture
-  /// What is written: the network, with biases of zeros where the architecture wants some.
-  let network: BiasCompletion<Exported>
-  let tensors: NetworkTensors<BiasCompletion<Exported>>
+  /// What is written.
+  let network: AdaptedNetwork<Exported>
+  let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let files: [String: Data]
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
-    architecture = try HuggingFaceArchitecture(network.configuration)
-    let configuration = architecture.completed(network.configuration)
-    self.network = BiasCompletion(network, configuration)
+    architecture = try HuggingFaceArchitecture(AdaptedNetwork(network, network.configuration).configuration)
+    self.network = AdaptedNetwork(network, architecture.completed(network.configuration))
+    let configuration = self.network.configuration
     tensors = NetworkTensors(self.network, names: .huggingFace, matrixType: type, vectorType: type)
     let tokenizer = try parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil

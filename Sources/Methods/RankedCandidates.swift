@@ -26,15 +26,20 @@ public struct RankedCandidates {
   /// - Parameters:
   ///   - statistics: with the gradients that the score and the metrics need.
   ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
+  ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   /// - Throws: `SearchSpaceError.doesNotFit`.
-  public init(_ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?) throws {
+  public init(
+    _ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?,
+    droppingModules: Bool = false
+  ) throws {
     self.bench = bench
     self.score = score
     self.statistics = statistics
-    let attention = SearchSpace.WidthRule(minimum: .units(1), step: 1)
+    let least = SearchSpace.Amount.units(droppingModules ? 0 : 1)
+    let attention = SearchSpace.WidthRule(minimum: least, step: 1)
     let widths = SearchSpace(
       name: score.name, summary: "", layers: .each, attention: attention,
-      mlp: SearchSpace.WidthRule(minimum: .units(1), step: step), floors: [], scores: [score.name],
+      mlp: SearchSpace.WidthRule(minimum: least, step: step), floors: [], scores: [score.name],
       calibrations: [.each], keep: 0...1)
     space = try BoundSpace(widths, to: bench.configuration, calibrationSets: [statistics.name])
     factory = SubnetFactory(

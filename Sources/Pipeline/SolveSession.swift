@@ -49,9 +49,11 @@ public final class SolveSession {
   /// - Parameters:
   ///   - path: of the model; `nil` takes that of the study.
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
+  ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   public init(
-    model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric, damping: Double?,
-    cache: URL, report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
+    droppingModules: Bool = false, damping: Double?, cache: URL,
+    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.metric = metric
     let scores = try names.map(ImportanceRegistry.named)
@@ -81,7 +83,8 @@ public final class SolveSession {
     let start = ContinuousClock.now
     candidates = try scores.enumerated().map { number, score in
       try report("error curves", number, scores.count)
-      let candidates = try RankedCandidates(workbench, score, statistics, step: nil)
+      let candidates = try RankedCandidates(
+        workbench, score, statistics, step: nil, droppingModules: droppingModules)
       return (candidates, try candidates.curves(metric))
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)

@@ -45,14 +45,23 @@ public struct SubnetExport {
     evaluator = try opened.evaluator()
   }
 
+  /// What the weights of an export are.
+  public enum Repair: String, CaseIterable, Sendable {
+    /// The sequential repair where it lowers the KL on the fitness windows, else the nested one.
+    case leastSquares = "ls"
+    /// Those that the search judged.
+    case nested
+    /// The inherited ones.
+    case none
+  }
+
   /// Gives a point of the front its final weights.
   ///
   /// - Parameters:
   ///   - name: `best`, `knee` or a point's number.
   ///   - keep: with `best`, the largest share of block parameters.
-  ///   - repair: least squares, or none.
   public func finish(
-    point name: String, keep: Double?, repair: RepairMode, toolVersion: String,
+    point name: String, keep: Double?, repair: Repair, toolVersion: String,
     report: @escaping (SearchSession.Event) -> Void
   ) throws -> Finished {
     let point = try points.point(name, keep: keep)

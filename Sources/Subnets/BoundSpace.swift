@@ -142,7 +142,9 @@ public struct BoundSpace: Sendable {
     floors: [SearchSpace.Amount], _ space: SearchSpace
   ) throws -> Variable {
     let step = rule.step ?? SearchSpace.WidthRule.automaticStep(width: width)
-    let minimum = ([rule.minimum] + floors).map { $0.units(of: width) }.max() ?? 1
+    // Loaders want an attention in the first layer, and one width for all layers cannot be none.
+    let least = ([rule.minimum] + floors).map { $0.units(of: width) }.max() ?? 1
+    let minimum = segment == 0 ? max(1, least) : least
     if width == 0 {
       return try Variable(name: name, domain: .integer(low: 0, high: 0, step: 1), segment: segment, module: module)
     }

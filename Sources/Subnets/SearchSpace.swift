@@ -50,6 +50,7 @@ public struct SearchSpace: Sendable, Equatable {
 
   /// How narrow a module may get, and in what steps.
   public struct WidthRule: Sendable, Equatable {
+    /// No units: layers but the first may lose the module.
     public var minimum: Amount
     /// Units a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
     public var step: Int?

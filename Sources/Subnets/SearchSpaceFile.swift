@@ -57,7 +57,7 @@ extension SearchSpace {
 extension SearchSpace.WidthRule {
   fileprivate init(_ section: Section?, minimum: SearchSpace.Amount, step: Int?) throws {
     try section?.allow(["minimum", "step"])
-    self.minimum = try section?.amount("minimum") ?? minimum
+    self.minimum = try section?.amount("minimum", orNone: true) ?? minimum
     // `auto` is an answer of its own: nil, and not the default.
     self.step = section?.node.mapping?["step"] == nil ? step : try section?.step("step")
   }
@@ -125,10 +125,11 @@ private struct Section {
   }
 
   /// A whole number of units, or a share when written with a decimal point.
-  func amount(_ key: String) throws -> SearchSpace.Amount? {
-    let problem = "must be a whole number of units (at least 1) or a share above 0 and at most 1.0"
+  func amount(_ key: String, orNone: Bool = false) throws -> SearchSpace.Amount? {
+    let fewest = orNone ? 0 : 1
+    let problem = "must be a whole number of units (at least \(fewest)) or a share above 0 and at most 1.0"
     return try scalar(key, problem) { node in
-      if let units = node.int { return units >= 1 ? .units(units) : nil }
+      if let units = node.int { return units >= fewest ? .units(units) : nil }
       guard let share = node.float, share > 0, share <= 1 else { return nil }
       return .share(share)
     }

@@ -145,9 +145,8 @@ extension EndToEnd {
       ("name: a\nscores: [guess]\n", "unknown score 'guess'"), ("name: a\nscores: []\n", "'scores'"),
       ("name: a\nscores: [wanda-sp, wanda-sp]\n", "'scores'"),
       ("name: a\ncalibration: [each, each]\n", "'calibration'"),
-      ("name: a\ncalibration: [mix]\n", "several calibration sets"),
       ("name: a\nlayers: some\n", "'layers' must be one of each, shared"),
-      ("name: a\nmlp:\n  minimum: 0\n", "space.yaml:3: 'minimum'"), ("name: a\nmlp:\n  step: 0\n", "'step'"),
+      ("name: a\nmlp:\n  minimum: -1\n", "space.yaml:3: 'minimum'"), ("name: a\nmlp:\n  step: 0\n", "'step'"),
       ("name: a\nmlp:\n  minimum: 500\n", "layers.0.mlp must keep 500 units but the model has 64"),
       ("name: a\nfloors:\n  - layers: [7]\n    mlp: 0.5\n", "layer 7 of 3"),
     ])

@@ -184,6 +184,15 @@ extension EndToEnd {
       #expect(again.output.contains("kept of at most  80.00 %") && !again.errors.contains("sampling"))
       try workspace.expectFailure(["solve", "--keep", "0.8"], "--model", code: 64)
       try workspace.expectFailure(["solve", "--study", "text", "--keep", "0.8"], "no study")
+      // Layers that lose attention or MLP reach sizes that no width of one does.
+      let small = ["solve", "--model", "model", "--keep", "0.25", "--drop-modules"] + Self.text
+      let dropped = try workspace.run(small + ["--output", "small.gguf", "--json"]).expectSuccess().json()
+      let answer = try #require((dropped["answers"] as? [[String: Any]])?.first)
+      let widths = try ["kv_groups", "mlp_channels"].map { try #require(answer[$0] as? [Int]) }
+      #expect(widths.joined().contains(0) && widths.allSatisfy { $0[0] > 0 })
+      try workspace.run(
+        "evaluate", "--model", "small.gguf", "--text", "text/notes.jsonl", "--window", "32"
+      ).expectSuccess()
       // A score whose gradients are those of another scalar.
       let other = try workspace.run(command + ["--scores", "nirvana"]).expectSuccess()
       #expect(other.output.contains("score nirvana"))

@@ -37,8 +37,14 @@ extension EndToEnd {
       #expect(written.map { $0["architecture"] as? String } == [folderArchitecture, fileArchitecture])
       #expect(try checkpoints(plain).count == 1)
       #expect(plain["repair"] as? String == "none")
+      let nested = try workspace.run(
+        "export", "results/study", "--format", "hf", "--output", "out/nested", "--repair", "nested", "--json"
+      ).expectSuccess().json()
+      #expect(nested["repair"] as? String == "nested")
+      let judged = try #require(best["kl"] as? Double)
+      #expect(abs(try #require(nested["kl"] as? Double) - judged) <= 1e-4 * judged)
       let repaired = try #require(repairedExport["kl"] as? Double)
-      #expect(repaired <= (try #require(best["kl"] as? Double)))
+      #expect(repaired <= judged)
 
       // Both exports are the same network.
       func evaluate(_ model: String, _ more: String...) throws -> [String: Any] {

@@ -35,31 +35,15 @@ import Testing
     return Subnet(of: parent, keeping: units)
   }
 
-  @Test func layersWithoutParts() throws {
+  @Test func layersThatLoadersRefuse() throws {
     let parent = try parent()
     let channels = Array(0..<32)
     let first = subnet(parent, layer: 0, groups: [], channels: channels)
     #expect(try failure(first, parent, .gguf).contains("takes the head dimension from layer 0"))
-    let noMLP = subnet(parent, layer: 2, groups: [1], channels: [])
-    #expect(try failure(noMLP, parent, .gguf).contains("layer 2 has no MLP channel"))
-    #expect(try failure(noMLP, parent, .huggingFace).contains("layer 2 has no MLP"))
-    let noAttention = subnet(parent, layer: 1, groups: [], channels: channels)
-    #expect(try failure(noAttention, parent, .huggingFace).contains("layer 1 has no attention"))
-    var linear = EditedNetwork(noAttention)
+    #expect(try failure(first, parent, .huggingFace).contains("layer 0, which must have attention"))
+    var linear = EditedNetwork(subnet(parent, layer: 1, groups: [], channels: channels))
     linear.configuration.layers[1].queryHeads = 2
     #expect(try failure(linear, parent, .gguf).contains("linear attention"))
-  }
-
-  /// llama.cpp loads such a layer exactly, so it is allowed.
-  @Test func aLaterLayerWithoutAttentionIsFineInGGUF() throws {
-    let folder = try TemporaryFolder()
-    let parent = try parent()
-    let network = subnet(parent, layer: 1, groups: [], channels: Array(0..<32))
-    let result = try Exporter.export(
-      network, parent: parent, record: nil, to: folder.url.appendingPathComponent("out"),
-      options: ExportOptions(format: .gguf, type: .f32))
-    #expect(result.architecture == "deci")
-    #expect(result.verification.largestDifference < 1e-5)
   }
 
   @Test(arguments: ExportFormat.allCases) func damagedWeights(_ format: ExportFormat) throws {

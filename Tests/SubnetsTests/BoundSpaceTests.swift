@@ -187,4 +187,17 @@ import Testing
       try BoundSpace(space(layers: .shared), to: configuration, calibrationSets: ["self"])
     }
   }
+
+  /// All layers but the first may lose a module whose minimum is 0.
+  @Test func layersMayLoseModules() throws {
+    var space = space()
+    space.floors = []
+    space.attention.minimum = .units(0)
+    space.mlp = SearchSpace.WidthRule(minimum: .units(0), step: 16)
+    let bound = try bind(space)
+    #expect(bound.widths(of: 0) == [1, 2, 3])
+    #expect(bound.widths(of: 1) == [16, 32, 48, 64])
+    #expect(bound.widths(of: 2) == [0, 1, 2, 3])
+    #expect(bound.widths(of: 3) == [0, 16, 32, 48, 64])
+  }
 }

@@ -2,7 +2,8 @@
 
 `config.json` names the widths of every layer: `per_layer_config` maps the layer's number to `num_attention_heads`,
 `num_key_value_heads` and `intermediate_size`. Everything else (rotary embedding, attention, cache, generation) is
-transformers' own Mistral; this file only builds each decoder layer from its own widths. Mistral has no biases: `qkv_bias:
+transformers' own Mistral; this file only builds each decoder layer from its own widths, without attention where it has no
+heads and without MLP where it has no channels. Mistral has no biases: `qkv_bias:
 true` adds those of the query, key and value projections (as Qwen2 has them), `output_bias: true` that of the attention's
 output projection, `mlp_bias: true` those of the MLP's three projections.
 
@@ -11,6 +12,7 @@ Needs transformers 4.48 or newer, loaded with `trust_remote_code=True`.
 
 import copy
 
+import torch
 from torch import nn
 from transformers.models.mistral.modeling_mistral import (
     MistralDecoderLayer,
@@ -27,6 +29,18 @@ BIASES = {
 }
 
 
+class NoAttention(nn.Module):
+    """Adds nothing to the residual stream, keeps nothing in the cache."""
+
+    def forward(self, hidden_states, *args, **kwargs):
+        return torch.zeros_like(hidden_states), None
+
+
+class NoMLP(nn.Module):
+    def forward(self, hidden_states):
+        return torch.zeros_like(hidden_states)
+
+
 def layer_config(config, layer):
     """The configuration with the widths of one layer in place of the model-wide ones."""
     per_layer = getattr(config, "per_layer_config", None) or {}
@@ -40,11 +54,13 @@ def layer_config(config, layer):
 
 
 def build_layer(config, layer):
-    own = layer_config(config, layer)
-    if own.num_key_value_heads < 1 or own.num_attention_heads % own.num_key_value_heads != 0:
-        raise ValueError(
-            f"layer {layer}: {own.num_attention_heads} query heads cannot share {own.num_key_value_heads} key/value heads"
-        )
+    own = copy.copy(layer_config(config, layer))
+    heads, groups, channels = (getattr(own, name) for name in WIDTHS)
+    if groups == 0 and heads == 0:
+        own.num_attention_heads = own.num_key_value_heads = 1  # of an attention that is taken out again
+    elif groups < 1 or heads % groups != 0:
+        raise ValueError(f"layer {layer}: {heads} query heads cannot share {groups} key/value heads")
+    own.intermediate_size = max(1, channels)
     block = MistralDecoderLayer(own, layer)
     for flag, names in BIASES.items():
         if not getattr(config, flag, False):
@@ -53,7 +69,12 @@ def build_layer(config, layer):
             module, projection = name.split(".")
             plain = block.get_submodule(name)
             setattr(getattr(block, module), projection, nn.Linear(plain.in_features, plain.out_features, bias=True))
-    block.self_attn.config = config  # the choice of the attention kernel stays one setting for all layers
+    if groups == 0:
+        block.input_layernorm, block.self_attn = nn.Identity(), NoAttention()
+    else:
+        block.self_attn.config = config  # the choice of the attention kernel stays one setting for all layers
+    if channels == 0:
+        block.post_attention_layernorm, block.mlp = nn.Identity(), NoMLP()
     return block
 
 

@@ -17,7 +17,11 @@ struct ExportCommand: ParsableCommand {
   var format: [ExportFormat]
   @Option(help: "Folder or file to write.") var output: [String]
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Option(help: "Correction of the weights: ls (least squares) or none.") var repair = RepairMode.leastSquares
+  @Option(
+    help:
+      "Correction of the weights: ls (least squares, layer by layer where that is better), nested (as the search judged it) or none."
+  )
+  var repair = SubnetExport.Repair.leastSquares
   @Option(help: "The parent model, where it has moved since the search.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @Flag(help: "Replace what is at the output.") var replace = false
@@ -88,8 +92,9 @@ struct ExportCommand: ParsableCommand {
 }
 
 extension ExportFormat: ExpressibleByArgument {}
+extension SubnetExport.Repair: ExpressibleByArgument {}
 extension RepairMode: ExpressibleByArgument {
-  /// A bias is a method's own repair, not one of exports.
+  /// A bias is a method's own repair, not one of searches.
   public static var allValueStrings: [String] { [RepairMode.none, .leastSquares].map(\.rawValue) }
 
   public init?(argument: String) {

@@ -16,6 +16,8 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
     "obs-loss,obs,flap"
   @Option(help: "Unit of the errors: loss (needs gradients), residual or output.") var metric = ErrorCurves.Metric.loss
+  @Flag(help: "Let layers, but the first, lose their attention or their MLP altogether, or both.") var dropModules =
+    false
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
@@ -57,8 +59,8 @@ struct SolveCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let session = try SolveSession(
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
-      scores: scores.split(separator: ",").map(String.init), metric: metric, damping: leastSquares.damping,
-      cache: CacheFolder.url(cache)
+      scores: scores.split(separator: ",").map(String.init), metric: metric,
+      droppingModules: dropModules, damping: leastSquares.damping, cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     display.finish()
     session.warnings.forEach(Console.warn)

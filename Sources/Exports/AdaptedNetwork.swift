@@ -1,0 +1,61 @@
+import LanguageModels
+import LinearAlgebra
+
+/// A network in the terms of a file format, computing the same: without layers that have neither attention nor MLP, with
+/// biases of zeros where the format wants some, and with MLP channels of zeros where a loader insists on an MLP.
+struct AdaptedNetwork<Base: Network>: Network {
+  let base: Base
+  let configuration: ModelConfiguration
+  /// The layers of `base` that are left, ascending.
+  private let numbers: [Int]
+
+  /// - Parameters:
+  ///   - configuration: the network's own, but for biases.
+  ///   - mlpChannels: of a layer that has attention and no MLP.
+  init(_ base: Base, _ configuration: ModelConfiguration, mlpChannels: Int = 0) {
+    self.base = base
+    let layers = base.configuration.layers
+    numbers = layers.indices.filter { layers[$0].kvHeads > 0 || layers[$0].mlpChannels > 0 }
+    var adapted = configuration
+    adapted.layers = numbers.map { number in
+      var shape = layers[number]
+      if shape.mlpChannels == 0 { shape.mlpChannels = mlpChannels }
+      return shape
+    }
+    self.configuration = adapted
+  }
+
+  var embedding: Matrix<Float> { base.embedding }
+  var finalNorm: [Float] { base.finalNorm }
+  var head: Matrix<Float> { base.head }
+
+  /// A bias that the network's own configuration promises is not made up: its absence is found by the export.
+  func layer(_ index: Int) throws -> LayerWeights {
+    var weights = try base.layer(numbers[index])
+    let shape = configuration.layers[index]
+    if shape.mlpChannels > 0, base.configuration.layers[numbers[index]].mlpChannels == 0 {
+      let hidden = configuration.hiddenSize
+      weights.mlpNorm = Array(repeating: 1, count: hidden)
+      weights.gate = Self.zeros(shape.mlpChannels, hidden)
+      weights.up = Self.zeros(shape.mlpChannels, hidden)
+      weights.down = Self.zeros(hidden, shape.mlpChannels)
+      if configuration.mlpBias {
+        for part in [\LayerWeights.gate, \.up, \.down] {
+          weights[keyPath: part].bias = Array(repeating: 0, count: weights[keyPath: part].outputs)
+        }
+      }
+    }
+    let own = base.configuration
+    var added = configuration
+    added.queryKeyValueBias = configuration.queryKeyValueBias && !own.queryKeyValueBias
+    added.outputBias = configuration.outputBias && !own.outputBias
+    added.mlpBias = configuration.mlpBias && !own.mlpBias
+    return weights.fillingBiases(for: added)
+  }
+
+  private static func zeros(_ outputs: Int, _ inputs: Int) -> Linear {
+    let weight = Matrix<Float>(rows: outputs, columns: inputs)
+    weight.fill(0)
+    return Linear(weight: weight)
+  }
+}
