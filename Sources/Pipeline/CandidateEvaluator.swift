@@ -39,7 +39,7 @@ struct CandidateEvaluator: Sendable {
     self.model = model
     self.bound = bound
     reference = try DenseReference(model, windows: fitness)
-    let scores = try Set(bound.space.scores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
+    let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
     }

@@ -28,7 +28,7 @@ struct FirstPopulation {
       let names = bound.calibrations.map { BoundSpace.statistics($0, samples: bound.space.samples.max()) }
       for (name, calibration) in zip(names, bound.calibrations) {
         guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
-        for score in bound.space.scores {
+        for score in bound.space.allScores {
           curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
             evaluator.repaired, .init(score: score, calibration: statistics.name), statistics, metric: metric
           ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
@@ -55,7 +55,7 @@ struct FirstPopulation {
 
   /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated.
   func genomes(budgets: [Int], limit: Int) -> [(genome: Genome, origin: String)] {
-    let choices = bound.space.scores.flatMap { score in bound.calibrations.map { (score, $0) } }
+    let choices = bound.space.allScores.flatMap { score in bound.calibrations.map { (score, $0) } }
     var seeds: [(genome: Genome, origin: String)] = []
     for (number, choice) in choices.enumerated() {
       let curves = curves[Choice(score: choice.0, calibration: choice.1)] ?? []

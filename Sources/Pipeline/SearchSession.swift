@@ -335,7 +335,7 @@ extension SearchSession {
         all.append(MixedStatistics(name: BoundSpace.statistics(BoundSpace.mix, samples: samples), sets))
       }
     }
-    var scalars = try Set(bound.space.scores.compactMap { try ImportanceRegistry.named($0).gradients })
+    var scalars = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
     if lossGradients { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
     if scalars.isEmpty { return all }
     let gradients = GradientStore(folder: cache)

@@ -56,7 +56,7 @@ public enum SpaceLibrary {
   /// - Parameter file: the name that errors carry.
   static func parse(_ text: String, file: String) throws -> SearchSpace {
     let space = try SearchSpace(yaml: text, file: file)
-    for score in space.scores {
+    for score in space.allScores {
       do {
         _ = try ImportanceRegistry.named(score)
       } catch {

@@ -90,7 +90,7 @@ public struct BudgetedSpace: Sendable {
 
   /// `fit` for a genome of the right length.
   func fitted(_ genome: Genome, to target: Int, using generator: inout SeededGenerator) -> Genome {
-    let snapped = zip(space.variables, genome).map { $0.nearest(to: $1) }
+    let snapped = space.canonical(zip(space.variables, genome).map { $0.nearest(to: $1) })
     let goal = min(max(target, allowed.lowerBound), allowed.upperBound)
     var result = filled(snapped, to: goal, using: &generator)
     if cost.cost(result) < allowed.lowerBound && goal < allowed.upperBound {
@@ -102,10 +102,10 @@ public struct BudgetedSpace: Sendable {
     return result
   }
 
-  /// Whether a valid genome lies inside the budget and, where the whole budget is to be used, no step up fits.
+  /// Whether a genome has what is not active at its lowest value, lies inside the budget and, where the whole budget is to be used, no step up fits.
   public func isAcceptable(_ genome: Genome) -> Bool {
     let spent = cost.cost(genome)
-    if !allowed.contains(spent) { return false }
+    if !allowed.contains(spent) || space.canonical(genome) != genome { return false }
     if !budget.useWholeBudget { return true }
     return genome.indices.allSatisfy {
       stepCosts[$0] == 0 || genome[$0] == space.variables[$0].highest || spent + stepCosts[$0] > allowed.upperBound

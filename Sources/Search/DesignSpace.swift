@@ -1,6 +1,7 @@
 /// One candidate's choices, one value a variable, in the order of the space's variables.
 ///
-/// An integer variable stands as its value (a width of 384 is 384), a categorical one as the index of its choice.
+/// An integer variable stands as its value (a width of 384 is 384), a categorical one as the index of its choice. A variable
+/// that is not active (`Variable.Condition`) has its lowest value.
 public typealias Genome = [Int]
 
 /// One thing a search may choose.
@@ -13,6 +14,17 @@ public struct Variable: Hashable, Sendable {
     case categorical([String])
   }
 
+  /// When a variable has a meaning: where a categorical one before it, itself without condition, has one of some choices.
+  public struct Condition: Hashable, Codable, Sendable {
+    public let variable: String
+    public let choices: [String]
+
+    public init(_ variable: String, isOneOf choices: [String]) {
+      self.variable = variable
+      self.choices = choices
+    }
+  }
+
   /// Unique in its space, for example `layers.3.mlp`.
   public let name: String
   public let domain: Domain
@@ -20,14 +32,19 @@ public struct Variable: Hashable, Sendable {
   public let segment: Int
   /// What the variable is a width of, for example `attention` or `mlp`. For reports; the optimisers ignore it.
   public let module: String
+  /// `nil` for a variable that always has a meaning.
+  public let condition: Condition?
 
   /// An integer whose `high` is not on the grid of `low` and `step` is lowered to the last value that is.
   ///
   /// - Throws: `SearchError.invalidVariable` if the domain is empty or not representable.
-  public init(name: String, domain: Domain, segment: Int = 0, module: String = "") throws(SearchError) {
+  public init(
+    name: String, domain: Domain, segment: Int = 0, module: String = "", condition: Condition? = nil
+  ) throws(SearchError) {
     self.name = name
     self.segment = segment
     self.module = module
+    self.condition = condition
     if name.isEmpty { throw .invalidVariable(name: name, reason: "the name is empty") }
     switch domain {
     case .integer(let low, let high, let step):
@@ -94,9 +111,9 @@ public struct Variable: Hashable, Sendable {
 }
 
 extension Variable: Codable {
-  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices }
+  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices, condition }
 
-  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`.
+  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`, and perhaps `"condition"`.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let domain: Domain =
@@ -109,7 +126,8 @@ extension Variable: Codable {
       }
     try self.init(
       name: values.decode(String.self, forKey: .name), domain: domain,
-      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module))
+      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module),
+      condition: values.decodeIfPresent(Condition.self, forKey: .condition))
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -117,6 +135,7 @@ extension Variable: Codable {
     try values.encode(name, forKey: .name)
     try values.encode(segment, forKey: .segment)
     try values.encode(module, forKey: .module)
+    try values.encodeIfPresent(condition, forKey: .condition)
     switch domain {
     case .integer(let low, let high, let step):
       try values.encode(low, forKey: .low)
@@ -130,14 +149,52 @@ extension Variable: Codable {
 /// Everything a search may choose: an ordered list of variables.
 public struct DesignSpace: Hashable, Codable, Sendable {
   public let variables: [Variable]
+  private let conditions: [Activation]
 
-  /// - Throws: `SearchError.duplicateVariable` if two variables share a name.
+  /// A variable that is active only where another has one of some values.
+  private struct Activation: Hashable {
+    let variable: Int
+    let other: Int
+    let values: Set<Int>
+  }
+
+  /// - Throws: `SearchError.duplicateVariable` if two variables share a name; `.invalidVariable` for a condition on
+  ///   anything but choices of an earlier variable without condition.
   public init(_ variables: [Variable]) throws(SearchError) {
-    var names = Set<String>()
-    for variable in variables where !names.insert(variable.name).inserted {
-      throw .duplicateVariable(name: variable.name)
+    var places: [String: Int] = [:]
+    var conditions: [Activation] = []
+    for (index, variable) in variables.enumerated() {
+      if places[variable.name] != nil { throw .duplicateVariable(name: variable.name) }
+      if let condition = variable.condition {
+        guard let other = places[condition.variable], variables[other].condition == nil,
+          case .categorical(let choices) = variables[other].domain, Set(choices).isSuperset(of: condition.choices)
+        else {
+          throw .invalidVariable(
+            name: variable.name,
+            reason: "its condition must be on choices of an earlier variable, not on '\(condition.variable)'")
+        }
+        let values = choices.indices.filter { condition.choices.contains(choices[$0]) }
+        conditions.append(Activation(variable: index, other: other, values: Set(values)))
+      }
+      places[variable.name] = index
     }
     self.variables = variables
+    self.conditions = conditions
+  }
+
+  /// Whether a variable has a meaning in a genome.
+  public func isActive(_ index: Int, in genome: Genome) -> Bool {
+    conditions.allSatisfy { $0.variable != index || $0.values.contains(genome[$0.other]) }
+  }
+
+  /// The genome with variables that are not active at their lowest values.
+  public func canonical(_ genome: Genome) -> Genome {
+    if conditions.isEmpty { return genome }
+    var result = genome
+    for condition in conditions where !condition.values.contains(genome[condition.other]) {
+      result[condition.variable] = variables[condition.variable].lowest
+    }
+    return result
   }
 
   public init(from decoder: any Decoder) throws {
@@ -149,7 +206,7 @@ public struct DesignSpace: Hashable, Codable, Sendable {
     try container.encode(variables)
   }
 
-  /// How many genomes there are, `nil` where that does not fit an `Int`. No budget is considered.
+  /// How many genomes there are, `nil` where that does not fit an `Int`. No budget is considered, and no condition.
   public var size: Int? {
     var size = 1
     for variable in variables {
@@ -177,6 +234,13 @@ public struct DesignSpace: Hashable, Codable, Sendable {
         }
       throw .valueOutsideDomain(variable: variable.name, value: value, domain: domain)
     }
+    for condition in conditions where !condition.values.contains(genome[condition.other]) {
+      let (variable, value) = (variables[condition.variable], genome[condition.variable])
+      if value != variable.lowest {
+        throw .valueOutsideDomain(
+          variable: variable.name, value: value, domain: "\(variable.lowest)...\(variable.lowest), as it is not active")
+      }
+    }
   }
 
   func checkLength(of genome: Genome) throws(SearchError) {
@@ -187,7 +251,8 @@ public struct DesignSpace: Hashable, Codable, Sendable {
 
   /// The genome in words, `name=value` a variable, separated by spaces.
   public func describe(_ genome: Genome) -> String {
-    zip(variables, genome).map { variable, value in
+    variables.indices.filter { isActive($0, in: genome) }.map { index in
+      let (variable, value) = (variables[index], genome[index])
       if case .categorical(let choices) = variable.domain, choices.indices.contains(value) {
         return "\(variable.name)=\(choices[value])"
       }

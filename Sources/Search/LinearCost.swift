@@ -21,7 +21,7 @@ public struct LinearCost: Hashable, Codable, Sendable {
     zip(weights, genome).reduce(base) { $0 + $1.0 * $1.1 }
   }
 
-  /// Checks that there is one weight a variable, none negative, none on a choice, and that no cost leaves `Int`.
+  /// Checks that there is one weight a variable, none negative, none on a choice or under a condition, and that no cost leaves `Int`.
   ///
   /// - Throws: `SearchError.invalidCost`.
   func validate(for space: DesignSpace) throws(SearchError) {
@@ -31,6 +31,9 @@ public struct LinearCost: Hashable, Codable, Sendable {
     var largest = base.magnitude
     for (variable, weight) in zip(space.variables, weights) {
       if weight < 0 { throw .invalidCost(reason: "the weight \(weight) of '\(variable.name)' is negative") }
+      if weight > 0 && variable.condition != nil {
+        throw .invalidCost(reason: "'\(variable.name)' has a condition and cannot have the weight \(weight)")
+      }
       if weight > 0 && variable.isCategorical {
         throw .invalidCost(reason: "'\(variable.name)' is categorical and cannot have the weight \(weight)")
       }

@@ -94,7 +94,7 @@ public struct SearchLLMEvolution: Optimizer {
     switch origin {
     case "crossover":
       let second = parents[generator.integer(below: parents.count)]
-      return zip(first, second).map { generator.chance(0.5) ? $0 : $1 }
+      return space.space.canonical(zip(first, second).map { generator.chance(0.5) ? $0 : $1 })
     case "fresh": return mutated(first, Self.initialProbability, using: &generator)
     default: return mutated(first, Self.probability, using: &generator)
     }
@@ -102,10 +102,11 @@ public struct SearchLLMEvolution: Optimizer {
 
   /// The genome with each gene drawn anew with a probability.
   private func mutated(_ genome: Genome, _ probability: Double, using generator: inout SeededGenerator) -> Genome {
-    zip(genome, space.space.variables).map { value, variable in
+    let changed = zip(genome, space.space.variables).map { value, variable in
       guard variable.levels > 1, generator.chance(probability) else { return value }
       return variable.lowest + generator.integer(below: variable.levels) * variable.step
     }
+    return space.space.canonical(changed)
   }
 
   private func isInside(_ genome: Genome) -> Bool {

@@ -99,7 +99,8 @@ struct Variation: Sendable {
 
   /// Takes another choice for one categorical variable.
   private func swap(_ genome: inout Genome, using generator: inout SeededGenerator) {
-    guard let index = pick(choices, using: &generator) else { return }
+    let active = choices.filter { space.space.isActive($0, in: genome) }
+    guard let index = pick(active, using: &generator) else { return }
     let levels = space.space.variables[index].levels
     genome[index] = (genome[index] + 1 + generator.integer(below: levels - 1)) % levels
   }

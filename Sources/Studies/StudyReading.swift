@@ -61,6 +61,11 @@ extension StoredTrial {
     let byName = Dictionary(parameters.map { ($0.text("param_name") ?? "", $0.real("param_value")) }) { $1 }
     var genome: Genome = []
     for variable in space.variables {
+      // As in Optuna, a parameter that is not active in a trial is not there.
+      if variable.condition != nil, byName[variable.name] == nil {
+        genome.append(variable.lowest)
+        continue
+      }
       guard let stored = byName[variable.name], let value = stored.flatMap(Int.init(exactly:)) else {
         throw unreadable("it has no integer value for '\(variable.name)'")
       }

@@ -87,7 +87,7 @@ extension Study {
     try session.insert(
       into: "trial_params", ["trial_id", "param_name", "param_value", "distribution_json"],
       candidates.flatMap { candidate in
-        space.variables.indices.map { index in
+        space.variables.indices.filter { space.isActive($0, in: candidate.genome) }.map { index in
           [trial(candidate), space.variables[index].name, Double(candidate.genome[index]), distributions[index]]
         }
       })

@@ -78,11 +78,19 @@ public struct BoundSpace: Sendable {
       weights.append(copies * configuration.parametersPerMLPChannel)
     }
     choices =
-      [("score", space.scores), ("calibration", calibrations)]
-      + [("samples", space.samples.map { "\($0)" }), ("damping", space.damping.map { "\($0)" })].filter { !$1.isEmpty }
+      [("score", space.scores)]
+      + [
+        ("aggregation", space.aggregations), ("calibration", calibrations),
+        ("samples", space.samples.map { "\($0)" }), ("damping", space.damping.map { "\($0)" }),
+      ].filter { !$1.isEmpty }
+    let aggregated = space.scores.filter(SearchSpace.takesAggregation)
     for (name, values) in choices {
+      let condition =
+        name == "aggregation" && aggregated.count < space.scores.count
+        ? Variable.Condition("score", isOneOf: aggregated) : nil
       variables.append(
-        try Variable(name: name, domain: .categorical(values), segment: layers.count, module: name))
+        try Variable(
+          name: name, domain: .categorical(values), segment: layers.count, module: name, condition: condition))
       weights.append(0)
     }
     design = try DesignSpace(variables)
@@ -97,8 +105,12 @@ public struct BoundSpace: Sendable {
     }
     var chosen: [String: Int] = [:]
     for (choice, value) in zip(choices, genome.suffix(choices.count)) { chosen[choice.name] = value }
+    var score = space.scores[chosen["score"] ?? 0]
+    if let aggregation = chosen["aggregation"] {
+      score = SearchSpace.score(score, aggregation: space.aggregations[aggregation])
+    }
     return Genes(
-      widths: widths, score: space.scores[chosen["score"] ?? 0], calibration: calibrations[chosen["calibration"] ?? 0],
+      widths: widths, score: score, calibration: calibrations[chosen["calibration"] ?? 0],
       samples: chosen["samples"].map { space.samples[$0] }, damping: chosen["damping"].map { space.damping[$0] })
   }
 
@@ -107,8 +119,14 @@ public struct BoundSpace: Sendable {
   ///
   /// - Returns: `nil` where a score or another choice is none of the space's.
   public func genome(_ genes: Genes) -> Genome? {
+    // Which score with which aggregation the name stands for.
+    let named = space.scores.flatMap { score in
+      SearchSpace.takesAggregation(score)
+        ? space.aggregations.map { (score, $0, SearchSpace.score(score, aggregation: $0)) } : []
+    }.first { $0.2 == genes.score }
     let wanted = [
-      "score": genes.score, "calibration": genes.calibration, "samples": genes.samples.map { "\($0)" },
+      "score": named?.0 ?? genes.score, "aggregation": named?.1, "calibration": genes.calibration,
+      "samples": genes.samples.map { "\($0)" },
       "damping": genes.damping.map { "\($0)" },
     ]
     var chosen: [Int] = []

@@ -9,6 +9,9 @@ public struct SearchSpace: Sendable, Equatable {
   public var floors: [Floor]
   /// Names of scores, the choices of the score gene.
   public var scores: [String]
+  /// How LLM-Pruner's scores put the matrices of a unit together, the choices of a gene that is active for those scores; empty
+  /// for what the scores' names say, without a gene.
+  public var aggregations: [String]
   /// What the calibration gene chooses from.
   public var calibrations: [CalibrationChoice]
   /// Windows of a calibration set that are taken, the choices of a gene; empty for all of them, without a gene.
@@ -32,7 +35,8 @@ public struct SearchSpace: Sendable, Equatable {
 
   public init(
     name: String, summary: String, layers: Layers, attention: WidthRule, mlp: WidthRule, floors: [Floor],
-    scores: [String], calibrations: [CalibrationChoice], samples: [Int] = [], damping: [Double] = [],
+    scores: [String], aggregations: [String] = [], calibrations: [CalibrationChoice], samples: [Int] = [],
+    damping: [Double] = [],
     keep: ClosedRange<Double>
   ) {
     self.name = name
@@ -42,10 +46,29 @@ public struct SearchSpace: Sendable, Equatable {
     self.mlp = mlp
     self.floors = floors
     self.scores = scores
+    self.aggregations = aggregations
     self.calibrations = calibrations
     self.samples = samples
     self.damping = damping
     self.keep = keep
+  }
+
+  /// Whether a score can be followed by `:` and an aggregation.
+  public static func takesAggregation(_ score: String) -> Bool {
+    score.hasPrefix("llm-pruner-") && !score.contains(":") && !score.contains("+")
+  }
+
+  /// The name of a score with an aggregation; the sum is what a name without one means.
+  public static func score(_ score: String, aggregation: String) -> String {
+    aggregation == "sum" || !takesAggregation(score) ? score : "\(score):\(aggregation)"
+  }
+
+  /// Every score that a genome may name.
+  public var allScores: [String] {
+    scores.flatMap { score in
+      aggregations.isEmpty || !Self.takesAggregation(score)
+        ? [score] : aggregations.map { Self.score(score, aggregation: $0) }
+    }
   }
 
   /// How narrow a module may get, and in what steps.

@@ -24,7 +24,8 @@ extension SearchSpace {
     }
     let top = Section(root, file: file)
     try top.allow([
-      "name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "samples", "damping", "keep",
+      "name", "summary", "layers", "attention", "mlp", "floors", "scores", "aggregations", "calibration", "samples",
+      "damping", "keep",
     ])
     name = try top.required("name", top.string("name"))
     summary = try top.string("summary") ?? ""
@@ -33,6 +34,7 @@ extension SearchSpace {
     mlp = try WidthRule(top.section("mlp"), minimum: .share(0.1), step: nil)
     floors = try top.sections("floors").map(Floor.init)
     scores = try top.strings("scores") ?? ["wanda-sp"]
+    aggregations = try top.strings("aggregations") ?? []
     calibrations = try top.choices("calibration") ?? [.each]
     samples = try top.integers("samples") ?? []
     damping = try top.numbers("damping") ?? []
@@ -43,6 +45,11 @@ extension SearchSpace {
     keep = range[0]...range[1]
     if scores.isEmpty { throw top.invalid("scores", "must name at least one score") }
     if Set(scores).count < scores.count { throw top.invalid("scores", "must not name a score twice") }
+    if Set(allScores).count < allScores.count { throw top.invalid("aggregations", "must not name one twice") }
+    if !aggregations.isEmpty, !scores.contains(where: SearchSpace.takesAggregation) {
+      throw top.invalid(
+        "aggregations", "are for scores that take one (llm-pruner-first and its kind), but 'scores' has none")
+    }
     if Set(calibrations).count < calibrations.count { throw top.invalid("calibration", "must not name a choice twice") }
     if calibrations.isEmpty { throw top.invalid("calibration", "must name at least one choice") }
     if samples.contains(where: { $0 < 1 }) || Set(samples).count < samples.count {

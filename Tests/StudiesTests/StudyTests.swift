@@ -224,6 +224,27 @@ import Testing
     }
   }
 
+  /// As in Optuna, a trial has no parameter that is not active in it.
+  @Test func parametersThatAreNotActiveAreNotStored() throws {
+    let space = try DesignSpace([
+      Variable(name: "score", domain: .categorical(["a", "b"])),
+      Variable(
+        name: "aggregation", domain: .categorical(["sum", "max"]), condition: .init("score", isOneOf: ["b"])),
+    ])
+    let scratch = Scratch()
+    let study = try Study.create(
+      at: .folder(scratch.url), name: "toy", directions: [.minimize], metricNames: ["loss"], model: Toy.model,
+      space: space, attributes: [:])
+    let genomes = [[0, 0], [1, 1], [1, 0]]
+    for (number, genome) in genomes.enumerated() { try study.beginTrial(number: number, genome: genome, origin: "x") }
+    #expect(throws: StudyError.self) { try study.beginTrial(number: 3, genome: [0, 1], origin: "x") }
+    try study.close()
+    #expect(try Study.open(at: scratch.url).trials().map(\.genome) == genomes)
+    try scratch.execute(
+      "UPDATE trials SET state = CASE (SELECT COUNT(*) FROM trial_params) WHEN 5 THEN 'RUNNING' ELSE 'LOST' END")
+    #expect(try Study.open(at: scratch.url).trials().count == 3)
+  }
+
   // MARK: - Details of the format
 
   @Test func datesKeepMicroseconds() throws {

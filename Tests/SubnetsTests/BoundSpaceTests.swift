@@ -200,4 +200,24 @@ import Testing
     #expect(bound.widths(of: 2) == [0, 1, 2, 3])
     #expect(bound.widths(of: 3) == [0, 16, 32, 48, 64])
   }
+
+  /// The aggregation is a gene of the scores that take one.
+  @Test func aggregationsAreConditional() throws {
+    var space = space(scores: ["obs", "llm-pruner-first"])
+    space.aggregations = ["sum", "max"]
+    #expect(space.allScores == ["obs", "llm-pruner-first", "llm-pruner-first:max"])
+    let bound = try bind(space)
+    #expect(bound.design.variables.suffix(3).map(\.name) == ["score", "aggregation", "calibration"])
+    let widths = [3, 64, 2, 24, 1, 16]
+    #expect(bound.genes(widths + [0, 0, 0]).score == "obs")
+    #expect(bound.genes(widths + [1, 0, 0]).score == "llm-pruner-first")
+    #expect(bound.genes(widths + [1, 1, 0]).score == "llm-pruner-first:max")
+    for choice in [[0, 0, 2], [1, 0, 1], [1, 1, 0]] {
+      #expect(bound.genome(bound.genes(widths + choice)) == widths + choice)
+    }
+    #expect(throws: SearchError.self) { try bound.design.validate(widths + [0, 1, 0]) }
+    // Where all scores take one, the gene is always active.
+    space.scores = ["llm-pruner-first"]
+    #expect(try bind(space).design.variables.allSatisfy { $0.condition == nil })
+  }
 }

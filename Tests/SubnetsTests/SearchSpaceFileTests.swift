@@ -90,6 +90,13 @@ import Testing
     }
   }
 
+  @Test func aggregationsNeedScoresThatTakeThem() throws {
+    let space = try read("name: x\nscores: [obs, llm-pruner-mix]\naggregations: [sum, last]")
+    #expect(space.aggregations == ["sum", "last"])
+    expectInvalid("aggregations", line: 3, "name: x\nscores: [obs, llm-pruner-mix]\naggregations: [max, max]")
+    expectInvalid("aggregations", line: 3, "name: x\nscores: [obs, llm-pruner-first:max]\naggregations: [sum]")
+  }
+
   @Test func automaticStepsAreAskedFor() throws {
     #expect(try read("name: x\nmlp: {step: auto}").mlp.step == nil)
     // Asked for, it replaces the default of one.
@@ -173,7 +180,14 @@ import Testing
       #expect(space.name == file.deletingPathExtension().lastPathComponent)
       #expect(!space.summary.isEmpty)
       for fixture in Fixture.allCases {
-        let bound = try BoundSpace(space, to: fixture.model().configuration, calibrationSets: ["self", "text"])
+        let configuration = try fixture.model().configuration
+        if space.floors.flatMap(\.layers).contains(where: { $0 >= configuration.layerCount }) {
+          #expect(throws: SearchSpaceError.self) {
+            try BoundSpace(space, to: configuration, calibrationSets: ["self", "text"])
+          }
+          continue
+        }
+        let bound = try BoundSpace(space, to: configuration, calibrationSets: ["self", "text"])
         #expect(bound.design.variables.count >= 4)
       }
     }

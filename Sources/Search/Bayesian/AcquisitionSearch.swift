@@ -119,12 +119,13 @@ struct AcquisitionSearch {
   /// choice; a random part of them where there are too many.
   private func probes(around current: Found, using generator: inout SeededGenerator) -> [Probe] {
     var result: [Probe] = []
-    for (index, variable) in space.space.variables.enumerated() where variable.levels > 1 {
+    for (index, variable) in space.space.variables.enumerated()
+    where variable.levels > 1 && space.space.isActive(index, in: current.genome) {
       for value in values(of: index, around: current) {
         var genome = current.genome
         genome[index] = value
         let cost = space.cost.weights[index] * (value - current.genome[index])
-        result.append(Probe(genome: genome, variable: index, cost: cost))
+        result.append(Probe(genome: space.space.canonical(genome), variable: index, cost: cost))
       }
     }
     while result.count > Self.probes { result.remove(at: generator.integer(below: result.count)) }

@@ -34,7 +34,7 @@ public enum GeneImportance {
         background.map { genome in
           var genome = genome
           genome[variable] = level.value
-          return genome
+          return space.canonical(genome)
         }
       }
       let means = process.posterior(altered).means

@@ -185,6 +185,7 @@ public struct NestedSearch: Optimizer {
         if origin == "setting" { origin = mutated.mutation?.rawValue ?? origin }
       }
       for (index, value) in zip(globals, plan[place].setting) { genome[index] = value }
+      genome = space.space.canonical(genome)
       if !ledger.genomes.contains(genome) { return (genome, origin) }
     }
     return nil
