@@ -111,8 +111,8 @@ import Testing
       .unknownKey(
         file: "space.yaml", line: 3, key: "score",
         known: [
-          "name", "summary", "layers", "attention", "mlp", "floors", "scores", "calibration", "samples", "damping",
-          "keep",
+          "name", "summary", "layers", "attention", "mlp", "floors", "scores", "aggregations", "calibration", "samples",
+          "damping", "keep",
         ]),
       "name: x\nlayers: each\nscore: [random]")
     expectError(
