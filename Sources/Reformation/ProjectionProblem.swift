@@ -1,10 +1,17 @@
 import LanguageModels
 import LinearAlgebra
 
+/// What a projection is to be corrected by, and how far it is from that.
+protocol Correctable {
+  /// Mean squared length of what the output lacks after a change, per token.
+  func error(_ change: ProjectionProblem.Change?) -> Double
+  func normalEquations(bias: Bool) throws -> NormalEquations
+}
+
 /// What a projection reads, and what its output still lacks.
 ///
 /// Where tokens count differently, both are scaled token by token, and so is the constant input of a bias.
-struct ProjectionProblem {
+struct ProjectionProblem: Correctable {
   /// Shape `[tokens, inputs]`.
   let inputs: Matrix<Float>
   /// Shape `[tokens, outputs]`.
@@ -18,7 +25,8 @@ struct ProjectionProblem {
     let bias: [Float]?
   }
 
-  /// Mean squared length of what remains after a change, per token.
+  func normalEquations(bias: Bool) throws -> NormalEquations { try NormalEquations(self, bias: bias) }
+
   func error(_ change: Change?) -> Double {
     var difference = remaining
     if let change {
@@ -46,27 +54,19 @@ struct NormalEquations {
   /// Weighted by the squares of the scales.
   private let means: (inputs: [Double], remaining: [Double])?
 
+  /// - Parameters:
+  ///   - gram: `E[x xᵀ]`.
+  ///   - cross: `E[x rᵀ]`.
+  init(gram: Matrix<Double>, cross: Matrix<Double>) {
+    self.gram = gram
+    self.cross = cross
+    means = nil
+  }
+
   init(_ problem: ProjectionProblem, bias: Bool) throws {
     let (inputs, targets) = (problem.inputs, problem.remaining)
-    // A fixed number of lanes keeps the sums independent of the number of cores.
-    let lanes = ForwardPass.lanes
-    let grams = (0..<lanes).map { _ in Matrix<Float>(rows: inputs.columns, columns: inputs.columns) }
-    let crosses = (0..<lanes).map { _ in Matrix<Float>(rows: inputs.columns, columns: targets.columns) }
-    try Threads.forEach(lanes) { lane, _ in
-      let rows = lane * inputs.rows / lanes..<(lane + 1) * inputs.rows / lanes
-      accumulateGram(inputs.rows(rows), accumulate: 0, into: grams[lane])
-      multiply(inputs.rows(rows), targets.rows(rows), transposingA: true, into: crosses[lane])
-    }
-    for lane in 1..<lanes {
-      Kernels.add(grams[lane].pointer, to: grams[0].pointer, count: grams[0].count)
-      Kernels.add(crosses[lane].pointer, to: crosses[0].pointer, count: crosses[0].count)
-    }
-    mirrorUpperTriangle(grams[0])
-    let scale = 1 / Float(max(1, inputs.rows))
-    Kernels.scale(grams[0].pointer, by: scale, count: grams[0].count)
-    Kernels.scale(crosses[0].pointer, by: scale, count: crosses[0].count)
-    gram = grams[0].widened()
-    cross = crosses[0].widened()
+    gram = try SecondMoments.gram(inputs)
+    cross = try SecondMoments.cross(inputs, targets)
     guard bias else {
       means = nil
       return

@@ -88,26 +88,12 @@ final class ResidualStreams {
     return ProjectionProblem(inputs: weighted, remaining: remaining, scales: scales)
   }
 
-  /// What the projections of a module read, in the dense network and in the subnet.
-  struct NormedInputs {
-    fileprivate let dense: Matrix<Float>
-    fileprivate let pruned: Matrix<Float>
-
-    /// How far the projection is from what it gives on the dense inputs.
-    func problem(_ projection: Linear) -> ProjectionProblem {
-      let difference = pruned.copy()
-      Kernels.scale(difference.pointer, by: -1, count: difference.count)
-      Kernels.add(dense.pointer, to: difference.pointer, count: difference.count)
-      let remaining = Matrix<Float>(rows: pruned.rows, columns: projection.outputs)
-      Linear(weight: projection.weight).apply(difference, into: remaining)
-      return ProjectionProblem(inputs: pruned, remaining: remaining)
-    }
-  }
-
-  func normedInputs(_ module: Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws -> NormedInputs {
-    let (first, second) = (dense.copy(), pruned.copy())
-    try denseRunner.normalise(first, gain: weights[keyPath: module.norm])
-    try prunedRunner.normalise(second, gain: prunedWeights[keyPath: module.norm])
-    return NormedInputs(dense: first, pruned: second)
+  /// What the projections of a module read in the subnet, and how far that is from what they read in the dense network.
+  func inputMoments(_ module: Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws -> InputMoments {
+    let (difference, inputs) = (dense.copy(), pruned.copy())
+    try denseRunner.normalise(difference, gain: weights[keyPath: module.norm])
+    try prunedRunner.normalise(inputs, gain: prunedWeights[keyPath: module.norm])
+    Kernels.addScaled(inputs.pointer, -1, to: difference.pointer, count: difference.count)
+    return try InputMoments(inputs: inputs, difference: difference)
   }
 }

@@ -96,7 +96,7 @@ public struct SequentialReformation: Sendable {
         let width = module.width(of: subnet.configuration.layers[index])
         if options.scope == .all, width > 0 {
           let (inputs, others) = (
-            try fit.normedInputs(module, dense, pruned), try check.normedInputs(module, dense, pruned)
+            try fit.inputMoments(module, dense, pruned), try check.inputMoments(module, dense, pruned)
           )
           for (name, projection) in module.inputProjections {
             let fitter = ProjectionFit(layer: index, module: name, dampings: options.dampings, bias: false)
@@ -144,8 +144,8 @@ private struct ProjectionFit {
   let dampings: [Double]
   let bias: Bool
 
-  func improve(
-    _ projection: inout Linear, _ fit: ProjectionProblem, _ check: ProjectionProblem,
+  func improve<Problem: Correctable>(
+    _ projection: inout Linear, _ fit: Problem, _ check: Problem,
     _ steps: inout [SequentialReformation.Step]
   ) throws {
     let baseline = check.error(nil)
@@ -155,7 +155,7 @@ private struct ProjectionFit {
     var best = (change: ProjectionProblem.Change?.none, error: baseline, damping: Double?.none)
     // Where nothing is pruned yet there is nothing to make up for.
     if baseline > 0 {
-      let system = try NormalEquations(fit, bias: bias)
+      let system = try fit.normalEquations(bias: bias)
       for damping in dampings {
         guard let change = system.solve(damping: damping) else { continue }
         let error = check.error(change)
