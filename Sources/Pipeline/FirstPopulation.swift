@@ -1,4 +1,5 @@
 import Calibration
+import Foundation
 import LanguageModels
 import Reformation
 import Search
@@ -53,45 +54,60 @@ struct FirstPopulation {
   private var bound: BoundSpace { evaluator.bound }
   private var configuration: ModelConfiguration { bound.configuration }
 
-  /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated.
+  /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated: of the most promising
+  /// choice of score and calibration the allocations by error curves, uniform ones, and other samples and dampings; then by turns
+  /// the trends that its curves may miss, and the other choices.
   func genomes(budgets: [Int], limit: Int) -> [(genome: Genome, origin: String)] {
-    let choices = bound.space.allScores.flatMap { score in bound.calibrations.map { (score, $0) } }
+    guard !budgets.isEmpty else { return [] }
+    let middle = budgets[budgets.count / 2]
+    let choices = choices(budget: middle)
+    guard let main = choices.first else { return [] }
+    let mainCurves = curves[main] ?? []
     var seeds: [(genome: Genome, origin: String)] = []
-    for (number, choice) in choices.enumerated() {
-      let curves = curves[Choice(score: choice.0, calibration: choice.1)] ?? []
-      for (place, budget) in budgets.enumerated() {
-        // The first choice answers every budget, the others those in the middle of the list.
-        if number > 0, budgets.count > 2, place % 3 != 1 { continue }
-        if let widths = allocation(curves, budget: budget) {
-          add(widths, choice, "curve", to: &seeds)
-        }
-        if number == 0 {
-          for widths in uniform(budget: budget) { add(widths, choice, "uniform", to: &seeds) }
-        }
+    for budget in budgets {
+      if let widths = allocation(mainCurves, budget: budget) { add(widths, main, "curve", to: &seeds) }
+      for widths in uniform(budget: budget) { add(widths, main, "uniform", to: &seeds) }
+    }
+    if let first = seeds.first { seeds += variants(of: first.genome).map { ($0, "choice") } }
+    let trends = CurveWarp.steps.compactMap { allocation($0.apply(mainCurves), budget: middle) }
+    let others = choices.dropFirst().flatMap { choice in
+      // Of several budgets those in the middle of the list.
+      budgets.indices.filter { budgets.count <= 2 || $0 % 3 == 1 }.compactMap { place in
+        allocation(curves[choice] ?? [], budget: budgets[place]).map { (choice, $0) }
       }
     }
-    // What is left of the first population tries the trends that the curves may miss.
-    if let choice = choices.first, !budgets.isEmpty,
-      let curves = curves[Choice(score: choice.0, calibration: choice.1)]
-    {
-      for warp in CurveWarp.steps {
-        if let widths = allocation(warp.apply(curves), budget: budgets[budgets.count / 2]) {
-          add(widths, choice, "warp", to: &seeds)
-        }
-      }
-    }
-    // One candidate of each other choice of samples and damping, as the first one.
-    if let first = seeds.first {
-      for (variable, place) in bound.design.variables.indices.map({ (bound.design.variables[$0], $0) })
-      where ["samples", "damping"].contains(variable.module) {
-        for value in variable.lowest...variable.highest where value != first.genome[place] {
-          var genome = first.genome
-          genome[place] = value
-          seeds.insert((genome, "choice"), at: min(seeds.count, 4))
-        }
-      }
+    for place in 0..<max(trends.count, others.count) {
+      if place < trends.count { add(trends[place], main, "warp", to: &seeds) }
+      if place < others.count { add(others[place].1, others[place].0, "curve", to: &seeds) }
     }
     return Array(seeds.prefix(limit))
+  }
+
+  /// Scores on all calibration text together where that is a choice, then on each set; the one whose curves promise least first.
+  private func choices(budget: Int) -> [Choice] {
+    let whole = bound.calibrations.contains(BoundSpace.mix) ? BoundSpace.mix : bound.calibrations.first
+    let all = bound.calibrations.flatMap { calibration in
+      bound.space.allScores.map { Choice(score: $0, calibration: calibration) }
+    }
+    let ranked = all.enumerated().map { place, choice in
+      let error = curves[choice].flatMap { curves in
+        allocation(curves, budget: budget).map { ErrorCurves.error(curves, $0) }
+      }
+      return (choice: choice, key: (choice.calibration == whole ? 0 : 1, error ?? .infinity, place))
+    }
+    return ranked.sorted { $0.key < $1.key }.map(\.choice)
+  }
+
+  /// The genome with each other choice of samples and damping.
+  private func variants(of genome: Genome) -> [Genome] {
+    bound.design.variables.enumerated().flatMap { place, variable in
+      guard ["samples", "damping"].contains(variable.module) else { return [Genome]() }
+      return (variable.lowest...variable.highest).filter { $0 != genome[place] }.map { value in
+        var other = genome
+        other[place] = value
+        return other
+      }
+    }
   }
 
   /// One width for all layers: both roundings of the KV groups, the rest of the budget for the MLP.
@@ -116,11 +132,14 @@ struct FirstPopulation {
   }
 
   private func add(
-    _ widths: [LayerWidths], _ choice: (String, String), _ origin: String,
+    _ widths: [LayerWidths], _ choice: Choice, _ origin: String,
     to seeds: inout [(genome: Genome, origin: String)]
   ) {
+    // Where the damping is a gene, the choice next to the one that held-out tokens prefer.
+    let preferred = log(evaluator.repaired.damping)
     let genes = BoundSpace.Genes(
-      widths: widths, score: choice.0, calibration: choice.1, samples: bound.space.samples.max())
+      widths: widths, score: choice.score, calibration: choice.calibration, samples: bound.space.samples.max(),
+      damping: bound.space.damping.min { abs(log($0) - preferred) < abs(log($1) - preferred) })
     guard let genome = bound.genome(genes), !seeds.contains(where: { $0.genome == genome }) else { return }
     seeds.append((genome, origin))
   }
