@@ -33,23 +33,19 @@ struct AdaptedNetwork<Base: Network>: Network {
   func layer(_ index: Int) throws -> LayerWeights {
     var weights = try base.layer(numbers[index])
     let shape = configuration.layers[index]
-    if shape.mlpChannels > 0, base.configuration.layers[numbers[index]].mlpChannels == 0 {
+    let getsMLP = shape.mlpChannels > 0 && base.configuration.layers[numbers[index]].mlpChannels == 0
+    if getsMLP {
       let hidden = configuration.hiddenSize
       weights.mlpNorm = Array(repeating: 1, count: hidden)
       weights.gate = Self.zeros(shape.mlpChannels, hidden)
       weights.up = Self.zeros(shape.mlpChannels, hidden)
       weights.down = Self.zeros(hidden, shape.mlpChannels)
-      if configuration.mlpBias {
-        for part in [\LayerWeights.gate, \.up, \.down] {
-          weights[keyPath: part].bias = Array(repeating: 0, count: weights[keyPath: part].outputs)
-        }
-      }
     }
     let own = base.configuration
     var added = configuration
     added.queryKeyValueBias = configuration.queryKeyValueBias && !own.queryKeyValueBias
     added.outputBias = configuration.outputBias && !own.outputBias
-    added.mlpBias = configuration.mlpBias && !own.mlpBias
+    added.mlpBias = configuration.mlpBias && (getsMLP || !own.mlpBias)
     return weights.fillingBiases(for: added)
   }
 

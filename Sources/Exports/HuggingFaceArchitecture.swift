@@ -19,11 +19,7 @@ enum HuggingFaceArchitecture: Sendable {
       throw ExportError.notExpressible(
         format: .huggingFace, rule: "transformers counts the tokens in a cache by layer 0, which must have attention")
     }
-    guard configuration.isUniform else {
-      self = .nasMistral
-      return
-    }
-    guard first.mlpChannels > 0 else {
+    guard configuration.isUniform, first.mlpChannels > 0 else {
       self = .nasMistral
       return
     }
