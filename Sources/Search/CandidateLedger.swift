@@ -45,6 +45,13 @@ struct CandidateLedger: Sendable {
   /// The ordinals asked and not told, ascending.
   var pending: [Int] { asked.indices.filter { !isTold($0) } }
 
+  /// Everything told, the least first objective first, of equal ones the earlier candidate.
+  var ranked: [EvaluatedCandidate] {
+    evaluated.sorted {
+      ($0.objectives[0], $0.candidate.ordinal) < ($1.objectives[0], $1.candidate.ordinal)
+    }
+  }
+
   /// Everything told, by ordinal.
   var evaluated: [EvaluatedCandidate] {
     asked.compactMap { candidate in

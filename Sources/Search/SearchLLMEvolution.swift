@@ -51,9 +51,7 @@ public struct SearchLLMEvolution: Optimizer {
     if ledger.next == generationStart + population {
       let pending = ledger.pending
       if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
-      parents = ledger.evaluated.sorted {
-        ($0.objectives[0], $0.candidate.ordinal) < ($1.objectives[0], $1.candidate.ordinal)
-      }.prefix(parentCount).map(\.candidate.genome)
+      parents = ledger.ranked.prefix(parentCount).map(\.candidate.genome)
       generation += 1
       generationStart = ledger.next
     }

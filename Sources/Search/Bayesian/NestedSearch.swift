@@ -108,9 +108,7 @@ public struct NestedSearch: Optimizer {
   // MARK: - Generations
 
   private mutating func beginGeneration() throws(SearchError) {
-    let best = ledger.evaluated.sorted {
-      ($0.objectives[0], $0.candidate.ordinal) < ($1.objectives[0], $1.candidate.ordinal)
-    }
+    let best = ledger.ranked
     parents = best.prefix(max(2, population / 4)).map(\.candidate.genome)
     generation += 1
     generationStart = generationEnd
