@@ -136,10 +136,14 @@ public struct UnitScores: Sendable, Equatable {
 public struct UnitRanking: Sendable, Equatable {
   public var groups: [Int]
   public var channels: [Int]
+  /// The order in which the query heads of each of the parent's groups are kept, by their places in it; `nil` where
+  /// all are (`QueryHeads`).
+  public var queries: [[Int]]?
 
-  public init(groups: [Int], channels: [Int]) {
+  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
     self.groups = groups
     self.channels = channels
+    self.queries = queries
   }
 }
 

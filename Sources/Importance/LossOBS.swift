@@ -17,7 +17,6 @@ import LinearAlgebra
 /// Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks, the last removed
 /// highest, as shares of 1.
 public struct LossOBS: Importance {
-  private let damping = 0.01
   /// Rounds in which the channels of an MLP are removed.
   private let rounds = 64
 
@@ -31,97 +30,12 @@ public struct LossOBS: Importance {
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     guard let moments = layer.saliencies?.outputMoments else { throw ImportanceError.noGradients(score: name) }
     let width = layer.shape.queriesPerGroup * layer.headDimension
-    let groups = try removals(
+    let groups = try Elimination.removals(
       weight: layer.weights.output.weight, gram: layer.statistics.contextGram, moments: moments.attention,
-      width: width, atOnce: 1, layer)
-    let channels = try removals(
+      width: width, atOnce: 1, score: name, layer: layer.index)
+    let channels = try Elimination.removals(
       weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, moments: moments.mlp, width: 1,
-      atOnce: max(1, layer.weights.down.inputs / rounds), layer)
+      atOnce: max(1, layer.weights.down.inputs / rounds), score: name, layer: layer.index)
     return UnitScores(keepingGroups: groups.reversed(), channels: channels.reversed())
-  }
-
-  /// Units of `width` inputs in the order in which they are removed.
-  func removals(
-    weight: Matrix<Float>, gram: Matrix<Float>, moments: Matrix<Float>, width: Int, atOnce: Int, _ layer: ScoredLayer
-  ) throws -> [Int] {
-    if gram.rows == 0 { return [] }
-    do {
-      var elimination = try Elimination(
-        weight: weight, gram: gram.damped(damping), moments: moments.damped(1e-6), width: width)
-      return try elimination.run(atOnce: atOnce)
-    } catch { throw ImportanceError.notFinite(score: name, layer: layer.index) }
-  }
-}
-
-/// What is left of a projection while its inputs are removed.
-private struct Elimination {
-  /// `[H⁻¹]` of the inputs that are left; zeros in the rows and columns of the others.
-  private let inverse: Matrix<Double>
-  /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs, outputs]`.
-  private let weight: Matrix<Double>
-  private var left: [Int]
-  private let width: Int
-
-  init(weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>, width: Int) throws {
-    let inputs = gram.rows
-    self.width = width
-    left = Array(0..<inputs / width)
-    let rotated = weight.widened()
-    try CholeskyFactor(factorising: moments).multiplyTransposed(rotated)
-    self.weight = rotated.transposed()
-    let factor = try CholeskyFactor(factorising: gram)
-    let identity = Matrix<Double>(rows: inputs, columns: inputs)
-    for i in 0..<inputs { identity[i, i] = 1 }
-    factor.solveLower(identity)
-    inverse = Matrix(rows: inputs, columns: inputs)
-    multiply(identity, identity, transposingA: true, into: inverse)
-  }
-
-  mutating func run(atOnce: Int) throws -> [Int] {
-    var removed: [Int] = []
-    while left.count > 1 {
-      let costs = try left.map { try cost($0) }
-      guard costs.allSatisfy(\.isFinite) else {
-        throw LinearAlgebraError.notPositiveDefinite(order: 0, size: left.count)
-      }
-      let order = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
-      let next = order.prefix(min(atOnce, left.count - 1)).map { left[$0] }
-      try remove(next)
-      removed += next
-    }
-    return removed + left
-  }
-
-  private func rows(_ unit: Int) -> Range<Int> { unit * width..<(unit + 1) * width }
-
-  /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`.
-  private func cost(_ unit: Int) throws -> Double {
-    let part = weight.rows(rows(unit))
-    if width == 1 { return energy(part) / inverse[unit, unit] }
-    let solved = part.copy()
-    try CholeskyFactor(factorising: inverse.rows(rows(unit)).columns(rows(unit)).copy()).solveLower(solved)
-    return energy(solved)
-  }
-
-  private func energy(_ matrix: Matrix<Double>) -> Double {
-    (0..<matrix.rows).reduce(0) { sum, i in
-      let row = matrix.row(i)
-      return (0..<matrix.columns).reduce(sum) { $0 + row[$1] * row[$1] }
-    }
-  }
-
-  /// Takes units out and adjusts the others.
-  private mutating func remove(_ units: [Int]) throws {
-    let out = units.flatMap { Array(rows($0)) }
-    // With [H⁻¹]_RR = F·Fᵀ: F⁻¹·[H⁻¹]_R· and F⁻¹·W_R.
-    let coupling = inverse.gatherRows(out)
-    let factor = try CholeskyFactor(factorising: coupling.gatherColumns(out))
-    factor.solveLower(coupling)
-    let lost = weight.gatherRows(out)
-    factor.solveLower(lost)
-    multiply(coupling, coupling, transposingA: true, scale: -1, accumulate: 1, into: inverse)
-    multiply(coupling, lost, transposingA: true, scale: -1, accumulate: 1, into: weight)
-    let gone = Set(units)
-    left.removeAll(where: gone.contains)
   }
 }

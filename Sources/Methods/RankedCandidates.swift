@@ -27,16 +27,17 @@ public struct RankedCandidates {
   ///   - statistics: with the gradients that the score and the metrics need.
   ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
+  ///   - queries: query heads that every kept KV group keeps; `nil` for all.
   /// - Throws: `SearchSpaceError.doesNotFit`.
   public init(
     _ bench: Workbench, _ score: any Importance, _ statistics: any Statistics, step: Int?,
-    droppingModules: Bool = false
+    droppingModules: Bool = false, queries: Int? = nil
   ) throws {
     self.bench = bench
     self.score = score
     self.statistics = statistics
     let least = SearchSpace.Amount.units(droppingModules ? 0 : 1)
-    let attention = SearchSpace.WidthRule(minimum: least, step: 1)
+    let attention = SearchSpace.WidthRule(minimum: least, step: 1, queries: queries)
     let widths = SearchSpace(
       name: score.name, summary: "", layers: .each, attention: attention,
       mlp: SearchSpace.WidthRule(minimum: least, step: step), floors: [], scores: [score.name],
@@ -48,7 +49,9 @@ public struct RankedCandidates {
       byteLimit: Int(bench.physicalMemory / 4))
   }
 
-  private var choice: SubnetFactory<LanguageModel>.Choice { .init(score: score.name, calibration: statistics.name) }
+  private var choice: SubnetFactory<LanguageModel>.Choice {
+    .init(score: score.name, calibration: statistics.name, queries: space.space.attention.queries)
+  }
 
   /// Two curves a layer: attention, then MLP. They answer every budget.
   public func curves(_ metric: ErrorCurves.Metric) throws -> [ModuleCurve] {
@@ -68,7 +71,7 @@ public struct RankedCandidates {
       let genome = space.genome(.init(widths: widths, score: score.name, calibration: statistics.name))
     else { return nil }
     let error = ErrorCurves.error(curves, widths)
-    return Solution(genome: genome, widths: widths, predictedError: error)
+    return Solution(genome: genome, widths: space.genes(genome).widths, predictedError: error)
   }
 
   public func subnet(_ genome: Genome) throws -> Subnet<LanguageModel> {

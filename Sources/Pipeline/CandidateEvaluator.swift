@@ -11,7 +11,7 @@ import Subnets
 extension BoundSpace.Genes {
   /// What decides the weights beside the widths.
   var choice: SubnetFactory<LanguageModel>.Choice {
-    .init(score: score, calibration: statistics, damping: damping)
+    .init(score: score, calibration: statistics, damping: damping, queries: queries)
   }
 }
 

@@ -31,7 +31,9 @@ struct FirstPopulation {
         guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
         for score in bound.space.allScores {
           curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
-            evaluator.repaired, .init(score: score, calibration: statistics.name), statistics, metric: metric
+            evaluator.repaired,
+            .init(score: score, calibration: statistics.name, queries: bound.space.attention.queries), statistics,
+            metric: metric
           ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
         }
       }
@@ -116,18 +118,22 @@ struct FirstPopulation {
   func uniform(budget: Int) -> [[LayerWidths]] {
     guard configuration.isUniform, let shape = configuration.layers.first else { return [] }
     let share = Double(budget) / Double(configuration.blockParameters)
-    let ideal = share * Double(shape.kvHeads)
+    let thinned = Double(shape.queriesPerGroup + 1) / Double(shape.queries(keeping: bound.space.attention.queries) + 1)
+    let ideal = min(share * thinned, 1) * Double(shape.kvHeads)
     let roundings = Set([Int(ideal.rounded(.down)), Int(ideal.rounded(.up))]).filter {
       (1...shape.kvHeads).contains($0)
     }
     return roundings.sorted(by: >).compactMap { groups in
-      let attention = groups * configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup)
+      let queries = shape.queries(keeping: bound.space.attention.queries)
+      let attention = groups * configuration.parametersPerKVGroup(queriesPerGroup: queries)
       let layer = budget / configuration.layerCount - configuration.fixedParametersPerLayer - attention
       let step = bound.space.mlp.step ?? SearchSpace.WidthRule.automaticStep(width: shape.mlpChannels)
       let affordable = min(shape.mlpChannels, layer / configuration.parametersPerMLPChannel)
       let channels = shape.mlpChannels - (shape.mlpChannels - affordable + step - 1) / step * step
       guard channels > 0 else { return nil }
-      return Array(repeating: LayerWidths(groups: groups, channels: channels), count: configuration.layerCount)
+      return Array(
+        repeating: LayerWidths(groups: groups, channels: channels, queries: bound.space.attention.queries),
+        count: configuration.layerCount)
     }
   }
 

@@ -50,9 +50,10 @@ public final class SolveSession {
   ///   - path: of the model; `nil` takes that of the study.
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
+  ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
-    droppingModules: Bool = false, damping: Double?, cache: URL,
+    droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.metric = metric
@@ -81,10 +82,11 @@ public final class SolveSession {
     let statistics = try workbench.statistics(
       gradients: metric.gradients.union(scores.compactMap(\.gradients)), samples: 16)
     let start = ContinuousClock.now
-    candidates = try scores.enumerated().map { number, score in
-      try report("error curves", number, scores.count)
+    let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
+    candidates = try choices.enumerated().map { number, choice in
+      try report("error curves", number, choices.count)
       let candidates = try RankedCandidates(
-        workbench, score, statistics, step: nil, droppingModules: droppingModules)
+        workbench, choice.score, statistics, step: nil, droppingModules: droppingModules, queries: choice.queries)
       return (candidates, try candidates.curves(metric))
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)
@@ -104,10 +106,7 @@ public final class SolveSession {
       throw bench.workbench(budget: budget).impossible("solve")
     }
     var shape = configuration
-    shape.layers = zip(solution.widths, configuration.layers).map { width, layer in
-      LayerShape(
-        queryHeads: width.groups * layer.queriesPerGroup, kvHeads: width.groups, mlpChannels: width.channels)
-    }
+    shape.layers = zip(solution.widths, configuration.layers).map { $0.shape(of: $1) }
     return Answer(
       keepTarget: keep, keepRatio: Double(shape.blockParameters) / Double(configuration.blockParameters),
       parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters,
@@ -151,10 +150,14 @@ extension KeptUnits {
   static func record(_ units: [KeptUnits]) -> JSONValue {
     .array(
       units.map { layer in
-        [
+        var record: [String: JSONValue] = [
           "kv_groups": .array(layer.groups.map { .integer($0) }),
           "mlp_channels": .array(layer.channels.map { .integer($0) }),
         ]
+        if let queries = layer.queries {
+          record["query_heads"] = .array(queries.map { .array($0.map { .integer($0) }) })
+        }
+        return .object(record)
       })
   }
 }

@@ -37,7 +37,7 @@ public enum ErrorCurves {
       let layer = try factory.rankedLayer(index, choice)
       let (attention, mlp) = try errors(layer, index, statistics, metric)
       let allowed = widths(index)
-      let queries = configuration.layers[index].queriesPerGroup
+      let queries = configuration.layers[index].queries(keeping: choice.queries)
       let both = [
         ModuleCurve(
           widths: allowed.groups, errors: allowed.groups.map { attention[$0] },

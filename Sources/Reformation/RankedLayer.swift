@@ -13,6 +13,8 @@ public final class RankedLayer: Sendable {
   public let ranking: UnitRanking
   private let shape: LayerShape
   private let headDimension: Int
+  /// Query heads that every kept group keeps.
+  private let queries: Int
   private let ordered: LayerWeights
   private let attention: (any WidthSolver)?
   private let mlp: (any WidthSolver)?
@@ -25,15 +27,24 @@ public final class RankedLayer: Sendable {
     case channels(Int)
   }
 
-  /// - Parameter damping: as in `NestedReformation`.
-  public init(_ layer: ScoredLayer, ranking: UnitRanking, repair: RepairMode, damping: Double) throws {
+  /// - Parameters:
+  ///   - queries: query heads that every group keeps, the first of the ranking's; `nil` for all.
+  ///   - damping: as in `NestedReformation`.
+  public init(
+    _ layer: ScoredLayer, ranking: UnitRanking, queries limit: Int? = nil, repair: RepairMode, damping: Double
+  ) throws {
     let (weights, statistics) = (layer.weights, layer.statistics)
     self.ranking = ranking
     shape = layer.shape
     headDimension = layer.headDimension
+    queries = shape.queries(keeping: limit)
+    // Of all groups the heads that stay first, so that a number of groups keeps a prefix.
     let units = KeptUnits(groups: ranking.groups, channels: ranking.channels)
-    ordered = weights.inherit(units, from: shape, headDimension: headDimension)
-    let queries = units.queryIndices(of: shape, headDimension: headDimension)
+    let contexts = [ranking.staying(queries), ranking.leaving(queries)].flatMap { queries in
+      KeptUnits(groups: ranking.groups, channels: [], queries: queries)
+        .queryIndices(of: layer.shape, headDimension: layer.headDimension)
+    }
+    ordered = weights.inherit(units, from: shape, queryIndices: contexts, headDimension: headDimension)
     func reformation(
       _ module: String, _ gram: Matrix<Float>, _ weight: Matrix<Float>, _ order: [Int]
     ) throws -> (any WidthSolver)? {
@@ -48,28 +59,26 @@ public final class RankedLayer: Sendable {
     }
     means =
       repair == .bias
-      ? (queries.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
+      ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .leastSquares || repair == .admm
     attention =
-      repairs ? try reformation("attention", statistics.contextGram, weights.output.weight, queries) : nil
+      repairs ? try reformation("attention", statistics.contextGram, weights.output.weight, contexts) : nil
     mlp = repairs ? try reformation("MLP", statistics.hiddenGram, weights.down.weight, units.channels) : nil
   }
 
   /// The weights of the layer that keeps the first `groups` KV groups and `channels` MLP channels of the ranking.
   public func weights(groups: Int, channels: Int) -> LayerWeights {
     var layer = ordered.prefix(
-      groups: groups, queriesPerGroup: shape.queriesPerGroup, channels: channels, headDimension: headDimension)
-    if let attention, groups < shape.kvHeads, groups > 0 {
-      layer.output.weight = solution(.groups(groups)) {
-        attention.weight(keeping: groups * shape.queriesPerGroup * headDimension)
-      }
+      groups: groups, queriesPerGroup: queries, channels: channels, headDimension: headDimension)
+    let contexts = groups * queries * headDimension
+    if let attention, contexts < shape.queryHeads * headDimension, contexts > 0 {
+      layer.output.weight = solution(.groups(groups)) { attention.weight(keeping: contexts) }
     }
     if let mlp, channels < shape.mlpChannels, channels > 0 {
       layer.down.weight = solution(.channels(channels)) { mlp.weight(keeping: channels) }
     }
     if let means {
-      let kept = groups * shape.queriesPerGroup * headDimension
-      layer.output.bias = Self.bias(ordered.output, means.context, from: kept)
+      layer.output.bias = Self.bias(ordered.output, means.context, from: contexts)
       layer.down.bias = Self.bias(ordered.down, means.hidden, from: channels)
     }
     return layer
@@ -102,7 +111,7 @@ public final class RankedLayer: Sendable {
   }
 
   private func byGroup(_ errors: [Double]) -> [Double] {
-    (0...shape.kvHeads).map { errors[$0 * shape.queriesPerGroup * headDimension] }
+    (0...shape.kvHeads).map { errors[$0 * queries * headDimension] }
   }
 
   /// Mean squared output error per token of keeping the first channels, best weights; `mlpChannels + 1` values.
@@ -132,5 +141,17 @@ public final class RankedLayer: Sendable {
     let matrices = [ordered.query, ordered.key, ordered.value, ordered.output, ordered.gate, ordered.up, ordered.down]
     let weights = matrices.reduce(0) { $0 + $1.weight.count } * MemoryLayout<Float>.size
     return factors + weights + solved.withLock { $0.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size } }
+  }
+}
+
+extension UnitRanking {
+  /// The query heads of each group, in the order of `groups`, that stay where each keeps `count`; `nil` for all.
+  func staying(_ count: Int) -> [[Int]]? {
+    queries.map { queries in groups.map { Array(queries[$0].prefix(count)) } }
+  }
+
+  /// The heads that go.
+  fileprivate func leaving(_ count: Int) -> [[Int]]? {
+    groups.map { group in queries.map { Array($0[group].dropFirst(count)) } ?? [] }
   }
 }

@@ -16,15 +16,20 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     public var calibration: String
     /// λ of the least squares; `nil` for the factory's.
     public var damping: Double?
+    /// Query heads that every kept group keeps; `nil` for all.
+    public var queries: Int?
 
-    public init(score: String, calibration: String, damping: Double? = nil) {
+    public init(score: String, calibration: String, damping: Double? = nil, queries: Int? = nil) {
       self.score = score
       self.calibration = calibration
       self.damping = damping
+      self.queries = queries
     }
 
     /// What a ranking depends on.
-    fileprivate var ranking: Choice { Choice(score: score, calibration: calibration) }
+    fileprivate var ranking: Choice {
+      Choice(score: score, calibration: calibration, queries: queries == nil ? nil : 1)
+    }
   }
 
   public let parent: Parent
@@ -69,7 +74,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     self.byteLimit = byteLimit
   }
 
-  /// The subnet of the given widths, with all of its layers in memory.
+  /// The subnet of the given widths, which keep as many query heads a group as the choice says, with all of its layers in memory.
   public func subnet(_ widths: [LayerWidths], _ choice: Choice) throws -> Subnet<Parent> {
     let shapes = parent.configuration.layers
     let layers = LayerSlots(count: shapes.count)
@@ -79,16 +84,22 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     evict()
     let made = layers.array
-    return Subnet(of: parent, layers: zip(widths, shapes).map { $0.shape(of: $1) }) { made[$0] }
+    let kept = zip(widths, shapes).map { widths, shape in
+      LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
+    }
+    return Subnet(of: parent, layers: kept) { made[$0] }
   }
 
   /// The units that the subnet of the given widths keeps, each layer's in the parent's order.
   public func units(_ widths: [LayerWidths], _ choice: Choice) throws -> [KeptUnits] {
     try widths.enumerated().map { index, width in
       let ranking = try rankings.ranking(index, choice)
+      let groups = ranking.groups.prefix(width.groups).sorted()
       return KeptUnits(
-        groups: ranking.groups.prefix(width.groups).sorted(),
-        channels: ranking.channels.prefix(width.channels).sorted())
+        groups: groups, channels: ranking.channels.prefix(width.channels).sorted(),
+        queries: ranking.queries.map { queries in
+          groups.map { queries[$0].prefix(choice.queries ?? queries[$0].count).sorted() }
+        })
     }
   }
 
@@ -107,7 +118,8 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     let ranking = try rankings.ranking(index, choice)
     let layer = try RankedLayer(
-      rankings.layer(index, choice), ranking: ranking, repair: repair, damping: choice.damping ?? damping)
+      rankings.layer(index, choice), ranking: ranking, queries: choice.queries, repair: repair,
+      damping: choice.damping ?? damping)
     let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)
@@ -166,7 +178,8 @@ private final class Rankings<Parent: Network>: Sendable {
       throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
     }
     let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics(choice))
-    let ranking = try score.finiteScores(of: scored).ranking
+    var ranking = try score.finiteScores(of: scored).ranking
+    if choice.queries != nil { ranking.queries = try QueryHeads.order(scored) }
     known.withLock { $0[key] = ranking }
     return ranking
   }

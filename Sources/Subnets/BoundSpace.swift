@@ -31,15 +31,19 @@ public struct BoundSpace: Sendable {
     public var samples: Int?
     /// λ of the least squares; `nil` for the search's own.
     public var damping: Double?
+    /// Query heads that every kept group keeps; `nil` for all.
+    public var queries: Int?
 
     public init(
-      widths: [LayerWidths], score: String, calibration: String, samples: Int? = nil, damping: Double? = nil
+      widths: [LayerWidths], score: String, calibration: String, samples: Int? = nil, damping: Double? = nil,
+      queries: Int? = nil
     ) {
       self.widths = widths
       self.score = score
       self.calibration = calibration
       self.samples = samples
       self.damping = damping
+      self.queries = queries
     }
 
     /// The name of the statistics that score and repair are made from.
@@ -59,6 +63,12 @@ public struct BoundSpace: Sendable {
       throw SearchSpaceError.doesNotFit(
         space: space.name, problem: "layers share one width, but those of the model differ")
     }
+    let most = configuration.layers.map(\.queriesPerGroup).max() ?? 1
+    if let queries = space.attention.queries, queries >= most {
+      throw SearchSpaceError.doesNotFit(
+        space: space.name,
+        problem: "groups are to keep \(queries) query heads, but those of the model have \(most), and one must go")
+    }
     let layers = space.layers == .shared ? [configuration.layers[0]] : configuration.layers
     let copies = configuration.layerCount / layers.count
     var variables: [Variable] = []
@@ -70,7 +80,8 @@ public struct BoundSpace: Sendable {
         try Self.variable(
           "\(prefix).attention", segment: index, module: "attention", width: shape.kvHeads, rule: space.attention,
           floors: floors.compactMap(\.attention), space))
-      weights.append(copies * configuration.parametersPerKVGroup(queriesPerGroup: shape.queriesPerGroup))
+      let queries = shape.queries(keeping: space.attention.queries)
+      weights.append(copies * configuration.parametersPerKVGroup(queriesPerGroup: queries))
       variables.append(
         try Self.variable(
           "\(prefix).mlp", segment: index, module: "mlp", width: shape.mlpChannels, rule: space.mlp,
@@ -101,7 +112,7 @@ public struct BoundSpace: Sendable {
   public func genes(_ genome: Genome) -> Genes {
     let widths = (0..<configuration.layerCount).map { index in
       let place = space.layers == .shared ? 0 : 2 * index
-      return LayerWidths(groups: genome[place], channels: genome[place + 1])
+      return LayerWidths(groups: genome[place], channels: genome[place + 1], queries: space.attention.queries)
     }
     var chosen: [String: Int] = [:]
     for (choice, value) in zip(choices, genome.suffix(choices.count)) { chosen[choice.name] = value }
@@ -111,7 +122,8 @@ public struct BoundSpace: Sendable {
     }
     return Genes(
       widths: widths, score: score, calibration: calibrations[chosen["calibration"] ?? 0],
-      samples: chosen["samples"].map { space.samples[$0] }, damping: chosen["damping"].map { space.damping[$0] })
+      samples: chosen["samples"].map { space.samples[$0] }, damping: chosen["damping"].map { space.damping[$0] },
+      queries: space.attention.queries)
   }
 
   /// The genome nearest to the given genes: widths are moved onto the grid; samples and damping that are not given are the

@@ -3,14 +3,17 @@ import LinearAlgebra
 
 /// The units that one layer of a subnet inherits from its parent, by their indices there.
 public struct KeptUnits: Sendable, Equatable {
-  /// KV groups, each with its contiguous query heads.
+  /// KV groups.
   public var groups: [Int]
   /// MLP channels.
   public var channels: [Int]
+  /// The query heads that stay in each kept group, equally many in all, by their places in it; `nil` where all do.
+  public var queries: [[Int]]?
 
-  public init(groups: [Int], channels: [Int]) {
+  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
     self.groups = groups
     self.channels = channels
+    self.queries = queries
   }
 
   /// All units of a layer.
@@ -20,13 +23,20 @@ public struct KeptUnits: Sendable, Equatable {
 
   /// The widths of the layer that keeps these units of a parent layer.
   public func shape(of parent: LayerShape) -> LayerShape {
-    LayerWidths(groups: groups.count, channels: channels.count).shape(of: parent)
+    LayerWidths(groups: groups.count, channels: channels.count, queries: queries?.first?.count).shape(of: parent)
   }
 
-  /// Rows of the query projection (and columns of the output projection) that the groups hold, in order.
+  /// Rows of the query projection (and columns of the output projection) that stay, in order.
+  ///
+  /// Query heads `g·r … (g+1)·r − 1` belong to KV head `g`.
   public func queryIndices(of parent: LayerShape, headDimension: Int) -> [Int] {
-    let width = parent.queriesPerGroup * headDimension
-    return groups.flatMap { $0 * width..<($0 + 1) * width }
+    let all = Array(0..<parent.queriesPerGroup)
+    return groups.enumerated().flatMap { place, group in
+      (queries?[place] ?? all).flatMap { query in
+        let head = group * all.count + query
+        return head * headDimension..<(head + 1) * headDimension
+      }
+    }
   }
 
   /// Rows of the key and value projections that the groups hold, in order.
@@ -38,7 +48,15 @@ public struct KeptUnits: Sendable, Equatable {
 extension LayerWeights {
   /// The weights of a layer that keeps only some units, in the order given; nothing is corrected.
   public func inherit(_ units: KeptUnits, from shape: LayerShape, headDimension: Int) -> LayerWeights {
-    let queries = units.queryIndices(of: shape, headDimension: headDimension)
+    inherit(
+      units, from: shape, queryIndices: units.queryIndices(of: shape, headDimension: headDimension),
+      headDimension: headDimension)
+  }
+
+  /// The same with the rows of the query projection (and columns of the output projection) given one by one.
+  public func inherit(
+    _ units: KeptUnits, from shape: LayerShape, queryIndices queries: [Int], headDimension: Int
+  ) -> LayerWeights {
     let keys = units.keyIndices(headDimension: headDimension)
     return LayerWeights(
       attentionNorm: attentionNorm,

@@ -6,14 +6,23 @@ public struct LayerWidths: Sendable, Hashable {
   public var groups: Int
   /// MLP channels.
   public var channels: Int
+  /// Query heads of each kept group; `nil` for all that the parent's have.
+  public var queries: Int?
 
-  public init(groups: Int, channels: Int) {
+  public init(groups: Int, channels: Int, queries: Int? = nil) {
     self.groups = groups
     self.channels = channels
+    self.queries = queries
   }
 
   /// The shape of a layer of these widths.
   public func shape(of parent: LayerShape) -> LayerShape {
-    LayerShape(queryHeads: groups * parent.queriesPerGroup, kvHeads: groups, mlpChannels: channels)
+    let queries = parent.queries(keeping: queries)
+    return LayerShape(queryHeads: groups * queries, kvHeads: groups, mlpChannels: channels)
   }
+}
+
+extension LayerShape {
+  /// Query heads that each group of a layer of this shape keeps, of at most `limit`.
+  public func queries(keeping limit: Int?) -> Int { min(limit ?? queriesPerGroup, queriesPerGroup) }
 }

@@ -77,10 +77,13 @@ public struct SearchSpace: Sendable, Equatable {
     public var minimum: Amount
     /// Units a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
     public var step: Int?
+    /// Of attention: query heads that every kept group keeps in all layers, the others are thinned out; `nil` for all.
+    public var queries: Int?
 
-    public init(minimum: Amount, step: Int?) {
+    public init(minimum: Amount, step: Int?, queries: Int? = nil) {
       self.minimum = minimum
       self.step = step
+      self.queries = queries
     }
 
     /// A step that keeps widths friendly to hardware and loaders: the largest of 256 (for 8192 and more), 32, 16, 8, 4,

@@ -30,7 +30,7 @@ extension SearchSpace {
     name = try top.required("name", top.string("name"))
     summary = try top.string("summary") ?? ""
     layers = try top.choice("layers") ?? .each
-    attention = try WidthRule(top.section("attention"), minimum: .units(1), step: 1)
+    attention = try WidthRule(top.section("attention"), minimum: .units(1), step: 1, ofAttention: true)
     mlp = try WidthRule(top.section("mlp"), minimum: .share(0.1), step: nil)
     floors = try top.sections("floors").map(Floor.init)
     scores = try top.strings("scores") ?? ["wanda-sp"]
@@ -62,8 +62,11 @@ extension SearchSpace {
 }
 
 extension SearchSpace.WidthRule {
-  fileprivate init(_ section: Section?, minimum: SearchSpace.Amount, step: Int?) throws {
-    try section?.allow(["minimum", "step"])
+  fileprivate init(
+    _ section: Section?, minimum: SearchSpace.Amount, step: Int?, ofAttention: Bool = false
+  ) throws {
+    try section?.allow(["minimum", "step"] + (ofAttention ? ["queries"] : []))
+    queries = try section?.count("queries")
     self.minimum = try section?.amount("minimum", orNone: true) ?? minimum
     // `auto` is an answer of its own: nil, and not the default.
     self.step = section?.node.mapping?["step"] == nil ? step : try section?.step("step")
@@ -140,6 +143,10 @@ private struct Section {
       guard let share = node.float, share > 0, share <= 1 else { return nil }
       return .share(share)
     }
+  }
+
+  func count(_ key: String) throws -> Int? {
+    try scalar(key, "must be a positive whole number") { $0.int.flatMap { $0 >= 1 ? $0 : nil } }
   }
 
   /// A positive number of units, or `auto`.

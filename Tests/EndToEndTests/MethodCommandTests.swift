@@ -158,6 +158,33 @@ extension EndToEnd {
       try workspace.run(export).expectSuccess()
     }
 
+    /// Groups that keep one of their two query heads, in a search and in `solve`, exported in both formats.
+    @Test func thinnedQueries() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.write("name: thin\nattention:\n  queries: 1\nkeep: [0.4, 0.8]\n", to: "thin.yaml")
+      try workspace.run(Workspace.search("--space", "thin.yaml")).expectSuccess()
+      let export = [
+        "export", "results/study", "--format", "gguf", "--output", "out.gguf", "--format", "hf", "--output",
+      ]
+      try workspace.run(export + ["out"]).expectSuccess()
+      let record = try #require(
+        JSONSerialization.jsonObject(with: workspace.data("out/nas_search.json")) as? [String: Any])
+      let kept = try #require(record["kept"] as? [[String: Any]])
+      #expect(kept.allSatisfy { ($0["query_heads"] as? [[Int]])?.allSatisfy { $0.count == 1 } ?? false })
+      let solve = ["solve", "--model", "model", "--keep", "0.6"] + Self.text
+      let result = try workspace.run(solve + ["--queries", "1", "--json", "--output", "thin"]).expectSuccess().json()
+      let answer = try #require((result["answers"] as? [[String: Any]])?.first)
+      #expect(answer["queries_per_group"] as? Int == 1)
+      let measured = try workspace.run(
+        "evaluate", "--model", "thin", "--text", "text/notes.jsonl", "--window", "32", "--json"
+      ).expectSuccess().json()
+      #expect(
+        (measured["model"] as? [String: Any])?["block_parameters"] as? Int == answer["block_parameters"] as? Int)
+      try workspace.run(solve + ["--queries", "all,1"]).expectSuccess()
+      try workspace.expectFailure(solve + ["--queries", "2"], "one must go")
+      try workspace.expectFailure(solve + ["--queries", "0"], "--queries", code: 64)
+    }
+
     /// One set of curves answers any number of budgets, and each subnet can be taken away.
     @Test func solveAnswersManyBudgets() throws {
       let workspace = try Workspace("llama3-gqa")

@@ -61,6 +61,62 @@ import Testing
     #expect(layer.mlpErrors == mlp.errors)
   }
 
+  /// Of each group one query head stays: its inputs come first in the order of the least squares, those of the others last.
+  @Test func thinnedQueriesAreRepaired() throws {
+    let thinned = UnitRanking(groups: [1, 0], channels: ranking.channels, queries: [[1, 0], [0, 1]])
+    let scored = ScoredLayer(
+      index: 1, shape: shape, headDimension: 8, weights: try model.layer(1), statistics: statistics.layers[1])
+    let layer = try RankedLayer(scored, ranking: thinned, queries: 1, repair: .leastSquares, damping: 0.01)
+    // Heads 2 and 1 stay, of groups 1 and 0.
+    let order = [2, 1, 3, 0].flatMap { Array($0 * 8..<($0 + 1) * 8) }
+    let solver = try NestedReformation(
+      gram: statistics.layers[1].contextGram, weight: model.layer(1).output.weight, order: order, damping: 0.01)
+    #expect(layer.attentionErrors == [solver.errors[0], solver.errors[8], solver.errors[16]])
+    for groups in 1...2 {
+      let found = layer.weights(groups: groups, channels: 96)
+      let units = KeptUnits(groups: Array([1, 0].prefix(groups)), channels: ranking.channels, queries: [[0], [1]])
+      let plain = try model.layer(1).inherit(units, from: shape, headDimension: 8)
+      #expect(found.query.weight.elements == plain.query.weight.elements && found.query.bias == plain.query.bias)
+      #expect(found.key.weight.elements == plain.key.weight.elements)
+      #expect(found.output.weight.elements == solver.weight(keeping: groups * 8).elements)
+    }
+    let layerWithBias = try RankedLayer(scored, ranking: thinned, queries: 1, repair: .bias, damping: 0.01)
+    let bias = try #require(layerWithBias.weights(groups: 2, channels: 96).output.bias)
+    let (weight, means) = (try model.layer(1).output.weight, statistics.layers[1].contextMean)
+    for output in 0..<32 {
+      var expected: Float = 0
+      for input in order.dropFirst(16) { expected += weight[output, input] * means[input] }
+      #expect(abs(bias[output] - expected) < 1e-5)
+    }
+  }
+
+  /// The head that is a copy of another goes first: the other makes up for it.
+  @Test func aQueryHeadThatAnotherGivesToo() throws {
+    let gram = statistics.layers[1].contextGram.copy()
+    // Head 1 reads what head 0 does.
+    for i in 0..<32 {
+      for j in 8..<16 { gram[i, j] = gram[i, j - 8] }
+    }
+    for i in 8..<16 {
+      for j in 0..<32 { gram[i, j] = gram[i - 8, j] }
+    }
+    var altered = statistics.layers[1]
+    altered.contextGram = gram
+    let scored = ScoredLayer(
+      index: 1, shape: shape, headDimension: 8, weights: try model.layer(1), statistics: altered)
+    let order = try QueryHeads.order(scored)
+    #expect(order.map { $0.sorted() } == [[0, 1], [0, 1]])
+    let solver = { (order: [Int]) in
+      try NestedReformation(
+        gram: gram, weight: model.layer(1).output.weight, order: order.flatMap { Array($0 * 8..<($0 + 1) * 8) },
+        damping: 1e-6)
+    }
+    // Removing it alone costs almost nothing; the head that order names last in its group is one of the two.
+    let gone = order[0][1]
+    let errors = try solver([2, 3, 1 - gone, gone]).errors
+    #expect(errors[24] < 1e-4 * errors[0])
+  }
+
   @Test func wholeModulesAreLeftAlone() throws {
     let layer = try ranked(.leastSquares)
     #expect(layer.weights(groups: 2, channels: 96).elements == (try inherited(2, 96)).elements)

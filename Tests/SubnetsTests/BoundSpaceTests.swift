@@ -38,6 +38,24 @@ import Testing
     #expect(bound.calibrations == ["self", "wiki", "mix"])
   }
 
+  @Test func thinnedQueriesCostWhatTheSubnetHas() throws {
+    for fixture in [Fixture.mistralGQA, .qwen2Bias] {
+      let bound = try bind(space(attention: .init(minimum: .units(1), step: 1, queries: 1)), fixture)
+      for genome in [bound.design.lowest, bound.design.highest] {
+        var configuration = bound.configuration
+        let widths = bound.genes(genome).widths
+        configuration.layers = zip(widths, configuration.layers).map { $0.shape(of: $1) }
+        #expect(configuration.layers.allSatisfy { $0.queriesPerGroup == 1 })
+        #expect(bound.cost.cost(genome) == configuration.blockParameters)
+        #expect(configuration.blockParameters < bound.configuration.blockParameters)
+      }
+    }
+    // All that groups have is no thinning.
+    #expect(throws: SearchSpaceError.self) {
+      try bind(space(attention: .init(minimum: .units(1), step: 1, queries: 2)))
+    }
+  }
+
   @Test func samplesAndDampingAreGenesWhereListed() throws {
     var space = space()
     space.samples = [4, 16]

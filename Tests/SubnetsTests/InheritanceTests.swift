@@ -21,14 +21,17 @@ import Testing
   private func masked(_ model: LanguageModel, _ units: [KeptUnits]) -> Altered {
     let configuration = model.configuration
     return Altered(whole: model) { index, weights in
-      let width = configuration.layers[index].queriesPerGroup * configuration.headDimension
+      let queries = configuration.layers[index].queriesPerGroup
+      let heads = units[index].groups.enumerated().flatMap { place, group in
+        (units[index].queries?[place] ?? Array(0..<queries)).map { group * queries + $0 }
+      }
       func zero(_ linear: inout Linear, _ keeps: (Int) -> Bool) {
         linear.weight = linear.weight.copy()
         for column in 0..<linear.inputs where !keeps(column) {
           linear.weight.columns(column..<column + 1).fill(0)
         }
       }
-      zero(&weights.output) { units[index].groups.contains($0 / width) }
+      zero(&weights.output) { heads.contains($0 / configuration.headDimension) }
       zero(&weights.down) { units[index].channels.contains($0) }
     }
   }
@@ -47,6 +50,23 @@ import Testing
     let logits = try subnet.logits(tokens)
     #expect(distance(logits, try masked(model, units).logits(tokens)) <= 5e-5)
     #expect(distance(logits, try model.logits(tokens)) > 1e-2)
+  }
+
+  /// Every kept group keeps one query head, here not the first of each: still the parent without the others.
+  @Test(arguments: [Fixture.mistralGQA, .qwen2Bias])
+  func queriesMayBeThinned(fixture: Fixture) throws {
+    let model = try fixture.model()
+    var units = someUnits(model.configuration, seed: 4)
+    for (index, shape) in model.configuration.layers.enumerated() {
+      units[index].queries = units[index].groups.map { [($0 + index) % shape.queriesPerGroup] }
+    }
+    let tokens = someTokens(40, below: model.configuration.vocabularySize)
+    let subnet = Subnet(of: model, keeping: units)
+    #expect(subnet.configuration.layers.allSatisfy { $0.queryHeads == $0.kvHeads && $0.kvHeads > 0 })
+    let logits = try subnet.logits(tokens)
+    #expect(distance(logits, try masked(model, units).logits(tokens)) <= 5e-5)
+    for index in units.indices { units[index].queries = nil }
+    #expect(distance(logits, try Subnet(of: model, keeping: units).logits(tokens)) > 1e-2)
   }
 
   @Test(arguments: Fixture.allCases)

@@ -106,6 +106,12 @@ import Testing
     }
   }
 
+  @Test func queriesArePositiveWholeNumbers() throws {
+    #expect(try SearchSpace(yaml: "name: x", file: "space.yaml").attention.queries == nil)
+    #expect(try SearchSpace(yaml: "name: x\nattention:\n  queries: 2", file: "space.yaml").attention.queries == 2)
+    for bad in ["0", "-1", "1.5", "all"] { expectInvalid("queries", line: 3, "name: x\nattention:\n  queries: \(bad)") }
+  }
+
   @Test func unknownKeysAreNamedWithTheirLine() {
     expectError(
       .unknownKey(
@@ -118,6 +124,9 @@ import Testing
     expectError(
       .unknownKey(file: "space.yaml", line: 4, key: "minimun", known: ["minimum", "step"]),
       "name: x\nmlp:\n  step: 4\n  minimun: 2")
+    expectError(
+      .unknownKey(file: "space.yaml", line: 3, key: "queries", known: ["minimum", "step"]),
+      "name: x\nmlp:\n  queries: 1")
     expectError(
       .unknownKey(file: "space.yaml", line: 5, key: "layer", known: ["layers", "attention", "mlp"]),
       "name: x\nfloors:\n  - layers: [1]\n    mlp: 4\n    layer: 3")

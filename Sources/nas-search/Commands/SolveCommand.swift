@@ -18,6 +18,11 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Unit of the errors: loss (needs gradients), residual or output.") var metric = ErrorCurves.Metric.loss
   @Flag(help: "Let layers, but the first, lose their attention or their MLP altogether, or both.") var dropModules =
     false
+  @Option(
+    help:
+      "Query heads that every kept KV group keeps: all, or a number; of several, separated by commas, each budget takes the best."
+  )
+  var queries = "all"
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
@@ -35,12 +40,22 @@ struct SolveCommand: ParsableCommand {
         "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
     }
     if model == nil, study == nil { throw ValidationError("give --model, or --study with the folder of a study") }
+    if queryChoices.isEmpty || Set(queryChoices).count < queryChoices.count {
+      throw ValidationError("--queries is a list of different positive numbers or all, such as all,2, not '\(queries)'")
+    }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
   private var keeps: [Double] {
     let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
     return parts.contains(nil) ? [] : parts.compactMap { $0 }
+  }
+
+  private var queryChoices: [Int?] {
+    let parts = queries.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    let numbers = parts.map { Int($0) }
+    let valid = zip(parts, numbers).allSatisfy { $0 == "all" || ($1 ?? 0) >= 1 }
+    return valid ? numbers : []
   }
 
   /// Where each budget's checkpoint goes.
@@ -60,7 +75,7 @@ struct SolveCommand: ParsableCommand {
     let session = try SolveSession(
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
-      droppingModules: dropModules, damping: leastSquares.damping, cache: CacheFolder.url(cache)
+      droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache)
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     display.finish()
     session.warnings.forEach(Console.warn)

@@ -16,6 +16,7 @@ enum SolveOutput {
         + "\(String(format: "%6.2f", answer.keepTarget * 100)) %: predicted error "
         + "\(String(format: "%.4f", answer.predictedError)), score \(answer.score), KV groups "
         + "\(groups.min() ?? 0)–\(groups.max() ?? 0), MLP channels \(channels.min() ?? 0)–\(channels.max() ?? 0)"
+      if let queries = answer.widths.first?.queries { line += ", query heads a group \(queries)" }
       if number < measured.count {
         let values = measured[number]
         line +=
@@ -43,6 +44,7 @@ enum SolveOutput {
             "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
             "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
             "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
+            "queries_per_group": answer.widths.first?.queries.map { .integer($0) } ?? .null,
             "kl": values.map { .number($0.kl) } ?? .null, "perplexity": values.map { .number($0.perplexity) } ?? .null,
             "dense_perplexity": values.map { .number($0.densePerplexity) } ?? .null,
           ]
