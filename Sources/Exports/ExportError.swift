@@ -24,6 +24,10 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
   case differentConfiguration(path: String, property: String, found: String, expected: String)
   /// The logits of what was written differ too much from those of the network.
   case differentLogits(path: String, figure: String, found: Double, limit: Double)
+  /// No model shape of that name.
+  case unknownShape(name: String, known: [String])
+  /// Numbers that make no model.
+  case invalidShape(problem: String)
 
   public var description: String {
     switch self {
@@ -49,6 +53,9 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(path) was not written: tensor '\(tensor)' came back with \(found) at element \(index), not \(expected)"
     case .differentConfiguration(let path, let property, let found, let expected):
       "\(path) was not written: its \(property) came back as \(found), not \(expected)"
+    case .unknownShape(let name, let known):
+      "no model shape '\(name)' (known: \(known.joined(separator: ", ")))"
+    case .invalidShape(let problem): "no such model: \(problem)"
     case .differentLogits(let path, let figure, let found, let limit):
       "\(path) was not written: the \(figure) of its logits is \(found), more than \(limit)"
         + (figure == LogitComparison.relative

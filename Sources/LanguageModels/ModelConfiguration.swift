@@ -24,6 +24,28 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var bosToken: Int32?
   public var eosTokens: [Int32]
 
+  public init(
+    family: Family, hiddenSize: Int, vocabularySize: Int, headDimension: Int, layers: [LayerShape], normEpsilon: Float,
+    rotary: RotaryConfiguration, tiedEmbeddings: Bool, contextLength: Int, slidingWindow: Int?, queryKeyValueBias: Bool,
+    outputBias: Bool, mlpBias: Bool, bosToken: Int32?, eosTokens: [Int32]
+  ) {
+    self.family = family
+    self.hiddenSize = hiddenSize
+    self.vocabularySize = vocabularySize
+    self.headDimension = headDimension
+    self.layers = layers
+    self.normEpsilon = normEpsilon
+    self.rotary = rotary
+    self.tiedEmbeddings = tiedEmbeddings
+    self.contextLength = contextLength
+    self.slidingWindow = slidingWindow
+    self.queryKeyValueBias = queryKeyValueBias
+    self.outputBias = outputBias
+    self.mlpBias = mlpBias
+    self.bosToken = bosToken
+    self.eosTokens = eosTokens
+  }
+
   public var layerCount: Int { layers.count }
   public var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
 }

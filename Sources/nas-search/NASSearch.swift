@@ -21,7 +21,7 @@ struct NASSearch: ParsableCommand {
       SearchCommand.self, WorkerCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self,
       GenerateCommand.self,
       SolveCommand.self, PruneCommand.self, RepairCommand.self, CompareCommand.self, MethodsCommand.self,
-      SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self,
+      SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self, SynthesizeCommand.self,
     ],
     defaultSubcommand: SearchCommand.self)
 }

@@ -6,7 +6,7 @@ extension EndToEnd {
   @Suite(.serialized) struct Help {
     @Test(arguments: [
       "nas-search", "search", "report", "export", "evaluate", "generate", "spaces", "describe", "scores",
-      "prune", "compare", "methods", "solve", "repair", "benchmark", "worker",
+      "prune", "compare", "methods", "solve", "repair", "benchmark", "worker", "synthesize",
     ])
     func help(_ command: String) throws {
       let workspace = try Workspace()

@@ -1,0 +1,87 @@
+import LanguageModels
+
+/// Shapes of published models, for checkpoints of random weights.
+public struct ModelShape: Sendable {
+  public let name: String
+  public var configuration: ModelConfiguration
+
+  /// - Throws: `ExportError.unknownShape`.
+  public static func named(_ name: String) throws -> ModelShape {
+    guard let found = all.first(where: { $0.name == name }) else {
+      throw ExportError.unknownShape(name: name, known: all.map(\.name))
+    }
+    return found
+  }
+
+  public static let all: [ModelShape] = [
+    ModelShape(
+      "smollm2-135m", .llama, hidden: 576, layers: 30, heads: 9, kv: 3, mlp: 1536, vocabulary: 49152, tied: true,
+      theta: 1e5, context: 8192),
+    ModelShape(
+      "llama-3.2-1b", .llama, hidden: 2048, layers: 16, heads: 32, kv: 8, mlp: 8192, vocabulary: 128_256, tied: true,
+      theta: 5e5, context: 131_072, llama3: 32),
+    ModelShape(
+      "llama-7b", .llama, hidden: 4096, layers: 32, heads: 32, kv: 32, mlp: 11008, vocabulary: 32000, theta: 1e4,
+      context: 2048),
+    ModelShape(
+      "mistral-7b", .mistral, hidden: 4096, layers: 32, heads: 32, kv: 8, mlp: 14336, vocabulary: 32768, theta: 1e6,
+      context: 32768),
+    ModelShape(
+      "qwen2.5-7b", .qwen2, hidden: 3584, layers: 28, heads: 28, kv: 4, mlp: 18944, vocabulary: 152_064, theta: 1e6,
+      context: 32768),
+    ModelShape(
+      "llama-3-8b", .llama, hidden: 4096, layers: 32, heads: 32, kv: 8, mlp: 14336, vocabulary: 128_256, theta: 5e5,
+      context: 8192),
+    ModelShape(
+      "llama-13b", .llama, hidden: 5120, layers: 40, heads: 40, kv: 40, mlp: 13824, vocabulary: 32000, theta: 1e4,
+      context: 2048),
+  ]
+
+  private init(
+    _ name: String, _ family: Family, hidden: Int, layers: Int, heads: Int, kv: Int, mlp: Int, vocabulary: Int,
+    tied: Bool = false, theta: Double, context: Int, llama3 factor: Double? = nil
+  ) {
+    self.name = name
+    configuration = ModelConfiguration(
+      family: family, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: hidden / heads,
+      layers: Array(repeating: LayerShape(queryHeads: heads, kvHeads: kv, mlpChannels: mlp), count: layers),
+      normEpsilon: 1e-5,
+      rotary: RotaryConfiguration(
+        theta: theta,
+        scaling: factor.map {
+          .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
+        } ?? .none),
+      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil, queryKeyValueBias: family.queryKeyValueBias,
+      outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
+  }
+
+  /// The same with other numbers of layers, channels, heads or words.
+  ///
+  /// - Throws: `ExportError.invalidShape` for numbers that make no model.
+  public func with(
+    layers: Int? = nil, channels: Int? = nil, heads: Int? = nil, kvHeads: Int? = nil, vocabulary: Int? = nil
+  ) throws -> ModelShape {
+    var result = self
+    let first = configuration.layers[0]
+    var shape = first
+    // The heads keep their size, so the hidden size goes with them.
+    shape.queryHeads = heads ?? first.queryHeads
+    shape.kvHeads = kvHeads ?? (heads == nil ? first.kvHeads : max(1, shape.queryHeads / first.queriesPerGroup))
+    shape.mlpChannels = channels ?? first.mlpChannels
+    let count = layers ?? configuration.layerCount
+    result.configuration.vocabularySize = vocabulary ?? configuration.vocabularySize
+    let least = SyntheticTokenizer.size
+    guard count > 0, shape.queryHeads > 0, shape.kvHeads > 0, shape.mlpChannels > 0,
+      result.configuration.vocabularySize >= least
+    else {
+      throw ExportError.invalidShape(problem: "every number must be positive, and the vocabulary at least \(least)")
+    }
+    guard shape.queryHeads % shape.kvHeads == 0 else {
+      throw ExportError.invalidShape(
+        problem: "\(shape.queryHeads) query heads cannot be shared by \(shape.kvHeads) key and value heads")
+    }
+    result.configuration.layers = Array(repeating: shape, count: count)
+    result.configuration.hiddenSize = shape.queryHeads * configuration.headDimension
+    return result
+  }
+}

@@ -1,0 +1,38 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+
+/// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is there.
+public enum SyntheticCheckpoint {
+  /// Writes a Hugging Face folder with a tokenizer of one token a byte. One layer is in memory at a time.
+  ///
+  /// - Parameters:
+  ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.
+  ///   - report: called before each tensor with the bytes of values written so far and in all.
+  /// - Returns: bytes of values.
+  /// - Throws: `CheckpointError` where the destination exists or cannot be written.
+  public static func write(
+    _ shape: ModelShape, type: ElementType, seed: UInt64, to url: URL, replacing: Bool = false,
+    report: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws -> Int {
+    let network = SyntheticNetwork(shape.configuration, seed: seed)
+    let architecture = try HuggingFaceArchitecture(network.configuration)
+    let config = try HuggingFaceConfiguration.config(
+      network.configuration, parent: network.configuration, architecture: architecture, type: type)
+    let tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
+    let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
+    let total = tensors.plans.reduce(0) { $0 + bytes($1) }
+    return try AtomicDirectory.build(at: url, replacing: replacing) { folder in
+      for (name, value) in [("config.json", config), ("tokenizer.json", SyntheticTokenizer.file)] {
+        try AtomicFile.write(Data((value.text() + "\n").utf8), to: folder.appendingPathComponent(name))
+      }
+      var done = 0
+      try SafetensorsWriter.write(tensors.plans, toDirectory: folder) { plan, write in
+        report(done, total)
+        try tensors.supply(plan, write)
+        done += bytes(plan)
+      }
+      return total
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Checkpoints
+import Foundation
+import LanguageModels
+import Testing
+
+@testable import Exports
+
+@Suite struct SynthesisTests {
+  /// The parameters that the models' cards state.
+  @Test(arguments: [
+    ("smollm2-135m", 134_515_008), ("llama-3.2-1b", 1_235_814_400), ("llama-7b", 6_738_415_616),
+    ("mistral-7b", 7_248_023_552), ("qwen2.5-7b", 7_615_616_512), ("llama-3-8b", 8_030_261_248),
+    ("llama-13b", 13_015_864_320),
+  ])
+  func shapesHaveTheParametersOfTheirModels(name: String, parameters: Int) throws {
+    #expect(try ModelShape.named(name).configuration.totalParameters == parameters)
+  }
+
+  private func small() throws -> ModelShape {
+    try ModelShape.named("llama-3.2-1b").with(layers: 2, channels: 96, heads: 4, kvHeads: 2, vocabulary: 300)
+  }
+
+  @Test func otherNumbers() throws {
+    let configuration = try small().configuration
+    #expect(configuration.hiddenSize == 256 && configuration.headDimension == 64 && configuration.layerCount == 2)
+    #expect(configuration.layers[1] == LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 96))
+    // Fewer heads share as many key and value heads as before.
+    #expect(try ModelShape.named("llama-3-8b").with(heads: 8).configuration.layers[0].kvHeads == 2)
+    let shape = try ModelShape.named("llama-7b")
+    #expect(throws: ExportError.self) { try shape.with(layers: 0) }
+    #expect(throws: ExportError.self) { try shape.with(heads: 5, kvHeads: 2) }
+    #expect(throws: ExportError.self) { try shape.with(vocabulary: 255) }
+    #expect(throws: ExportError.self) { try ModelShape.named("gpt-5") }
+  }
+
+  @Test(arguments: [ElementType.bf16, .f32])
+  func writesAModelThatRuns(type: ElementType) throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("synthesis-\(UUID())")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let shape = try small()
+    let bytes = try SyntheticCheckpoint.write(shape, type: type, seed: 7, to: folder)
+    #expect(bytes == shape.configuration.totalParameters * (type == .f32 ? 4 : 2))
+    let model = try LanguageModel(folder)
+    #expect(model.configuration.layers == shape.configuration.layers)
+    #expect(model.configuration.rotary == shape.configuration.rotary)
+    let tokenizer = try model.tokenizer()
+    let text = "naïve \u{1F600}\n"
+    #expect(tokenizer.encode(text, addSpecialTokens: false) == text.utf8.map { Int32($0) })
+    #expect(tokenizer.decode(tokenizer.encode(text, addSpecialTokens: false), skipSpecialTokens: true) == text)
+    let hidden = try ForwardPass(TokenWindows([tokenizer.encode("abcdefgh", addSpecialTokens: false)])).hiddenStates(
+      of: model)
+    #expect(hidden.elements.allSatisfy { $0.isFinite && abs($0) < 10 })
+    // Written again it is the same, and with another seed another one.
+    let weights = try model.layer(1).down.weight.elements
+    _ = try SyntheticCheckpoint.write(shape, type: type, seed: 7, to: folder, replacing: true)
+    #expect(try LanguageModel(folder).layer(1).down.weight.elements == weights)
+    _ = try SyntheticCheckpoint.write(shape, type: type, seed: 8, to: folder, replacing: true)
+    #expect(try LanguageModel(folder).layer(1).down.weight.elements != weights)
+    #expect(throws: CheckpointError.self) { try SyntheticCheckpoint.write(shape, type: type, seed: 7, to: folder) }
+    let variance = weights.reduce(0) { $0 + $1 * $1 } / Float(weights.count)
+    #expect(abs(variance * 96 * 4 - 1) < 0.05)
+  }
+}
