@@ -146,39 +146,6 @@ final class NetworkTensors<Exported: Network> {
   }
 }
 
-extension LayerPart {
-  func isPresent(in shape: LayerShape) -> Bool {
-    switch self {
-    case .attentionNorm, .query, .key, .value, .output: shape.kvHeads > 0
-    case .mlpNorm, .gate, .up, .down: shape.mlpChannels > 0
-    }
-  }
-
-  func hasBias(in configuration: ModelConfiguration) -> Bool {
-    switch self {
-    case .attentionNorm, .mlpNorm: false
-    case .query, .key, .value: configuration.queryKeyValueBias
-    case .output: configuration.outputBias
-    case .gate, .up, .down: configuration.mlpBias
-    }
-  }
-
-  /// Shape of the part's weight.
-  func dimensions(in configuration: ModelConfiguration, _ shape: LayerShape) -> [Int] {
-    let hidden = configuration.hiddenSize
-    let queries = shape.queryHeads * configuration.headDimension
-    let keys = shape.kvHeads * configuration.headDimension
-    return switch self {
-    case .attentionNorm, .mlpNorm: [hidden]
-    case .query: [queries, hidden]
-    case .key, .value: [keys, hidden]
-    case .output: [hidden, queries]
-    case .gate, .up: [shape.mlpChannels, hidden]
-    case .down: [hidden, shape.mlpChannels]
-    }
-  }
-}
-
 extension LayerWeights {
   /// The linear map that is this part; nil for a norm.
   func linear(_ part: LayerPart) -> Linear? {

@@ -1,8 +1,3 @@
-/// The parts of a decoder layer that are stored as tensors.
-public enum LayerPart: String, CaseIterable, Sendable {
-  case attentionNorm, query, key, value, output, mlpNorm, gate, up, down
-}
-
 /// What the tensors of a checkpoint are called in one file format.
 public struct TensorNames: Sendable {
   public let embedding: String

@@ -14,10 +14,10 @@ struct WeightReader: Sendable {
     try check(names.finalNorm, [hidden])
     if !configuration.tiedEmbeddings { try check(names.head, [configuration.vocabularySize, hidden]) }
     for (index, shape) in configuration.layers.enumerated() {
-      for part in LayerPart.allCases where isPresent(part, shape) {
-        let expected = expectedShape(part, shape)
+      for part in LayerPart.allCases where part.isPresent(in: shape) {
+        let expected = part.dimensions(in: configuration, shape)
         try check(names.weight(part, layer: index), expected)
-        if hasBias(part) { try check(names.bias(part, layer: index), [expected[0]]) }
+        if part.hasBias(in: configuration) { try check(names.bias(part, layer: index), [expected[0]]) }
       }
     }
   }
@@ -26,20 +26,20 @@ struct WeightReader: Sendable {
   func layer(_ index: Int) throws -> LayerWeights {
     let shape = configuration.layers[index]
     func linear(_ part: LayerPart) throws -> Linear {
-      let expected = expectedShape(part, shape)
-      guard isPresent(part, shape) else {
+      let expected = part.dimensions(in: configuration, shape)
+      guard part.isPresent(in: shape) else {
         return Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
       }
       let result = Linear(
         weight: try matrix(names.weight(part, layer: index), rows: expected[0], columns: expected[1]),
-        bias: hasBias(part) ? try vector(names.bias(part, layer: index), count: expected[0]) : nil)
+        bias: part.hasBias(in: configuration) ? try vector(names.bias(part, layer: index), count: expected[0]) : nil)
       let interleaved = checkpoint is GGUFFile && configuration.family.ggufInterleavesRotaryRows
       guard interleaved, part == .query || part == .key else { return result }
       return result.reorderingOutputs(
         RotaryRows.halfSplit(rows: expected[0], headDimension: configuration.headDimension))
     }
     func gain(_ part: LayerPart) throws -> [Float] {
-      guard isPresent(part, shape) else { return Array(repeating: 1, count: configuration.hiddenSize) }
+      guard part.isPresent(in: shape) else { return Array(repeating: 1, count: configuration.hiddenSize) }
       return try vector(names.weight(part, layer: index), count: configuration.hiddenSize)
     }
     return LayerWeights(
@@ -83,36 +83,6 @@ struct WeightReader: Sendable {
   private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
     if let index = firstNonFinite(in: values) {
       throw ModelError.notFinite(file: tensor.file, tensor: tensor.name, index: index, value: values[index])
-    }
-  }
-
-  private func isPresent(_ part: LayerPart, _ shape: LayerShape) -> Bool {
-    switch part {
-    case .attentionNorm, .query, .key, .value, .output: shape.kvHeads > 0
-    case .mlpNorm, .gate, .up, .down: shape.mlpChannels > 0
-    }
-  }
-
-  private func hasBias(_ part: LayerPart) -> Bool {
-    switch part {
-    case .attentionNorm, .mlpNorm: false
-    case .query, .key, .value: configuration.queryKeyValueBias
-    case .output: configuration.outputBias
-    case .gate, .up, .down: configuration.mlpBias
-    }
-  }
-
-  private func expectedShape(_ part: LayerPart, _ shape: LayerShape) -> [Int] {
-    let hidden = configuration.hiddenSize
-    let queries = shape.queryHeads * configuration.headDimension
-    let keys = shape.kvHeads * configuration.headDimension
-    return switch part {
-    case .attentionNorm, .mlpNorm: [hidden]
-    case .query: [queries, hidden]
-    case .key, .value: [keys, hidden]
-    case .output: [hidden, queries]
-    case .gate, .up: [shape.mlpChannels, hidden]
-    case .down: [hidden, shape.mlpChannels]
     }
   }
 }

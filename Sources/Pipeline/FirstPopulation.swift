@@ -18,7 +18,11 @@ struct FirstPopulation {
     let calibration: String
   }
 
-  init(evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric) throws {
+  /// - Parameter progress: called before the curves of each choice, and may throw to end the work.
+  init(
+    evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric,
+    progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws {
     self.evaluator = evaluator
     self.statistics = statistics
     self.metric = metric
@@ -30,6 +34,7 @@ struct FirstPopulation {
       for (name, calibration) in zip(names, bound.calibrations) {
         guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
         for score in bound.space.allScores {
+          try progress(curves.count, names.count * bound.space.allScores.count)
           curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
             evaluator.repaired,
             .init(score: score, calibration: statistics.name, queries: bound.space.attention.queries), statistics,

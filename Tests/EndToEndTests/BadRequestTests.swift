@@ -137,7 +137,7 @@ extension EndToEnd {
 
     @Test(arguments: [
       ("name: a\nwidth: 3\n", "space.yaml:2: unknown key 'width'"),
-      ("name: a\nattention:\n  minimun: 1\n", "space.yaml:3: unknown key 'minimun' (known: minimum, step)"),
+      ("name: a\nattention:\n  minimun: 1\n", "space.yaml:3: unknown key 'minimun' (known: minimum, step, queries)"),
       ("name: a\nfloors:\n  - layers: [0]\n    widths: 1\n", "unknown key 'widths'"),
       ("summary: a\n", "'name' is missing"), ("", "mapping"), ("[1, 2]", "mapping"), ("name: \"a\n", "space.yaml"),
       ("name: a\nname: b\n", "'name'"), ("name: a\nmlp: 5\n", "line 2"),

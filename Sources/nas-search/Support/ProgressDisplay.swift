@@ -7,7 +7,9 @@ final class ProgressDisplay {
   private let terminal = Console.errorIsTerminal
   private let quiet: Bool
   private var lineIsOpen = false
-  private var step = ""
+  private var stage = StageProgress()
+  private let start = ContinuousClock.now
+  private var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 
   init(quiet: Bool) { self.quiet = quiet }
 
@@ -16,11 +18,10 @@ final class ProgressDisplay {
     switch event {
     case .preparing(let name, let done, let total):
       if terminal {
-        line("\(name): \(done)/\(total)")
-      } else if name != step {
-        Console.note("\(name) …")
+        line(stage.line(name, done: done, total: total, at: seconds))
+      } else {
+        stage.log(name, done: done, total: total, at: seconds).forEach(Console.note)
       }
-      step = name
     case .damping(let damping, let isChosen):
       finish()
       if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
@@ -52,6 +53,8 @@ final class ProgressDisplay {
   }
 
   func finish() {
+    let ended = stage.end(at: seconds)
+    if !terminal && !quiet { ended.forEach(Console.note) }
     if lineIsOpen { Console.raw("\n") }
     lineIsOpen = false
   }

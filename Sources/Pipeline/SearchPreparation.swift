@@ -1,0 +1,153 @@
+import Calibration
+import Foundation
+import Importance
+import LanguageModels
+import Reformation
+import Reports
+import Search
+import Subnets
+
+/// What a search needs before its first candidate.
+extension SearchSession {
+  /// The space with the budget that the settings set.
+  static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {
+    let dense = bound.configuration.blockParameters
+    let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
+    if let target = settings.target?.blockParameters(of: bound.configuration) {
+      guard target >= reachable.lowerBound else {
+        throw PipelineError.impossibleTarget(
+          target: "\(settings.target?.description ?? "") (\(target) block parameters)",
+          smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
+      }
+      return try BudgetedSpace(
+        bound.design, cost: bound.cost, budget: Budget(maximum: target, useWholeBudget: true))
+    }
+    let keep = bound.space.keep
+    guard Int(keep.upperBound * Double(dense)) >= reachable.lowerBound else {
+      throw PipelineError.impossibleTarget(
+        target: "its key 'keep' (at most \(Int(keep.upperBound * Double(dense))) block parameters)",
+        smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
+    }
+    return try BudgetedSpace(
+      bound.design, cost: bound.cost,
+      budget: Budget(
+        maximum: Int(keep.upperBound * Double(dense)),
+        minimum: max(reachable.lowerBound, Int(keep.lowerBound * Double(dense)))))
+  }
+
+  /// Sizes that the first population aims at, the largest first.
+  static func budgets(_ budgeted: BudgetedSpace, _ settings: SearchSettings) -> [Int] {
+    let (low, high) = (budgeted.allowed.lowerBound, budgeted.allowed.upperBound)
+    if settings.target != nil { return [high] }
+    let steps = 6
+    return (1...steps).map { high - (high - low) * $0 / steps }
+  }
+
+  static func statistics(
+    _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
+    lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
+  ) throws -> [any Statistics] {
+    let store = StatisticsStore(folder: cache)
+    var all: [any Statistics] = []
+    // All windows, or the first of them where their number is a gene.
+    for samples in bound.space.samples.isEmpty ? [nil] : bound.space.samples.map(Optional.init) {
+      var sets: [any Statistics] = []
+      for set in calibration.sets {
+        if isStopped() { throw CancellationError() }
+        let total = model.configuration.layerCount
+        let name = BoundSpace.statistics(set.name, samples: samples)
+        let windows = set.windows.calibration
+        if let samples, samples > windows.count {
+          throw PipelineError.invalidOption(
+            "the space takes \(samples) samples, but '\(set.name)' has \(windows.count) --calibration-windows")
+        }
+        sets.append(
+          try store.statistics(
+            name: name, of: model, fingerprint: fingerprint,
+            windows: samples.map { windows.windows(0..<$0) } ?? windows
+          ) {
+            if isStopped() { throw CancellationError() }
+            report(.preparing("statistics of '\(name)'", done: $0 + 1, total: total))
+          })
+      }
+      all += sets
+      if bound.calibrations.contains(BoundSpace.mix) {
+        all.append(MixedStatistics(name: BoundSpace.statistics(BoundSpace.mix, samples: samples), sets))
+      }
+    }
+    var scalars = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
+    if lossGradients { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
+    if scalars.isEmpty { return all }
+    let gradients = GradientStore(folder: cache)
+    return try all.map { statistics in
+      // Gradients are those of the set, however many windows the statistics have.
+      let choice = bound.calibrations.first { choice in
+        ([nil] + bound.space.samples.map(Optional.init)).contains {
+          BoundSpace.statistics(choice, samples: $0) == statistics.name
+        }
+      }
+      // A set that is only a part of the mixture is ranked by nothing.
+      guard let choice else { return statistics }
+      let sets = calibration.sets.filter { choice == BoundSpace.mix || $0.name == choice }
+      var saliencies: [BackwardPass.Scalar: StoredSaliencies] = [:]
+      for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
+        saliencies[scalar] = try gradients.saliencies(
+          of: scalar, network: model, fingerprint: fingerprint, windows: gradientWindows(sets)
+        ) {
+          if isStopped() { throw CancellationError() }
+          report(.preparing("gradients on '\(statistics.name)'", done: $0, total: model.configuration.layerCount))
+        }
+      }
+      return StatisticsWithGradients(statistics, gradients: saliencies)
+    }
+  }
+
+  /// The damping that was given, or the one that predicts the fitness windows best.
+  static func damping(
+    _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
+    _ report: @escaping (Event) -> Void
+  ) throws -> Double {
+    if let damping = settings.damping { return damping }
+    guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return 0.01 }
+    report(.preparing("damping by held-out error", done: 0, total: 1))
+    return try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness).damping
+  }
+
+  /// The first windows of the sets, sixteen together: gradients cost several forward passes and need fewer tokens than
+  /// Gram matrices.
+  private static func gradientWindows(_ sets: [CalibrationFile.StoredSet]) -> TokenWindows {
+    let each = max(1, 16 / max(1, sets.count))
+    return TokenWindows(
+      length: sets.first?.calibrationLength ?? 1,
+      tokens: sets.flatMap { $0.calibrationTokens.prefix(each * $0.calibrationLength) })
+  }
+
+  /// Uniform Wanda-SP without repair at a few sizes: the better of the two roundings of the KV groups.
+  static func baselines(
+    _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ isStopped: () -> Bool,
+    _ report: @escaping (Event) -> Void
+  ) throws -> [Baseline] {
+    let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
+    var baselines: [Baseline] = []
+    for (place, size) in sizes.enumerated() {
+      for repairing in [false, true] {
+        report(.preparing("uniform baselines", done: 2 * place + (repairing ? 1 : 0), total: 2 * sizes.count))
+        var best: Baseline?
+        for widths in population.uniform(budget: size) {
+          if isStopped() { throw CancellationError() }
+          let genes = BoundSpace.Genes(
+            widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
+            samples: evaluator.bound.space.samples.max())
+          let measured = try evaluator.measure(genes, repairing: repairing)
+          if best.map({ measured.kl < $0.measurement.kl }) ?? true {
+            best = Baseline(
+              label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measured, score: genes.score,
+              calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init))
+          }
+        }
+        if let best { baselines.append(best) }
+      }
+    }
+    return baselines
+  }
+}
