@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """Opens a study with Optuna, as it is, and prints what Optuna sees.
 
-Usage: check_optuna.py STUDY_DIRECTORY
-       check_optuna.py postgresql://USER@HOST/DATABASE [--study NAME] [--front NUMBERS]
+Usage: check_optuna.py STUDY_DIRECTORY [--dashboard]
+       check_optuna.py postgresql://USER@HOST/DATABASE [--study NAME] [--front NUMBERS] [--dashboard]
 
 Needs `pip install optuna plotly pandas scikit-learn`, and psycopg2-binary for PostgreSQL, where it makes a schema for the
 comparison and drops it again. Checks, beside loading, that the tables are those that Optuna itself would make, that the
 trial numbers are consecutive, that every finished trial lies on the grid of its distributions, that claimed trials have
 heartbeats of the past, that the best trials are the non-dominated ones (and have the values of the trials in --front, as
-0,7,12), and that plots, the table of trials and parameter importances can be made. Exit code 1 if not.
+0,7,12), and that plots, the table of trials and parameter importances can be made; with --dashboard (`pip install
+optuna-dashboard`) also that optuna-dashboard serves the study with all of its trials. Exit code 1 if not.
 """
 
 import argparse
+import json
 import os
+import socket
+import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 import optuna
@@ -157,11 +163,48 @@ def check_study(study: optuna.Study, front: list | None) -> list:
     return problems
 
 
+def check_dashboard(url: str, names: list) -> list:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = str(Path(sys.executable).with_name("optuna-dashboard"))
+    server = subprocess.Popen([program, url, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def get(path: str) -> bytes:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60).read()
+
+    problems = []
+    try:
+        for attempt in range(120):
+            try:
+                page = get("/dashboard/")
+                break
+            except OSError:
+                if server.poll() is not None or attempt == 119:
+                    return ["optuna-dashboard does not answer"]
+                time.sleep(0.5)
+        if b"<html" not in page.lower():
+            problems.append("optuna-dashboard serves no page")
+        served = {item["study_name"]: item["study_id"] for item in json.loads(get("/api/studies"))["study_summaries"]}
+        for name in names:
+            # A search may be going on: at least the trials of before.
+            before = len(optuna.load_study(study_name=name, storage=url).trials)
+            trials = json.loads(get(f"/api/studies/{served[name]}?after=0"))["trials"] if name in served else []
+            print(f"optuna-dashboard: study {name!r} with {len(trials)} trials")
+            if len(trials) < before:
+                problems.append(f"optuna-dashboard shows {len(trials)} of {before} trials of {name!r}")
+    finally:
+        server.terminate()
+        server.wait()
+    return problems
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("place")
     parser.add_argument("--study")
     parser.add_argument("--front", type=lambda text: [int(number) for number in text.split(",")])
+    parser.add_argument("--dashboard", action="store_true")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -172,11 +215,15 @@ def main() -> int:
         url = f"sqlite:///{(Path(arguments.place) / 'study.db').resolve()}"
         problems = compare_file(url)
     print(f"tables: {'like' if not problems else 'unlike'} those of Optuna {optuna.__version__}")
-    for name in [arguments.study] if arguments.study else optuna.get_all_study_names(storage=url):
+    names = [arguments.study] if arguments.study else optuna.get_all_study_names(storage=url)
+    for name in names:
         problems += check_study(optuna.load_study(study_name=name, storage=url), arguments.front)
     ages = heartbeats(url)
     print("heartbeats of running trials, seconds ago: " + ", ".join(f"{number}: {age:.0f}" for number, age in ages))
     problems += [f"the heartbeat of trial {n} is {age:.0f} s old" for n, age in ages if not -1 < age < 86400]
+
+    if arguments.dashboard:
+        problems += check_dashboard(url, names)
 
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
