@@ -24,13 +24,15 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format deps check-export clean
+.PHONY: help demo test build lint format deps check-export bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
 	@echo "make test          build, run all tests and check the formatting"
 	@echo "make build         build $(NAS_SEARCH)"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
+	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
+	@echo "make bench-peers   the same forward pass in transformers and llama.cpp"
 	@echo "make format        format the Swift sources;  make lint: only report"
 	@echo "make deps          install the system libraries (apt-get)"
 	@echo "make clean         remove what was built"
@@ -93,6 +95,16 @@ check-export: build
 	  > $(STUDY)/evaluate.json
 	$(CHECK_PYTHON) Tests/checks/check_export.py --hf $(STUDY)/exported-hf --gguf $(STUDY)/exported.gguf \
 	  --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --evaluate-json $(STUDY)/evaluate.json
+
+bench: deps $(MODEL)
+	swift build $(SWIFT_FLAGS) --product speed-benchmark
+	.build/release/speed-benchmark --model $(MODEL) --text $(CHECK_TEXT)
+
+# Needs the same Python packages. llama.cpp gets the model in single precision.
+bench-peers: bench build
+	@[ -f $(CACHE)/widened.gguf ] || $(NAS_SEARCH) prune --model $(MODEL) --method magnitude --keep 1 --calibration $(CHECK_TEXT) \
+	  --calibration-windows 8 --calibration-length 128 --fitness-windows 4 --fitness-length 64 --dtype f32 --output $(CACHE)/widened.gguf
+	$(CHECK_PYTHON) Benchmarks/Speed/peers.py --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
 
 clean:
 	rm -rf .build .build-tests

@@ -73,8 +73,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
+      name: "speed-benchmark",
+      dependencies: ["LinearAlgebra", "LanguageModels", "Calibration", "Evaluation", "Search"],
+      path: "Benchmarks/Speed", exclude: ["README.md", "peers.py"], swiftSettings: strict),
+    .executableTarget(
       name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
-      exclude: ["README.md", "peers.py", "table.py"], swiftSettings: strict),
+      exclude: ["README.md", "peers.py", "record.py", "recorded.csv", "recorded.yaml", "table.py"],
+      swiftSettings: strict),
     tests(of: "LinearAlgebra"),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
     tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),

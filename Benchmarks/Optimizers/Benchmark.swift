@@ -61,11 +61,13 @@ struct Benchmark {
 enum BenchmarkError: Error, CustomStringConvertible {
   case unknown(_ what: String, _ name: String, _ allowed: [String])
   case usage(String)
+  case table(_ path: String)
 
   var description: String {
     switch self {
     case .unknown(let what, let name, let allowed): "no \(what) '\(name)'; there are \(allowed.joined(separator: ", "))"
     case .usage(let reason): reason
+    case .table(let path): "\(path): not a table of all genomes, each with two finite objectives"
     }
   }
 }

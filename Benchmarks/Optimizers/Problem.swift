@@ -13,7 +13,7 @@ struct Problem: Sendable {
   /// The hypervolume of the true front, on the grid.
   let bestHypervolume: Double
 
-  static let names = ["zdt1", "zdt2", "zdt3", "dtlz2", "widths"]
+  static let names = ["zdt1", "zdt2", "zdt3", "dtlz2", "widths", "recorded"]
 
   init?(_ name: String) throws {
     switch name {
@@ -22,6 +22,7 @@ struct Problem: Sendable {
     case "zdt3": try self.init(name, zdt: { f, g in g * (1 - (f / g).squareRoot() - f / g * sin(10 * .pi * f)) })
     case "dtlz2": try self.init(dtlz2: name)
     case "widths": try self.init(widths: name)
+    case "recorded": try self.init(recorded: name)
     default: return nil
     }
   }

@@ -8,7 +8,9 @@ optimizer-benchmark prints. Needs numpy, optuna and pymoo; optuna-gp also scipy 
 """
 
 import argparse
+import csv
 import json
+import pathlib
 import sys
 import time
 
@@ -24,7 +26,7 @@ def zdt(second):
         f = x[0] / 50
         return [f, second(f, g)]
 
-    return [(0, 50)] * 20, objectives
+    return [(0, 50, 1)] * 20, objectives
 
 
 def dtlz2():
@@ -33,7 +35,7 @@ def dtlz2():
         g = np.sum((x[1:] - 0.5) ** 2)
         return [(1 + g) * np.cos(x[0] * np.pi / 2), (1 + g) * np.sin(x[0] * np.pi / 2)]
 
-    return [(0, 50)] * 12, objectives
+    return [(0, 50, 1)] * 12, objectives
 
 
 def widths():
@@ -47,15 +49,32 @@ def widths():
         importance = 0.05 + 0.3 * rank**2 / 100 + (0 if choice == 2 else 0.05)
         return [np.expm1(np.sum(importance * (1 - width / top) ** 2)), BASE_COST + np.sum(unit * width)]
 
-    return [(1, int(t)) for t in top] + ["abc"], objectives
+    return [(1, int(t), 1) for t in top] + [3], objectives
 
 
+def recorded():
+    """The table of real evaluations beside this file; a domain is a list of what a gene may be."""
+    rows = list(csv.reader(open(pathlib.Path(__file__).with_name("recorded.csv"))))
+    rows = rows[1:]
+    columns = list(zip(*[row[:-2] for row in rows]))
+    words = [not all(w.isdigit() for w in set(c)) for c in columns]
+    values = [sorted(set(c), key=str if w else int) for w, c in zip(words, columns)]
+    domain = [len(v) if w else (int(v[0]), int(v[-1]), int(v[1]) - int(v[0])) for w, v in zip(words, values)]
+    table = {
+        tuple(v.index(g) if w else int(g) for w, v, g in zip(words, values, row)): [float(row[-2]), float(row[-1])]
+        for row in rows
+    }
+    return domain, lambda x: table[tuple(int(v) for v in x)]
+
+
+# A domain of a variable is (low, high, step), or a number of choices.
 PROBLEMS = {
     "zdt1": lambda: zdt(lambda f, g: g * (1 - np.sqrt(f / g))),
     "zdt2": lambda: zdt(lambda f, g: g * (1 - (f / g) ** 2)),
     "zdt3": lambda: zdt(lambda f, g: g * (1 - np.sqrt(f / g) - f / g * np.sin(10 * np.pi * f))),
     "dtlz2": dtlz2,
     "widths": widths,
+    "recorded": recorded,
 }
 
 
@@ -88,7 +107,8 @@ def run_optuna(name, domain, objectives, evaluations, seed):
 
     def objective(trial):
         x = [
-            trial.suggest_categorical(f"x{i}", [0, 1, 2]) if d == "abc" else trial.suggest_int(f"x{i}", *d)
+            trial.suggest_categorical(f"x{i}", list(range(d))) if isinstance(d, int)
+            else trial.suggest_int(f"x{i}", d[0], d[1], step=d[2])
             for i, d in enumerate(domain)
         ]
         values.append([float(v) for v in objectives(x)])
@@ -108,7 +128,9 @@ def run_pymoo(domain, objectives, evaluations, seed):
     from pymoo.operators.sampling.rnd import IntegerRandomSampling
     from pymoo.optimize import minimize
 
-    bounds = np.array([(0, 2) if d == "abc" else d for d in domain])
+    # pymoo knows whole numbers only: steps become 1, choices are numbered.
+    bounds = np.array([(0, d - 1) if isinstance(d, int) else (0, (d[1] - d[0]) // d[2]) for d in domain])
+    decode = lambda x: [v if isinstance(d, int) else d[0] + v * d[2] for d, v in zip(domain, x)]
     values = []
 
     class Wrapped(ElementwiseProblem):
@@ -116,7 +138,7 @@ def run_pymoo(domain, objectives, evaluations, seed):
             super().__init__(n_var=len(bounds), n_obj=2, xl=bounds[:, 0], xu=bounds[:, 1], vtype=int)
 
         def _evaluate(self, x, out, *args, **kwargs):
-            values.append([float(v) for v in objectives(x)])
+            values.append([float(v) for v in objectives(decode(x))])
             out["F"] = values[-1]
 
     algorithm = NSGA2(

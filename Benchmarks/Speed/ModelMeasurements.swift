@@ -1,0 +1,175 @@
+import Calibration
+import Evaluation
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Search
+
+/// A network whose layers are all in memory, so that nothing is widened while it is measured.
+struct LoadedNetwork: Network {
+  let configuration: ModelConfiguration
+  let embedding: Matrix<Float>
+  let head: Matrix<Float>
+  let finalNorm: [Float]
+  let layers: [LayerWeights]
+
+  init(_ model: some Network) throws {
+    configuration = model.configuration
+    embedding = model.embedding
+    head = model.head
+    finalNorm = model.finalNorm
+    layers = try (0..<configuration.layerCount).map { try model.layer($0) }
+  }
+
+  func layer(_ index: Int) -> LayerWeights { layers[index] }
+}
+
+/// Floating-point operations of a forward pass.
+struct Operations {
+  /// Of all layers.
+  let layers: Double
+  let head: Double
+  /// Of the Gram matrices of all modules' inputs, upper triangles only.
+  let grams: Double
+
+  init(_ configuration: ModelConfiguration, _ windows: TokenWindows) {
+    let (tokens, hidden) = (Double(windows.tokens.count), Double(configuration.hiddenSize))
+    let norms = 2 * configuration.hiddenSize
+    layers = configuration.layers.reduce(0) { sum, shape in
+      let contexts = Double(shape.queryHeads * configuration.headDimension)
+      // Scores and values of the tokens that causal attention sees.
+      let attention = 2 * contexts * Double(windows.length + 1)
+      return sum + tokens * (2 * Double(configuration.parameters(of: shape) - norms) + attention)
+    }
+    head = 2 * tokens * hidden * Double(configuration.vocabularySize)
+    grams = configuration.layers.reduce(0) { sum, shape in
+      let contexts = Double(shape.queryHeads * configuration.headDimension)
+      let channels = Double(shape.mlpChannels)
+      return sum + tokens * (contexts * contexts + channels * channels + 2 * hidden * hidden)
+    }
+  }
+}
+
+func measureModel(_ report: Report, _ model: LanguageModel) throws {
+  let network = try LoadedNetwork(model)
+  let configuration = network.configuration
+  var generator = SeededGenerator(seed: 1)
+  let length = min(1024, configuration.contextLength)
+  let tokens = (0..<2 * length).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
+  let windows = TokenWindows(length: length, tokens: tokens)
+  let work = Operations(configuration, windows)
+  let pass = ForwardPass(windows)
+  let forward = try report.products("forward, windows of \(length)", operations: work.layers, tokens: tokens.count) {
+    _ = try pass.hiddenStates(of: network)
+  }
+  try report.products("forward with loss", operations: work.layers + work.head, tokens: tokens.count) {
+    _ = try Perplexity(network, windows: windows)
+  }
+  let hidden = try pass.embed(network)
+  let first = configuration.layers[0]
+  let contexts = Double(first.queryHeads * configuration.headDimension)
+  let keys = Double(first.kvHeads * configuration.headDimension)
+  let attention =
+    Double(tokens.count)
+    * (2 * Double(configuration.hiddenSize) * (contexts + 2 * keys) + 2 * contexts * Double(length + 1))
+  let runner = pass.runner(for: configuration)
+  try report.products("attention of one layer, but its output projection", operations: attention, tokens: tokens.count)
+  {
+    _ = try runner.attentionContext(layer: network.layers[0], hidden)
+  }
+  let statistics = try report.products("statistics pass", operations: work.layers + work.grams, tokens: tokens.count) {
+    try StatisticsPass.run(network, on: windows) { _, _ in }
+  }
+  report.line(
+    "  against a forward pass and its Grams at peak",
+    String(format: "%.2f ×", statistics / (forward + work.grams / report.singlePeak)), "")
+  // Forward, again within each layer, and twice as much for the gradients of inputs and weights; the head in both directions.
+  try report.products("backward", operations: 4 * work.layers + 2 * work.head, tokens: tokens.count) {
+    try BackwardPass(windows).run(network) { _ in }
+  }
+  try measureGeneration(report, network)
+}
+
+/// Eight candidates that keep five eighths of all channels, in other layers each: nothing but their weights is shared.
+private func measureGeneration(_ report: Report, _ network: LoadedNetwork) throws {
+  var generator = SeededGenerator(seed: 2)
+  let configuration = network.configuration
+  let tokens = (0..<512).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
+  let windows = TokenWindows(length: 256, tokens: tokens)
+  let reference = try DenseReference(network, windows: windows)
+  let evaluator = GenerationEvaluator<Bool>(reference: reference, parent: network, memoryLimit: 1 << 30) {
+    index, isMLP, narrow in
+    var layer = network.layers[index]
+    let keep = narrow ? layer.gate.outputs * 5 / 8 : layer.gate.outputs
+    if isMLP {
+      (layer.query, layer.key, layer.value) = (layer.query.first(0), layer.key.first(0), layer.value.first(0))
+      layer.output.weight = layer.output.weight.columns(0..<0)
+      (layer.gate, layer.up) = (layer.gate.first(keep), layer.up.first(keep))
+      layer.down.weight = layer.down.weight.columns(0..<keep)
+    } else {
+      (layer.gate, layer.up) = (layer.gate.first(0), layer.up.first(0))
+      layer.down.weight = layer.down.weight.columns(0..<0)
+    }
+    return layer
+  }
+  let candidates = (0..<8).map { candidate in
+    (0..<2 * configuration.layerCount).map { part in part % 2 == 1 && (part / 2 + candidate) % 2 == 0 }
+  }
+  var operations = 0.0
+  for candidate in candidates {
+    var narrowed = configuration
+    for index in narrowed.layers.indices where candidate[2 * index + 1] {
+      narrowed.layers[index].mlpChannels = narrowed.layers[index].mlpChannels * 5 / 8
+    }
+    let work = Operations(narrowed, windows)
+    operations += work.layers + work.head
+  }
+  try report.products("generation of 8 candidates", operations: operations, tokens: 8 * tokens.count) {
+    _ = try evaluator.compare(candidates)
+  }
+}
+
+extension Linear {
+  fileprivate func first(_ outputs: Int) -> Linear {
+    Linear(weight: weight.rows(0..<outputs), bias: bias.map { Array($0.prefix(outputs)) })
+  }
+}
+
+/// Widening of all layers, and the tokenizer.
+func measureReading(_ report: Report, _ model: LanguageModel, text: URL?) throws {
+  let values = Double(model.configuration.blockParameters)
+  try report.amount("reading and widening all layers", values * 4, "B/s") {
+    for index in 0..<model.configuration.layerCount { _ = try model.layer(index) }
+  }
+  guard let text else { return }
+  let words = try String(contentsOf: text, encoding: .utf8)
+  let tokenizer = try model.tokenizer()
+  report.amount("tokenizer", Double(words.utf8.count), "B/s") {
+    _ = tokenizer.encode(words, addSpecialTokens: false)
+  }
+}
+
+/// Candidates a second on 60 widths, results told at once.
+func measureOptimisers(_ report: Report) throws {
+  let space = try DesignSpace(
+    (0..<60).map { try Variable(name: "x\($0)", domain: .integer(low: 1, high: 40, step: 1), segment: $0 / 2) })
+  let budgeted = try BudgetedSpace(
+    space, cost: LinearCost(base: 0, weights: space.variables.map { _ in 1 }),
+    budget: Budget(maximum: 1600, useWholeBudget: true))
+  func value(_ genome: Genome) -> Double {
+    genome.enumerated().reduce(0) { $0 + Double(1 + $1.offset % 7) / Double($1.element) }
+  }
+  func ask(_ optimizer: some Optimizer, _ count: Int) throws {
+    var optimizer = optimizer
+    for _ in 0..<count {
+      guard let candidate = try optimizer.ask() else { return }
+      try optimizer.tell(candidate.ordinal, objectives: [value(candidate.genome)])
+    }
+  }
+  try report.amount("NSGA-II, 1000 candidates of 60 genes", 1000, "candidates/s") {
+    try ask(NSGA2(budgeted, objectives: 1, seed: 1), 1000)
+  }
+  try report.amount("Bayesian search, 64 candidates of 60 genes", 64, "candidates/s") {
+    try ask(BayesianSearch(budgeted, objectives: 1, seed: 1), 64)
+  }
+}

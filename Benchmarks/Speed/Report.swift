@@ -1,0 +1,80 @@
+import Foundation
+import LinearAlgebra
+
+/// Measures and prints, line by line.
+struct Report {
+  /// Operations a second of the largest products of matrices, all workers together.
+  let singlePeak: Double
+  let doublePeak: Double
+
+  enum Precision { case single, double }
+
+  init() throws {
+    singlePeak = try Self.peak(Float.self)
+    doublePeak = try Self.peak(Double.self)
+    print("workers: \(Threads.count)")
+    line("GEMM peak, single", Self.rate(singlePeak, "FLOP/s"), "100.0 %")
+    line("GEMM peak, double", Self.rate(doublePeak, "FLOP/s"), "100.0 %")
+  }
+
+  /// Every worker multiplies matrices of its own.
+  private static func peak<Scalar: BLASScalar>(_: Scalar.Type) throws -> Double {
+    let order = 1536
+    let sets = (0..<Threads.count).map { _ in
+      (0..<3).map { _ in Matrix<Scalar>(Array(repeating: 0.5, count: order * order), rows: order, columns: order) }
+    }
+    let seconds = try fastest {
+      try Threads.forEach(sets.count) { task, _ in multiply(sets[task][0], sets[task][1], into: sets[task][2]) }
+    }
+    return Double(sets.count) * 2 * pow(Double(order), 3) / seconds
+  }
+
+  /// Seconds of the fastest of at least three runs, and as many as fit into a second, after one that does not count.
+  static func fastest(_ body: () throws -> Void) rethrows -> Double {
+    try body()
+    let start = ContinuousClock.now
+    var best = Double.infinity
+    var runs = 0
+    while runs < 3 || ContinuousClock.now - start < .seconds(1) {
+      let begin = ContinuousClock.now
+      try body()
+      best = min(best, (ContinuousClock.now - begin) / .seconds(1))
+      runs += 1
+    }
+    return best
+  }
+
+  /// Measures work of matrix products.
+  ///
+  /// - Returns: seconds.
+  @discardableResult
+  func products(
+    _ name: String, operations: Double, of precision: Precision = .single, tokens: Int? = nil, _ body: () throws -> Void
+  ) rethrows -> Double {
+    let seconds = try Self.fastest(body)
+    let share = operations / seconds / (precision == .single ? singlePeak : doublePeak)
+    let rate = tokens.map { Self.rate(Double($0) / seconds, "tokens/s") } ?? Self.rate(operations / seconds, "FLOP/s")
+    line(name, rate, String(format: "%.1f %%", share * 100))
+    return seconds
+  }
+
+  /// Measures work that no peak limits.
+  func amount(_ name: String, _ amount: Double, _ unit: String, _ body: () throws -> Void) rethrows {
+    line(name, Self.rate(amount / (try Self.fastest(body)), unit), "")
+  }
+
+  func line(_ name: String, _ rate: String, _ share: String) {
+    func padded(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+    print(name + padded(rate, max(0, 72 - name.count)) + padded(share, 12))
+    fflush(nil)
+  }
+
+  private static func rate(_ value: Double, _ unit: String) -> String {
+    for (factor, prefix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where value >= factor {
+      return String(format: "%.1f ", value / factor) + prefix + unit
+    }
+    return String(format: "%.1f ", value) + unit
+  }
+}
