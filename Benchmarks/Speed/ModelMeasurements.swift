@@ -97,10 +97,10 @@ private func measureGeneration(_ report: Report, _ network: LoadedNetwork) throw
   let tokens = (0..<512).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
   let windows = TokenWindows(length: 256, tokens: tokens)
   let reference = try DenseReference(network, windows: windows)
-  let evaluator = GenerationEvaluator<Bool>(reference: reference, parent: network, memoryLimit: 1 << 30) {
-    index, isMLP, narrow in
+  let evaluator = GenerationEvaluator<Int>(reference: reference, parent: network, memoryLimit: 1 << 30) {
+    index, isMLP, part in
     var layer = network.layers[index]
-    let keep = narrow ? layer.gate.outputs * 5 / 8 : layer.gate.outputs
+    let keep = part < 0 ? layer.gate.outputs * 5 / 8 : layer.gate.outputs
     if isMLP {
       (layer.query, layer.key, layer.value) = (layer.query.first(0), layer.key.first(0), layer.value.first(0))
       layer.output.weight = layer.output.weight.columns(0..<0)
@@ -113,12 +113,15 @@ private func measureGeneration(_ report: Report, _ network: LoadedNetwork) throw
     return layer
   }
   let candidates = (0..<8).map { candidate in
-    (0..<2 * configuration.layerCount).map { part in part % 2 == 1 && (part / 2 + candidate) % 2 == 0 }
+    // A part of its own for each candidate, negative where it is narrow.
+    (0..<2 * configuration.layerCount).map { part in
+      part % 2 == 1 && (part / 2 + candidate) % 2 == 0 ? -1 - candidate : candidate
+    }
   }
   var operations = 0.0
   for candidate in candidates {
     var narrowed = configuration
-    for index in narrowed.layers.indices where candidate[2 * index + 1] {
+    for index in narrowed.layers.indices where candidate[2 * index + 1] < 0 {
       narrowed.layers[index].mlpChannels = narrowed.layers[index].mlpChannels * 5 / 8
     }
     let work = Operations(narrowed, windows)
@@ -139,7 +142,9 @@ extension Linear {
 func measureReading(_ report: Report, _ model: LanguageModel, text: URL?) throws {
   let values = Double(model.configuration.blockParameters)
   try report.amount("reading and widening all layers", values * 4, "B/s") {
-    for index in 0..<model.configuration.layerCount { _ = try model.layer(index) }
+    // A model keeps what it has widened.
+    let fresh = try LanguageModel(model.location)
+    for index in 0..<model.configuration.layerCount { _ = try fresh.layer(index) }
   }
   guard let text else { return }
   let words = try String(contentsOf: text, encoding: .utf8)
