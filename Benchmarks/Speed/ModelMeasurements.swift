@@ -4,25 +4,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Search
-
-/// A network whose layers are all in memory, so that nothing is widened while it is measured.
-struct LoadedNetwork: Network {
-  let configuration: ModelConfiguration
-  let embedding: Matrix<Float>
-  let head: Matrix<Float>
-  let finalNorm: [Float]
-  let layers: [LayerWeights]
-
-  init(_ model: some Network) throws {
-    configuration = model.configuration
-    embedding = model.embedding
-    head = model.head
-    finalNorm = model.finalNorm
-    layers = try (0..<configuration.layerCount).map { try model.layer($0) }
-  }
-
-  func layer(_ index: Int) -> LayerWeights { layers[index] }
-}
+import Subnets
 
 /// Floating-point operations of a forward pass.
 struct Operations {
@@ -51,8 +33,8 @@ struct Operations {
 }
 
 func measureModel(_ report: Report, _ model: LanguageModel) throws {
-  let network = try LoadedNetwork(model)
-  let configuration = network.configuration
+  // The model keeps the layers that the first run, which does not count, has widened.
+  let configuration = model.configuration
   var generator = SeededGenerator(seed: 1)
   let length = min(1024, configuration.contextLength)
   let tokens = (0..<2 * length).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
@@ -60,12 +42,12 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   let work = Operations(configuration, windows)
   let pass = ForwardPass(windows)
   let forward = try report.products("forward, windows of \(length)", operations: work.layers, tokens: tokens.count) {
-    _ = try pass.hiddenStates(of: network)
+    _ = try pass.hiddenStates(of: model)
   }
   try report.products("forward with loss", operations: work.layers + work.head, tokens: tokens.count) {
-    _ = try Perplexity(network, windows: windows)
+    _ = try Perplexity(model, windows: windows)
   }
-  let hidden = try pass.embed(network)
+  let hidden = try pass.embed(model)
   let first = configuration.layers[0]
   let contexts = Double(first.queryHeads * configuration.headDimension)
   let keys = Double(first.kvHeads * configuration.headDimension)
@@ -75,42 +57,35 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   let runner = pass.runner(for: configuration)
   try report.products("attention of one layer, but its output projection", operations: attention, tokens: tokens.count)
   {
-    _ = try runner.attentionContext(layer: network.layers[0], hidden)
+    _ = try runner.attentionContext(layer: model.layer(0), hidden)
   }
   let statistics = try report.products("statistics pass", operations: work.layers + work.grams, tokens: tokens.count) {
-    try StatisticsPass.run(network, on: windows) { _, _ in }
+    try StatisticsPass.run(model, on: windows) { _, _ in }
   }
   report.line(
     "  against a forward pass and its Grams at peak",
     String(format: "%.2f ×", statistics / (forward + work.grams / report.singlePeak)), "")
   // Forward, again within each layer, and twice as much for the gradients of inputs and weights; the head in both directions.
   try report.products("backward", operations: 4 * work.layers + 2 * work.head, tokens: tokens.count) {
-    try BackwardPass(windows).run(network) { _ in }
+    try BackwardPass(windows).run(model) { _ in }
   }
-  try measureGeneration(report, network)
+  try measureGeneration(report, model)
 }
 
 /// Eight candidates that keep five eighths of all channels, in other layers each: nothing but their weights is shared.
-private func measureGeneration(_ report: Report, _ network: LoadedNetwork) throws {
+private func measureGeneration(_ report: Report, _ model: LanguageModel) throws {
   var generator = SeededGenerator(seed: 2)
-  let configuration = network.configuration
+  let configuration = model.configuration
   let tokens = (0..<512).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
   let windows = TokenWindows(length: 256, tokens: tokens)
-  let reference = try DenseReference(network, windows: windows)
-  let evaluator = GenerationEvaluator<Int>(reference: reference, parent: network, memoryLimit: 1 << 30) {
+  let reference = try DenseReference(model, windows: windows)
+  let evaluator = GenerationEvaluator<Int>(reference: reference, parent: model, memoryLimit: 1 << 30) {
     index, isMLP, part in
-    var layer = network.layers[index]
-    let keep = part < 0 ? layer.gate.outputs * 5 / 8 : layer.gate.outputs
-    if isMLP {
-      (layer.query, layer.key, layer.value) = (layer.query.first(0), layer.key.first(0), layer.value.first(0))
-      layer.output.weight = layer.output.weight.columns(0..<0)
-      (layer.gate, layer.up) = (layer.gate.first(keep), layer.up.first(keep))
-      layer.down.weight = layer.down.weight.columns(0..<keep)
-    } else {
-      (layer.gate, layer.up) = (layer.gate.first(0), layer.up.first(0))
-      layer.down.weight = layer.down.weight.columns(0..<0)
-    }
-    return layer
+    let shape = configuration.layers[index]
+    let keep = part < 0 ? shape.mlpChannels * 5 / 8 : shape.mlpChannels
+    return try model.layer(index).prefix(
+      groups: isMLP ? 0 : shape.kvHeads, queriesPerGroup: shape.queriesPerGroup, channels: isMLP ? keep : 0,
+      headDimension: configuration.headDimension)
   }
   let candidates = (0..<8).map { candidate in
     // A part of its own for each candidate, negative where it is narrow.
@@ -129,12 +104,6 @@ private func measureGeneration(_ report: Report, _ network: LoadedNetwork) throw
   }
   try report.products("generation of 8 candidates", operations: operations, tokens: 8 * tokens.count) {
     _ = try evaluator.compare(candidates)
-  }
-}
-
-extension Linear {
-  fileprivate func first(_ outputs: Int) -> Linear {
-    Linear(weight: weight.rows(0..<outputs), bias: bias.map { Array($0.prefix(outputs)) })
   }
 }
 

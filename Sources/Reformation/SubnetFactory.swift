@@ -27,9 +27,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
 
     /// What a ranking depends on.
-    fileprivate var ranking: Choice {
-      Choice(score: score, calibration: calibration, queries: queries == nil ? nil : 1)
-    }
+    fileprivate var ranking: Choice { Choice(score: score, calibration: calibration) }
   }
 
   public let parent: Parent
@@ -164,6 +162,8 @@ private final class Rankings<Parent: Network>: Sendable {
   private let scores: [String: any Importance]
   private let statistics: [String: any Statistics]
   private let known = Mutex<[Key: UnitRanking]>([:])
+  /// `QueryHeads.order` of every calibration and layer, whatever the score.
+  private let queryOrders = Mutex<[Key: [[Int]]]>([:])
 
   init(parent: Parent, scores: [String: any Importance], statistics: [String: any Statistics]) {
     self.parent = parent
@@ -172,14 +172,28 @@ private final class Rankings<Parent: Network>: Sendable {
   }
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking {
+    var ranking = try units(index, choice)
+    if choice.queries != nil { ranking.queries = try queryOrder(index, choice) }
+    return ranking
+  }
+
+  private func queryOrder(_ index: Int, _ choice: Choice) throws -> [[Int]] {
+    let key = Key(choice: Choice(score: "", calibration: choice.calibration), layer: index)
+    if let order = queryOrders.withLock({ $0[key] }) { return order }
+    let order = try QueryHeads.order(layer(index, choice))
+    queryOrders.withLock { $0[key] = order }
+    return order
+  }
+
+  /// Groups and channels in the order of the score.
+  private func units(_ index: Int, _ choice: Choice) throws -> UnitRanking {
     let key = Key(choice: choice.ranking, layer: index)
     if let ranking = known.withLock({ $0[key] }) { return ranking }
     guard let score = scores[choice.score] else {
       throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
     }
     let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics(choice))
-    var ranking = try score.finiteScores(of: scored).ranking
-    if choice.queries != nil { ranking.queries = try QueryHeads.order(scored) }
+    let ranking = try score.finiteScores(of: scored).ranking
     known.withLock { $0[key] = ranking }
     return ranking
   }

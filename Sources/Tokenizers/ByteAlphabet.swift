@@ -2,9 +2,9 @@
 /// the other 68 bytes are U+0100, U+0101, … in ascending order (so a space is Ġ, U+0120).
 ///
 /// Source: `bytes_to_unicode` of the GPT-2 encoder (Radford et al. 2019).
-enum ByteAlphabet {
+public enum ByteAlphabet {
   /// The scalar that spells each byte.
-  static let scalars: [Unicode.Scalar] = {
+  public static let scalars: [Unicode.Scalar] = {
     var next: UInt32 = 0x100
     return (UInt32(0)..<256).map { byte in
       let isPrintable = (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte)

@@ -1,4 +1,5 @@
 import Checkpoints
+import Tokenizers
 
 /// A tokenizer that gives every byte a token of its own, in the form of `tokenizer.json`.
 enum SyntheticTokenizer {
@@ -7,7 +8,7 @@ enum SyntheticTokenizer {
 
   static var file: JSONValue {
     var vocabulary: [String: JSONValue] = [:]
-    for (byte, character) in alphabet.enumerated() { vocabulary[String(character)] = .integer(byte) }
+    for (byte, character) in ByteAlphabet.scalars.enumerated() { vocabulary[String(character)] = .integer(byte) }
     let byteLevel: JSONValue = [
       "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false,
     ]
@@ -20,17 +21,5 @@ enum SyntheticTokenizer {
         "vocab": .object(vocabulary), "merges": [],
       ],
     ]
-  }
-
-  /// The characters that byte-level tokenizers write bytes as: printable ones as they are, the others from U+0100 on.
-  private static var alphabet: [Unicode.Scalar] {
-    var next: UInt32 = 256
-    return (0..<256).map { byte in
-      if (33...126).contains(byte) || (161...172).contains(byte) || (174...255).contains(byte) {
-        return Unicode.Scalar(UInt8(byte))
-      }
-      defer { next += 1 }
-      return Unicode.Scalar(next) ?? " "
-    }
   }
 }
