@@ -1,4 +1,4 @@
-// OpenBLAS (BLAS and LAPACK) and GSL under one module.
+// OpenBLAS and GSL under one module.
 //
 // GSL brings its own declaration of CBLAS; OpenBLAS's is used instead, so GSL's header is switched off.
 #ifndef CNUMERICS_H
@@ -20,12 +20,6 @@ static inline const gsl_multimin_fdfminimizer_type *nas_minimizer_bfgs2(void) {
 }
 static inline const gsl_qrng_type *nas_sequence_sobol(void) { return gsl_qrng_sobol; }
 static inline const gsl_qrng_type *nas_sequence_halton(void) { return gsl_qrng_reversehalton; }
-
-// LAPACK, Fortran interface, as libopenblas exports it (column-major).
-void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
-void spotrf_(const char *uplo, const int *n, float *a, const int *lda, int *info);
-void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info);
-void spotri_(const char *uplo, const int *n, float *a, const int *lda, int *info);
 
 // glibc's allocator: gives freed memory back to the system.
 #ifdef __linux__

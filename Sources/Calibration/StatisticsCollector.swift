@@ -4,17 +4,24 @@ import LinearAlgebra
 /// Gathers the statistics of one layer while the forward pass runs through it.
 ///
 /// One accumulator per lane of the forward pass, added up in the order of the lanes at the end of the layer, so the
-/// result does not depend on how many cores ran.
+/// result does not depend on how many cores ran. Where the lanes' matrices would take more than a quarter of `MemoryLimit`,
+/// there are fewer.
 final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
 
-  init(shape: LayerShape, headDimension: Int, hiddenSize: Int, tokens: Int) {
+  init(shape: LayerShape, headDimension: Int, hiddenSize: Int, tokens: Int, chunks: Int) {
     self.tokens = tokens
-    lanes = (0..<ForwardPass.lanes).map { _ in
-      Lane(residual: hiddenSize, context: shape.queryHeads * headDimension, hidden: shape.mlpChannels)
+    let context = shape.queryHeads * headDimension
+    let elements = 2 * hiddenSize * hiddenSize + context * context + shape.mlpChannels * shape.mlpChannels
+    let fitting = MemoryLimit.bytes / 4 / max(1, elements * MemoryLayout<Float>.size)
+    lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { _ in
+      Lane(residual: hiddenSize, context: context, hidden: shape.mlpChannels)
     }
   }
+
+  /// Lanes that it is ready for.
+  var laneCount: Int { lanes.count }
 
   /// Called for the chunks of a lane one after another, for different lanes at once.
   func observe(_ tap: ActivationTap, _ activations: Matrix<Float>, lane: Int) {

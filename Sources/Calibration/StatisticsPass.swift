@@ -22,8 +22,8 @@ public enum StatisticsPass {
       }
       let collector = StatisticsCollector(
         shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
-        tokens: windows.tokens.count)
-      try runner.run(layer: index, weights: weights, hidden) { _, tap, activations, lane in
+        tokens: windows.tokens.count, chunks: runner.chunkCount)
+      try runner.run(layer: index, weights: weights, hidden, lanes: collector.laneCount) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }
       try body(index, collector.finish())

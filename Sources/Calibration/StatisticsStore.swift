@@ -35,7 +35,7 @@ public struct StatisticsStore: Sendable {
 
   private static func fingerprint(of windows: TokenWindows) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("statistics 4, windows of \(windows.length)")
+    fingerprint.add("statistics 5, windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -51,34 +51,23 @@ public struct StatisticsStore: Sendable {
 
   private static func write(_ statistics: LayerStatistics, to url: URL) throws {
     let energies = [Float(statistics.energyAfterAttention), Float(statistics.energyAfterMLP)]
-    let plans = [
-      TensorPlan(
-        name: "attention.input.gram", type: .f32,
-        shape: [statistics.attentionInputGram.rows, statistics.attentionInputGram.rows]),
-      TensorPlan(
-        name: "mlp.input.gram", type: .f32, shape: [statistics.mlpInputGram.rows, statistics.mlpInputGram.rows]),
-      TensorPlan(name: "context.gram", type: .f32, shape: [statistics.contextGram.rows, statistics.contextGram.rows]),
-      TensorPlan(name: "context.magnitude", type: .f32, shape: [statistics.contextMagnitude.count]),
-      TensorPlan(name: "context.mean", type: .f32, shape: [statistics.contextMean.count]),
-      TensorPlan(name: "hidden.gram", type: .f32, shape: [statistics.hiddenGram.rows, statistics.hiddenGram.rows]),
-      TensorPlan(name: "hidden.magnitude", type: .f32, shape: [statistics.hiddenMagnitude.count]),
-      TensorPlan(name: "hidden.mean", type: .f32, shape: [statistics.hiddenMean.count]),
-      TensorPlan(name: "energies", type: .f32, shape: [2]),
+    let grams = [
+      "attention.input.gram": statistics.attentionInputGram, "mlp.input.gram": statistics.mlpInputGram,
+      "context.gram": statistics.contextGram, "hidden.gram": statistics.hiddenGram,
     ]
-    try SafetensorsWriter.write(plans, to: url) { plan, write in
-      func matrix(_ matrix: Matrix<Float>) throws {
-        try write(UnsafeBufferPointer(start: matrix.pointer, count: matrix.count))
-      }
-      switch plan.name {
-      case "attention.input.gram": try matrix(statistics.attentionInputGram)
-      case "mlp.input.gram": try matrix(statistics.mlpInputGram)
-      case "context.gram": try matrix(statistics.contextGram)
-      case "hidden.gram": try matrix(statistics.hiddenGram)
-      case "context.magnitude": try statistics.contextMagnitude.withUnsafeBufferPointer(write)
-      case "hidden.magnitude": try statistics.hiddenMagnitude.withUnsafeBufferPointer(write)
-      case "context.mean": try statistics.contextMean.withUnsafeBufferPointer(write)
-      case "hidden.mean": try statistics.hiddenMean.withUnsafeBufferPointer(write)
-      default: try energies.withUnsafeBufferPointer(write)
+    let vectors = [
+      "context.magnitude": statistics.contextMagnitude, "context.mean": statistics.contextMean,
+      "hidden.magnitude": statistics.hiddenMagnitude, "hidden.mean": statistics.hiddenMean, "energies": energies,
+    ]
+    let plans =
+      grams.map { TensorPlan(name: $0, type: .f32, shape: [$1.triangleCount]) }
+      + vectors.map { TensorPlan(name: $0, type: .f32, shape: [$1.count]) }
+    try SafetensorsWriter.write(plans.sorted { $0.name < $1.name }, to: url) { plan, write in
+      if let gram = grams[plan.name] {
+        // Symmetric: the rows from the diagonal on.
+        for i in 0..<gram.rows { try write(UnsafeBufferPointer(start: gram.row(i) + i, count: gram.columns - i)) }
+      } else {
+        try vectors[plan.name]?.withUnsafeBufferPointer(write)
       }
     }
   }
@@ -121,7 +110,20 @@ private struct StoredStatistics: Statistics {
       let file = try SafetensorsFile(url)
       func vector(_ name: String, _ count: Int) throws -> [Float] { try expect(file.tensor(name), [count]).floats() }
       func gram(_ name: String, _ order: Int) throws -> Matrix<Float> {
-        Matrix(try expect(file.tensor(name), [order, order]).floats(), rows: order, columns: order)
+        let result = Matrix<Float>(uninitialized: order, columns: order)
+        let tensor = try expect(file.tensor(name), [result.triangleCount])
+        if order == 0 { return result }
+        guard var source = tensor.directFloats?.baseAddress else {
+          throw CalibrationError.damagedCache(
+            path: folder.path, problem: "\(url.path): tensor '\(name)' is \(tensor.type.name), not F32")
+        }
+        for i in 0..<order {
+          (result.row(i) + i).update(from: source, count: order - i)
+          source += order - i
+        }
+        mirrorUpperTriangle(result)
+        tensor.release()
+        return result
       }
       func expect(_ tensor: Tensor, _ shape: [Int]) throws -> Tensor {
         if tensor.shape == shape { return tensor }
@@ -144,4 +146,9 @@ private struct StoredStatistics: Statistics {
       throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
     }
   }
+}
+
+extension Matrix where Scalar == Float {
+  /// Elements on and above the diagonal of a square matrix.
+  fileprivate var triangleCount: Int { rows * (rows + 1) / 2 }
 }

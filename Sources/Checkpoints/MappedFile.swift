@@ -41,6 +41,16 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init: t
     bytes = UnsafeRawBufferPointer(start: address, count: size)
   }
 
+  /// Lets go of the pages that lie within a part of the file.
+  func release(_ part: UnsafeRawBufferPointer) {
+    guard let base = part.baseAddress else { return }
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    let start = (Int(bitPattern: base) + page - 1) / page * page
+    let end = (Int(bitPattern: base) + part.count) / page * page
+    guard start < end, let address = UnsafeMutableRawPointer(bitPattern: start) else { return }
+    madvise(address, end - start, MADV_DONTNEED)
+  }
+
   deinit {
     if let address = bytes.baseAddress {
       munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)

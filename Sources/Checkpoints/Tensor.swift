@@ -60,6 +60,10 @@ public struct Tensor: Sendable {
     return UnsafeBufferPointer(start: base.assumingMemoryBound(to: Float.self), count: count)
   }
 
+  /// Tells the system that the values will not be needed soon: their pages no longer count as this process's memory. They may
+  /// be read again at any time.
+  public func release() { owner.release(bytes) }
+
   private func invalid(_ problem: String) -> CheckpointError {
     .invalidRequest(file: file, tensor: name, problem: problem)
   }

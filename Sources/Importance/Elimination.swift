@@ -36,12 +36,8 @@ struct Elimination {
     let rotated = weight.widened()
     if let moments { try CholeskyFactor(factorising: moments).multiplyTransposed(rotated) }
     self.weight = rotated.transposed()
-    let factor = try CholeskyFactor(factorising: gram)
-    let identity = Matrix<Double>(rows: inputs, columns: inputs)
-    for i in 0..<inputs { identity[i, i] = 1 }
-    factor.solveLower(identity)
-    inverse = Matrix(rows: inputs, columns: inputs)
-    multiply(identity, identity, transposingA: true, into: inverse)
+    try CholeskyFactor.invert(gram)
+    inverse = gram
   }
 
   private mutating func run(atOnce: Int) throws -> [Int] {

@@ -80,16 +80,17 @@ public struct BackwardPass: Sendable {
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: network.configuration)
     let hidden = try pass.embed(network)
-    let boundaries = try ScratchFile(in: scratch, rows: hidden.rows, columns: hidden.columns)
+    let file = try ScratchFile(in: scratch)
+    var boundaries: [ScratchFile.Place] = []
     for index in 0..<network.configuration.layerCount {
-      try boundaries.write(hidden, at: index)
+      boundaries.append(try file.append(hidden))
       try runner.run(layer: index, weights: network.layer(index), hidden)
     }
     let grad = try seed(network, hidden, scalar)
     let lanes = (0..<min(Self.lanes, windows.count)).map { _ in Lane(network.configuration, length: windows.length) }
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
-      try boundaries.read(index, into: hidden)
+      try file.read(boundaries[index], into: hidden)
       for lane in lanes { lane.begin(weights, extras) }
       try Threads.forEach(lanes.count) { number, _ in
         for window in stride(from: number, to: windows.count, by: lanes.count) {
@@ -106,6 +107,7 @@ public struct BackwardPass: Sendable {
   /// What one worker adds up of a layer.
   private final class Lane: @unchecked Sendable {
     private let worker: BlockBackward
+    /// Reused from layer to layer where the shapes are alike.
     private var sum: LayerGradients?
     private var squares: LayerGradients?
     /// The gradients of one window, where their squares are wanted.
@@ -119,10 +121,10 @@ public struct BackwardPass: Sendable {
     }
 
     func begin(_ weights: LayerWeights, _ extras: Extras) {
-      sum = LayerGradients(like: weights)
+      LayerGradients.clear(&sum, like: weights)
       if extras.contains(.squares) {
-        squares = LayerGradients(like: weights)
-        single = LayerGradients(like: weights)
+        LayerGradients.clear(&squares, like: weights)
+        LayerGradients.clear(&single, like: weights)
       }
       if extras.contains(.outputMoments) {
         moments = OutputMoments(

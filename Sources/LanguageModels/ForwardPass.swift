@@ -83,12 +83,18 @@ public struct ForwardPass: Sendable {
       }
     }
 
+    /// Chunks that the windows are cut into.
+    public var chunkCount: Int { chunks.count }
+
     /// Runs layer `index` with the given weights on all chunks of `hidden`, in place.
+    ///
+    /// - Parameter most: lanes that the observer is ready for, where it is not for all.
     public func run(
-      layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, observer: Observer? = nil
+      layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, lanes most: Int = ForwardPass.lanes,
+      observer: Observer? = nil
     ) throws {
       let block = block(weights)
-      let lanes = observer == nil ? chunks.count : min(ForwardPass.lanes, chunks.count)
+      let lanes = observer == nil ? chunks.count : min(most, chunks.count)
       try Threads.forEach(lanes) { lane, worker in
         for chunk in stride(from: lane, to: chunks.count, by: lanes) {
           block.run(hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]) { tap, activations in

@@ -7,7 +7,7 @@ import Tokenizers
 /// A checkpoint opened for computation: a Hugging Face folder or a GGUF file.
 ///
 /// Weights stay mapped in the file's type; a layer is widened to single precision when first used, and kept if all
-/// layers fit into half of the machine's memory. Shapes and values are checked on the way: a wrong shape or a NaN is an
+/// layers fit into half of `MemoryLimit`. Shapes and values are checked on the way: a wrong shape or a NaN is an
 /// error that names the tensor.
 public final class LanguageModel: Network {
   public let location: URL
@@ -19,7 +19,7 @@ public final class LanguageModel: Network {
   private let layers: Mutex<[LayerWeights?]>
   private let keepsLayers: Bool
 
-  /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the machine's memory.
+  /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the memory limit.
   /// - Throws: `ModelError` and `CheckpointError`.
   public init(_ location: URL, keepingLayers: Bool? = nil) throws {
     self.location = location
@@ -42,8 +42,8 @@ public final class LanguageModel: Network {
       configuration.tiedEmbeddings ? embedding : try reader.matrix(names.head, rows: vocabulary, columns: hidden)
     finalNorm = try reader.vector(names.finalNorm, count: hidden)
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
-    let bytes = UInt64(configuration.blockParameters) * UInt64(MemoryLayout<Float>.size)
-    keepsLayers = keepingLayers ?? (bytes < ProcessInfo.processInfo.physicalMemory / 2)
+    let bytes = configuration.blockParameters * MemoryLayout<Float>.size
+    keepsLayers = keepingLayers ?? (bytes < MemoryLimit.bytes / 2)
   }
 
   public func layer(_ index: Int) throws -> LayerWeights {

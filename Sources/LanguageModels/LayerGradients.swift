@@ -45,6 +45,23 @@ public struct LayerGradients: Sendable {
     [attentionNorm, mlpNorm] + [query, key, value, output, gate, up, down].flatMap(\.parts)
   }
 
+  /// Makes zeros of the shapes of a layer's weights, in the memory that is there if it fits.
+  static func clear(_ gradients: inout LayerGradients?, like weights: LayerWeights) {
+    if let known = gradients, known.fits(weights) { return known.fill(0) }
+    gradients = nil
+    gradients = LayerGradients(like: weights)
+  }
+
+  private func fits(_ weights: LayerWeights) -> Bool {
+    let mine = [query, key, value, output, gate, up, down]
+    let theirs = [
+      weights.query, weights.key, weights.value, weights.output, weights.gate, weights.up, weights.down,
+    ]
+    return zip(mine, theirs).allSatisfy {
+      $0.weight.rows == $1.outputs && $0.weight.columns == $1.inputs && ($0.bias == nil) == ($1.bias == nil)
+    }
+  }
+
   func fill(_ value: Float) { for part in parts { part.fill(value) } }
 
   /// `self += other`.

@@ -48,6 +48,13 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   public var layerCount: Int { layers.count }
   public var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
+
+  /// The same with other widths.
+  public func with(layers: [LayerShape]) -> ModelConfiguration {
+    var result = self
+    result.layers = layers
+    return result
+  }
 }
 
 /// Widths of one decoder layer.

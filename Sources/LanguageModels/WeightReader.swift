@@ -59,6 +59,7 @@ struct WeightReader: Sendable {
     } else {
       result = Matrix(rows: rows, columns: columns)
       try tensor.widen(rows: 0..<rows, into: UnsafeMutableBufferPointer(start: result.pointer, count: result.count))
+      tensor.release()
     }
     try checkFinite(UnsafeBufferPointer(start: result.pointer, count: result.count), tensor)
     return result

@@ -2,8 +2,8 @@ import CNumerics
 
 /// The element types that OpenBLAS computes with: `Float` and `Double`.
 ///
-/// The requirements are the BLAS and LAPACK routines that the package needs, row-major, one to one; call the
-/// operations of `MatrixOperations.swift` instead.
+/// The requirements are the BLAS routines that the package needs, row-major, one to one, and loops that
+/// must know the type; call the operations of `MatrixOperations.swift` and `CholeskyFactor` instead.
 public protocol BLASScalar: BinaryFloatingPoint, Sendable {
   static func gemm(
     _ transposeA: Bool, _ transposeB: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Self,
@@ -24,13 +24,18 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
   static func trmmTransposed(
     _ m: Int, _ n: Int, _ l: UnsafePointer<Self>, _ ldl: Int, _ b: UnsafeMutablePointer<Self>, _ ldb: Int)
 
-  /// Cholesky factor of the symmetric `[n, n]` matrix `a`, written to its lower triangle (row-major).
-  /// Returns LAPACK's `info`: 0, or the order of the first leading minor that is not positive.
-  static func potrf(_ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int) -> Int
+  /// `C = alpha·A·Aᵀ + beta·C`, lower triangle, `A` of shape `[n, k]`.
+  static func syrkLower(
+    _ n: Int, _ k: Int, _ alpha: Self, _ a: UnsafePointer<Self>, _ lda: Int,
+    _ beta: Self, _ c: UnsafeMutablePointer<Self>, _ ldc: Int)
 
-  /// The inverse of the `[n, n]` matrix whose Cholesky factor stands in the lower triangle of `a` (row-major), written
-  /// to that triangle. Returns LAPACK's `info`: 0, or the index of a zero on the factor's diagonal.
-  static func potri(_ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int) -> Int
+  /// `TriangularKernels.factorise`, compiled for the type.
+  static func factorise(
+    _ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int, _ work: UnsafeMutablePointer<Self>, _ ldw: Int) -> Int
+
+  /// `TriangularKernels.invertLower`, compiled for the type.
+  static func invertLower(
+    _ n: Int, _ l: UnsafePointer<Self>, _ ldl: Int, _ x: UnsafeMutablePointer<Self>, _ ldx: Int)
 }
 
 extension Float: BLASScalar {
@@ -52,6 +57,22 @@ extension Float: BLASScalar {
       CblasRowMajor, CblasUpper, CblasTrans, blasint(n), blasint(k), alpha, a, blasint(lda), beta, c, blasint(ldc))
   }
 
+  public static func syrkLower(
+    _ n: Int, _ k: Int, _ alpha: Float, _ a: UnsafePointer<Float>, _ lda: Int,
+    _ beta: Float, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  ) {
+    cblas_ssyrk(
+      CblasRowMajor, CblasLower, CblasNoTrans, blasint(n), blasint(k), alpha, a, blasint(lda), beta, c, blasint(ldc))
+  }
+
+  public static func factorise(
+    _ n: Int, _ a: UnsafeMutablePointer<Float>, _ lda: Int, _ work: UnsafeMutablePointer<Float>, _ ldw: Int
+  ) -> Int { TriangularKernels.factorise(n, a, lda, work, ldw) }
+
+  public static func invertLower(
+    _ n: Int, _ l: UnsafePointer<Float>, _ ldl: Int, _ x: UnsafeMutablePointer<Float>, _ ldx: Int
+  ) { TriangularKernels.invertLower(n, l, ldl, x, ldx) }
+
   public static func trsm(
     transposed: Bool, _ m: Int, _ n: Int, _ l: UnsafePointer<Float>, _ ldl: Int,
     _ b: UnsafeMutablePointer<Float>, _ ldb: Int
@@ -69,22 +90,6 @@ extension Float: BLASScalar {
       blasint(m), blasint(n), 1, l, blasint(ldl), b, blasint(ldb))
   }
 
-  public static func potrf(_ n: Int, _ a: UnsafeMutablePointer<Float>, _ lda: Int) -> Int {
-    var order = Int32(n)
-    var leading = Int32(lda)
-    var info: Int32 = 0
-    // LAPACK reads columns where we store rows, so its upper factor is our lower one.
-    spotrf_("U", &order, a, &leading, &info)
-    return Int(info)
-  }
-
-  public static func potri(_ n: Int, _ a: UnsafeMutablePointer<Float>, _ lda: Int) -> Int {
-    var order = Int32(n)
-    var leading = Int32(lda)
-    var info: Int32 = 0
-    spotri_("U", &order, a, &leading, &info)
-    return Int(info)
-  }
 }
 
 extension Double: BLASScalar {
@@ -106,6 +111,22 @@ extension Double: BLASScalar {
       CblasRowMajor, CblasUpper, CblasTrans, blasint(n), blasint(k), alpha, a, blasint(lda), beta, c, blasint(ldc))
   }
 
+  public static func syrkLower(
+    _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafePointer<Double>, _ lda: Int,
+    _ beta: Double, _ c: UnsafeMutablePointer<Double>, _ ldc: Int
+  ) {
+    cblas_dsyrk(
+      CblasRowMajor, CblasLower, CblasNoTrans, blasint(n), blasint(k), alpha, a, blasint(lda), beta, c, blasint(ldc))
+  }
+
+  public static func factorise(
+    _ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int, _ work: UnsafeMutablePointer<Double>, _ ldw: Int
+  ) -> Int { TriangularKernels.factorise(n, a, lda, work, ldw) }
+
+  public static func invertLower(
+    _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafeMutablePointer<Double>, _ ldx: Int
+  ) { TriangularKernels.invertLower(n, l, ldl, x, ldx) }
+
   public static func trsm(
     transposed: Bool, _ m: Int, _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int,
     _ b: UnsafeMutablePointer<Double>, _ ldb: Int
@@ -123,19 +144,4 @@ extension Double: BLASScalar {
       blasint(m), blasint(n), 1, l, blasint(ldl), b, blasint(ldb))
   }
 
-  public static func potrf(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
-    var order = Int32(n)
-    var leading = Int32(lda)
-    var info: Int32 = 0
-    dpotrf_("U", &order, a, &leading, &info)
-    return Int(info)
-  }
-
-  public static func potri(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
-    var order = Int32(n)
-    var leading = Int32(lda)
-    var info: Int32 = 0
-    dpotri_("U", &order, a, &leading, &info)
-    return Int(info)
-  }
 }

@@ -143,11 +143,40 @@ extension Matrix where Scalar == Float {
 extension Matrix where Scalar == Float {
   /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
   /// inverted though inputs depend on one another. A Gram of zeros becomes the identity.
-  public func damped(_ share: Double) -> Matrix<Double> {
-    let result = widened()
-    let trace = (0..<rows).reduce(0.0) { $0 + Double(self[$1, $1]) }
-    let lambda = trace > 0 ? share * trace / Double(max(1, rows)) : 1
-    for i in 0..<rows { result[i, i] += lambda }
+  ///
+  /// - Parameter order: the rows and columns in another order.
+  public func damped(_ share: Double, order: [Int]? = nil) -> Matrix<Double> {
+    let result = order.map { gathered(rows: $0, columns: $0) } ?? widened()
+    let trace = (0..<result.rows).reduce(0.0) { $0 + result[$1, $1] }
+    let lambda = trace > 0 ? share * trace / Double(max(1, result.rows)) : 1
+    for i in 0..<result.rows { result[i, i] += lambda }
+    return result
+  }
+
+  /// The rows and columns in the given orders, in double precision.
+  private func gathered(rows: [Int], columns: [Int]) -> Matrix<Double> {
+    let result = Matrix<Double>(uninitialized: rows.count, columns: columns.count)
+    columns.withUnsafeBufferPointer { columns in
+      for (i, row) in rows.enumerated() {
+        let source = self.row(row)
+        let target = result.row(i)
+        for (j, column) in columns.enumerated() { target[j] = Double(source[column]) }
+      }
+    }
+    return result
+  }
+
+  /// The columns in the given order as rows, in double precision.
+  public func columnsAsRows(_ order: [Int]) -> Matrix<Double> {
+    let result = Matrix<Double>(uninitialized: order.count, columns: rows)
+    let tile = 16
+    for first in Swift.stride(from: 0, to: rows, by: tile) {
+      let last = min(first + tile, rows)
+      for (i, column) in order.enumerated() {
+        let target = result.row(i)
+        for j in first..<last { target[j] = Double(pointer[j * stride + column]) }
+      }
+    }
     return result
   }
 }

@@ -15,11 +15,20 @@ public enum Threads {
     return max(1, ProcessInfo.processInfo.activeProcessorCount)
   }()
 
+  /// Whether the code at hand runs on one of several workers: what it starts then runs on that worker alone.
+  @TaskLocal private static var isWorker = false
+
   /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
-  public static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void) throws {
-    let workers = min(count, tasks)
+  ///
+  /// - Parameter bytesEach: memory that a task takes; no more run at once than fit into three quarters of `MemoryLimit`. Where
+  ///   that is one, what it calls may use all workers.
+  public static func forEach(
+    _ tasks: Int, bytesEach: Int = 0, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
+  ) throws {
+    let fitting = bytesEach == 0 ? tasks : max(1, MemoryLimit.bytes / 4 * 3 / bytesEach)
+    let workers = isWorker ? 1 : min(count, tasks, fitting)
     if workers <= 1 {
       for task in 0..<tasks { try body(task, 0) }
       return
@@ -27,13 +36,20 @@ public enum Threads {
     let next = Counter()
     let failure = FirstError()
     DispatchQueue.concurrentPerform(iterations: workers) { worker in
-      while !failure.exists {
-        let task = next.take()
-        if task >= tasks { return }
-        do { try body(task, worker) } catch { failure.record(error, task: task) }
+      $isWorker.withValue(true) {
+        while !failure.exists {
+          let task = next.take()
+          if task >= tasks { return }
+          do { try body(task, worker) } catch { failure.record(error, task: task) }
+        }
       }
     }
     try failure.rethrow()
+  }
+
+  /// The same for work that cannot fail.
+  static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
+    do { try forEach(tasks) { task, _ in body(task) } } catch { preconditionFailure("nothing throws: \(error)") }
   }
 }
 

@@ -2,6 +2,7 @@ import Calibration
 import Evaluation
 import Importance
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Search
 import Subnets
@@ -46,7 +47,7 @@ public struct RankedCandidates {
     factory = SubnetFactory(
       parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares,
       damping: try bench.damping(),
-      byteLimit: Int(bench.physicalMemory / 4))
+      byteLimit: MemoryLimit.bytes / 2)
   }
 
   private var choice: SubnetFactory<LanguageModel>.Choice {
@@ -82,7 +83,7 @@ public struct RankedCandidates {
   func divergences(of genomes: [Genome]) throws -> [Double] {
     let (factory, choice) = (factory, choice)
     let evaluator = GenerationEvaluator<Int>(
-      reference: try bench.reference(), parent: bench.model, memoryLimit: Int(bench.physicalMemory / 8)
+      reference: try bench.reference(), parent: bench.model, memoryLimit: MemoryLimit.bytes / 4
     ) { layer, isMLP, width in
       try factory.rankedLayer(layer, choice).weights(groups: isMLP ? 0 : width, channels: isMLP ? width : 0)
     }

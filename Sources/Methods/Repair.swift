@@ -18,8 +18,9 @@ extension Workbench {
     let damping = try damping ?? self.damping()
     let statistics = try statistics()
     return try timed(.repair) {
-      let layers = Slots<LayerWeights>(count: units.count)
-      try Threads.forEach(units.count) { [model, configuration] index, _ in
+      let made = zip(units, configuration.layers).map { $0.shape(of: $1) }
+      let layers = try LayerStore(configuration.with(layers: made))
+      try Threads.forEach(units.count, bytesEach: configuration.bytesPerLayerTask) { [model, configuration] index, _ in
         let shape = configuration.layers[index]
         let kept = units[index]
         // Any units are a prefix of some ranking: theirs first.
@@ -29,11 +30,12 @@ extension Workbench {
         let layer = ScoredLayer(
           index: index, shape: shape, headDimension: configuration.headDimension, weights: try model.layer(index),
           statistics: try statistics.layer(index))
-        layers[index] = try RankedLayer(layer, ranking: ranking, repair: repair, damping: damping)
-          .weights(groups: kept.groups.count, channels: kept.channels.count)
+        try layers.store(
+          index,
+          RankedLayer(layer, ranking: ranking, repair: repair, damping: damping)
+            .weights(groups: kept.groups.count, channels: kept.channels.count))
       }
-      let made = layers.all
-      let subnet = Subnet(of: model, layers: zip(units, configuration.layers).map { $0.shape(of: $1) }) { made[$0] }
+      let subnet = Subnet(of: model, layers: made) { try layers.layer($0) }
       return repair == .bias ? subnet.withOutputBiases() : subnet
     }
   }

@@ -71,8 +71,6 @@ public final class Workbench {
   /// The budget as a share of the dense model's block parameters.
   var keep: Double { Double(budget) / Double(configuration.blockParameters) }
 
-  var physicalMemory: UInt64 { ProcessInfo.processInfo.physicalMemory }
-
   func progress(_ step: String, _ done: Int, _ total: Int) throws { try report(step, done, total) }
 
   // MARK: - Time
@@ -165,7 +163,7 @@ public final class Workbench {
   func scores(_ score: some Importance, _ statistics: any Statistics) throws -> [UnitScores] {
     try timed(.score) {
       let slots = Slots<UnitScores>(count: configuration.layerCount)
-      try Threads.forEach(configuration.layerCount) { [model] index, _ in
+      try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { [model] index, _ in
         slots[index] = try score.finiteScores(
           of: ScoredLayer(index, of: model, for: score, statistics: statistics))
       }

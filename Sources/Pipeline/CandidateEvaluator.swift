@@ -3,6 +3,7 @@ import Evaluation
 import Foundation
 import Importance
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Reports
 import Search
@@ -22,7 +23,6 @@ struct CandidateEvaluator: Sendable {
   let reference: DenseReference
   let repaired: SubnetFactory<LanguageModel>
   let inherited: SubnetFactory<LanguageModel>
-  private let memoryLimit: Int
 
   /// What decides the weights of half a layer.
   private struct Part: Hashable {
@@ -34,7 +34,7 @@ struct CandidateEvaluator: Sendable {
 
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings, damping: Double, memoryLimit: Int? = nil
+    settings: SearchSettings, damping: Double
   ) throws {
     self.model = model
     self.bound = bound
@@ -43,18 +43,23 @@ struct CandidateEvaluator: Sendable {
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
     }
-    let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
-    self.memoryLimit = memory
-    let limit = memory / 2
+    let limit = MemoryLimit.bytes / 2
     repaired = SubnetFactory(
       parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
       byteLimit: limit)
     inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
   }
 
-  func measure(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> PointMeasurement {
-    let subnet = try subnet(genes, repairing: repairing)
-    return measurement(subnet.configuration, try reference.compare(subnet))
+  /// Measures candidates on all windows, layer by layer.
+  ///
+  /// - Parameters:
+  ///   - repairing: whether their weights are corrected.
+  ///   - checkpoint: called between half layers; what it throws ends the work.
+  func measure(
+    _ genes: [BoundSpace.Genes], repairing: Bool = true, checkpoint: () throws -> Void = {}
+  ) throws -> [PointMeasurement] {
+    let found = try compare(genes, repairing: repairing, checkpoint: checkpoint)
+    return zip(genes, found.comparisons).map { measurement(of: $0, $1) }
   }
 
   func subnet(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> Subnet<LanguageModel> {
@@ -114,11 +119,13 @@ struct CandidateEvaluator: Sendable {
   /// - Parameters:
   ///   - windows: which of the fitness windows; `nil` for all.
   ///   - sharing: whether candidates that begin alike are run once as far as they agree.
+  ///   - repairing: whether their weights are corrected.
   func compare(
-    _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, sharing: Bool = true, checkpoint: () throws -> Void
+    _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, sharing: Bool = true, repairing: Bool = true,
+    checkpoint: () throws -> Void
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
-    let factory = repaired
-    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: memoryLimit / 4) {
+    let factory = repairing ? repaired : inherited
+    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4) {
       layer, isMLP, part in
       try factory.rankedLayer(layer, part.choice)
         .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)

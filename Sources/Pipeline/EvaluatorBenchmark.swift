@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Search
 import Studies
@@ -41,7 +42,6 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
     _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int,
-    memoryLimit: Int?,
     cache: URL, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     let opened = try OpenedStudy(address, model: model, cache: cache, report: report)
@@ -49,8 +49,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     let trials = all.suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }
-    let memory = memoryLimit ?? Int(ProcessInfo.processInfo.physicalMemory / 2)
-    let evaluator = try opened.evaluator(memoryLimit: memory, windows: windows)
+    let evaluator = try opened.evaluator(windows: windows)
     let fitness = evaluator.reference.windows
     let objectives = opened.description.settings.objectives
     var rungs = FidelityRungs(windows: fitness.count, count: rungCount)
@@ -132,7 +131,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     self.windows = fitness.count
     self.rungs = rungs.isTrusted ? rungs.ladder.rungs : [fitness.count]
     tokens = fitness.tokens.count
-    self.memoryLimit = memory
+    memoryLimit = MemoryLimit.bytes
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0
   }

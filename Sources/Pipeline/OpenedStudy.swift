@@ -53,11 +53,11 @@ struct OpenedStudy {
   /// An evaluator with nothing factorised yet.
   ///
   /// - Parameter windows: how many of the fitness windows it measures on; `nil` for all.
-  func evaluator(memoryLimit: Int? = nil, windows: Int? = nil) throws -> CandidateEvaluator {
+  func evaluator(windows: Int? = nil) throws -> CandidateEvaluator {
     let all = calibration.fitness
     return try CandidateEvaluator(
       model: model, bound: bound, statistics: statistics,
       fitness: windows.map { all.windows(0..<min($0, all.count)) } ?? all,
-      settings: description.settings, damping: description.damping, memoryLimit: memoryLimit)
+      settings: description.settings, damping: description.damping)
   }
 }

@@ -132,20 +132,19 @@ extension SearchSession {
     for (place, size) in sizes.enumerated() {
       for repairing in [false, true] {
         report(.preparing("uniform baselines", done: 2 * place + (repairing ? 1 : 0), total: 2 * sizes.count))
-        var best: Baseline?
-        for widths in population.uniform(budget: size) {
-          if isStopped() { throw CancellationError() }
-          let genes = BoundSpace.Genes(
+        let genes = population.uniform(budget: size).map { widths in
+          BoundSpace.Genes(
             widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
             samples: evaluator.bound.space.samples.max())
-          let measured = try evaluator.measure(genes, repairing: repairing)
-          if best.map({ measured.kl < $0.measurement.kl }) ?? true {
-            best = Baseline(
-              label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measured, score: genes.score,
-              calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init))
-          }
         }
-        if let best { baselines.append(best) }
+        let measured = try evaluator.measure(genes, repairing: repairing) {
+          if isStopped() { throw CancellationError() }
+        }
+        guard let (genes, best) = zip(genes, measured).min(by: { $0.1.kl < $1.1.kl }) else { continue }
+        baselines.append(
+          Baseline(
+            label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: best, score: genes.score,
+            calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
       }
     }
     return baselines

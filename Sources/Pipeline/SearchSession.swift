@@ -46,10 +46,9 @@ public final class SearchSession {
   ///   - address: where the study is or will be.
   ///   - budget: of the search, by which an optimiser is chosen where that is left open.
   ///   - cache: folder for statistics.
-  ///   - memoryLimit: bytes for ranked layers, solved weights and residual streams; `nil` for half of the machine's.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
-    _ settings: SearchSettings, at address: StudyAddress, budget: SearchBudget, cache: URL, memoryLimit: Int? = nil,
+    _ settings: SearchSettings, at address: StudyAddress, budget: SearchBudget, cache: URL,
     toolVersion: String,
     isStopped: @escaping () -> Bool, report: @escaping (Event) -> Void
   ) throws {
@@ -90,7 +89,7 @@ public final class SearchSession {
       report(.preparing("dense reference", done: 0, total: 1))
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,
-        damping: damping, memoryLimit: memoryLimit)
+        damping: damping)
       let population = try FirstPopulation(
         evaluator: evaluator, statistics: statistics, metric: settings.metric
       ) {

@@ -18,12 +18,11 @@ public struct WorkerSession {
   /// - Parameters:
   ///   - address: of the study.
   ///   - path: of the parent, where it is not where the study remembers it.
-  ///   - memoryLimit: as for `SearchSession`.
   ///   - patience: seconds to wait for the study to appear.
   /// - Throws: `PipelineError.noStudy`, `.damaged` for another model, `.invalidOption` for a study that workers cannot help
   ///   with; `CancellationError` after `isStopped`.
   public init(
-    _ address: StudyAddress, model path: String?, cache: URL, memoryLimit: Int? = nil, sharing: StudySharing,
+    _ address: StudyAddress, model path: String?, cache: URL, sharing: StudySharing,
     patience: Double = 0, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     let start = Date()
@@ -41,7 +40,7 @@ public struct WorkerSession {
     study = opened.study
     report(.preparing("dense reference", done: 0, total: 1))
     worker = TrialWorker(
-      study: opened.study, evaluator: try opened.evaluator(memoryLimit: memoryLimit),
+      study: opened.study, evaluator: try opened.evaluator(),
       settings: opened.description.settings, optimizer: opened.description.optimizer.name, sharing: sharing)
   }
 

@@ -54,7 +54,7 @@ public struct DampingChoice: Sendable {
       for (projection, order, kept, gram, other) in modules where order.count > kept {
         count += 1
         let scale = Self.energy(projection.weight.gatherColumns(order), other, order)
-        try Threads.forEach(Self.candidates.count) { place, _ in
+        try Threads.forEach(Self.candidates.count, bytesEach: configuration.bytesPerLayerTask) { place, _ in
           // A candidate too small for a singular Gram is none.
           let solver = try? NestedReformation(
             gram: gram, weight: projection.weight, order: order, damping: Self.candidates[place])

@@ -33,7 +33,7 @@ public enum ErrorCurves {
     precondition(factory.repair == .leastSquares, "only least squares have error curves")
     let configuration = factory.parent.configuration
     let curves = Mutex([[ModuleCurve]](repeating: [], count: configuration.layerCount))
-    try Threads.forEach(configuration.layerCount) { index, _ in
+    try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { index, _ in
       let layer = try factory.rankedLayer(index, choice)
       let (attention, mlp) = try errors(layer, index, statistics, metric)
       let allowed = widths(index)

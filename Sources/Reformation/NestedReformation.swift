@@ -31,15 +31,11 @@ public struct NestedReformation: WidthSolver {
   ) throws(ReformationError) {
     let n = order.count
     // Inputs that are zero on all of the calibration say nothing: the damping then keeps the inherited weight.
-    let ordered = gram.gatherRows(order).gatherColumns(order).damped(damping)
+    let ordered = gram.damped(damping, order: order)
     do { factor = try CholeskyFactor(factorising: ordered) } catch {
       throw gram.elements.allSatisfy { $0.isFinite } ? .singular(damping: damping) : .notFinite
     }
-    let rotated = Matrix<Double>(rows: n, columns: weight.rows)
-    for output in 0..<weight.rows {
-      let row = weight.row(output)
-      for (i, source) in order.enumerated() { rotated[i, output] = Double(row[source]) }
-    }
+    let rotated = weight.columnsAsRows(order)
     factor.multiplyTransposed(rotated)
     self.rotated = rotated
     var tail = Array(repeating: 0.0, count: n + 1)

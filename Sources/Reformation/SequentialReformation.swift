@@ -70,7 +70,7 @@ public struct SequentialReformation: Sendable {
     public let heldOutError: Double
   }
 
-  public let layers: [LayerWeights]
+  private let layers: LayerStore
   public let steps: [Step]
   private let hasBiases: Bool
 
@@ -86,7 +86,7 @@ public struct SequentialReformation: Sendable {
   ) throws {
     let fit = try ResidualStreams(parent: parent, subnet: subnet, windows: calibration)
     let check = try ResidualStreams(parent: parent, subnet: subnet, windows: heldOut)
-    var layers: [LayerWeights] = []
+    let layers = try LayerStore(subnet.configuration)
     var steps: [Step] = []
     for index in 0..<subnet.configuration.layerCount {
       let dense = try parent.layer(index)
@@ -119,7 +119,7 @@ public struct SequentialReformation: Sendable {
         try fit.leave(pruned[keyPath: module.output])
         try check.leave(pruned[keyPath: module.output])
       }
-      layers.append(pruned)
+      try layers.store(index, pruned)
       try progress?(index)
     }
     self.layers = layers
@@ -132,7 +132,7 @@ public struct SequentialReformation: Sendable {
   /// - Parameter before: the subnet that was fitted.
   public func subnet<Parent: Network>(of before: Subnet<Parent>) -> Subnet<Parent> {
     let layers = layers
-    let made = before.withLayers { layers[$0] }
+    let made = before.withLayers { try layers.layer($0) }
     return hasBiases ? made.withOutputBiases() : made
   }
 }

@@ -72,32 +72,40 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     self.byteLimit = byteLimit
   }
 
-  /// The subnet of the given widths, which keep as many query heads a group as the choice says, with all of its layers in memory.
+  /// The subnet of the given widths, which keep as many query heads a group as the choice says.
+  ///
+  /// Its layers are in memory. Where they are too large (`LayerStore`), what was solved for them lies on disk, and the rest is
+  /// inherited anew whenever a layer is asked for.
   public func subnet(_ widths: [LayerWidths], _ choice: Choice) throws -> Subnet<Parent> {
-    let shapes = parent.configuration.layers
-    let layers = LayerSlots(count: shapes.count)
-    try Threads.forEach(shapes.count) { index, _ in
-      let ranked = try rankedLayer(index, choice)
-      layers.fill(index, ranked.weights(groups: widths[index].groups, channels: widths[index].channels))
-    }
-    evict()
-    let made = layers.array
-    let kept = zip(widths, shapes).map { widths, shape in
+    let configuration = parent.configuration
+    let kept = zip(widths, configuration.layers).map { widths, shape in
       LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
     }
-    return Subnet(of: parent, layers: kept) { made[$0] }
+    let isSmall = LayerStore.keepsInMemory(configuration.with(layers: kept))
+    if repair == .none, !isSmall { return Subnet(of: parent, keeping: try units(widths, choice)) }
+    let layers = try LayerStore(configuration.with(layers: kept))
+    try Threads.forEach(kept.count, bytesEach: configuration.bytesPerLayerTask) { index, _ in
+      var made = try rankedLayer(index, choice).weights(groups: widths[index].groups, channels: widths[index].channels)
+      if !isSmall { made = made.onlyOutputs }
+      try layers.store(index, made)
+    }
+    evict()
+    return Subnet(of: parent, layers: kept) { [parent, rankings] index in
+      let made = try layers.layer(index)
+      if isSmall { return made }
+      let units = try rankings.ranking(index, choice).first(widths[index], queries: choice.queries)
+      var layer = try parent.layer(index)
+        .inherit(units, from: configuration.layers[index], headDimension: configuration.headDimension)
+      layer.output = made.output
+      layer.down = made.down
+      return layer
+    }
   }
 
   /// The units that the subnet of the given widths keeps, each layer's in the parent's order.
   public func units(_ widths: [LayerWidths], _ choice: Choice) throws -> [KeptUnits] {
     try widths.enumerated().map { index, width in
-      let ranking = try rankings.ranking(index, choice)
-      let groups = ranking.groups.prefix(width.groups).sorted()
-      return KeptUnits(
-        groups: groups, channels: ranking.channels.prefix(width.channels).sorted(),
-        queries: ranking.queries.map { queries in
-          groups.map { queries[$0].prefix(choice.queries ?? queries[$0].count).sorted() }
-        })
+      try rankings.ranking(index, choice).first(width, queries: choice.queries).inParentOrder
     }
   }
 
@@ -129,7 +137,10 @@ public final class SubnetFactory<Parent: Network>: Sendable {
 
   /// Finds the rankings of all layers.
   public func rank(_ choice: Choice) throws {
-    try Threads.forEach(parent.configuration.layerCount) { index, _ in _ = try rankings.ranking(index, choice) }
+    let configuration = parent.configuration
+    try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { index, _ in
+      _ = try rankings.ranking(index, choice)
+    }
   }
 
   /// Drops all ranked layers, but not the rankings.
@@ -225,13 +236,34 @@ public enum FactoryError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// One slot a layer, filled by different workers.
-private final class LayerSlots: Sendable {
-  private let slots: Mutex<[LayerWeights?]>
+extension UnitRanking {
+  /// The units that stay at some widths, in the order of the ranking.
+  ///
+  /// - Parameter queries: query heads that every kept group keeps; `nil` for all.
+  fileprivate func first(_ widths: LayerWidths, queries count: Int?) -> KeptUnits {
+    let groups = Array(self.groups.prefix(widths.groups))
+    return KeptUnits(
+      groups: groups, channels: Array(channels.prefix(widths.channels)),
+      queries: queries.map { queries in groups.map { Array(queries[$0].prefix(count ?? queries[$0].count)) } })
+  }
+}
 
-  init(count: Int) { slots = Mutex(Array(repeating: nil, count: count)) }
+extension KeptUnits {
+  fileprivate var inParentOrder: KeptUnits {
+    let places = groups.indices.sorted { groups[$0] < groups[$1] }
+    return KeptUnits(
+      groups: places.map { groups[$0] }, channels: channels.sorted(),
+      queries: queries.map { queries in places.map { queries[$0].sorted() } })
+  }
+}
 
-  func fill(_ index: Int, _ weights: LayerWeights) { slots.withLock { $0[index] = weights } }
-
-  var array: [LayerWeights] { slots.withLock { $0.compactMap { $0 } } }
+extension LayerWeights {
+  /// The output and down projections, the others empty.
+  fileprivate var onlyOutputs: LayerWeights {
+    var result = self
+    for projection in [\LayerWeights.query, \.key, \.value, \.gate, \.up] {
+      result[keyPath: projection] = Linear(weight: Matrix(rows: 0, columns: 0))
+    }
+    return result
+  }
 }

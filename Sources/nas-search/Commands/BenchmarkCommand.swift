@@ -17,8 +17,7 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs = 1
   @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
-  @Option(help: "Memory for repaired layers and candidates in flight, such as 4GiB. Default: half of the machine's.")
-  var memoryLimit: AmountArgument?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -28,11 +27,12 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     let result = try EvaluatorBenchmark(
       StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
-      memoryLimit: memoryLimit?.value, cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
+      cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
       report: display.show)
     display.finish()
     if json { return Console.json(try ReportFiles.json(result)) }

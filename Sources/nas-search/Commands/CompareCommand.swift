@@ -25,6 +25,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.") var output: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -50,6 +51,7 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
     let request = ComparisonSession.Request(

@@ -15,6 +15,7 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Most windows of each text and length.") var limit: Int?
   @Option(help: "A dense model of the same vocabulary to compare with.") var against: String?
   @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
 
   func validate() throws {
@@ -31,6 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
       model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
     let sources = text.map { path in

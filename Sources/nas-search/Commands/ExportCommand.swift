@@ -24,6 +24,7 @@ struct ExportCommand: ParsableCommand {
   var repair = SubnetExport.Repair.leastSquares
   @Option(help: "The parent model, where it has moved since the search.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -41,6 +42,7 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let targets = zip(format, output).map { format, output in
       (

@@ -20,6 +20,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.") var cache: String?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -29,6 +30,7 @@ struct PruneCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     let url = URL(fileURLWithPath: output)
     let options = ExportOptions(
       format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)

@@ -17,6 +17,7 @@ struct RepairCommand: ParsableCommand {
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Flag(help: "Replace what is at the output.") var replace = false
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -24,6 +25,7 @@ struct RepairCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(nil))
     let url = URL(fileURLWithPath: output)
     let options = ExportOptions(
       format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)

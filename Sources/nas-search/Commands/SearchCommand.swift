@@ -13,11 +13,7 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: results/MODEL-SPACE.")
   var study: String?
   @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
-  @Option(
-    help:
-      "Memory for repaired layers and candidates in flight, such as 4GiB; less is slower. Default: half of the machine's."
-  )
-  var memoryLimit: AmountArgument?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Let workers take part (see 'worker'); a study on a server always does.") var shared = false
   @OptionGroup var sharing: SharingOptions
   @Flag(help: "Leave all evaluations to workers.") var onlyWorkers = false
@@ -28,6 +24,7 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let settings = try options.settings()
     let folder = study ?? options.defaultStudy
@@ -39,7 +36,7 @@ struct SearchCommand: ParsableCommand {
     do {
       session = try SearchSession(
         settings, at: address, budget: budget.budget, cache: CacheFolder.url(cache),
-        memoryLimit: memoryLimit?.value, toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
+        toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
         report: display.show)
     } catch is CancellationError {
       display.finish()

@@ -30,6 +30,7 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.") var cache: String?
+  @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
@@ -69,6 +70,7 @@ struct SolveCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     let destinations = destinations
     for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
     let display = ProgressDisplay(quiet: json)

@@ -16,8 +16,7 @@ struct WorkerCommand: ParsableCommand {
   @OptionGroup var sharing: SharingOptions
   @Option(help: "Seconds to wait for the study to appear.") var wait = 0.0
   @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
-  @Option(help: "Memory for repaired layers and candidates in flight, such as 4GiB. Default: half of the machine's.")
-  var memoryLimit: AmountArgument?
+  @OptionGroup var plannedMemory: MemoryOption
 
   func validate() throws {
     if study.isEmpty { throw ValidationError("--study is empty") }
@@ -25,13 +24,13 @@ struct WorkerCommand: ParsableCommand {
   }
 
   func run() throws {
+    try plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: false)
     let session: WorkerSession
     do {
       session = try WorkerSession(
-        StudyAddress(study), model: model, cache: CacheFolder.url(cache), memoryLimit: memoryLimit?.value,
-        sharing: sharing.sharing(), patience: wait, isStopped: { Interrupt.requested }, report: display.show)
+        StudyAddress(study), model: model, cache: CacheFolder.url(cache), sharing: sharing.sharing(), patience: wait, isStopped: { Interrupt.requested }, report: display.show)
     } catch is CancellationError {
       display.finish()
       return Console.note("stopped")

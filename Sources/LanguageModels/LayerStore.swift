@@ -1,0 +1,61 @@
+import Foundation
+import LinearAlgebra
+import Synchronization
+
+/// Layers that were made once and are asked for several times: in memory where all of them fit into a quarter of
+/// `MemoryLimit`, else on disk.
+public final class LayerStore: Sendable {
+  private enum Entry {
+    case inMemory(LayerWeights)
+    /// The layer with empty projections, and where they lie, in the order of `LayerStore.projections`.
+    case onDisk(LayerWeights, [ScratchFile.Place])
+  }
+
+  private static var projections: [WritableKeyPath<LayerWeights, Linear> & Sendable] {
+    [\.query, \.key, \.value, \.output, \.gate, \.up, \.down]
+  }
+
+  private let entries: Mutex<[Int: Entry]>
+  private let file: ScratchFile?
+
+  /// - Parameter configuration: of the network that the layers are of.
+  /// - Throws: `ModelError.scratch` where no file can be made in `MemoryLimit.scratch`.
+  public init(_ configuration: ModelConfiguration) throws {
+    entries = Mutex([:])
+    file = Self.keepsInMemory(configuration) ? nil : try ScratchFile(in: MemoryLimit.scratch)
+  }
+
+  /// Whether the layers of a network stay in memory.
+  public static func keepsInMemory(_ configuration: ModelConfiguration) -> Bool {
+    configuration.blockParameters * MemoryLayout<Float>.size <= MemoryLimit.bytes / 4
+  }
+
+  /// - Throws: `ModelError.scratch` where the disk is full.
+  public func store(_ index: Int, _ layer: LayerWeights) throws {
+    var entry = Entry.inMemory(layer)
+    if let file {
+      var rest = layer
+      let places = try Self.projections.map { projection in
+        let place = try file.append(layer[keyPath: projection].weight)
+        rest[keyPath: projection].weight = Matrix(rows: 0, columns: 0)
+        return place
+      }
+      entry = .onDisk(rest, places)
+    }
+    entries.withLock { $0[index] = entry }
+  }
+
+  /// A layer that was stored before.
+  public func layer(_ index: Int) throws -> LayerWeights {
+    guard let entry = entries.withLock({ $0[index] }) else { preconditionFailure("layer \(index) was never stored") }
+    switch entry {
+    case .inMemory(let layer): return layer
+    case .onDisk(var layer, let places):
+      guard let file else { return layer }
+      for (projection, place) in zip(Self.projections, places) {
+        layer[keyPath: projection].weight = try file.read(place)
+      }
+      return layer
+    }
+  }
+}

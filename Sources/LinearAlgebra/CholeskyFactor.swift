@@ -1,0 +1,180 @@
+/// The lower Cholesky factor `L` of a symmetric positive definite matrix, `A = L·Lᵀ`.
+///
+/// The factor of a leading block of `A` is the leading block of the factor, which is what nested reformation uses.
+///
+/// Everything runs in blocks, nearly all of it matrix products: those on the diagonal are inverted, which makes products of
+/// the triangular solves, too (BLAS's own run at a third of its products' speed on blocks of this size).
+public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
+  /// Shape `[n, n]`; the strictly upper triangle is meaningless.
+  public let lower: Matrix<Scalar>
+
+  /// Columns that are done before the matrix behind them is updated.
+  private static var panel: Int { 192 }
+
+  /// Factorises in place; `matrix` is overwritten and becomes `lower`.
+  ///
+  /// - Throws: `LinearAlgebraError.notPositiveDefinite` with the order of the first failing leading minor.
+  public init(factorising matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
+    precondition(matrix.rows == matrix.columns, "only a square matrix has a Cholesky factor")
+    let order = matrix.rows
+    let block = TriangularBlock<Scalar>(rows: order)
+    for start in stride(from: 0, to: order, by: Self.panel) {
+      let end = min(start + Self.panel, order)
+      for first in stride(from: start, to: end, by: TriangularBlock<Scalar>.order) {
+        let here = first..<min(first + TriangularBlock<Scalar>.order, end)
+        let failing = block.factorise(matrix.rows(here).columns(here))
+        if failing > 0 { throw .notPositiveDefinite(order: first + failing, size: order) }
+        let below = matrix.rows(here.upperBound..<order)
+        block.solveRight(below.columns(here))
+        let next = here.upperBound..<end
+        multiply(
+          below.columns(here), below.rows(0..<next.count).columns(here), transposingB: true, scale: -1, accumulate: 1,
+          into: below.columns(next))
+      }
+      let below = matrix.rows(end..<order)
+      Self.subtractProduct(below.columns(start..<end), from: below.columns(end..<order))
+    }
+    lower = matrix
+  }
+
+  /// `A ← A − P·Pᵀ`, tiles on and below the diagonal.
+  private static func subtractProduct(_ p: Matrix<Scalar>, from a: Matrix<Scalar>) {
+    let tiles = Tiles(of: p.rows, work: p.rows * p.columns / 2)
+    Threads.forEach(tiles.count * (tiles.count + 1) / 2) { place in
+      let row = Int((Double(8 * place + 1).squareRoot() - 1) / 2)
+      let (rows, columns) = (tiles[row], tiles[place - row * (row + 1) / 2])
+      let part = a.rows(rows).columns(columns)
+      if rows == columns {
+        Scalar.syrkLower(part.rows, p.columns, -1, p.row(rows.lowerBound), p.stride, 1, part.pointer, part.stride)
+      } else {
+        multiply(p.rows(rows), p.rows(columns), transposingB: true, scale: -1, accumulate: 1, into: part)
+      }
+    }
+  }
+
+  private init(lower: Matrix<Scalar>) { self.lower = lower }
+
+  public var order: Int { lower.rows }
+
+  /// `B ← L[:s,:s]⁻¹·B` for `B` of `s` rows.
+  public func solveLower(_ b: Matrix<Scalar>) {
+    if solveFew(b, transposed: false) { return }
+    forEachColumns(of: b) { b in
+      let block = TriangularBlock<Scalar>(columns: b.columns)
+      for panel in Self.blocks(0..<b.rows, of: Self.panel) {
+        subtract(panel, 0..<panel.lowerBound, of: b, transposed: false)
+        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order) {
+          subtract(here, panel.lowerBound..<here.lowerBound, of: b, transposed: false)
+          block.invert(lower.rows(here).columns(here))
+          block.multiplyLeft(b.rows(here), transposed: false)
+        }
+      }
+    }
+  }
+
+  /// `B ← L[:s,:s]⁻ᵀ·B` for `B` of `s` rows.
+  public func solveLowerTransposed(_ b: Matrix<Scalar>) {
+    if solveFew(b, transposed: true) { return }
+    forEachColumns(of: b) { b in
+      let block = TriangularBlock<Scalar>(columns: b.columns)
+      for panel in Self.blocks(0..<b.rows, of: Self.panel).reversed() {
+        subtract(panel, panel.upperBound..<b.rows, of: b, transposed: true)
+        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order).reversed() {
+          subtract(here, here.upperBound..<panel.upperBound, of: b, transposed: true)
+          block.invert(lower.rows(here).columns(here))
+          block.multiplyLeft(b.rows(here), transposed: true)
+        }
+      }
+    }
+  }
+
+  /// `B[here] ← B[here] − L[here, solved]·B[solved]`, or with `L[solved, here]ᵀ`.
+  private func subtract(_ here: Range<Int>, _ solved: Range<Int>, of b: Matrix<Scalar>, transposed: Bool) {
+    let factor = transposed ? lower.rows(solved).columns(here) : lower.rows(here).columns(solved)
+    multiply(factor, b.rows(solved), transposingA: transposed, scale: -1, accumulate: 1, into: b.rows(here))
+  }
+
+  /// Of few columns a solve is not worth the inverses of the blocks.
+  private func solveFew(_ b: Matrix<Scalar>, transposed: Bool) -> Bool {
+    precondition(b.rows <= order, "more right-hand rows than the factor has")
+    if b.columns >= TriangularBlock<Scalar>.order { return false }
+    if b.rows > 0, b.columns > 0 {
+      Scalar.trsm(transposed: transposed, b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
+    }
+    return true
+  }
+
+  private static func blocks(_ range: Range<Int>, of length: Int) -> [Range<Int>] {
+    stride(from: range.lowerBound, to: range.upperBound, by: length).map { $0..<min($0 + length, range.upperBound) }
+  }
+
+  /// `B ← Lᵀ·B` for `B` of `n` rows.
+  public func multiplyTransposed(_ b: Matrix<Scalar>) {
+    precondition(b.rows == order, "the factor and the right-hand side differ in rows")
+    forEachColumns(of: b) { b in
+      Scalar.trmmTransposed(b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
+    }
+  }
+
+  /// Right-hand sides do not know of each other: tiles of them go to the workers.
+  private func forEachColumns(of b: Matrix<Scalar>, _ body: @Sendable (Matrix<Scalar>) -> Void) {
+    if b.rows == 0 || b.columns == 0 { return }
+    Tiles(of: b.columns, work: b.rows * b.rows / 2).forEach { body(b.columns($0)) }
+  }
+
+  /// The factor of `A` with one row and column more, in O(n²): `L` stays and gets the row `[L⁻¹·c, √(d − ‖L⁻¹·c‖²)]`.
+  ///
+  /// - Parameters:
+  ///   - column: `c`, the new column of `A` above its diagonal element, `n` values.
+  ///   - diagonal: `d`, the new element on the diagonal.
+  /// - Throws: `LinearAlgebraError.notPositiveDefinite` if the larger matrix is not.
+  public func extended(column: [Scalar], diagonal: Scalar) throws(LinearAlgebraError) -> CholeskyFactor {
+    precondition(column.count == order, "a new column has as many elements as the factor has rows")
+    let solved = Matrix(column, rows: order, columns: 1)
+    solveLower(solved)
+    var pivot = diagonal
+    for i in 0..<order { pivot -= solved[i, 0] * solved[i, 0] }
+    if !(pivot > 0 && pivot.isFinite) { throw .notPositiveDefinite(order: order + 1, size: order + 1) }
+    let result = Matrix<Scalar>(uninitialized: order + 1, columns: order + 1)
+    result.rows(0..<order).columns(0..<order).assign(lower)
+    for i in 0..<order { result[order, i] = solved[i, 0] }
+    result[order, order] = pivot.squareRoot()
+    return CholeskyFactor(lower: result)
+  }
+
+  /// `A⁻¹`, both triangles, as a new matrix.
+  public func inverse() -> Matrix<Scalar> {
+    let result = Matrix<Scalar>(uninitialized: order, columns: order)
+    writeInverse(to: result)
+    return result
+  }
+
+  /// Replaces a symmetric positive definite matrix by its inverse, both triangles, with one more of the order meanwhile.
+  ///
+  /// - Throws: as `init(factorising:)`.
+  public static func invert(_ matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
+    try CholeskyFactor(factorising: matrix).writeInverse(to: matrix)
+  }
+
+  /// - Parameter result: may be the memory of the factor.
+  private func writeInverse(to result: Matrix<Scalar>) {
+    // X = L⁻¹ by blocks of columns, which are zero above their own diagonal; then A⁻¹ = Xᵀ·X, likewise.
+    let width = max(128, order / 32)
+    let blocks = stride(from: 0, to: order, by: width).map { $0..<min($0 + width, order) }
+    let x = Matrix<Scalar>(rows: order, columns: order)
+    Threads.forEach(blocks.count) { place in
+      let columns = blocks[place]
+      for i in columns { x[i, i] = 1 }
+      let rows = columns.lowerBound..<order
+      CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x.rows(rows).columns(columns))
+    }
+    let pairs = blocks.indices.flatMap { i in (i..<blocks.count).map { (blocks[i], blocks[$0]) } }
+    Threads.forEach(pairs.count) { place in
+      let (rows, columns) = pairs[place]
+      let part = x.rows(columns.lowerBound..<order)
+      multiply(
+        part.columns(rows), part.columns(columns), transposingA: true, into: result.rows(rows).columns(columns))
+    }
+    mirrorUpperTriangle(result)
+  }
+}

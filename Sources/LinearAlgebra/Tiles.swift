@@ -1,0 +1,31 @@
+/// A range cut into tiles of nearly equal length, for an operation that treats the elements of the range alike.
+struct Tiles {
+  let length: Int
+  let count: Int
+
+  /// Elements of a tile, about.
+  private static let target = 512
+  /// Multiplications that are worth another tile.
+  private static let worthwhile = 1 << 26
+
+  /// - Parameters:
+  ///   - length: of the range.
+  ///   - work: multiplications an element.
+  init(of length: Int, work: Int) {
+    self.length = length
+    // An even number, so that two workers end together.
+    let pairs = (length + 2 * Self.target - 1) / (2 * Self.target)
+    count = length <= Self.target || length * work < Self.worthwhile ? 1 : 2 * pairs
+  }
+
+  subscript(index: Int) -> Range<Int> { edge(index)..<edge(index + 1) }
+
+  /// Multiples of eight, but for the end.
+  private func edge(_ index: Int) -> Int { index == count ? length : index * length / count / 8 * 8 }
+
+  /// Runs `body` for every tile, on all workers where the caller is not one of them.
+  func forEach(_ body: @Sendable (Range<Int>) -> Void) {
+    if count == 1 { return body(0..<length) }
+    Threads.forEach(count) { body(self[$0]) }
+  }
+}

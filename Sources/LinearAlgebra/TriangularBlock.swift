@@ -1,0 +1,103 @@
+/// A small lower triangular block with its inverse, which makes a matrix product of a solve.
+///
+/// Holds the memory that one factorisation or solve needs for all of its blocks.
+struct TriangularBlock<Scalar: BLASScalar> {
+  /// Order of a block at most.
+  static var order: Int { 64 }
+
+  private let inverse: Matrix<Scalar>
+  /// The block's columns as rows, while it is factorised.
+  private let transposed: Matrix<Scalar>
+  /// A copy of what is multiplied in place.
+  private let copy: Matrix<Scalar>
+
+  /// For solves from the right of up to `rows` rows.
+  init(rows: Int) { self.init(copied: rows) }
+
+  /// For products with `columns` columns.
+  init(columns: Int) { self.init(copied: columns) }
+
+  private init(copied: Int) {
+    inverse = Matrix(rows: Self.order, columns: Self.order)
+    transposed = Matrix(rows: Self.order, columns: Self.order)
+    copy = Matrix(uninitialized: Self.order, columns: max(1, copied))
+  }
+
+  /// Factorises a block on the diagonal in place, its lower triangle, and inverts it.
+  ///
+  /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
+  func factorise(_ block: Matrix<Scalar>) -> Int {
+    let failing = Scalar.factorise(block.rows, block.pointer, block.stride, transposed.pointer, transposed.stride)
+    if failing == 0 { invert(block) }
+    return failing
+  }
+
+  /// Inverts a lower triangular block.
+  func invert(_ block: Matrix<Scalar>) {
+    Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
+  }
+
+  /// `B ← B·L⁻ᵀ`.
+  func solveRight(_ b: Matrix<Scalar>) {
+    if b.rows == 0 { return }
+    let source = copy.reshaped(rows: b.rows, columns: b.columns)
+    source.assign(b)
+    multiply(source, inverse(b.columns), transposingB: true, into: b)
+  }
+
+  /// `B ← L⁻¹·B`, or `L⁻ᵀ·B`.
+  func multiplyLeft(_ b: Matrix<Scalar>, transposed: Bool) {
+    let source = copy.reshaped(rows: b.rows, columns: b.columns)
+    source.assign(b)
+    multiply(inverse(b.rows), source, transposingA: transposed, into: b)
+  }
+
+  private func inverse(_ order: Int) -> Matrix<Scalar> { inverse.rows(0..<order).columns(0..<order) }
+}
+
+/// The loops behind a block, for elements of a known type.
+enum TriangularKernels {
+  /// The Cholesky factor of the lower triangle of `a`, by columns, which stand as rows in `work` meanwhile.
+  @inline(__always)
+  static func factorise<Scalar: BLASScalar>(
+    _ n: Int, _ a: UnsafeMutablePointer<Scalar>, _ lda: Int, _ work: UnsafeMutablePointer<Scalar>, _ ldw: Int
+  ) -> Int {
+    for i in 0..<n {
+      for j in 0...i { work[j * ldw + i] = a[i * lda + j] }
+    }
+    for j in 0..<n {
+      let column = work + j * ldw
+      let pivot = column[j]
+      if !(pivot > 0 && pivot.isFinite) { return j + 1 }
+      let scale = 1 / pivot.squareRoot()
+      for i in j..<n { column[i] *= scale }
+      for k in j + 1..<max(j + 1, n) {
+        let other = work + k * ldw
+        let factor = column[k]
+        for i in k..<n { other[i] -= factor * column[i] }
+      }
+    }
+    for i in 0..<n {
+      for j in 0...i { a[i * lda + j] = work[j * ldw + i] }
+    }
+    return 0
+  }
+
+  /// The inverse of the lower triangular `l`, with zeros above its diagonal.
+  @inline(__always)
+  static func invertLower<Scalar: BLASScalar>(
+    _ n: Int, _ l: UnsafePointer<Scalar>, _ ldl: Int, _ x: UnsafeMutablePointer<Scalar>, _ ldx: Int
+  ) {
+    for i in 0..<n {
+      let row = x + i * ldx
+      for j in 0..<n { row[j] = j == i ? 1 : 0 }
+      for k in 0..<i {
+        let factor = l[i * ldl + k]
+        let other = x + k * ldx
+        for j in 0...k { row[j] -= factor * other[j] }
+      }
+      let scale = 1 / l[i * ldl + i]
+      for j in 0...i { row[j] *= scale }
+    }
+  }
+}

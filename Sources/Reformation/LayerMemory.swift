@@ -1,0 +1,15 @@
+import LanguageModels
+
+extension ModelConfiguration {
+  /// Memory that ranking, factorising or repairing one layer takes at most, in bytes: its weights twice, its statistics, and in
+  /// double precision the larger factor with one more matrix of its order and two of the projection's size.
+  public var bytesPerLayerTask: Int {
+    layers.map { shape in
+      let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
+      let order = max(context, hidden)
+      let weights = 2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
+      let statistics = 2 * hiddenSize * hiddenSize + context * context + hidden * hidden
+      return 4 * (weights + statistics) + 8 * (2 * order * order + 2 * order * hiddenSize)
+    }.max() ?? 0
+  }
+}

@@ -1,0 +1,21 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import LinearAlgebra
+
+/// How much memory to plan with, the same option for every command that works on whole models.
+struct MemoryOption: ParsableArguments {
+  @Option(
+    help:
+      "Memory to plan with, such as 8GiB; less is slower, and what does not fit goes to disk. Default: half of the machine's."
+  )
+  var memoryLimit: AmountArgument?
+
+  /// - Parameter cache: where what does not fit is kept meanwhile; made if it is not there.
+  func apply(cache: URL) throws {
+    do { try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true) } catch {
+      throw CheckpointError.unwritable(path: cache.path, reason: error.localizedDescription)
+    }
+    MemoryLimit.set(memoryLimit?.value, scratch: cache)
+  }
+}
