@@ -20,7 +20,14 @@ if [ "${SLURM_ARRAY_TASK_ID:-0}" -eq 0 ]; then
 else
   command=(nas-search worker --study "$STUDY" --model "$MODEL" --wait 3600)
 fi
-# On SIGTERM, before the time is up, both give back what they were evaluating.
+# On SIGTERM, before the time is up, both give back what they were evaluating; the trap ends a wait, so it is waited again.
 "${command[@]}" &
-trap 'kill -TERM $!' TERM
-wait $!
+child=$!
+trap 'kill -TERM "$child"' TERM
+code=0
+wait "$child" || code=$?
+while kill -0 "$child" 2>/dev/null; do
+  code=0
+  wait "$child" || code=$?
+done
+exit "$code"

@@ -41,9 +41,7 @@ public struct OBS: Importance {
     guard let factor = try? CholeskyFactor(factorising: gram.damped(damping)) else {
       throw ImportanceError.notFinite(score: name, layer: layer.index)
     }
-    let inverse = Matrix<Double>(rows: order, columns: order)
-    for i in 0..<order { inverse[i, i] = 1 }
-    factor.solveLower(inverse)
+    let inverse = factor.lowerInverse()
     var lengths = Array(repeating: 0.0, count: order)
     for i in 0..<order {
       let row = inverse.row(i)

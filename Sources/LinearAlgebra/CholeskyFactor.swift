@@ -156,11 +156,10 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     try CholeskyFactor(factorising: matrix).writeInverse(to: matrix)
   }
 
-  /// - Parameter result: may be the memory of the factor.
-  private func writeInverse(to result: Matrix<Scalar>) {
-    // X = L⁻¹ by blocks of columns, which are zero above their own diagonal; then A⁻¹ = Xᵀ·X, likewise.
-    let width = max(128, order / 32)
-    let blocks = stride(from: 0, to: order, by: width).map { $0..<min($0 + width, order) }
+  /// `L⁻¹`, with zeros above its diagonal.
+  public func lowerInverse() -> Matrix<Scalar> {
+    // By blocks of columns, which are zero above their own diagonal.
+    let blocks = inverseBlocks
     let x = Matrix<Scalar>(rows: order, columns: order)
     Threads.forEach(blocks.count) { place in
       let columns = blocks[place]
@@ -168,6 +167,15 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
       let rows = columns.lowerBound..<order
       CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x.rows(rows).columns(columns))
     }
+    return x
+  }
+
+  private var inverseBlocks: [Range<Int>] { Self.blocks(0..<order, of: max(128, order / 32)) }
+
+  /// - Parameter result: may be the memory of the factor.
+  private func writeInverse(to result: Matrix<Scalar>) {
+    // A⁻¹ = Xᵀ·X with X = L⁻¹.
+    let (x, blocks) = (lowerInverse(), inverseBlocks)
     let pairs = blocks.indices.flatMap { i in (i..<blocks.count).map { (blocks[i], blocks[$0]) } }
     Threads.forEach(pairs.count) { place in
       let (rows, columns) = pairs[place]

@@ -47,7 +47,7 @@ public struct RankedCandidates {
     factory = SubnetFactory(
       parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares,
       damping: try bench.damping(),
-      byteLimit: MemoryLimit.bytes / 2)
+      byteLimit: bench.configuration.bytesForRankedLayers)
   }
 
   private var choice: SubnetFactory<LanguageModel>.Choice {

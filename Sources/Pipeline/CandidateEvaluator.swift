@@ -43,7 +43,7 @@ struct CandidateEvaluator: Sendable {
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
     }
-    let limit = MemoryLimit.bytes / 2
+    let limit = model.configuration.bytesForRankedLayers
     repaired = SubnetFactory(
       parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
       byteLimit: limit)

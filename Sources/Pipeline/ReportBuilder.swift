@@ -6,9 +6,11 @@ import Subnets
 
 /// Makes the report of a study from what it holds alone.
 public enum ReportBuilder {
-  /// - Parameter directory: the study's address as the user gives it, for the commands that the report prints.
-  public static func report(_ directory: String) throws -> StudyReport {
-    let address = try StudyAddress(directory)
+  /// - Parameter text: the study's address as the user gives it, for the commands that the report prints; they leave a
+  ///   password out.
+  public static func report(_ text: String) throws -> StudyReport {
+    let address = try StudyAddress(text)
+    let directory = address.folder == nil ? "\(address)" : text
     let study = try address.opened()
     let description = try StudyDescription(study)
     let trials = try study.trials()
@@ -26,13 +28,20 @@ public enum ReportBuilder {
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
       budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
       importance: importance(of: study, trials),
-      notes: settings.rungs == nil
+      notes: (settings.rungs == nil
         ? []
         : try FidelityReport(
           trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
           count: settings.rungs ?? 1
-        ).sentences,
+        ).sentences) + cost(description),
       startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
+  }
+
+  /// What the search took, in words.
+  private static func cost(_ description: StudyDescription) -> [String] {
+    let preparation = description.work.map { "The preparation \($0.text)." }
+    let peak = description.peak.map { String(format: "The process took %.1f GiB of memory at most.", gibibytes($0)) }
+    return [preparation, peak].compactMap { $0 }
   }
 
   /// The command that repeats or resumes the study.

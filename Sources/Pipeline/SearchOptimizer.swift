@@ -36,6 +36,11 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     self == .bayesian ? max(1, settings.population / 4) : settings.population
   }
 
+  /// - Throws: `PipelineError.invalidOption` where the settings leave open what it needs, before anything slow.
+  func check(_ settings: SearchSettings) throws {
+    if settings.target == nil, self == .nested || self == .searchLLM { throw Self.needsTarget(rawValue) }
+  }
+
   /// - Parameters:
   ///   - initial: the first candidates.
   ///   - predict: what error curves promise of a genome, in nats.
@@ -60,11 +65,10 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     case .treeParzen:
       return AnyOptimizer(try TreeParzenSearch(space, objectives: objectives, seed: seed, initial: initial))
     case .nested:
-      guard settings.target != nil else { throw Self.needsTarget("nested") }
       return AnyOptimizer(
         try NestedSearch(space, objectives: objectives, seed: seed, initial: initial, population: settings.population))
     case .searchLLM:
-      guard settings.target != nil, let uniform = initial.first(where: { $0.origin == "uniform" }) else {
+      guard let uniform = initial.first(where: { $0.origin == "uniform" }) else {
         throw Self.needsTarget("search-llm")
       }
       return AnyOptimizer(

@@ -102,6 +102,30 @@ extension SearchSession {
     }
   }
 
+  /// What the preparation will take.
+  static func estimate(
+    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String]
+  ) throws -> WorkEstimate {
+    let plan = settings.plan
+    let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
+    let scores = try bound.space.allScores.map(ImportanceRegistry.named)
+    var scalars = Set(scores.compactMap(\.gradients))
+    let repairs = settings.repair == RepairMode.leastSquares.rawValue
+    let curves = repairs && bound.space.layers == .each ? bound.calibrations.count : 0
+    if FirstPopulation.needsGradients(settings, bound) { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
+    return try WorkEstimate(
+      .init(
+        configuration: bound.configuration,
+        calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
+        gradientTokens: scalars.flatMap { _ in
+          bound.calibrations.map { _ in min(16, plan.calibrationWindows) * plan.calibrationLength }
+        },
+        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
+        eliminations: curves * scores.count { $0 is LossOBS },
+        choosesDamping: repairs && settings.damping == nil, baselines: true),
+      speed: .measured())
+  }
+
   /// The damping that was given, or the one that predicts the fitness windows best.
   static func damping(
     _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
@@ -147,6 +171,8 @@ extension SearchSession {
             calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
       }
     }
+    // Candidates are judged with repair.
+    evaluator.inherited.forget()
     return baselines
   }
 }

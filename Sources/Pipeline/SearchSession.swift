@@ -20,6 +20,8 @@ public final class SearchSession {
     case optimizer(ChosenOptimizer)
     /// What may spoil the result.
     case warning(String)
+    /// What the work will take, or what it took.
+    case cost(String)
     /// Candidates that were evaluated in earlier runs.
     case resumed(evaluations: Int)
     /// The progress changed; a new generation began if `generation` is not `nil`.
@@ -46,13 +48,17 @@ public final class SearchSession {
   ///   - address: where the study is or will be.
   ///   - budget: of the search, by which an optimiser is chosen where that is left open.
   ///   - cache: folder for statistics.
+  ///   - isShared: whether workers will take part.
   ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
   public init(
     _ settings: SearchSettings, at address: StudyAddress, budget: SearchBudget, cache: URL,
-    toolVersion: String,
-    isStopped: @escaping () -> Bool, report: @escaping (Event) -> Void
+    toolVersion: String, isShared: Bool = false,
+    isStopped: @escaping () -> Bool, report show: @escaping (Event) -> Void
   ) throws {
     self.settings = settings
+    if isShared && settings.rungs != nil {
+      throw PipelineError.invalidOption("with --rungs candidates compete in one process; workers need a study without")
+    }
     guard let name = address.newName else {
       throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
     }
@@ -64,7 +70,15 @@ public final class SearchSession {
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
+    try SearchOptimizer.named(settings.optimizer).check(settings)
     let known = try Self.stored(settings, address, identity, bound.design)
+    let estimate = try Self.estimate(settings, bound, names)
+    if known == nil { show(.cost(estimate.text(cache: cache))) }
+    let clock = WorkClock(estimate)
+    let report = { (event: Event) in
+      if case .preparing(let step, _, _) = event { clock.enter(step) }
+      show(event)
+    }
     var place = try known == nil ? StudyPlace(at: address.location, name: name) : nil
     do {
       let calibration =
@@ -109,6 +123,8 @@ public final class SearchSession {
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
+        let work = clock.finished
+        report(.cost(work.text))
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,
@@ -116,7 +132,8 @@ public final class SearchSession {
             source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: calibration.fitness.count,
             windowLength: calibration.fitness.length, tokens: calibration.fitness.tokens.count),
           targetParameters: settings.target?.blockParameters(of: model.configuration),
-          keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion, optimizer: choice)
+          keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion, optimizer: choice,
+          work: work)
         study = try Study.create(
           in: free, name: name, directions: settings.objectives.map { _ in .minimize },
           metricNames: settings.objectives, model: identity, space: bound.design,
@@ -169,9 +186,6 @@ public final class SearchSession {
     _ budget: SearchBudget, sharing: StudySharing? = nil, isStopped: @escaping @Sendable () -> Bool,
     report: @escaping (Event) -> Void
   ) throws -> Bool {
-    if sharing != nil && settings.rungs != nil {
-      throw PipelineError.invalidOption("with --rungs candidates compete in one process; workers need a study without")
-    }
     let start = Date()
     let before = runner.evaluations
     var generation = -1
@@ -206,12 +220,13 @@ public final class SearchSession {
         .progress(
           SearchProgress(
             evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
-            secondsPerEvaluation: now / Double(max(1, done - before)), valueName: "KL", bestValue: value.best,
+            secondsPerEvaluation: now / Double(max(1, done - before)), valueName: settings.objectives.first == "perplexity" ? "perplexity" : "KL", bestValue: value.best,
             hypervolume: value.hypervolume),
           generation: next == generation ? nil : next, front: front.count))
       generation = next
     }
     try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: true))
+    try study.setAttributes(StudyDescription.peakAttribute(of: study))
     return true
   }
 

@@ -38,6 +38,8 @@ public final class SolveSession {
   public let metric: ErrorCurves.Metric
   /// Seconds until the curves were there, statistics and gradients not counted.
   public private(set) var curveSeconds = 0.0
+  /// What the preparation took, beside what was expected.
+  public private(set) var work: WorkRecord
   /// λ of the least squares as a share of the Gram's mean diagonal.
   public var damping: Double? { bench.knownDamping }
   public var warnings: [String] { bench.warnings }
@@ -51,10 +53,12 @@ public final class SolveSession {
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
+  ///   - announce: told what the work will take, before it starts.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
     droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, cache: URL,
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    announce: (String) -> Void = { _ in },
+    report progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.metric = metric
     let scores = try names.map(ImportanceRegistry.named)
@@ -77,12 +81,27 @@ public final class SolveSession {
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
+    let gradients = metric.gradients.union(scores.compactMap(\.gradients))
+    let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
+    let estimate = try WorkEstimate(
+      .init(
+        configuration: model.configuration,
+        calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
+        gradientTokens: gradients.map { _ in min(16, plan.calibrationWindows) * plan.calibrationLength },
+        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
+        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, baselines: false),
+      speed: .measured())
+    announce(estimate.text(cache: cache))
+    let clock = WorkClock(estimate)
+    let report = { (step: String, done: Int, total: Int) in
+      clock.enter(step)
+      try progress(step, done, total)
+    }
     bench = try PruningBench(model: model, plan: plan, stored: stored, damping: damping, cache: cache, report: report)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)
     let statistics = try workbench.statistics(
-      gradients: metric.gradients.union(scores.compactMap(\.gradients)), samples: 16)
+      gradients: gradients, samples: 16)
     let start = ContinuousClock.now
-    let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     candidates = try choices.enumerated().map { number, choice in
       try report("error curves", number, choices.count)
       let candidates = try RankedCandidates(
@@ -90,6 +109,7 @@ public final class SolveSession {
       return (candidates, try candidates.curves(metric))
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)
+    work = clock.finished
   }
 
   /// The subnet of least predicted error.

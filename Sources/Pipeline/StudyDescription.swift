@@ -1,5 +1,6 @@
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Reports
 import Studies
 import Subnets
@@ -25,13 +26,17 @@ public struct StudyDescription: Sendable {
   public var optimizer: ChosenOptimizer
   /// The budget of the latest run; `nil` before the first.
   public var budget: SearchBudget?
+  /// What the preparation took; `nil` in older studies.
+  public var work: WorkRecord?
+  /// Most resident memory of a searching process, in bytes; `nil` where it is not known.
+  public var peak: Int?
   /// Whether the latest run spent its budget, or exhausted the space.
   public var isComplete = false
 
   init(
     settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], damping: Double,
     calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String,
-    optimizer: ChosenOptimizer
+    optimizer: ChosenOptimizer, work: WorkRecord
   ) {
     self.settings = settings
     self.model = model
@@ -44,6 +49,7 @@ public struct StudyDescription: Sendable {
     self.keep = keep
     self.toolVersion = toolVersion
     self.optimizer = optimizer
+    self.work = work
   }
 
   /// Reads what `attributes()` stored.
@@ -74,6 +80,8 @@ public struct StudyDescription: Sendable {
       try stored["optimizer"] == nil
       ? ChosenOptimizer(name: SearchOptimizer.named(settings.optimizer))
       : value(ChosenOptimizer.self, "optimizer")
+    if stored["work"] != nil { work = try value(WorkRecord.self, "work") }
+    if stored["peak"] != nil { peak = try value(Int.self, "peak") }
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
     guard keep.count == 2, model.parametersBlock > 0, !settings.objectives.isEmpty else {
@@ -89,12 +97,20 @@ public struct StudyDescription: Sendable {
       "calibration": try JSONText.encode(calibration), "fitness": try JSONText.encode(fitness),
       "target_parameters": try JSONText.encode(targetParameters), "keep_range": try JSONText.encode(keep),
       "tool_version": try JSONText.encode(toolVersion), "optimizer": try JSONText.encode(optimizer),
+      "work": try JSONText.encode(work),
     ]
   }
 
   /// What is stored when a run begins and when it ends.
   static func runAttributes(_ budget: SearchBudget, isComplete: Bool) throws -> [String: String] {
     ["budget": try JSONText.encode(budget), "complete": try JSONText.encode(isComplete)]
+  }
+
+  /// The process's peak of memory where it is higher than what is stored.
+  static func peakAttribute(of study: Study) throws -> [String: String] {
+    let earlier = try study.attribute("peak").map { try JSONText.decode(Int.self, from: $0, key: "peak") }
+    let peak = ProcessMemory.lifetimePeak.map { max($0, earlier ?? 0) }
+    return try peak.map { ["peak": try JSONText.encode($0)] } ?? [:]
   }
 
   /// Whether the latest run of a study spent its budget.

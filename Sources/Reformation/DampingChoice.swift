@@ -19,6 +19,8 @@ public struct DampingChoice: Sendable {
   public static let candidates = [1e-4, 1e-3, 0.01, 0.1, 1]
   /// Layers that are looked at, at most.
   private static let probes = 6
+  /// Outputs of a projection that are looked at, at most, evenly spread: each is an equation of its own.
+  private static let outputs = 640
 
   /// λ as a share of the Gram's mean diagonal.
   public let damping: Double
@@ -53,18 +55,20 @@ public struct DampingChoice: Sendable {
       ]
       for (projection, order, kept, gram, other) in modules where order.count > kept {
         count += 1
-        let scale = Self.energy(projection.weight.gatherColumns(order), other, order)
+        let weight = Self.sample(projection.weight)
+        let unseen = other.gatherRows(order).gatherColumns(order)
+        let scale = Self.energy(weight.gatherColumns(order), unseen)
         try Threads.forEach(Self.candidates.count, bytesEach: configuration.bytesPerLayerTask) { place, _ in
           // A candidate too small for a singular Gram is none.
           let solver = try? NestedReformation(
-            gram: gram, weight: projection.weight, order: order, damping: Self.candidates[place])
+            gram: gram, weight: weight, order: order, damping: Self.candidates[place])
           let error =
             solver.map { solver in
-              let change = projection.weight.gatherColumns(order)
+              let change = weight.gatherColumns(order)
               Kernels.scale(change.pointer, by: -1, count: change.count)
               let solved = solver.weight(keeping: kept)
               for i in 0..<change.rows { Kernels.add(solved.row(i), to: change.row(i), count: kept) }
-              return Self.energy(change, other, order) / scale
+              return Self.energy(change, unseen) / scale
             } ?? .infinity
           sums.withLock { $0[place] += error > 0 ? log(error) : -40 }
         }
@@ -79,11 +83,15 @@ public struct DampingChoice: Sendable {
     damping = Self.candidates[best]
   }
 
-  /// `tr(W·G·Wᵀ)` with `G` in the given order.
-  private static func energy(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ order: [Int]) -> Double {
-    let ordered = gram.gatherRows(order).gatherColumns(order)
+  private static func sample(_ weight: Matrix<Float>) -> Matrix<Float> {
+    if weight.rows <= outputs { return weight }
+    return weight.gatherRows((0..<outputs).map { $0 * weight.rows / outputs })
+  }
+
+  /// `tr(W·G·Wᵀ)`.
+  private static func energy(_ weight: Matrix<Float>, _ gram: Matrix<Float>) -> Double {
     let product = Matrix<Float>(rows: weight.rows, columns: weight.columns)
-    multiply(weight, ordered, into: product)
+    multiply(weight, gram, into: product)
     return (0..<weight.rows).reduce(0.0) {
       $0 + Double(Kernels.dot(product.row($1), weight.row($1), count: weight.columns))
     }

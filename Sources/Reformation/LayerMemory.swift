@@ -1,4 +1,5 @@
 import LanguageModels
+import LinearAlgebra
 
 extension ModelConfiguration {
   /// Memory that ranking, factorising or repairing one layer takes at most, in bytes: its weights twice, its statistics, and in
@@ -10,6 +11,17 @@ extension ModelConfiguration {
       let weights = 2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
       let statistics = 2 * hiddenSize * hiddenSize + context * context + hidden * hidden
       return 4 * (weights + statistics) + 8 * (2 * order * order + 2 * order * hiddenSize)
+    }.max() ?? 0
+  }
+
+  /// Memory for ranked layers that may be wanted again, in bytes: half of what is planned with, less the layer at work.
+  public var bytesForRankedLayers: Int { max(0, MemoryLimit.bytes / 2 - bytesPerLayerTask) }
+
+  /// Memory that a ranked layer with its factors keeps, in bytes.
+  var bytesPerRankedLayer: Int {
+    layers.map { shape in
+      let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
+      return 4 * parameters(of: shape) + 8 * (context * (context + hiddenSize) + hidden * (hidden + hiddenSize))
     }.max() ?? 0
   }
 }

@@ -123,6 +123,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       return known
     }
     let ranking = try rankings.ranking(index, choice)
+    evict(makingRoomFor: parent.configuration.bytesPerRankedLayer)
     let layer = try RankedLayer(
       rankings.layer(index, choice), ranking: ranking, queries: choice.queries, repair: repair,
       damping: choice.damping ?? damping)
@@ -150,9 +151,9 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   var heldBytes: Int { cache.withLock { $0.layers.values.reduce(0) { $0 + $1.layer.byteCount } } }
 
   /// Least recently used first, drops solved weights, which one triangular solve brings back, then whole layers.
-  private func evict(sparing spared: Key? = nil) {
+  private func evict(sparing spared: Key? = nil, makingRoomFor bytes: Int = 0) {
     cache.withLock { cache in
-      var held = cache.layers.values.reduce(0) { $0 + $1.layer.byteCount }
+      var held = cache.layers.values.reduce(bytes) { $0 + $1.layer.byteCount }
       if held <= byteLimit { return }
       let oldest = cache.layers.filter { $0.key != spared }.sorted { $0.value.used < $1.value.used }
       for (_, entry) in oldest where held > byteLimit { held -= entry.layer.forgetSolutions() }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import LinearAlgebra
@@ -31,7 +32,8 @@ import Testing
     #expect(distance(product, matrix) <= Double(Scalar.ulpOfOne) * Double(8 * order + 8))
   }
 
-  @Test(arguments: [0, 1, 2, 7, 64, 130])
+  /// Orders around those of blocks (64), panels (192) and tiles (512).
+  @Test(arguments: [0, 1, 2, 7, 63, 64, 65, 130, 192, 193, 257, 700, 1100])
   func reconstructsTheMatrix(order: Int) throws {
     try checkReconstruction(Float.self, order: order)
     try checkReconstruction(Double.self, order: order)
@@ -69,6 +71,76 @@ import Testing
       multiply(block, solution, transposingA: transposed, into: right)
       if transposed { factor.solveLowerTransposed(right) } else { factor.solveLower(right) }
       #expect(distance(right, solution) < 1e-11)
+    }
+  }
+
+  /// Enough columns for the blocks to be inverted, and for several tiles.
+  @Test(arguments: [(60, 64), (200, 70), (330, 200), (700, 1100)])
+  func trianglesSolveManyColumns(order: Int, columns: Int) throws {
+    let factor = try CholeskyFactor(factorising: positive(order, Double.self))
+    var numbers = Numbers(5)
+    for rows in [order, order - 7] {
+      let block = lowerTriangle(factor).rows(0..<rows).columns(0..<rows)
+      let solution: Matrix<Double> = numbers.matrix(rows, columns)
+      for transposed in [false, true] {
+        let right = numbers.window(rows, columns, as: Double.self)
+        multiply(block, solution, transposingA: transposed, into: right)
+        if transposed { factor.solveLowerTransposed(right) } else { factor.solveLower(right) }
+        #expect(distance(right, solution) < 1e-10)
+      }
+    }
+    let right: Matrix<Double> = numbers.matrix(order, columns)
+    let expected = Matrix<Double>(rows: order, columns: columns)
+    multiply(lowerTriangle(factor), right, transposingA: true, into: expected)
+    factor.multiplyTransposed(right)
+    #expect(distance(right, expected) < 1e-9)
+  }
+
+  @Test(arguments: [1, 2, 64, 130, 300, 700])
+  func inverseTimesMatrixIsTheIdentity(order: Int) throws {
+    let matrix: Matrix<Double> = positive(order)
+    let factor = try CholeskyFactor(factorising: matrix.copy())
+    let inverted = matrix.copy()
+    try CholeskyFactor.invert(inverted)
+    #expect(inverted.elements == factor.inverse().elements)
+    let product = Matrix<Double>(rows: order, columns: order)
+    multiply(matrix, inverted, into: product)
+    for i in 0..<order { product[i, i] -= 1 }
+    #expect(product.elements.allSatisfy { abs($0) < 1e-9 })
+  }
+
+  /// Whatever block it stands in, and on whatever side of the diagonal.
+  @Test(arguments: [0, 63, 64, 100, 191, 192, 250, 299])
+  func namesTheFirstBadMinor(place: Int) throws {
+    for bad in [-1, Double.nan, Double.infinity] {
+      let matrix: Matrix<Double> = positive(300)
+      matrix[place, place] = bad
+      #expect(throws: LinearAlgebraError.notPositiveDefinite(order: place + 1, size: 300)) {
+        try CholeskyFactor(factorising: matrix)
+      }
+    }
+  }
+
+  /// A worker computes what all of them do together, bit by bit.
+  @Test func tilesDoNotDependOnWhoComputesThem() throws {
+    let matrix: Matrix<Double> = positive(1100)
+    let together = try CholeskyFactor(factorising: matrix.copy())
+    let alone = Results(count: 2)
+    try Threads.forEach(2) { task, _ in alone[task] = try CholeskyFactor(factorising: matrix.copy()).lower }
+    for task in 0..<2 {
+      for i in 0..<1100 {
+        for j in 0...i where alone[task]?[i, j] != together.lower[i, j] { Issue.record("element \(i), \(j)") }
+      }
+    }
+  }
+
+  private final class Results: @unchecked Sendable {
+    private let lock = NSLock()
+    private var values: [Matrix<Double>?]
+    init(count: Int) { values = Array(repeating: nil, count: count) }
+    subscript(index: Int) -> Matrix<Double>? {
+      get { lock.withLock { values[index] } }
+      set { lock.withLock { values[index] = newValue } }
     }
   }
 

@@ -72,12 +72,13 @@ public enum ProgressLine {
 
   /// One line for a log after a generation (or any batch of evaluations):
   /// `generation 4  57/200 evaluations  best KL 0.312  HV 0.812  front 14  3.1 s/eval  02:57 elapsed  ETA 07:12`.
-  public static func generation(_ number: Int, front: Int, _ progress: SearchProgress) -> String {
-    [
-      "generation \(number)", counter(progress) + " evaluations", TerminalText.safe(value(progress)),
+  public static func generation(_ number: Int?, front: Int, _ progress: SearchProgress) -> String {
+    let words = [
+      number.map { "generation \($0)" }, counter(progress) + " evaluations", TerminalText.safe(value(progress)),
       "HV " + NumberText.significant(progress.hypervolume), "front \(front)", rate(progress),
       NumberText.clock(progress.elapsedSeconds) + " elapsed", "ETA " + NumberText.clock(progress.secondsLeft),
-    ].joined(separator: "  ")
+    ]
+    return words.compactMap { $0 }.joined(separator: "  ")
   }
 
   private static func counter(_ progress: SearchProgress) -> String {

@@ -36,7 +36,7 @@ struct SearchCommand: ParsableCommand {
     do {
       session = try SearchSession(
         settings, at: address, budget: budget.budget, cache: CacheFolder.url(cache),
-        toolVersion: NASSearch.version, isStopped: { Interrupt.requested },
+        toolVersion: NASSearch.version, isShared: isShared, isStopped: { Interrupt.requested },
         report: display.show)
     } catch is CancellationError {
       display.finish()

@@ -77,7 +77,8 @@ struct SolveCommand: ParsableCommand {
     let session = try SolveSession(
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
-      droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache)
+      droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache),
+      announce: { if !json { Console.note($0) } }
     ) { display.show(.preparing($0, done: $1, total: $2)) }
     display.finish()
     session.warnings.forEach(Console.warn)
@@ -93,6 +94,7 @@ struct SolveCommand: ParsableCommand {
           + "\(String(format: "%.2f", seconds)) s\(session.damping.map { "; damping \($0) of the mean diagonal" } ?? "")"
       )
     }
+    if !json { Console.note(session.work.text) }
     for (answer, destination) in zip(answers, destinations) {
       let result = try session.write(
         answer, to: destination.url, options: destination.options, toolVersion: NASSearch.version)

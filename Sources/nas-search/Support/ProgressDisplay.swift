@@ -9,6 +9,8 @@ final class ProgressDisplay {
   private var lineIsOpen = false
   private var stage = StageProgress()
   private let start = ContinuousClock.now
+  /// When a line of a log last told of the search.
+  private var noted = 0.0
   private var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 
   init(quiet: Bool) { self.quiet = quiet }
@@ -28,6 +30,9 @@ final class ProgressDisplay {
     case .optimizer(let optimizer):
       finish()
       Console.note("optimizer: \(optimizer.description)")
+    case .cost(let text):
+      finish()
+      Console.note(text)
     case .warning(let text):
       finish()
       Console.warn(text)
@@ -35,7 +40,12 @@ final class ProgressDisplay {
       finish()
       Console.note("resuming: \(evaluations) evaluations are stored")
     case .progress(let progress, let generation, let front):
-      if let generation, !terminal { Console.note(ProgressLine.generation(generation, front: front, progress)) }
+      stage.end(at: seconds).forEach { if !terminal { Console.note($0) } }
+      // Optimisers without generations are heard of now and then.
+      if !terminal, generation != nil || seconds - noted >= StageProgress.pause {
+        Console.note(ProgressLine.generation(generation, front: front, progress))
+        noted = seconds
+      }
       if terminal { line(ProgressLine.bar(progress, width: Console.width(2) - 1)) }
     }
   }

@@ -1,0 +1,226 @@
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Reformation
+
+/// What a search or `solve` will take, by counting the products of matrices and the bytes, before any work starts.
+public struct WorkEstimate: Sendable {
+  /// What the estimate counts.
+  public struct Work: Sendable {
+    public var configuration: ModelConfiguration
+    /// Tokens of each calibration set that statistics are gathered on.
+    public var calibrationTokens: [Int]
+    /// Tokens of the backward passes, where gradients are needed.
+    public var gradientTokens: [Int]
+    public var fitnessTokens: Int
+    /// Choices of score and calibration whose error curves are wanted.
+    public var curves: Int
+    /// How many of them rank by elimination (`obs-loss`).
+    public var eliminations: Int
+    /// Whether the damping is chosen by held-out error.
+    public var choosesDamping: Bool
+    /// Whether uniform subnets are measured first.
+    public var baselines: Bool
+
+    public init(
+      configuration: ModelConfiguration, calibrationTokens: [Int], gradientTokens: [Int], fitnessTokens: Int,
+      curves: Int, eliminations: Int, choosesDamping: Bool, baselines: Bool
+    ) {
+      self.configuration = configuration
+      self.calibrationTokens = calibrationTokens
+      self.gradientTokens = gradientTokens
+      self.fitnessTokens = fitnessTokens
+      self.curves = curves
+      self.eliminations = eliminations
+      self.choosesDamping = choosesDamping
+      self.baselines = baselines
+    }
+  }
+
+  /// Seconds by stage, in the order of the work.
+  public let stages: [StageCost]
+  /// Of a candidate that shares nothing with others, its weights to be solved.
+  public let secondsPerEvaluation: Double
+  /// Most resident memory, in bytes.
+  public let memory: Int
+  /// What statistics and gradients take on disk, in bytes.
+  public let disk: Int
+
+  /// - Parameter speed: of this machine.
+  public init(_ work: Work, speed: MachineSpeed) {
+    let configuration = work.configuration
+    let hidden = Double(configuration.hiddenSize)
+    var (grams, factors, eliminations) = (0.0, 0.0, 0.0)
+    for shape in configuration.layers {
+      let widths = [Double(shape.queryHeads * configuration.headDimension), Double(shape.mlpChannels)]
+      grams += 2 * hidden * hidden
+      for n in widths {
+        grams += n * n
+        // Factor, Lᵀ·Wᵀ, and the errors in a metric.
+        factors += n * n * n / 3 + n * n * hidden + 2 * n * hidden * hidden
+        // Inverse and its updates, all units removed.
+        eliminations += n * n * n + 2 * n * n * (n + hidden)
+      }
+    }
+    func forward(_ tokens: Int) -> Double { 2 * Double(configuration.blockParameters) * Double(tokens) }
+    func head(_ tokens: Int) -> Double { 2 * Double(configuration.vocabularySize) * hidden * Double(tokens) }
+    let (all, slopes, fitness) = (
+      work.calibrationTokens.reduce(0, +), work.gradientTokens.reduce(0, +), work.fitnessTokens
+    )
+    let (single, double) = (speed.single, speed.double)
+    let moments = 2 * hidden * hidden * Double(configuration.layerCount)
+    let judging = (forward(fitness) + head(fitness)) / single
+    let solves = configuration.layers.reduce(0.0) { sum, shape in
+      [Double(shape.queryHeads * configuration.headDimension), Double(shape.mlpChannels)]
+        .reduce(sum) { $0 + $1 * $1 * hidden }
+    }
+    secondsPerEvaluation = judging + solves / double
+    stages = [
+      StageCost(name: "statistics", seconds: (forward(all) + grams * Double(all)) / single),
+      StageCost(
+        name: "gradients", seconds: (4 * forward(slopes) + 2 * head(slopes) + moments * Double(slopes)) / single),
+      StageCost(
+        name: "damping",
+        // A few layers with every candidate.
+        seconds: work.choosesDamping
+          ? forward(fitness) / single + 30 * factors / Double(max(1, configuration.layerCount)) / double : 0),
+      StageCost(name: "dense reference", seconds: judging + head(fitness) / single),
+      StageCost(
+        name: "error curves",
+        seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double),
+      StageCost(name: "uniform baselines", seconds: work.baselines ? factors / double + 4 * secondsPerEvaluation : 0),
+    ].filter { $0.seconds > 0 }
+    let outer = configuration.outerParameters * MemoryLayout<Float>.size
+    let blocks = configuration.blockParameters * MemoryLayout<Float>.size
+    let kept = blocks < MemoryLimit.bytes / 2 ? blocks : 0
+    let together = max(
+      1, min(Threads.count, MemoryLimit.bytes / 4 * 3 / max(1, configuration.bytesPerLayerTask)))
+    memory = outer + kept + together * configuration.bytesPerLayerTask
+    let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
+    disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradientTokens.count
+  }
+
+  public var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
+
+  /// For people: `about 5.1 GiB of memory (limit 8.0 GiB), …`.
+  public func text(cache: URL) -> String {
+    String(
+      format: "estimate: %.1f GiB of memory (planned with: %.1f GiB), %.1f GiB of disk in %@; at the speed of this machine's "
+        + "matrix products %@ (%@)",
+      gibibytes(memory), gibibytes(MemoryLimit.bytes), gibibytes(disk), cache.relativePath, StageCost.clock(seconds),
+      stages.map { "\($0.name) \(StageCost.clock($0.seconds))" }.joined(separator: ", "))
+  }
+}
+
+/// Seconds of a stage of longer work.
+public struct StageCost: Codable, Sendable, Equatable {
+  public var name: String
+  public var seconds: Double
+
+  public init(name: String, seconds: Double) {
+    self.name = name
+    self.seconds = seconds
+  }
+
+  /// `4.2 s`, `3 min 05 s`.
+  static func clock(_ seconds: Double) -> String {
+    if seconds < 60 { return String(format: "%.1f s", seconds) }
+    return String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60)
+  }
+}
+
+func gibibytes(_ bytes: Int) -> Double { Double(bytes) / 1_073_741_824 }
+
+/// How fast this machine multiplies matrices, all workers together.
+public struct MachineSpeed: Sendable {
+  /// Operations a second in single and double precision.
+  public let single: Double
+  public let double: Double
+
+  public init(single: Double, double: Double) {
+    self.single = single
+    self.double = double
+  }
+
+  /// Measures for about a tenth of a second.
+  public static func measured() throws -> MachineSpeed {
+    try MachineSpeed(single: rate(Float.self), double: rate(Double.self))
+  }
+
+  private static func rate<Scalar: BLASScalar>(_: Scalar.Type) throws -> Double {
+    let order = 512
+    let sets = (0..<Threads.count).map { _ in
+      (0..<3).map { _ in Matrix<Scalar>(rows: order, columns: order) }
+    }
+    var best = Double.infinity
+    for _ in 0..<4 {
+      let start = ContinuousClock.now
+      try Threads.forEach(sets.count) { task, _ in multiply(sets[task][0], sets[task][1], into: sets[task][2]) }
+      best = min(best, (ContinuousClock.now - start) / .seconds(1))
+    }
+    return Double(sets.count) * 2 * Double(order * order * order) / max(best, 1e-9)
+  }
+}
+
+/// What work took, stage by stage, beside what was expected.
+public struct WorkRecord: Codable, Sendable, Equatable {
+  public private(set) var stages: [StageCost] = []
+  public var expected: [StageCost]
+  /// Most resident memory of the process, in bytes; `nil` where the system does not say.
+  public var peak: Int?
+  public var expectedMemory: Int
+  private var began: Double?
+
+  public init(_ estimate: WorkEstimate) {
+    expected = estimate.stages
+    expectedMemory = estimate.memory
+  }
+
+  /// Takes note of a step: the time since the last one belongs to the stage that went on.
+  ///
+  /// - Parameters:
+  ///   - step: `statistics of 'wiki'` belongs to the stage `statistics`; `nil` ends the last.
+  ///   - seconds: since any fixed moment.
+  public mutating func enter(_ step: String?, at seconds: Double) {
+    if let began, let last = stages.indices.last { stages[last].seconds += seconds - began }
+    began = step == nil ? nil : seconds
+    guard let step else { return }
+    let name = expected.map(\.name).first { step.hasPrefix($0) } ?? step
+    if stages.last?.name != name { stages.append(StageCost(name: name, seconds: 0)) }
+  }
+
+  /// For people: `took: 5.3 GiB of memory at most (estimate 5.1), statistics 81.0 s (estimate 72.5 s), …`.
+  public var text: String {
+    var names: [String] = []
+    for stage in stages where !names.contains(stage.name) { names.append(stage.name) }
+    let parts = names.map { name in
+      let seconds = stages.filter { $0.name == name }.reduce(0) { $0 + $1.seconds }
+      let guess = expected.first { $0.name == name }
+      return "\(name) \(StageCost.clock(seconds))" + (guess.map { " (estimate \(StageCost.clock($0.seconds)))" } ?? "")
+    }
+    let memory = peak.map {
+      String(format: "%.1f GiB of memory at most (estimate %.1f), ", gibibytes($0), gibibytes(expectedMemory))
+    }
+    return "took: " + (memory ?? "") + parts.joined(separator: ", ")
+  }
+}
+
+/// Keeps a record of what goes on, by the clock.
+final class WorkClock {
+  private var record: WorkRecord
+  private let start = ContinuousClock.now
+
+  init(_ estimate: WorkEstimate) {
+    record = WorkRecord(estimate)
+    ProcessMemory.restartPeak()
+  }
+
+  func enter(_ step: String?) { record.enter(step, at: (ContinuousClock.now - start) / .seconds(1)) }
+
+  /// The record with what is over by now.
+  var finished: WorkRecord {
+    enter(nil)
+    record.peak = ProcessMemory.lifetimePeak
+    return record
+  }
+}

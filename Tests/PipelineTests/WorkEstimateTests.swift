@@ -1,0 +1,73 @@
+import LanguageModels
+import LinearAlgebra
+import Testing
+
+@testable import Exports
+@testable import Pipeline
+
+@Suite struct WorkEstimateTests {
+  private let speed = MachineSpeed(single: 2e11, double: 1e11)
+
+  private func estimate(
+    _ shape: String = "llama-7b", calibration: [Int] = [1024], gradients: [Int] = [], curves: Int = 1,
+    eliminations: Int = 0, damping: Bool = false
+  ) throws -> WorkEstimate {
+    WorkEstimate(
+      .init(
+        configuration: try ModelShape.named(shape).configuration, calibrationTokens: calibration,
+        gradientTokens: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
+        choosesDamping: damping, baselines: false), speed: speed)
+  }
+
+  private func seconds(_ estimate: WorkEstimate, _ stage: String) -> Double {
+    estimate.stages.first { $0.name == stage }?.seconds ?? 0
+  }
+
+  /// 6.476 G block parameters, two operations each a token; Gram matrices of two times 4096, 4096 and 11008 inputs in 32 layers.
+  @Test func countsTheStatisticsOfA7BModel() throws {
+    let blocks = 2.0 * 6_476_267_520 * 1024
+    let grams = 32.0 * (3 * 4096 * 4096 + 11008 * 11008) * 1024
+    #expect(abs(seconds(try estimate(), "statistics") - (blocks + grams) / 2e11) < 0.1)
+    // The upper triangles in single precision.
+    let disk = 32 * (3 * 4096 * 4096 + 11008 * 11008) * 2
+    #expect(abs(try estimate().disk - disk) <= disk / 1000)
+  }
+
+  @Test func stagesThatAreNotNeededAreNotThere() throws {
+    #expect(try estimate(curves: 0).stages.map(\.name) == ["statistics", "dense reference"])
+    #expect(
+      try estimate(gradients: [1024], damping: true).stages.map(\.name) == [
+        "statistics", "gradients", "damping", "dense reference", "error curves",
+      ])
+  }
+
+  @Test func workAddsUp() throws {
+    let (one, two) = (try estimate(), try estimate(calibration: [1024, 2048], curves: 3))
+    #expect(abs(seconds(two, "statistics") - 3 * seconds(one, "statistics")) < 1e-6)
+    #expect(abs(seconds(two, "error curves") - 3 * seconds(one, "error curves")) < 1e-6)
+    #expect(two.disk == 2 * one.disk)
+    #expect(seconds(try estimate(eliminations: 1), "error curves") > 2 * seconds(one, "error curves"))
+  }
+
+  @Test func recordPutsStepsTogetherByStage() throws {
+    var record = WorkRecord(try estimate(gradients: [1024]))
+    let steps: [(String?, Double)] = [
+      ("statistics of 'a'", 1), ("statistics of 'a'", 3), ("statistics of 'b'", 4), ("gradients on 'a'", 6),
+      ("statistics of 'c'", 7), ("uniform baselines", 10), (nil, 12), (nil, 100),
+    ]
+    for (step, time) in steps { record.enter(step, at: time) }
+    #expect(
+      record.stages == [
+        StageCost(name: "statistics", seconds: 5), StageCost(name: "gradients", seconds: 1),
+        StageCost(name: "statistics", seconds: 3), StageCost(name: "uniform baselines", seconds: 2),
+      ])
+    record.peak = 3 << 30
+    #expect(record.text.hasPrefix("took: 3.0 GiB of memory at most (estimate "))
+    #expect(record.text.contains("statistics 8.0 s (estimate ") && record.text.hasSuffix("uniform baselines 2.0 s"))
+  }
+
+  @Test func machineSpeedIsMeasured() throws {
+    let speed = try MachineSpeed.measured()
+    #expect(speed.single > 0 && speed.double > 0 && speed.single.isFinite)
+  }
+}
