@@ -27,6 +27,7 @@ public struct GradientStore: Sendable {
       try AtomicDirectory.build(at: place) { temporary in
         try CacheCost.record(in: temporary) {
           var done = 0
+          try progress?(done)
           try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: Self.extras(of: scalar)) {
             layer in
             try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))

@@ -31,7 +31,8 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
 
   /// `TriangularKernels.factorise`, compiled for the type.
   static func factorise(
-    _ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int, _ work: UnsafeMutablePointer<Self>, _ ldw: Int) -> Int
+    _ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int, _ work: UnsafeMutablePointer<Self>, _ ldw: Int
+  ) -> Int
 
   /// `TriangularKernels.invertLower`, compiled for the type.
   static func invertLower(

@@ -220,7 +220,8 @@ public final class SearchSession {
         .progress(
           SearchProgress(
             evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
-            secondsPerEvaluation: now / Double(max(1, done - before)), valueName: settings.objectives.first == "perplexity" ? "perplexity" : "KL", bestValue: value.best,
+            secondsPerEvaluation: now / Double(max(1, done - before)),
+            valueName: settings.objectives.first == "perplexity" ? "perplexity" : "KL", bestValue: value.best,
             hypervolume: value.hypervolume),
           generation: next == generation ? nil : next, front: front.count))
       generation = next

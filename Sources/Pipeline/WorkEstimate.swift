@@ -70,9 +70,10 @@ public struct WorkEstimate: Sendable {
     let (single, double) = (speed.single, speed.double)
     let moments = 2 * hidden * hidden * Double(configuration.layerCount)
     let judging = (forward(fitness) + head(fitness)) / single
+    // Of some four fifths of the width.
     let solves = configuration.layers.reduce(0.0) { sum, shape in
       [Double(shape.queryHeads * configuration.headDimension), Double(shape.mlpChannels)]
-        .reduce(sum) { $0 + $1 * $1 * hidden }
+        .reduce(sum) { $0 + 0.64 * $1 * $1 * hidden }
     }
     secondsPerEvaluation = judging + solves / double
     stages = [
@@ -88,7 +89,9 @@ public struct WorkEstimate: Sendable {
       StageCost(
         name: "error curves",
         seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double),
-      StageCost(name: "uniform baselines", seconds: work.baselines ? factors / double + 4 * secondsPerEvaluation : 0),
+      // Two uniform subnets, without and with repair, their factors shared.
+      StageCost(
+        name: "uniform baselines", seconds: work.baselines ? 4 * judging + (factors + 2 * solves) / double : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size
     let blocks = configuration.blockParameters * MemoryLayout<Float>.size
@@ -102,10 +105,11 @@ public struct WorkEstimate: Sendable {
 
   public var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
 
-  /// For people: `about 5.1 GiB of memory (limit 8.0 GiB), …`.
+  /// For people: `estimate: 5.1 GiB of memory (planned with: 8.0 GiB), …`.
   public func text(cache: URL) -> String {
     String(
-      format: "estimate: %.1f GiB of memory (planned with: %.1f GiB), %.1f GiB of disk in %@; at the speed of this machine's "
+      format:
+        "estimate: %.1f GiB of memory (planned with: %.1f GiB), %.1f GiB of disk in %@; at the speed of this machine's "
         + "matrix products %@ (%@)",
       gibibytes(memory), gibibytes(MemoryLimit.bytes), gibibytes(disk), cache.relativePath, StageCost.clock(seconds),
       stages.map { "\($0.name) \(StageCost.clock($0.seconds))" }.joined(separator: ", "))

@@ -8,7 +8,8 @@ extension ModelConfiguration {
     layers.map { shape in
       let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
       let order = max(context, hidden)
-      let weights = 2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
+      let weights =
+        2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
       let statistics = 2 * hiddenSize * hiddenSize + context * context + hidden * hidden
       return 4 * (weights + statistics) + 8 * (2 * order * order + 2 * order * hiddenSize)
     }.max() ?? 0

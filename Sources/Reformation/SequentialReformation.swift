@@ -70,7 +70,7 @@ public struct SequentialReformation: Sendable {
     public let heldOutError: Double
   }
 
-  private let layers: LayerStore
+  private let store: LayerStore
   public let steps: [Step]
   private let hasBiases: Bool
 
@@ -122,17 +122,20 @@ public struct SequentialReformation: Sendable {
       try layers.store(index, pruned)
       try progress?(index)
     }
-    self.layers = layers
+    store = layers
     self.steps = steps
     hasBiases = options.bias
   }
+
+  /// The fitted weights of a layer.
+  func layer(_ index: Int) throws -> LayerWeights { try store.layer(index) }
 
   /// The network with the fitted weights.
   ///
   /// - Parameter before: the subnet that was fitted.
   public func subnet<Parent: Network>(of before: Subnet<Parent>) -> Subnet<Parent> {
-    let layers = layers
-    let made = before.withLayers { try layers.layer($0) }
+    let store = store
+    let made = before.withLayers { try store.layer($0) }
     return hasBiases ? made.withOutputBiases() : made
   }
 }

@@ -158,8 +158,14 @@ final class PostgresDatabase: StudyDatabase {
   }
 
   private func isCommitted(_ uncertain: Uncertain<some Sendable>) throws -> Bool {
-    let rows = try withConnection { connection in
-      try connection.run("SELECT txid_status(?) AS status", [.integer(uncertain.transaction)])
+    let rows: [SQLRow]
+    do {
+      rows = try withConnection { connection in
+        try connection.run("SELECT txid_status(?) AS status", [.integer(uncertain.transaction)])
+      }
+    } catch let failure as PostgresFailure where failure.sqlState == "22023" {
+      // "Transaction ID … is in the future": the server crashed before anything of it was on disk.
+      return false
     }
     switch rows.first?.text("status") {
     case "committed": return true

@@ -63,7 +63,8 @@ extension EndToEnd {
 
     @Test func aLimitOfNothingIsNone() throws {
       let workspace = try Workspace("llama3-gqa")
-      let outcome = try workspace.run("evaluate", "--model", "model", "--text", "text/notes.jsonl", "--memory-limit", "0")
+      let outcome = try workspace.run(
+        "evaluate", "--model", "model", "--text", "text/notes.jsonl", "--memory-limit", "0")
       #expect(outcome.code != 0 && outcome.errors.contains("--memory-limit"))
     }
   }

@@ -94,8 +94,8 @@ import Testing
   /// Up to the first pruned module the streams agree, and so do the targets.
   @Test func targetsAgreeWhereNothingIsLostYet() throws {
     let (own, residual) = (try fit(options(.own)).result, try fit(options(.residual)).result)
-    #expect(own.layers[0].output.weight.elements == residual.layers[0].output.weight.elements)
-    let isEqual = own.layers[0].down.weight.elements == residual.layers[0].down.weight.elements
+    #expect(try own.layer(0).output.weight.elements == residual.layer(0).output.weight.elements)
+    let isEqual = try own.layer(0).down.weight.elements == residual.layer(0).down.weight.elements
     #expect(!isEqual)
   }
 

@@ -30,7 +30,8 @@ struct WorkerCommand: ParsableCommand {
     let session: WorkerSession
     do {
       session = try WorkerSession(
-        StudyAddress(study), model: model, cache: CacheFolder.url(cache), sharing: sharing.sharing(), patience: wait, isStopped: { Interrupt.requested }, report: display.show)
+        StudyAddress(study), model: model, cache: CacheFolder.url(cache), sharing: sharing.sharing(), patience: wait,
+        isStopped: { Interrupt.requested }, report: display.show)
     } catch is CancellationError {
       display.finish()
       return Console.note("stopped")
