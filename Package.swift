@@ -34,7 +34,8 @@ let package = Package(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    module("LinearAlgebra", ["CNumerics"]),
+    .target(name: "CKernels"),
+    module("LinearAlgebra", ["CNumerics", "CKernels"]),
     module("Checkpoints"),
     module("Tokenizers"),
     module(

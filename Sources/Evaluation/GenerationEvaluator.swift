@@ -18,6 +18,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
 
   /// - Parameters:
+  ///   - reference: its precision is that of the candidates.
   ///   - parent: gives embedding, final norm and head.
   ///   - memoryLimit: bytes for residual streams; at least one candidate's smallest block is held whatever it says.
   ///   - weights: of one half of a layer; the other half without units.
@@ -76,17 +77,18 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
-    let runner = pass.runner(for: parent.configuration, streams: Self.together)
+    let runner = pass.runner(
+      for: parent.configuration, streams: Self.together, precision: reference.precision)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
     for half in 0..<2 * parent.configuration.layerCount {
       try checkpoint()
       let made = try makeWeights(half, candidates)
       var next: [Node] = []
-      var streams: [(weights: LayerWeights, hidden: Matrix<Float>)] = []
+      var streams: [(weights: PreparedLayer, hidden: Matrix<Float>)] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
-          let layer = try made[branch.part] ?? weights(half / 2, half % 2 == 1, branch.part)
+          let layer = try made[branch.part] ?? prepared(half, branch.part)
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
           streams.append((layer, stream))
@@ -105,23 +107,27 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     for node in nodes {
       try checkpoint()
       try runner.normalise(node.stream, gain: parent.finalNorm)
-      let tallies = try reference.tally(node.stream, OutputHead(head: parent.head), from: range.lowerBound)
+      let tallies = try reference.tally(node.stream, from: range.lowerBound)
       for member in node.members { result[member] = tallies }
     }
     return result
   }
 
+  private func prepared(_ half: Int, _ part: Part) throws -> PreparedLayer {
+    PreparedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
+  }
+
   /// The weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
   /// they share, such as a factorisation, is made once.
-  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: LayerWeights] {
+  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: PreparedLayer] {
     var parts: [Part] = []
     for candidate in candidates where !parts.contains(candidate[half]) { parts.append(candidate[half]) }
     let wanted = parts
-    let made = Mutex<[Part: LayerWeights]>([:])
+    let made = Mutex<[Part: PreparedLayer]>([:])
     for range in [0..<min(1, wanted.count), min(1, wanted.count)..<wanted.count] {
       try Threads.forEach(range.count) { place, _ in
         let part = wanted[range.lowerBound + place]
-        let layer = try weights(half / 2, half % 2 == 1, part)
+        let layer = try prepared(half, part)
         made.withLock { $0[part] = layer }
       }
     }
