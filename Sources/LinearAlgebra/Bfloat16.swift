@@ -100,7 +100,16 @@ public func multiply(
   _ x: Bfloat16Rows, _ weight: Bfloat16Weight, outputs: Range<Int>? = nil, inputs: Range<Int>? = nil,
   accumulating: Bool = false, into c: Matrix<Float>
 ) {
-  let (outputs, inputs) = (outputs ?? 0..<weight.outputs, inputs ?? 0..<weight.inputs)
+  multiply(
+    x, weight, outputs: outputs ?? 0..<weight.outputs, inputs: inputs ?? 0..<weight.inputs, accumulating: accumulating,
+    into: c, with: nas_bfloat16_multiply)
+}
+
+/// - Parameter product: the C function that computes it.
+func multiply(
+  _ x: Bfloat16Rows, _ weight: Bfloat16Weight, outputs: Range<Int>, inputs: Range<Int>, accumulating: Bool,
+  into c: Matrix<Float>, with product: Bfloat16Product
+) {
   let panel = Int(NAS_PANEL_COLUMNS)
   precondition(
     inputs.count == x.columns && c.rows == x.rows && c.columns == outputs.count, "shapes of a product disagree")
@@ -113,10 +122,15 @@ public func multiply(
     return
   }
   let start = (outputs.lowerBound * weight.pairs + inputs.lowerBound / 2 * panel) * 2
-  nas_bfloat16_multiply(
+  product(
     c.rows, c.columns, x.pairs, x.buffer.pointer, weight.buffer.pointer + start, weight.pairs, c.pointer, c.stride,
     accumulating)
 }
+
+typealias Bfloat16Product =
+  @convention(c) (
+    Int, Int, Int, UnsafePointer<UInt16>?, UnsafePointer<UInt16>?, Int, UnsafeMutablePointer<Float>?, Int, Bool
+  ) -> Void
 
 extension Kernels {
   /// Rounds to bfloat16, to the nearest, ties to even.

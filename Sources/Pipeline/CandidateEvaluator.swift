@@ -3,6 +3,7 @@ import Evaluation
 import Foundation
 import Importance
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Reports
 import Search
@@ -32,13 +33,15 @@ struct CandidateEvaluator: Sendable {
     let owner: Int
   }
 
+  /// - Parameter precision: of candidates; `nil` for the one that the settings say.
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings, damping: Double, memoryLimit: Int? = nil
+    settings: SearchSettings, damping: Double, memoryLimit: Int? = nil, precision: Precision? = nil
   ) throws {
     self.model = model
     self.bound = bound
-    reference = try DenseReference(model, windows: fitness)
+    reference = try DenseReference(
+      model, windows: fitness, precision: precision ?? settings.evaluationPrecision())
     let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")

@@ -61,6 +61,7 @@ public final class SearchSession {
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
+    _ = try settings.evaluationPrecision()
     let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)

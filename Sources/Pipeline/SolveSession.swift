@@ -115,8 +115,12 @@ public final class SolveSession {
   }
 
   /// KL divergence from the dense model and perplexity of an answer's repaired subnet, on the held-out windows.
-  public func measure(_ answer: Answer) throws -> (kl: Double, perplexity: Double, densePerplexity: Double) {
-    let reference = try bench.reference()
+  ///
+  /// - Parameter precision: of the subnet; the dense model runs in single precision.
+  public func measure(_ answer: Answer, in precision: Precision = .single) throws -> (
+    kl: Double, perplexity: Double, densePerplexity: Double
+  ) {
+    let reference = try bench.reference(precision)
     let comparison = try reference.compare(candidates[answer.candidates].candidates.subnet(answer.solution.genome))
     return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
   }

@@ -42,7 +42,7 @@ public struct SubnetExport {
     points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())
     model = opened.model
     calibration = opened.calibration
-    evaluator = try opened.evaluator()
+    evaluator = try opened.evaluator(precision: .single)
   }
 
   /// What the weights of an export are.

@@ -21,8 +21,7 @@ enum { NAS_PANEL_ROWS = 12, NAS_PANEL_COLUMNS = 32 };
 // slowly, and but for the last bits.
 bool nas_bfloat16_is_supported(void);
 
-// Whether the processor can run the code that this file, and all of the program, was compiled for; the name of what is
-// missing, or NULL.
+// A set of instructions that the program was compiled for and the processor does not have; NULL where there is none.
 const char *nas_missing_feature(void);
 
 // The value with its lower sixteen bits rounded away, to the nearest, ties to even. NaN stays NaN.

@@ -31,6 +31,7 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
+  @OptionGroup var evaluation: PrecisionOption
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -82,7 +83,7 @@ struct SolveCommand: ParsableCommand {
     let start = ContinuousClock.now
     let answers = try keeps.map { try session.solve(keep: $0) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = measure ? try answers.map { try session.measure($0) } : []
+    let measured = measure ? try answers.map { try session.measure($0, in: evaluation.precision.value) } : []
     display.finish()
     if !json {
       Console.print(SolveOutput.table(answers, measured))
