@@ -46,12 +46,11 @@ public struct DenseReference: Sendable {
     try OutputHead(dense).forEachBlock(hidden) { rows, logits in
       for (i, position) in rows.enumerated() {
         let row = logits.row(i)
-        let normaliser = Kernels.logSumExp(row, count: logits.columns)
-        if let target = Perplexity.target(windows, position) {
-          losses[position] = Double(normaliser - row[Int(target)])
-        }
-        choices[position] = Int32(Kernels.argmax(row, count: logits.columns))
-        entropies[position] = Double(normaliser) - Kernels.softmaxExpectation(row, count: logits.columns)
+        let summary = OutputHead.summary(
+          row, count: logits.columns, target: Perplexity.target(windows, position))
+        losses[position] = Perplexity.loss(summary, windows, position)
+        choices[position] = summary.choice
+        entropies[position] = summary.normaliser - Kernels.softmaxExpectation(row, count: logits.columns)
       }
       Self.multiply(logits, by: head, in: precision, into: expected.rows(rows))
     }

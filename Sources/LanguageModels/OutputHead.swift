@@ -64,6 +64,15 @@ public struct OutputHead: Sendable {
     return found.summaries
   }
 
+  /// The summary of a token whose logits are all there, tile by tile as `summaries` makes it.
+  public static func summary(_ logits: UnsafePointer<Float>, count: Int, target: Int32?) -> Summary {
+    let found = RunningSummaries(count: 1)
+    for start in stride(from: 0, to: count, by: tile) {
+      found.add(logits + start, start..<min(start + tile, count), to: 0, target: target)
+    }
+    return found.summaries[0]
+  }
+
   /// Calls `body(rows, logits)` for consecutive blocks of rows, `logits` of shape `[rows.count, vocabulary]`.
   ///
   /// Blocks run concurrently; the memory of `logits` is reused, and may be overwritten by `body`.
