@@ -34,7 +34,8 @@ let package = Package(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    module("LinearAlgebra", ["CNumerics"]),
+    .target(name: "CKernels"),
+    module("LinearAlgebra", ["CNumerics", "CKernels"]),
     module("Checkpoints"),
     module("Tokenizers"),
     module(
@@ -80,7 +81,7 @@ let package = Package(
       name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
       exclude: ["README.md", "peers.py", "record.py", "recorded.csv", "recorded.yaml", "table.py"],
       swiftSettings: strict),
-    tests(of: "LinearAlgebra"),
+    tests(of: "LinearAlgebra", ["CKernels"]),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
     tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),
     tests(of: "Importance", ["LinearAlgebra", "LanguageModels", "Calibration"]),
@@ -103,6 +104,7 @@ let package = Package(
     tests(of: "Exports", ["Subnets"]),
     tests(of: "Pipeline", ["Reports", "Search"]),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["nas-search", "Studies"], exclude: ["Help"], swiftSettings: strict),
+      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra"], exclude: ["Help"],
+      swiftSettings: strict),
   ]
 )

@@ -47,6 +47,18 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   try report.products("forward with loss", operations: work.layers + work.head, tokens: tokens.count) {
     _ = try Perplexity(model, windows: windows)
   }
+  if Precision.bfloat16.isSupported {
+    try report.products(
+      "forward, bfloat16", operations: work.layers, of: .bfloat16, tokens: tokens.count
+    ) {
+      _ = try pass.hiddenStates(of: model, precision: .bfloat16)
+    }
+    try report.products(
+      "forward with loss, bfloat16", operations: work.layers + work.head, of: .bfloat16, tokens: tokens.count
+    ) {
+      _ = try Perplexity(model, windows: windows, precision: .bfloat16)
+    }
+  }
   let hidden = try pass.embed(model)
   let first = configuration.layers[0]
   let contexts = Double(first.queryHeads * configuration.headDimension)
@@ -62,23 +74,27 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   let statistics = try report.products("statistics pass", operations: work.layers + work.grams, tokens: tokens.count) {
     try StatisticsPass.run(model, on: windows) { _, _ in }
   }
-  report.line(
-    "  against a forward pass and its Grams at peak",
-    String(format: "%.2f ×", statistics / (forward + work.grams / report.singlePeak)), "")
+  if statistics.isFinite, forward.isFinite {
+    report.line(
+      "  against a forward pass and its Grams at peak",
+      String(format: "%.2f ×", statistics / (forward + work.grams / report.singlePeak)), "")
+  }
   // Forward, again within each layer, and twice as much for the gradients of inputs and weights; the head in both directions.
   try report.products("backward", operations: 4 * work.layers + 2 * work.head, tokens: tokens.count) {
     try BackwardPass(windows).run(model) { _ in }
   }
-  try measureGeneration(report, model)
+  for precision in Precision.allCases where precision.isSupported {
+    try measureGeneration(report, model, precision)
+  }
 }
 
 /// Eight candidates that keep five eighths of all channels, in other layers each: nothing but their weights is shared.
-private func measureGeneration(_ report: Report, _ model: LanguageModel) throws {
+private func measureGeneration(_ report: Report, _ model: LanguageModel, _ precision: Precision) throws {
   var generator = SeededGenerator(seed: 2)
   let configuration = model.configuration
   let tokens = (0..<512).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
   let windows = TokenWindows(length: 256, tokens: tokens)
-  let reference = try DenseReference(model, windows: windows)
+  let reference = try DenseReference(model, windows: windows, precision: precision)
   let evaluator = GenerationEvaluator<Int>(reference: reference, parent: model, memoryLimit: 1 << 30) {
     index, isMLP, part in
     let shape = configuration.layers[index]
@@ -102,7 +118,10 @@ private func measureGeneration(_ report: Report, _ model: LanguageModel) throws 
     let work = Operations(narrowed, windows)
     operations += work.layers + work.head
   }
-  try report.products("generation of 8 candidates", operations: operations, tokens: 8 * tokens.count) {
+  let name = "generation of 8 candidates" + (precision == .single ? "" : ", bfloat16")
+  try report.products(
+    name, operations: operations, of: precision == .single ? .single : .bfloat16, tokens: 8 * tokens.count
+  ) {
     _ = try evaluator.compare(candidates)
   }
 }

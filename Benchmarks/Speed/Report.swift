@@ -6,15 +6,23 @@ struct Report {
   /// Operations a second of the largest products of matrices, all workers together.
   let singlePeak: Double
   let doublePeak: Double
+  /// `nil` on a processor without such products.
+  let bfloat16Peak: Double?
 
-  enum Precision { case single, double }
+  /// What a name has to contain to be measured; `nil` for all.
+  let only: String?
 
-  init() throws {
+  enum Peak { case single, double, bfloat16 }
+
+  init(only: String?) throws {
+    self.only = only
     singlePeak = try Self.peak(Float.self)
     doublePeak = try Self.peak(Double.self)
+    bfloat16Peak = Precision.bfloat16.isSupported ? try Self.packedPeak() : nil
     print("workers: \(Threads.count)")
     line("GEMM peak, single", Self.rate(singlePeak, "FLOP/s"), "100.0 %")
     line("GEMM peak, double", Self.rate(doublePeak, "FLOP/s"), "100.0 %")
+    if let bfloat16Peak { line("GEMM peak, bfloat16", Self.rate(bfloat16Peak, "FLOP/s"), "100.0 %") }
   }
 
   /// Every worker multiplies matrices of its own.
@@ -25,6 +33,22 @@ struct Report {
     }
     let seconds = try fastest {
       try Threads.forEach(sets.count) { task, _ in multiply(sets[task][0], sets[task][1], into: sets[task][2]) }
+    }
+    return Double(sets.count) * 2 * pow(Double(order), 3) / seconds
+  }
+
+  /// The same in bfloat16, with operands that are packed already.
+  private static func packedPeak() throws -> Double {
+    let order = 1536
+    let ones = Matrix<Float>(Array(repeating: 0.5, count: order * order), rows: order, columns: order)
+    let sets = (0..<Threads.count).map { _ in
+      (
+        Bfloat16Rows(ones, in: Bfloat16Buffer(rows: order, columns: order)), Bfloat16Weight(ones),
+        Matrix<Float>(rows: order, columns: order)
+      )
+    }
+    let seconds = try fastest {
+      try Threads.forEach(sets.count) { task, _ in multiply(sets[task].0, sets[task].1, into: sets[task].2) }
     }
     return Double(sets.count) * 2 * pow(Double(order), 3) / seconds
   }
@@ -49,10 +73,17 @@ struct Report {
   /// - Returns: seconds.
   @discardableResult
   func products(
-    _ name: String, operations: Double, of precision: Precision = .single, tokens: Int? = nil, _ body: () throws -> Void
+    _ name: String, operations: Double, of peak: Peak = .single, tokens: Int? = nil, _ body: () throws -> Void
   ) rethrows -> Double {
+    if !isWanted(name) { return .nan }
     let seconds = try Self.fastest(body)
-    let share = operations / seconds / (precision == .single ? singlePeak : doublePeak)
+    let most =
+      switch peak {
+      case .single: singlePeak
+      case .double: doublePeak
+      case .bfloat16: bfloat16Peak ?? .nan
+      }
+    let share = operations / seconds / most
     let rate = tokens.map { Self.rate(Double($0) / seconds, "tokens/s") } ?? Self.rate(operations / seconds, "FLOP/s")
     line(name, rate, String(format: "%.1f %%", share * 100))
     return seconds
@@ -60,8 +91,10 @@ struct Report {
 
   /// Measures work that no peak limits.
   func amount(_ name: String, _ amount: Double, _ unit: String, _ body: () throws -> Void) rethrows {
-    line(name, Self.rate(amount / (try Self.fastest(body)), unit), "")
+    if isWanted(name) { line(name, Self.rate(amount / (try Self.fastest(body)), unit), "") }
   }
+
+  private func isWanted(_ name: String) -> Bool { only.map(name.contains) ?? true }
 
   func line(_ name: String, _ rate: String, _ share: String) {
     func padded(_ text: String, _ width: Int) -> String {

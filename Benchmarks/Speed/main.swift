@@ -5,7 +5,7 @@ import LanguageModels
 import LinearAlgebra
 import Search
 
-let usage = "speed-benchmark --model MODEL [--text FILE]"
+let usage = "speed-benchmark --model MODEL [--text FILE] [--only PART-OF-A-NAME]"
 
 func option(_ name: String) -> String? {
   let arguments = CommandLine.arguments
@@ -15,7 +15,7 @@ func option(_ name: String) -> String? {
 
 func run() throws {
   guard let path = option("model") else { throw UsageError(description: usage) }
-  let report = try Report()
+  let report = try Report(only: option("only"))
   try measureKernels(report)
   try measureFactorisations(report)
   let model = try LanguageModel(URL(fileURLWithPath: path))

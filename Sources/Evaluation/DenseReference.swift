@@ -20,14 +20,25 @@ public struct DenseReference: Sendable {
   /// Most likely token of the dense model at each position.
   private let choices: [Int32]
   public let perplexity: Perplexity
+  /// In which the networks to compare run. The dense one always runs in single precision.
+  public let precision: Precision
+  /// Of the networks to compare.
+  private let head: OutputHead
 
-  /// Runs the dense network over the windows.
+  /// Runs the dense network over the windows, in single precision.
   ///
-  /// - Parameter head: the output head of the networks to compare, when it is not the dense network's own.
-  public init(_ dense: some Network, windows: TokenWindows, head: Matrix<Float>? = nil) throws {
+  /// - Parameters:
+  ///   - head: the output head of the networks to compare, when it is not the dense network's own.
+  ///   - precision: of the networks to compare. In bfloat16 their head and final hidden states are rounded wherever they
+  ///     occur in the formula, in `e` too, so that it is a divergence and never below zero.
+  public init(
+    _ dense: some Network, windows: TokenWindows, head: Matrix<Float>? = nil, precision: Precision = .single
+  ) throws {
     self.windows = windows
+    self.precision = precision
     let hidden = try ForwardPass(windows).hiddenStates(of: dense)
     let head = head ?? dense.head
+    self.head = OutputHead(head: head, precision: precision)
     let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
     let entropies = TokenValues<Double>(count: hidden.rows)
     let choices = TokenValues<Int32>(count: hidden.rows)
@@ -35,12 +46,13 @@ public struct DenseReference: Sendable {
     try OutputHead(dense).forEachBlock(hidden) { rows, logits in
       for (i, position) in rows.enumerated() {
         let row = logits.row(i)
-        let normaliser = Kernels.logSumExp(row, count: logits.columns)
-        losses[position] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
-        choices[position] = Int32(Kernels.argmax(row, count: logits.columns))
-        entropies[position] = Double(normaliser) - Kernels.softmaxExpectation(row, count: logits.columns)
+        let summary = OutputHead.summary(
+          row, count: logits.columns, target: Perplexity.target(windows, position))
+        losses[position] = Perplexity.loss(summary, windows, position)
+        choices[position] = summary.choice
+        entropies[position] = summary.normaliser - Kernels.softmaxExpectation(row, count: logits.columns)
       }
-      multiply(logits, head, into: expected.rows(rows))
+      Self.multiply(logits, by: head, in: precision, into: expected.rows(rows))
     }
     self.expected = expected
     self.entropies = entropies.array
@@ -50,8 +62,24 @@ public struct DenseReference: Sendable {
 
   /// How a network compares with the dense one on the reference's windows.
   public func compare(_ network: some Network) throws -> Comparison {
-    let hidden = try ForwardPass(windows).hiddenStates(of: network)
-    return Comparison(try tally(hidden, OutputHead(network), from: 0), windows)
+    let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
+    return Comparison(try tally(hidden, from: 0), windows)
+  }
+
+  /// `Wᵀp` for probabilities of shape `[tokens, vocabulary]`, with the head as it is in a precision.
+  private static func multiply(
+    _ probabilities: Matrix<Float>, by head: Matrix<Float>, in precision: Precision, into result: Matrix<Float>
+  ) {
+    if precision == .single { return LinearAlgebra.multiply(probabilities, head, into: result) }
+    let tile = 1024
+    let rounded = Matrix<Float>(rows: min(tile, head.rows), columns: head.columns)
+    for start in stride(from: 0, to: head.rows, by: tile) {
+      let range = start..<min(start + tile, head.rows)
+      let part = rounded.rows(0..<range.count)
+      part.assign(head.rows(range))
+      Kernels.roundToBfloat16(part.pointer, count: part.count)
+      LinearAlgebra.multiply(probabilities.columns(range), part, accumulate: start == 0 ? 0 : 1, into: result)
+    }
   }
 
   /// What is counted of one window.
@@ -67,30 +95,25 @@ public struct DenseReference: Sendable {
   /// Compares final hidden states of some windows, window by window, so that no sum depends on which others are there.
   ///
   /// - Parameters:
-  ///   - hidden: after the final norm, whole windows, shape `[tokens, hidden]`.
+  ///   - hidden: after the final norm, whole windows, shape `[tokens, hidden]`; left rounded to the precision.
   ///   - first: the reference's window that they begin with.
-  func tally(_ hidden: Matrix<Float>, _ head: OutputHead, from first: Int) throws -> [WindowTally] {
-    let divergences = TokenValues<Double>(count: hidden.rows)
-    let agreements = TokenValues<Int32>(count: hidden.rows)
-    let losses = TokenValues<Double>(count: hidden.rows)
+  func tally(_ hidden: Matrix<Float>, from first: Int) throws -> [WindowTally] {
     let offset = first * windows.length
-    try head.forEachBlock(hidden) { rows, logits in
-      for (i, place) in rows.enumerated() {
-        let row = logits.row(i)
-        let position = offset + place
-        let normaliser = Kernels.logSumExp(row, count: logits.columns)
-        let agreement = Kernels.dot(expected.row(position), hidden.row(place), count: hidden.columns)
-        divergences[place] = Double(normaliser) - Double(agreement) - entropies[position]
-        agreements[place] = Kernels.argmax(row, count: logits.columns) == Int(choices[position]) ? 1 : 0
-        losses[place] = Perplexity.loss(row, logits.columns, windows, position, normaliser: normaliser)
-      }
+    if precision == .bfloat16 {
+      for i in 0..<hidden.rows { Kernels.roundToBfloat16(hidden.row(i), count: hidden.columns) }
+    }
+    let summaries = try head.summaries(hidden) { Perplexity.target(windows, offset + $0) }
+    let divergences = summaries.enumerated().map { place, summary in
+      let agreement = Kernels.dot(expected.row(offset + place), hidden.row(place), count: hidden.columns)
+      return summary.normaliser - Double(agreement) - entropies[offset + place]
     }
     return stride(from: 0, to: hidden.rows, by: windows.length).map { start in
       let places = start..<start + windows.length
       return WindowTally(
         divergence: places.reduce(0) { $0 + divergences[$1] },
-        agreements: places.reduce(0) { $0 + Int(agreements[$1]) },
-        loss: places.reduce(0) { $0 + losses[$1] } / Double(max(1, windows.length - 1)))
+        agreements: places.reduce(0) { $0 + (summaries[$1].choice == choices[offset + $1] ? 1 : 0) },
+        loss: places.reduce(0) { $0 + Perplexity.loss(summaries[$1], windows, offset + $1) }
+          / Double(max(1, windows.length - 1)))
     }
   }
 }

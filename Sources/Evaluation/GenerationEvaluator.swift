@@ -18,6 +18,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
 
   /// - Parameters:
+  ///   - reference: its precision is that of the candidates.
   ///   - parent: gives embedding, final norm and head.
   ///   - memoryLimit: bytes for residual streams; at least one candidate's smallest block is held whatever it says.
   ///   - weights: of one half of a layer; the other half without units.
@@ -34,10 +35,10 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// - Parameters:
   ///   - candidates: `2 × layers` parts each.
   ///   - windows: which of the reference's to compare on; `nil` for all.
-  ///   - checkpoint: called between half layers; what it throws ends the work.
+  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
   /// - Returns: in the order of the candidates.
   public func compare(
-    _ candidates: [[Part]], windows range: Range<Int>? = nil, checkpoint: () throws -> Void = {}
+    _ candidates: [[Part]], windows range: Range<Int>? = nil, checkpoint: (Double) throws -> Void = { _ in }
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let range = range ?? 0..<reference.windows.count
     precondition(
@@ -51,7 +52,12 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
       let block = max(1, memoryLimit / bytes(ofWindows: windowsPerChunk) / part.count) * windowsPerChunk
       for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
         let windows = first..<min(first + block, range.upperBound)
-        let found = try run(part.map { candidates[$0] }, windows, &work, checkpoint)
+        // What this block adds to the share that is done.
+        let before = Double(start) / Double(candidates.count)
+        let here = Double(part.count) / Double(candidates.count) / Double(range.count)
+        let found = try run(part.map { candidates[$0] }, windows, &work) { share in
+          try checkpoint(before + here * (Double(first - range.lowerBound) + share * Double(windows.count)))
+        }
         for (place, candidate) in part.enumerated() { tallies[candidate] += found[place] }
       }
     }
@@ -72,21 +78,25 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   }
 
   private func run(
-    _ candidates: [[Part]], _ range: Range<Int>, _ work: inout SharedWork, _ checkpoint: () throws -> Void
+    _ candidates: [[Part]], _ range: Range<Int>, _ work: inout SharedWork,
+    _ checkpoint: (Double) throws -> Void
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
-    let runner = pass.runner(for: parent.configuration, streams: Self.together)
+    let runner = pass.runner(
+      for: parent.configuration, streams: Self.together, precision: reference.precision)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
-    for half in 0..<2 * parent.configuration.layerCount {
-      try checkpoint()
+    let halves = 2 * parent.configuration.layerCount
+    for half in 0..<halves {
+      let share = Double(half) / Double(halves)
+      try checkpoint(share)
       let made = try makeWeights(half, candidates)
       var next: [Node] = []
-      var streams: [(weights: LayerWeights, hidden: Matrix<Float>)] = []
+      var streams: [(weights: PreparedLayer, hidden: Matrix<Float>)] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
-          let layer = try made[branch.part] ?? weights(half / 2, half % 2 == 1, branch.part)
+          let layer = try made[branch.part] ?? prepared(half, branch.part)
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
           streams.append((layer, stream))
@@ -96,32 +106,36 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
         }
       }
       for start in stride(from: 0, to: streams.count, by: Self.together) {
-        try checkpoint()
+        try checkpoint(share)
         try runner.run(Array(streams[start..<min(start + Self.together, streams.count)]))
       }
       nodes = next
     }
     var result = candidates.map { _ in [DenseReference.WindowTally]() }
     for node in nodes {
-      try checkpoint()
+      try checkpoint(1)
       try runner.normalise(node.stream, gain: parent.finalNorm)
-      let tallies = try reference.tally(node.stream, OutputHead(head: parent.head), from: range.lowerBound)
+      let tallies = try reference.tally(node.stream, from: range.lowerBound)
       for member in node.members { result[member] = tallies }
     }
     return result
   }
 
+  private func prepared(_ half: Int, _ part: Part) throws -> PreparedLayer {
+    PreparedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
+  }
+
   /// The weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
   /// they share, such as a factorisation, is made once.
-  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: LayerWeights] {
+  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: PreparedLayer] {
     var parts: [Part] = []
     for candidate in candidates where !parts.contains(candidate[half]) { parts.append(candidate[half]) }
     let wanted = parts
-    let made = Mutex<[Part: LayerWeights]>([:])
+    let made = Mutex<[Part: PreparedLayer]>([:])
     for range in [0..<min(1, wanted.count), min(1, wanted.count)..<wanted.count] {
       try Threads.forEach(range.count) { place, _ in
         let part = wanted[range.lowerBound + place]
-        let layer = try weights(half / 2, half % 2 == 1, part)
+        let layer = try prepared(half, part)
         made.withLock { $0[part] = layer }
       }
     }

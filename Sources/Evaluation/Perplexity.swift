@@ -15,29 +15,35 @@ public struct Perplexity: Sendable {
 
   /// - Parameter hidden: final hidden states of the windows, as `ForwardPass.hiddenStates` gives them.
   public init(_ network: some Network, windows: TokenWindows, hidden: Matrix<Float>) throws {
-    let losses = TokenValues<Double>(count: windows.tokens.count)
-    try OutputHead(network).forEachBlock(hidden) { rows, logits in
-      for (i, position) in rows.enumerated() {
-        losses[position] = Self.loss(logits.row(i), logits.columns, windows, position)
-      }
-    }
-    windowMeans = Self.means(losses, windows)
+    try self.init(OutputHead(network), windows: windows, hidden: hidden)
   }
 
-  /// Runs the network over the windows first.
-  public init(_ network: some Network, windows: TokenWindows) throws {
-    try self.init(network, windows: windows, hidden: ForwardPass(windows).hiddenStates(of: network))
+  /// Runs the network over the windows first, with products in a precision.
+  public init(_ network: some Network, windows: TokenWindows, precision: Precision = .single) throws {
+    let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
+    try self.init(OutputHead(head: network.head, precision: precision), windows: windows, hidden: hidden)
+  }
+
+  /// - Parameters:
+  ///   - head: of the network, in the precision that is wanted.
+  ///   - hidden: final hidden states of the windows.
+  public init(_ head: OutputHead, windows: TokenWindows, hidden: Matrix<Float>) throws {
+    let summaries = try head.summaries(hidden) { Self.target(windows, $0) }
+    let losses = TokenValues<Double>(count: windows.tokens.count)
+    for (position, summary) in summaries.enumerated() { losses[position] = Self.loss(summary, windows, position) }
+    windowMeans = Self.means(losses, windows)
   }
 
   init(windowMeans: [Double]) { self.windowMeans = windowMeans }
 
+  /// The token after `position`; `nil` at the end of a window.
+  static func target(_ windows: TokenWindows, _ position: Int) -> Int32? {
+    (position + 1) % windows.length == 0 ? nil : windows.tokens[position + 1]
+  }
+
   /// Negative log-likelihood of the token after `position`; 0 at the end of a window.
-  static func loss(
-    _ logits: UnsafePointer<Float>, _ count: Int, _ windows: TokenWindows, _ position: Int, normaliser: Float? = nil
-  ) -> Double {
-    if (position + 1) % windows.length == 0 { return 0 }
-    let target = Int(windows.tokens[position + 1])
-    return Double((normaliser ?? Kernels.logSumExp(logits, count: count)) - logits[target])
+  static func loss(_ summary: OutputHead.Summary, _ windows: TokenWindows, _ position: Int) -> Double {
+    target(windows, position) == nil ? 0 : summary.normaliser - Double(summary.target)
   }
 
   static func means(_ losses: TokenValues<Double>, _ windows: TokenWindows) -> [Double] {

@@ -18,7 +18,7 @@ public enum ExportFormat: String, CaseIterable, Sendable {
 }
 
 /// How a network is exported.
-public struct ExportOptions: Sendable {
+public struct ExportOptions {
   public var format: ExportFormat
   /// Type of the weights: `.f32`, `.f16` or `.bf16`. In GGUF, norms, biases and rope divisors are always F32, as
   /// llama.cpp wants them.
@@ -30,16 +30,19 @@ public struct ExportOptions: Sendable {
   public var verificationTokens: TokenWindows?
   /// The model's name in the model card and in `general.name`; nil stands for the destination's name.
   public var name: String?
+  /// Told which layer is written or compared next; what it throws ends the export.
+  public var progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void
 
   public init(
     format: ExportFormat, type: ElementType = .f16, replacing: Bool = false, verificationTokens: TokenWindows? = nil,
-    name: String? = nil
+    name: String? = nil, progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
   ) {
     self.format = format
     self.type = type
     self.replacing = replacing
     self.verificationTokens = verificationTokens
     self.name = name
+    self.progress = progress
   }
 }
 
@@ -85,8 +88,10 @@ public enum Exporter {
     case .huggingFace:
       let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try AtomicDirectory.build(at: url, replacing: options.replacing) { temporary in
+        folder.tensors.progress = options.progress
         try folder.write(to: temporary)
-        let verification = try Verification(of: temporary, as: url, folder.network, folder.tensors, tokens)
+        let verification = try Verification(
+          of: temporary, as: url, folder.network, folder.tensors, tokens, progress: options.progress)
         return (try size(of: temporary), verification)
       }
       return ExportResult(
@@ -95,8 +100,10 @@ public enum Exporter {
     case .gguf:
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try ProvisionalFile.write(to: url, replacing: options.replacing) { temporary in
+        file.tensors.progress = options.progress
         try file.write(to: temporary)
-        let verification = try Verification(of: temporary, as: url, file.network, file.tensors, tokens)
+        let verification = try Verification(
+          of: temporary, as: url, file.network, file.tensors, tokens, progress: options.progress)
         return (try size(of: temporary), verification)
       }
       return ExportResult(

@@ -22,6 +22,8 @@ final class NetworkTensors<Exported: Network> {
   private let sources: [String: Source]
   /// Whether the rows of each head of Q and K are written interleaved.
   private let interleaving: Bool
+  /// Told which layer is written next.
+  var progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
   /// The layer that was asked for last.
   private var current: (index: Int, weights: LayerWeights)?
 
@@ -96,6 +98,7 @@ final class NetworkTensors<Exported: Network> {
   private func layer(_ index: Int) throws -> LayerWeights {
     if let current, current.index == index { return current.weights }
     current = nil  // Only one layer in memory.
+    try progress("writing", index, network.configuration.layerCount)
     let weights = try network.layer(index)
     current = (index, weights)
     return weights

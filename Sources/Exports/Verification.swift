@@ -26,7 +26,7 @@ extension Verification {
   /// - Throws: `ExportError`, and what the network throws.
   init<Exported: Network>(
     of temporary: URL, as destination: URL, _ network: Exported, _ written: NetworkTensors<Exported>,
-    _ windows: TokenWindows
+    _ windows: TokenWindows, progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     let path = destination.path
     func reading<Value>(_ body: () throws -> Value) throws -> Value {
@@ -60,6 +60,7 @@ extension Verification {
     let expectedRunner = pass.runner(for: network.configuration)
     let foundRunner = pass.runner(for: reloaded.configuration)
     for (index, shape) in network.configuration.layers.enumerated() {
+      try progress("reading back", index, network.configuration.layerCount)
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
       for part in LayerPart.allCases where part.isPresent(in: shape) {

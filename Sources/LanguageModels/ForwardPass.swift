@@ -55,11 +55,26 @@ public struct ForwardPass: Sendable {
     return hidden
   }
 
+  /// The last hidden states after the final norm, shape `[tokens, hidden]`, with products in a precision.
+  public func hiddenStates(of network: some Network, precision: Precision) throws -> Matrix<Float> {
+    let hidden = try embed(network)
+    let runner = LayerRunner(network.configuration, self, precision: precision)
+    for index in 0..<network.configuration.layerCount {
+      try runner.run([(PreparedLayer(network.layer(index), precision), hidden)])
+    }
+    try runner.normalise(hidden, gain: network.finalNorm)
+    return hidden
+  }
+
   /// A runner that takes hidden states through one layer at a time; it owns the workers' memory.
   ///
-  /// - Parameter streams: hidden states that it will take through a layer together, at most.
-  public func runner(for configuration: ModelConfiguration, streams: Int = 1) -> LayerRunner {
-    LayerRunner(configuration, self, streams: streams)
+  /// - Parameters:
+  ///   - streams: hidden states that it will take through a layer together, at most.
+  ///   - precision: of the layers that it will be given.
+  public func runner(
+    for configuration: ModelConfiguration, streams: Int = 1, precision: Precision = .single
+  ) -> LayerRunner {
+    LayerRunner(configuration, self, streams: streams, precision: precision)
   }
 
   /// Advances hidden states layer by layer, for callers that change weights between layers.
@@ -69,8 +84,12 @@ public struct ForwardPass: Sendable {
     private let length: Int
     private let rotary: RotaryEmbedding
     private let workspaces: [Workspace]
+    /// Empty for a runner in single precision.
+    private let packedWorkspaces: [Bfloat16Workspace]
 
-    fileprivate init(_ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1) {
+    fileprivate init(
+      _ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1, precision: Precision = .single
+    ) {
       self.configuration = configuration
       chunks = pass.chunks
       length = pass.windows.length
@@ -81,6 +100,9 @@ public struct ForwardPass: Sendable {
       workspaces = (0..<min(Threads.count, max(1, pass.chunks.count * streams))).map { _ in
         Workspace(configuration, rows: rows, length: length)
       }
+      packedWorkspaces =
+        precision == .single
+        ? [] : workspaces.map { _ in Bfloat16Workspace(configuration, rows: rows, length: length) }
     }
 
     /// Chunks that the windows are cut into.
@@ -106,13 +128,18 @@ public struct ForwardPass: Sendable {
 
     /// Runs a layer on several hidden states of the same windows, each with weights of its own, in place: all their chunks
     /// are spread over the workers, so that few windows keep them busy, too.
-    public func run(_ streams: [(weights: LayerWeights, hidden: Matrix<Float>)]) throws {
-      let blocks = streams.map { block($0.weights) }
+    public func run(_ streams: [(weights: PreparedLayer, hidden: Matrix<Float>)]) throws {
       try Threads.forEach(streams.count * chunks.count) { task, worker in
         let (stream, chunk) = (task / chunks.count, task % chunks.count)
-        blocks[stream].run(
-          streams[stream].hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]
-        ) { _, _ in }
+        let (hidden, workspace) = (streams[stream].hidden.rows(chunks[chunk]), workspaces[worker])
+        switch streams[stream].weights {
+        case .single(let weights): block(weights).run(hidden, length: length, workspace: workspace) { _, _ in }
+        case .bfloat16(let weights):
+          let block = Bfloat16Block(
+            configuration: configuration, shape: weights.shape(headDimension: configuration.headDimension),
+            weights: weights, rotary: rotary)
+          block.run(hidden, length: length, workspace: workspace, packed: packedWorkspaces[worker])
+        }
       }
     }
 
@@ -164,6 +191,20 @@ public struct ForwardPass: Sendable {
         }
       }
     }
+  }
+}
+
+/// The weights of a layer as a pass in some precision takes them.
+public enum PreparedLayer: Sendable {
+  case single(LayerWeights)
+  case bfloat16(Bfloat16Layer)
+
+  public init(_ weights: LayerWeights, _ precision: Precision) {
+    self =
+      switch precision {
+      case .single: .single(weights)
+      case .bfloat16: .bfloat16(Bfloat16Layer(weights))
+      }
   }
 }
 

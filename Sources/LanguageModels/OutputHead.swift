@@ -1,14 +1,77 @@
+import Foundation
 import LinearAlgebra
 
 /// Turns hidden states into logits, block by block, so that the logits of all tokens never exist at once.
 public struct OutputHead: Sendable {
   private let head: Matrix<Float>
+  /// The head as products in bfloat16 take it.
+  private let packed: Bfloat16Weight?
   private static let blockTokens = 128
+  /// Columns of logits that `summaries` computes at once: those of a block of tokens stay in the second cache.
+  private static let tile = 512
 
-  public init(_ network: some Network) { head = network.head }
+  public init(_ network: some Network) { self.init(head: network.head) }
 
-  /// - Parameter head: shape `[vocabulary, hidden]`.
-  public init(head: Matrix<Float>) { self.head = head }
+  /// - Parameters:
+  ///   - head: shape `[vocabulary, hidden]`.
+  ///   - precision: of `summaries`; everything else is in single precision.
+  public init(head: Matrix<Float>, precision: Precision = .single) {
+    self.head = head
+    packed = precision == .single ? nil : Bfloat16Weight(head)
+  }
+
+  /// What is told of a token's logits `z`.
+  public struct Summary: Sendable {
+    /// `log Σ exp(z)`.
+    public let normaliser: Double
+    /// Index of the largest; the first of equals.
+    public let choice: Int32
+    /// `z` at the token asked for; 0 where none was.
+    public let target: Float
+  }
+
+  /// Summaries of all tokens' logits, of which only a small tile is ever there.
+  ///
+  /// - Parameters:
+  ///   - hidden: shape `[tokens, hidden]`.
+  ///   - target: the vocabulary's index whose logit is wanted for a row, if any.
+  public func summaries(
+    _ hidden: Matrix<Float>, target: @Sendable (_ row: Int) -> Int32?
+  ) throws -> [Summary] {
+    let blocks = (hidden.rows + Self.blockTokens - 1) / Self.blockTokens
+    let rows = min(Self.blockTokens, hidden.rows)
+    let workers = (0..<min(Threads.count, max(1, blocks))).map { _ in
+      (
+        logits: Matrix<Float>(rows: rows, columns: min(Self.tile, head.rows)),
+        buffer: packed.map { Bfloat16Buffer(rows: rows, columns: $0.inputs) }
+      )
+    }
+    let found = RunningSummaries(count: hidden.rows)
+    try Threads.forEach(blocks) { block, worker in
+      let rows = block * Self.blockTokens..<min((block + 1) * Self.blockTokens, hidden.rows)
+      let left = workers[worker].buffer.map { Bfloat16Rows(hidden.rows(rows), in: $0) }
+      for start in stride(from: 0, to: head.rows, by: Self.tile) {
+        let columns = start..<min(start + Self.tile, head.rows)
+        let logits = workers[worker].logits.reshaped(rows: rows.count, columns: columns.count)
+        if let left, let packed {
+          multiply(left, packed, outputs: columns, into: logits)
+        } else {
+          multiply(hidden.rows(rows), head.rows(columns), transposingB: true, into: logits)
+        }
+        for (i, row) in rows.enumerated() { found.add(logits.row(i), columns, to: row, target: target(row)) }
+      }
+    }
+    return found.summaries
+  }
+
+  /// The summary of a token whose logits are all there, tile by tile as `summaries` makes it.
+  public static func summary(_ logits: UnsafePointer<Float>, count: Int, target: Int32?) -> Summary {
+    let found = RunningSummaries(count: 1)
+    for start in stride(from: 0, to: count, by: tile) {
+      found.add(logits + start, start..<min(start + tile, count), to: 0, target: target)
+    }
+    return found.summaries[0]
+  }
 
   /// Calls `body(rows, logits)` for consecutive blocks of rows, `logits` of shape `[rows.count, vocabulary]`.
   ///
@@ -33,5 +96,43 @@ public struct OutputHead: Sendable {
     let result = Matrix<Float>(rows: hidden.rows, columns: head.rows)
     try forEachBlock(hidden) { rows, logits in result.rows(rows).assign(logits) }
     return result
+  }
+}
+
+/// What is known of each token's logits so far, written by different workers at different places.
+private final class RunningSummaries: @unchecked Sendable {
+  private struct State {
+    var peak = -Float.infinity
+    /// `Σ exp(z − peak)`.
+    var mass = 0.0
+    var choice: Int32 = 0
+    var target: Float = 0
+  }
+
+  private let states: UnsafeMutableBufferPointer<State>
+
+  init(count: Int) {
+    states = .allocate(capacity: count)
+    states.initialize(repeating: State())
+  }
+
+  deinit { states.deallocate() }
+
+  /// Takes in the logits of some columns.
+  func add(_ logits: UnsafePointer<Float>, _ columns: Range<Int>, to row: Int, target: Int32?) {
+    var state = states[row]
+    let peak = Kernels.maximum(logits, count: columns.count)
+    if peak > state.peak {
+      state.choice = Int32(columns.lowerBound + Kernels.argmax(logits, count: columns.count))
+      state.mass *= exp(Double(state.peak) - Double(peak))
+      state.peak = peak
+    }
+    state.mass += Double(Kernels.sumExp(logits, minus: state.peak, count: columns.count))
+    if let target, columns.contains(Int(target)) { state.target = logits[Int(target) - columns.lowerBound] }
+    states[row] = state
+  }
+
+  var summaries: [OutputHead.Summary] {
+    states.map { .init(normaliser: Double($0.peak) + log($0.mass), choice: $0.choice, target: $0.target) }
   }
 }

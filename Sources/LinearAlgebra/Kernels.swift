@@ -176,18 +176,23 @@ public enum Kernels {
   /// `log Σ exp(x)`, stable.
   public static func logSumExp(_ x: UnsafePointer<Float>, count: Int) -> Float {
     let peak = maximum(x, count: count)
+    return peak + logarithm(sumExp(x, minus: peak, count: count))
+  }
+
+  /// `Σ exp(x − shift)`.
+  public static func sumExp(_ x: UnsafePointer<Float>, minus shift: Float, count: Int) -> Float {
     var sum = Vector(repeating: 0)
     var tail: Float = 0
     var i = 0
     while i + lanes <= count {
-      sum += exp(load(x, i) - peak)
+      sum += exp(load(x, i) - shift)
       i += lanes
     }
     while i < count {
-      tail += exp(x[i] - peak)
+      tail += exp(x[i] - shift)
       i += 1
     }
-    return peak + logarithm(sum.sum() + tail)
+    return sum.sum() + tail
   }
 
   /// `y += |x|`, lane by lane.

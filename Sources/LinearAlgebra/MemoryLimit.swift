@@ -17,7 +17,7 @@ public enum MemoryLimit {
 
   /// - Parameters:
   ///   - bytes: `nil` for half of the machine's.
-  ///   - scratch: an existing folder on a disk, for what does not fit.
+  ///   - scratch: a folder on a disk, for what does not fit; made when needed.
   public static func set(_ bytes: Int?, scratch: URL) {
     given.withLock { $0 = bytes }
     folder.withLock { $0 = scratch }

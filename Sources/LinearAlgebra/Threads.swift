@@ -47,6 +47,19 @@ public enum Threads {
     try failure.rethrow()
   }
 
+  /// The same, a few tasks at a time, so that their progress can be told from here.
+  ///
+  /// - Parameter progress: told of the tasks that are done; what it throws ends the work.
+  public static func forEach(
+    _ tasks: Int, bytesEach: Int, progress: (_ done: Int, _ total: Int) throws -> Void,
+    _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
+  ) throws {
+    for start in stride(from: 0, to: tasks, by: 2 * count) {
+      try progress(start, tasks)
+      try forEach(min(2 * count, tasks - start), bytesEach: bytesEach) { try body(start + $0, $1) }
+    }
+  }
+
   /// The same for work that cannot fail.
   static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
     do { try forEach(tasks) { task, _ in body(task) } } catch { preconditionFailure("nothing throws: \(error)") }

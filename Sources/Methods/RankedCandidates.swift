@@ -55,9 +55,13 @@ public struct RankedCandidates {
   }
 
   /// Two curves a layer: attention, then MLP. They answer every budget.
-  public func curves(_ metric: ErrorCurves.Metric) throws -> [ModuleCurve] {
+  ///
+  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
+  public func curves(
+    _ metric: ErrorCurves.Metric, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws -> [ModuleCurve] {
     try bench.timed(.score) {
-      try ErrorCurves.curves(factory, choice, statistics, metric: metric) { [space] in
+      try ErrorCurves.curves(factory, choice, statistics, metric: metric, progress: progress) { [space] in
         (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1))
       }
     }

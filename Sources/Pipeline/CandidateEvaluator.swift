@@ -32,13 +32,15 @@ struct CandidateEvaluator: Sendable {
     let owner: Int
   }
 
+  /// - Parameter precision: of candidates; `nil` for the one that the settings say.
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings, damping: Double
+    settings: SearchSettings, damping: Double, precision: Precision? = nil
   ) throws {
     self.model = model
     self.bound = bound
-    reference = try DenseReference(model, windows: fitness)
+    reference = try DenseReference(
+      model, windows: fitness, precision: precision ?? settings.evaluationPrecision())
     let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
@@ -54,9 +56,9 @@ struct CandidateEvaluator: Sendable {
   ///
   /// - Parameters:
   ///   - repairing: whether their weights are corrected.
-  ///   - checkpoint: called between half layers; what it throws ends the work.
+  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
   func measure(
-    _ genes: [BoundSpace.Genes], repairing: Bool = true, checkpoint: () throws -> Void = {}
+    _ genes: [BoundSpace.Genes], repairing: Bool = true, checkpoint: (Double) throws -> Void = { _ in }
   ) throws -> [PointMeasurement] {
     let found = try compare(genes, repairing: repairing, checkpoint: checkpoint)
     return zip(genes, found.comparisons).map { measurement(of: $0, $1) }
@@ -75,11 +77,11 @@ struct CandidateEvaluator: Sendable {
   /// - Parameters:
   ///   - rungs: estimates from the first windows, where a candidate ends before it has seen all.
   ///   - climbers: which of some estimates go on.
-  ///   - checkpoint: called between half layers; what it throws ends the work.
+  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
   /// - Returns: in the order of the candidates.
   func measure(
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
-    checkpoint: () throws -> Void
+    checkpoint: (Double) throws -> Void
   ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
     try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
       let found = try compare(alive.map(\.genes), windows: windows, checkpoint: checkpoint)
@@ -122,7 +124,7 @@ struct CandidateEvaluator: Sendable {
   ///   - repairing: whether their weights are corrected.
   func compare(
     _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, sharing: Bool = true, repairing: Bool = true,
-    checkpoint: () throws -> Void
+    checkpoint: (Double) throws -> Void
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let factory = repairing ? repaired : inherited
     let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4) {

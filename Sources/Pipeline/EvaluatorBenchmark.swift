@@ -72,7 +72,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     let front = ParetoFront.nonDominated(earlier).map { earlier[$0] }
     var references: [Int: DenseReference] = [fitness.count: evaluator.reference]
     for count in rungs.ladder.rungs.dropLast() {
-      references[count] = try DenseReference(opened.model, windows: fitness.windows(0..<count))
+      references[count] = try DenseReference(
+        opened.model, windows: fitness.windows(0..<count), precision: evaluator.reference.precision)
     }
     // A search ranks once, before anything is evaluated.
     report(.preparing("rankings", done: 0, total: 1))

@@ -34,11 +34,12 @@ struct FirstPopulation {
       for (name, calibration) in zip(names, bound.calibrations) {
         guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
         for score in bound.space.allScores {
-          try progress(curves.count, names.count * bound.space.allScores.count)
+          let before = curves.count
+          let all = names.count * bound.space.allScores.count
           curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
             evaluator.repaired,
             .init(score: score, calibration: statistics.name, queries: bound.space.attention.queries), statistics,
-            metric: metric
+            metric: metric, progress: { try progress(before * $1 + $0, all * $1) }
           ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
         }
       }

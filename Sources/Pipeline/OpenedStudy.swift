@@ -1,6 +1,7 @@
 import Calibration
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Studies
 import Subnets
 
@@ -52,12 +53,14 @@ struct OpenedStudy {
 
   /// An evaluator with nothing factorised yet.
   ///
-  /// - Parameter windows: how many of the fitness windows it measures on; `nil` for all.
-  func evaluator(windows: Int? = nil) throws -> CandidateEvaluator {
+  /// - Parameters:
+  ///   - windows: how many of the fitness windows it measures on; `nil` for all.
+  ///   - precision: of candidates; `nil` for the study's.
+  func evaluator(windows: Int? = nil, precision: Precision? = nil) throws -> CandidateEvaluator {
     let all = calibration.fitness
     return try CandidateEvaluator(
       model: model, bound: bound, statistics: statistics,
       fitness: windows.map { all.windows(0..<min($0, all.count)) } ?? all,
-      settings: description.settings, damping: description.damping)
+      settings: description.settings, damping: description.damping, precision: precision)
   }
 }

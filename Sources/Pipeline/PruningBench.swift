@@ -2,6 +2,7 @@ import Calibration
 import Evaluation
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Methods
 
 /// A model with calibration text, ready for methods: what `prune` and `compare` share.
@@ -13,7 +14,7 @@ public final class PruningBench {
   private let damping: SharedDamping
   private let cache: URL
   private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
-  private var dense: DenseReference?
+  private var references: [Precision: DenseReference] = [:]
 
   /// Opens the model and reads or samples the calibration.
   ///
@@ -45,12 +46,12 @@ public final class PruningBench {
   /// λ of the least squares where it is known by now.
   public var knownDamping: Double? { damping.known }
 
-  /// The dense model on the held-out windows.
-  public func reference() throws -> DenseReference {
-    if let dense { return dense }
+  /// The dense model on the held-out windows, for networks that run in a precision.
+  public func reference(_ precision: Precision = .single) throws -> DenseReference {
+    if let known = references[precision] { return known }
     try report("dense reference", 0, 1)
-    let made = try DenseReference(model, windows: calibration.fitness)
-    dense = made
+    let made = try DenseReference(model, windows: calibration.fitness, precision: precision)
+    references[precision] = made
     return made
   }
 
@@ -61,6 +62,6 @@ public final class PruningBench {
     Workbench(
       model: model, fingerprint: fingerprint, budget: budget, calibration: calibration.windows,
       heldOut: calibration.fitness,
-      damping: damping, seed: plan.seed, cache: cache, dense: dense, report: report)
+      damping: damping, seed: plan.seed, cache: cache, dense: references[.single], report: report)
   }
 }

@@ -40,7 +40,7 @@ public enum ReportBuilder {
   /// What the search took, in words.
   private static func cost(_ description: StudyDescription) -> [String] {
     let preparation = description.work.map { "The preparation \($0.text)." }
-    let peak = description.peak.map { String(format: "The process took %.1f GiB of memory at most.", gibibytes($0)) }
+    let peak = description.peak.map { "The process took \(amount($0)) of memory at most." }
     return [preparation, peak].compactMap { $0 }
   }
 
@@ -73,6 +73,7 @@ public enum ReportBuilder {
     let optimizer = settings.optimizer ?? SearchOptimizer.evolution.rawValue
     if optimizer != SearchOptimizer.automatic.rawValue { words += ["--optimizer", optimizer] }
     if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
+    if let precision = settings.precision { words += ["--precision", precision] }
     if settings.repair != "ls" { words += ["--repair", settings.repair] }
     if settings.objectives != ["kl", "params"] {
       words += ["--objectives", settings.objectives.joined(separator: ",")]
@@ -161,7 +162,8 @@ public enum ReportBuilder {
       Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
       Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),
     ]
-      + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? []) + [
+      + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? [])
+      + (settings.precision.map { [Setting("precision of evaluations", $0)] } ?? []) + [
         Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
         Setting("damping", "\(description.damping) of the mean diagonal\(chosen)"),
         Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),

@@ -155,14 +155,17 @@ extension SearchSession {
     var baselines: [Baseline] = []
     for (place, size) in sizes.enumerated() {
       for repairing in [false, true] {
-        report(.preparing("uniform baselines", done: 2 * place + (repairing ? 1 : 0), total: 2 * sizes.count))
         let genes = population.uniform(budget: size).map { widths in
           BoundSpace.Genes(
             widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
             samples: evaluator.bound.space.samples.max())
         }
-        let measured = try evaluator.measure(genes, repairing: repairing) {
+        let place = 2 * place + (repairing ? 1 : 0)
+        let measured = try evaluator.measure(genes, repairing: repairing) { share in
           if isStopped() { throw CancellationError() }
+          report(
+            .preparing(
+              "uniform baselines, %", done: Int(100 * (Double(place) + share)) / (2 * sizes.count), total: 100))
         }
         guard let (genes, best) = zip(genes, measured).min(by: { $0.1.kl < $1.1.kl }) else { continue }
         baselines.append(

@@ -66,6 +66,7 @@ public final class SearchSession {
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
+    _ = try settings.evaluationPrecision()
     let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
@@ -205,7 +206,8 @@ public final class SearchSession {
       }
       do {
         let more =
-          try sharing.map { try share(limit, $0, isStopped: isStopped) } ?? evaluate(limit, isStopped: isStopped)
+          try sharing.map { try share(limit, $0, isStopped: isStopped) }
+          ?? evaluate(limit, isStopped: isStopped, report: report)
         if !more { break }
       } catch is CancellationError {
         try study.releaseInterrupted()
@@ -234,7 +236,7 @@ public final class SearchSession {
   /// Evaluates the next candidates.
   ///
   /// - Returns: whether there were any.
-  private func evaluate(_ limit: Int, isStopped: () -> Bool) throws -> Bool {
+  private func evaluate(_ limit: Int, isStopped: () -> Bool, report: (Event) -> Void) throws -> Bool {
     let batch = try runner.next(limit: limit)
     if batch.isEmpty { return false }
     let begun = Date()
@@ -242,8 +244,11 @@ public final class SearchSession {
     let front = runner.optimizer.front.map(\.objectives)
     let measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
       FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
-    } checkpoint: {
+    } checkpoint: { share in
       if isStopped() { throw CancellationError() }
+      if Date().timeIntervalSince(begun) > 5 {
+        report(.preparing("evaluating \(batch.count) candidates, %", done: Int(100 * share), total: 100))
+      }
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
     try runner.complete(

@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import Importance
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Subnets
 
@@ -41,6 +42,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Who proposes candidates (`SearchOptimizer`); `nil` for evolution.
   public var optimizer: String?
   public var population: Int
+  /// In which candidates are evaluated (`Precision`); `nil` for single precision.
+  public var precision: String?
   public var seed: UInt64
 
   /// What a subnet may cost at most. Prints as it is given on the command line.
@@ -64,7 +67,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
     damping: Double?, repair: String, curves: String, rungs: Int = 1, optimizer: SearchOptimizer = .automatic,
-    population: Int
+    population: Int, precision: Precision = .single
   ) {
     self.model = model
     self.space = space
@@ -85,11 +88,29 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     self.rungs = rungs == 1 ? nil : rungs
     self.optimizer = optimizer == .evolution ? nil : optimizer.rawValue
     self.population = population
+    self.precision = precision == .single ? nil : precision.rawValue
     seed = plan.seed
   }
 
   /// What makes the errors of modules comparable in the curves of the first population.
   public var metric: ErrorCurves.Metric { curves.flatMap(ErrorCurves.Metric.init) ?? .residualStream }
+
+  /// In which candidates are evaluated.
+  ///
+  /// - Throws: `PipelineError.invalidOption` for one that this version or this processor does not have: results in another
+  ///   one would not compare.
+  func evaluationPrecision() throws -> Precision {
+    guard let precision else { return .single }
+    guard let known = Precision(rawValue: precision) else {
+      throw PipelineError.invalidOption("unknown precision '\(precision)' (known: f32, bf16)")
+    }
+    guard known.isSupported else {
+      throw PipelineError.invalidOption(
+        "candidates of this study are evaluated in \(precision), which this processor cannot (AVX-512 with bfloat16); "
+          + "evaluations in f32 would not compare with them")
+    }
+    return known
+  }
 
   /// The windows that the search reads or samples.
   public var plan: CalibrationPlan {
@@ -131,7 +152,9 @@ public struct SearchSettings: Codable, Equatable, Sendable {
         "optimizer", optimizer ?? SearchOptimizer.evolution.rawValue,
         other.optimizer ?? SearchOptimizer.evolution.rawValue
       ),
-      ("population", "\(population)", "\(other.population)"), ("seed", "\(seed)", "\(other.seed)"),
+      ("population", "\(population)", "\(other.population)"),
+      ("precision", precision ?? Precision.single.rawValue, other.precision ?? Precision.single.rawValue),
+      ("seed", "\(seed)", "\(other.seed)"),
     ]
     return pairs.first { $0.1 != $0.2 }.map { name, mine, theirs in
       name == "space file" ? "the file of the search space has changed" : "\(name) was \(mine), now \(theirs)"

@@ -103,10 +103,13 @@ public final class SolveSession {
       gradients: gradients, samples: 16)
     let start = ContinuousClock.now
     candidates = try choices.enumerated().map { number, choice in
-      try report("error curves", number, choices.count)
       let candidates = try RankedCandidates(
         workbench, choice.score, statistics, step: nil, droppingModules: droppingModules, queries: choice.queries)
-      return (candidates, try candidates.curves(metric))
+      let layers = model.configuration.layerCount
+      let curves = try candidates.curves(metric) { done, _ in
+        try report("error curves", number * layers + done, choices.count * layers)
+      }
+      return (candidates, curves)
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)
     work = clock.finished
@@ -135,8 +138,12 @@ public final class SolveSession {
   }
 
   /// KL divergence from the dense model and perplexity of an answer's repaired subnet, on the held-out windows.
-  public func measure(_ answer: Answer) throws -> (kl: Double, perplexity: Double, densePerplexity: Double) {
-    let reference = try bench.reference()
+  ///
+  /// - Parameter precision: of the subnet; the dense model runs in single precision.
+  public func measure(_ answer: Answer, in precision: Precision = .single) throws -> (
+    kl: Double, perplexity: Double, densePerplexity: Double
+  ) {
+    let reference = try bench.reference(precision)
     let comparison = try reference.compare(candidates[answer.candidates].candidates.subnet(answer.solution.genome))
     return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
   }

@@ -42,7 +42,7 @@ public struct SubnetExport {
     points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())
     model = opened.model
     calibration = opened.calibration
-    evaluator = try opened.evaluator()
+    evaluator = try opened.evaluator(precision: .single)
   }
 
   /// What the weights of an export are.
@@ -71,7 +71,7 @@ public struct SubnetExport {
     let genes = evaluator.bound.genes(trial.genome)
     let factory = repair == .none ? evaluator.inherited : evaluator.repaired
     let choice = genes.choice
-    let nested = try factory.subnet(genes.widths, choice)
+    let nested = try factory.subnet(genes.widths, choice) { report(.preparing("repair", done: $0, total: $1)) }
     var chosen = nested
     var comparison = try evaluator.reference.compare(nested)
     var name = repair == .none ? "none" : "nested"

@@ -63,7 +63,7 @@ struct TrialWorker {
     let begun = Date()
     let genes = claimed.map { evaluator.bound.genes($0.genome) }
     do {
-      let found = try evaluator.compare(genes) { if isStopped() { throw CancellationError() } }
+      let found = try evaluator.compare(genes) { _ in if isStopped() { throw CancellationError() } }
       let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
       for (place, comparison) in found.comparisons.enumerated() {
         let measurement = evaluator.measurement(of: genes[place], comparison)

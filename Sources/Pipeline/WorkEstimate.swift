@@ -109,9 +109,9 @@ public struct WorkEstimate: Sendable {
   public func text(cache: URL) -> String {
     String(
       format:
-        "estimate: %.1f GiB of memory (planned with: %.1f GiB), %.1f GiB of disk in %@; at the speed of this machine's "
-        + "matrix products %@ (%@)",
-      gibibytes(memory), gibibytes(MemoryLimit.bytes), gibibytes(disk), cache.relativePath, StageCost.clock(seconds),
+        "estimate: %@ of memory (planned with: %@), %@ of disk in %@; at the speed of this machine's matrix products %@ "
+        + "(%@), less what is in the cache already",
+      amount(memory), amount(MemoryLimit.bytes), amount(disk), cache.relativePath, StageCost.clock(seconds),
       stages.map { "\($0.name) \(StageCost.clock($0.seconds))" }.joined(separator: ", "))
   }
 }
@@ -133,7 +133,10 @@ public struct StageCost: Codable, Sendable, Equatable {
   }
 }
 
-func gibibytes(_ bytes: Int) -> Double { Double(bytes) / 1_073_741_824 }
+/// `5.1 GiB`, `310 MiB`.
+func amount(_ bytes: Int) -> String {
+  bytes < 1 << 30 ? "\(bytes >> 20) MiB" : String(format: "%.1f GiB", Double(bytes) / Double(1 << 30))
+}
 
 /// How fast this machine multiplies matrices, all workers together.
 public struct MachineSpeed: Sendable {
@@ -193,7 +196,7 @@ public struct WorkRecord: Codable, Sendable, Equatable {
     if stages.last?.name != name { stages.append(StageCost(name: name, seconds: 0)) }
   }
 
-  /// For people: `took: 5.3 GiB of memory at most (estimate 5.1), statistics 81.0 s (estimate 72.5 s), …`.
+  /// For people: `took: 5.3 GiB of memory at most (estimate 5.1 GiB), statistics 81.0 s (estimate 72.5 s), …`.
   public var text: String {
     var names: [String] = []
     for stage in stages where !names.contains(stage.name) { names.append(stage.name) }
@@ -202,9 +205,7 @@ public struct WorkRecord: Codable, Sendable, Equatable {
       let guess = expected.first { $0.name == name }
       return "\(name) \(StageCost.clock(seconds))" + (guess.map { " (estimate \(StageCost.clock($0.seconds)))" } ?? "")
     }
-    let memory = peak.map {
-      String(format: "%.1f GiB of memory at most (estimate %.1f), ", gibibytes($0), gibibytes(expectedMemory))
-    }
+    let memory = peak.map { "\(amount($0)) of memory at most (estimate \(amount(expectedMemory))), " }
     return "took: " + (memory ?? "") + parts.joined(separator: ", ")
   }
 }

@@ -24,16 +24,20 @@ public enum ErrorCurves {
   /// - Parameters:
   ///   - factory: makes the ranked layers; its repair is least squares.
   ///   - statistics: those of the choice's calibration set, with the gradients that the metric needs.
+  ///   - progress: told of the layers that are done; what it throws ends the work.
   ///   - widths: allowed KV groups and MLP channels of a layer, ascending.
   /// - Throws: `ReformationError.noMoments` where gradients are missing, and what the factory throws.
   public static func curves<Parent: Network>(
     _ factory: SubnetFactory<Parent>, _ choice: SubnetFactory<Parent>.Choice, _ statistics: any Statistics,
-    metric: Metric, widths: @Sendable (_ layer: Int) -> (groups: [Int], channels: [Int])
+    metric: Metric, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
+    widths: @Sendable (_ layer: Int) -> (groups: [Int], channels: [Int])
   ) throws -> [ModuleCurve] {
     precondition(factory.repair == .leastSquares, "only least squares have error curves")
     let configuration = factory.parent.configuration
     let curves = Mutex([[ModuleCurve]](repeating: [], count: configuration.layerCount))
-    try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { index, _ in
+    try Threads.forEach(
+      configuration.layerCount, bytesEach: configuration.bytesPerLayerTask, progress: progress
+    ) { index, _ in
       let layer = try factory.rankedLayer(index, choice)
       let (attention, mlp) = try errors(layer, index, statistics, metric)
       let allowed = widths(index)

@@ -76,26 +76,34 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   ///
   /// Its layers are in memory. Where they are too large (`LayerStore`), what was solved for them lies on disk, and the rest is
   /// inherited anew whenever a layer is asked for.
-  public func subnet(_ widths: [LayerWidths], _ choice: Choice) throws -> Subnet<Parent> {
+  ///
+  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
+  public func subnet(
+    _ widths: [LayerWidths], _ choice: Choice, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws -> Subnet<Parent> {
     let configuration = parent.configuration
     let kept = zip(widths, configuration.layers).map { widths, shape in
       LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
     }
     let isSmall = LayerStore.keepsInMemory(configuration.with(layers: kept))
-    if repair == .none, !isSmall { return Subnet(of: parent, keeping: try units(widths, choice)) }
+    // The units stand in the order of the ranking, whatever the size.
+    try rank(choice)
+    let units = try widths.enumerated().map {
+      try rankings.ranking($0, choice).first($1, queries: choice.queries)
+    }
+    if repair == .none, !isSmall { return Subnet(of: parent, keeping: units) }
     let layers = try LayerStore(configuration.with(layers: kept))
-    try Threads.forEach(kept.count, bytesEach: configuration.bytesPerLayerTask) { index, _ in
+    try Threads.forEach(kept.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { index, _ in
       var made = try rankedLayer(index, choice).weights(groups: widths[index].groups, channels: widths[index].channels)
       if !isSmall { made = made.onlyOutputs }
       try layers.store(index, made)
     }
     evict()
-    return Subnet(of: parent, layers: kept) { [parent, rankings] index in
+    return Subnet(of: parent, layers: kept) { [parent] index in
       let made = try layers.layer(index)
       if isSmall { return made }
-      let units = try rankings.ranking(index, choice).first(widths[index], queries: choice.queries)
       var layer = try parent.layer(index)
-        .inherit(units, from: configuration.layers[index], headDimension: configuration.headDimension)
+        .inherit(units[index], from: configuration.layers[index], headDimension: configuration.headDimension)
       layer.output = made.output
       layer.down = made.down
       return layer

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import LinearAlgebra
 
 /// The command line: `nas-search` alone searches.
 @main
@@ -24,4 +26,16 @@ struct NASSearch: ParsableCommand {
       SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self, SynthesizeCommand.self,
     ],
     defaultSubcommand: SearchCommand.self)
+
+  /// Says so where the program was built for another processor, instead of dying of an unknown instruction.
+  static func main() {
+    if let feature = Processor.missingFeature {
+      FileHandle.standardError.write(
+        Data(
+          "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here\n".utf8)
+      )
+      Foundation.exit(1)
+    }
+    main(nil)
+  }
 }

@@ -37,7 +37,7 @@ extension EndToEnd {
       // The report says what the search took.
       try roomy.run("report", "results/study", "--html").expectSuccess()
       let page = String(decoding: try roomy.data("results/study/report.html"), as: UTF8.self)
-      #expect(page.contains("The preparation took: ") && page.contains("GiB of memory at most"))
+      #expect(page.contains("The preparation took: ") && page.contains("iB of memory at most"))
     }
 
     @Test(arguments: ["prune", "repair"])
@@ -53,7 +53,7 @@ extension EndToEnd {
         ).expectSuccess()
         if command == "repair" {
           try workspace.run(
-            ["repair", "--model", "model", "--subnet", "pruned", "--output", "repaired"] + text + limit
+            ["repair", "--dense", "model", "--subnet", "pruned", "--output", "repaired"] + text + limit
           ).expectSuccess()
         }
       }

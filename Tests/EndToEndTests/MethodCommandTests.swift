@@ -1,4 +1,5 @@
 import Foundation
+import LinearAlgebra
 import Studies
 import Testing
 
@@ -205,7 +206,7 @@ extension EndToEnd {
       }
       // The energy of the residual stream needs no gradients; a study's calibration needs no other.
       let forward = try workspace.run(command + ["--metric", "residual"]).expectSuccess()
-      #expect(!forward.errors.contains("gradients") && forward.output.contains("3 budgets"))
+      #expect(!forward.errors.contains("gradients …") && forward.output.contains("3 budgets"))
       try workspace.run(Workspace.search(budget: "3")).expectSuccess()
       let again = try workspace.run("solve", "--study", "results/study", "--keep", "0.8").expectSuccess()
       #expect(again.output.contains("kept of at most  80.00 %") && !again.errors.contains("sampling"))
@@ -248,6 +249,24 @@ extension EndToEnd {
       try workspace.expectFailure(
         ["benchmark", "results/study", "--candidates", "10", "--rungs", "2"], "needs 8 earlier trials",
         "the study has 6")
+    }
+
+    /// A search in bfloat16 keeps to it, and its candidates come in the order of single precision.
+    @Test(.enabled(if: Precision.bfloat16.isSupported, "the processor has no products in bfloat16"))
+    func searchInBfloat16() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(Workspace.search("--precision", "bf16", budget: "16")).expectSuccess()
+      try workspace.run(Workspace.search("--precision", "auto", budget: "20")).expectSuccess()
+      try workspace.expectFailure(Workspace.search(budget: "24"), "precision was bf16, now f32")
+      let command = ["benchmark", "results/study", "--candidates", "15", "--json", "--precisions"]
+      let result = try workspace.run(command).expectSuccess().json()
+      let rows = try #require(result["rows"] as? [[String: Any]])
+      #expect(rows.compactMap { $0["precision"] as? String } == ["f32", "bf16"])
+      #expect(try #require(result["rankCorrelation"] as? Double) > 0.9)
+      try workspace.expectFailure(command + ["--rungs", "2"], "without --rungs", code: 64)
+      let solve = ["solve", "--model", "model", "--keep", "0.8", "--measure"] + Self.text
+      try workspace.run(solve + ["--precision", "bf16"]).expectSuccess()
+      try workspace.expectFailure(solve + ["--precision", "f16"], "f32, bf16, auto", code: 64)
     }
 
     /// The same search on one worker and on three: the same candidates with the same values.

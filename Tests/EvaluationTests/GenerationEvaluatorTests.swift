@@ -15,13 +15,14 @@ import Testing
     let model: LanguageModel
     let reference: DenseReference
 
-    init(_ fixture: Fixture, windows: Int = 50) throws {
+    init(_ fixture: Fixture, windows: Int = 50, precision: Precision = .single) throws {
       model = try fixture.model()
       var random = SeededGenerator(seed: 3)
       let vocabulary = UInt64(model.configuration.vocabularySize)
       let tokens = (0..<windows * GenerationEvaluatorTests.length).map { _ in Int32(random.next() % vocabulary) }
       reference = try DenseReference(
-        model, windows: TokenWindows(length: GenerationEvaluatorTests.length, tokens: tokens))
+        model, windows: TokenWindows(length: GenerationEvaluatorTests.length, tokens: tokens),
+        precision: precision)
     }
 
     func evaluator(memory: Int) -> GenerationEvaluator<Int> {
@@ -92,6 +93,24 @@ import Testing
     if memory == 1 << 30 { #expect(together.work.done < together.work.asked) }
     // Nothing is shared where every candidate is a generation of its own.
     if memory == 1 { #expect(together.work.done == together.work.asked) }
+  }
+
+  /// In bfloat16, too; and the values are near those of single precision, as far as rounding lets them.
+  @Test(arguments: Fixture.allCases) func bfloat16(fixture: Fixture) throws {
+    let bench = try Bench(fixture, precision: .bfloat16)
+    let candidates = bench.candidates(6)
+    let found = try bench.evaluator(memory: 200_000).compare(candidates).comparisons
+    let single = try Bench(fixture)
+    for (candidate, comparison) in zip(candidates, found) {
+      expectEqual(comparison, try bench.single(candidate))
+      let exact = try single.single(candidate)
+      #expect(abs(comparison.divergence - exact.divergence) <= 0.02 * exact.divergence + 1e-3)
+      #expect(abs(comparison.perplexity.mean - exact.perplexity.mean) <= 0.01 * exact.perplexity.mean)
+    }
+    // The dense model rounds differently from itself, which is a divergence like any other.
+    let dense = try bench.reference.compare(bench.model)
+    #expect(dense.windowDivergences.allSatisfy { $0 > -1e-6 } && dense.divergence < 1e-3)
+    #expect(bench.reference.perplexity.value == single.reference.perplexity.value)
   }
 
   /// Candidates share what comes before they differ, and nothing after it.

@@ -8,6 +8,8 @@ struct NaiveTransformer {
   let network: any Network
   /// Angular frequencies; computed by each test that checks a scaling.
   let frequencies: [Double]
+  /// Whether the factors of all products are rounded to bfloat16 first.
+  var isRounding = false
 
   init(_ network: any Network, frequencies: [Double]? = nil) {
     self.network = network
@@ -20,6 +22,11 @@ struct NaiveTransformer {
 
   /// Logits at every position of one sequence.
   func logits(_ tokens: [Int32]) throws -> [[Double]] {
+    try hiddenStates(tokens).map { apply(Linear(weight: network.head), $0) }
+  }
+
+  /// Hidden states after the final norm at every position of one sequence.
+  func hiddenStates(_ tokens: [Int32]) throws -> [[Double]] {
     let configuration = network.configuration
     var x = tokens.map { row(network.embedding, Int($0)) }
     for (index, shape) in configuration.layers.enumerated() {
@@ -37,25 +44,33 @@ struct NaiveTransformer {
         }
       }
     }
-    return x.map { apply(Linear(weight: network.head), norm($0, network.finalNorm)) }
+    return x.map { norm($0, network.finalNorm) }
+  }
+
+  private func factor(_ x: Double) -> Double {
+    if !isRounding { return x }
+    var single = Float(x)
+    Kernels.roundToBfloat16(&single, count: 1)
+    return Double(single)
   }
 
   private func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
     let dimension = network.configuration.headDimension
-    let query = x.enumerated().map { rotate(apply(weights.query, $1), at: $0) }
-    let key = x.enumerated().map { rotate(apply(weights.key, $1), at: $0) }
-    let value = x.map { apply(weights.value, $0) }
+    let scale = 1 / sqrt(Double(dimension))
+    let query = x.enumerated().map { rotate(apply(weights.query, $1), at: $0).map { factor($0 * scale) } }
+    let key = x.enumerated().map { rotate(apply(weights.key, $1), at: $0).map(factor) }
+    let value = x.map { apply(weights.value, $0).map(factor) }
     let shared = shape.queryHeads / shape.kvHeads
     return x.indices.map { i in
       let first = network.configuration.slidingWindow.map { max(0, i - $0 + 1) } ?? 0
       return (0..<shape.queryHeads).flatMap { head -> [Double] in
         let (q, k) = (head * dimension, head / shared * dimension)
         let scores = (first...i).map { j in
-          Foundation.exp((0..<dimension).reduce(0) { $0 + query[i][q + $1] * key[j][k + $1] } / sqrt(Double(dimension)))
+          Foundation.exp((0..<dimension).reduce(0) { $0 + query[i][q + $1] * key[j][k + $1] })
         }
         let total = scores.reduce(0, +)
         return (0..<dimension).map { d in
-          zip(first...i, scores).reduce(0) { $0 + $1.1 / total * value[$1.0][k + d] }
+          zip(first...i, scores).reduce(0) { $0 + factor($1.1 / total) * value[$1.0][k + d] }
         }
       }
     }
@@ -79,9 +94,10 @@ struct NaiveTransformer {
   }
 
   private func apply(_ linear: Linear, _ x: [Double]) -> [Double] {
-    (0..<linear.outputs).map { output in
+    let x = x.map(factor)
+    return (0..<linear.outputs).map { output in
       let weights = linear.weight.row(output)
-      return x.indices.reduce(Double(linear.bias?[output] ?? 0)) { $0 + Double(weights[$1]) * x[$1] }
+      return x.indices.reduce(Double(linear.bias?[output] ?? 0)) { $0 + factor(Double(weights[$1])) * x[$1] }
     }
   }
 

@@ -9,6 +9,8 @@ struct BenchmarkCommand: ParsableCommand {
     discussion: """
       Evaluates the same candidates one by one with the repair made anew, one by one with factorisations kept, and layer \
       by layer without and with shared prefixes. Rates are ratios of one run; the divergences must agree.
+
+      With --precisions: layer by layer in f32 and in bf16, and how well the divergences agree in value and in order.
       """)
 
   @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
@@ -18,18 +20,28 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
+  @Flag(help: "Compare evaluation in f32 and in bf16 instead.") var precisions = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
     if !(1...100_000).contains(candidates) { throw ValidationError("--candidates must be between 1 and 100000") }
     if let windows, windows < 1 { throw ValidationError("--windows must be at least 1") }
+    if precisions && rungs != 1 { throw ValidationError("--precisions takes all windows at once, without --rungs") }
     if !(1...10).contains(rungs) { throw ValidationError("--rungs must be between 1 and 10") }
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
+    if precisions {
+      let result = try PrecisionBenchmark(
+        StudyAddress(study), model: model, candidates: candidates, windows: windows,
+        cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
+      display.finish()
+      if json { return Console.json(try ReportFiles.json(result)) }
+      return Console.print(result.lines.joined(separator: "\n"))
+    }
     let result = try EvaluatorBenchmark(
       StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
       cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },

@@ -51,7 +51,7 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
     let request = ComparisonSession.Request(

@@ -32,7 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(nil))
+    plannedMemory.apply(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
       model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
     let sources = text.map { path in

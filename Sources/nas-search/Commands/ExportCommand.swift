@@ -42,12 +42,14 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let targets = zip(format, output).map { format, output in
       (
         output: output, url: URL(fileURLWithPath: output),
-        options: ExportOptions(format: format, type: dtype.element, replacing: replace)
+        options: ExportOptions(
+          format: format, type: dtype.element, replacing: replace,
+          progress: display.step)
       )
     }
     for target in targets { try Exporter.checkDestination(target.url, target.options) }

@@ -30,20 +30,22 @@ struct PruneCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     let url = URL(fileURLWithPath: output)
-    let options = ExportOptions(
-      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)
-    try Exporter.checkDestination(url, options)
     let display = ProgressDisplay(quiet: json)
+    let options = ExportOptions(
+      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace,
+      progress: display.step)
+    try Exporter.checkDestination(url, options)
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings, plan: text.plan(seed: seed),
       damping: leastSquares.damping, cache: CacheFolder.url(cache)
-    ) { display.show(.preparing($0, done: $1, total: $2)) }
+    ) { display.step($0, $1, $2) }
     let outcome = try session.prune()
     display.finish()
     if outcome.damping != nil { session.warnings.forEach(Console.warn) }
     let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    display.finish()
     if json { return Console.print(PruneOutput.json(method, outcome, result, output: output).text()) }
     Console.print(PruneOutput.text(method, outcome, result, output: output))
   }

@@ -25,17 +25,18 @@ struct RepairCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(nil))
+    plannedMemory.apply(cache: CacheFolder.url(nil))
     let url = URL(fileURLWithPath: output)
-    let options = ExportOptions(
-      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace)
-    try Exporter.checkDestination(url, options)
     let display = ProgressDisplay(quiet: json)
-    let show = { (step: String, done: Int, total: Int) in display.show(.preparing(step, done: done, total: total)) }
-    let session = try RepairSession(dense: dense, subnet: subnet, plan: text.plan(seed: seed), report: show)
-    let outcome = try session.repair(report: show)
+    let options = ExportOptions(
+      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace,
+      progress: display.step)
+    try Exporter.checkDestination(url, options)
+    let session = try RepairSession(dense: dense, subnet: subnet, plan: text.plan(seed: seed), report: display.step)
+    let outcome = try session.repair(report: display.step)
     display.finish()
     let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    display.finish()
     if json {
       let document: JSONValue = [
         "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),

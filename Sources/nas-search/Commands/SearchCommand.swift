@@ -24,7 +24,7 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let settings = try options.settings()
     let folder = study ?? options.defaultStudy

@@ -32,6 +32,7 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
+  @OptionGroup var evaluation: PrecisionOption
   @Flag(help: "Replace what is at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -60,32 +61,33 @@ struct SolveCommand: ParsableCommand {
   }
 
   /// Where each budget's checkpoint goes.
-  private var destinations: [(url: URL, options: ExportOptions)] {
+  private func destinations(_ display: ProgressDisplay) -> [(url: URL, options: ExportOptions)] {
     guard let output else { return [] }
     let url = URL(fileURLWithPath: output)
     let format = format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace)
-    let options = ExportOptions(format: format, type: dtype.element, replacing: replace)
+    let options = ExportOptions(
+      format: format, type: dtype.element, replacing: replace, progress: display.step)
     if keeps.count == 1 { return [(url, options)] }
     return keeps.map { (url.appendingPathComponent("keep-\($0)" + (format == .gguf ? ".gguf" : "")), options) }
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
-    let destinations = destinations
-    for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
+    let destinations = destinations(display)
+    for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
     let session = try SolveSession(
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache),
       announce: { if !json { Console.note($0) } }
-    ) { display.show(.preparing($0, done: $1, total: $2)) }
+    ) { display.step($0, $1, $2) }
     display.finish()
     session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now
     let answers = try keeps.map { try session.solve(keep: $0) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = measure ? try answers.map { try session.measure($0) } : []
+    let measured = measure ? try answers.map { try session.measure($0, in: evaluation.precision.value) } : []
     display.finish()
     if !json {
       Console.print(SolveOutput.table(answers, measured))
@@ -98,6 +100,7 @@ struct SolveCommand: ParsableCommand {
     for (answer, destination) in zip(answers, destinations) {
       let result = try session.write(
         answer, to: destination.url, options: destination.options, toolVersion: NASSearch.version)
+      display.finish()
       if !json { Console.print("\(destination.url.relativePath): architecture \(result.architecture)") }
     }
     if json {

@@ -24,7 +24,7 @@ struct WorkerCommand: ParsableCommand {
   }
 
   func run() throws {
-    try plannedMemory.apply(cache: CacheFolder.url(cache))
+    plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: false)
     let session: WorkerSession

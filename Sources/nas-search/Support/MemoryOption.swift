@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import Foundation
 import LinearAlgebra
 
@@ -11,11 +10,6 @@ struct MemoryOption: ParsableArguments {
   )
   var memoryLimit: AmountArgument?
 
-  /// - Parameter cache: where what does not fit is kept meanwhile; made if it is not there.
-  func apply(cache: URL) throws {
-    do { try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true) } catch {
-      throw CheckpointError.unwritable(path: cache.path, reason: error.localizedDescription)
-    }
-    MemoryLimit.set(memoryLimit?.value, scratch: cache)
-  }
+  /// - Parameter cache: where what does not fit is kept meanwhile.
+  func apply(cache: URL) { MemoryLimit.set(memoryLimit?.value, scratch: cache) }
 }

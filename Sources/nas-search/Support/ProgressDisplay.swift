@@ -15,6 +15,9 @@ final class ProgressDisplay {
 
   init(quiet: Bool) { self.quiet = quiet }
 
+  /// A step of longer work.
+  func step(_ name: String, _ done: Int, _ total: Int) { show(.preparing(name, done: done, total: total)) }
+
   func show(_ event: SearchSession.Event) {
     if quiet { return }
     switch event {

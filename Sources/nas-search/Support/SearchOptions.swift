@@ -26,6 +26,7 @@ struct SearchOptions: ParsableArguments {
   var optimizer = SearchOptimizer.automatic
   @Option(help: "Candidates in a generation of the evolution; a Bayesian batch has a quarter of it.") var population =
     16
+  @OptionGroup var evaluation: PrecisionOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
   func validate() throws {
@@ -55,7 +56,8 @@ struct SearchOptions: ParsableArguments {
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: leastSquares.damping, repair: repair,
-      curves: curves, rungs: rungs, optimizer: optimizer, population: population)
+      curves: curves, rungs: rungs, optimizer: optimizer, population: population,
+      precision: evaluation.precision.value)
   }
 
   /// `results/` and the names of model and space.

@@ -1,0 +1,105 @@
+import Evaluation
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Search
+import Studies
+import Subnets
+
+/// Evaluates candidates of a study in single precision and in bfloat16: how fast, and whether in the same order.
+public struct PrecisionBenchmark: Codable, Sendable {
+  public struct Row: Codable, Sendable {
+    public let precision: String
+    public let seconds: Double
+    public let evaluationsPerSecond: Double
+    /// KL divergences from the dense model in single precision, in nats per token, in the order of the trials.
+    public let divergences: [Double]
+  }
+
+  public let candidates: Int
+  /// Fitness windows that they were measured on, and tokens in them together.
+  public let windows: Int
+  public let tokens: Int
+  public let rows: [Row]
+  /// The first row's seconds as a multiple of the last one's.
+  public let ratio: Double
+  /// Spearman's correlation of the divergences; `nil` where it is not defined.
+  public let rankCorrelation: Double?
+  /// Differences of the divergences, last row less first, relative to the first.
+  public let meanDifference: Double
+  public let largestDifference: Double
+  /// Pairs of candidates that the precisions order differently, and all pairs.
+  public let swappedPairs: Int
+  public let pairs: Int
+  /// Largest difference, in the first row and relative to the smaller one, of a pair that is swapped.
+  public let largestSwap: Double
+
+  /// - Parameters:
+  ///   - count: candidates, the last of the study.
+  ///   - windows: how many of the study's fitness windows; `nil` for all.
+  /// - Throws: `PipelineError`, and what is wrong with the study.
+  public init(
+    _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, cache: URL,
+    isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+  ) throws {
+    guard Precision.bfloat16.isSupported else {
+      throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
+    }
+    let opened = try OpenedStudy(address, model: model, cache: cache, report: report)
+    let trials = try opened.study.trials().suffix(count)
+    guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
+    let genes = trials.map { opened.bound.genes($0.genome) }
+    var rows: [Row] = []
+    var tokens: (windows: Int, count: Int) = (0, 0)
+    for (number, precision) in [Precision.single, .bfloat16].enumerated() {
+      let evaluator = try opened.evaluator(windows: windows, precision: precision)
+      tokens = (evaluator.reference.windows.count, evaluator.reference.windows.tokens.count)
+      for choice in Set(genes.map(\.choice)) { try evaluator.repaired.rank(choice) }
+      report(.preparing("evaluating in \(precision.rawValue)", done: number, total: 2))
+      let start = ContinuousClock.now
+      let found = try evaluator.compare(Array(genes)) { _ in if isStopped() { throw CancellationError() } }
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      rows.append(
+        Row(
+          precision: precision.rawValue, seconds: seconds, evaluationsPerSecond: Double(genes.count) / seconds,
+          divergences: found.comparisons.map(\.divergence)))
+    }
+    let (first, last) = (rows[0].divergences, rows[1].divergences)
+    let differences = zip(first, last).map { ($1 - $0) / max($0, 1e-9) }
+    var (swaps, pairs, largest) = (0, 0, 0.0)
+    for i in first.indices {
+      for j in 0..<i where first[i] != first[j] {
+        pairs += 1
+        if (first[i] < first[j]) == (last[i] < last[j]) && last[i] != last[j] { continue }
+        swaps += 1
+        largest = max(largest, abs(first[i] - first[j]) / max(min(first[i], first[j]), 1e-9))
+      }
+    }
+    candidates = genes.count
+    self.windows = tokens.windows
+    self.tokens = tokens.count
+    ratio = rows[0].seconds / rows[1].seconds
+    rankCorrelation = RankCorrelation.spearman(first, last)
+    meanDifference = differences.reduce(0, +) / Double(differences.count)
+    largestDifference = differences.map { abs($0) }.max() ?? 0
+    (swappedPairs, self.pairs, largestSwap) = (swaps, pairs, largest)
+    self.rows = rows
+  }
+
+  public var lines: [String] {
+    rows.map { row in
+      row.precision.padding(toLength: 6, withPad: " ", startingAt: 0)
+        + String(format: "%8.1f s  %6.3f evaluations/s", row.seconds, row.evaluationsPerSecond)
+    } + [
+      String(
+        format: "bf16 is %.2f × as fast on %d candidates and %d windows (%d tokens)", ratio, candidates, windows, tokens
+      ),
+      String(
+        format: "rank correlation of the divergences %.5f; relative difference %+.2e on average, at most %.1e",
+        rankCorrelation ?? .nan,
+        meanDifference, largestDifference),
+      String(
+        format: "%d of %d pairs change places, at most %.1e apart", swappedPairs, pairs, largestSwap),
+    ]
+  }
+}

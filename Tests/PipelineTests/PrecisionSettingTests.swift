@@ -1,0 +1,45 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Pipeline
+
+@Suite struct PrecisionSettingTests {
+  private func settings(_ precision: Precision) -> SearchSettings {
+    SearchSettings(
+      model: "m", space: "widths", spaceText: "", target: nil, objectives: ["kl", "params"],
+      plan: CalibrationPlan(
+        calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
+        fitnessLength: 64, seed: 0),
+      damping: nil, repair: "ls", curves: "loss", population: 16, precision: precision)
+  }
+
+  @Test(arguments: Precision.allCases) func settingsKeepThePrecision(_ precision: Precision) throws {
+    let settings = settings(precision)
+    let read = try JSONDecoder().decode(SearchSettings.self, from: settings.json())
+    #expect(read == settings)
+    if precision.isSupported {
+      #expect(try read.evaluationPrecision() == precision)
+    } else {
+      #expect(throws: PipelineError.self) { try read.evaluationPrecision() }
+    }
+  }
+
+  /// Studies from before there was a choice are in single precision, and look as they did.
+  @Test func singlePrecisionIsNotWritten() throws {
+    let text = try String(decoding: settings(.single).json(), as: UTF8.self)
+    #expect(!text.contains("precision"))
+  }
+
+  @Test func anotherPrecisionIsAnotherStudy() {
+    #expect(settings(.single).difference(to: settings(.single)) == nil)
+    #expect(settings(.bfloat16).difference(to: settings(.single)) == "precision was bf16, now f32")
+  }
+
+  @Test func anUnknownPrecisionIsAnError() {
+    var settings = settings(.single)
+    settings.precision = "f8"
+    let error = PipelineError.invalidOption("unknown precision 'f8' (known: f32, bf16)")
+    #expect(throws: error) { try settings.evaluationPrecision() }
+  }
+}
