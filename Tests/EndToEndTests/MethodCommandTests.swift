@@ -266,7 +266,7 @@ extension EndToEnd {
       try workspace.expectFailure(command + ["--rungs", "2"], "without --rungs", code: 64)
       let solve = ["solve", "--model", "model", "--keep", "0.8", "--measure"] + Self.text
       try workspace.run(solve + ["--precision", "bf16"]).expectSuccess()
-      try workspace.expectFailure(solve + ["--precision", "f16"], "f32, bf16, auto", code: 64)
+      try workspace.expectFailure(solve + ["--precision", "f16"], "'f32', 'bf16' or 'auto'", code: 64)
     }
 
     /// The same search on one worker and on three: the same candidates with the same values.
