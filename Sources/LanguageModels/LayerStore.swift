@@ -22,7 +22,14 @@ public final class LayerStore: Sendable {
   /// - Throws: `ModelError.scratch` where no file can be made in `MemoryLimit.scratch`.
   public init(_ configuration: ModelConfiguration) throws {
     entries = Mutex([:])
-    file = Self.keepsInMemory(configuration) ? nil : try ScratchFile(in: MemoryLimit.scratch)
+    if Self.keepsInMemory(configuration) {
+      file = nil
+    } else {
+      let folder = MemoryLimit.scratch
+      // Whatever is wrong with the folder shows when the file is opened.
+      try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      file = try ScratchFile(in: folder)
+    }
   }
 
   /// Whether the layers of a network stay in memory.

@@ -17,12 +17,10 @@ final class ScratchFile: Sendable {
   private let folder: String
   private let end = Mutex(0)
 
-  /// - Parameter folder: on a disk with room for all that is written; made if it is not there.
+  /// - Parameter folder: an existing folder on a disk with room for all that is written.
   /// - Throws: `ModelError.scratch`.
   init(in folder: URL) throws(ModelError) {
     self.folder = folder.path
-    // Whatever is wrong with the folder shows when the file is opened.
-    try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let name = folder.appendingPathComponent(".scratch-\(getpid())-\(UInt64.random(in: .min ... .max))").path
     descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     if descriptor < 0 { throw .scratch(folder: folder.path, problem: String(cString: strerror(errno))) }

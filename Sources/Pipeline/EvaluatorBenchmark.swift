@@ -95,7 +95,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     }
     func layers(sharing: Bool) -> Step {
       { alive, windows in
-        let found = try evaluator.compare(alive.map(\.genes), windows: windows, sharing: sharing, checkpoint: check)
+        let found = try evaluator.compare(
+          alive.map(\.genes), windows: windows, sharing: sharing, checkpoint: { _ in try check() })
         if sharing {
           work.asked += found.work.asked
           work.done += found.work.done

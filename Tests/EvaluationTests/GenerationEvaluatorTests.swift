@@ -154,7 +154,7 @@ import Testing
     struct Stop: Error {}
     let bench = try Bench(.llamaMHA, windows: 2)
     #expect(throws: Stop.self) {
-      try bench.evaluator(memory: 1 << 30).compare(bench.candidates(3)) { throw Stop() }
+      try bench.evaluator(memory: 1 << 30).compare(bench.candidates(3)) { _ in throw Stop() }
     }
   }
 
