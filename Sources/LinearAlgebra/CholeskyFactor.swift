@@ -119,7 +119,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   /// Right-hand sides do not know of each other: tiles of them go to the workers.
   private func forEachColumns(of b: Matrix<Scalar>, _ body: @Sendable (Matrix<Scalar>) -> Void) {
     if b.rows == 0 || b.columns == 0 { return }
-    Tiles(of: b.columns, work: b.rows * b.rows / 2).forEach { body(b.columns($0)) }
+    Tiles(of: b.columns, work: b.rows * b.rows / 2).run { body(b.columns($0)) }
   }
 
   /// The factor of `A` with one row and column more, in O(n²): `L` stays and gets the row `[L⁻¹·c, √(d − ‖L⁻¹·c‖²)]`.

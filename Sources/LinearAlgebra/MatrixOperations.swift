@@ -24,7 +24,7 @@ public func multiply<Scalar: BLASScalar>(
     }
     return
   }
-  Tiles(of: m, work: n * k).forEach { rows in
+  Tiles(of: m, work: n * k).run { rows in
     let first = transposeA ? a.pointer + rows.lowerBound : a.row(rows.lowerBound)
     Scalar.gemm(
       transposeA, transposeB, rows.count, n, k, alpha, first, a.stride, b.pointer, b.stride, beta,

@@ -24,7 +24,7 @@ struct Tiles {
   private func edge(_ index: Int) -> Int { index == count ? length : index * length / count / 8 * 8 }
 
   /// Runs `body` for every tile, on all workers where the caller is not one of them.
-  func forEach(_ body: @Sendable (Range<Int>) -> Void) {
+  func run(_ body: @Sendable (Range<Int>) -> Void) {
     if count == 1 { return body(0..<length) }
     Threads.forEach(count) { body(self[$0]) }
   }

@@ -39,8 +39,8 @@ struct FirstPopulation {
           curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
             evaluator.repaired,
             .init(score: score, calibration: statistics.name, queries: bound.space.attention.queries), statistics,
-            metric: metric, progress: { try progress(before * $1 + $0, all * $1) }
-          ) { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) }
+            metric: metric, progress: { try progress(before * $1 + $0, all * $1) },
+            widths: { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) })
         }
       }
     }

@@ -80,8 +80,7 @@ struct SolveCommand: ParsableCommand {
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache),
-      announce: { if !json { Console.note($0) } }
-    ) { display.step($0, $1, $2) }
+      announce: { if !json { Console.note($0) } }, report: display.step)
     display.finish()
     session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now

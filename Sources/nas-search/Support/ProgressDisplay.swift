@@ -43,7 +43,8 @@ final class ProgressDisplay {
       finish()
       Console.note("resuming: \(evaluations) evaluations are stored")
     case .progress(let progress, let generation, let front):
-      stage.end(at: seconds).forEach { if !terminal { Console.note($0) } }
+      let ended = stage.end(at: seconds)
+      if !terminal { ended.forEach(Console.note) }
       // Optimisers without generations are heard of now and then.
       if !terminal, generation != nil || seconds - noted >= StageProgress.pause {
         Console.note(ProgressLine.generation(generation, front: front, progress))
