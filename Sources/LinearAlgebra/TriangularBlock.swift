@@ -12,15 +12,10 @@ struct TriangularBlock<Scalar: BLASScalar> {
   private let copy: Matrix<Scalar>
 
   /// For solves from the right of up to `rows` rows.
-  init(rows: Int) { self.init(copied: rows) }
-
-  /// For products with `columns` columns.
-  init(columns: Int) { self.init(copied: columns) }
-
-  private init(copied: Int) {
+  init(rows: Int) {
     inverse = Matrix(rows: Self.order, columns: Self.order)
     transposed = Matrix(rows: Self.order, columns: Self.order)
-    copy = Matrix(uninitialized: Self.order, columns: max(1, copied))
+    copy = Matrix(uninitialized: Self.order, columns: max(1, rows))
   }
 
   /// Factorises a block on the diagonal in place, its lower triangle, and inverts it.
@@ -28,13 +23,10 @@ struct TriangularBlock<Scalar: BLASScalar> {
   /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
   func factorise(_ block: Matrix<Scalar>) -> Int {
     let failing = Scalar.factorise(block.rows, block.pointer, block.stride, transposed.pointer, transposed.stride)
-    if failing == 0 { invert(block) }
+    if failing == 0 {
+      Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
+    }
     return failing
-  }
-
-  /// Inverts a lower triangular block.
-  func invert(_ block: Matrix<Scalar>) {
-    Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
   }
 
   /// `B ← B·L⁻ᵀ`.
@@ -43,13 +35,6 @@ struct TriangularBlock<Scalar: BLASScalar> {
     let source = copy.reshaped(rows: b.rows, columns: b.columns)
     source.assign(b)
     multiply(source, inverse(b.columns), transposingB: true, into: b)
-  }
-
-  /// `B ← L⁻¹·B`, or `L⁻ᵀ·B`.
-  func multiplyLeft(_ b: Matrix<Scalar>, transposed: Bool) {
-    let source = copy.reshaped(rows: b.rows, columns: b.columns)
-    source.assign(b)
-    multiply(inverse(b.rows), source, transposingA: transposed, into: b)
   }
 
   private func inverse(_ order: Int) -> Matrix<Scalar> { inverse.rows(0..<order).columns(0..<order) }

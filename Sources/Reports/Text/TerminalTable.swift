@@ -20,7 +20,7 @@ public enum TerminalTable {
     }
     let columns = fitting(known, rows: rows, width: width)
     lines += table(rows, columns, color: color)
-    lines += footer(of: report, columns, allFit: columns.count == known.count)
+    lines += footer(of: report, columns, allFit: columns.count == known.count, width: width)
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -163,7 +163,7 @@ public enum TerminalTable {
     }
   }
 
-  private static func footer(of report: StudyReport, _ columns: [Column], allFit: Bool) -> [String] {
+  private static func footer(of report: StudyReport, _ columns: [Column], allFit: Bool, width: Int) -> [String] {
     var lines = [""]
     if columns.contains(.mlpChannels), report.front.contains(where: { !$0.widths.isEmpty }) {
       lines.append("KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer.")
@@ -174,6 +174,7 @@ public enum TerminalTable {
         TerminalText.safe("What moved \(report.objectives.first ?? "") most, alone: " + largest.joined(separator: ", "))
       )
     }
+    lines += report.notes.flatMap { TerminalText.wrap(TerminalText.safe($0), to: max(30, width)) }
     if !allFit {
       lines.append("Some columns do not fit; front.csv has them all.")
     }
