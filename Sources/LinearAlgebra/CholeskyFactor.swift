@@ -2,8 +2,8 @@
 ///
 /// The factor of a leading block of `A` is the leading block of the factor, which is what nested reformation uses.
 ///
-/// The factorisation runs in blocks, nearly all of it matrix products: those on the diagonal are inverted, which makes products of
-/// the solves with them, too (BLAS's own run at a third of its products' speed on blocks of this size).
+/// Everything runs in blocks, nearly all of it matrix products: those on the diagonal are inverted, which makes products of
+/// the triangular solves, too (BLAS's own run at a third of its products' speed on blocks of this size).
 public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   /// Shape `[n, n]`; the strictly upper triangle is meaningless.
   public let lower: Matrix<Scalar>
@@ -57,16 +57,51 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public var order: Int { lower.rows }
 
   /// `B ← L[:s,:s]⁻¹·B` for `B` of `s` rows.
-  public func solveLower(_ b: Matrix<Scalar>) { solve(b, transposed: false) }
+  public func solveLower(_ b: Matrix<Scalar>) {
+    if solveFew(b, transposed: false) { return }
+    forEachColumns(of: b) { b in
+      let block = TriangularBlock<Scalar>(columns: b.columns)
+      for panel in Self.blocks(0..<b.rows, of: Self.panel) {
+        subtract(panel, 0..<panel.lowerBound, of: b, transposed: false)
+        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order) {
+          subtract(here, panel.lowerBound..<here.lowerBound, of: b, transposed: false)
+          block.invert(lower.rows(here).columns(here))
+          block.multiplyLeft(b.rows(here), transposed: false)
+        }
+      }
+    }
+  }
 
   /// `B ← L[:s,:s]⁻ᵀ·B` for `B` of `s` rows.
-  public func solveLowerTransposed(_ b: Matrix<Scalar>) { solve(b, transposed: true) }
-
-  private func solve(_ b: Matrix<Scalar>, transposed: Bool) {
-    precondition(b.rows <= order, "more right-hand rows than the factor has")
+  public func solveLowerTransposed(_ b: Matrix<Scalar>) {
+    if solveFew(b, transposed: true) { return }
     forEachColumns(of: b) { b in
+      let block = TriangularBlock<Scalar>(columns: b.columns)
+      for panel in Self.blocks(0..<b.rows, of: Self.panel).reversed() {
+        subtract(panel, panel.upperBound..<b.rows, of: b, transposed: true)
+        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order).reversed() {
+          subtract(here, here.upperBound..<panel.upperBound, of: b, transposed: true)
+          block.invert(lower.rows(here).columns(here))
+          block.multiplyLeft(b.rows(here), transposed: true)
+        }
+      }
+    }
+  }
+
+  /// `B[here] ← B[here] − L[here, solved]·B[solved]`, or with `L[solved, here]ᵀ`.
+  private func subtract(_ here: Range<Int>, _ solved: Range<Int>, of b: Matrix<Scalar>, transposed: Bool) {
+    let factor = transposed ? lower.rows(solved).columns(here) : lower.rows(here).columns(solved)
+    multiply(factor, b.rows(solved), transposingA: transposed, scale: -1, accumulate: 1, into: b.rows(here))
+  }
+
+  /// Of few columns a solve is not worth the inverses of the blocks.
+  private func solveFew(_ b: Matrix<Scalar>, transposed: Bool) -> Bool {
+    precondition(b.rows <= order, "more right-hand rows than the factor has")
+    if b.columns >= TriangularBlock<Scalar>.order { return false }
+    if b.rows > 0, b.columns > 0 {
       Scalar.trsm(transposed: transposed, b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
     }
+    return true
   }
 
   private static func blocks(_ range: Range<Int>, of length: Int) -> [Range<Int>] {

@@ -12,10 +12,15 @@ struct TriangularBlock<Scalar: BLASScalar> {
   private let copy: Matrix<Scalar>
 
   /// For solves from the right of up to `rows` rows.
-  init(rows: Int) {
+  init(rows: Int) { self.init(copied: rows) }
+
+  /// For products with `columns` columns.
+  init(columns: Int) { self.init(copied: columns) }
+
+  private init(copied: Int) {
     inverse = Matrix(rows: Self.order, columns: Self.order)
     transposed = Matrix(rows: Self.order, columns: Self.order)
-    copy = Matrix(uninitialized: Self.order, columns: max(1, rows))
+    copy = Matrix(uninitialized: Self.order, columns: max(1, copied))
   }
 
   /// Factorises a block on the diagonal in place, its lower triangle, and inverts it.
@@ -23,10 +28,13 @@ struct TriangularBlock<Scalar: BLASScalar> {
   /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
   func factorise(_ block: Matrix<Scalar>) -> Int {
     let failing = Scalar.factorise(block.rows, block.pointer, block.stride, transposed.pointer, transposed.stride)
-    if failing == 0 {
-      Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
-    }
+    if failing == 0 { invert(block) }
     return failing
+  }
+
+  /// Inverts a lower triangular block.
+  func invert(_ block: Matrix<Scalar>) {
+    Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
   }
 
   /// `B ← B·L⁻ᵀ`.
@@ -35,6 +43,13 @@ struct TriangularBlock<Scalar: BLASScalar> {
     let source = copy.reshaped(rows: b.rows, columns: b.columns)
     source.assign(b)
     multiply(source, inverse(b.columns), transposingB: true, into: b)
+  }
+
+  /// `B ← L⁻¹·B`, or `L⁻ᵀ·B`.
+  func multiplyLeft(_ b: Matrix<Scalar>, transposed: Bool) {
+    let source = copy.reshaped(rows: b.rows, columns: b.columns)
+    source.assign(b)
+    multiply(inverse(b.rows), source, transposingA: transposed, into: b)
   }
 
   private func inverse(_ order: Int) -> Matrix<Scalar> { inverse.rows(0..<order).columns(0..<order) }
