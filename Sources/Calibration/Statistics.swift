@@ -34,6 +34,12 @@ public struct LayerStatistics: Sendable {
   /// `E[x²] − E[x]²` of the down projection's input.
   public var hiddenVariance: [Float] { Self.variance(hiddenSecondMoment, hiddenMean) }
 
+  /// Elements of the Gram matrices of a layer together.
+  public static func gramElements(of shape: LayerShape, in configuration: ModelConfiguration) -> Int {
+    let (hidden, context) = (configuration.hiddenSize, shape.queryHeads * configuration.headDimension)
+    return 2 * hidden * hidden + context * context + shape.mlpChannels * shape.mlpChannels
+  }
+
   private static func variance(_ secondMoment: [Float], _ mean: [Float]) -> [Float] {
     zip(secondMoment, mean).map { max(0, $0 - $1 * $1) }
   }

@@ -10,13 +10,14 @@ final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
 
-  init(shape: LayerShape, headDimension: Int, hiddenSize: Int, tokens: Int, chunks: Int) {
+  init(_ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int) {
     self.tokens = tokens
-    let context = shape.queryHeads * headDimension
-    let elements = 2 * hiddenSize * hiddenSize + context * context + shape.mlpChannels * shape.mlpChannels
+    let elements = LayerStatistics.gramElements(of: shape, in: configuration)
     let fitting = MemoryLimit.bytes / 4 / max(1, elements * MemoryLayout<Float>.size)
     lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { _ in
-      Lane(residual: hiddenSize, context: context, hidden: shape.mlpChannels)
+      Lane(
+        residual: configuration.hiddenSize, context: shape.queryHeads * configuration.headDimension,
+        hidden: shape.mlpChannels)
     }
   }
 

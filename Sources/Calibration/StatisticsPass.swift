@@ -21,8 +21,7 @@ public enum StatisticsPass {
         continue
       }
       let collector = StatisticsCollector(
-        shape: shape, headDimension: configuration.headDimension, hiddenSize: configuration.hiddenSize,
-        tokens: windows.tokens.count, chunks: runner.chunkCount)
+        shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount)
       try runner.run(layer: index, weights: weights, hidden, lanes: collector.laneCount) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }

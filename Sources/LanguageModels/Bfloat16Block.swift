@@ -73,13 +73,13 @@ struct Bfloat16Block {
   func run(_ x: Matrix<Float>, length: Int, workspace: Workspace, packed: Bfloat16Workspace) {
     let normed = workspace.normed.rows(0..<x.rows)
     if shape.kvHeads > 0 {
-      normalise(x, gain: weights.attentionNorm, into: normed)
+      configuration.normalise(x, gain: weights.attentionNorm, into: normed)
       let context = attention(
         Bfloat16Rows(normed, in: packed.rows), length: length, workspace: workspace, packed: packed)
       weights.output.apply(Bfloat16Rows(context, in: packed.rows), into: x, accumulating: true)
     }
     if shape.mlpChannels > 0 {
-      normalise(x, gain: weights.mlpNorm, into: normed)
+      configuration.normalise(x, gain: weights.mlpNorm, into: normed)
       let rows = Bfloat16Rows(normed, in: packed.rows)
       let gate = workspace.gate.reshaped(rows: x.rows, columns: shape.mlpChannels)
       let up = workspace.up.reshaped(rows: x.rows, columns: shape.mlpChannels)
@@ -90,31 +90,17 @@ struct Bfloat16Block {
     }
   }
 
-  private func normalise(_ x: Matrix<Float>, gain: [Float], into y: Matrix<Float>) {
-    gain.withUnsafeBufferPointer { gain in
-      guard let gain = gain.baseAddress else { return }
-      for i in 0..<x.rows {
-        Kernels.rmsNorm(x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: y.row(i), count: x.columns)
-      }
-    }
-  }
-
   /// The concatenated head outputs, shape `[tokens, queryHeads·D]`, in the workspace.
   private func attention(
     _ x: Bfloat16Rows, length: Int, workspace: Workspace, packed: Bfloat16Workspace
   ) -> Matrix<Float> {
     let dimension = configuration.headDimension
-    let query = workspace.query.reshaped(rows: x.rows, columns: shape.queryHeads * dimension)
-    let key = workspace.key.reshaped(rows: x.rows, columns: shape.kvHeads * dimension)
-    let value = workspace.value.reshaped(rows: x.rows, columns: shape.kvHeads * dimension)
-    let context = workspace.context.reshaped(rows: x.rows, columns: shape.queryHeads * dimension)
+    let (query, key, value, context) = workspace.attention(rows: x.rows, shape, headDimension: dimension)
     weights.query.apply(x, into: query)
     weights.key.apply(x, into: key)
     weights.value.apply(x, into: value)
-    for i in 0..<x.rows {
-      rotary.apply(to: query.row(i), heads: shape.queryHeads, position: i % length)
-      rotary.apply(to: key.row(i), heads: shape.kvHeads, position: i % length)
-    }
+    rotary.apply(to: query, heads: shape.queryHeads, length: length)
+    rotary.apply(to: key, heads: shape.kvHeads, length: length)
     for start in stride(from: 0, to: x.rows, by: length) {
       let window = start..<start + length
       for group in 0..<shape.kvHeads {

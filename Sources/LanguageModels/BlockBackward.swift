@@ -63,7 +63,7 @@ final class BlockBackward: @unchecked Sendable {
   private func mlp(_ weights: LayerWeights, grad: Matrix<Float>, _ gradients: LayerGradients) {
     let channels = weights.gate.outputs
     let normed = workspace.normed
-    normalise(middle, gain: weights.mlpNorm)
+    configuration.normalise(middle, gain: weights.mlpNorm, into: workspace.normed)
     let gate = workspace.gate.reshaped(rows: length, columns: channels)
     let up = workspace.up.reshaped(rows: length, columns: channels)
     let hidden = hiddenGrad.reshaped(rows: length, columns: channels)
@@ -84,10 +84,7 @@ final class BlockBackward: @unchecked Sendable {
     _ weights: LayerWeights, _ shape: LayerShape, input: Matrix<Float>, grad: Matrix<Float>, _ gradients: LayerGradients
   ) {
     let dimension = configuration.headDimension
-    let query = workspace.query.reshaped(rows: length, columns: shape.queryHeads * dimension)
-    let key = workspace.key.reshaped(rows: length, columns: shape.kvHeads * dimension)
-    let value = workspace.value.reshaped(rows: length, columns: shape.kvHeads * dimension)
-    let context = workspace.context.reshaped(rows: length, columns: query.columns)
+    let (query, key, value, context) = workspace.attention(rows: length, shape, headDimension: dimension)
     let (dQuery, dKey) = (
       queryGrad.reshaped(rows: length, columns: query.columns), keyGrad.reshaped(rows: length, columns: key.columns)
     )
@@ -110,7 +107,7 @@ final class BlockBackward: @unchecked Sendable {
       rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
       rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
     }
-    normalise(input, gain: weights.attentionNorm)
+    configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
     accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
     accumulate(gradients.key, outputGrad: dKey, input: workspace.normed)
     accumulate(gradients.value, outputGrad: dValue, input: workspace.normed)
@@ -148,13 +145,6 @@ final class BlockBackward: @unchecked Sendable {
     multiply(outputGrad, input, transposingA: true, accumulate: 1, into: projection.weight)
     guard let bias = projection.bias else { return }
     for i in 0..<outputGrad.rows { Kernels.add(outputGrad.row(i), to: bias.pointer, count: bias.columns) }
-  }
-
-  private func normalise(_ x: Matrix<Float>, gain: [Float]) {
-    for i in 0..<length {
-      Kernels.rmsNorm(
-        x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: workspace.normed.row(i), count: x.columns)
-    }
   }
 
   private func normBackward(_ x: Matrix<Float>, gain: [Float], addingTo grad: Matrix<Float>, gainGrad: Matrix<Float>) {

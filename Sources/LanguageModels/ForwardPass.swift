@@ -182,13 +182,8 @@ public struct ForwardPass: Sendable {
     /// The root-mean-square norm of every token, in place.
     public func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws {
       try Threads.forEach(chunks.count) { chunk, _ in
-        gain.withUnsafeBufferPointer { gain in
-          guard let gain = gain.baseAddress else { return }
-          for i in chunks[chunk] {
-            Kernels.rmsNorm(
-              hidden.row(i), gain: gain, epsilon: configuration.normEpsilon, into: hidden.row(i), count: hidden.columns)
-          }
-        }
+        let rows = hidden.rows(chunks[chunk])
+        configuration.normalise(rows, gain: gain, into: rows)
       }
     }
   }

@@ -101,11 +101,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   }
 
   private func normalise(gain: [Float]) {
-    for i in 0..<sequences {
-      Kernels.rmsNorm(
-        hidden.row(i), gain: gain, epsilon: model.configuration.normEpsilon, into: workspace.normed.row(i),
-        count: hidden.columns)
-    }
+    model.configuration.normalise(hidden, gain: gain, into: workspace.normed)
   }
 
   private func multilayerPerceptron(_ weights: LayerWeights) throws {

@@ -37,7 +37,7 @@ struct TransformerBlock {
   /// shape `[tokens, queryHeads·D]`, in the workspace.
   func attentionContext(_ x: Matrix<Float>, length: Int, workspace: Workspace) -> Matrix<Float> {
     let normed = workspace.normed.rows(0..<x.rows)
-    normalise(x, gain: weights.attentionNorm, into: normed)
+    configuration.normalise(x, gain: weights.attentionNorm, into: normed)
     return attention(normed, length: length, workspace: workspace)
   }
 
@@ -45,7 +45,7 @@ struct TransformerBlock {
   /// workspace.
   func mlpHidden(_ x: Matrix<Float>, workspace: Workspace) -> Matrix<Float> {
     let normed = workspace.normed.rows(0..<x.rows)
-    normalise(x, gain: weights.mlpNorm, into: normed)
+    configuration.normalise(x, gain: weights.mlpNorm, into: normed)
     let gate = workspace.gate.reshaped(rows: x.rows, columns: shape.mlpChannels)
     let up = workspace.up.reshaped(rows: x.rows, columns: shape.mlpChannels)
     weights.gate.apply(normed, into: gate)
@@ -54,29 +54,14 @@ struct TransformerBlock {
     return gate
   }
 
-  private func normalise(_ x: Matrix<Float>, gain: [Float], into y: Matrix<Float>) {
-    gain.withUnsafeBufferPointer { gain in
-      guard let gain = gain.baseAddress else { return }
-      for i in 0..<x.rows {
-        Kernels.rmsNorm(
-          x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: y.row(i), count: x.columns)
-      }
-    }
-  }
-
   private func attention(_ x: Matrix<Float>, length: Int, workspace: Workspace) -> Matrix<Float> {
     let dimension = configuration.headDimension
-    let query = workspace.query.reshaped(rows: x.rows, columns: shape.queryHeads * dimension)
-    let key = workspace.key.reshaped(rows: x.rows, columns: shape.kvHeads * dimension)
-    let value = workspace.value.reshaped(rows: x.rows, columns: shape.kvHeads * dimension)
-    let context = workspace.context.reshaped(rows: x.rows, columns: shape.queryHeads * dimension)
+    let (query, key, value, context) = workspace.attention(rows: x.rows, shape, headDimension: dimension)
     weights.query.apply(x, into: query)
     weights.key.apply(x, into: key)
     weights.value.apply(x, into: value)
-    for i in 0..<x.rows {
-      rotary.apply(to: query.row(i), heads: shape.queryHeads, position: i % length)
-      rotary.apply(to: key.row(i), heads: shape.kvHeads, position: i % length)
-    }
+    rotary.apply(to: query, heads: shape.queryHeads, length: length)
+    rotary.apply(to: key, heads: shape.kvHeads, length: length)
     for start in stride(from: 0, to: x.rows, by: length) {
       let window = start..<start + length
       for head in 0..<shape.queryHeads {
@@ -111,6 +96,18 @@ struct TransformerBlock {
         (row + (i - first + 1)).update(repeating: 0, count: end - i - 1)
       }
       multiply(block, value.rows(first..<end), into: context.rows(start..<end))
+    }
+  }
+}
+
+extension ModelConfiguration {
+  /// The root-mean-square norm of every row of `x`, which may be `y` itself.
+  func normalise(_ x: Matrix<Float>, gain: [Float], into y: Matrix<Float>) {
+    gain.withUnsafeBufferPointer { gain in
+      guard let gain = gain.baseAddress else { return }
+      for i in 0..<x.rows {
+        Kernels.rmsNorm(x.row(i), gain: gain, epsilon: normEpsilon, into: y.row(i), count: x.columns)
+      }
     }
   }
 }
@@ -154,5 +151,16 @@ final class Workspace: @unchecked Sendable {
     gate = Matrix(rows: rows, columns: channels)
     up = Matrix(rows: rows, columns: channels)
     scores = Matrix(rows: min(length, 128), columns: length)
+  }
+
+  /// Queries, keys, values and head outputs of a layer, shape `[rows, heads·D]`.
+  func attention(
+    rows: Int, _ shape: LayerShape, headDimension: Int
+  ) -> (query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, context: Matrix<Float>) {
+    let (queries, keys) = (shape.queryHeads * headDimension, shape.kvHeads * headDimension)
+    return (
+      query.reshaped(rows: rows, columns: queries), key.reshaped(rows: rows, columns: keys),
+      value.reshaped(rows: rows, columns: keys), context.reshaped(rows: rows, columns: queries)
+    )
   }
 }

@@ -17,7 +17,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public init(factorising matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
     precondition(matrix.rows == matrix.columns, "only a square matrix has a Cholesky factor")
     let order = matrix.rows
-    let block = TriangularBlock<Scalar>(rows: order)
+    let block = TriangularBlock<Scalar>(copied: order)
     for start in stride(from: 0, to: order, by: Self.panel) {
       let end = min(start + Self.panel, order)
       for first in stride(from: start, to: end, by: TriangularBlock<Scalar>.order) {
@@ -39,10 +39,9 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
 
   /// `A ← A − P·Pᵀ`, tiles on and below the diagonal.
   private static func subtractProduct(_ p: Matrix<Scalar>, from a: Matrix<Scalar>) {
-    let tiles = Tiles(of: p.rows, work: p.rows * p.columns / 2)
-    Threads.forEach(tiles.count * (tiles.count + 1) / 2) { place in
-      let row = Int((Double(8 * place + 1).squareRoot() - 1) / 2)
-      let (rows, columns) = (tiles[row], tiles[place - row * (row + 1) / 2])
+    let upper = Tiles(of: p.rows, work: p.rows * p.columns / 2).upper
+    Threads.forEach(upper.count) { place in
+      let (columns, rows) = upper[place]
       let part = a.rows(rows).columns(columns)
       if rows == columns {
         Scalar.syrkLower(part.rows, p.columns, -1, p.row(rows.lowerBound), p.stride, 1, part.pointer, part.stride)
@@ -60,7 +59,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public func solveLower(_ b: Matrix<Scalar>) {
     if solveFew(b, transposed: false) { return }
     forEachColumns(of: b) { b in
-      let block = TriangularBlock<Scalar>(columns: b.columns)
+      let block = TriangularBlock<Scalar>(copied: b.columns)
       for panel in Self.blocks(0..<b.rows, of: Self.panel) {
         subtract(panel, 0..<panel.lowerBound, of: b, transposed: false)
         for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order) {
@@ -76,7 +75,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public func solveLowerTransposed(_ b: Matrix<Scalar>) {
     if solveFew(b, transposed: true) { return }
     forEachColumns(of: b) { b in
-      let block = TriangularBlock<Scalar>(columns: b.columns)
+      let block = TriangularBlock<Scalar>(copied: b.columns)
       for panel in Self.blocks(0..<b.rows, of: Self.panel).reversed() {
         subtract(panel, panel.upperBound..<b.rows, of: b, transposed: true)
         for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order).reversed() {

@@ -146,21 +146,21 @@ extension Matrix where Scalar == Float {
   ///
   /// - Parameter order: the rows and columns in another order.
   public func damped(_ share: Double, order: [Int]? = nil) -> Matrix<Double> {
-    let result = order.map { gathered(rows: $0, columns: $0) } ?? widened()
+    let result = order.map { gathered($0) } ?? widened()
     let trace = (0..<result.rows).reduce(0.0) { $0 + result[$1, $1] }
     let lambda = trace > 0 ? share * trace / Double(max(1, result.rows)) : 1
     for i in 0..<result.rows { result[i, i] += lambda }
     return result
   }
 
-  /// The rows and columns in the given orders, in double precision.
-  private func gathered(rows: [Int], columns: [Int]) -> Matrix<Double> {
-    let result = Matrix<Double>(uninitialized: rows.count, columns: columns.count)
-    columns.withUnsafeBufferPointer { columns in
-      for (i, row) in rows.enumerated() {
+  /// The rows and the columns in an order, in double precision.
+  private func gathered(_ order: [Int]) -> Matrix<Double> {
+    let result = Matrix<Double>(uninitialized: order.count, columns: order.count)
+    order.withUnsafeBufferPointer { order in
+      for (i, row) in order.enumerated() {
         let source = self.row(row)
         let target = result.row(i)
-        for (j, column) in columns.enumerated() { target[j] = Double(source[column]) }
+        for (j, column) in order.enumerated() { target[j] = Double(source[column]) }
       }
     }
     return result

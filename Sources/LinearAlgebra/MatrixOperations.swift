@@ -38,16 +38,12 @@ public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate b
   precondition(gram.rows == x.columns && gram.columns == x.columns, "a Gram matrix is [n, n] for inputs [tokens, n]")
   if x.columns == 0 { return }
   let tiles = Tiles(of: x.columns, work: x.columns * x.rows / 2)
-  if tiles.count == 1 { return syrk(x, beta, gram) }
-  // The tiles on and right of the diagonal, row by row.
-  let pairs = (0..<tiles.count).flatMap { i in (i..<tiles.count).map { (tiles[i], tiles[$0]) } }
-  Threads.forEach(pairs.count) { place in
-    let (rows, columns) = pairs[place]
+  let upper = tiles.upper
+  Threads.forEach(upper.count) { place in
+    let (rows, columns) = upper[place]
     let part = gram.rows(rows).columns(columns)
     if rows == columns { return syrk(x.columns(rows), beta, part) }
-    Scalar.gemm(
-      true, false, rows.count, columns.count, x.rows, 1, x.pointer + rows.lowerBound, x.stride,
-      x.pointer + columns.lowerBound, x.stride, beta, part.pointer, part.stride)
+    multiply(x.columns(rows), x.columns(columns), transposingA: true, accumulate: beta, into: part)
   }
 }
 
@@ -64,7 +60,7 @@ public func mirrorUpperTriangle<Scalar>(_ matrix: Matrix<Scalar>) {
 
 /// The rows and columns below the diagonal, in tiles, so that rows and columns both stay in the cache.
 @inline(__always)
-func forEachBelowDiagonal(_ order: Int, _ body: (_ row: Int, _ column: Int) -> Void) {
+private func forEachBelowDiagonal(_ order: Int, _ body: (_ row: Int, _ column: Int) -> Void) {
   let tile = 32
   for i0 in stride(from: 0, to: order, by: tile) {
     for j0 in stride(from: 0, through: i0, by: tile) {

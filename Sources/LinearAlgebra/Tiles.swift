@@ -23,6 +23,11 @@ struct Tiles {
   /// Multiples of eight, but for the end.
   private func edge(_ index: Int) -> Int { index == count ? length : index * length / count / 8 * 8 }
 
+  /// The tiles of a square matrix on and right of its diagonal, row by row.
+  var upper: [(rows: Range<Int>, columns: Range<Int>)] {
+    (0..<count).flatMap { i in (i..<count).map { (self[i], self[$0]) } }
+  }
+
   /// Runs `body` for every tile, on all workers where the caller is not one of them.
   func run(_ body: @Sendable (Range<Int>) -> Void) {
     if count == 1 { return body(0..<length) }

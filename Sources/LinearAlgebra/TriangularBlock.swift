@@ -11,13 +11,8 @@ struct TriangularBlock<Scalar: BLASScalar> {
   /// A copy of what is multiplied in place.
   private let copy: Matrix<Scalar>
 
-  /// For solves from the right of up to `rows` rows.
-  init(rows: Int) { self.init(copied: rows) }
-
-  /// For products with `columns` columns.
-  init(columns: Int) { self.init(copied: columns) }
-
-  private init(copied: Int) {
+  /// - Parameter copied: rows of what is solved from the right, or columns of what is multiplied from the left, at most.
+  init(copied: Int) {
     inverse = Matrix(rows: Self.order, columns: Self.order)
     transposed = Matrix(rows: Self.order, columns: Self.order)
     copy = Matrix(uninitialized: Self.order, columns: max(1, copied))

@@ -75,8 +75,7 @@ extension SearchSession {
         all.append(MixedStatistics(name: BoundSpace.statistics(BoundSpace.mix, samples: samples), sets))
       }
     }
-    var scalars = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
-    if lossGradients { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
+    let scalars = try scalars(bound, lossGradients: lossGradients)
     if scalars.isEmpty { return all }
     let gradients = GradientStore(folder: cache)
     return try all.map { statistics in
@@ -102,6 +101,12 @@ extension SearchSession {
     }
   }
 
+  /// Whose gradients the scores of a space, and error curves in the metric of the loss, need.
+  private static func scalars(_ bound: BoundSpace, lossGradients: Bool) throws -> Set<BackwardPass.Scalar> {
+    let scores = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
+    return lossGradients ? scores.union(ErrorCurves.Metric.loss.gradients) : scores
+  }
+
   /// What the preparation will take.
   static func estimate(
     _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String]
@@ -109,10 +114,9 @@ extension SearchSession {
     let plan = settings.plan
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
-    var scalars = Set(scores.compactMap(\.gradients))
+    let scalars = try scalars(bound, lossGradients: FirstPopulation.needsGradients(settings, bound))
     let repairs = settings.repair == RepairMode.leastSquares.rawValue
     let curves = repairs && bound.space.layers == .each ? bound.calibrations.count : 0
-    if FirstPopulation.needsGradients(settings, bound) { scalars.formUnion(ErrorCurves.Metric.loss.gradients) }
     return try WorkEstimate(
       .init(
         configuration: bound.configuration,

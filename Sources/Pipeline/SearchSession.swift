@@ -73,11 +73,11 @@ public final class SearchSession {
     let budgeted = try Self.budgeted(bound, settings)
     try SearchOptimizer.named(settings.optimizer).check(settings)
     let known = try Self.stored(settings, address, identity, bound.design)
-    let estimate = try Self.estimate(settings, bound, names)
-    if known == nil { show(.cost(estimate.text(cache: cache))) }
-    let clock = WorkClock(estimate)
+    // What a study took before its first candidate is kept with it; going on with one takes little.
+    let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names)) : nil
+    if let clock { show(.cost(clock.estimate.text(cache: cache))) }
     let report = { (event: Event) in
-      if case .preparing(let step, _, _) = event { clock.enter(step) }
+      if case .preparing(let step, _, _) = event { clock?.enter(step) }
       show(event)
     }
     var place = try known == nil ? StudyPlace(at: address.location, name: name) : nil
@@ -124,8 +124,8 @@ public final class SearchSession {
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
-        let work = clock.finished
-        report(.cost(work.text))
+        let work = clock?.finished
+        if let work { report(.cost(work.text)) }
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,

@@ -36,7 +36,7 @@ public struct StudyDescription: Sendable {
   init(
     settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], damping: Double,
     calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String,
-    optimizer: ChosenOptimizer, work: WorkRecord
+    optimizer: ChosenOptimizer, work: WorkRecord?
   ) {
     self.settings = settings
     self.model = model
@@ -80,7 +80,7 @@ public struct StudyDescription: Sendable {
       try stored["optimizer"] == nil
       ? ChosenOptimizer(name: SearchOptimizer.named(settings.optimizer))
       : value(ChosenOptimizer.self, "optimizer")
-    if stored["work"] != nil { work = try value(WorkRecord.self, "work") }
+    if stored["work"] != nil { work = try value(WorkRecord?.self, "work") }
     if stored["peak"] != nil { peak = try value(Int.self, "peak") }
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }

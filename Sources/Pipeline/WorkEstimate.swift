@@ -1,3 +1,4 @@
+import Calibration
 import Foundation
 import LanguageModels
 import LinearAlgebra
@@ -53,9 +54,8 @@ public struct WorkEstimate: Sendable {
     var (grams, factors, eliminations) = (0.0, 0.0, 0.0)
     for shape in configuration.layers {
       let widths = [Double(shape.queryHeads * configuration.headDimension), Double(shape.mlpChannels)]
-      grams += 2 * hidden * hidden
+      grams += Double(LayerStatistics.gramElements(of: shape, in: configuration))
       for n in widths {
-        grams += n * n
         // Factor, Lᵀ·Wᵀ, and the errors in a metric.
         factors += n * n * n / 3 + n * n * hidden + 2 * n * hidden * hidden
         // Inverse and its updates, all units removed.
@@ -215,7 +215,10 @@ final class WorkClock {
   private var record: WorkRecord
   private let start = ContinuousClock.now
 
+  let estimate: WorkEstimate
+
   init(_ estimate: WorkEstimate) {
+    self.estimate = estimate
     record = WorkRecord(estimate)
     ProcessMemory.restartPeak()
   }

@@ -1,3 +1,4 @@
+import Calibration
 import LanguageModels
 import LinearAlgebra
 
@@ -10,7 +11,7 @@ extension ModelConfiguration {
       let order = max(context, hidden)
       let weights =
         2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
-      let statistics = 2 * hiddenSize * hiddenSize + context * context + hidden * hidden
+      let statistics = LayerStatistics.gramElements(of: shape, in: self)
       return 4 * (weights + statistics) + 8 * (2 * order * order + 2 * order * hiddenSize)
     }.max() ?? 0
   }

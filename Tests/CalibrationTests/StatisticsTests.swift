@@ -138,8 +138,8 @@ import Testing
       }
       for order in [[3, 2, 1, 0], [1, 3, 0, 2]] {
         let collector = StatisticsCollector(
-          shape: model.configuration.layers[index], headDimension: model.configuration.headDimension,
-          hiddenSize: model.configuration.hiddenSize, tokens: windows.tokens.count, chunks: runner.chunkCount)
+          model.configuration.layers[index], in: model.configuration, tokens: windows.tokens.count,
+          chunks: runner.chunkCount)
         for lane in order {
           let events = record.events.filter { $0.lane == lane }
           #expect(events.count >= 8)
