@@ -137,6 +137,17 @@ public enum Exporter {
     }
   }
 
+  /// Whether subnets of a model can be written in a format, as far as the model alone tells, for callers that want to know before
+  /// long work.
+  ///
+  /// - Throws: what `export` would throw before it writes anything.
+  public static func check(_ parent: LanguageModel, _ format: ExportFormat) throws {
+    switch format {
+    case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    }
+  }
+
   private static func verificationTokens(
     _ options: ExportOptions, _ configuration: ModelConfiguration
   ) throws -> TokenWindows {

@@ -1,4 +1,5 @@
 import Calibration
+import Exports
 import Foundation
 import LanguageModels
 import LinearAlgebra
@@ -27,10 +28,11 @@ struct OpenedStudy {
   /// - Parameters:
   ///   - access: what is to be done with the study.
   ///   - path: of the parent, where it is no longer at the place that the study remembers.
+  ///   - formats: those in which subnets will be written; one that cannot be is an error before anything slow.
   /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
   init(
-    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL,
-    isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
+    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, formats: [ExportFormat] = [],
+    cache: URL, isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
   ) throws {
     study = try address.opened(access: access)
     description = try StudyDescription(study)
@@ -42,6 +44,7 @@ struct OpenedStudy {
         path: model.location.path,
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
+    for format in formats { try Exporter.check(model, format) }
     calibration = try CalibrationFile(
       of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(

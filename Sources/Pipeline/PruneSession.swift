@@ -34,10 +34,11 @@ public struct PruneSession {
   /// - Parameters:
   ///   - path: of the model.
   ///   - assignments: `name=value`, settings of the method.
+  ///   - format: that in which the subnet will be written.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
-    plan: CalibrationPlan, damping: Double?, cache: URL,
+    plan: CalibrationPlan, damping: Double?, format: ExportFormat, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     method = try MethodRegistry.named(name)
@@ -46,6 +47,7 @@ public struct PruneSession {
     self.plan = plan
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path))
+    try Exporter.check(model, format)
     bench = try PruningBench(model: model, plan: plan, damping: damping, cache: cache, report: report)
   }
 

@@ -28,9 +28,10 @@ public struct RepairSession {
   private let pruned: LanguageModel
   private let calibration: CalibrationFile
 
+  /// - Parameter format: that in which the repaired subnet will be written.
   /// - Throws: before anything slow, whatever does not fit together.
   public init(
-    dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan,
+    dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan, format: ExportFormat,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     dense = try LanguageModel(URL(fileURLWithPath: densePath))
@@ -48,6 +49,7 @@ public struct RepairSession {
     for index in a.layers.indices where !b.layers[index].fits(into: a.layers[index]) {
       throw PipelineError.invalidOption("\(subnetPath) is no subnet of \(densePath): layer \(index) is wider")
     }
+    try Exporter.check(dense, format)
     _ = try plan.sources()
     calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
       try report("sampling calibration text from the model", done, total)

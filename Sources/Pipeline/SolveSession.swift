@@ -53,10 +53,12 @@ public final class SolveSession {
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
+  ///   - formats: those in which answers will be written.
   ///   - announce: told what the work will take, before it starts.
+  /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
-    droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, cache: URL,
+    droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, formats: [ExportFormat], cache: URL,
     announce: (String) -> Void = { _ in },
     report progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
@@ -81,6 +83,7 @@ public final class SolveSession {
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
+    for format in formats { try Exporter.check(model, format) }
     let gradients = metric.gradients.union(scores.compactMap(\.gradients))
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     let estimate = try WorkEstimate(

@@ -33,10 +33,12 @@ public struct SubnetExport {
 
   /// - Parameters:
   ///   - model: path of the parent, where it is no longer at the place that the study remembers.
+  ///   - formats: those in which the subnet will be written.
   public init(
-    _ address: StudyAddress, model path: String?, cache: URL, report: @escaping (SearchSession.Event) -> Void
+    _ address: StudyAddress, model path: String?, formats: [ExportFormat], cache: URL,
+    report: @escaping (SearchSession.Event) -> Void
   ) throws {
-    let opened = try OpenedStudy(address, model: path, cache: cache, report: report)
+    let opened = try OpenedStudy(address, model: path, formats: formats, cache: cache, report: report)
     name = address.newName ?? opened.study.name
     description = opened.description
     points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())

@@ -13,6 +13,9 @@ enum GGUFExport {
       addEOS: try isAdded(definition.suffix, definition.eosToken, "after"), chatTemplate: definition.chatTemplate)
     if definition.isByteLevel {
       vocabulary.pre = try preTokenizer(of: definition).names[0]
+      if definition.merges.isEmpty {
+        throw TokenizerError.notExpressible(format: format, reason: "it has no merges, which llama.cpp asks for")
+      }
       vocabulary.merges = definition.merges.map { "\(definition.text(of: $0.left)) \(definition.text(of: $0.right))" }
       vocabulary.addSpacePrefix = false
     } else {

@@ -133,6 +133,30 @@ extension EndToEnd {
       try workspace.expectFailure(Workspace.search("--cache", "/proc/none"), "/proc/none")
     }
 
+    /// Said before any statistics are gathered.
+    @Test func tokenizersThatFormatsLack() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(Workspace.search()).expectSuccess()
+      let file = workspace.url("model/tokenizer.json")
+      let known = "\"use_regex\":false}]}"
+      let text = try String(contentsOf: file, encoding: .utf8)
+      try #require(text.contains(known))
+      try workspace.write(
+        text.replacingOccurrences(of: known, with: known.replacingOccurrences(of: "false", with: "true")),
+        to: "model/tokenizer.json")
+      let cache = try #require(workspace.environment["NAS_SEARCH_CACHE"])
+      try FileManager.default.removeItem(atPath: cache)
+      for command in [
+        ["prune", "--model", "model", "--method", "flap", "--keep", "0.7"],
+        ["solve", "--model", "model", "--keep", "0.7"],
+        ["repair", "--dense", "model", "--subnet", "model"], ["export", "results/study"],
+      ] {
+        try workspace.expectFailure(
+          command + ["--format", "gguf", "--output", "out.gguf"], "GGUF tokenizer", "pre-tokenizer")
+        #expect(!FileManager.default.fileExists(atPath: cache), "\(command[0])")
+      }
+    }
+
     // MARK: Search spaces
 
     @Test(arguments: [

@@ -29,7 +29,7 @@ import Testing
     let shape = try ModelShape.named("llama-7b")
     #expect(throws: ExportError.self) { try shape.with(layers: 0) }
     #expect(throws: ExportError.self) { try shape.with(heads: 5, kvHeads: 2) }
-    #expect(throws: ExportError.self) { try shape.with(vocabulary: 255) }
+    #expect(throws: ExportError.self) { try shape.with(vocabulary: 256) }
     #expect(throws: ExportError.self) { try ModelShape.named("gpt-5") }
   }
 
@@ -47,9 +47,16 @@ import Testing
     let text = "naïve \u{1F600}\n"
     #expect(tokenizer.encode(text, addSpecialTokens: false) == text.utf8.map { Int32($0) })
     #expect(tokenizer.decode(tokenizer.encode(text, addSpecialTokens: false), skipSpecialTokens: true) == text)
+    #expect(tokenizer.encode("at the", addSpecialTokens: false) == [0x61, 0x74, 256, 0x68, 0x65])
     let hidden = try ForwardPass(TokenWindows([tokenizer.encode("abcdefgh", addSpecialTokens: false)])).hiddenStates(
       of: model)
     #expect(hidden.elements.allSatisfy { $0.isFinite && abs($0) < 10 })
+    // Both formats take it, tokenizer and all.
+    let place = folder.appendingPathComponent("model.gguf")
+    let result = try Exporter.export(
+      model, parent: model, record: [:], to: place, options: ExportOptions(format: .gguf, type: type))
+    #expect(result.hasTokenizer && result.verification.largestDifference == 0)
+    #expect(try LanguageModel(place).tokenizer().encode(text + " to", addSpecialTokens: false).last == 0x6f)
     // Written again it is the same, and with another seed another one.
     let weights = try model.layer(1).down.weight.elements
     _ = try SyntheticCheckpoint.write(shape, type: type, seed: 7, to: folder, replacing: true)

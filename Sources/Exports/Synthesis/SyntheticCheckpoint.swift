@@ -4,7 +4,7 @@ import LanguageModels
 
 /// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is there.
 public enum SyntheticCheckpoint {
-  /// Writes a Hugging Face folder with a tokenizer of one token a byte. One layer is in memory at a time.
+  /// Writes a Hugging Face folder with a tokenizer of about one token a byte. One layer is in memory at a time.
   ///
   /// - Parameters:
   ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.

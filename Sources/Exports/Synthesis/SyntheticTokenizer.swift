@@ -1,16 +1,18 @@
 import Checkpoints
 import Tokenizers
 
-/// A tokenizer that gives every byte a token of its own, in the form of `tokenizer.json`.
+/// A tokenizer that gives every byte a token of its own, and one more to a space before a t: GGUF has no BPE without merges. In
+/// the form of `tokenizer.json`, with the pre-tokenizer of GPT-2.
 enum SyntheticTokenizer {
-  /// One token a byte.
-  static let size = 256
+  static let size = 257
 
   static var file: JSONValue {
-    var vocabulary: [String: JSONValue] = [:]
-    for (byte, character) in ByteAlphabet.scalars.enumerated() { vocabulary[String(character)] = .integer(byte) }
+    let characters = ByteAlphabet.scalars.map(String.init)
+    let (space, letter) = (characters[0x20], characters[0x74])
+    var vocabulary: [String: JSONValue] = [space + letter: .integer(characters.count)]
+    for (byte, character) in characters.enumerated() { vocabulary[character] = .integer(byte) }
     let byteLevel: JSONValue = [
-      "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false,
+      "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
     ]
     return [
       "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": [], "normalizer": .null,
@@ -18,7 +20,7 @@ enum SyntheticTokenizer {
       "model": [
         "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
         "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-        "vocab": .object(vocabulary), "merges": [],
+        "vocab": .object(vocabulary), "merges": [[.string(space), .string(letter)]],
       ],
     ]
   }

@@ -54,7 +54,7 @@ struct ExportCommand: ParsableCommand {
     }
     for target in targets { try Exporter.checkDestination(target.url, target.options) }
     let export = try SubnetExport(
-      StudyAddress(study), model: model, cache: CacheFolder.url(cache), report: display.show)
+      StudyAddress(study), model: model, formats: format, cache: CacheFolder.url(cache), report: display.show)
     let subnet = try export.finish(
       point: point, keep: keep, repair: repair, toolVersion: NASSearch.version, report: display.show)
     let results = try targets.map { target in

@@ -39,7 +39,7 @@ struct PruneCommand: ParsableCommand {
     try Exporter.checkDestination(url, options)
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings, plan: text.plan(seed: seed),
-      damping: leastSquares.damping, cache: CacheFolder.url(cache)
+      damping: leastSquares.damping, format: options.format, cache: CacheFolder.url(cache)
     ) { display.step($0, $1, $2) }
     let outcome = try session.prune()
     display.finish()

@@ -32,7 +32,8 @@ struct RepairCommand: ParsableCommand {
       format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace,
       progress: display.step)
     try Exporter.checkDestination(url, options)
-    let session = try RepairSession(dense: dense, subnet: subnet, plan: text.plan(seed: seed), report: display.step)
+    let session = try RepairSession(
+      dense: dense, subnet: subnet, plan: text.plan(seed: seed), format: options.format, report: display.step)
     let outcome = try session.repair(report: display.step)
     display.finish()
     let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)

@@ -79,7 +79,8 @@ struct SolveCommand: ParsableCommand {
     let session = try SolveSession(
       model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
-      droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping, cache: CacheFolder.url(cache),
+      droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
+      formats: destinations.map(\.options.format), cache: CacheFolder.url(cache),
       announce: { if !json { Console.note($0) } }, report: display.step)
     display.finish()
     session.warnings.forEach(Console.warn)
