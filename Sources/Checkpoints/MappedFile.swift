@@ -42,13 +42,18 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init: t
   }
 
   /// Lets go of the pages that lie within a part of the file.
-  func release(_ part: UnsafeRawBufferPointer) {
+  func release(_ part: UnsafeRawBufferPointer) { advise(MADV_DONTNEED, part) }
+
+  /// Has the pages that lie within a part of the file read from disk, as far as they are not in the system's cache.
+  func prefetch(_ part: UnsafeRawBufferPointer) { advise(MADV_WILLNEED, part) }
+
+  private func advise(_ advice: Int32, _ part: UnsafeRawBufferPointer) {
     guard let base = part.baseAddress else { return }
     let page = sysconf(Int32(_SC_PAGESIZE))
     let start = (Int(bitPattern: base) + page - 1) / page * page
     let end = (Int(bitPattern: base) + part.count) / page * page
     guard start < end, let address = UnsafeMutableRawPointer(bitPattern: start) else { return }
-    madvise(address, end - start, MADV_DONTNEED)
+    madvise(address, end - start, advice)
   }
 
   deinit {

@@ -64,6 +64,10 @@ public struct Tensor: Sendable {
   /// be read again at any time.
   public func release() { owner.release(bytes) }
 
+  /// Has the values read from disk into the system's cache, which does not count as this process's memory. May block until the
+  /// disk has taken the orders.
+  public func prefetch() { owner.prefetch(bytes) }
+
   private func invalid(_ problem: String) -> CheckpointError {
     .invalidRequest(file: file, tensor: name, problem: problem)
   }

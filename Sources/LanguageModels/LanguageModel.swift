@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Foundation
 import LinearAlgebra
 import Synchronization
@@ -7,7 +8,7 @@ import Tokenizers
 /// A checkpoint opened for computation: a Hugging Face folder or a GGUF file.
 ///
 /// Weights stay mapped in the file's type; a layer is widened to single precision when first used, and kept if all
-/// layers fit into half of `MemoryLimit`. Shapes and values are checked on the way: a wrong shape or a NaN is an
+/// layers fit into half of `MemoryLimit`; else the disk reads the next one meanwhile. Shapes and values are checked on the way: a wrong shape or a NaN is an
 /// error that names the tensor.
 public final class LanguageModel: Network {
   public let location: URL
@@ -17,6 +18,8 @@ public final class LanguageModel: Network {
   public let head: Matrix<Float>
   private let reader: WeightReader
   private let layers: Mutex<[LayerWeights?]>
+  /// The layer that was read last.
+  private let last = Mutex(-1)
   private let keepsLayers: Bool
 
   /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the memory limit.
@@ -48,9 +51,21 @@ public final class LanguageModel: Network {
 
   public func layer(_ index: Int) throws -> LayerWeights {
     if let known = layers.withLock({ $0[index] }) { return known }
+    if !keepsLayers { prefetch(after: index) }
     let weights = try reader.layer(index)
     if keepsLayers { layers.withLock { $0[index] = weights } }
     return weights
+  }
+
+  /// Has the disk read the layer that is likely to come after one, forwards or backwards.
+  private func prefetch(after index: Int) {
+    let previous = last.withLock { last in
+      defer { last = index }
+      return last
+    }
+    let next = index + (index < previous ? -1 : 1)
+    guard index != previous, configuration.layers.indices.contains(next) else { return }
+    DispatchQueue.global(qos: .utility).async { [reader] in reader.prefetch(next) }
   }
 
   /// The tensors behind the model, for those who copy or hash them.

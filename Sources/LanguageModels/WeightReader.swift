@@ -48,6 +48,14 @@ struct WeightReader: Sendable {
       up: try linear(.up), down: try linear(.down))
   }
 
+  /// Has the matrices of a layer read from disk, to be there when they are asked for.
+  func prefetch(_ index: Int) {
+    let shape = configuration.layers[index]
+    for part in LayerPart.allCases where part.isPresent(in: shape) {
+      try? checkpoint.tensor(names.weight(part, layer: index)).prefetch()
+    }
+  }
+
   /// A matrix, without a copy where the file holds single precision.
   func matrix(_ name: String, rows: Int, columns: Int) throws -> Matrix<Float> {
     let tensor = try check(name, [rows, columns])
