@@ -2,10 +2,13 @@ import LinearAlgebra
 
 /// What is left of a projection while its inputs are removed (`LossOBS` has the formulas).
 struct Elimination {
-  /// `[H⁻¹]` of the inputs that are left; zeros in the rows and columns of the others.
-  private let inverse: Matrix<Double>
+  /// `[H⁻¹]` of the inputs of `units`; zeros in the rows and columns of those that are not left.
+  private var inverse: Matrix<Double>
   /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs, outputs]`.
-  private let weight: Matrix<Double>
+  private var weight: Matrix<Double>
+  /// The units that the matrices hold.
+  private var units: [Int]
+  /// Places in `units` of those that are left.
   private var left: [Int]
   private let width: Int
   /// λ of `H` as a share of the Gram's mean diagonal.
@@ -32,7 +35,8 @@ struct Elimination {
   private init(weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>?, width: Int) throws {
     let inputs = gram.rows
     self.width = width
-    left = Array(0..<inputs / width)
+    units = Array(0..<inputs / width)
+    left = units
     let rotated = weight.widened()
     if let moments { try CholeskyFactor(factorising: moments).multiplyTransposed(rotated) }
     self.weight = rotated.transposed()
@@ -50,19 +54,30 @@ struct Elimination {
       let order = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
       let next = order.prefix(min(atOnce, left.count - 1)).map { left[$0] }
       try remove(next)
-      removed += next
+      removed += next.map { units[$0] }
+      if left.count * 8 <= units.count * 7 { compact() }
     }
-    return removed + left
+    return removed + left.map { units[$0] }
   }
 
-  private func rows(_ unit: Int) -> Range<Int> { unit * width..<(unit + 1) * width }
+  /// Drops the rows and columns of zeros.
+  private mutating func compact() {
+    let inputs = left.flatMap { Array(rows($0)) }
+    inverse = inverse.gatherRows(inputs).gatherColumns(inputs)
+    weight = weight.gatherRows(inputs)
+    units = left.map { units[$0] }
+    left = Array(units.indices)
+  }
+
+  /// The inputs of the unit at a place in `units`.
+  private func rows(_ place: Int) -> Range<Int> { place * width..<(place + 1) * width }
 
   /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`.
-  private func cost(_ unit: Int) throws -> Double {
-    let part = weight.rows(rows(unit))
-    if width == 1 { return energy(part) / inverse[unit, unit] }
+  private func cost(_ place: Int) throws -> Double {
+    let part = weight.rows(rows(place))
+    if width == 1 { return energy(part) / inverse[place, place] }
     let solved = part.copy()
-    try CholeskyFactor(factorising: inverse.rows(rows(unit)).columns(rows(unit)).copy()).solveLower(solved)
+    try CholeskyFactor(factorising: inverse.rows(rows(place)).columns(rows(place)).copy()).solveLower(solved)
     return energy(solved)
   }
 
@@ -73,9 +88,9 @@ struct Elimination {
     }
   }
 
-  /// Takes units out and adjusts the others.
-  private mutating func remove(_ units: [Int]) throws {
-    let out = units.flatMap { Array(rows($0)) }
+  /// Takes the units at places out and adjusts the others.
+  private mutating func remove(_ places: [Int]) throws {
+    let out = places.flatMap { Array(rows($0)) }
     // With [H⁻¹]_RR = F·Fᵀ: F⁻¹·[H⁻¹]_R· and F⁻¹·W_R.
     let coupling = inverse.gatherRows(out)
     let factor = try CholeskyFactor(factorising: coupling.gatherColumns(out))
@@ -84,7 +99,7 @@ struct Elimination {
     factor.solveLower(lost)
     multiply(coupling, coupling, transposingA: true, scale: -1, accumulate: 1, into: inverse)
     multiply(coupling, lost, transposingA: true, scale: -1, accumulate: 1, into: weight)
-    let gone = Set(units)
+    let gone = Set(places)
     left.removeAll(where: gone.contains)
   }
 }
