@@ -98,7 +98,12 @@ public struct WorkEstimate: Sendable {
     let kept = blocks < MemoryLimit.bytes / 2 ? blocks : 0
     let together = max(
       1, min(Threads.count, MemoryLimit.bytes / 4 * 3 / max(1, configuration.bytesPerLayerTask)))
-    memory = outer + kept + together * configuration.bytesPerLayerTask
+    // Layers ranked by every choice, with their factors, as far as there is room.
+    let ranked = min(
+      configuration.bytesForRankedLayers,
+      max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer)
+    memory =
+      outer + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask) + configuration.bytesPerLayerTask
     let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
     disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradientTokens.count
   }

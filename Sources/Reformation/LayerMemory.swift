@@ -20,7 +20,7 @@ extension ModelConfiguration {
   public var bytesForRankedLayers: Int { max(0, MemoryLimit.bytes / 2 - bytesPerLayerTask) }
 
   /// Memory that a ranked layer with its factors keeps, in bytes.
-  var bytesPerRankedLayer: Int {
+  public var bytesPerRankedLayer: Int {
     layers.map { shape in
       let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
       return 4 * parameters(of: shape) + 8 * (context * (context + hiddenSize) + hidden * (hidden + hiddenSize))
