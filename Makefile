@@ -101,10 +101,12 @@ bench: deps $(MODEL)
 	.build/release/speed-benchmark --model $(MODEL) --text $(CHECK_TEXT)
 
 # Needs the same Python packages. llama.cpp gets the model in single precision.
-bench-peers: bench build
+bench-peers: deps $(MODEL) build
+	swift build $(SWIFT_FLAGS) --product speed-benchmark
 	@[ -f $(CACHE)/widened.gguf ] || $(NAS_SEARCH) prune --model $(MODEL) --method magnitude --keep 1 --calibration $(CHECK_TEXT) \
 	  --calibration-windows 8 --calibration-length 128 --fitness-windows 4 --fitness-length 64 --dtype f32 --output $(CACHE)/widened.gguf
-	$(CHECK_PYTHON) Benchmarks/Speed/peers.py --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
+	$(CHECK_PYTHON) Benchmarks/Speed/peers.py --ours .build/release/speed-benchmark --model $(MODEL) \
+	  --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
 
 clean:
 	rm -rf .build .build-tests

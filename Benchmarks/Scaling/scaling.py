@@ -21,7 +21,8 @@ SIZES = {
     "layers": [4, 8, 16, 32],
     # Multiples of three heads of 64 and 512 MLP channels: hidden size and channels grow together.
     "width": [2, 3, 4, 6],
-    "tokens": [2048, 4096, 8192, 16384],
+    # Gradients take sixteen windows at most.
+    "tokens": [1024, 2048, 4096, 8192],
     "candidates": [4, 8, 16, 32],
 }
 COSTS = ["statistics", "gradients", "error curves", "evaluations", "memory"]
