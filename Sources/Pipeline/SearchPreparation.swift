@@ -15,8 +15,9 @@ extension SearchSession {
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
     if let target = settings.target?.blockParameters(of: bound.configuration) {
       guard target >= reachable.lowerBound else {
+        let meaning = target < 0 ? "less than embedding and head take" : "\(target) block parameters"
         throw PipelineError.impossibleTarget(
-          target: "\(settings.target?.description ?? "") (\(target) block parameters)",
+          target: "\(settings.target?.description ?? "") (\(meaning))",
           smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
       }
       return try BudgetedSpace(

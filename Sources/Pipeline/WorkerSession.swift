@@ -61,9 +61,12 @@ public struct WorkerSession {
 
   /// Evaluates portions until the search is complete or `isStopped` says so.
   ///
-  /// - Parameter evaluated: told after each portion how many trials this worker has evaluated.
-  public func run(isStopped: () -> Bool, evaluated: (Int) -> Void) throws -> Outcome {
+  /// - Parameters:
+  ///   - evaluated: told after each portion how many trials this worker has evaluated.
+  ///   - idle: told the seconds of a minute or more without work, once a minute: perhaps nobody searches the study.
+  public func run(isStopped: () -> Bool, evaluated: (Int) -> Void, idle: (Int) -> Void) throws -> Outcome {
     var count = 0
+    var (last, minutes) = (Date(), 0)
     while !isStopped() {
       let done: Int
       do {
@@ -74,8 +77,14 @@ public struct WorkerSession {
       count += done
       if done > 0 {
         evaluated(count)
+        (last, minutes) = (Date(), 0)
       } else {
         if try StudyDescription.isComplete(study) { return .searchComplete }
+        let waited = Int(Date().timeIntervalSince(last))
+        if waited / 60 > minutes {
+          minutes = waited / 60
+          idle(waited)
+        }
         Thread.sleep(forTimeInterval: worker.sharing.pause)
       }
     }

@@ -74,7 +74,8 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       let range = ["no subnet", "10944 to 27840"]
       for (option, value, shown) in [
-        ("--keep", "0.01", "--keep 0.01"), ("--params", "100", "--params 100"), ("--memory", "1KB", "--memory 1000"),
+        ("--keep", "0.01", "--keep 0.01"), ("--params", "100", "--params 100"),
+        ("--memory", "1KB", "--memory 1000 (less than embedding and head take)"),
       ] {
         try workspace.expectFailure(Workspace.search(option, value), range[0], range[1], shown)
       }

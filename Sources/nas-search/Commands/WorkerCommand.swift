@@ -39,7 +39,8 @@ struct WorkerCommand: ParsableCommand {
     display.finish()
     Console.note("working for \(session.study)")
     let outcome = try session.run(
-      isStopped: { Interrupt.requested }, evaluated: { Console.note("\($0) candidates evaluated") })
+      isStopped: { Interrupt.requested }, evaluated: { Console.note("\($0) candidates evaluated") },
+      idle: { Console.note("no candidates for \($0) s; is a search of this study going on?") })
     try session.close()
     Console.note(outcome == .searchComplete ? "the search is complete" : "stopped")
   }
