@@ -49,7 +49,7 @@ public struct RepairSession {
     for index in a.layers.indices where !b.layers[index].fits(into: a.layers[index]) {
       throw PipelineError.invalidOption("\(subnetPath) is no subnet of \(densePath): layer \(index) is wider")
     }
-    try Exporter.check(dense, format)
+    try Exporter.check(pruned, format)
     _ = try plan.sources()
     calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
       try report("sampling calibration text from the model", done, total)
