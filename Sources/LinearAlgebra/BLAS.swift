@@ -1,3 +1,4 @@
+import CKernels
 import CNumerics
 
 /// The element types that OpenBLAS computes with: `Float` and `Double`.
@@ -29,12 +30,15 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
     _ n: Int, _ k: Int, _ alpha: Self, _ a: UnsafePointer<Self>, _ lda: Int,
     _ beta: Self, _ c: UnsafeMutablePointer<Self>, _ ldc: Int)
 
-  /// `TriangularKernels.factorise`, compiled for the type.
+  /// The Cholesky factor of the lower triangle of `a`, in place, without BLAS: for small blocks.
+  ///
+  /// - Parameter work: shape `[n, n]`.
+  /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
   static func factorise(
     _ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int, _ work: UnsafeMutablePointer<Self>, _ ldw: Int
   ) -> Int
 
-  /// `TriangularKernels.invertLower`, compiled for the type.
+  /// `X = L⁻¹` of the lower triangular `L`, with zeros above its diagonal, without BLAS: for small blocks.
   static func invertLower(
     _ n: Int, _ l: UnsafePointer<Self>, _ ldl: Int, _ x: UnsafeMutablePointer<Self>, _ ldx: Int)
 }
@@ -68,11 +72,11 @@ extension Float: BLASScalar {
 
   public static func factorise(
     _ n: Int, _ a: UnsafeMutablePointer<Float>, _ lda: Int, _ work: UnsafeMutablePointer<Float>, _ ldw: Int
-  ) -> Int { TriangularKernels.factorise(n, a, lda, work, ldw) }
+  ) -> Int { Kernels.best.factorise_float(n, a, lda, work, ldw) }
 
   public static func invertLower(
     _ n: Int, _ l: UnsafePointer<Float>, _ ldl: Int, _ x: UnsafeMutablePointer<Float>, _ ldx: Int
-  ) { TriangularKernels.invertLower(n, l, ldl, x, ldx) }
+  ) { Kernels.best.invert_lower_float(n, l, ldl, x, ldx) }
 
   public static func trsm(
     transposed: Bool, _ m: Int, _ n: Int, _ l: UnsafePointer<Float>, _ ldl: Int,
@@ -122,11 +126,11 @@ extension Double: BLASScalar {
 
   public static func factorise(
     _ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int, _ work: UnsafeMutablePointer<Double>, _ ldw: Int
-  ) -> Int { TriangularKernels.factorise(n, a, lda, work, ldw) }
+  ) -> Int { Kernels.best.factorise_double(n, a, lda, work, ldw) }
 
   public static func invertLower(
     _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafeMutablePointer<Double>, _ ldx: Int
-  ) { TriangularKernels.invertLower(n, l, ldl, x, ldx) }
+  ) { Kernels.best.invert_lower_double(n, l, ldl, x, ldx) }
 
   public static func trsm(
     transposed: Bool, _ m: Int, _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int,

@@ -1,177 +1,60 @@
-/// Element-wise kernels on rows of `Float`, written with SIMD vectors of sixteen lanes.
+import CKernels
+
+/// Element-wise kernels on rows, compiled for several sets of instructions; the processor's best one is taken.
+///
+/// Results have the same bits whichever that is (`VectorKernels.h`).
 public enum Kernels {
-  @usableFromInline typealias Vector = SIMD16<Float>
-  @usableFromInline static let lanes = 16
-
-  @inline(__always)
-  static func load(_ pointer: UnsafePointer<Float>, _ index: Int) -> Vector {
-    UnsafeRawPointer(pointer + index).loadUnaligned(as: Vector.self)
-  }
-
-  @inline(__always)
-  static func store(_ vector: Vector, _ pointer: UnsafeMutablePointer<Float>, _ index: Int) {
-    UnsafeMutableRawPointer(pointer + index).storeBytes(of: vector, as: Vector.self)
-  }
-
-  /// `exp(x)` lane by lane, relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38, larger about 1e38.
-  ///
-  /// x = n·ln2 + r with |r| ≤ ln2/2; exp(r) by its Taylor polynomial of degree 7 in Horner form, 2ⁿ through the exponent
-  /// bits. Adding and subtracting 1.5·2²³ rounds to the nearest integer.
-  @inline(__always)
-  static func exp(_ x: Vector) -> Vector {
-    var clamped = x
-    clamped.replace(with: Vector(repeating: -87), where: x .< -87)
-    clamped.replace(with: Vector(repeating: 88), where: x .> 88)
-    let magic = Vector(repeating: 12_582_912)
-    let shifted = clamped * 1.442_695_04 + magic
-    let n = shifted - magic
-    let r = (clamped - n * 0.693_359_375) - n * -2.121_944_4e-4
-    var p = r * 1.984_126_98e-4 + 1.388_888_89e-3
-    p = p * r + 8.333_333_33e-3
-    p = p * r + 4.166_666_67e-2
-    p = p * r + 1.666_666_67e-1
-    p = p * r + 0.5
-    p = p * r + 1
-    p = p * r + 1
-    let exponent = unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- unsafeBitCast(magic, to: SIMD16<Int32>.self)
-    return unsafeBitCast(unsafeBitCast(p, to: SIMD16<Int32>.self) &+ (exponent &<< 23), to: Vector.self)
-  }
-
-  @inline(__always)
-  static func exp(_ x: Float) -> Float { exp(Vector(repeating: x))[0] }
+  static let best = nas_best_kernels().pointee
 
   /// `y += x`.
   public static func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
-    var i = 0
-    while i + lanes <= count {
-      store(load(y, i) + load(x, i), y, i)
-      i += lanes
-    }
-    while i < count {
-      y[i] += x[i]
-      i += 1
-    }
+    best.add(x, y, count)
   }
 
   /// `x ← a·x`.
-  public static func scale(_ x: UnsafeMutablePointer<Float>, by a: Float, count: Int) {
-    var i = 0
-    while i + lanes <= count {
-      store(load(x, i) * a, x, i)
-      i += lanes
-    }
-    while i < count {
-      x[i] *= a
-      i += 1
-    }
-  }
+  public static func scale(_ x: UnsafeMutablePointer<Float>, by a: Float, count: Int) { best.scale(x, a, count) }
 
   /// `y += a·x`.
   public static func addScaled(
     _ x: UnsafePointer<Float>, _ a: Float, to y: UnsafeMutablePointer<Float>, count: Int
   ) {
-    var i = 0
-    while i + lanes <= count {
-      store(load(y, i) + a * load(x, i), y, i)
-      i += lanes
-    }
-    while i < count {
-      y[i] += a * x[i]
-      i += 1
-    }
+    best.add_scaled(x, a, y, count)
+  }
+
+  /// `y += |x|`.
+  public static func addMagnitudes(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
+    best.add_magnitudes(x, y, count)
+  }
+
+  /// `y += x²·a`.
+  public static func addSquares(_ x: UnsafePointer<Float>, _ a: Float, to y: UnsafeMutablePointer<Float>, count: Int) {
+    best.add_squares(x, a, y, count)
   }
 
   /// `Σ x·y`.
   public static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
-    var sum = Vector(repeating: 0)
-    var i = 0
-    while i + lanes <= count {
-      sum += load(x, i) * load(y, i)
-      i += lanes
-    }
-    var total = sum.sum()
-    while i < count {
-      total += x[i] * y[i]
-      i += 1
-    }
-    return total
+    best.dot(x, y, count)
   }
 
-  /// RMS normalisation of one row: `y = x / sqrt(mean(x²) + epsilon) · gain`.
-  public static func rmsNorm(
-    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, into y: UnsafeMutablePointer<Float>,
-    count: Int
-  ) {
-    let scale = 1 / (dot(x, x, count: count) / Float(count) + epsilon).squareRoot()
-    var i = 0
-    while i + lanes <= count {
-      store(load(x, i) * scale * load(gain, i), y, i)
-      i += lanes
-    }
-    while i < count {
-      y[i] = x[i] * scale * gain[i]
-      i += 1
-    }
-  }
+  /// The largest element; `-∞` for `count` 0.
+  public static func maximum(_ x: UnsafePointer<Float>, count: Int) -> Float { best.maximum(x, count) }
 
-  /// `gate ← silu(gate)·up` with `silu(x) = x / (1 + exp(-x))`.
-  public static func siluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
-    var i = 0
-    while i + lanes <= count {
-      let x = load(gate, i)
-      store(x / (1 + exp(-x)) * load(up, i), gate, i)
-      i += lanes
-    }
-    while i < count {
-      gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
-      i += 1
-    }
-  }
-
-  public static func maximum(_ x: UnsafePointer<Float>, count: Int) -> Float {
-    var best = Vector(repeating: -.infinity)
-    var i = 0
-    while i + lanes <= count {
-      let v = load(x, i)
-      best.replace(with: v, where: v .> best)
-      i += lanes
-    }
-    var result = best.max()
-    while i < count {
-      result = Swift.max(result, x[i])
-      i += 1
-    }
-    return result
-  }
-
-  /// Softmax of one row in place; returns nothing useful for `count` 0.
-  public static func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
+  /// Index of the largest element; the first of equals.
+  public static func argmax(_ x: UnsafePointer<Float>, count: Int) -> Int {
     let peak = maximum(x, count: count)
-    var sum = Vector(repeating: 0)
-    var tail: Float = 0
     var i = 0
-    while i + lanes <= count {
-      let e = exp(load(x, i) - peak)
-      store(e, x, i)
-      sum += e
-      i += lanes
-    }
-    while i < count {
-      x[i] = exp(x[i] - peak)
-      tail += x[i]
-      i += 1
-    }
-    let scale = 1 / (sum.sum() + tail)
-    i = 0
-    while i + lanes <= count {
-      store(load(x, i) * scale, x, i)
-      i += lanes
-    }
-    while i < count {
-      x[i] *= scale
-      i += 1
-    }
+    while i < count && x[i] != peak { i += 1 }
+    return min(i, max(count - 1, 0))
   }
+}
+
+/// Exponentials.
+///
+/// In single precision `exp(x)` has a relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38, larger about 1e38.
+extension Kernels {
+  /// `x ← exp(x)` for x ≤ 709, relative error below 1e-15; what is below −708 gives about 1e-308. An element's result does not
+  /// depend on its place.
+  public static func exponentials(_ x: UnsafeMutablePointer<Double>, count: Int) { best.exponentials(x, count) }
 
   /// `log Σ exp(x)`, stable.
   public static func logSumExp(_ x: UnsafePointer<Float>, count: Int) -> Float {
@@ -181,110 +64,49 @@ public enum Kernels {
 
   /// `Σ exp(x − shift)`.
   public static func sumExp(_ x: UnsafePointer<Float>, minus shift: Float, count: Int) -> Float {
-    var sum = Vector(repeating: 0)
-    var tail: Float = 0
-    var i = 0
-    while i + lanes <= count {
-      sum += exp(load(x, i) - shift)
-      i += lanes
-    }
-    while i < count {
-      tail += exp(x[i] - shift)
-      i += 1
-    }
-    return sum.sum() + tail
+    best.sum_exp(x, shift, count)
   }
 
-  /// `y += |x|`, lane by lane.
-  public static func addMagnitudes(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
-    var i = 0
-    while i + lanes <= count {
-      let v = load(x, i)
-      store(load(y, i) + v.replacing(with: -v, where: v .< 0), y, i)
-      i += lanes
-    }
-    while i < count {
-      y[i] += abs(x[i])
-      i += 1
-    }
-  }
+  /// Softmax of one row in place; returns nothing useful for `count` 0.
+  public static func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) { best.softmax(x, count) }
 
-  /// Index of the largest element; the first of equals.
-  public static func argmax(_ x: UnsafePointer<Float>, count: Int) -> Int {
-    let peak = maximum(x, count: count)
-    var i = 0
-    while i < count && x[i] != peak { i += 1 }
-    return Swift.min(i, Swift.max(count - 1, 0))
+  /// Replaces a row of logits by its softmax `p` and returns the expected logit `Σ p·x`.
+  public static func softmaxExpectation(_ x: UnsafeMutablePointer<Float>, count: Int) -> Double {
+    best.softmax_expectation(x, count)
   }
 }
 
+/// The element-wise parts of a decoder layer.
 extension Kernels {
+  /// RMS normalisation of one row: `y = x / sqrt(mean(x²) + epsilon) · gain`.
+  public static func rmsNorm(
+    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, into y: UnsafeMutablePointer<Float>,
+    count: Int
+  ) {
+    best.rms_norm(x, gain, epsilon, y, count)
+  }
+
+  /// `gate ← silu(gate)·up` with `silu(x) = x / (1 + exp(-x))`.
+  public static func siluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
+    best.silu_multiply(gate, up, count)
+  }
+
   /// Rotates the pairs `(x[i], x[i + half])` by the angles whose cosines and sines are given (rotary embedding in the
   /// half-split order).
   public static func rotate(
     _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, half: Int
   ) {
-    var i = 0
-    while i + lanes <= half {
-      let a = load(x, i)
-      let b = load(x, i + half)
-      let c = load(cosines, i)
-      let s = load(sines, i)
-      store(a * c - b * s, x, i)
-      store(b * c + a * s, x, i + half)
-      i += lanes
-    }
-    while i < half {
-      let a = x[i]
-      let b = x[i + half]
-      x[i] = a * cosines[i] - b * sines[i]
-      x[i + half] = b * cosines[i] + a * sines[i]
-      i += 1
-    }
+    best.rotate(x, cosines, sines, half)
   }
 }
 
-extension Kernels {
-  /// Replaces a row of logits by its softmax `p` and returns the expected logit `Σ p·x`.
-  public static func softmaxExpectation(_ x: UnsafeMutablePointer<Float>, count: Int) -> Double {
-    let peak = maximum(x, count: count)
-    var mass = Vector(repeating: 0)
-    var moment = Vector(repeating: 0)
-    var tailMass: Float = 0
-    var tailMoment: Float = 0
-    var i = 0
-    while i + lanes <= count {
-      let shifted = load(x, i) - peak
-      let e = exp(shifted)
-      store(e, x, i)
-      mass += e
-      moment += e * shifted
-      i += lanes
-    }
-    while i < count {
-      let shifted = x[i] - peak
-      x[i] = exp(shifted)
-      tailMass += x[i]
-      tailMoment += x[i] * shifted
-      i += 1
-    }
-    let total = mass.sum() + tailMass
-    scale(x, by: 1 / total, count: count)
-    return Double(peak) + Double(moment.sum() + tailMoment) / Double(total)
-  }
-}
-
-/// Derivatives of the element-wise parts of a decoder layer.
+/// Their derivatives.
 extension Kernels {
   /// Undoes `rotate`: turns by the negative angles.
   public static func rotateBack(
     _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, half: Int
   ) {
-    for i in 0..<half {
-      let (a, b) = (x[i], x[i + half])
-      x[i] = a * cosines[i] + b * sines[i]
-      x[i + half] = b * cosines[i] - a * sines[i]
-    }
+    best.rotate_back(x, cosines, sines, half)
   }
 
   /// Backward pass of `h = silu(g)·u`: takes `g`, `u` and `∂h`, and leaves `∂g` in `gate`, `∂u` in `up`, `h` in `grad`.
@@ -293,41 +115,14 @@ extension Kernels {
   public static func siluMultiplyBackward(
     gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>, count: Int
   ) {
-    var i = 0
-    while i + lanes <= count {
-      let (g, u, d) = (load(gate, i), load(up, i), load(grad, i))
-      let sigmoid = 1 / (1 + exp(-g))
-      let silu = g * sigmoid
-      store(d * u * sigmoid * (1 + g * (1 - sigmoid)), gate, i)
-      store(d * silu, up, i)
-      store(silu * u, grad, i)
-      i += lanes
-    }
-    while i < count {
-      let (g, u, d) = (gate[i], up[i], grad[i])
-      let sigmoid = 1 / (1 + exp(-g))
-      let silu = g * sigmoid
-      gate[i] = d * u * sigmoid * (1 + g * (1 - sigmoid))
-      up[i] = d * silu
-      grad[i] = silu * u
-      i += 1
-    }
+    best.silu_multiply_backward(gate, up, grad, count)
   }
 
   /// Backward pass of a softmax row: `p·(∂p − Σ p·∂p)·scale` into `grad`.
   public static func softmaxBackward(
     _ p: UnsafePointer<Float>, grad: UnsafeMutablePointer<Float>, scale: Float, count: Int
   ) {
-    let mean = dot(p, grad, count: count)
-    var i = 0
-    while i + lanes <= count {
-      store(load(p, i) * (load(grad, i) - mean) * scale, grad, i)
-      i += lanes
-    }
-    while i < count {
-      grad[i] = p[i] * (grad[i] - mean) * scale
-      i += 1
-    }
+    best.softmax_backward(p, grad, scale, count)
   }
 
   /// Backward pass of RMS normalisation of one row, for `∂y` of `y = x·s·gain`, `s = 1/sqrt(mean(x²) + epsilon)`:
@@ -336,27 +131,6 @@ extension Kernels {
     _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, outputGrad: UnsafeMutablePointer<Float>,
     addingTo grad: UnsafeMutablePointer<Float>, gainGrad: UnsafeMutablePointer<Float>, count: Int
   ) {
-    let s = 1 / (dot(x, x, count: count) / Float(count) + epsilon).squareRoot()
-    for i in 0..<count {
-      gainGrad[i] += outputGrad[i] * x[i] * s
-      outputGrad[i] *= gain[i]
-    }
-    let mean = dot(outputGrad, x, count: count) / Float(count)
-    addScaled(outputGrad, s, to: grad, count: count)
-    addScaled(x, -s * s * s * mean, to: grad, count: count)
-  }
-
-  /// `y += x²·a`.
-  public static func addSquares(_ x: UnsafePointer<Float>, _ a: Float, to y: UnsafeMutablePointer<Float>, count: Int) {
-    var i = 0
-    while i + lanes <= count {
-      let v = load(x, i)
-      store(load(y, i) + v * v * a, y, i)
-      i += lanes
-    }
-    while i < count {
-      y[i] += x[i] * x[i] * a
-      i += 1
-    }
+    best.rms_norm_backward(x, gain, epsilon, outputGrad, grad, gainGrad, count)
   }
 }

@@ -82,24 +82,27 @@ import Testing
     #expect(result == zeros)
   }
 
+  /// `exp(x)` of the kernels.
+  private func exp(_ x: Float) -> Float { Kernels.sumExp([x], minus: 0, count: 1) }
+
   /// The exponential against the library's in double precision over its whole range.
   @Test func exponentialIsAccurate() {
     var worst = 0.0
     for step in 0...20_000 {
       let x = Float(-87 + 175 * Double(step) / 20_000)
       let exact = Foundation.exp(Double(x))
-      worst = max(worst, abs(Double(Kernels.exp(x)) - exact) / exact)
+      worst = max(worst, abs(Double(exp(x)) - exact) / exact)
     }
     #expect(worst < 3e-7, "largest relative error \(worst)")
-    #expect(Kernels.exp(0) == 1)
+    #expect(exp(0) == 1)
   }
 
   @Test func exponentialSaturatesOutsideOfItsRange() {
     for x in [-87.5, -100, -1e30, -Float.infinity] as [Float] {
-      #expect(Kernels.exp(x) > 0 && Kernels.exp(x) < 1.1 * Float(Foundation.exp(-87.0)))
+      #expect(exp(x) > 0 && exp(x) < 1.1 * Float(Foundation.exp(-87.0)))
     }
     for x in [88.5, 1000, 1e30, Float.infinity] as [Float] {
-      #expect(Kernels.exp(x).isFinite && Kernels.exp(x) > 0.9 * Float(Foundation.exp(88.0)))
+      #expect(exp(x).isFinite && exp(x) > 0.9 * Float(Foundation.exp(88.0)))
     }
   }
 

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "HalfPrecision.h"
+#include "VectorKernels.h"
+
 // Products of matrices in bfloat16 with sums in single precision.
 //
 // The left operand lies in panels of 12 rows, the right one in panels of 32 columns, both with two neighbours along the

@@ -1,0 +1,75 @@
+#ifndef NAS_SEARCH_VECTOR_KERNELS_H
+#define NAS_SEARCH_VECTOR_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Element-wise kernels on rows and the loops of small triangles, compiled once for each set of instructions.
+//
+// All sets give the same bits, those of NaNs aside: sums run in sixteen lanes, which are added in order, before what is left of
+// the row; products and sums are rounded each for itself.
+
+#pragma clang assume_nonnull begin
+
+struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
+  // y += x
+  void (*add)(const float *x, float *y, ptrdiff_t count);
+  // x ← a·x
+  void (*scale)(float *x, float a, ptrdiff_t count);
+  // y += a·x
+  void (*add_scaled)(const float *x, float a, float *y, ptrdiff_t count);
+  // y += |x|
+  void (*add_magnitudes)(const float *x, float *y, ptrdiff_t count);
+  // y += x²·a
+  void (*add_squares)(const float *x, float a, float *y, ptrdiff_t count);
+  // y ← x of binary16 patterns at any alignment
+  void (*widen_half)(const void *x, float *y, ptrdiff_t count);
+  // Σ x·y
+  float (*dot)(const float *x, const float *y, ptrdiff_t count);
+  // max x, -∞ for an empty row
+  float (*maximum)(const float *x, ptrdiff_t count);
+
+  // x ← exp(x)
+  void (*exponentials)(double *x, ptrdiff_t count);
+  // Σ exp(x − shift)
+  float (*sum_exp)(const float *x, float shift, ptrdiff_t count);
+  // x ← softmax(x)
+  void (*softmax)(float *x, ptrdiff_t count);
+  // x ← p = softmax(x), returns Σ p·x
+  double (*softmax_expectation)(float *x, ptrdiff_t count);
+  // grad ← p·(grad − Σ p·grad)·scale
+  void (*softmax_backward)(const float *p, float *grad, float scale, ptrdiff_t count);
+
+  // y = x·s·gain, s = 1/sqrt(mean(x²) + epsilon); y may be x
+  void (*rms_norm)(const float *x, const float *gain, float epsilon, float *y, ptrdiff_t count);
+  // gain_grad += ∂y·x·s, grad += s·(∂y·gain − x·s²·mean(∂y·gain·x)), ∂y ← ∂y·gain
+  void (*rms_norm_backward)(
+      const float *x, const float *gain, float epsilon, float *output_grad, float *grad, float *gain_grad, ptrdiff_t count);
+  // gate ← silu(gate)·up, silu(x) = x / (1 + exp(−x))
+  void (*silu_multiply)(float *gate, const float *up, ptrdiff_t count);
+  // gate ← ∂gate, up ← ∂up, grad ← h for h = silu(gate)·up and grad = ∂h
+  void (*silu_multiply_backward)(float *gate, float *up, float *grad, ptrdiff_t count);
+  // The pairs (x[i], x[i + half]) turned by the angles, or back.
+  void (*rotate)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
+  void (*rotate_back)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
+
+  // The Cholesky factor of the lower triangle of a, by columns, which stand as rows in `work` meanwhile. Returns 0, or the
+  // order of the first leading minor that is not positive and finite.
+  ptrdiff_t (*factorise_float)(ptrdiff_t n, float *a, ptrdiff_t lda, float *work, ptrdiff_t ldw);
+  ptrdiff_t (*factorise_double)(ptrdiff_t n, double *a, ptrdiff_t lda, double *work, ptrdiff_t ldw);
+  // x = l⁻¹ for the lower triangular l, with zeros above its diagonal.
+  void (*invert_lower_float)(ptrdiff_t n, const float *l, ptrdiff_t ldl, float *x, ptrdiff_t ldx);
+  void (*invert_lower_double)(ptrdiff_t n, const double *l, ptrdiff_t ldl, double *x, ptrdiff_t ldx);
+};
+
+enum nas_instructions { NAS_PORTABLE, NAS_AVX2, NAS_AVX512 };
+
+// The kernels compiled for a set of instructions; NULL where the processor does not have it.
+const struct nas_kernels *_Nullable nas_kernels_with(enum nas_instructions set);
+
+// The fastest kernels that the processor can run.
+const struct nas_kernels *nas_best_kernels(void);
+
+#pragma clang assume_nonnull end
+
+#endif

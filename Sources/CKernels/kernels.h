@@ -1,0 +1,317 @@
+// The kernels of VectorKernels.h, written with vectors of sixteen lanes. Included once for each set of instructions; TABLE is
+// the name of the kernels so compiled.
+
+#include "HalfPrecision.h"
+
+#pragma clang fp contract(off)
+// Functions that take or return vectors are all inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16 };
+typedef float floats __attribute__((ext_vector_type(LANES)));
+typedef uint32_t words __attribute__((ext_vector_type(LANES)));
+typedef double doubles __attribute__((ext_vector_type(8)));
+typedef uint64_t longs __attribute__((ext_vector_type(8)));
+
+INLINE floats load(const float *x) {
+  floats result;
+  memcpy(&result, x, sizeof result);
+  return result;
+}
+
+INLINE void store(floats value, float *x) { memcpy(x, &value, sizeof value); }
+
+// Copies the less than sixteen elements that are left of a row.
+INLINE void copy_rest(float *to, const float *from, ptrdiff_t left) {
+  for (ptrdiff_t width = LANES / 2; width > 0; width /= 2)
+    if (left & width) {
+      memcpy(to, from, (size_t)width * sizeof(float));
+      to += width;
+      from += width;
+    }
+}
+
+// The next vector of a row of which `left` elements are left, filled up with zeros.
+INLINE floats load_part(const float *x, ptrdiff_t left) {
+  if (left >= LANES) return load(x);
+  float rest[LANES] = {0};
+  copy_rest(rest, x, left);
+  return load(rest);
+}
+
+INLINE void store_part(floats value, float *x, ptrdiff_t left) {
+  if (left >= LANES) {
+    store(value, x);
+    return;
+  }
+  float rest[LANES];
+  store(value, rest);
+  copy_rest(x, rest, left);
+}
+
+// The sum of all lanes, in order.
+INLINE float sum_of(floats x) {
+  float sum = x[0];
+#pragma clang loop unroll(full)
+  for (int lane = 1; lane < LANES; lane++) sum += x[lane];
+  return sum;
+}
+
+// The sum of the first lanes, in order.
+INLINE float sum_of_first(ptrdiff_t count, floats x) {
+  float lanes[LANES];
+  store(x, lanes);
+  float sum = lanes[0];
+  for (ptrdiff_t lane = 1; lane < count; lane++) sum += lanes[lane];
+  return sum;
+}
+
+// A loop whose turns are independent of each other, in vectors of any width.
+#define EACH(i, count) \
+  _Pragma("clang loop vectorize(assume_safety)") for (ptrdiff_t i = 0; i < (count); i++)
+
+// ---- sums and products ----
+
+static void add(const float *x, float *y, ptrdiff_t count) { EACH(i, count) y[i] += x[i]; }
+
+static void scale(float *x, float a, ptrdiff_t count) { EACH(i, count) x[i] *= a; }
+
+static void add_scaled(const float *x, float a, float *y, ptrdiff_t count) { EACH(i, count) y[i] += a * x[i]; }
+
+static void add_magnitudes(const float *x, float *y, ptrdiff_t count) { EACH(i, count) y[i] += __builtin_fabsf(x[i]); }
+
+static void add_squares(const float *x, float a, float *y, ptrdiff_t count) { EACH(i, count) y[i] += x[i] * x[i] * a; }
+
+static void widen_half(const void *x, float *y, ptrdiff_t count) {
+  EACH(i, count) {
+    uint16_t half;
+    memcpy(&half, (const char *)x + 2 * i, sizeof half);
+    y[i] = nas_half_value(half);
+  }
+}
+
+static float dot(const float *x, const float *y, ptrdiff_t count) {
+  floats sum = 0;
+  ptrdiff_t i = 0;
+  for (; i + LANES <= count; i += LANES) sum += load(x + i) * load(y + i);
+  float total = sum_of(sum);
+  for (; i < count; i++) total += x[i] * y[i];
+  return total;
+}
+
+static float maximum(const float *x, ptrdiff_t count) {
+  floats best = -__builtin_inff();
+  ptrdiff_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    floats value = load(x + i);
+    best = value > best ? value : best;
+  }
+  float result = best[0];
+#pragma clang loop unroll(full)
+  for (int lane = 1; lane < LANES; lane++) result = best[lane] >= result ? best[lane] : result;
+  for (; i < count; i++) result = x[i] >= result ? x[i] : result;
+  return result;
+}
+
+// ---- exponentials ----
+
+// x = n·ln2 + r with |r| ≤ ln2/2; exp(r) by its Taylor polynomial of degree 7 in Horner form, 2ⁿ through the exponent
+// bits. Adding and subtracting 1.5·2²³ rounds to the nearest integer.
+INLINE floats exponential(floats x) {
+  x = x < -87.0f ? (floats)-87.0f : x;
+  x = x > 88.0f ? (floats)88.0f : x;
+  const floats magic = 12582912.0f;
+  floats shifted = x * 1.44269504f + magic;
+  floats n = shifted - magic;
+  floats r = (x - n * 0.693359375f) - n * -2.1219444e-4f;
+  floats p = r * 1.98412698e-4f + 1.38888889e-3f;
+  p = p * r + 8.33333333e-3f;
+  p = p * r + 4.16666667e-2f;
+  p = p * r + 1.66666667e-1f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  words exponent = (words)shifted - (words)magic;
+  return (floats)((words)p + (exponent << 23));
+}
+
+// The same to degree 12; adding and subtracting 1.5·2⁵² rounds.
+INLINE doubles exponential_double(doubles x) {
+  x = x < -708.0 ? (doubles)-708.0 : x;
+  const doubles magic = 6755399441055744.0;
+  doubles shifted = x * 1.4426950408889634 + magic;
+  doubles n = shifted - magic;
+  doubles r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
+  doubles p = r * 2.087675698786810e-9 + 2.505210838544172e-8;
+  p = p * r + 2.755731922398589e-7;
+  p = p * r + 2.7557319223985891e-6;
+  p = p * r + 2.4801587301587302e-5;
+  p = p * r + 1.9841269841269841e-4;
+  p = p * r + 1.388888888888889e-3;
+  p = p * r + 8.333333333333333e-3;
+  p = p * r + 4.1666666666666664e-2;
+  p = p * r + 0.16666666666666666;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  p = p * r + 1.0;
+  longs exponent = (longs)shifted - (longs)magic;
+  return (doubles)((longs)p + (exponent << 52));
+}
+
+static void exponentials(double *x, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += 8) {
+    size_t bytes = (count - i < 8 ? count - i : 8) * sizeof(double);
+    doubles value = 0;
+    memcpy(&value, x + i, bytes);
+    value = exponential_double(value);
+    memcpy(x + i, &value, bytes);
+  }
+}
+
+static float sum_exp(const float *x, float shift, ptrdiff_t count) {
+  floats sum = 0;
+  ptrdiff_t i = 0;
+  for (; i + LANES <= count; i += LANES) sum += exponential(load(x + i) - shift);
+  float rest = i < count ? sum_of_first(count - i, exponential(load_part(x + i, count - i) - shift)) : 0;
+  return sum_of(sum) + rest;
+}
+
+static void softmax(float *x, ptrdiff_t count) {
+  float peak = maximum(x, count);
+  floats sum = 0;
+  float rest = 0;
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats e = exponential(load_part(x + i, count - i) - peak);
+    store_part(e, x + i, count - i);
+    if (count - i >= LANES)
+      sum += e;
+    else
+      rest = sum_of_first(count - i, e);
+  }
+  scale(x, 1 / (sum_of(sum) + rest), count);
+}
+
+static double softmax_expectation(float *x, ptrdiff_t count) {
+  float peak = maximum(x, count);
+  floats mass = 0, moment = 0;
+  float rest_mass = 0, rest_moment = 0;
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats shifted = load_part(x + i, count - i) - peak;
+    floats e = exponential(shifted);
+    store_part(e, x + i, count - i);
+    if (count - i >= LANES) {
+      mass += e;
+      moment += e * shifted;
+    } else {
+      rest_mass = sum_of_first(count - i, e);
+      rest_moment = sum_of_first(count - i, e * shifted);
+    }
+  }
+  float total = sum_of(mass) + rest_mass;
+  scale(x, 1 / total, count);
+  return (double)peak + (double)(sum_of(moment) + rest_moment) / (double)total;
+}
+
+static void softmax_backward(const float *p, float *grad, float scale, ptrdiff_t count) {
+  float mean = dot(p, grad, count);
+  EACH(i, count) grad[i] = p[i] * (grad[i] - mean) * scale;
+}
+
+// ---- parts of a decoder layer ----
+
+INLINE float inverse_length(const float *x, float epsilon, ptrdiff_t count) {
+  return 1 / __builtin_elementwise_sqrt(dot(x, x, count) / (float)count + epsilon);
+}
+
+static void rms_norm(const float *x, const float *gain, float epsilon, float *y, ptrdiff_t count) {
+  float s = inverse_length(x, epsilon, count);
+  EACH(i, count) y[i] = x[i] * s * gain[i];
+}
+
+static void rms_norm_backward(
+    const float *x, const float *gain, float epsilon, float *output_grad, float *grad, float *gain_grad, ptrdiff_t count) {
+  float s = inverse_length(x, epsilon, count);
+  EACH(i, count) {
+    gain_grad[i] += output_grad[i] * x[i] * s;
+    output_grad[i] *= gain[i];
+  }
+  float mean = dot(output_grad, x, count) / (float)count;
+  add_scaled(output_grad, s, grad, count);
+  add_scaled(x, -s * s * s * mean, grad, count);
+}
+
+static void silu_multiply(float *gate, const float *up, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats x = load_part(gate + i, count - i);
+    store_part(x / (1.0f + exponential(-x)) * load_part(up + i, count - i), gate + i, count - i);
+  }
+}
+
+static void silu_multiply_backward(float *gate, float *up, float *grad, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats g = load_part(gate + i, count - i), u = load_part(up + i, count - i), d = load_part(grad + i, count - i);
+    floats sigmoid = 1.0f / (1.0f + exponential(-g));
+    floats silu = g * sigmoid;
+    store_part(d * u * sigmoid * (1.0f + g * (1.0f - sigmoid)), gate + i, count - i);
+    store_part(d * silu, up + i, count - i);
+    store_part(silu * u, grad + i, count - i);
+  }
+}
+
+static void rotate(float *x, const float *cosines, const float *sines, ptrdiff_t half) {
+  EACH(i, half) {
+    float a = x[i], b = x[i + half];
+    x[i] = a * cosines[i] - b * sines[i];
+    x[i + half] = b * cosines[i] + a * sines[i];
+  }
+}
+
+static void rotate_back(float *x, const float *cosines, const float *sines, ptrdiff_t half) {
+  EACH(i, half) {
+    float a = x[i], b = x[i + half];
+    x[i] = a * cosines[i] + b * sines[i];
+    x[i + half] = b * cosines[i] - a * sines[i];
+  }
+}
+
+// ---- small triangles ----
+
+#define SCALAR float
+#define OF_TYPE(name) name##_float
+#include "triangle.h"
+#undef SCALAR
+#undef OF_TYPE
+
+#define SCALAR double
+#define OF_TYPE(name) name##_double
+#include "triangle.h"
+#undef SCALAR
+#undef OF_TYPE
+
+const struct nas_kernels TABLE = {
+    .add = add,
+    .scale = scale,
+    .add_scaled = add_scaled,
+    .add_magnitudes = add_magnitudes,
+    .add_squares = add_squares,
+    .widen_half = widen_half,
+    .dot = dot,
+    .maximum = maximum,
+    .exponentials = exponentials,
+    .sum_exp = sum_exp,
+    .softmax = softmax,
+    .softmax_expectation = softmax_expectation,
+    .softmax_backward = softmax_backward,
+    .rms_norm = rms_norm,
+    .rms_norm_backward = rms_norm_backward,
+    .silu_multiply = silu_multiply,
+    .silu_multiply_backward = silu_multiply_backward,
+    .rotate = rotate,
+    .rotate_back = rotate_back,
+    .factorise_float = factorise_float,
+    .factorise_double = factorise_double,
+    .invert_lower_float = invert_lower_float,
+    .invert_lower_double = invert_lower_double,
+};
