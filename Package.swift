@@ -36,7 +36,7 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .target(name: "CKernels"),
     module("LinearAlgebra", ["CNumerics", "CKernels"]),
-    module("Checkpoints"),
+    module("Checkpoints", ["CKernels"]),
     module("Tokenizers"),
     module(
       "LanguageModels",
@@ -91,7 +91,7 @@ let package = Package(
     tests(
       of: "Methods",
       ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation", "Evaluation"]),
-    tests(of: "Checkpoints", exclude: ["Fixtures", "make_fixtures.py"]),
+    tests(of: "Checkpoints", ["CKernels"], exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),

@@ -1,3 +1,5 @@
+import CKernels
+
 // The 32-element blocks of ggml ("legacy quants"; layouts from ggml-common.h, formulas from ggml-quants.c).
 // A block is one scale d (binary16), in the `_1` types a minimum m, and 32 small integers q. Element j and element
 // j + 16 share a byte: its low four bits belong to the first, its high four bits to the second.
@@ -7,7 +9,7 @@ typealias Floats16 = SIMD16<Float>
 
 @inline(__always)
 func half(_ block: UnsafeRawPointer, _ offset: Int) -> Float {
-  float(halfBits: block.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+  nas_half_value(block.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
 }
 
 @inline(__always)
@@ -54,7 +56,8 @@ private func fifthBits(_ bits: UInt16) -> Bytes16 {
   let (low, high) = (UInt8(truncatingIfNeeded: bits), UInt8(truncatingIfNeeded: bits &>> 8))
   let spread = Bytes16(lowHalf: SIMD8(repeating: low), highHalf: SIMD8(repeating: high))
   let position = Bytes16(1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128)
-  return Bytes16(repeating: 16).replacing(with: 0, where: (spread & position) .== 0)
+  let toTop = Bytes16(128, 64, 32, 16, 8, 4, 2, 1, 128, 64, 32, 16, 8, 4, 2, 1)
+  return ((spread & position) &* toTop) &>> 3
 }
 
 /// Q5_0: `d · (q − 16)`, where the fifth bits of q are a 32-bit word of their own.

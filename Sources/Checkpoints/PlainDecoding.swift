@@ -1,3 +1,5 @@
+import CKernels
+
 /// Decodes `count` elements of any type to Float32.
 ///
 /// - Parameters:
@@ -8,7 +10,7 @@ func decode(
 ) {
   switch type {
   case .f32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: count * MemoryLayout<Float>.size)
-  case .f16: decodeF16(source, count, target)
+  case .f16: kernels.widen_half(source, target, count)
   case .bf16: decodeBF16(source, count, target)
   case .f64: convert(Double.self, source, count, target) { Float($0) }
   case .i64: convert(Int64.self, source, count, target) { Float($0) }
@@ -54,27 +56,7 @@ private func convert<Stored: BitwiseCopyable>(
   }
 }
 
-// MARK: - Half precision
-
-/// The value of an IEEE binary16 pattern, exactly. Integer arithmetic only, so that the compiler turns a loop over it
-/// into vector instructions on any processor.
-///
-/// Exponent and mantissa move into the places they have in binary32; multiplying by 2¹¹² corrects the exponent's bias
-/// and also makes binary16's subnormals normal. Infinities and NaNs (exponent 31) get exponent 255 instead.
-@inline(__always)
-func float(halfBits half: UInt16) -> Float {
-  let bits = UInt32(truncatingIfNeeded: half)
-  let magnitude = (bits & 0x7FFF) &<< 13
-  let scaled = (Float(bitPattern: magnitude) * Float(bitPattern: 0x7780_0000)).bitPattern
-  let value = magnitude >= 0x0F80_0000 ? magnitude | 0x7F80_0000 : scaled
-  return Float(bitPattern: value | (bits & 0x8000) &<< 16)
-}
-
-private func decodeF16(_ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>) {
-  for i in 0..<count {
-    target[i] = float(halfBits: source.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
-  }
-}
+private let kernels = nas_best_kernels().pointee
 
 /// bfloat16 is the upper half of a binary32.
 private func decodeBF16(_ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>) {

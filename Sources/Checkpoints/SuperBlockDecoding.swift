@@ -31,10 +31,8 @@ func decodeQ3K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>)
     let low = sub < 8 ? lowByte & 0xF : lowByte &>> 4
     let high = (highByte &>> UInt8(truncatingIfNeeded: 2 &* (sub / 4))) & 3
     let scale = d * Float(Int(low | high &<< 4) &- 32)
-    let mask = UInt8(1) &<< UInt8(truncatingIfNeeded: sub / 2)
-    let highBit = bytes16(block, (sub & 1) &* 16) & mask
-    let offset = Bytes16(repeating: 0).replacing(with: 4, where: highBit .== 0)
-    let q = twoBits(block, 32, sub) &- offset
+    let highBit = (bytes16(block, (sub & 1) &* 16) &>> Bytes16(repeating: UInt8(truncatingIfNeeded: sub / 2))) & 1
+    let q = (twoBits(block, 32, sub) | highBit &<< 2) &- 4
     store(floats(signed: q) * scale, target, sub &* 16)
   }
 }

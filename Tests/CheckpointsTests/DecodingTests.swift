@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Testing
 
@@ -46,7 +47,7 @@ import Testing
   /// All 65536 patterns against the processor's or the runtime's own conversion.
   @Test func everyHalfPattern() {
     let wrong = (UInt16.min...UInt16.max).filter { bits in
-      let (ours, theirs) = (float(halfBits: bits), Float(Float16(bitPattern: bits)))
+      let (ours, theirs) = (nas_half_value(bits), Float(Float16(bitPattern: bits)))
       return ours.isNaN ? !theirs.isNaN : ours.bitPattern != theirs.bitPattern
     }
     #expect(wrong == [])

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Testing
 
@@ -22,7 +23,7 @@ import Testing
       let ours = narrowed(values, narrow).bits
       let wrong = values.indices.filter { i in
         guard values[i].isNaN else { return ours[i] != expected[i] }
-        let widened = name == "f16" ? float(halfBits: ours[i]) : Float(bitPattern: UInt32(ours[i]) << 16)
+        let widened = name == "f16" ? nas_half_value(ours[i]) : Float(bitPattern: UInt32(ours[i]) << 16)
         return !widened.isNaN
       }
       #expect(wrong.map { "\(name) of \(values[$0])" } == [])
@@ -31,7 +32,7 @@ import Testing
 
   @Test func everyHalfPatternSurvives() {
     let patterns = (UInt16.min...UInt16.max).filter { !Float16(bitPattern: $0).isNaN }
-    #expect(narrowed(patterns.map { float(halfBits: $0) }, Narrowing.f16).bits == patterns)
+    #expect(narrowed(patterns.map { nas_half_value($0) }, Narrowing.f16).bits == patterns)
   }
 
   @Test func theFirstOverflowIsReported() {
