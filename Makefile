@@ -4,15 +4,18 @@
 BUDGET ?= 80
 KEEP ?= 0.8
 STUDY ?= results/demo
+# 1: a program that runs on any processor of the architecture, for a cluster of different machines.
+PORTABLE ?= 0
 # ---------------------------------------------------
 
 PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev pkg-config
 LIBRARIES := openblas gsl sqlite3 libpq
 
-# Swift's SIMD types use the vector units of the machine only if the compiler is told which machine. All builds for
-# use share these flags and .build, all builds for tests share theirs and .build-tests, so neither undoes the other.
+# Kernels in C are compiled for several sets of instructions and chosen at run time; the rest of the program uses the vector
+# units only if the compiler is told which machine. All builds for use share these flags and .build, all builds for tests share
+# theirs and .build-tests, so neither undoes the other.
 NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=native,-mcpu=native)
-SWIFT_FLAGS := -c release -Xcc $(NATIVE)
+SWIFT_FLAGS := -c release $(if $(filter 1,$(PORTABLE)),,-Xcc $(NATIVE))
 TEST_FLAGS := $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-tests
 
 NAS_SEARCH := .build/release/nas-search
@@ -29,7 +32,7 @@ PYTHON ?= python3
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
 	@echo "make test          build, run all tests and check the formatting"
-	@echo "make build         build $(NAS_SEARCH)"
+	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
 	@echo "make bench-peers   the same forward pass in transformers and llama.cpp"

@@ -3,7 +3,7 @@
 #
 #   STUDY='postgresql://me@dbhost/studies#qwen' MODEL=/shared/qwen sbatch --array=0-15 Deployment/slurm.sh
 #
-# Passwords belong in ~/.pgpass. All nodes must see MODEL; each gathers the calibration statistics once, into its cache.
+# Nodes with different processors need a program from `make build PORTABLE=1`. Passwords belong in ~/.pgpass. All nodes must see MODEL; each gathers the calibration statistics once, into its cache.
 #SBATCH --job-name=nas-search
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=16G

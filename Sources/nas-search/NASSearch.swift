@@ -30,10 +30,10 @@ struct NASSearch: ParsableCommand {
   /// Says so where the program was built for another processor, instead of dying of an unknown instruction.
   static func main() {
     if let feature = Processor.missingFeature {
-      FileHandle.standardError.write(
-        Data(
-          "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here\n".utf8)
-      )
+      let message =
+        "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here, or with "
+        + "make build PORTABLE=1\n"
+      FileHandle.standardError.write(Data(message.utf8))
       Foundation.exit(1)
     }
     main(nil)
