@@ -75,7 +75,7 @@ let package = Package(
       ], swiftSettings: strict),
     .executableTarget(
       name: "speed-benchmark",
-      dependencies: ["LinearAlgebra", "LanguageModels", "Calibration", "Evaluation", "Search", "Subnets"],
+      dependencies: ["CKernels", "LinearAlgebra", "LanguageModels", "Calibration", "Evaluation", "Search", "Subnets"],
       path: "Benchmarks/Speed", exclude: ["README.md", "peers.py"], swiftSettings: strict),
     .executableTarget(
       name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",

@@ -86,6 +86,7 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   for precision in Precision.allCases where precision.isSupported {
     try measureGeneration(report, model, precision)
   }
+  try measureDecoding(report, model)
 }
 
 /// Eight candidates that keep five eighths of all channels, in other layers each: nothing but their weights is shared.
@@ -123,6 +124,16 @@ private func measureGeneration(_ report: Report, _ model: LanguageModel, _ preci
     name, operations: operations, of: precision == .single ? .single : .bfloat16, tokens: 8 * tokens.count
   ) {
     _ = try evaluator.compare(candidates)
+  }
+}
+
+/// Sequences as many as a calibration text by the model itself takes, drawn on in lockstep; packing the weights counts.
+private func measureDecoding(_ report: Report, _ model: LanguageModel) throws {
+  let (sequences, length) = (36, min(96, model.configuration.contextLength))
+  let prompts = (0..<sequences).map { [Int32($0 % model.configuration.vocabularySize)] }
+  try report.amount("generating, \(sequences) sequences", Double(sequences * (length - 1)), "tokens/s") {
+    _ = try Generator.continuations(
+      of: prompts, by: length - 1, model: model, sampling: .greedy, seed: 1)
   }
 }
 

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import LinearAlgebra
 
@@ -18,10 +19,13 @@ struct Report {
     self.only = only
     singlePeak = try Self.peak(Float.self)
     doublePeak = try Self.peak(Double.self)
-    bfloat16Peak = Precision.bfloat16.isSupported ? try Self.packedPeak() : nil
+    bfloat16Peak = Precision.bfloat16.isSupported ? try Self.packedPeak(.bfloat16) : nil
+    let (registers, packed) = (try Self.registerPeak(), try Self.packedPeak(.single))
     print("workers: \(Threads.count)")
+    line("FMA peak, single", Self.rate(registers, "FLOP/s"), Self.share(registers / singlePeak))
     line("GEMM peak, single", Self.rate(singlePeak, "FLOP/s"), "100.0 %")
     line("GEMM peak, double", Self.rate(doublePeak, "FLOP/s"), "100.0 %")
+    line("packed product, single", Self.rate(packed, "FLOP/s"), Self.share(packed / singlePeak))
     if let bfloat16Peak { line("GEMM peak, bfloat16", Self.rate(bfloat16Peak, "FLOP/s"), "100.0 %") }
   }
 
@@ -37,13 +41,20 @@ struct Report {
     return Double(sets.count) * 2 * pow(Double(order), 3) / seconds
   }
 
-  /// The same in bfloat16, with operands that are packed already.
-  private static func packedPeak() throws -> Double {
+  /// Multiplications and additions of registers alone, on all workers.
+  private static func registerPeak() throws -> Double {
+    let rounds = 1 << 20
+    let operations = Double(Threads.count) * nas_single_peak(rounds)
+    return try operations / fastest { try Threads.forEach(Threads.count) { _, _ in _ = nas_single_peak(rounds) } }
+  }
+
+  /// The largest products with operands that are packed already.
+  private static func packedPeak(_ precision: Precision) throws -> Double {
     let order = 1536
     let ones = Matrix<Float>(Array(repeating: 0.5, count: order * order), rows: order, columns: order)
     let sets = (0..<Threads.count).map { _ in
       (
-        Bfloat16Rows(ones, in: Bfloat16Buffer(rows: order, columns: order)), Bfloat16Weight(ones),
+        PackedRows(ones, precision, in: PackedBuffer(rows: order, columns: order)), PackedWeight(ones, precision),
         Matrix<Float>(rows: order, columns: order)
       )
     }
@@ -85,7 +96,7 @@ struct Report {
       }
     let share = operations / seconds / most
     let rate = tokens.map { Self.rate(Double($0) / seconds, "tokens/s") } ?? Self.rate(operations / seconds, "FLOP/s")
-    line(name, rate, String(format: "%.1f %%", share * 100))
+    line(name, rate, Self.share(share))
     return seconds
   }
 
@@ -103,6 +114,8 @@ struct Report {
     print(name + padded(rate, max(0, 72 - name.count)) + padded(share, 12))
     fflush(nil)
   }
+
+  private static func share(_ value: Double) -> String { String(format: "%.1f %%", value * 100) }
 
   private static func rate(_ value: Double, _ unit: String) -> String {
     for (factor, prefix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where value >= factor {

@@ -37,13 +37,14 @@ public struct DenseReference: Sendable {
     self.windows = windows
     self.precision = precision
     let hidden = try ForwardPass(windows).hiddenStates(of: dense)
+    let own = OutputHead(dense)
+    self.head = head == nil && precision == .single ? own : OutputHead(head: head ?? dense.head, precision: precision)
     let head = head ?? dense.head
-    self.head = OutputHead(head: head, precision: precision)
     let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
     let entropies = TokenValues<Double>(count: hidden.rows)
     let choices = TokenValues<Int32>(count: hidden.rows)
     let losses = TokenValues<Double>(count: hidden.rows)
-    try OutputHead(dense).forEachBlock(hidden) { rows, logits in
+    try own.forEachBlock(hidden) { rows, logits in
       for (i, position) in rows.enumerated() {
         let row = logits.row(i)
         let summary = OutputHead.summary(

@@ -83,20 +83,19 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
-    let runner = pass.runner(
-      for: parent.configuration, streams: Self.together, precision: reference.precision)
+    let runner = pass.runner(for: parent.configuration, streams: Self.together)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
     let halves = 2 * parent.configuration.layerCount
     for half in 0..<halves {
       let share = Double(half) / Double(halves)
       try checkpoint(share)
-      let made = try makeWeights(half, candidates)
+      let made = try packWeights(half, candidates)
       var next: [Node] = []
-      var streams: [(weights: PreparedLayer, hidden: Matrix<Float>)] = []
+      var streams: [(weights: PackedLayer, hidden: Matrix<Float>)] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
-          let layer = try made[branch.part] ?? prepared(half, branch.part)
+          let layer = try made[branch.part] ?? packed(half, branch.part)
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
           streams.append((layer, stream))
@@ -121,21 +120,21 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     return result
   }
 
-  private func prepared(_ half: Int, _ part: Part) throws -> PreparedLayer {
-    PreparedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
+  private func packed(_ half: Int, _ part: Part) throws -> PackedLayer {
+    PackedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
   }
 
-  /// The weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
+  /// The packed weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
   /// they share, such as a factorisation, is made once.
-  private func makeWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: PreparedLayer] {
+  private func packWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: PackedLayer] {
     var parts: [Part] = []
     for candidate in candidates where !parts.contains(candidate[half]) { parts.append(candidate[half]) }
     let wanted = parts
-    let made = Mutex<[Part: PreparedLayer]>([:])
+    let made = Mutex<[Part: PackedLayer]>([:])
     for range in [0..<min(1, wanted.count), min(1, wanted.count)..<wanted.count] {
       try Threads.forEach(range.count) { place, _ in
         let part = wanted[range.lowerBound + place]
-        let layer = try prepared(half, part)
+        let layer = try packed(half, part)
         made.withLock { $0[part] = layer }
       }
     }

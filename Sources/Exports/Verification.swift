@@ -83,11 +83,12 @@ extension Verification {
     try foundRunner.normalise(foundHidden, gain: reloaded.finalNorm)
 
     var logits = LogitComparison()
+    let (expectedHead, foundHead) = (OutputHead(network), OutputHead(reloaded))
     for start in stride(from: 0, to: windows.tokens.count, by: 64) {
       let rows = start..<min(start + 64, windows.tokens.count)
       logits.add(
-        found: try OutputHead(reloaded).logits(foundHidden.rows(rows)),
-        expected: try OutputHead(network).logits(expectedHidden.rows(rows)))
+        found: try foundHead.logits(foundHidden.rows(rows)),
+        expected: try expectedHead.logits(expectedHidden.rows(rows)))
     }
     let type = types[names.embedding] ?? .f32
     try logits.check(type, path: path)

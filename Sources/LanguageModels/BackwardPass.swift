@@ -92,10 +92,12 @@ public struct BackwardPass: Sendable {
       let weights = try network.layer(index)
       try file.read(boundaries[index], into: hidden)
       for lane in lanes { lane.begin(weights, extras) }
+      let packed = runner.packed(weights)
       try Threads.forEach(lanes.count) { number, _ in
         for window in stride(from: number, to: windows.count, by: lanes.count) {
           let rows = window * windows.length..<(window + 1) * windows.length
-          lanes[number].add(weights, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
+          lanes[number].add(
+            weights, packed, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
         }
       }
       guard let total = lanes.first else { return }
@@ -132,10 +134,12 @@ public struct BackwardPass: Sendable {
       }
     }
 
-    func add(_ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, windows: Int) {
+    func add(
+      _ weights: LayerWeights, _ packed: PackedLayer, input: Matrix<Float>, grad: Matrix<Float>, windows: Int
+    ) {
       guard let sum else { return }
       single?.fill(0)
-      worker.run(weights, input: input, grad: grad, into: single ?? sum, moments: moments)
+      worker.run(weights, packed: packed, input: input, grad: grad, into: single ?? sum, moments: moments)
       guard let single, let squares else { return }
       sum.add(single)
       // The scalar is a mean over windows: a window's own gradient is `windows` times its share, and the mean of squares is

@@ -39,36 +39,34 @@ final class BlockBackward: @unchecked Sendable {
   }
 
   /// - Parameters:
+  ///   - packed: the weights for products of the forward direction, in single precision.
   ///   - input: the residual stream before the layer, `[length, hidden]`.
   ///   - grad: in, the gradient with respect to the stream after the layer; out, before it.
   ///   - gradients: what the window adds to is the sum so far.
   ///   - moments: likewise, of `g·gᵀ` at the outputs of attention and MLP; upper triangles.
   func run(
-    _ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, into gradients: LayerGradients,
-    moments: BackwardPass.OutputMoments?
+    _ weights: LayerWeights, packed: PackedLayer, input: Matrix<Float>, grad: Matrix<Float>,
+    into gradients: LayerGradients, moments: BackwardPass.OutputMoments?
   ) {
     let shape = weights.shape(headDimension: configuration.headDimension)
-    let block = TransformerBlock(configuration: configuration, shape: shape, weights: weights, rotary: rotary)
+    let block = TransformerBlock(configuration: configuration, weights: packed, rotary: rotary)
     middle.assign(input)
     if shape.kvHeads > 0 {
       let context = block.attentionContext(input, length: length, workspace: workspace)
-      weights.output.apply(context, into: middle, accumulating: true)
+      packed.output.apply(block.packed(context, workspace), into: middle, accumulating: true)
     }
     if let moments { accumulateGram(grad, accumulate: 1, into: moments.mlp) }
-    if shape.mlpChannels > 0 { mlp(weights, grad: grad, gradients) }
+    if shape.mlpChannels > 0 { mlp(weights, block, grad: grad, gradients) }
     if let moments { accumulateGram(grad, accumulate: 1, into: moments.attention) }
     if shape.kvHeads > 0 { attention(weights, shape, input: input, grad: grad, gradients) }
   }
 
-  private func mlp(_ weights: LayerWeights, grad: Matrix<Float>, _ gradients: LayerGradients) {
-    let channels = weights.gate.outputs
+  private func mlp(
+    _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients
+  ) {
     let normed = workspace.normed
-    configuration.normalise(middle, gain: weights.mlpNorm, into: workspace.normed)
-    let gate = workspace.gate.reshaped(rows: length, columns: channels)
-    let up = workspace.up.reshaped(rows: length, columns: channels)
-    let hidden = hiddenGrad.reshaped(rows: length, columns: channels)
-    weights.gate.apply(normed, into: gate)
-    weights.up.apply(normed, into: up)
+    let (gate, up) = block.mlpFactors(middle, workspace: workspace)
+    let hidden = hiddenGrad.reshaped(rows: length, columns: gate.columns)
     multiply(grad, weights.down.weight, into: hidden)
     Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: hidden.pointer, count: hidden.count)
     accumulate(gradients.down, outputGrad: grad, input: hidden)

@@ -45,9 +45,13 @@ public struct ForwardPass: Sendable {
   }
 
   /// The last hidden states after the final norm, shape `[tokens, hidden]`.
-  public func hiddenStates(of network: some Network, observer: Observer? = nil) throws -> Matrix<Float> {
+  ///
+  /// - Parameter precision: of products.
+  public func hiddenStates(
+    of network: some Network, precision: Precision = .single, observer: Observer? = nil
+  ) throws -> Matrix<Float> {
     let hidden = try embed(network)
-    let runner = LayerRunner(network.configuration, self)
+    let runner = LayerRunner(network.configuration, self, precision: precision)
     for index in 0..<network.configuration.layerCount {
       try runner.run(layer: index, weights: network.layer(index), hidden, observer: observer)
     }
@@ -55,26 +59,11 @@ public struct ForwardPass: Sendable {
     return hidden
   }
 
-  /// The last hidden states after the final norm, shape `[tokens, hidden]`, with products in a precision.
-  public func hiddenStates(of network: some Network, precision: Precision) throws -> Matrix<Float> {
-    let hidden = try embed(network)
-    let runner = LayerRunner(network.configuration, self, precision: precision)
-    for index in 0..<network.configuration.layerCount {
-      try runner.run([(PreparedLayer(network.layer(index), precision), hidden)])
-    }
-    try runner.normalise(hidden, gain: network.finalNorm)
-    return hidden
-  }
-
-  /// A runner that takes hidden states through one layer at a time; it owns the workers' memory.
+  /// A runner that takes hidden states through one layer at a time, in single precision; it owns the workers' memory.
   ///
-  /// - Parameters:
-  ///   - streams: hidden states that it will take through a layer together, at most.
-  ///   - precision: of the layers that it will be given.
-  public func runner(
-    for configuration: ModelConfiguration, streams: Int = 1, precision: Precision = .single
-  ) -> LayerRunner {
-    LayerRunner(configuration, self, streams: streams, precision: precision)
+  /// - Parameter streams: hidden states that it will take through a layer together, at most.
+  public func runner(for configuration: ModelConfiguration, streams: Int = 1) -> LayerRunner {
+    LayerRunner(configuration, self, streams: streams)
   }
 
   /// Advances hidden states layer by layer, for callers that change weights between layers.
@@ -84,13 +73,15 @@ public struct ForwardPass: Sendable {
     private let length: Int
     private let rotary: RotaryEmbedding
     private let workspaces: [Workspace]
-    /// Empty for a runner in single precision.
-    private let packedWorkspaces: [Bfloat16Workspace]
+    private let precision: Precision
+    /// The layer at work, packed once for all chunks.
+    private let layerMemory: LayerBuffers
 
     fileprivate init(
       _ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1, precision: Precision = .single
     ) {
       self.configuration = configuration
+      self.precision = precision
       chunks = pass.chunks
       length = pass.windows.length
       rotary = RotaryEmbedding(
@@ -100,9 +91,7 @@ public struct ForwardPass: Sendable {
       workspaces = (0..<min(Threads.count, max(1, pass.chunks.count * streams))).map { _ in
         Workspace(configuration, rows: rows, length: length)
       }
-      packedWorkspaces =
-        precision == .single
-        ? [] : workspaces.map { _ in Bfloat16Workspace(configuration, rows: rows, length: length) }
+      layerMemory = LayerBuffers(configuration)
     }
 
     /// Chunks that the windows are cut into.
@@ -115,7 +104,7 @@ public struct ForwardPass: Sendable {
       layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, lanes most: Int = ForwardPass.lanes,
       observer: Observer? = nil
     ) throws {
-      let block = block(weights)
+      let block = block(packed(weights))
       let lanes = observer == nil ? chunks.count : min(most, chunks.count)
       try Threads.forEach(lanes) { lane, worker in
         for chunk in stride(from: lane, to: chunks.count, by: lanes) {
@@ -128,24 +117,18 @@ public struct ForwardPass: Sendable {
 
     /// Runs a layer on several hidden states of the same windows, each with weights of its own, in place: all their chunks
     /// are spread over the workers, so that few windows keep them busy, too.
-    public func run(_ streams: [(weights: PreparedLayer, hidden: Matrix<Float>)]) throws {
+    public func run(_ streams: [(weights: PackedLayer, hidden: Matrix<Float>)]) throws {
+      let blocks = streams.map { block($0.weights) }
       try Threads.forEach(streams.count * chunks.count) { task, worker in
         let (stream, chunk) = (task / chunks.count, task % chunks.count)
-        let (hidden, workspace) = (streams[stream].hidden.rows(chunks[chunk]), workspaces[worker])
-        switch streams[stream].weights {
-        case .single(let weights): block(weights).run(hidden, length: length, workspace: workspace) { _, _ in }
-        case .bfloat16(let weights):
-          let block = Bfloat16Block(
-            configuration: configuration, shape: weights.shape(headDimension: configuration.headDimension),
-            weights: weights, rotary: rotary)
-          block.run(hidden, length: length, workspace: workspace, packed: packedWorkspaces[worker])
-        }
+        let hidden = streams[stream].hidden.rows(chunks[chunk])
+        blocks[stream].run(hidden, length: length, workspace: workspaces[worker]) { _, _ in }
       }
     }
 
     /// The inputs of one layer's output projection for all tokens, shape `[tokens, queryHeads·D]`.
     public func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(weights)
+      let block = block(packed(weights.without([\.output, \.gate, \.up, \.down])))
       let result = Matrix<Float>(rows: hidden.rows, columns: weights.output.inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
         let context = block.attentionContext(
@@ -157,7 +140,7 @@ public struct ForwardPass: Sendable {
 
     /// The inputs of one layer's down projection for all tokens, shape `[tokens, mlpChannels]`.
     public func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(weights)
+      let block = block(packed(weights.without([\.query, \.key, \.value, \.output, \.down])))
       let result = Matrix<Float>(rows: hidden.rows, columns: weights.down.inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
         let activations = block.mlpHidden(hidden.rows(chunks[chunk]), workspace: workspaces[worker])
@@ -173,10 +156,11 @@ public struct ForwardPass: Sendable {
       }
     }
 
-    private func block(_ weights: LayerWeights) -> TransformerBlock {
-      TransformerBlock(
-        configuration: configuration, shape: weights.shape(headDimension: configuration.headDimension),
-        weights: weights, rotary: rotary)
+    /// The weights packed for the passes here, until others are.
+    func packed(_ weights: LayerWeights) -> PackedLayer { PackedLayer(weights, precision, in: layerMemory) }
+
+    private func block(_ weights: PackedLayer) -> TransformerBlock {
+      TransformerBlock(configuration: configuration, weights: weights, rotary: rotary)
     }
 
     /// The root-mean-square norm of every token, in place.
@@ -186,20 +170,6 @@ public struct ForwardPass: Sendable {
         configuration.normalise(rows, gain: gain, into: rows)
       }
     }
-  }
-}
-
-/// The weights of a layer as a pass in some precision takes them.
-public enum PreparedLayer: Sendable {
-  case single(LayerWeights)
-  case bfloat16(Bfloat16Layer)
-
-  public init(_ weights: LayerWeights, _ precision: Precision) {
-    self =
-      switch precision {
-      case .single: .single(weights)
-      case .bfloat16: .bfloat16(Bfloat16Layer(weights))
-      }
   }
 }
 

@@ -19,6 +19,8 @@ public struct Sampling: Sendable {
 ///
 /// Sequences start with prompts of one length and never wait for each other, so every step is one product per
 /// projection with as many rows as there are sequences. Products are split by outputs, so each weight is read once a step.
+/// Weights are packed for products at the first step and kept, where all of them fit a quarter of `MemoryLimit`; else those of
+/// layers are packed at every step.
 ///
 /// A generator takes one step at a time: `step` must not be called from two threads at once.
 public final class Generator<Model: Network>: @unchecked Sendable {
@@ -37,12 +39,22 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let scores: [Matrix<Float>]
   private let logits: Matrix<Float>
 
-  /// Parts that every product is cut into: as many on every machine, because the last bits of a product depend on its
-  /// shape.
-  private static var slices: Int { ForwardPass.lanes }
+  private let head: PackedLinear
+  /// The layers that were packed so far, where they are kept.
+  private var layers: [PackedLayer] = []
+  private let keepsLayers: Bool
+  /// The layer at work, where they are not.
+  private let layerMemory: LayerBuffers
 
-  /// - Parameter capacity: positions that the cache holds: prompt and generated tokens together.
-  public init(_ model: Model, sequences: Int, capacity: Int) {
+  /// Parts that every product is cut into. The results do not depend on it.
+  private static var slices: Int { 2 * Threads.count }
+  /// Slices begin at panels of packed weights.
+  private static var panel: Int { 32 }
+
+  /// - Parameters:
+  ///   - capacity: positions that the cache holds: prompt and generated tokens together.
+  ///   - keepingLayers: whether packed layers are kept; `nil` decides by the memory limit.
+  public init(_ model: Model, sequences: Int, capacity: Int, keepingLayers: Bool? = nil) {
     self.model = model
     self.sequences = sequences
     self.capacity = capacity
@@ -59,6 +71,12 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     let queries = configuration.layers.map(\.queriesPerGroup).max() ?? 1
     scores = (0..<min(Threads.count, sequences)).map { _ in Matrix(rows: queries, columns: capacity) }
     logits = Matrix(rows: sequences, columns: model.head.rows)
+    head = PackedLinear(Linear(weight: model.head), .single)
+    let bytes = configuration.layers.reduce(head.weight.byteCount) {
+      $0 + PackedLayer.byteCount($1, in: configuration, .single)
+    }
+    keepsLayers = keepingLayers ?? (bytes <= MemoryLimit.bytes / 4)
+    layerMemory = LayerBuffers(configuration)
   }
 
   /// Bytes that the cache takes for one sequence.
@@ -76,7 +94,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     let pass = ForwardPass(TokenWindows(length: 1, tokens: tokens))
     hidden.assign(try pass.embed(model))
     for index in 0..<model.configuration.layerCount {
-      let weights = try model.layer(index)
+      let weights = try layer(index)
       if model.configuration.layers[index].kvHeads > 0 {
         normalise(gain: weights.attentionNorm)
         try attend(layer: index, weights)
@@ -88,15 +106,30 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     }
     position += 1
     normalise(gain: model.finalNorm)
-    let head = Linear(weight: model.head)
-    try forEachSlice { head.apply(self.workspace.normed, into: self.logits, outputs: $0(head.outputs)) }
+    let rows = packed(workspace.normed)
+    try forEachSlice { self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs)) }
     return logits
   }
 
-  /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share.
+  private func layer(_ index: Int) throws -> PackedLayer {
+    if index < layers.count { return layers[index] }
+    let weights = try model.layer(index)
+    if !keepsLayers { return PackedLayer(weights, .single, in: layerMemory) }
+    layers.append(PackedLayer(weights, .single))
+    return layers[index]
+  }
+
+  /// The inputs of projections, until others are packed.
+  private func packed(_ x: Matrix<Float>) -> PackedRows { PackedRows(x, .single, in: workspace.packedRows) }
+
+  /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share of panels.
   private func forEachSlice(_ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
     try Threads.forEach(Self.slices) { slice, _ in
-      body { slice * $0 / Self.slices..<(slice + 1) * $0 / Self.slices }
+      body { outputs in
+        let panels = (outputs + Self.panel - 1) / Self.panel
+        func edge(_ slice: Int) -> Int { min(outputs, slice * panels / Self.slices * Self.panel) }
+        return edge(slice)..<edge(slice + 1)
+      }
     }
   }
 
@@ -104,41 +137,47 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     model.configuration.normalise(hidden, gain: gain, into: workspace.normed)
   }
 
-  private func multilayerPerceptron(_ weights: LayerWeights) throws {
+  private func multilayerPerceptron(_ weights: PackedLayer) throws {
     let gate = workspace.gate.reshaped(rows: sequences, columns: weights.gate.outputs)
     let up = workspace.up.reshaped(rows: sequences, columns: weights.up.outputs)
+    let normed = packed(workspace.normed)
     try forEachSlice { share in
       let channels = share(gate.columns)
-      weights.gate.apply(self.workspace.normed, into: gate, outputs: channels)
-      weights.up.apply(self.workspace.normed, into: up, outputs: channels)
+      weights.gate.apply(normed, into: gate, outputs: channels)
+      weights.up.apply(normed, into: up, outputs: channels)
       for i in 0..<gate.rows {
         Kernels.siluMultiply(
           gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
       }
     }
+    try addToHidden(weights.down, of: gate)
+  }
+
+  /// `hidden += projection(x)`
+  private func addToHidden(_ projection: PackedLinear, of x: Matrix<Float>) throws {
+    let rows = packed(x)
     try forEachSlice { share in
-      weights.down.apply(gate, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
+      projection.apply(rows, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
     }
   }
 
-  private func attend(layer index: Int, _ weights: LayerWeights) throws {
+  private func attend(layer index: Int, _ weights: PackedLayer) throws {
     let query = workspace.query.reshaped(rows: sequences, columns: weights.query.outputs)
     let key = workspace.key.reshaped(rows: sequences, columns: weights.key.outputs)
     let value = workspace.value.reshaped(rows: sequences, columns: weights.value.outputs)
-    let context = workspace.context.reshaped(rows: sequences, columns: weights.output.inputs)
+    let context = workspace.context.reshaped(rows: sequences, columns: weights.output.weight.inputs)
+    let normed = packed(workspace.normed)
     try forEachSlice { share in
-      weights.query.apply(self.workspace.normed, into: query, outputs: share(query.columns))
-      weights.key.apply(self.workspace.normed, into: key, outputs: share(key.columns))
-      weights.value.apply(self.workspace.normed, into: value, outputs: share(value.columns))
+      weights.query.apply(normed, into: query, outputs: share(query.columns))
+      weights.key.apply(normed, into: key, outputs: share(key.columns))
+      weights.value.apply(normed, into: value, outputs: share(value.columns))
     }
     try Threads.forEach(sequences) { sequence, worker in
       self.attend(
         layer: index, sequence: sequence, query: query.rows(sequence..<sequence + 1), key: key.row(sequence),
         value: value.row(sequence), context: context.rows(sequence..<sequence + 1), self.scores[worker])
     }
-    try forEachSlice { share in
-      weights.output.apply(context, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
-    }
+    try addToHidden(weights.output, of: context)
   }
 
   /// Adds one position to a sequence's cache and computes the head outputs there; `query` and `context` are one row.

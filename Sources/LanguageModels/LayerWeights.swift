@@ -15,17 +15,11 @@ public struct Linear: Sendable {
 
   /// `Y = X·Wᵀ + b` for rows `X` of shape `[tokens, inputs]`, or `Y += …` when `accumulating`.
   public func apply(_ x: Matrix<Float>, into y: Matrix<Float>, accumulating: Bool = false) {
-    apply(x, into: y, outputs: 0..<outputs, accumulating: accumulating)
-  }
-
-  /// The same for some of the outputs; the other columns of `Y` are left alone.
-  public func apply(_ x: Matrix<Float>, into y: Matrix<Float>, outputs range: Range<Int>, accumulating: Bool = false) {
-    multiply(
-      x, weight.rows(range), transposingB: true, accumulate: accumulating ? 1 : 0, into: y.columns(range))
+    multiply(x, weight, transposingB: true, accumulate: accumulating ? 1 : 0, into: y)
     guard let bias else { return }
     bias.withUnsafeBufferPointer { bias in
-      guard let base = bias.baseAddress else { return }
-      for i in 0..<y.rows { Kernels.add(base + range.lowerBound, to: y.row(i) + range.lowerBound, count: range.count) }
+      guard let bias = bias.baseAddress else { return }
+      for i in 0..<y.rows { Kernels.add(bias, to: y.row(i), count: y.columns) }
     }
   }
 }

@@ -2,11 +2,12 @@ import Foundation
 import LinearAlgebra
 
 /// Turns hidden states into logits, block by block, so that the logits of all tokens never exist at once.
+///
+/// The head is packed once, which takes as much memory as itself in single precision: keep it for all tokens that are wanted.
 public struct OutputHead: Sendable {
-  private let head: Matrix<Float>
-  /// The head as products in bfloat16 take it.
-  private let packed: Bfloat16Weight?
-  private static let blockTokens = 128
+  private let head: PackedWeight
+  /// A multiple of the rows of a panel.
+  private static let blockTokens = 132
   /// Columns of logits that `summaries` computes at once: those of a block of tokens stay in the second cache.
   private static let tile = 512
 
@@ -14,11 +15,8 @@ public struct OutputHead: Sendable {
 
   /// - Parameters:
   ///   - head: shape `[vocabulary, hidden]`.
-  ///   - precision: of `summaries`; everything else is in single precision.
-  public init(head: Matrix<Float>, precision: Precision = .single) {
-    self.head = head
-    packed = precision == .single ? nil : Bfloat16Weight(head)
-  }
+  ///   - precision: of products.
+  public init(head: Matrix<Float>, precision: Precision = .single) { self.head = PackedWeight(head, precision) }
 
   /// What is told of a token's logits `z`.
   public struct Summary: Sendable {
@@ -38,26 +36,12 @@ public struct OutputHead: Sendable {
   public func summaries(
     _ hidden: Matrix<Float>, target: @Sendable (_ row: Int) -> Int32?
   ) throws -> [Summary] {
-    let blocks = (hidden.rows + Self.blockTokens - 1) / Self.blockTokens
-    let rows = min(Self.blockTokens, hidden.rows)
-    let workers = (0..<min(Threads.count, max(1, blocks))).map { _ in
-      (
-        logits: Matrix<Float>(rows: rows, columns: min(Self.tile, head.rows)),
-        buffer: packed.map { Bfloat16Buffer(rows: rows, columns: $0.inputs) }
-      )
-    }
     let found = RunningSummaries(count: hidden.rows)
-    try Threads.forEach(blocks) { block, worker in
-      let rows = block * Self.blockTokens..<min((block + 1) * Self.blockTokens, hidden.rows)
-      let left = workers[worker].buffer.map { Bfloat16Rows(hidden.rows(rows), in: $0) }
-      for start in stride(from: 0, to: head.rows, by: Self.tile) {
-        let columns = start..<min(start + Self.tile, head.rows)
-        let logits = workers[worker].logits.reshaped(rows: rows.count, columns: columns.count)
-        if let left, let packed {
-          multiply(left, packed, outputs: columns, into: logits)
-        } else {
-          multiply(hidden.rows(rows), head.rows(columns), transposingB: true, into: logits)
-        }
+    try forEachBlock(hidden, columns: min(Self.tile, head.outputs)) { rows, packed, logits in
+      for start in stride(from: 0, to: head.outputs, by: Self.tile) {
+        let columns = start..<min(start + Self.tile, head.outputs)
+        let logits = logits.reshaped(rows: rows.count, columns: columns.count)
+        multiply(packed, head, outputs: columns, into: logits)
         for (i, row) in rows.enumerated() { found.add(logits.row(i), columns, to: row, target: target(row)) }
       }
     }
@@ -79,23 +63,38 @@ public struct OutputHead: Sendable {
   public func forEachBlock(
     _ hidden: Matrix<Float>, _ body: @Sendable (_ rows: Range<Int>, _ logits: Matrix<Float>) -> Void
   ) throws {
-    let blocks = (hidden.rows + Self.blockTokens - 1) / Self.blockTokens
-    let buffers = (0..<min(Threads.count, max(1, blocks))).map { _ in
-      Matrix<Float>(rows: min(Self.blockTokens, hidden.rows), columns: head.rows)
-    }
-    try Threads.forEach(blocks) { block, worker in
-      let rows = block * Self.blockTokens..<min((block + 1) * Self.blockTokens, hidden.rows)
-      let logits = buffers[worker].rows(0..<rows.count)
-      multiply(hidden.rows(rows), head, transposingB: true, into: logits)
+    try forEachBlock(hidden, columns: head.outputs) { rows, packed, logits in
+      let logits = logits.rows(0..<rows.count)
+      multiply(packed, head, into: logits)
       body(rows, logits)
     }
   }
 
   /// All logits, shape `[tokens, vocabulary]`: for a few tokens only.
   public func logits(_ hidden: Matrix<Float>) throws -> Matrix<Float> {
-    let result = Matrix<Float>(rows: hidden.rows, columns: head.rows)
+    let result = Matrix<Float>(rows: hidden.rows, columns: head.outputs)
     try forEachBlock(hidden) { rows, logits in result.rows(rows).assign(logits) }
     return result
+  }
+
+  /// Calls `body` for blocks of rows, packed, with memory for so many columns of their logits.
+  private func forEachBlock(
+    _ hidden: Matrix<Float>, columns: Int,
+    _ body: @Sendable (_ rows: Range<Int>, _ packed: PackedRows, _ logits: Matrix<Float>) -> Void
+  ) throws {
+    let blocks = (hidden.rows + Self.blockTokens - 1) / Self.blockTokens
+    let most = min(Self.blockTokens, hidden.rows)
+    let workers = (0..<min(Threads.count, max(1, blocks))).map { _ in
+      (
+        packed: PackedBuffer(rows: most, columns: head.inputs),
+        logits: Matrix<Float>(uninitialized: most, columns: columns)
+      )
+    }
+    try Threads.forEach(blocks) { block, worker in
+      let rows = block * Self.blockTokens..<min((block + 1) * Self.blockTokens, hidden.rows)
+      let packed = PackedRows(hidden.rows(rows), head.precision, in: workers[worker].packed)
+      body(rows, packed, workers[worker].logits)
+    }
   }
 }
 

@@ -4,33 +4,45 @@ import LinearAlgebra
 ///
 ///     x ← x + O·attention(rmsNorm(x))          context = softmax(Q·Kᵀ/√D)·V, causal
 ///     x ← x + D·(silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x))
+///
+/// The factors of all products are in the precision of the weights; the residual stream, norms, rotation, softmax and
+/// activation are in single precision always.
 struct TransformerBlock {
   let configuration: ModelConfiguration
-  let shape: LayerShape
-  let weights: LayerWeights
+  let weights: PackedLayer
   let rotary: RotaryEmbedding
 
-  /// Query rows handled at once; the keys a block cannot see are never multiplied.
-  private static let queryBlock = 128
+  /// Query rows handled at once: a multiple of the rows of a panel, few enough to waste little on what is masked.
+  static let queryBlock = 48
+  /// Keys of a panel.
+  private static let keyPanel = 32
+
+  private var shape: LayerShape { weights.shape(headDimension: configuration.headDimension) }
 
   /// Runs the layer on `x` of shape `[windows·length, hidden]`, in place.
   ///
   /// `tap` sees the inputs of the prunable projections while they are at hand; their memory is reused afterwards.
   func run(_ x: Matrix<Float>, length: Int, workspace: Workspace, tap: (ActivationTap, Matrix<Float>) -> Void) {
+    let shape = shape
     if shape.kvHeads > 0 {
       let context = attentionContext(x, length: length, workspace: workspace)
       tap(.attentionInput, workspace.normed.rows(0..<x.rows))
       tap(.attentionContext, context)
-      weights.output.apply(context, into: x, accumulating: true)
+      weights.output.apply(packed(context, workspace), into: x, accumulating: true)
     }
     tap(.afterAttention, x)
     if shape.mlpChannels > 0 {
       let hidden = mlpHidden(x, workspace: workspace)
       tap(.mlpInput, workspace.normed.rows(0..<x.rows))
       tap(.mlpHidden, hidden)
-      weights.down.apply(hidden, into: x, accumulating: true)
+      weights.down.apply(packed(hidden, workspace), into: x, accumulating: true)
     }
     tap(.afterMLP, x)
+  }
+
+  /// The inputs of projections, in the workspace until others are packed.
+  func packed(_ x: Matrix<Float>, _ workspace: Workspace) -> PackedRows {
+    PackedRows(x, weights.precision, in: workspace.packedRows)
   }
 
   /// The concatenated head outputs for the residual stream `x`: the input of the output projection,
@@ -38,24 +50,31 @@ struct TransformerBlock {
   func attentionContext(_ x: Matrix<Float>, length: Int, workspace: Workspace) -> Matrix<Float> {
     let normed = workspace.normed.rows(0..<x.rows)
     configuration.normalise(x, gain: weights.attentionNorm, into: normed)
-    return attention(normed, length: length, workspace: workspace)
+    return attention(packed(normed, workspace), length: length, workspace: workspace)
   }
 
   /// `silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x)`: the input of the down projection, shape `[tokens, mlpChannels]`, in the
   /// workspace.
   func mlpHidden(_ x: Matrix<Float>, workspace: Workspace) -> Matrix<Float> {
-    let normed = workspace.normed.rows(0..<x.rows)
-    configuration.normalise(x, gain: weights.mlpNorm, into: normed)
-    let gate = workspace.gate.reshaped(rows: x.rows, columns: shape.mlpChannels)
-    let up = workspace.up.reshaped(rows: x.rows, columns: shape.mlpChannels)
-    weights.gate.apply(normed, into: gate)
-    weights.up.apply(normed, into: up)
+    let (gate, up) = mlpFactors(x, workspace: workspace)
     Kernels.siluMultiply(gate.pointer, up.pointer, count: gate.count)
     return gate
   }
 
-  private func attention(_ x: Matrix<Float>, length: Int, workspace: Workspace) -> Matrix<Float> {
-    let dimension = configuration.headDimension
+  /// `G·rmsNorm(x)` and `U·rmsNorm(x)`, shape `[tokens, mlpChannels]`, in the workspace.
+  func mlpFactors(_ x: Matrix<Float>, workspace: Workspace) -> (gate: Matrix<Float>, up: Matrix<Float>) {
+    let normed = workspace.normed.rows(0..<x.rows)
+    configuration.normalise(x, gain: weights.mlpNorm, into: normed)
+    let rows = packed(normed, workspace)
+    let gate = workspace.gate.reshaped(rows: x.rows, columns: weights.gate.outputs)
+    let up = workspace.up.reshaped(rows: x.rows, columns: weights.up.outputs)
+    weights.gate.apply(rows, into: gate)
+    weights.up.apply(rows, into: up)
+    return (gate, up)
+  }
+
+  private func attention(_ x: PackedRows, length: Int, workspace: Workspace) -> Matrix<Float> {
+    let (shape, dimension) = (shape, configuration.headDimension)
     let (query, key, value, context) = workspace.attention(rows: x.rows, shape, headDimension: dimension)
     weights.query.apply(x, into: query)
     weights.key.apply(x, into: key)
@@ -64,38 +83,46 @@ struct TransformerBlock {
     rotary.apply(to: key, heads: shape.kvHeads, length: length)
     for start in stride(from: 0, to: x.rows, by: length) {
       let window = start..<start + length
-      for head in 0..<shape.queryHeads {
-        let group = head / shape.queriesPerGroup
-        let columns = head * dimension..<(head + 1) * dimension
-        let groupColumns = group * dimension..<(group + 1) * dimension
-        attend(
-          query: query.rows(window).columns(columns), key: key.rows(window).columns(groupColumns),
-          value: value.rows(window).columns(groupColumns), scores: workspace.scores,
-          into: context.rows(window).columns(columns))
+      for group in 0..<shape.kvHeads {
+        let columns = group * dimension..<(group + 1) * dimension
+        // Packed once for all query heads of the group.
+        let keys = PackedWeight(key.rows(window).columns(columns), weights.precision, in: workspace.packedKeys)
+        let values = PackedWeight(
+          transposeOf: value.rows(window).columns(columns), weights.precision, in: workspace.packedValues)
+        for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
+          let columns = head * dimension..<(head + 1) * dimension
+          attend(
+            query: query.rows(window).columns(columns), keys, values, workspace: workspace,
+            into: context.rows(window).columns(columns))
+        }
       }
     }
     return context
   }
 
-  /// Causal attention of one head over one window; every matrix is `[length, D]`.
+  /// Causal attention of one head over one window; `query` and `context` are `[length, D]`.
   private func attend(
-    query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, scores: Matrix<Float>, into context: Matrix<Float>
+    query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, workspace: Workspace,
+    into context: Matrix<Float>
   ) {
     let scale = 1 / Float(configuration.headDimension).squareRoot()
+    func packed(_ x: Matrix<Float>, scale: Float = 1) -> PackedRows {
+      PackedRows(x, weights.precision, scale: scale, in: workspace.packedScores)
+    }
     for start in stride(from: 0, to: query.rows, by: Self.queryBlock) {
       let end = min(start + Self.queryBlock, query.rows)
-      let first = configuration.slidingWindow.map { max(0, start - $0 + 1) } ?? 0
-      let block = scores.reshaped(rows: end - start, columns: end - first)
-      multiply(
-        query.rows(start..<end), key.rows(first..<end), transposingB: true, scale: scale, into: block)
+      // The keys that the first row sees begin in this panel.
+      let first = configuration.slidingWindow.map { max(0, start - $0 + 1) / Self.keyPanel * Self.keyPanel } ?? 0
+      let block = workspace.scores.reshaped(rows: end - start, columns: end - first)
+      multiply(packed(query.rows(start..<end), scale: scale), keys, outputs: first..<end, into: block)
       for i in start..<end {
         let row = block.row(i - start)
         let from = configuration.slidingWindow.map { max(first, i - $0 + 1) } ?? first
-        (row).update(repeating: 0, count: from - first)
+        row.update(repeating: 0, count: from - first)
         Kernels.softmax(row + (from - first), count: i - from + 1)
         (row + (i - first + 1)).update(repeating: 0, count: end - i - 1)
       }
-      multiply(block, value.rows(first..<end), into: context.rows(start..<end))
+      multiply(packed(block), values, inputs: first..<end, into: context.rows(start..<end))
     }
   }
 }
@@ -138,6 +165,12 @@ final class Workspace: @unchecked Sendable {
   let gate: Matrix<Float>
   let up: Matrix<Float>
   let scores: Matrix<Float>
+  /// The inputs of projections.
+  let packedRows: PackedBuffer
+  let packedKeys: PackedBuffer
+  let packedValues: PackedBuffer
+  /// A block of queries, then of their scores.
+  let packedScores: PackedBuffer
 
   init(_ configuration: ModelConfiguration, rows: Int, length: Int) {
     let queries = (configuration.layers.map(\.queryHeads).max() ?? 0) * configuration.headDimension
@@ -150,7 +183,13 @@ final class Workspace: @unchecked Sendable {
     context = Matrix(rows: rows, columns: queries)
     gate = Matrix(rows: rows, columns: channels)
     up = Matrix(rows: rows, columns: channels)
-    scores = Matrix(rows: min(length, 128), columns: length)
+    let block = min(length, TransformerBlock.queryBlock)
+    scores = Matrix(rows: block, columns: length)
+    let dimension = configuration.headDimension
+    packedRows = PackedBuffer(rows: rows, columns: max(configuration.hiddenSize, queries, channels))
+    packedKeys = PackedBuffer(outputs: length, inputs: dimension)
+    packedValues = PackedBuffer(outputs: dimension, inputs: length)
+    packedScores = PackedBuffer(rows: block, columns: max(length, dimension))
   }
 
   /// Queries, keys, values and head outputs of a layer, shape `[rows, heads·D]`.

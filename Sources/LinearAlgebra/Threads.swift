@@ -18,6 +18,9 @@ public enum Threads {
   /// Whether the code at hand runs on one of several workers: what it starts then runs on that worker alone.
   @TaskLocal private static var isWorker = false
 
+  /// Workers that what is started here runs on.
+  static var idle: Int { isWorker ? 1 : count }
+
   /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
@@ -28,7 +31,7 @@ public enum Threads {
     _ tasks: Int, bytesEach: Int = 0, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
     let fitting = bytesEach == 0 ? tasks : max(1, MemoryLimit.bytes / 4 * 3 / bytesEach)
-    let workers = isWorker ? 1 : min(count, tasks, fitting)
+    let workers = min(idle, tasks, fitting)
     if workers <= 1 {
       for task in 0..<tasks { try body(task, 0) }
       return

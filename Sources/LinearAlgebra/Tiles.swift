@@ -6,7 +6,7 @@ struct Tiles {
   /// Elements of a tile, about.
   private static let target = 512
   /// Multiplications that are worth another tile.
-  private static let worthwhile = 1 << 26
+  static let worthwhile = 1 << 26
 
   /// - Parameters:
   ///   - length: of the range.

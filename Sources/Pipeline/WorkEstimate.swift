@@ -94,6 +94,9 @@ public struct WorkEstimate: Sendable {
         name: "uniform baselines", seconds: work.baselines ? 4 * judging + (factors + 2 * solves) / double : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size
+    // The reference keeps the head packed for products.
+    let packedHead = PackedWeight.byteCount(
+      outputs: configuration.vocabularySize, inputs: configuration.hiddenSize, .single)
     let blocks = configuration.blockParameters * MemoryLayout<Float>.size
     let kept = blocks < MemoryLimit.bytes / 2 ? blocks : 0
     let together = max(
@@ -103,7 +106,8 @@ public struct WorkEstimate: Sendable {
       configuration.bytesForRankedLayers,
       max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer)
     memory =
-      outer + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask) + configuration.bytesPerLayerTask
+      outer + packedHead + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask)
+      + configuration.bytesPerLayerTask
     let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
     disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradientTokens.count
   }

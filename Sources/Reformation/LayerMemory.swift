@@ -4,7 +4,8 @@ import LinearAlgebra
 
 extension ModelConfiguration {
   /// Memory that ranking, factorising or repairing one layer takes at most, in bytes: its weights twice, its statistics, and in
-  /// double precision the larger factor with one more matrix of its order and two of the projection's size.
+  /// double precision the larger factor with one more matrix of its order and two of the projection's size. A forward pass, which
+  /// has a layer's weights once more, packed, takes less.
   public var bytesPerLayerTask: Int {
     layers.map { shape in
       let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)

@@ -42,6 +42,17 @@ import Testing
     try checkSteps(model, length: 20, vocabulary: 40)
   }
 
+  /// Layers that are packed at every step give the same bits as those that are kept.
+  @Test func packingAgainChangesNothing() throws {
+    let model = try Fixture.llamaLinear.model()
+    let generators = [true, false].map { Generator(model, sequences: 5, capacity: 4, keepingLayers: $0) }
+    for step in 0..<4 {
+      let tokens = someTokens(5, below: 64, seed: UInt64(step))
+      let logits = try generators.map { try $0.step(tokens).elements }
+      #expect(logits[0] == logits[1])
+    }
+  }
+
   private func continuations(
     _ prompts: [[Int32]], by count: Int = 12, _ sampling: Sampling, seed: UInt64 = 4, excluding: [Int32] = []
   ) throws -> [[Int32]] {

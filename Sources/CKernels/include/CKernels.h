@@ -8,50 +8,84 @@
 #include "HalfPrecision.h"
 #include "VectorKernels.h"
 
-// Products of matrices in bfloat16 with sums in single precision.
+// Products of matrices with packed operands, in single precision and in bfloat16. Sums are in single precision.
 //
-// The left operand lies in panels of 12 rows, the right one in panels of 32 columns, both with two neighbours along the
-// summed dimension k beside each other, as the processor's dot product wants them:
+// A packed operand consists of words of 32 bits: one value, or two neighbours along the summed dimension k in bfloat16, as the
+// processor's dot product wants them. The left operand lies in panels of 12 rows, the right one in panels of 32 columns:
 //
-//     left   [ceil(m/12)][pairs][12][2]        right   [ceil(n/32)][pairs][32][2]        pairs = ceil(k/2)
+//     left   [ceil(m/12)][words][12]        right   [ceil(n/32)][words][32]        words = k or ceil(k/2)
 //
-// What fills up a panel is zero. Every sum runs over k in order, in blocks of 2048, and depends neither on the other rows nor
-// on the other columns of the product.
+// What fills up a panel is zero. Every sum runs over k in order, in blocks of 1024 words, and depends neither on the other rows
+// nor on the other columns of the product.
 
 enum { NAS_PANEL_ROWS = 12, NAS_PANEL_COLUMNS = 32 };
+
+// A set of instructions that the program was compiled for and the processor does not have; NULL where there is none.
+const char *nas_missing_feature(void);
+
+// ---- single precision ----
+
+// With AVX-512 and with AVX2 the bits are the same; in plain C the last ones may differ.
+
+// Packs scale·x, x of shape [rows, columns] with `stride` elements between rows, as a left operand.
+void nas_single_pack_left(
+    const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, uint32_t *packed);
+
+// Packs the transpose of x, shape [n, k], as a right operand: x is the weight of y = x·W^T.
+void nas_single_pack_right_transposed(const float *x, ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, uint32_t *packed);
+
+// Packs x, shape [k, n], as a right operand.
+void nas_single_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride, uint32_t *packed);
+
+// c = left·right, or c += left·right, for c of shape [m, n].
+//
+// `right_words` are the words that a line of the right operand has; the product takes `words` of them from where `right`
+// points to, and all words of the left operand.
+void nas_single_multiply(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
+
+// The same in plain C, whatever the processor.
+void nas_single_multiply_portable(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
+
+bool nas_single_has_avx2(void);
+bool nas_single_has_avx512(void);
+
+#if defined(__x86_64__)
+// The same with certain instructions, which the processor must have.
+void nas_single_multiply_avx2(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
+void nas_single_multiply_avx512(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
+#endif
+
+// Multiplies and adds in registers, as many times as rounds say: the most that one core can do. Returns the number of
+// operations.
+double nas_single_peak(ptrdiff_t rounds);
+
+// ---- bfloat16 ----
 
 // Whether the processor has AVX-512 with dot products of bfloat16. Without it the same functions compute the same in software,
 // slowly, and but for the last bits.
 bool nas_bfloat16_is_supported(void);
 
-// A set of instructions that the program was compiled for and the processor does not have; NULL where there is none.
-const char *nas_missing_feature(void);
-
 // The value with its lower sixteen bits rounded away, to the nearest, ties to even. NaN stays NaN.
 void nas_bfloat16_round(float *x, ptrdiff_t count);
 
-// Packs scale·x, x of shape [rows, columns] with `stride` elements between rows, as a left operand.
+// What the functions in single precision do, with factors rounded to bfloat16.
 void nas_bfloat16_pack_left(
-    const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, uint16_t *packed);
-
-// Packs the transpose of x, shape [n, k], as a right operand: x is the weight of y = x·W^T.
-void nas_bfloat16_pack_right_transposed(
-    const float *x, ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, uint16_t *packed);
-
-// Packs x, shape [k, n], as a right operand.
-void nas_bfloat16_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride, uint16_t *packed);
-
-// c = left·right, or c += left·right, for c of shape [m, n].
-//
-// `right_pairs` are the pairs that a panel of the right operand has; the product takes `pairs` of them from where `right`
-// points to, and all pairs of the left operand.
+    const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, uint32_t *packed);
+void nas_bfloat16_pack_right_transposed(const float *x, ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, uint32_t *packed);
+void nas_bfloat16_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride, uint32_t *packed);
 void nas_bfloat16_multiply(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t pairs, const uint16_t *left, const uint16_t *right, ptrdiff_t right_pairs, float *c,
-    ptrdiff_t stride, bool accumulate);
-
-// The same in software, whatever the processor.
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
 void nas_bfloat16_multiply_portable(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t pairs, const uint16_t *left, const uint16_t *right, ptrdiff_t right_pairs, float *c,
-    ptrdiff_t stride, bool accumulate);
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
+    float *c, ptrdiff_t stride, bool accumulate);
 
 #endif
