@@ -119,9 +119,13 @@ WITH_AVX512 static inline __attribute__((always_inline)) void multiply_panels(
   __m512 sum[ROWS][2];
 #pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+  prefetch_sums(c, stride, rows);
   for (const float *end = a + words * ROWS; a != end; a += ROWS, b += COLUMNS) {
     __m512 b0 = _mm512_loadu_ps(b);
     __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + 16) : b0;
+    // The next panel: with few rows this one would not last until memory has brought it.
+    _mm_prefetch(b + words * COLUMNS, _MM_HINT_T1);
+    _mm_prefetch(b + words * COLUMNS + 16, _MM_HINT_T1);
 #pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; i++) {
       __m512 value = _mm512_set1_ps(a[i]);
