@@ -41,12 +41,10 @@ func measureFactorisations(_ report: Report) throws {
     return result
   }
   let copies = damped.map { $0.copy() }
-  try report.products("Cholesky, order 1536", operations: Double(workers) * n * n * n / 3, of: .double) {
-    try Threads.forEach(workers) { worker, _ in
-      copies[worker].assign(damped[worker])
-      _ = try CholeskyFactor(factorising: copies[worker])
-    }
-  }
+  try report.products(
+    "Cholesky, order 1536", operations: Double(workers) * n * n * n / 3, of: .double,
+    prepare: { for (copy, matrix) in zip(copies, damped) { copy.assign(matrix) } },
+    { try Threads.forEach(workers) { worker, _ in _ = try CholeskyFactor(factorising: copies[worker]) } })
   let factors = try damped.map { try CholeskyFactor(factorising: $0.copy()) }
   let right = factors.map { _ in
     Matrix<Double>(Array(repeating: 0.5, count: order * outputs), rows: order, columns: outputs)

@@ -65,12 +65,16 @@ struct Report {
   }
 
   /// Seconds of the fastest of at least three runs, and as many as fit into a second, after one that does not count.
-  static func fastest(_ body: () throws -> Void) rethrows -> Double {
+  ///
+  /// - Parameter prepare: done before each run, not timed.
+  static func fastest(prepare: () -> Void = {}, _ body: () throws -> Void) rethrows -> Double {
+    prepare()
     try body()
     let start = ContinuousClock.now
     var best = Double.infinity
     var runs = 0
     while runs < 3 || ContinuousClock.now - start < .seconds(1) {
+      prepare()
       let begin = ContinuousClock.now
       try body()
       best = min(best, (ContinuousClock.now - begin) / .seconds(1))
@@ -81,13 +85,15 @@ struct Report {
 
   /// Measures work of matrix products.
   ///
+  /// - Parameter prepare: done before each run, not timed.
   /// - Returns: seconds.
   @discardableResult
   func products(
-    _ name: String, operations: Double, of peak: Peak = .single, tokens: Int? = nil, _ body: () throws -> Void
+    _ name: String, operations: Double, of peak: Peak = .single, tokens: Int? = nil, prepare: () -> Void = {},
+    _ body: () throws -> Void
   ) rethrows -> Double {
     if !isWanted(name) { return .nan }
-    let seconds = try Self.fastest(body)
+    let seconds = try Self.fastest(prepare: prepare, body)
     let most =
       switch peak {
       case .single: singlePeak

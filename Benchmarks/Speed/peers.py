@@ -49,9 +49,12 @@ def products(torch):
     def rate(operations, run):
         return lambda: operations / fastest(run)
 
-    for name, dtype in [("single", torch.float32), ("double", torch.float64), ("bfloat16", torch.bfloat16)]:
+    def product(dtype):
         a, b, c = (torch.full((order, order), 0.5, dtype=dtype) for _ in range(3))
-        yield f"GEMM peak, {name}", f"torch.mm, {threads} threads", rate(2 * order**3, lambda: torch.mm(a, b, out=c))
+        return rate(2 * order**3, lambda: torch.mm(a, b, out=c))
+
+    for name, dtype in [("single", torch.float32), ("double", torch.float64), ("bfloat16", torch.bfloat16)]:
+        yield f"GEMM peak, {name}", f"torch.mm, {threads} threads", product(dtype)
     x = torch.rand(tokens, order)
     yield "Gram, 512 tokens of 1536 inputs", "torch.mm of both triangles", rate(tokens * order**2, lambda: x.T @ x)
     gram = x.double().T @ x.double() + tokens * torch.eye(order)

@@ -108,9 +108,9 @@ extension SearchSession {
     return lossGradients ? scores.union(ErrorCurves.Metric.loss.gradients) : scores
   }
 
-  /// What the preparation will take.
+  /// What the preparation will take, and the memory of the search.
   static func estimate(
-    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String]
+    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String], _ budget: SearchBudget
   ) throws -> WorkEstimate {
     let plan = settings.plan
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
@@ -127,7 +127,7 @@ extension SearchSession {
         },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
         eliminations: curves * scores.count { $0 is LossOBS },
-        choosesDamping: repairs && settings.damping == nil, baselines: true),
+        choosesDamping: repairs && settings.damping == nil, evaluations: budget.evaluations ?? .max),
       speed: .measured())
   }
 

@@ -74,7 +74,7 @@ public final class SearchSession {
     try SearchOptimizer.named(settings.optimizer).check(settings)
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
-    let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names)) : nil
+    let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget)) : nil
     if let clock { show(.cost(clock.estimate.text(cache: cache))) }
     let report = { (event: Event) in
       if case .preparing(let step, _, _) = event { clock?.enter(step) }

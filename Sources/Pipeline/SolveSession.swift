@@ -92,7 +92,7 @@ public final class SolveSession {
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
         gradientTokens: gradients.map { _ in min(16, plan.calibrationWindows) * plan.calibrationLength },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
-        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, baselines: false),
+        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, evaluations: 0),
       speed: .measured())
     announce(estimate.text(cache: cache))
     let clock = WorkClock(estimate)

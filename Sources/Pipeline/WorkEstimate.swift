@@ -20,12 +20,12 @@ public struct WorkEstimate: Sendable {
     public var eliminations: Int
     /// Whether the damping is chosen by held-out error.
     public var choosesDamping: Bool
-    /// Whether uniform subnets are measured first.
-    public var baselines: Bool
+    /// Candidates to be evaluated, after uniform subnets; 0 where there is no search.
+    public var evaluations: Int
 
     public init(
       configuration: ModelConfiguration, calibrationTokens: [Int], gradientTokens: [Int], fitnessTokens: Int,
-      curves: Int, eliminations: Int, choosesDamping: Bool, baselines: Bool
+      curves: Int, eliminations: Int, choosesDamping: Bool, evaluations: Int
     ) {
       self.configuration = configuration
       self.calibrationTokens = calibrationTokens
@@ -34,7 +34,7 @@ public struct WorkEstimate: Sendable {
       self.curves = curves
       self.eliminations = eliminations
       self.choosesDamping = choosesDamping
-      self.baselines = baselines
+      self.evaluations = evaluations
     }
   }
 
@@ -91,7 +91,7 @@ public struct WorkEstimate: Sendable {
         seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double),
       // Two uniform subnets, without and with repair, their factors shared.
       StageCost(
-        name: "uniform baselines", seconds: work.baselines ? 4 * judging + (factors + 2 * solves) / double : 0),
+        name: "uniform baselines", seconds: work.evaluations > 0 ? 4 * judging + (factors + 2 * solves) / double : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size
     // The reference keeps the head packed for products.
@@ -101,10 +101,14 @@ public struct WorkEstimate: Sendable {
     let kept = blocks < MemoryLimit.bytes / 2 ? blocks : 0
     let together = max(
       1, min(Threads.count, MemoryLimit.bytes / 4 * 3 / max(1, configuration.bytesPerLayerTask)))
-    // Layers ranked by every choice, with their factors, as far as there is room.
+    // Layers ranked by every choice, with their factors, and what was solved for candidates, as far as there is room.
+    let solutions = configuration.layers.reduce(0) { sum, shape in
+      sum + configuration.hiddenSize * (shape.queryHeads * configuration.headDimension + shape.mlpChannels) * 4 / 5
+    }
     let ranked = min(
       configuration.bytesForRankedLayers,
-      max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer)
+      max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer
+        + min(work.evaluations, 1 << 16) * solutions * MemoryLayout<Float>.size)
     memory =
       outer + packedHead + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask)
       + configuration.bytesPerLayerTask

@@ -10,13 +10,13 @@ import Testing
 
   private func estimate(
     _ shape: String = "llama-7b", calibration: [Int] = [1024], gradients: [Int] = [], curves: Int = 1,
-    eliminations: Int = 0, damping: Bool = false
+    eliminations: Int = 0, damping: Bool = false, evaluations: Int = 0
   ) throws -> WorkEstimate {
     WorkEstimate(
       .init(
         configuration: try ModelShape.named(shape).configuration, calibrationTokens: calibration,
         gradientTokens: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
-        choosesDamping: damping, baselines: false), speed: speed)
+        choosesDamping: damping, evaluations: evaluations), speed: speed)
   }
 
   private func seconds(_ estimate: WorkEstimate, _ stage: String) -> Double {
@@ -47,6 +47,17 @@ import Testing
     #expect(abs(seconds(two, "error curves") - 3 * seconds(one, "error curves")) < 1e-6)
     #expect(two.disk == 2 * one.disk)
     #expect(seconds(try estimate(eliminations: 1), "error curves") > 2 * seconds(one, "error curves"))
+  }
+
+  /// Factors and solutions stay as far as half of the limit goes.
+  @Test func memoryGrowsWithWhatIsKept() throws {
+    func memory(_ curves: Int, _ evaluations: Int) throws -> Int {
+      try estimate("smollm2-135m", curves: curves, evaluations: evaluations).memory
+    }
+    let three = try memory(3, 0)
+    #expect(try memory(1, 0) < three)
+    #expect(try memory(3, 10) > three)
+    #expect(try memory(1000, 0) == memory(1, .max))
   }
 
   @Test func recordPutsStepsTogetherByStage() throws {
