@@ -1,7 +1,7 @@
 # make demo: search a small real model and export a subnet.   make test: build and test everything.
 
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
-BUDGET ?= 80
+BUDGET ?= 40
 KEEP ?= 0.8
 STUDY ?= results/demo
 # 1: a program that runs on any processor of the architecture, for a cluster of different machines.
@@ -35,7 +35,7 @@ help:
 	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
-	@echo "make bench-peers   the same forward pass in transformers and llama.cpp"
+	@echo "make bench-peers   the same work in torch, transformers and llama.cpp, and ratios"
 	@echo "make format        format the Swift sources;  make lint: only report"
 	@echo "make deps          install the system libraries (apt-get)"
 	@echo "make clean         remove what was built"
@@ -80,7 +80,7 @@ $(MODEL):
 	@rm -rf $(CACHE)/unpacking
 
 demo: $(MODEL) build
-	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --study $(STUDY)
+	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --precision auto --study $(STUDY)
 	$(NAS_SEARCH) report $(STUDY) --html
 	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --replace \
 	  --format hf --output $(STUDY)/exported-hf --format gguf --output $(STUDY)/exported.gguf
