@@ -14,6 +14,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   /// Factorises in place; `matrix` is overwritten and becomes `lower`.
   ///
   /// - Throws: `LinearAlgebraError.notPositiveDefinite` with the order of the first failing leading minor.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public init(factorising matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
     precondition(matrix.rows == matrix.columns, "only a square matrix has a Cholesky factor")
     let order = matrix.rows
@@ -56,6 +58,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public var order: Int { lower.rows }
 
   /// `B ← L[:s,:s]⁻¹·B` for `B` of `s` rows.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func solveLower(_ b: Matrix<Scalar>) {
     if solveFew(b, transposed: false) { return }
     forEachColumns(of: b) { b in
@@ -72,6 +76,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   }
 
   /// `B ← L[:s,:s]⁻ᵀ·B` for `B` of `s` rows.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func solveLowerTransposed(_ b: Matrix<Scalar>) {
     if solveFew(b, transposed: true) { return }
     forEachColumns(of: b) { b in
@@ -108,6 +114,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   }
 
   /// `B ← Lᵀ·B` for `B` of `n` rows.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func multiplyTransposed(_ b: Matrix<Scalar>) {
     precondition(b.rows == order, "the factor and the right-hand side differ in rows")
     forEachColumns(of: b) { b in
@@ -156,6 +164,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   }
 
   /// `L⁻¹`, with zeros above its diagonal.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func lowerInverse() -> Matrix<Scalar> {
     // By blocks of columns, which are zero above their own diagonal.
     let blocks = inverseBlocks
@@ -172,6 +182,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   private var inverseBlocks: [Range<Int>] { Self.blocks(0..<order, of: max(128, order / 32)) }
 
   /// - Parameter result: may be the memory of the factor.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   private func writeInverse(to result: Matrix<Scalar>) {
     // A⁻¹ = Xᵀ·X with X = L⁻¹.
     let (x, blocks) = (lowerInverse(), inverseBlocks)

@@ -97,6 +97,8 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
     memcpy(target, source, count * MemoryLayout<Scalar>.stride)
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func fill(_ value: Scalar) {
     for i in 0..<rows { row(i).update(repeating: value, count: columns) }
   }
@@ -114,6 +116,8 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
   }
 
   /// The columns in the given order, as a new matrix.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public func gatherColumns(_ indices: [Int]) -> Matrix {
     let result = Matrix(uninitialized: rows, columns: indices.count)
     indices.withUnsafeBufferPointer { indices in

@@ -5,8 +5,12 @@
 ///
 /// Shapes are the caller's contract and are checked by preconditions: a violation is a programming error, never the
 /// consequence of an input file.
+///
+/// Other modules call generic code, which is compiled for both scalars here.
 
 /// `C = alpha·op(A)·op(B) + beta·C`.
+@_specialize(where Scalar == Float)
+@_specialize(where Scalar == Double)
 public func multiply<Scalar: BLASScalar>(
   _ a: Matrix<Scalar>, _ b: Matrix<Scalar>, transposingA transposeA: Bool = false,
   transposingB transposeB: Bool = false, scale alpha: Scalar = 1, accumulate beta: Scalar = 0, into c: Matrix<Scalar>
@@ -17,10 +21,12 @@ public func multiply<Scalar: BLASScalar>(
   precondition(k == (transposeB ? b.columns : b.rows) && c.rows == m && c.columns == n, "shapes of a product disagree")
   if m == 0 || n == 0 { return }
   if k == 0 {
+    // A plain zero, because 0·NaN is not one.
+    if beta == 0 { return c.fill(0) }
+    if beta == 1 { return }
     for i in 0..<m {
       let row = c.row(i)
-      // A plain zero, because 0·NaN is not one.
-      for j in 0..<n { row[j] = beta == 0 ? 0 : beta * row[j] }
+      for j in 0..<n { row[j] *= beta }
     }
     return
   }
@@ -33,6 +39,8 @@ public func multiply<Scalar: BLASScalar>(
 }
 
 /// `G = XᵀX + beta·G` for `X` of shape `[tokens, n]`; only the upper triangle of `G` is written.
+@_specialize(where Scalar == Float)
+@_specialize(where Scalar == Double)
 public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate beta: Scalar, into gram: Matrix<Scalar>)
 {
   precondition(gram.rows == x.columns && gram.columns == x.columns, "a Gram matrix is [n, n] for inputs [tokens, n]")
