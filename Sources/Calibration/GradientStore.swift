@@ -5,6 +5,10 @@ import LinearAlgebra
 
 /// Gradient saliencies on disk, one safetensors file a layer, keyed by model, scalar and windows.
 public struct GradientStore: Sendable {
+  /// Windows that gradients are taken on where nothing else is said: they cost several forward passes and need fewer tokens
+  /// than Gram matrices.
+  public static let windows = 16
+
   private let folder: URL
 
   /// - Parameter folder: holds one subfolder per (model, scalar, windows); created when needed.
@@ -12,7 +16,7 @@ public struct GradientStore: Sendable {
 
   /// The saliencies of a network: from disk where they are, else computed by one backward pass and stored.
   ///
-  /// For the loss, squares are gathered too; for the sampled loss, output moments.
+  /// For the loss, squares are gathered too; for the sampled loss, output moments alone.
   ///
   /// - Parameters:
   ///   - fingerprint: of the network.
@@ -28,7 +32,7 @@ public struct GradientStore: Sendable {
         try CacheCost.record(in: temporary) {
           var done = 0
           try progress?(done)
-          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, extras: Self.extras(of: scalar)) {
+          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, parts: Self.parts(of: scalar)) {
             layer in
             try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
             done += 1
@@ -38,20 +42,21 @@ public struct GradientStore: Sendable {
       }
     }
     return StoredSaliencies(
-      folder: place, configuration: network.configuration, extras: Self.extras(of: scalar), cost: CacheCost.read(place))
+      folder: place, configuration: network.configuration, parts: Self.parts(of: scalar), cost: CacheCost.read(place))
   }
 
-  static func extras(of scalar: BackwardPass.Scalar) -> BackwardPass.Extras {
+  /// What is gathered of a scalar's gradients.
+  public static func parts(of scalar: BackwardPass.Scalar) -> BackwardPass.Parts {
     switch scalar {
     case .loss: .squares
     case .sampledLoss: .outputMoments
-    case .maximumLogit: []
+    case .maximumLogit: .weights
     }
   }
 
   private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
     var fingerprint = Fingerprint()
-    fingerprint.add("saliencies 3 of \(scalar.rawValue), windows of \(windows.length)")
+    fingerprint.add("saliencies 4 of \(scalar.rawValue), windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))
   }
@@ -61,7 +66,7 @@ public struct GradientStore: Sendable {
 public struct StoredSaliencies: Sendable {
   fileprivate let folder: URL
   fileprivate let configuration: ModelConfiguration
-  fileprivate let extras: BackwardPass.Extras
+  fileprivate let parts: BackwardPass.Parts
   /// What computing them took, when they were computed; `nil` where it is not known.
   public let cost: ComputationCost?
 
@@ -80,13 +85,14 @@ public struct StoredSaliencies: Sendable {
         return try tensor.floats()
       }
       func saliencies(_ name: String, _ count: Int) throws -> Saliencies {
-        let kinds = extras.contains(.squares) ? 4 : 2
+        guard parts.contains(.weights) else { return Saliencies() }
+        let kinds = parts.contains(.squares) ? 4 : 2
         let all = try values(name, [kinds, count])
         func row(_ kind: Int) -> [Float] { kind < kinds ? Array(all[kind * count..<(kind + 1) * count]) : [] }
         return Saliencies(vector: row(0), first: row(1), second: row(2), mixed: row(3))
       }
       func moments() throws -> BackwardPass.OutputMoments? {
-        guard extras.contains(.outputMoments) else { return nil }
+        guard parts.contains(.outputMoments) else { return nil }
         let size = configuration.hiddenSize
         return BackwardPass.OutputMoments(
           attention: Matrix(try values("attention.moments", [size, size]), rows: size, columns: size),
@@ -115,11 +121,12 @@ extension LayerSaliencies {
     let named = [
       ("query", query), ("key", key), ("value", value), ("output", output), ("gate", gate), ("up", up), ("down", down),
     ]
-    // A projection without units has no squares either; one of them all has units.
+    // A projection without units has no saliencies; one of them all has units.
+    let hasWeights = named.contains { !$0.1.first.isEmpty }
     let hasSquares = named.contains { !$0.1.second.isEmpty }
     var tensors: [String: [Float]] = [:]
     var plans: [TensorPlan] = []
-    for (name, part) in named {
+    for (name, part) in named where hasWeights {
       let kinds = [part.vector, part.first] + (hasSquares ? [part.second, part.mixed] : [])
       tensors[name] = kinds.flatMap { $0 }
       plans.append(TensorPlan(name: name, type: .f32, shape: [kinds.count, part.vector.count]))

@@ -5,7 +5,8 @@ import LinearAlgebra
 /// each output of Q, K, V, gate and up, over the outputs for each input of O and down.
 ///
 /// With `g = ∂L/∂W` and `F` the mean over windows of the squared gradients of each window's own loss (the diagonal of the
-/// empirical Fisher matrix), these are the sums that LLM-Pruner (arXiv 2305.11627, eq. 3 to 6) needs.
+/// empirical Fisher matrix), these are the sums that LLM-Pruner (arXiv 2305.11627, eq. 3 to 6) needs. All are empty where
+/// gradients of weights were not gathered.
 public struct Saliencies: Sendable, Equatable {
   /// `Σ W·g`, with its sign.
   public var vector: [Float]
@@ -16,7 +17,7 @@ public struct Saliencies: Sendable, Equatable {
   /// `Σ |W·g − ½·W²·F|`; empty where squares were not gathered.
   public var mixed: [Float]
 
-  public init(vector: [Float], first: [Float], second: [Float], mixed: [Float]) {
+  public init(vector: [Float] = [], first: [Float] = [], second: [Float] = [], mixed: [Float] = []) {
     self.vector = vector
     self.first = first
     self.second = second
@@ -52,13 +53,19 @@ public struct LayerSaliencies: Sendable {
 
   init(_ layer: BackwardPass.Layer) {
     let (weights, gradients, squares) = (layer.weights, layer.gradients, layer.squares)
-    query = Saliencies(weights.query, gradients.query, squares?.query, byOutput: true)
-    key = Saliencies(weights.key, gradients.key, squares?.key, byOutput: true)
-    value = Saliencies(weights.value, gradients.value, squares?.value, byOutput: true)
-    output = Saliencies(weights.output, gradients.output, squares?.output, byOutput: false)
-    gate = Saliencies(weights.gate, gradients.gate, squares?.gate, byOutput: true)
-    up = Saliencies(weights.up, gradients.up, squares?.up, byOutput: true)
-    down = Saliencies(weights.down, gradients.down, squares?.down, byOutput: false)
+    func saliencies(
+      _ weights: Linear, _ projection: KeyPath<LayerGradients, LayerGradients.Projection>, byOutput: Bool
+    ) -> Saliencies {
+      guard let gradients else { return Saliencies() }
+      return Saliencies(weights, gradients[keyPath: projection], squares?[keyPath: projection], byOutput: byOutput)
+    }
+    query = saliencies(weights.query, \.query, byOutput: true)
+    key = saliencies(weights.key, \.key, byOutput: true)
+    value = saliencies(weights.value, \.value, byOutput: true)
+    output = saliencies(weights.output, \.output, byOutput: false)
+    gate = saliencies(weights.gate, \.gate, byOutput: true)
+    up = saliencies(weights.up, \.up, byOutput: true)
+    down = saliencies(weights.down, \.down, byOutput: false)
     outputMoments = layer.outputMoments
   }
 }

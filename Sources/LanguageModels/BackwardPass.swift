@@ -1,10 +1,11 @@
 import Foundation
 import LinearAlgebra
 
-/// Exact gradients of a scalar with respect to every weight of every decoder layer, in the memory of one layer.
+/// Exact gradients of a scalar with respect to every weight and every output of every decoder layer, in the memory of one
+/// layer.
 ///
 /// The forward pass writes the residual stream at the layers' boundaries to disk. From the last layer to the first, each
-/// is computed again from its boundary, window by window, and the gradients of its weights are handed to a visitor before
+/// is computed again from its boundary, window by window, and its gradients are handed to a visitor before
 /// the next layer's take their memory. Peak memory is two residual streams and a few times one layer, never a second
 /// model.
 public struct BackwardPass: Sendable {
@@ -22,22 +23,25 @@ public struct BackwardPass: Sendable {
     case maximumLogit = "maximum-logit"
   }
 
-  /// What is wanted of each layer beside the gradients.
-  public struct Extras: OptionSet, Sendable {
+  /// What is wanted of each layer. Gradients of weights cost as much as a forward pass.
+  public struct Parts: OptionSet, Sendable {
     public let rawValue: Int
     public init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// Squared gradients.
-    public static let squares = Extras(rawValue: 1)
+    /// Gradients of the weights.
+    public static let weights = Parts(rawValue: 1)
+    /// Those and their squares.
+    public static let squares = Parts(rawValue: 3)
     /// Second moments of the gradients at the outputs of attention and MLP.
-    public static let outputMoments = Extras(rawValue: 2)
+    public static let outputMoments = Parts(rawValue: 4)
   }
 
   /// What the visitor sees of a layer. The memory of the gradients is reused.
   public struct Layer {
     public let index: Int
     public let weights: LayerWeights
-    public let gradients: LayerGradients
+    /// With `.weights`.
+    public let gradients: LayerGradients?
     /// The mean over windows of the squared gradients of each window's own scalar, element by element: the diagonal of
     /// the empirical Fisher matrix. With `.squares`.
     public let squares: LayerGradients?
@@ -65,6 +69,8 @@ public struct BackwardPass: Sendable {
 
   private let windows: TokenWindows
   private let scratch: URL
+  /// Query rows that attention handles at once: few enough to waste little on what is masked, many enough for fast products.
+  var queryBlock = 128
 
   /// - Parameter scratch: an existing folder with room for `layers × tokens × hidden × 4` bytes.
   public init(_ windows: TokenWindows, scratch: URL = FileManager.default.temporaryDirectory) {
@@ -75,7 +81,7 @@ public struct BackwardPass: Sendable {
   /// - Parameter visit: told each layer from the last to the first.
   /// - Throws: `ModelError.scratch` where the disk is full, and what the network and `visit` throw.
   public func run(
-    _ network: some Network, of scalar: Scalar = .loss, extras: Extras = [], visit: (Layer) throws -> Void
+    _ network: some Network, of scalar: Scalar = .loss, parts: Parts = .weights, visit: (Layer) throws -> Void
   ) throws {
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: network.configuration)
@@ -87,11 +93,13 @@ public struct BackwardPass: Sendable {
       try runner.run(layer: index, weights: network.layer(index), hidden)
     }
     let grad = try seed(network, hidden, scalar)
-    let lanes = (0..<min(Self.lanes, windows.count)).map { _ in Lane(network.configuration, length: windows.length) }
+    let lanes = (0..<min(Self.lanes, windows.count)).map { _ in
+      Lane(BlockBackward(network.configuration, length: windows.length, queryBlock: queryBlock))
+    }
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
       try file.read(boundaries[index], into: hidden)
-      for lane in lanes { lane.begin(weights, extras) }
+      for lane in lanes { lane.begin(weights, parts) }
       let packed = runner.packed(weights)
       try Threads.forEach(lanes.count) { number, _ in
         for window in stride(from: number, to: windows.count, by: lanes.count) {
@@ -115,32 +123,28 @@ public struct BackwardPass: Sendable {
     /// The gradients of one window, where their squares are wanted.
     private var single: LayerGradients?
     private var moments: OutputMoments?
-    private let hiddenSize: Int
 
-    init(_ configuration: ModelConfiguration, length: Int) {
-      worker = BlockBackward(configuration, length: length)
-      hiddenSize = configuration.hiddenSize
-    }
+    init(_ worker: BlockBackward) { self.worker = worker }
 
-    func begin(_ weights: LayerWeights, _ extras: Extras) {
-      LayerGradients.clear(&sum, like: weights)
-      if extras.contains(.squares) {
+    func begin(_ weights: LayerWeights, _ parts: Parts) {
+      if parts.contains(.weights) { LayerGradients.clear(&sum, like: weights) }
+      if parts.contains(.squares) {
         LayerGradients.clear(&squares, like: weights)
         LayerGradients.clear(&single, like: weights)
       }
-      if extras.contains(.outputMoments) {
+      if parts.contains(.outputMoments) {
+        let hidden = weights.attentionNorm.count
         moments = OutputMoments(
-          attention: Matrix(rows: hiddenSize, columns: hiddenSize), mlp: Matrix(rows: hiddenSize, columns: hiddenSize))
+          attention: Matrix(rows: hidden, columns: hidden), mlp: Matrix(rows: hidden, columns: hidden))
       }
     }
 
     func add(
       _ weights: LayerWeights, _ packed: PackedLayer, input: Matrix<Float>, grad: Matrix<Float>, windows: Int
     ) {
-      guard let sum else { return }
       single?.fill(0)
       worker.run(weights, packed: packed, input: input, grad: grad, into: single ?? sum, moments: moments)
-      guard let single, let squares else { return }
+      guard let sum, let single, let squares else { return }
       sum.add(single)
       // The scalar is a mean over windows: a window's own gradient is `windows` times its share, and the mean of squares is
       // `Σ (windows·share)² / windows`.
@@ -167,8 +171,7 @@ public struct BackwardPass: Sendable {
         }
       }
       return Layer(
-        index: index, weights: weights, gradients: sum ?? LayerGradients(like: weights), squares: squares,
-        outputMoments: moments)
+        index: index, weights: weights, gradients: sum, squares: squares, outputMoments: moments)
     }
   }
 

@@ -17,13 +17,18 @@ final class BlockBackward: @unchecked Sendable {
   private let valueGrad: Matrix<Float>
   private let contextGrad: Matrix<Float>
   private let hiddenGrad: Matrix<Float>
-  /// Attention probabilities of one head and their gradient, `[length, length]`.
+  /// Attention probabilities of some queries of one head and their gradient, `[queryBlock, length]`.
   private let probabilities: Matrix<Float>
   private let probabilityGrad: Matrix<Float>
+  /// Takes the gradients of gains where they are not wanted.
+  private let unwanted: Matrix<Float>
+  private let queryBlock: Int
 
-  init(_ configuration: ModelConfiguration, length: Int) {
+  /// - Parameter queryBlock: query rows that attention handles at once.
+  init(_ configuration: ModelConfiguration, length: Int, queryBlock: Int) {
     self.configuration = configuration
     self.length = length
+    self.queryBlock = min(queryBlock, length)
     rotary = RotaryEmbedding(
       configuration.rotary, headDimension: configuration.headDimension, positions: length)
     workspace = Workspace(configuration, rows: length, length: length)
@@ -34,19 +39,20 @@ final class BlockBackward: @unchecked Sendable {
     valueGrad = Matrix(rows: length, columns: workspace.value.columns)
     contextGrad = Matrix(rows: length, columns: workspace.context.columns)
     hiddenGrad = Matrix(rows: length, columns: workspace.gate.columns)
-    probabilities = Matrix(rows: length, columns: length)
-    probabilityGrad = Matrix(rows: length, columns: length)
+    probabilities = Matrix(rows: self.queryBlock, columns: length)
+    probabilityGrad = Matrix(rows: self.queryBlock, columns: length)
+    unwanted = Matrix(rows: 1, columns: configuration.hiddenSize)
   }
 
   /// - Parameters:
   ///   - packed: the weights for products of the forward direction, in single precision.
   ///   - input: the residual stream before the layer, `[length, hidden]`.
   ///   - grad: in, the gradient with respect to the stream after the layer; out, before it.
-  ///   - gradients: what the window adds to is the sum so far.
+  ///   - gradients: what the window adds to is the sum so far; `nil` where those of weights are not wanted.
   ///   - moments: likewise, of `g·gᵀ` at the outputs of attention and MLP; upper triangles.
   func run(
     _ weights: LayerWeights, packed: PackedLayer, input: Matrix<Float>, grad: Matrix<Float>,
-    into gradients: LayerGradients, moments: BackwardPass.OutputMoments?
+    into gradients: LayerGradients?, moments: BackwardPass.OutputMoments?
   ) {
     let shape = weights.shape(headDimension: configuration.headDimension)
     let block = TransformerBlock(configuration: configuration, weights: packed, rotary: rotary)
@@ -62,24 +68,25 @@ final class BlockBackward: @unchecked Sendable {
   }
 
   private func mlp(
-    _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients
+    _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients?
   ) {
     let normed = workspace.normed
     let (gate, up) = block.mlpFactors(middle, workspace: workspace)
     let hidden = hiddenGrad.reshaped(rows: length, columns: gate.columns)
     multiply(grad, weights.down.weight, into: hidden)
     Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: hidden.pointer, count: hidden.count)
-    accumulate(gradients.down, outputGrad: grad, input: hidden)
-    accumulate(gradients.gate, outputGrad: gate, input: normed)
-    accumulate(gradients.up, outputGrad: up, input: normed)
+    accumulate(gradients?.down, outputGrad: grad, input: hidden)
+    accumulate(gradients?.gate, outputGrad: gate, input: normed)
+    accumulate(gradients?.up, outputGrad: up, input: normed)
     multiply(gate, weights.gate.weight, into: normedGrad)
     multiply(up, weights.up.weight, accumulate: 1, into: normedGrad)
-    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients.mlpNorm)
+    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients?.mlpNorm)
   }
 
   /// Query, key and value are still in the workspace: rotated, as attention saw them.
   private func attention(
-    _ weights: LayerWeights, _ shape: LayerShape, input: Matrix<Float>, grad: Matrix<Float>, _ gradients: LayerGradients
+    _ weights: LayerWeights, _ shape: LayerShape, input: Matrix<Float>, grad: Matrix<Float>,
+    _ gradients: LayerGradients?
   ) {
     let dimension = configuration.headDimension
     let (query, key, value, context) = workspace.attention(rows: length, shape, headDimension: dimension)
@@ -88,68 +95,76 @@ final class BlockBackward: @unchecked Sendable {
     )
     let dValue = valueGrad.reshaped(rows: length, columns: value.columns)
     let dContext = contextGrad.reshaped(rows: length, columns: query.columns)
-    accumulate(gradients.output, outputGrad: grad, input: context)
+    accumulate(gradients?.output, outputGrad: grad, input: context)
     multiply(grad, weights.output.weight, into: dContext)
+    dKey.fill(0)
+    dValue.fill(0)
     for head in 0..<shape.queryHeads {
       let group = head / shape.queriesPerGroup
-      // The first query head of a group starts the sums of its key and value, the others add to them.
-      let sum: Float = head % shape.queriesPerGroup == 0 ? 0 : 1
       let columns = head * dimension..<(head + 1) * dimension
       let groupColumns = group * dimension..<(group + 1) * dimension
       attend(
         query: query.columns(columns), key: key.columns(groupColumns), value: value.columns(groupColumns),
         contextGrad: dContext.columns(columns), queryGrad: dQuery.columns(columns),
-        keyGrad: dKey.columns(groupColumns), valueGrad: dValue.columns(groupColumns), accumulate: sum)
+        keyGrad: dKey.columns(groupColumns), valueGrad: dValue.columns(groupColumns))
     }
     for i in 0..<length {
       rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
       rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
     }
     configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
-    accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
-    accumulate(gradients.key, outputGrad: dKey, input: workspace.normed)
-    accumulate(gradients.value, outputGrad: dValue, input: workspace.normed)
+    accumulate(gradients?.query, outputGrad: dQuery, input: workspace.normed)
+    accumulate(gradients?.key, outputGrad: dKey, input: workspace.normed)
+    accumulate(gradients?.value, outputGrad: dValue, input: workspace.normed)
     multiply(dQuery, weights.query.weight, into: normedGrad)
     multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
     multiply(dValue, weights.value.weight, accumulate: 1, into: normedGrad)
-    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients.attentionNorm)
+    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients?.attentionNorm)
   }
 
   /// One head: with `P = softmax(Q·Kᵀ/√D)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = ∂S·K/√D`,
-  /// `∂K = ∂Sᵀ·Q/√D`.
+  /// `∂K = ∂Sᵀ·Q/√D`. Gradients of key and value are added to what other heads of the group gave.
   private func attend(
     query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
-    queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>, accumulate sum: Float
+    queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>
   ) {
     let scale = 1 / Float(configuration.headDimension).squareRoot()
-    multiply(query, key, transposingB: true, scale: scale, into: probabilities)
-    for i in 0..<length {
-      let row = probabilities.row(i)
-      let from = configuration.slidingWindow.map { max(0, i - $0 + 1) } ?? 0
-      row.update(repeating: 0, count: from)
-      Kernels.softmax(row + from, count: i - from + 1)
-      (row + (i + 1)).update(repeating: 0, count: length - i - 1)
+    for start in stride(from: 0, to: length, by: queryBlock) {
+      let queries = start..<min(start + queryBlock, length)
+      let first = configuration.slidingWindow.map { max(0, start - $0 + 1) } ?? 0
+      let keys = first..<queries.upperBound
+      let scores = probabilities.reshaped(rows: queries.count, columns: keys.count)
+      let grad = probabilityGrad.reshaped(rows: queries.count, columns: keys.count)
+      multiply(query.rows(queries), key.rows(keys), transposingB: true, scale: scale, into: scores)
+      for i in queries {
+        let row = scores.row(i - start)
+        let from = configuration.slidingWindow.map { max(0, i - $0 + 1) - first } ?? 0
+        row.update(repeating: 0, count: from)
+        Kernels.softmax(row + from, count: i + 1 - first - from)
+        (row + (i + 1 - first)).update(repeating: 0, count: keys.upperBound - i - 1)
+      }
+      multiply(scores, contextGrad.rows(queries), transposingA: true, accumulate: 1, into: valueGrad.rows(keys))
+      multiply(contextGrad.rows(queries), value.rows(keys), transposingB: true, into: grad)
+      for i in 0..<queries.count {
+        Kernels.softmaxBackward(scores.row(i), grad: grad.row(i), scale: scale, count: keys.count)
+      }
+      multiply(grad, key.rows(keys), into: queryGrad.rows(queries))
+      multiply(grad, query.rows(queries), transposingA: true, accumulate: 1, into: keyGrad.rows(keys))
     }
-    multiply(probabilities, contextGrad, transposingA: true, accumulate: sum, into: valueGrad)
-    multiply(contextGrad, value, transposingB: true, into: probabilityGrad)
-    for i in 0..<length {
-      Kernels.softmaxBackward(probabilities.row(i), grad: probabilityGrad.row(i), scale: scale, count: length)
-    }
-    multiply(probabilityGrad, key, into: queryGrad)
-    multiply(probabilityGrad, query, transposingA: true, accumulate: sum, into: keyGrad)
   }
 
-  private func accumulate(_ projection: LayerGradients.Projection, outputGrad: Matrix<Float>, input: Matrix<Float>) {
+  private func accumulate(_ projection: LayerGradients.Projection?, outputGrad: Matrix<Float>, input: Matrix<Float>) {
+    guard let projection else { return }
     multiply(outputGrad, input, transposingA: true, accumulate: 1, into: projection.weight)
     guard let bias = projection.bias else { return }
     for i in 0..<outputGrad.rows { Kernels.add(outputGrad.row(i), to: bias.pointer, count: bias.columns) }
   }
 
-  private func normBackward(_ x: Matrix<Float>, gain: [Float], addingTo grad: Matrix<Float>, gainGrad: Matrix<Float>) {
+  private func normBackward(_ x: Matrix<Float>, gain: [Float], addingTo grad: Matrix<Float>, gainGrad: Matrix<Float>?) {
     for i in 0..<length {
       Kernels.rmsNormBackward(
         x.row(i), gain: gain, epsilon: configuration.normEpsilon, outputGrad: normedGrad.row(i),
-        addingTo: grad.row(i), gainGrad: gainGrad.pointer, count: x.columns)
+        addingTo: grad.row(i), gainGrad: (gainGrad ?? unwanted).pointer, count: x.columns)
     }
   }
 }

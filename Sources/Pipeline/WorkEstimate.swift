@@ -11,8 +11,8 @@ public struct WorkEstimate: Sendable {
     public var configuration: ModelConfiguration
     /// Tokens of each calibration set that statistics are gathered on.
     public var calibrationTokens: [Int]
-    /// Tokens of the backward passes, where gradients are needed.
-    public var gradientTokens: [Int]
+    /// The backward passes, where gradients are needed.
+    public var gradients: [(scalar: BackwardPass.Scalar, tokens: Int)]
     public var fitnessTokens: Int
     /// Choices of score and calibration whose error curves are wanted.
     public var curves: Int
@@ -24,12 +24,13 @@ public struct WorkEstimate: Sendable {
     public var evaluations: Int
 
     public init(
-      configuration: ModelConfiguration, calibrationTokens: [Int], gradientTokens: [Int], fitnessTokens: Int,
-      curves: Int, eliminations: Int, choosesDamping: Bool, evaluations: Int
+      configuration: ModelConfiguration, calibrationTokens: [Int],
+      gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], fitnessTokens: Int, curves: Int, eliminations: Int,
+      choosesDamping: Bool, evaluations: Int
     ) {
       self.configuration = configuration
       self.calibrationTokens = calibrationTokens
-      self.gradientTokens = gradientTokens
+      self.gradients = gradients
       self.fitnessTokens = fitnessTokens
       self.curves = curves
       self.eliminations = eliminations
@@ -64,11 +65,15 @@ public struct WorkEstimate: Sendable {
     }
     func forward(_ tokens: Int) -> Double { 2 * Double(configuration.blockParameters) * Double(tokens) }
     func head(_ tokens: Int) -> Double { 2 * Double(configuration.vocabularySize) * hidden * Double(tokens) }
-    let (all, slopes, fitness) = (
-      work.calibrationTokens.reduce(0, +), work.gradientTokens.reduce(0, +), work.fitnessTokens
-    )
+    let (all, fitness) = (work.calibrationTokens.reduce(0, +), work.fitnessTokens)
     let (single, double) = (speed.single, speed.double)
     let moments = 2 * hidden * hidden * Double(configuration.layerCount)
+    let slopes = work.gradients.reduce(0.0) { sum, pass in
+      // Forward, each layer again, and its inputs' gradients; with those of the weights, or moments of the outputs'.
+      let parts = GradientStore.parts(of: pass.scalar)
+      return sum + (parts.contains(.weights) ? 4 : 3) * forward(pass.tokens) + 2 * head(pass.tokens)
+        + (parts.contains(.outputMoments) ? moments * Double(pass.tokens) : 0)
+    }
     let judging = (forward(fitness) + head(fitness)) / single
     // Of some four fifths of the width.
     let solves = configuration.layers.reduce(0.0) { sum, shape in
@@ -78,8 +83,7 @@ public struct WorkEstimate: Sendable {
     secondsPerEvaluation = judging + solves / double
     stages = [
       StageCost(name: "statistics", seconds: (forward(all) + grams * Double(all)) / single),
-      StageCost(
-        name: "gradients", seconds: (4 * forward(slopes) + 2 * head(slopes) + moments * Double(slopes)) / single),
+      StageCost(name: "gradients", seconds: slopes / single),
       StageCost(
         name: "damping",
         // A few layers with every candidate.
@@ -113,7 +117,7 @@ public struct WorkEstimate: Sendable {
       outer + packedHead + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask)
       + configuration.bytesPerLayerTask
     let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
-    disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradientTokens.count
+    disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradients.count { $0.scalar == .sampledLoss }
   }
 
   public var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }

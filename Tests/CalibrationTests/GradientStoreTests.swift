@@ -24,11 +24,12 @@ import Testing
     }
     #expect(done == Array(0...model.configuration.layerCount))
     var layers = 0
-    try BackwardPass(windows).run(model, of: scalar, extras: GradientStore.extras(of: scalar)) { layer in
+    try BackwardPass(windows).run(model, of: scalar, parts: GradientStore.parts(of: scalar)) { layer in
       layers += 1
       let (found, expected) = (try stored.layer(layer.index), LayerSaliencies(layer))
       let parts: [KeyPath<LayerSaliencies, Saliencies>] = [\.query, \.key, \.value, \.output, \.gate, \.up, \.down]
       for part in parts { #expect(found[keyPath: part] == expected[keyPath: part]) }
+      #expect(found.query.first.isEmpty == (scalar == .sampledLoss))
       #expect(found.query.second.isEmpty == (scalar != .loss))
       #expect((found.outputMoments == nil) == (scalar != .sampledLoss))
       #expect(found.outputMoments?.mlp.elements == expected.outputMoments?.mlp.elements)

@@ -64,14 +64,17 @@ extension LayerGradients {
 @Suite struct BackwardTests {
   /// All gradients of a network, and squares where asked for, by the names of a checkpoint without `model.layers.`.
   private func gradients(
-    _ network: some Network, _ windows: TokenWindows, of scalar: BackwardPass.Scalar, squares: Bool = false
+    _ network: some Network, _ windows: TokenWindows, of scalar: BackwardPass.Scalar, squares: Bool = false,
+    queryBlock: Int = 128
   ) throws -> (first: [String: [Float]], squares: [String: [Float]]) {
     var first: [String: [Float]] = [:]
     var second: [String: [Float]] = [:]
     var order: [Int] = []
-    try BackwardPass(windows).run(network, of: scalar, extras: squares ? .squares : []) { layer in
+    var pass = BackwardPass(windows)
+    pass.queryBlock = queryBlock
+    try pass.run(network, of: scalar, parts: squares ? .squares : .weights) { layer in
       order.append(layer.index)
-      for (name, matrix) in layer.gradients.named { first["\(layer.index).\(name)"] = matrix.elements }
+      for (name, matrix) in try #require(layer.gradients).named { first["\(layer.index).\(name)"] = matrix.elements }
       #expect((layer.squares != nil) == squares && layer.outputMoments == nil)
       for (name, matrix) in layer.squares?.named ?? [:] { second["\(layer.index).\(name)"] = matrix.elements }
     }
@@ -126,7 +129,7 @@ extension LayerGradients {
     return sum / Double(windows.count * (windows.length - 1))
   }
 
-  /// What the references lack: biases everywhere and layers of different widths, or a sliding window.
+  /// What the references lack: biases everywhere and layers of different widths, or a sliding window; and queries in blocks.
   @Test(arguments: [false, true])
   func agreesWithFiniteDifferences(sliding: Bool) throws {
     let folder = try TemporaryFolder()
@@ -142,7 +145,7 @@ extension LayerGradients {
     let model = try tiny.open(in: folder)
     #expect(model.configuration.slidingWindow == (sliding ? 4 : nil))
     let windows = TokenWindows(length: 9, tokens: someTokens(27, below: 40))
-    let found = try gradients(model, windows, of: .loss).first
+    let found = try gradients(model, windows, of: .loss, queryBlock: 4).first
     let network = try Edited(model)
     let step: Float = 0.01
     for (index, weights) in network.layers.enumerated() {
@@ -192,10 +195,11 @@ extension LayerGradients {
     let windows = TokenWindows(length: 2, tokens: [3, 11])
     var found: [BackwardPass.OutputMoments] = []
     var biases: [[Float]] = []
-    try BackwardPass(windows, scratch: folder.url).run(model, extras: .outputMoments) { layer in
+    try BackwardPass(windows, scratch: folder.url).run(model, parts: [.weights, .outputMoments]) { layer in
       if layer.index < 1 { return }
       found.append(try #require(layer.outputMoments))
-      biases = [layer.gradients.output.bias, layer.gradients.down.bias].map { $0?.elements ?? [] }
+      let gradients = try #require(layer.gradients)
+      biases = [gradients.output.bias, gradients.down.bias].map { $0?.elements ?? [] }
     }
     let moments = try #require(found.first)
     for (matrix, gradient) in zip([moments.attention, moments.mlp], biases) {
@@ -205,6 +209,11 @@ extension LayerGradients {
           #expect(abs(matrix[i, j] - gradient[i] * gradient[j] / 2) <= 1e-6 * max(1, abs(matrix[i, j])))
         }
       }
+    }
+    // The same where gradients of weights are not wanted.
+    try BackwardPass(windows, scratch: folder.url).run(model, parts: .outputMoments) { layer in
+      #expect(layer.gradients == nil)
+      if layer.index == 1 { #expect(layer.outputMoments?.attention.elements == moments.attention.elements) }
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.hasPrefix(".scr") })
   }
@@ -218,7 +227,9 @@ extension LayerGradients {
       var found: [Float] = []
       let windows = TokenWindows(length: 2, tokens: next.flatMap { [3, $0] })
       try BackwardPass(windows, scratch: folder.url).run(model, of: scalar) { layer in
-        if layer.index == model.configuration.layerCount - 1 { found = layer.gradients.down.weight.elements }
+        if layer.index == model.configuration.layerCount - 1 {
+          found = try #require(layer.gradients).down.weight.elements
+        }
       }
       return found
     }

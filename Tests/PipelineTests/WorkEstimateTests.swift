@@ -9,13 +9,14 @@ import Testing
   private let speed = MachineSpeed(single: 2e11, double: 1e11)
 
   private func estimate(
-    _ shape: String = "llama-7b", calibration: [Int] = [1024], gradients: [Int] = [], curves: Int = 1,
+    _ shape: String = "llama-7b", calibration: [Int] = [1024],
+    gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], curves: Int = 1,
     eliminations: Int = 0, damping: Bool = false, evaluations: Int = 0
   ) throws -> WorkEstimate {
     WorkEstimate(
       .init(
         configuration: try ModelShape.named(shape).configuration, calibrationTokens: calibration,
-        gradientTokens: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
+        gradients: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
         choosesDamping: damping, evaluations: evaluations), speed: speed)
   }
 
@@ -36,7 +37,7 @@ import Testing
   @Test func stagesThatAreNotNeededAreNotThere() throws {
     #expect(try estimate(curves: 0).stages.map(\.name) == ["statistics", "dense reference"])
     #expect(
-      try estimate(gradients: [1024], damping: true).stages.map(\.name) == [
+      try estimate(gradients: [(.loss, 1024)], damping: true).stages.map(\.name) == [
         "statistics", "gradients", "damping", "dense reference", "error curves",
       ])
   }
@@ -46,6 +47,14 @@ import Testing
     #expect(abs(seconds(two, "statistics") - 3 * seconds(one, "statistics")) < 1e-6)
     #expect(abs(seconds(two, "error curves") - 3 * seconds(one, "error curves")) < 1e-6)
     #expect(two.disk == 2 * one.disk)
+    let passes = try estimate(gradients: [(.loss, 512), (.sampledLoss, 1024)])
+    let (weights, outputs) = (
+      try estimate(gradients: [(.loss, 512)]), try estimate(gradients: [(.sampledLoss, 512)])
+    )
+    #expect(
+      abs(seconds(passes, "gradients") - seconds(weights, "gradients") - 2 * seconds(outputs, "gradients")) < 1e-6)
+    // Gradients of weights cost a forward pass more than moments of the outputs'.
+    #expect(seconds(weights, "gradients") > 1.2 * seconds(outputs, "gradients"))
     #expect(seconds(try estimate(eliminations: 1), "error curves") > 2 * seconds(one, "error curves"))
   }
 
@@ -61,7 +70,7 @@ import Testing
   }
 
   @Test func recordPutsStepsTogetherByStage() throws {
-    var record = WorkRecord(try estimate(gradients: [1024]))
+    var record = WorkRecord(try estimate(gradients: [(.sampledLoss, 1024)]))
     let steps: [(String?, Double)] = [
       ("statistics of 'a'", 1), ("statistics of 'a'", 3), ("statistics of 'b'", 4), ("gradients on 'a'", 6),
       ("statistics of 'c'", 7), ("uniform baselines", 10), (nil, 12), (nil, 100),
