@@ -276,6 +276,42 @@ static void rotate_back(float *x, const float *cosines, const float *sines, ptrd
   }
 }
 
+// ---- attention to cached positions ----
+
+INLINE float narrow_float(float x) { return x; }
+
+INLINE floats load_elements_float(const float *x, ptrdiff_t left) { return load_part(x, left); }
+
+// The upper half of the value, to the nearest, ties to even; a NaN stays one.
+INLINE uint16_t narrow_bfloat16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+INLINE floats load_elements_bfloat16(const uint16_t *x, ptrdiff_t left) {
+  typedef uint16_t halves __attribute__((ext_vector_type(LANES)));
+  halves narrow = 0;
+  if (left >= LANES)
+    memcpy(&narrow, x, sizeof narrow);
+  else
+    for (ptrdiff_t i = 0; i < left; i++) narrow[i] = x[i];
+  return (floats)(__builtin_convertvector(narrow, words) << 16);
+}
+
+#define ELEMENT float
+#define OF_TYPE(name) name##_float
+#include "attention.h"
+#undef ELEMENT
+#undef OF_TYPE
+
+#define ELEMENT uint16_t
+#define OF_TYPE(name) name##_bfloat16
+#include "attention.h"
+#undef ELEMENT
+#undef OF_TYPE
+
 // ---- small triangles ----
 
 #define SCALAR float
@@ -310,6 +346,10 @@ const struct nas_kernels TABLE = {
     .silu_multiply_backward = silu_multiply_backward,
     .rotate = rotate,
     .rotate_back = rotate_back,
+    .remember_float = remember_float,
+    .remember_bfloat16 = remember_bfloat16,
+    .attend_float = attend_float,
+    .attend_bfloat16 = attend_bfloat16,
     .factorise_float = factorise_float,
     .factorise_double = factorise_double,
     .invert_lower_float = invert_lower_float,

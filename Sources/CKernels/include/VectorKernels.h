@@ -53,6 +53,21 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*rotate)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
   void (*rotate_back)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
 
+  // Puts the d values of a position's key and value into a cache: keys in panels of 16 positions, [panel][d][16], values as
+  // [position][d]; bfloat16 as its pattern.
+  void (*remember_float)(
+      const float *key, const float *value, ptrdiff_t d, float *keys, float *values, ptrdiff_t position);
+  void (*remember_bfloat16)(
+      const float *key, const float *value, ptrdiff_t d, uint16_t *keys, uint16_t *values, ptrdiff_t position);
+  // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values. `scores` has room
+  // for four rows of end − first + 31 values.
+  void (*attend_float)(
+      const float *query, ptrdiff_t rows, ptrdiff_t d, const float *keys, const float *values, ptrdiff_t first,
+      ptrdiff_t end, float scale, float *scores, float *context);
+  void (*attend_bfloat16)(
+      const float *query, ptrdiff_t rows, ptrdiff_t d, const uint16_t *keys, const uint16_t *values, ptrdiff_t first,
+      ptrdiff_t end, float scale, float *scores, float *context);
+
   // The Cholesky factor of the lower triangle of a, by columns, which stand as rows in `work` meanwhile. Returns 0, or the
   // order of the first leading minor that is not positive and finite.
   ptrdiff_t (*factorise_float)(ptrdiff_t n, float *a, ptrdiff_t lda, float *work, ptrdiff_t ldw);

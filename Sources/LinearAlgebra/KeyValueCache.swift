@@ -1,0 +1,90 @@
+import CKernels
+
+/// Keys and values of the positions that several sequences have seen, and attention of new positions to them.
+///
+/// Those of a sequence and a group of heads lie together: first the keys, in panels of 16 positions, then the values, position
+/// by position. Different sequences may be used at once.
+public final class KeyValueCache: @unchecked Sendable {
+  private enum Memory {
+    case single(UnsafeMutablePointer<Float>)
+    case bfloat16(UnsafeMutablePointer<UInt16>)
+  }
+
+  private let memory: Memory
+  private let capacity: Int
+  private let groups: Int
+  private let dimension: Int
+  private static let panel = 16
+
+  /// - Parameters:
+  ///   - capacity: positions of a sequence.
+  ///   - groups: heads of keys and values.
+  ///   - dimension: of a head.
+  ///   - precision: in which keys and values are kept.
+  public init(sequences: Int, capacity: Int, groups: Int, dimension: Int, precision: Precision) {
+    self.capacity = Self.wholePanels(capacity)
+    (self.groups, self.dimension) = (groups, dimension)
+    let count = 2 * sequences * groups * self.capacity * dimension
+    switch precision {
+    case .single: memory = .single(.allocate(capacity: count))
+    case .bfloat16: memory = .bfloat16(.allocate(capacity: count))
+    }
+  }
+
+  deinit {
+    switch memory {
+    case .single(let pointer): pointer.deallocate()
+    case .bfloat16(let pointer): pointer.deallocate()
+    }
+  }
+
+  private static func wholePanels(_ capacity: Int) -> Int { (capacity + panel - 1) / panel * panel }
+
+  /// Values that `attend` needs room for.
+  public static func scratchCount(capacity: Int) -> Int { 4 * (wholePanels(capacity) + panel) }
+
+  /// Where keys and values of a group begin.
+  private func places(_ sequence: Int, _ group: Int) -> (keys: Int, values: Int) {
+    let keys = 2 * (sequence * groups + group) * capacity * dimension
+    return (keys, keys + capacity * dimension)
+  }
+
+  /// Keeps a position's key and value, `[groups·D]` each.
+  public func remember(key: UnsafePointer<Float>, value: UnsafePointer<Float>, sequence: Int, position: Int) {
+    for group in 0..<groups {
+      let place = places(sequence, group)
+      let (key, value) = (key + group * dimension, value + group * dimension)
+      switch memory {
+      case .single(let memory):
+        Kernels.best.remember_float(key, value, dimension, memory + place.keys, memory + place.values, position)
+      case .bfloat16(let memory):
+        Kernels.best.remember_bfloat16(key, value, dimension, memory + place.keys, memory + place.values, position)
+      }
+    }
+  }
+
+  /// `softmax(Q·Kᵀ/√D)·V` over kept positions, for the queries of one position: `[groups·rows·D]`, as is the result.
+  ///
+  /// - Parameters:
+  ///   - rows: queries of a group.
+  ///   - seen: positions, one or more.
+  ///   - scratch: of `scratchCount` values.
+  public func attend(
+    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scratch: UnsafeMutablePointer<Float>,
+    into context: UnsafeMutablePointer<Float>
+  ) {
+    let (first, end, scale) = (seen.lowerBound, seen.upperBound, 1 / Float(dimension).squareRoot())
+    for group in 0..<groups {
+      let place = places(sequence, group)
+      let (query, context) = (query + group * rows * dimension, context + group * rows * dimension)
+      switch memory {
+      case .single(let memory):
+        Kernels.best.attend_float(
+          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, scratch, context)
+      case .bfloat16(let memory):
+        Kernels.best.attend_bfloat16(
+          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, scratch, context)
+      }
+    }
+  }
+}
