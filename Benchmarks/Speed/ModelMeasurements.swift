@@ -129,11 +129,14 @@ private func measureGeneration(_ report: Report, _ model: LanguageModel, _ preci
 
 /// Sequences as many as a calibration text by the model itself takes, drawn on in lockstep; packing the weights counts.
 private func measureDecoding(_ report: Report, _ model: LanguageModel) throws {
-  let (sequences, length) = (36, min(96, model.configuration.contextLength))
+  let (sequences, length) = (36, min(512, model.configuration.contextLength))
   let prompts = (0..<sequences).map { [Int32($0 % model.configuration.vocabularySize)] }
-  try report.amount("generating, \(sequences) sequences", Double(sequences * (length - 1)), "tokens/s") {
-    _ = try Generator.continuations(
-      of: prompts, by: length - 1, model: model, sampling: .greedy, seed: 1)
+  for precision in Precision.allCases where precision.isSupported {
+    let name = "generating, \(sequences) sequences" + (precision == .single ? "" : ", bfloat16")
+    try report.amount(name, Double(sequences * (length - 1)), "tokens/s") {
+      _ = try Generator.continuations(
+        of: prompts, by: length - 1, model: model, sampling: .greedy, seed: 1, precision: precision)
+    }
   }
 }
 

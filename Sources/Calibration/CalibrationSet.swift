@@ -66,9 +66,11 @@ public struct CalibrationSet: Sendable {
   ///
   /// Every window starts with a token drawn uniformly from those that are plain text and goes on at temperature 1, never
   /// drawing an end token (the starts of LLM-QAT, arXiv 2305.17888, section 3.1, with ancestral sampling).
+  ///
+  /// - Parameter precision: in which the model runs.
   public init<Model: Network>(
     sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
-    progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
+    precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
   ) throws {
     let perWindow = plan.length / plan.fitnessLength
     let fitnessCount = perWindow > 0 ? (plan.fitnessWindows + perWindow - 1) / perWindow : plan.fitnessWindows
@@ -88,7 +90,7 @@ public struct CalibrationSet: Sendable {
       let part = Array(prompts[start..<(batch + 1) * total / batches])
       windows += try Generator.continuations(
         of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
-        excluding: tokenizer.specialTokens + unused,
+        excluding: tokenizer.specialTokens + unused, precision: precision,
         progress: { try progress?(start * length + $0 * part.count, total * length) })
     }
     name = CalibrationSource.model.name

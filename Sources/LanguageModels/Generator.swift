@@ -27,15 +27,15 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let model: Model
   private let sequences: Int
   private let capacity: Int
+  private let precision: Precision
   private let rotary: RotaryEmbedding
-  /// Per layer, shape `[sequences·capacity, kvHeads·D]`.
-  private let keys: [Matrix<Float>]
-  private let values: [Matrix<Float>]
+  /// One a layer.
+  private let caches: [KeyValueCache]
   private var position = 0
 
   private let hidden: Matrix<Float>
   private let workspace: Workspace
-  /// Attention scores of one sequence and group, one matrix a worker.
+  /// Attention scores, one matrix a worker.
   private let scores: [Matrix<Float>]
   private let logits: Matrix<Float>
 
@@ -53,27 +53,32 @@ public final class Generator<Model: Network>: @unchecked Sendable {
 
   /// - Parameters:
   ///   - capacity: positions that the cache holds: prompt and generated tokens together.
+  ///   - precision: of weights, of what is multiplied by them, and of cached keys and values.
   ///   - keepingLayers: whether packed layers are kept; `nil` decides by the memory limit.
-  public init(_ model: Model, sequences: Int, capacity: Int, keepingLayers: Bool? = nil) {
+  public init(
+    _ model: Model, sequences: Int, capacity: Int, precision: Precision = .single, keepingLayers: Bool? = nil
+  ) {
     self.model = model
     self.sequences = sequences
     self.capacity = capacity
+    self.precision = precision
     let configuration = model.configuration
     rotary = RotaryEmbedding(
       configuration.rotary, headDimension: configuration.headDimension, positions: capacity)
-    let caches = { (shape: LayerShape) in
-      Matrix<Float>(rows: sequences * capacity, columns: shape.kvHeads * configuration.headDimension)
+    caches = configuration.layers.map {
+      KeyValueCache(
+        sequences: sequences, capacity: capacity, groups: $0.kvHeads, dimension: configuration.headDimension,
+        precision: precision)
     }
-    keys = configuration.layers.map(caches)
-    values = configuration.layers.map(caches)
     hidden = Matrix(rows: sequences, columns: configuration.hiddenSize)
     workspace = Workspace(configuration, rows: sequences, length: 1)
-    let queries = configuration.layers.map(\.queriesPerGroup).max() ?? 1
-    scores = (0..<min(Threads.count, sequences)).map { _ in Matrix(rows: queries, columns: capacity) }
+    scores = (0..<min(Threads.count, sequences)).map { _ in
+      Matrix(rows: 1, columns: KeyValueCache.scratchCount(capacity: capacity))
+    }
     logits = Matrix(rows: sequences, columns: model.head.rows)
-    head = PackedLinear(Linear(weight: model.head), .single)
+    head = PackedLinear(Linear(weight: model.head), precision)
     let bytes = configuration.layers.reduce(head.weight.byteCount) {
-      $0 + PackedLayer.byteCount($1, in: configuration, .single)
+      $0 + PackedLayer.byteCount($1, in: configuration, precision)
     }
     keepsLayers = keepingLayers ?? (bytes <= MemoryLimit.bytes / 4)
     layerMemory = LayerBuffers(configuration)
@@ -114,13 +119,13 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private func layer(_ index: Int) throws -> PackedLayer {
     if index < layers.count { return layers[index] }
     let weights = try model.layer(index)
-    if !keepsLayers { return PackedLayer(weights, .single, in: layerMemory) }
-    layers.append(PackedLayer(weights, .single))
+    if !keepsLayers { return PackedLayer(weights, precision, in: layerMemory) }
+    layers.append(PackedLayer(weights, precision))
     return layers[index]
   }
 
   /// The inputs of projections, until others are packed.
-  private func packed(_ x: Matrix<Float>) -> PackedRows { PackedRows(x, .single, in: workspace.packedRows) }
+  private func packed(_ x: Matrix<Float>) -> PackedRows { PackedRows(x, precision, in: workspace.packedRows) }
 
   /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share of panels.
   private func forEachSlice(_ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
@@ -172,45 +177,20 @@ public final class Generator<Model: Network>: @unchecked Sendable {
       weights.key.apply(normed, into: key, outputs: share(key.columns))
       weights.value.apply(normed, into: value, outputs: share(value.columns))
     }
-    try Threads.forEach(sequences) { sequence, worker in
-      self.attend(
-        layer: index, sequence: sequence, query: query.rows(sequence..<sequence + 1), key: key.row(sequence),
-        value: value.row(sequence), context: context.rows(sequence..<sequence + 1), self.scores[worker])
-    }
-    try addToHidden(weights.output, of: context)
-  }
-
-  /// Adds one position to a sequence's cache and computes the head outputs there; `query` and `context` are one row.
-  private func attend(
-    layer index: Int, sequence: Int, query: Matrix<Float>, key: UnsafeMutablePointer<Float>,
-    value: UnsafeMutablePointer<Float>, context: Matrix<Float>, _ scratch: Matrix<Float>
-  ) {
     let configuration = model.configuration
     let shape = configuration.layers[index]
-    let dimension = configuration.headDimension
-    let scale = 1 / Float(dimension).squareRoot()
-    let first = configuration.slidingWindow.map { max(0, position - $0 + 1) } ?? 0
-    let visible = position + 1 - first
-    let scores = scratch.reshaped(rows: shape.queriesPerGroup, columns: visible)
-    let cache = sequence * capacity
-    rotary.apply(to: query.row(0), heads: shape.queryHeads, position: position)
-    rotary.apply(to: key, heads: shape.kvHeads, position: position)
-    keys[index].row(cache + position).update(from: key, count: keys[index].columns)
-    values[index].row(cache + position).update(from: value, count: values[index].columns)
-    let seen = cache + first..<cache + position + 1
-    for group in 0..<shape.kvHeads {
-      // The queries of a group are contiguous in the row: see them as a matrix [queriesPerGroup, D].
-      let start = group * shape.queriesPerGroup * dimension
-      let columns = start..<start + shape.queriesPerGroup * dimension
-      let groupColumns = group * dimension..<(group + 1) * dimension
-      multiply(
-        query.columns(columns).folded(columns: dimension), keys[index].rows(seen).columns(groupColumns),
-        transposingB: true, scale: scale, into: scores)
-      for r in 0..<scores.rows { Kernels.softmax(scores.row(r), count: visible) }
-      multiply(
-        scores, values[index].rows(seen).columns(groupColumns),
-        into: context.columns(columns).folded(columns: dimension))
+    let seen = (configuration.slidingWindow.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
+    let cache = caches[index]
+    try Threads.forEach(sequences) { sequence, worker in
+      let (query, key) = (query.row(sequence), key.row(sequence))
+      self.rotary.apply(to: query, heads: shape.queryHeads, position: self.position)
+      self.rotary.apply(to: key, heads: shape.kvHeads, position: self.position)
+      cache.remember(key: key, value: value.row(sequence), sequence: sequence, position: self.position)
+      cache.attend(
+        query, rows: shape.queriesPerGroup, sequence: sequence, seen: seen, scratch: self.scores[worker].pointer,
+        into: context.row(sequence))
     }
+    try addToHidden(weights.output, of: context)
   }
 }
 
@@ -220,14 +200,16 @@ extension Generator {
   /// Sequence `i` draws from its own generator seeded by `(seed, i)`, so a sequence does not depend on its neighbours.
   /// - Parameters:
   ///   - excluded: tokens that are never drawn, such as end-of-text where running text is wanted.
+  ///   - precision: of the generator.
   ///   - progress: told the number of tokens so far; what it throws ends the generation.
   public static func continuations(
     of prompts: [[Int32]], by count: Int, model: Model, sampling: Sampling, seed: UInt64,
-    excluding excluded: [Int32] = [],
+    excluding excluded: [Int32] = [], precision: Precision = .single,
     progress: ((Int) throws -> Void)? = nil
   ) throws -> [[Int32]] {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
-    let generator = Generator(model, sequences: prompts.count, capacity: length + count)
+    let generator = Generator(
+      model, sequences: prompts.count, capacity: length + count, precision: precision)
     var results = prompts
     var random = prompts.indices.map { SeededGenerator(seed: seed, stream: UInt64($0)) }
     for position in 0..<length + count - 1 {

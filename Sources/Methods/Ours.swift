@@ -24,7 +24,9 @@ struct Ours: PruningMethod {
       MethodSetting(
         "warps", .integer(0...1_000_000), initial: "auto", "candidates of those for the trend of the curves; two thirds"
       ),
-      MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
+      MethodSetting(
+        "samples", .integer(1...1_000_000), initial: "\(GradientStore.windows)",
+        "windows of the calibration for gradients"),
       MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
     ] + FinalRepair.settings(initial: "sequential")
 
@@ -34,7 +36,7 @@ struct Ours: PruningMethod {
     let repair = FinalRepair(values)
     let scalars = metric.gradients.union(scores.compactMap(\.gradients))
     let statistics = try bench.statistics(
-      gradients: scalars, samples: values.integer("samples") ?? 16)
+      gradients: scalars, samples: values.integer("samples") ?? GradientStore.windows)
     // One score at a time, so that the ranked layers of one alone are in memory.
     var best: (candidates: RankedCandidates, curves: [ModuleCurve], genome: Genome, divergence: Double)?
     for score in scores {

@@ -1,3 +1,4 @@
+import Calibration
 import Importance
 import LanguageModels
 import Reformation
@@ -14,7 +15,9 @@ struct OursFast: PruningMethod {
       MethodSetting(
         "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),
-      MethodSetting("samples", .integer(1...1_000_000), initial: "16", "windows of the calibration for gradients"),
+      MethodSetting(
+        "samples", .integer(1...1_000_000), initial: "\(GradientStore.windows)",
+        "windows of the calibration for gradients"),
       MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
     ] + FinalRepair.settings(initial: "ls")
 
@@ -23,7 +26,8 @@ struct OursFast: PruningMethod {
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let repair = FinalRepair(values)
     let statistics = try bench.statistics(
-      gradients: metric.gradients.union(scores.compactMap(\.gradients)), samples: values.integer("samples") ?? 16)
+      gradients: metric.gradients.union(scores.compactMap(\.gradients)),
+      samples: values.integer("samples") ?? GradientStore.windows)
     var best: (candidates: RankedCandidates, solution: RankedCandidates.Solution)?
     for score in scores {
       let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))

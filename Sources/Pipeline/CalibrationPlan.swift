@@ -13,6 +13,8 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
   public var calibrationLength: Int
   public var fitnessWindows: Int
   public var fitnessLength: Int
+  /// Of the first calibration windows, those that gradients are taken on.
+  public var gradientWindows: Int
   public var seed: UInt64
   /// What is left out of the sources.
   public var filter: CalibrationFilter
@@ -21,7 +23,8 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
 
   public init(
     calibration: [String], field: String, calibrationWindows: Int, calibrationLength: Int, fitnessWindows: Int,
-    fitnessLength: Int, seed: UInt64, filter: CalibrationFilter = CalibrationFilter(), subsets: Int = 1
+    fitnessLength: Int, gradientWindows: Int = GradientStore.windows, seed: UInt64,
+    filter: CalibrationFilter = CalibrationFilter(), subsets: Int = 1
   ) {
     self.calibration = calibration
     self.field = field
@@ -29,16 +32,18 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
     self.calibrationLength = calibrationLength
     self.fitnessWindows = fitnessWindows
     self.fitnessLength = fitnessLength
+    self.gradientWindows = gradientWindows
     self.seed = seed
     self.filter = filter
     self.subsets = subsets
   }
 
   private enum CodingKeys: String, CodingKey {
-    case calibration, field, calibrationWindows, calibrationLength, fitnessWindows, fitnessLength, seed, filter, subsets
+    case calibration, field, calibrationWindows, calibrationLength, fitnessWindows, fitnessLength, gradientWindows, seed
+    case filter, subsets
   }
 
-  /// Filters and subsets are off where they are missing, so that older records stay readable.
+  /// Filters, subsets and windows for gradients are the defaults where they are missing, so that older records stay readable.
   public init(from decoder: Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -48,6 +53,7 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
       calibrationLength: try values.decode(Int.self, forKey: .calibrationLength),
       fitnessWindows: try values.decode(Int.self, forKey: .fitnessWindows),
       fitnessLength: try values.decode(Int.self, forKey: .fitnessLength),
+      gradientWindows: try values.decodeIfPresent(Int.self, forKey: .gradientWindows) ?? GradientStore.windows,
       seed: try values.decode(UInt64.self, forKey: .seed),
       filter: try values.decodeIfPresent(CalibrationFilter.self, forKey: .filter) ?? CalibrationFilter(),
       subsets: try values.decodeIfPresent(Int.self, forKey: .subsets) ?? 1)

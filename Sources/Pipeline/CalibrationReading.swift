@@ -1,6 +1,7 @@
 import Calibration
 import Evaluation
 import LanguageModels
+import LinearAlgebra
 import Tokenizers
 
 extension CalibrationFile {
@@ -9,14 +10,17 @@ extension CalibrationFile {
   /// Documents are filtered before a text is cut into windows; a loss band looks at as many windows as it takes, and
   /// never at those for fitness. Subsets are dealt from what is left.
   ///
-  /// - Parameter progress: of sampling from the model, in tokens.
+  /// - Parameters:
+  ///   - precision: in which the model runs while text is sampled from it.
+  ///   - progress: of sampling from the model, in tokens.
   /// - Throws: `CalibrationError`, and what `progress` throws.
   public init(
     _ plan: CalibrationPlan, model: LanguageModel, fingerprint: String,
-    progress: ((_ done: Int, _ total: Int) throws -> Void)?
+    precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)?
   ) throws {
     let sources = try plan.sources()
-    let reader = CalibrationReader(plan: plan, model: model, tokenizer: try model.tokenizer(), sources: sources.count)
+    let reader = CalibrationReader(
+      plan: plan, model: model, tokenizer: try model.tokenizer(), sources: sources.count, precision: precision)
     // Texts first: what is wrong with one shows before the slow sampling.
     let texts = try sources.map { try $0 == .model ? nil : reader.read($0) }
     let sets = try zip(sources, texts).flatMap { source, text in
@@ -33,6 +37,7 @@ private struct CalibrationReader {
   let tokenizer: Tokenizer
   /// How many share the fitness windows.
   let sources: Int
+  let precision: Precision
 
   private var filter: CalibrationFilter { plan.filter }
   private var wanted: Int { plan.calibrationWindows * plan.subsets }
@@ -45,7 +50,9 @@ private struct CalibrationReader {
   }
 
   func sample(_ progress: ((_ done: Int, _ total: Int) throws -> Void)?) throws -> CalibrationSet {
-    try CalibrationSet(sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed) { try progress?($0, $1) }
+    try CalibrationSet(
+      sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed, precision: precision
+    ) { try progress?($0, $1) }
   }
 
   func read(_ source: CalibrationSource) throws -> (set: CalibrationSet, report: FilterReport?) {

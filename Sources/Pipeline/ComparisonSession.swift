@@ -152,7 +152,9 @@ public final class ComparisonSession {
     add("statistics (forward pass)", try workbench.statistics().cost)
     let gradients: [(BackwardPass.Scalar, String)] = [(.loss, "loss"), (.sampledLoss, "loss on sampled tokens")]
     for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
-      add("gradients of the \(name) (backward pass)", try workbench.gradients(of: scalar, samples: 16).cost)
+      add(
+        "gradients of the \(name) (backward pass)",
+        try workbench.gradients(of: scalar, samples: GradientStore.windows).cost)
     }
   }
 

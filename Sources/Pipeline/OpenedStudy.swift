@@ -51,7 +51,7 @@ struct OpenedStudy {
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
     statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, lossGradients: false, isStopped, report)
+      model, fingerprint, calibration, cache, bound, plan: settings.plan, lossGradients: false, isStopped, report)
   }
 
   /// An evaluator with nothing factorised yet.

@@ -21,10 +21,12 @@ public final class PruningBench {
   /// - Parameters:
   ///   - stored: windows that were read before; `nil` reads those of the plan.
   ///   - damping: λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose.
+  ///   - precision: in which the model runs while text is sampled from it.
   ///   - cache: folder for statistics and gradients.
   ///   - report: told of progress; what it throws ends the work.
   public init(
-    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?, cache: URL,
+    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?,
+    precision: Precision = .single, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.model = model
@@ -35,7 +37,7 @@ public final class PruningBench {
     fingerprint = try model.fingerprint()
     calibration =
       try stored
-      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint) { done, total in
+      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint, precision: precision) { done, total in
         try report("sampling calibration text from the model", done, total)
       }
   }

@@ -64,6 +64,7 @@ public enum ReportBuilder {
     words += ["--calibration-windows", "\(settings.calibrationWindows)"]
     words += ["--calibration-length", "\(settings.calibrationLength)"]
     words += ["--fitness-windows", "\(settings.fitnessWindows)", "--fitness-length", "\(settings.fitnessLength)"]
+    if let windows = settings.gradientWindows { words += ["--gradient-windows", "\(windows)"] }
     words += settings.filter?.options ?? []
     if let subsets = settings.subsets { words += ["--calibration-subsets", "\(subsets)"] }
     if settings.field != "text" { words += ["--field", settings.field] }
@@ -162,6 +163,7 @@ public enum ReportBuilder {
       Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
       Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),
     ]
+      + (settings.gradientWindows.map { [Setting("gradient windows", "\($0)")] } ?? [])
       + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? [])
       + (settings.precision.map { [Setting("precision of evaluations", $0)] } ?? []) + [
         Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),

@@ -46,7 +46,7 @@ extension SearchSession {
 
   static func statistics(
     _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
+    plan: CalibrationPlan, lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     var all: [any Statistics] = []
@@ -92,7 +92,7 @@ extension SearchSession {
       var saliencies: [BackwardPass.Scalar: StoredSaliencies] = [:]
       for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
         saliencies[scalar] = try gradients.saliencies(
-          of: scalar, network: model, fingerprint: fingerprint, windows: gradientWindows(sets)
+          of: scalar, network: model, fingerprint: fingerprint, windows: gradientWindows(sets, plan.gradientWindows)
         ) {
           if isStopped() { throw CancellationError() }
           report(.preparing("gradients on '\(statistics.name)'", done: $0, total: model.configuration.layerCount))
@@ -122,8 +122,10 @@ extension SearchSession {
       .init(
         configuration: bound.configuration,
         calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
-        gradientTokens: scalars.flatMap { _ in
-          bound.calibrations.map { _ in min(16, plan.calibrationWindows) * plan.calibrationLength }
+        gradients: scalars.flatMap { scalar in
+          bound.calibrations.map { _ in
+            (scalar, min(plan.gradientWindows, plan.calibrationWindows) * plan.calibrationLength)
+          }
         },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
         eliminations: curves * scores.count { $0 is LossOBS },
@@ -142,10 +144,9 @@ extension SearchSession {
     return try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness).damping
   }
 
-  /// The first windows of the sets, sixteen together: gradients cost several forward passes and need fewer tokens than
-  /// Gram matrices.
-  private static func gradientWindows(_ sets: [CalibrationFile.StoredSet]) -> TokenWindows {
-    let each = max(1, 16 / max(1, sets.count))
+  /// The first windows of the sets, so many together.
+  private static func gradientWindows(_ sets: [CalibrationFile.StoredSet], _ count: Int) -> TokenWindows {
+    let each = max(1, count / max(1, sets.count))
     return TokenWindows(
       length: sets.first?.calibrationLength ?? 1,
       tokens: sets.flatMap { $0.calibrationTokens.prefix(each * $0.calibrationLength) })

@@ -66,7 +66,7 @@ public final class SearchSession {
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
-    _ = try settings.evaluationPrecision()
+    let precision = try settings.evaluationPrecision()
     let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
@@ -87,12 +87,12 @@ public final class SearchSession {
           try CalibrationFile(
             of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
         }
-        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint) { done, total in
+        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint, precision: precision) { done, total in
           if isStopped() { throw CancellationError() }
           report(.preparing("sampling calibration text from the model", done: done, total: total))
         }
       let statistics = try Self.statistics(
-        model, fingerprint, calibration, cache, bound,
+        model, fingerprint, calibration, cache, bound, plan: settings.plan,
         lossGradients: FirstPopulation.needsGradients(settings, bound), isStopped, report)
       let damping =
         try known.map { try StudyDescription($0).damping }

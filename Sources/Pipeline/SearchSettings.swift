@@ -27,6 +27,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var calibrationLength: Int
   public var fitnessWindows: Int
   public var fitnessLength: Int
+  /// Calibration windows that gradients are taken on; `nil` for `GradientStore.windows`.
+  public var gradientWindows: Int?
   /// What is left out of the sources; `nil` for nothing.
   public var filter: CalibrationFilter?
   /// Sets that each source is dealt out to; `nil` for one.
@@ -80,6 +82,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     calibrationLength = plan.calibrationLength
     fitnessWindows = plan.fitnessWindows
     fitnessLength = plan.fitnessLength
+    gradientWindows = plan.gradientWindows == GradientStore.windows ? nil : plan.gradientWindows
     filter = plan.filter.isOff ? nil : plan.filter
     subsets = plan.subsets == 1 ? nil : plan.subsets
     self.damping = damping
@@ -116,7 +119,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var plan: CalibrationPlan {
     CalibrationPlan(
       calibration: calibration, field: field, calibrationWindows: calibrationWindows,
-      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed,
+      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength,
+      gradientWindows: gradientWindows ?? GradientStore.windows, seed: seed,
       filter: filter ?? CalibrationFilter(), subsets: subsets ?? 1)
   }
 
@@ -146,6 +150,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("calibration subsets", "\(subsets ?? 1)", "\(other.subsets ?? 1)"),
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
+      ("gradient windows", "\(plan.gradientWindows)", "\(other.plan.gradientWindows)"),
       ("damping", Self.words(damping), Self.words(other.damping)), ("repair", repair, other.repair),
       ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
       (

@@ -44,6 +44,7 @@ public final class SolveSession {
   public var damping: Double? { bench.knownDamping }
   public var warnings: [String] { bench.warnings }
   private let bench: PruningBench
+  private let precision: Precision
   private let candidates: [(candidates: RankedCandidates, curves: [ModuleCurve])]
 
   /// Gathers statistics, and gradients for the metric of the loss, and factorises: all that budgets have in common.
@@ -53,16 +54,18 @@ public final class SolveSession {
   ///   - scores: those of whom the one with the smallest predicted error answers each budget.
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
+  ///   - precision: in which answers are measured, and the model runs while text is sampled from it.
   ///   - formats: those in which answers will be written.
   ///   - announce: told what the work will take, before it starts.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
-    droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, formats: [ExportFormat], cache: URL,
+    droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, precision: Precision = .single,
+    formats: [ExportFormat], cache: URL,
     announce: (String) -> Void = { _ in },
     report progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
-    self.metric = metric
+    (self.metric, self.precision) = (metric, precision)
     let scores = try names.map(ImportanceRegistry.named)
     var stored: CalibrationFile?
     let plan: CalibrationPlan
@@ -90,7 +93,9 @@ public final class SolveSession {
       .init(
         configuration: model.configuration,
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
-        gradientTokens: gradients.map { _ in min(16, plan.calibrationWindows) * plan.calibrationLength },
+        gradients: gradients.map {
+          ($0, min(plan.gradientWindows, plan.calibrationWindows) * plan.calibrationLength)
+        },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
         eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, evaluations: 0),
       speed: .measured())
@@ -100,10 +105,11 @@ public final class SolveSession {
       clock.enter(step)
       try progress(step, done, total)
     }
-    bench = try PruningBench(model: model, plan: plan, stored: stored, damping: damping, cache: cache, report: report)
+    bench = try PruningBench(
+      model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, report: report)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)
     let statistics = try workbench.statistics(
-      gradients: gradients, samples: 16)
+      gradients: gradients, samples: plan.gradientWindows)
     let start = ContinuousClock.now
     candidates = try choices.enumerated().map { number, choice in
       let candidates = try RankedCandidates(
@@ -142,8 +148,7 @@ public final class SolveSession {
 
   /// KL divergence from the dense model and perplexity of an answer's repaired subnet, on the held-out windows.
   ///
-  /// - Parameter precision: of the subnet; the dense model runs in single precision.
-  public func measure(_ answer: Answer, in precision: Precision = .single) throws -> (
+  public func measure(_ answer: Answer) throws -> (
     kl: Double, perplexity: Double, densePerplexity: Double
   ) {
     let reference = try bench.reference(precision)

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import LanguageModels
+import LinearAlgebra
 import Testing
 import Tokenizers
 
@@ -74,11 +75,12 @@ import Tokenizers
   private let plan = CalibrationSet.Plan(windows: 5, length: 12, fitnessWindows: 4, fitnessLength: 6)
 
   private func sample(
-    _ fixture: Fixture = .llamaMHA, _ plan: CalibrationSet.Plan? = nil, seed: UInt64 = 3
+    _ fixture: Fixture = .llamaMHA, _ plan: CalibrationSet.Plan? = nil, seed: UInt64 = 3,
+    precision: Precision = .single
   ) throws -> CalibrationSet {
     let model = try fixture.model()
     return try CalibrationSet(
-      sampledFrom: model, tokenizer: model.tokenizer(), plan: plan ?? self.plan, seed: seed)
+      sampledFrom: model, tokenizer: model.tokenizer(), plan: plan ?? self.plan, seed: seed, precision: precision)
   }
 
   @Test func hasTheWindowsAskedFor() throws {
@@ -98,6 +100,14 @@ import Tokenizers
     #expect(other.calibration != first.calibration && other.fitness != first.fitness)
     let windows = (0..<5).map { Array(first.calibration[$0]) }
     #expect(Set(windows).count == 5)
+  }
+
+  /// Rounded logits draw other tokens now and then.
+  @Test func precisionIsThatOfTheModelWhileItWrites() throws {
+    let plan = CalibrationSet.Plan(windows: 40, length: 20, fitnessWindows: 5, fitnessLength: 10)
+    let (single, rounded) = (try sample(.llama3GQA, plan), try sample(.llama3GQA, plan, precision: .bfloat16))
+    let different = (0..<40).count { Array(single.calibration[$0]) != Array(rounded.calibration[$0]) }
+    #expect((1..<30).contains(different), "\(different)")
   }
 
   @Test(arguments: [Fixture.llamaMHA, .llama3GQA, .qwen2Bias])

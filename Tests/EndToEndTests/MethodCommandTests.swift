@@ -204,10 +204,16 @@ extension EndToEnd {
         let model = try #require(measured["model"] as? [String: Any])
         #expect(model["block_parameters"] as? Int == answer["block_parameters"] as? Int)
       }
+      func predicted(_ windows: String) throws -> [Double] {
+        let result = try workspace.run(command + ["--gradient-windows", windows, "--json"]).expectSuccess().json()
+        return try #require(result["answers"] as? [[String: Any]]).compactMap { $0["predicted_error"] as? Double }
+      }
+      #expect(try predicted("16") == errors && predicted("1") != errors)
       // The energy of the residual stream needs no gradients; a study's calibration needs no other.
       let forward = try workspace.run(command + ["--metric", "residual"]).expectSuccess()
       #expect(!forward.errors.contains("gradients …") && forward.output.contains("3 budgets"))
-      try workspace.run(Workspace.search(budget: "3")).expectSuccess()
+      try workspace.run(Workspace.search("--gradient-windows", "2", budget: "3")).expectSuccess()
+      try workspace.expectFailure(Workspace.search(budget: "4"), "gradient windows was 2, now 16")
       let again = try workspace.run("solve", "--study", "results/study", "--keep", "0.8").expectSuccess()
       #expect(again.output.contains("kept of at most  80.00 %") && !again.errors.contains("sampling"))
       try workspace.expectFailure(["solve", "--keep", "0.8"], "--model", code: 64)

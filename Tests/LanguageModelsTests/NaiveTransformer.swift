@@ -10,6 +10,8 @@ struct NaiveTransformer {
   let frequencies: [Double]
   /// Whether the factors of all products are rounded to bfloat16 first.
   var isRounding = false
+  /// Whether that is so of queries and of attention's weights, too.
+  var roundsAttention = true
 
   init(_ network: any Network, frequencies: [Double]? = nil) {
     self.network = network
@@ -54,10 +56,12 @@ struct NaiveTransformer {
     return Double(single)
   }
 
+  private func attentionFactor(_ x: Double) -> Double { roundsAttention ? factor(x) : x }
+
   private func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
     let dimension = network.configuration.headDimension
     let scale = 1 / sqrt(Double(dimension))
-    let query = x.enumerated().map { rotate(apply(weights.query, $1), at: $0).map { factor($0 * scale) } }
+    let query = x.enumerated().map { rotate(apply(weights.query, $1), at: $0).map { attentionFactor($0 * scale) } }
     let key = x.enumerated().map { rotate(apply(weights.key, $1), at: $0).map(factor) }
     let value = x.map { apply(weights.value, $0).map(factor) }
     let shared = shape.queryHeads / shape.kvHeads
@@ -70,7 +74,7 @@ struct NaiveTransformer {
         }
         let total = scores.reduce(0, +)
         return (0..<dimension).map { d in
-          zip(first...i, scores).reduce(0) { $0 + factor($1.1 / total) * value[$1.0][k + d] }
+          zip(first...i, scores).reduce(0) { $0 + attentionFactor($1.1 / total) * value[$1.0][k + d] }
         }
       }
     }

@@ -41,6 +41,24 @@ import Testing
     try check(fixture.model(), length: 50, windows: 12, naive: fixture == .mistralGQA)
   }
 
+  /// A generator keeps keys and values in bfloat16, and attends to them with exact queries and weights.
+  @Test(arguments: [Precision.single, .bfloat16]) func stepsOfAGenerator(_ precision: Precision) throws {
+    let model = try TinyModel().open(in: TemporaryFolder())
+    let tokens = someTokens(40, below: model.configuration.vocabularySize)
+    let generator = Generator(model, sequences: 1, capacity: tokens.count, precision: precision)
+    let logits = Matrix<Float>(rows: tokens.count, columns: model.configuration.vocabularySize)
+    for (position, token) in tokens.enumerated() {
+      logits.rows(position..<position + 1).assign(try generator.step([token]))
+    }
+    var transformer = NaiveTransformer(model)
+    let exact = try transformer.logits(tokens).flatMap { $0 }
+    transformer.isRounding = precision == .bfloat16
+    transformer.roundsAttention = false
+    let rest = error(logits, try transformer.logits(tokens).flatMap { $0 })
+    #expect(rest < (precision == .single ? 0x1p-17 : 0x1p-9), "\(rest)")
+    #expect((error(logits, exact) > 0x1p-9) == (precision == .bfloat16))
+  }
+
   /// Blocks of queries and panels of keys are cut in the middle.
   @Test(arguments: [1, 2, 31, 47, 48, 49, 97, 300]) func lengths(_ length: Int) throws {
     try check(TinyModel().open(in: TemporaryFolder()), length: length, windows: 2)

@@ -5,12 +5,12 @@ import Testing
 @testable import Pipeline
 
 @Suite struct PrecisionSettingTests {
-  private func settings(_ precision: Precision) -> SearchSettings {
+  private func settings(_ precision: Precision, gradientWindows: Int = 16) -> SearchSettings {
     SearchSettings(
       model: "m", space: "widths", spaceText: "", target: nil, objectives: ["kl", "params"],
       plan: CalibrationPlan(
         calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
-        fitnessLength: 64, seed: 0),
+        fitnessLength: 64, gradientWindows: gradientWindows, seed: 0),
       damping: nil, repair: "ls", curves: "loss", population: 16, precision: precision)
   }
 
@@ -34,6 +34,21 @@ import Testing
   @Test func anotherPrecisionIsAnotherStudy() {
     #expect(settings(.single).difference(to: settings(.single)) == nil)
     #expect(settings(.bfloat16).difference(to: settings(.single)) == "precision was bf16, now f32")
+  }
+
+  @Test func windowsForGradientsAreASettingLikeThat() throws {
+    let few = settings(.single, gradientWindows: 8)
+    let read = try JSONDecoder().decode(SearchSettings.self, from: few.json())
+    #expect(read == few && read.plan.gradientWindows == 8)
+    #expect(few.difference(to: settings(.single)) == "gradient windows was 8, now 16")
+    #expect(try !String(decoding: settings(.single).json(), as: UTF8.self).contains("gradientWindows"))
+    // Plans from before there was a choice.
+    let old = try JSONSerialization.data(
+      withJSONObject: [
+        "calibration": ["self"], "field": "text", "calibrationWindows": 8, "calibrationLength": 64, "fitnessWindows": 4,
+        "fitnessLength": 64, "seed": 0,
+      ] as [String: Any])
+    #expect(try JSONDecoder().decode(CalibrationPlan.self, from: old).gradientWindows == 16)
   }
 
   @Test func anUnknownPrecisionIsAnError() {

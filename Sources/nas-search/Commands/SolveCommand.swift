@@ -24,6 +24,7 @@ struct SolveCommand: ParsableCommand {
   )
   var queries = "all"
   @OptionGroup var text: CalibrationOptions
+  @OptionGroup var gradients: GradientOption
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
@@ -77,17 +78,21 @@ struct SolveCommand: ParsableCommand {
     let destinations = destinations(display)
     for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
     let session = try SolveSession(
-      model: model, source: study.map { .study(try StudyAddress($0)) } ?? .plan(text.plan(seed: seed)),
+      model: model,
+      source: study.map { .study(try StudyAddress($0)) }
+        ?? .plan(
+          text.plan(seed: seed, gradientWindows: gradients.gradientWindows)),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
-      formats: destinations.map(\.options.format), cache: CacheFolder.url(cache),
+      precision: evaluation.precision.value, formats: destinations.prefix(1).map(\.options.format),
+      cache: CacheFolder.url(cache),
       announce: { if !json { Console.note($0) } }, report: display.step)
     display.finish()
     session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now
     let answers = try keeps.map { try session.solve(keep: $0) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = measure ? try answers.map { try session.measure($0, in: evaluation.precision.value) } : []
+    let measured = measure ? try answers.map { try session.measure($0) } : []
     display.finish()
     if !json {
       Console.print(SolveOutput.table(answers, measured))

@@ -33,12 +33,26 @@ struct CalibrationOptions: ParsableArguments {
     try require(minTokens >= 0, "--min-tokens must not be negative")
   }
 
-  func plan(seed: UInt64, subsets: Int = 1) -> CalibrationPlan {
+  func plan(
+    seed: UInt64, gradientWindows: Int = GradientStore.windows, subsets: Int = 1
+  ) -> CalibrationPlan {
     CalibrationPlan(
       calibration: calibration.isEmpty ? ["self"] : calibration, field: field, calibrationWindows: calibrationWindows,
-      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength, seed: seed,
+      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength,
+      gradientWindows: gradientWindows, seed: seed,
       filter: CalibrationFilter(minimumTokens: minTokens, duplicates: duplicates, lossBand: lossBand?.band),
       subsets: subsets)
+  }
+}
+
+/// The same option for the commands that use error curves.
+struct GradientOption: ParsableArguments {
+  @Option(
+    help: "Of the calibration windows, those that gradients are taken on, of all sets together: they cost most of all.")
+  var gradientWindows = GradientStore.windows
+
+  func validate() throws {
+    if gradientWindows < 1 { throw ValidationError("--gradient-windows must be at least 1") }
   }
 }
 

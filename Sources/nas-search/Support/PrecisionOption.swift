@@ -1,7 +1,7 @@
 import ArgumentParser
 import LinearAlgebra
 
-/// In which precision subnets are evaluated: a precision, or the fastest that the processor has.
+/// In which precision subnets are evaluated and text is sampled: a precision, or the fastest that the processor has.
 enum PrecisionArgument: String, ExpressibleByArgument, CaseIterable {
   case single = "f32"
   case bfloat16 = "bf16"
@@ -16,11 +16,11 @@ enum PrecisionArgument: String, ExpressibleByArgument, CaseIterable {
   }
 }
 
-/// The same option for every command that evaluates subnets.
+/// The same option for the commands that do so.
 struct PrecisionOption: ParsableArguments {
   @Option(
     help:
-      "Precision of subnets' products while they are evaluated: f32, bf16 (faster, needs AVX-512 with bfloat16), or auto: bf16 where the processor has it. The dense model is in f32."
+      "Precision of products while subnets are evaluated and text is sampled from the model: f32, bf16 (faster, needs AVX-512 with bfloat16), or auto: bf16 where the processor has it. All else is in f32."
   )
   var precision = PrecisionArgument.single
 

@@ -10,6 +10,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
   @OptionGroup var text: CalibrationOptions
+  @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
   var calibrationSubsets = 1
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
@@ -55,7 +56,9 @@ struct SearchOptions: ParsableArguments {
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
-      plan: self.text.plan(seed: seed, subsets: calibrationSubsets), damping: leastSquares.damping, repair: repair,
+      plan: self.text.plan(
+        seed: seed, gradientWindows: gradients.gradientWindows, subsets: calibrationSubsets),
+      damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
   }
