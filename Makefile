@@ -1,7 +1,7 @@
 # make demo: search a small real model and export a subnet.   make test: build and test everything.
 
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
-BUDGET ?= 40
+BUDGET ?= 32
 KEEP ?= 0.8
 STUDY ?= results/demo
 # 1: a program that runs on any processor of the architecture, for a cluster of different machines.
@@ -80,7 +80,7 @@ $(MODEL):
 	@rm -rf $(CACHE)/unpacking
 
 demo: $(MODEL) build
-	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --precision auto --study $(STUDY)
+	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --gradient-windows 4 --precision auto --study $(STUDY)
 	$(NAS_SEARCH) report $(STUDY) --html
 	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --replace \
 	  --format hf --output $(STUDY)/exported-hf --format gguf --output $(STUDY)/exported.gguf

@@ -2,13 +2,6 @@
 
 // ---- in software ----
 
-static inline uint16_t narrowed(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 static inline float widened(uint16_t x) {
   uint32_t bits = (uint32_t)x << 16;
   float result;
@@ -16,7 +9,7 @@ static inline float widened(uint16_t x) {
   return result;
 }
 
-static inline uint32_t pair(float low, float high) { return narrowed(low) | (uint32_t)narrowed(high) << 16; }
+static inline uint32_t pair(float low, float high) { return nas_bfloat16_pattern(low) | (uint32_t)nas_bfloat16_pattern(high) << 16; }
 
 static void pack_portable(
     const float *x, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t stride, float scale, ptrdiff_t lines, ptrdiff_t width,
@@ -144,7 +137,7 @@ static row_packing *fastest_packing(void) { return pack_portable; }
 // ---- whichever there is ----
 
 void nas_bfloat16_round(float *x, ptrdiff_t count) {
-  for (ptrdiff_t i = 0; i < count; i++) x[i] = widened(narrowed(x[i]));
+  for (ptrdiff_t i = 0; i < count; i++) x[i] = widened(nas_bfloat16_pattern(x[i]));
 }
 
 void nas_bfloat16_pack_left(

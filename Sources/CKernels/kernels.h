@@ -282,13 +282,7 @@ INLINE float narrow_float(float x) { return x; }
 
 INLINE floats load_elements_float(const float *x, ptrdiff_t left) { return load_part(x, left); }
 
-// The upper half of the value, to the nearest, ties to even; a NaN stays one.
-INLINE uint16_t narrow_bfloat16(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
+INLINE uint16_t narrow_bfloat16(float x) { return nas_bfloat16_pattern(x); }
 
 INLINE floats load_elements_bfloat16(const uint16_t *x, ptrdiff_t left) {
   typedef uint16_t halves __attribute__((ext_vector_type(LANES)));

@@ -50,8 +50,8 @@ __attribute__((target("avx2,fma"))) static double avx2_rounds(ptrdiff_t rounds) 
 
 double nas_single_peak(ptrdiff_t rounds) {
 #if defined(__x86_64__)
-  if (nas_single_has_avx512()) return avx512_rounds(rounds);
-  if (nas_single_has_avx2()) return avx2_rounds(rounds);
+  if (nas_kernels_with(NAS_AVX512)) return avx512_rounds(rounds);
+  if (nas_kernels_with(NAS_AVX2)) return avx2_rounds(rounds);
 #endif
   return portable_rounds(rounds);
 }

@@ -33,18 +33,27 @@ static __attribute__((noinline)) void portable_tile(ptrdiff_t words, const float
   for (int i = 0; i < 8; i++) *(four *)(tile + 4 * i) = sum[i / 2][i % 2];
 }
 
-static void portable_panels(
+// Tiles of a panel's product, `height` × `width` each.
+static inline __attribute__((always_inline)) void multiply_tiles(
+    void tile(ptrdiff_t, const float *, const float *, float *), const ptrdiff_t height, const ptrdiff_t width,
     ptrdiff_t words, const uint32_t *left, const uint32_t *right, float *c, ptrdiff_t stride, ptrdiff_t rows,
     ptrdiff_t columns, bool accumulate) {
-  float tile[4 * 8];
-  for (ptrdiff_t i = 0; i < rows; i += 4)
-    for (ptrdiff_t j = 0; j < columns; j += 8) {
-      portable_tile(words, (const float *)left + i, (const float *)right + j, tile);
-      store_tile(tile, 8, c + i * stride + j, stride, least(4, rows - i), least(8, columns - j), accumulate);
+  float sums[6 * 16];
+  for (ptrdiff_t j = 0; j < columns; j += width)
+    for (ptrdiff_t i = 0; i < rows; i += height) {
+      tile(words, (const float *)left + i, (const float *)right + j, sums);
+      store_tile(
+          sums, width, c + i * stride + j, stride, least(height, rows - i), least(width, columns - j), accumulate);
     }
 }
 
-void nas_single_multiply_portable(
+static void portable_panels(
+    ptrdiff_t words, const uint32_t *left, const uint32_t *right, float *c, ptrdiff_t stride, ptrdiff_t rows,
+    ptrdiff_t columns, bool accumulate) {
+  multiply_tiles(portable_tile, 4, 8, words, left, right, c, stride, rows, columns, accumulate);
+}
+
+static void multiply_portable(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
     float *c, ptrdiff_t stride, bool accumulate) {
   multiply_blocks(
@@ -56,8 +65,6 @@ void nas_single_multiply_portable(
 // ---- with AVX2 ----
 
 #define WITH_AVX2 __attribute__((target("avx2,fma")))
-
-bool nas_single_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 // Sums of 6 × 16 elements, in twelve registers.
 WITH_AVX2 static __attribute__((noinline)) void avx2_tile(
@@ -81,23 +88,16 @@ WITH_AVX2 static __attribute__((noinline)) void avx2_tile(
 static void avx2_panels(
     ptrdiff_t words, const uint32_t *left, const uint32_t *right, float *c, ptrdiff_t stride, ptrdiff_t rows,
     ptrdiff_t columns, bool accumulate) {
-  float tile[6 * 16];
-  for (ptrdiff_t j = 0; j < columns; j += 16)
-    for (ptrdiff_t i = 0; i < rows; i += 6) {
-      avx2_tile(words, (const float *)left + i, (const float *)right + j, tile);
-      store_tile(tile, 16, c + i * stride + j, stride, least(6, rows - i), least(16, columns - j), accumulate);
-    }
+  multiply_tiles(avx2_tile, 6, 16, words, left, right, c, stride, rows, columns, accumulate);
 }
 
-void nas_single_multiply_avx2(
+static void multiply_avx2(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
     float *c, ptrdiff_t stride, bool accumulate) {
   multiply_blocks(avx2_panels, avx2_panels, m, n, words, left, right, right_words, c, stride, accumulate);
 }
 
 // ---- with AVX-512 ----
-
-bool nas_single_has_avx512(void) { return __builtin_cpu_supports("avx512f"); }
 
 WITH_AVX512 static void pack_rows(
     const float *x, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t stride, float scale, ptrdiff_t lines, ptrdiff_t width,
@@ -148,24 +148,31 @@ WITH_AVX512 static void narrow_panels(
   multiply_panels(1, words, (const float *)a, (const float *)b, c, stride, rows, columns, accumulate);
 }
 
-void nas_single_multiply_avx512(
+static void multiply_avx512(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
     float *c, ptrdiff_t stride, bool accumulate) {
   multiply_blocks(wide_panels, narrow_panels, m, n, words, left, right, right_words, c, stride, accumulate);
 }
 
-static row_packing *fastest_packing(void) { return nas_single_has_avx512() ? pack_rows : pack_portable; }
-
-#else
-
-bool nas_single_has_avx2(void) { return false; }
-bool nas_single_has_avx512(void) { return false; }
-
-static row_packing *fastest_packing(void) { return pack_portable; }
-
 #endif
 
 // ---- whichever there is ----
+
+nas_packed_product *nas_single_multiply_with(enum nas_instructions set) {
+  if (!nas_kernels_with(set)) return NULL;
+#if defined(__x86_64__)
+  if (set == NAS_AVX512) return multiply_avx512;
+  if (set == NAS_AVX2) return multiply_avx2;
+#endif
+  return multiply_portable;
+}
+
+static row_packing *fastest_packing(void) {
+#if defined(__x86_64__)
+  if (nas_kernels_with(NAS_AVX512)) return pack_rows;
+#endif
+  return pack_portable;
+}
 
 void nas_single_pack_left(
     const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, uint32_t *packed) {
@@ -189,11 +196,6 @@ void nas_single_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t s
 void nas_single_multiply(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
     float *c, ptrdiff_t stride, bool accumulate) {
-#if defined(__x86_64__)
-  if (nas_single_has_avx512())
-    return nas_single_multiply_avx512(m, n, words, left, right, right_words, c, stride, accumulate);
-  if (nas_single_has_avx2())
-    return nas_single_multiply_avx2(m, n, words, left, right, right_words, c, stride, accumulate);
-#endif
-  nas_single_multiply_portable(m, n, words, left, right, right_words, c, stride, accumulate);
+  nas_packed_product *multiply = nas_single_multiply_with(nas_best_instructions());
+  multiply(m, n, words, left, right, right_words, c, stride, accumulate);
 }

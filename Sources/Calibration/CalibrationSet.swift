@@ -23,6 +23,13 @@ public struct CalibrationSet: Sendable {
       self.fitnessWindows = fitnessWindows
       self.fitnessLength = fitnessLength
     }
+
+    /// Sequences and their length where windows are sampled: whole fitness windows are cut from those after the calibration's.
+    public var sampled: (sequences: Int, length: Int) {
+      let perWindow = length / fitnessLength
+      let forFitness = perWindow > 0 ? (fitnessWindows + perWindow - 1) / perWindow : fitnessWindows
+      return (windows + forFitness, max(length, fitnessLength))
+    }
   }
 
   /// Most bytes that the cache of keys and values takes when windows are sampled: the same on every machine, because
@@ -72,10 +79,7 @@ public struct CalibrationSet: Sendable {
     sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
     precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
   ) throws {
-    let perWindow = plan.length / plan.fitnessLength
-    let fitnessCount = perWindow > 0 ? (plan.fitnessWindows + perWindow - 1) / perWindow : plan.fitnessWindows
-    let length = max(plan.length, plan.fitnessLength)
-    let total = plan.windows + fitnessCount
+    let (total, length) = plan.sampled
     let starts = tokenizer.plainTokens
     var random = SeededGenerator(seed: seed, stream: 2)
     let prompts = (0..<total).map { _ in [starts[Int(random.next() % UInt64(starts.count))]] }

@@ -76,6 +76,14 @@ public struct LayerShape: Sendable, Equatable, Hashable {
 }
 
 extension ModelConfiguration {
+  /// The most outputs that a query projection, a key or value projection, and a gate or up projection have in any layer.
+  var widest: (queries: Int, keys: Int, channels: Int) {
+    (
+      (layers.map(\.queryHeads).max() ?? 0) * headDimension, (layers.map(\.kvHeads).max() ?? 0) * headDimension,
+      layers.map(\.mlpChannels).max() ?? 0
+    )
+  }
+
   /// Parameters of one KV group in a layer with `queriesPerGroup` queries a group: its rows of Q, K, V (weights and
   /// biases) and its columns of O.
   public func parametersPerKVGroup(queriesPerGroup r: Int) -> Int {

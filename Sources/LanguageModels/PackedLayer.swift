@@ -88,9 +88,7 @@ final class LayerBuffers: Sendable {
   /// For the layers of a configuration, in any precision.
   init(_ configuration: ModelConfiguration) {
     let hidden = configuration.hiddenSize
-    let queries = (configuration.layers.map(\.queryHeads).max() ?? 0) * configuration.headDimension
-    let keys = (configuration.layers.map(\.kvHeads).max() ?? 0) * configuration.headDimension
-    let channels = configuration.layers.map(\.mlpChannels).max() ?? 0
+    let (queries, keys, channels) = configuration.widest
     query = PackedBuffer(outputs: queries, inputs: hidden)
     key = PackedBuffer(outputs: keys, inputs: hidden)
     value = PackedBuffer(outputs: keys, inputs: hidden)

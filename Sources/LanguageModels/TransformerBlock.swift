@@ -173,9 +173,7 @@ final class Workspace: @unchecked Sendable {
   let packedScores: PackedBuffer
 
   init(_ configuration: ModelConfiguration, rows: Int, length: Int) {
-    let queries = (configuration.layers.map(\.queryHeads).max() ?? 0) * configuration.headDimension
-    let keys = (configuration.layers.map(\.kvHeads).max() ?? 0) * configuration.headDimension
-    let channels = configuration.layers.map(\.mlpChannels).max() ?? 0
+    let (queries, keys, channels) = configuration.widest
     normed = Matrix(rows: rows, columns: configuration.hiddenSize)
     query = Matrix(rows: rows, columns: queries)
     key = Matrix(rows: rows, columns: keys)

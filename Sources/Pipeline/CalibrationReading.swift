@@ -30,6 +30,25 @@ extension CalibrationFile {
   }
 }
 
+extension CalibrationPlan {
+  /// Windows of a source that are dealt out to its sets.
+  fileprivate var wanted: Int { calibrationWindows * subsets }
+
+  /// Windows to cut from a source, one of several, before a loss band leaves some of them out.
+  fileprivate func cut(sources: Int) -> CalibrationSet.Plan {
+    CalibrationSet.Plan(
+      windows: filter.lossBand?.candidates(for: wanted) ?? wanted, length: calibrationLength,
+      fitnessWindows: max(1, fitnessWindows / sources), fitnessLength: fitnessLength)
+  }
+
+  /// Tokens that are sampled from the model; 0 where all text is read.
+  func sampledTokens() throws -> Int {
+    let sources = try sources()
+    let (sequences, length) = cut(sources: sources.count).sampled
+    return sources.contains(.model) ? sequences * length : 0
+  }
+}
+
 /// Turns sources into sets by one plan.
 private struct CalibrationReader {
   let plan: CalibrationPlan
@@ -40,14 +59,7 @@ private struct CalibrationReader {
   let precision: Precision
 
   private var filter: CalibrationFilter { plan.filter }
-  private var wanted: Int { plan.calibrationWindows * plan.subsets }
-
-  /// Windows to cut, before a loss band leaves some of them out.
-  private var cut: CalibrationSet.Plan {
-    CalibrationSet.Plan(
-      windows: filter.lossBand?.candidates(for: wanted) ?? wanted, length: plan.calibrationLength,
-      fitnessWindows: max(1, plan.fitnessWindows / sources), fitnessLength: plan.fitnessLength)
-  }
+  private var cut: CalibrationSet.Plan { plan.cut(sources: sources) }
 
   func sample(_ progress: ((_ done: Int, _ total: Int) throws -> Void)?) throws -> CalibrationSet {
     try CalibrationSet(
@@ -102,7 +114,7 @@ private struct CalibrationReader {
       windows = windows.selecting(kept.indices)
     }
     // A text too short for all windows gives one set what there is; subsets of different sizes would not compare.
-    guard plan.subsets == 1 || windows.count >= wanted else {
+    guard plan.subsets == 1 || windows.count >= plan.wanted else {
       throw CalibrationError.tooFewForSubsets(
         source: path, available: windows.count, length: windows.length, subsets: plan.subsets,
         windows: plan.calibrationWindows)

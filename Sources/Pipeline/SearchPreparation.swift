@@ -120,7 +120,8 @@ extension SearchSession {
     let curves = repairs && bound.space.layers == .each ? bound.calibrations.count : 0
     return try WorkEstimate(
       .init(
-        configuration: bound.configuration,
+        configuration: bound.configuration, sampledTokens: plan.sampledTokens(),
+        precision: settings.evaluationPrecision(),
         calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
         gradients: scalars.flatMap { scalar in
           bound.calibrations.map { _ in

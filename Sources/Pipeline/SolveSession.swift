@@ -91,7 +91,8 @@ public final class SolveSession {
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     let estimate = try WorkEstimate(
       .init(
-        configuration: model.configuration,
+        configuration: model.configuration, sampledTokens: stored == nil ? plan.sampledTokens() : 0,
+        precision: precision,
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
         gradients: gradients.map {
           ($0, min(plan.gradientWindows, plan.calibrationWindows) * plan.calibrationLength)

@@ -9,6 +9,9 @@ public struct WorkEstimate: Sendable {
   /// What the estimate counts.
   public struct Work: Sendable {
     public var configuration: ModelConfiguration
+    /// Tokens sampled from the model, and in which precision.
+    public var sampledTokens: Int
+    public var precision: Precision
     /// Tokens of each calibration set that statistics are gathered on.
     public var calibrationTokens: [Int]
     /// The backward passes, where gradients are needed.
@@ -24,11 +27,13 @@ public struct WorkEstimate: Sendable {
     public var evaluations: Int
 
     public init(
-      configuration: ModelConfiguration, calibrationTokens: [Int],
+      configuration: ModelConfiguration, sampledTokens: Int, precision: Precision, calibrationTokens: [Int],
       gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], fitnessTokens: Int, curves: Int, eliminations: Int,
       choosesDamping: Bool, evaluations: Int
     ) {
       self.configuration = configuration
+      self.sampledTokens = sampledTokens
+      self.precision = precision
       self.calibrationTokens = calibrationTokens
       self.gradients = gradients
       self.fitnessTokens = fitnessTokens
@@ -81,7 +86,10 @@ public struct WorkEstimate: Sendable {
         .reduce(sum) { $0 + 0.64 * $1 * $1 * hidden }
     }
     secondsPerEvaluation = judging + solves / double
+    // Memory brings weights, keys and values more slowly than products in single precision could use them.
+    let sampling = (forward(work.sampledTokens) + head(work.sampledTokens)) * (work.precision == .single ? 1.5 : 1)
     stages = [
+      StageCost(name: "sampling calibration text", seconds: sampling / single),
       StageCost(name: "statistics", seconds: (forward(all) + grams * Double(all)) / single),
       StageCost(name: "gradients", seconds: slopes / single),
       StageCost(
@@ -92,7 +100,8 @@ public struct WorkEstimate: Sendable {
       StageCost(name: "dense reference", seconds: judging + head(fitness) / single),
       StageCost(
         name: "error curves",
-        seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double),
+        // Factors come near the speed of products, but orders and copies beside them take their time.
+        seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double * 1.5),
       // Two uniform subnets, without and with repair, their factors shared.
       StageCost(
         name: "uniform baselines", seconds: work.evaluations > 0 ? 4 * judging + (factors + 2 * solves) / double : 0),
@@ -166,7 +175,7 @@ public struct MachineSpeed: Sendable {
     self.double = double
   }
 
-  /// Measures for about a tenth of a second.
+  /// Measures for about a fifth of a second.
   public static func measured() throws -> MachineSpeed {
     try MachineSpeed(single: rate(Float.self), double: rate(Double.self))
   }
@@ -177,7 +186,8 @@ public struct MachineSpeed: Sendable {
       (0..<3).map { _ in Matrix<Scalar>(rows: order, columns: order) }
     }
     var best = Double.infinity
-    for _ in 0..<4 {
+    let begin = ContinuousClock.now
+    while best == .infinity || ContinuousClock.now - begin < .milliseconds(100) {
       let start = ContinuousClock.now
       try Threads.forEach(sets.count) { task, _ in multiply(sets[task][0], sets[task][1], into: sets[task][2]) }
       best = min(best, (ContinuousClock.now - start) / .seconds(1))

@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func infinitiesAndNaNsKeepTheirKindInBfloat16() throws {
-    let kernels = nas_best_kernels().pointee
+    let kernels = Kernels.best
     let key: [Float] = [.nan, .infinity, -.infinity, -0.0, 0x1.fffffep127, 0x1.01p0, 0x1.03p0]
     var (keys, values) = (Array(repeating: UInt16(0), count: 7 * 16), Array(repeating: UInt16(0), count: 7))
     kernels.remember_bfloat16(key, key, 7, &keys, &values, 0)

@@ -36,17 +36,12 @@ import Testing
   /// All implementations that the processor has.
   private static func products(_ precision: Precision) -> [PackedProduct] {
     if precision == .bfloat16 { return [nas_bfloat16_multiply, nas_bfloat16_multiply_portable] }
-    return [nas_single_multiply, nas_single_multiply_portable] + variants
+    return [nas_single_multiply] + [nas_single_multiply_with(NAS_PORTABLE)].compactMap { $0 } + variants
   }
 
   /// Those in single precision that give the same bits.
   private static var variants: [PackedProduct] {
-    var result: [PackedProduct] = []
-    #if arch(x86_64)
-      if nas_single_has_avx2() { result.append(nas_single_multiply_avx2) }
-      if nas_single_has_avx512() { result.append(nas_single_multiply_avx512) }
-    #endif
-    return result
+    [NAS_AVX2, NAS_AVX512].compactMap { nas_single_multiply_with($0) }
   }
 
   /// Sizes around the panels, and long sums.

@@ -9,13 +9,14 @@ import Testing
   private let speed = MachineSpeed(single: 2e11, double: 1e11)
 
   private func estimate(
-    _ shape: String = "llama-7b", calibration: [Int] = [1024],
+    _ shape: String = "llama-7b", sampled: Int = 0, precision: Precision = .single, calibration: [Int] = [1024],
     gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], curves: Int = 1,
     eliminations: Int = 0, damping: Bool = false, evaluations: Int = 0
   ) throws -> WorkEstimate {
     WorkEstimate(
       .init(
-        configuration: try ModelShape.named(shape).configuration, calibrationTokens: calibration,
+        configuration: try ModelShape.named(shape).configuration, sampledTokens: sampled, precision: precision,
+        calibrationTokens: calibration,
         gradients: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
         choosesDamping: damping, evaluations: evaluations), speed: speed)
   }
@@ -47,6 +48,11 @@ import Testing
     #expect(abs(seconds(two, "statistics") - 3 * seconds(one, "statistics")) < 1e-6)
     #expect(abs(seconds(two, "error curves") - 3 * seconds(one, "error curves")) < 1e-6)
     #expect(two.disk == 2 * one.disk)
+    let sampling = "sampling calibration text"
+    let (sampled, twice) = (try estimate(sampled: 512), try estimate(sampled: 1024))
+    #expect(abs(seconds(twice, sampling) - 2 * seconds(sampled, sampling)) < 1e-6)
+    let rounded = try estimate(sampled: 512, precision: .bfloat16)
+    #expect((1..<seconds(sampled, sampling)).contains(seconds(rounded, sampling)))
     let passes = try estimate(gradients: [(.loss, 512), (.sampledLoss, 1024)])
     let (weights, outputs) = (
       try estimate(gradients: [(.loss, 512)]), try estimate(gradients: [(.sampledLoss, 512)])

@@ -41,27 +41,14 @@ void nas_single_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t s
 //
 // `right_words` are the words that a line of the right operand has; the product takes `words` of them from where `right`
 // points to, and all words of the left operand.
-void nas_single_multiply(
+typedef void nas_packed_product(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
     float *c, ptrdiff_t stride, bool accumulate);
 
-// The same in plain C, whatever the processor.
-void nas_single_multiply_portable(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
-    float *c, ptrdiff_t stride, bool accumulate);
+nas_packed_product nas_single_multiply;
 
-bool nas_single_has_avx2(void);
-bool nas_single_has_avx512(void);
-
-#if defined(__x86_64__)
-// The same with certain instructions, which the processor must have.
-void nas_single_multiply_avx2(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
-    float *c, ptrdiff_t stride, bool accumulate);
-void nas_single_multiply_avx512(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
-    float *c, ptrdiff_t stride, bool accumulate);
-#endif
+// The same with a set of instructions; NULL where the processor does not have it.
+nas_packed_product *nas_single_multiply_with(enum nas_instructions set);
 
 // Multiplies and adds in registers, as many times as rounds say: the most that one core can do. Returns the number of
 // operations.
@@ -81,11 +68,7 @@ void nas_bfloat16_pack_left(
     const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, uint32_t *packed);
 void nas_bfloat16_pack_right_transposed(const float *x, ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, uint32_t *packed);
 void nas_bfloat16_pack_right(const float *x, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride, uint32_t *packed);
-void nas_bfloat16_multiply(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
-    float *c, ptrdiff_t stride, bool accumulate);
-void nas_bfloat16_multiply_portable(
-    ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left, const uint32_t *right, ptrdiff_t right_words,
-    float *c, ptrdiff_t stride, bool accumulate);
+nas_packed_product nas_bfloat16_multiply;
+nas_packed_product nas_bfloat16_multiply_portable;
 
 #endif

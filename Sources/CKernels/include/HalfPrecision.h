@@ -20,4 +20,12 @@ static inline float nas_half_value(uint16_t half) {
   return result;
 }
 
+// The upper half of a single, to the nearest, ties to even; a NaN stays one.
+static inline uint16_t nas_bfloat16_pattern(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 #endif

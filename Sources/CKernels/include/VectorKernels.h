@@ -82,7 +82,8 @@ enum nas_instructions { NAS_PORTABLE, NAS_AVX2, NAS_AVX512 };
 // The kernels compiled for a set of instructions; NULL where the processor does not have it.
 const struct nas_kernels *_Nullable nas_kernels_with(enum nas_instructions set);
 
-// The fastest kernels that the processor can run.
+// The fastest set that the processor has.
+enum nas_instructions nas_best_instructions(void);
 const struct nas_kernels *nas_best_kernels(void);
 
 #pragma clang assume_nonnull end
