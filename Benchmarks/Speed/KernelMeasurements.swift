@@ -17,8 +17,15 @@ func measureKernels(_ report: Report) throws {
   kernel("softmax", length: 1024) { x, _ in Kernels.softmax(x, count: 1024) }
   kernel("log Σ exp", length: widest) { x, _ in _ = Kernels.logSumExp(x, count: widest) }
   kernel("RMS norm", length: 576) { x, y in Kernels.rmsNorm(x, gain: y, epsilon: 1e-5, into: x + 576, count: 576) }
-  kernel("SwiGLU", length: 1536) { x, y in Kernels.siluMultiply(x, y, count: 1536) }
-  kernel("rotary embedding", length: 64) { x, y in Kernels.rotate(x, cosines: y, sines: y + 32, half: 32) }
+  // On a copy: over and over in place, values would become too small to be normal, which slows some processors down.
+  kernel("SwiGLU", length: 1536) { x, y in
+    (x + 1536).update(from: x, count: 1536)
+    Kernels.siluMultiply(x + 1536, y, count: 1536)
+  }
+  kernel("rotary embedding", length: 64) { x, y in
+    (x + 64).update(from: x, count: 64)
+    Kernels.rotate(x + 64, cosines: y, sines: y + 32, half: 32)
+  }
 }
 
 /// Gram matrices in single precision, factorisations in double, every worker with matrices of its own.

@@ -93,8 +93,10 @@ public struct BackwardPass: Sendable {
       try runner.run(layer: index, weights: network.layer(index), hidden)
     }
     let grad = try seed(network, hidden, scalar)
-    let lanes = (0..<min(Self.lanes, windows.count)).map { _ in
-      Lane(BlockBackward(network.configuration, length: windows.length, queryBlock: queryBlock))
+    let count = min(Self.lanes, windows.count)
+    let share = max(1, Threads.count / max(1, count))
+    let lanes = (0..<count).map { _ in
+      Lane(BlockBackward(network.configuration, length: windows.length, queryBlock: queryBlock, workers: share))
     }
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)

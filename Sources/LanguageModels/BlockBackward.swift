@@ -24,14 +24,16 @@ final class BlockBackward: @unchecked Sendable {
   private let unwanted: Matrix<Float>
   private let queryBlock: Int
 
-  /// - Parameter queryBlock: query rows that attention handles at once.
-  init(_ configuration: ModelConfiguration, length: Int, queryBlock: Int) {
+  /// - Parameters:
+  ///   - queryBlock: query rows that attention handles at once.
+  ///   - workers: those that share a window, at most.
+  init(_ configuration: ModelConfiguration, length: Int, queryBlock: Int, workers: Int) {
     self.configuration = configuration
     self.length = length
     self.queryBlock = min(queryBlock, length)
     rotary = RotaryEmbedding(
       configuration.rotary, headDimension: configuration.headDimension, positions: length)
-    workspace = Workspace(configuration, rows: length, length: length)
+    workspace = Workspace(configuration, rows: length, length: length, workers: workers)
     middle = Matrix(rows: length, columns: configuration.hiddenSize)
     normedGrad = Matrix(rows: length, columns: configuration.hiddenSize)
     queryGrad = Matrix(rows: length, columns: workspace.query.columns)

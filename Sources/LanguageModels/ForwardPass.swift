@@ -88,9 +88,10 @@ public struct ForwardPass: Sendable {
         configuration.rotary, headDimension: configuration.headDimension, positions: pass.windows.length)
       let rows = pass.chunks.map(\.count).max() ?? 0
       let length = pass.windows.length
-      workspaces = (0..<min(Threads.count, max(1, pass.chunks.count * streams))).map { _ in
-        Workspace(configuration, rows: rows, length: length)
-      }
+      let workers = min(Threads.count, max(1, pass.chunks.count * streams))
+      // Where an observer looks on, as few as its lanes.
+      let share = Threads.count / min(workers, ForwardPass.lanes)
+      workspaces = (0..<workers).map { _ in Workspace(configuration, rows: rows, length: length, workers: share) }
       layerMemory = LayerBuffers(configuration)
     }
 

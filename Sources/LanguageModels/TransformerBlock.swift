@@ -81,20 +81,19 @@ struct TransformerBlock {
     weights.value.apply(x, into: value)
     rotary.apply(to: query, heads: shape.queryHeads, length: length)
     rotary.apply(to: key, heads: shape.kvHeads, length: length)
-    for start in stride(from: 0, to: x.rows, by: length) {
-      let window = start..<start + length
-      for group in 0..<shape.kvHeads {
-        let columns = group * dimension..<(group + 1) * dimension
-        // Packed once for all query heads of the group.
-        let keys = PackedWeight(key.rows(window).columns(columns), weights.precision, in: workspace.packedKeys)
-        let values = PackedWeight(
-          transposeOf: value.rows(window).columns(columns), weights.precision, in: workspace.packedValues)
-        for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
-          let columns = head * dimension..<(head + 1) * dimension
-          attend(
-            query: query.rows(window).columns(columns), keys, values, workspace: workspace,
-            into: context.rows(window).columns(columns))
-        }
+    let precision = weights.precision
+    Threads.forEach(x.rows / length * shape.kvHeads, workers: workspace.attention.count) { task, worker in
+      let (start, group) = (task / shape.kvHeads * length, task % shape.kvHeads)
+      let (window, scratch) = (start..<start + length, workspace.attention[worker])
+      let columns = group * dimension..<(group + 1) * dimension
+      // Packed once for all query heads of the group.
+      let keys = PackedWeight(key.rows(window).columns(columns), precision, in: scratch.keys)
+      let values = PackedWeight(transposeOf: value.rows(window).columns(columns), precision, in: scratch.values)
+      for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
+        let columns = head * dimension..<(head + 1) * dimension
+        attend(
+          query: query.rows(window).columns(columns), keys, values, scratch,
+          into: context.rows(window).columns(columns))
       }
     }
     return context
@@ -102,18 +101,18 @@ struct TransformerBlock {
 
   /// Causal attention of one head over one window; `query` and `context` are `[length, D]`.
   private func attend(
-    query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, workspace: Workspace,
+    query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, _ scratch: AttentionScratch,
     into context: Matrix<Float>
   ) {
     let scale = 1 / Float(configuration.headDimension).squareRoot()
     func packed(_ x: Matrix<Float>, scale: Float = 1) -> PackedRows {
-      PackedRows(x, weights.precision, scale: scale, in: workspace.packedScores)
+      PackedRows(x, weights.precision, scale: scale, in: scratch.packedScores)
     }
     for start in stride(from: 0, to: query.rows, by: Self.queryBlock) {
       let end = min(start + Self.queryBlock, query.rows)
       // The keys that the first row sees begin in this panel.
       let first = configuration.slidingWindow.map { max(0, start - $0 + 1) / Self.keyPanel * Self.keyPanel } ?? 0
-      let block = workspace.scores.reshaped(rows: end - start, columns: end - first)
+      let block = scratch.scores.reshaped(rows: end - start, columns: end - first)
       multiply(packed(query.rows(start..<end), scale: scale), keys, outputs: first..<end, into: block)
       for i in start..<end {
         let row = block.row(i - start)
@@ -164,15 +163,13 @@ final class Workspace: @unchecked Sendable {
   let context: Matrix<Float>
   let gate: Matrix<Float>
   let up: Matrix<Float>
-  let scores: Matrix<Float>
   /// The inputs of projections.
   let packedRows: PackedBuffer
-  let packedKeys: PackedBuffer
-  let packedValues: PackedBuffer
-  /// A block of queries, then of their scores.
-  let packedScores: PackedBuffer
+  /// One for each worker that shares the heads.
+  let attention: [AttentionScratch]
 
-  init(_ configuration: ModelConfiguration, rows: Int, length: Int) {
+  /// - Parameter workers: those that share a chunk, at most.
+  init(_ configuration: ModelConfiguration, rows: Int, length: Int, workers: Int = 1) {
     let (queries, keys, channels) = configuration.widest
     normed = Matrix(rows: rows, columns: configuration.hiddenSize)
     query = Matrix(rows: rows, columns: queries)
@@ -181,13 +178,8 @@ final class Workspace: @unchecked Sendable {
     context = Matrix(rows: rows, columns: queries)
     gate = Matrix(rows: rows, columns: channels)
     up = Matrix(rows: rows, columns: channels)
-    let block = min(length, TransformerBlock.queryBlock)
-    scores = Matrix(rows: block, columns: length)
-    let dimension = configuration.headDimension
     packedRows = PackedBuffer(rows: rows, columns: max(configuration.hiddenSize, queries, channels))
-    packedKeys = PackedBuffer(outputs: length, inputs: dimension)
-    packedValues = PackedBuffer(outputs: dimension, inputs: length)
-    packedScores = PackedBuffer(rows: block, columns: max(length, dimension))
+    attention = (0..<workers).map { _ in AttentionScratch(length: length, dimension: configuration.headDimension) }
   }
 
   /// Queries, keys, values and head outputs of a layer, shape `[rows, heads·D]`.
@@ -199,5 +191,22 @@ final class Workspace: @unchecked Sendable {
       query.reshaped(rows: rows, columns: queries), key.reshaped(rows: rows, columns: keys),
       value.reshaped(rows: rows, columns: keys), context.reshaped(rows: rows, columns: queries)
     )
+  }
+}
+
+/// Memory for the attention of one head over one window.
+struct AttentionScratch: Sendable {
+  let keys: PackedBuffer
+  let values: PackedBuffer
+  let scores: Matrix<Float>
+  /// A block of queries, then of their scores.
+  let packedScores: PackedBuffer
+
+  init(length: Int, dimension: Int) {
+    let block = min(length, TransformerBlock.queryBlock)
+    keys = PackedBuffer(outputs: length, inputs: dimension)
+    values = PackedBuffer(outputs: dimension, inputs: length)
+    scores = Matrix(rows: block, columns: length)
+    packedScores = PackedBuffer(rows: block, columns: max(length, dimension))
   }
 }

@@ -4,7 +4,8 @@ import Foundation
 
 /// How the package uses cores: work is split over *our* threads (token windows, layers), and each calls BLAS
 /// single-threaded. That scales better than threaded BLAS on matrices of this size, and keeps results independent of
-/// the number of threads, because no reduction is ever split by it.
+/// the number of threads, because no reduction is ever split by it. Where tasks are fewer than cores, each has its share of
+/// them for what it starts itself.
 public enum Threads {
   /// Number of workers: `NAS_SEARCH_THREADS` where set, else the machine's active cores.
   public static let count: Int = {
@@ -15,11 +16,8 @@ public enum Threads {
     return max(1, ProcessInfo.processInfo.activeProcessorCount)
   }()
 
-  /// Whether the code at hand runs on one of several workers: what it starts then runs on that worker alone.
-  @TaskLocal private static var isWorker = false
-
   /// Workers that what is started here runs on.
-  static var idle: Int { isWorker ? 1 : count }
+  @TaskLocal static var idle: Int = count
 
   /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
   ///
@@ -31,15 +29,21 @@ public enum Threads {
     _ tasks: Int, bytesEach: Int = 0, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
     let fitting = bytesEach == 0 ? tasks : max(1, MemoryLimit.bytes / 4 * 3 / bytesEach)
-    let workers = min(idle, tasks, fitting)
+    try run(tasks, workers: min(idle, tasks, fitting), body)
+  }
+
+  private static func run(
+    _ tasks: Int, workers: Int, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
+  ) throws {
     if workers <= 1 {
       for task in 0..<tasks { try body(task, 0) }
       return
     }
+    let share = max(1, idle / workers)
     let next = Counter()
     let failure = FirstError()
     DispatchQueue.concurrentPerform(iterations: workers) { worker in
-      $isWorker.withValue(true) {
+      $idle.withValue(share) {
         while !failure.exists {
           let task = next.take()
           if task >= tasks { return }
@@ -60,6 +64,13 @@ public enum Threads {
     for start in stride(from: 0, to: tasks, by: 2 * count) {
       try progress(start, tasks)
       try forEach(min(2 * count, tasks - start), bytesEach: bytesEach) { try body(start + $0, $1) }
+    }
+  }
+
+  /// The same for work that cannot fail, on no more than some workers.
+  public static func forEach(_ tasks: Int, workers most: Int, _ body: @Sendable (_ task: Int, _ worker: Int) -> Void) {
+    do { try run(tasks, workers: min(idle, tasks, most), body) } catch {
+      preconditionFailure("nothing throws: \(error)")
     }
   }
 

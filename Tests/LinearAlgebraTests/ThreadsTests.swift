@@ -43,6 +43,22 @@ import Testing
     #expect(result.peak <= Threads.count)
   }
 
+  /// What tasks start runs on their share of the workers, all together on no more than there are.
+  @Test(arguments: [1, 2, 3, 200]) func tasksShareTheWorkers(tasks: Int) throws {
+    let (all, workers) = (Threads.idle, min(Threads.idle, tasks))
+    try Threads.forEach(tasks) { _, _ in
+      #expect(Threads.idle == max(1, all / workers))
+      let log = Log()
+      Threads.forEach(9, workers: 2) { task, worker in
+        #expect((0..<min(2, all / workers)).contains(worker))
+        log.begin(task, worker)
+        log.end(worker)
+      }
+      #expect(log.result.tasks.sorted() == Array(0..<9) && log.result.clashes == 0)
+    }
+    #expect(Threads.idle == all)
+  }
+
   @Test func thereIsAtLeastOneWorker() {
     #expect(Threads.count >= 1)
   }

@@ -11,7 +11,7 @@ enum PrecisionArgument: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .single: .single
     case .bfloat16: .bfloat16
-    case .automatic: Precision.bfloat16.isSupported ? .bfloat16 : .single
+    case .automatic: .fastest
     }
   }
 }
@@ -20,7 +20,7 @@ enum PrecisionArgument: String, ExpressibleByArgument, CaseIterable {
 struct PrecisionOption: ParsableArguments {
   @Option(
     help:
-      "Precision of products while subnets are evaluated and text is sampled from the model: f32, bf16 (faster, needs AVX-512 with bfloat16), or auto: bf16 where the processor has it. All else is in f32."
+      "Precision of products while subnets are evaluated and text is sampled from the model: f32, bf16 (faster, needs AVX-512 with bfloat16), or auto: the faster one on this processor. All else is in f32."
   )
   var precision = PrecisionArgument.single
 
