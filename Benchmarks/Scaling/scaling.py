@@ -102,11 +102,18 @@ def chart(rows, fits, path):
             parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{left + width - margin}" y2="{y:.1f}" stroke="#ddd"/>')
             parts.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{tick}×</text>')
             tick *= 2
+        labels = []
         for cost, colour in zip(COSTS, COLOURS):
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, sizes, ratios[cost]))
             parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
             x, y = place(sizes[-1], ratios[cost][-1])
-            parts.append(f'<text x="{x + 4:.1f}" y="{y + 4:.1f}" fill="{colour}">{fits[axis][cost]:.2f}</text>')
+            labels.append((y + 4, x + 4, colour, f"{fits[axis][cost]:.2f}"))
+        # From the lowest up, none nearer to the last than its height.
+        free = math.inf
+        for y, x, colour, label in sorted(labels, reverse=True):
+            free = min(y, free)
+            parts.append(f'<text x="{x:.1f}" y="{free:.1f}" fill="{colour}">{label}</text>')
+            free -= 12
     for number, (cost, colour) in enumerate(zip(COSTS, COLOURS)):
         parts.append(f'<text x="{20 + 110 * number}" y="{2 * height + 18}" fill="{colour}">{cost}</text>')
     path.write_text("\n".join(parts + ["</svg>"]) + "\n")

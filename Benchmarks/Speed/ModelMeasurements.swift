@@ -129,7 +129,7 @@ private func measureGeneration(_ report: Report, _ model: LanguageModel, _ preci
 
 /// Sequences as many as a calibration text by the model itself takes, drawn on in lockstep; packing the weights counts.
 private func measureDecoding(_ report: Report, _ model: LanguageModel) throws {
-  let (sequences, length) = (36, min(512, model.configuration.contextLength))
+  let (sequences, length) = (36, min(256, model.configuration.contextLength))
   let prompts = (0..<sequences).map { [Int32($0 % model.configuration.vocabularySize)] }
   for precision in Precision.allCases where precision.isSupported {
     let name = "generating, \(sequences) sequences" + (precision == .single ? "" : ", bfloat16")

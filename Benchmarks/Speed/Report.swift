@@ -21,7 +21,7 @@ struct Report {
     doublePeak = try Self.peak(Double.self)
     bfloat16Peak = Precision.bfloat16.isSupported ? try Self.packedPeak(.bfloat16) : nil
     let (registers, packed) = (try Self.registerPeak(), try Self.packedPeak(.single))
-    print("workers: \(Threads.count)")
+    print("workers: \(Threads.count), OpenBLAS's kernels: \(Processor.blasCore)")
     line("FMA peak, single", Self.rate(registers, "FLOP/s"), Self.share(registers / singlePeak))
     line("GEMM peak, single", Self.rate(singlePeak, "FLOP/s"), "100.0 %")
     line("GEMM peak, double", Self.rate(doublePeak, "FLOP/s"), "100.0 %")

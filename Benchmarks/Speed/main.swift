@@ -28,6 +28,7 @@ struct UsageError: Error, CustomStringConvertible {
   let description: String
 }
 
+Processor.restartWithFittingBLAS()
 do {
   try run()
 } catch {

@@ -36,6 +36,7 @@ struct NASSearch: ParsableCommand {
       FileHandle.standardError.write(Data(message.utf8))
       Foundation.exit(1)
     }
+    Processor.restartWithFittingBLAS()
     main(nil)
   }
 }
