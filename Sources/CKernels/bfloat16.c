@@ -9,7 +9,9 @@ static inline float widened(uint16_t x) {
   return result;
 }
 
-static inline uint32_t pair(float low, float high) { return nas_bfloat16_pattern(low) | (uint32_t)nas_bfloat16_pattern(high) << 16; }
+static inline uint32_t pair(float low, float high) {
+  return nas_bfloat16_pattern(low) | (uint32_t)nas_bfloat16_pattern(high) << 16;
+}
 
 static void pack_portable(
     const float *x, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t stride, float scale, ptrdiff_t lines, ptrdiff_t width,

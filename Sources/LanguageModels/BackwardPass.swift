@@ -94,7 +94,7 @@ public struct BackwardPass: Sendable {
     }
     let grad = try seed(network, hidden, scalar)
     let count = min(Self.lanes, windows.count)
-    let share = max(1, Threads.count / max(1, count))
+    let share = Threads.share(among: count)
     let lanes = (0..<count).map { _ in
       Lane(BlockBackward(network.configuration, length: windows.length, queryBlock: queryBlock, workers: share))
     }

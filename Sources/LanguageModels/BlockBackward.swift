@@ -114,10 +114,12 @@ final class BlockBackward: @unchecked Sendable {
       rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
       rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
     }
-    configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
-    accumulate(gradients?.query, outputGrad: dQuery, input: workspace.normed)
-    accumulate(gradients?.key, outputGrad: dKey, input: workspace.normed)
-    accumulate(gradients?.value, outputGrad: dValue, input: workspace.normed)
+    if let gradients {
+      configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
+      accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
+      accumulate(gradients.key, outputGrad: dKey, input: workspace.normed)
+      accumulate(gradients.value, outputGrad: dValue, input: workspace.normed)
+    }
     multiply(dQuery, weights.query.weight, into: normedGrad)
     multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
     multiply(dValue, weights.value.weight, accumulate: 1, into: normedGrad)

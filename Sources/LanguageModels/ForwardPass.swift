@@ -90,7 +90,7 @@ public struct ForwardPass: Sendable {
       let length = pass.windows.length
       let workers = min(Threads.count, max(1, pass.chunks.count * streams))
       // Where an observer looks on, as few as its lanes.
-      let share = Threads.count / min(workers, ForwardPass.lanes)
+      let share = Threads.share(among: min(workers, ForwardPass.lanes))
       workspaces = (0..<workers).map { _ in Workspace(configuration, rows: rows, length: length, workers: share) }
       layerMemory = LayerBuffers(configuration)
     }

@@ -19,6 +19,9 @@ public enum Threads {
   /// Workers that what is started here runs on.
   @TaskLocal static var idle: Int = count
 
+  /// Of the workers that what is started here runs on, those that each of some tasks has to itself.
+  public static func share(among tasks: Int) -> Int { max(1, idle / max(1, tasks)) }
+
   /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
@@ -39,7 +42,7 @@ public enum Threads {
       for task in 0..<tasks { try body(task, 0) }
       return
     }
-    let share = max(1, idle / workers)
+    let share = share(among: workers)
     let next = Counter()
     let failure = FirstError()
     DispatchQueue.concurrentPerform(iterations: workers) { worker in

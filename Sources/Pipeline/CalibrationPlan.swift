@@ -59,6 +59,9 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
       subsets: try values.decodeIfPresent(Int.self, forKey: .subsets) ?? 1)
   }
 
+  /// Tokens of a backward pass.
+  var gradientTokens: Int { min(gradientWindows, calibrationWindows) * calibrationLength }
+
   /// The calibration sets, each with a name of its own.
   ///
   /// - Throws: `CalibrationError.duplicateName`, `.reservedName`.

@@ -123,11 +123,7 @@ extension SearchSession {
         configuration: bound.configuration, sampledTokens: plan.sampledTokens(),
         precision: settings.evaluationPrecision(),
         calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
-        gradients: scalars.flatMap { scalar in
-          bound.calibrations.map { _ in
-            (scalar, min(plan.gradientWindows, plan.calibrationWindows) * plan.calibrationLength)
-          }
-        },
+        gradients: scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
         eliminations: curves * scores.count { $0 is LossOBS },
         choosesDamping: repairs && settings.damping == nil, evaluations: budget.evaluations ?? .max),

@@ -94,9 +94,7 @@ public final class SolveSession {
         configuration: model.configuration, sampledTokens: stored == nil ? plan.sampledTokens() : 0,
         precision: precision,
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
-        gradients: gradients.map {
-          ($0, min(plan.gradientWindows, plan.calibrationWindows) * plan.calibrationLength)
-        },
+        gradients: gradients.map { ($0, plan.gradientTokens) },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
         eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, evaluations: 0),
       speed: .measured())
