@@ -1,14 +1,17 @@
 import LanguageModels
+import LinearAlgebra
 
 /// A forward pass that gathers the statistics of layers, one layer in memory at a time.
 public enum StatisticsPass {
   /// - Parameters:
   ///   - layers: those whose statistics are wanted; `nil` for all. The pass ends with the last of them.
   ///   - body: given each wanted layer's statistics in the order of the layers.
+  /// - Returns: the residual stream where the pass ends, shape `[tokens, hidden]`.
+  @discardableResult
   public static func run(
     _ network: some Network, on windows: TokenWindows, layers: Set<Int>? = nil,
     _ body: (_ layer: Int, _ statistics: LayerStatistics) throws -> Void
-  ) throws {
+  ) throws -> Matrix<Float> {
     let configuration = network.configuration
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(network)
@@ -27,5 +30,6 @@ public enum StatisticsPass {
       }
       try body(index, collector.finish())
     }
+    return hidden
   }
 }

@@ -28,15 +28,18 @@ public struct DenseReference: Sendable {
   /// Runs the dense network over the windows, in single precision.
   ///
   /// - Parameters:
+  ///   - residual: its residual stream behind the last layer on the windows, shape `[tokens, hidden]`, where it is known: it
+  ///     does not run again then. Overwritten.
   ///   - head: the output head of the networks to compare, when it is not the dense network's own.
   ///   - precision: of the networks to compare. In bfloat16 their head and final hidden states are rounded wherever they
   ///     occur in the formula, in `e` too, so that it is a divergence and never below zero.
   public init(
-    _ dense: some Network, windows: TokenWindows, head: Matrix<Float>? = nil, precision: Precision = .single
+    _ dense: some Network, windows: TokenWindows, residual: Matrix<Float>? = nil, head: Matrix<Float>? = nil,
+    precision: Precision = .single
   ) throws {
     self.windows = windows
     self.precision = precision
-    let hidden = try ForwardPass(windows).hiddenStates(of: dense)
+    let hidden = try ForwardPass(windows).hiddenStates(of: dense, residual: residual)
     let own = OutputHead(dense)
     self.head = head == nil && precision == .single ? own : OutputHead(head: head ?? dense.head, precision: precision)
     let head = head ?? dense.head

@@ -7,7 +7,7 @@ import Synchronization
 /// A candidate is a list of parts, two a layer: what decides the weights of its attention, then of its MLP. Candidates that
 /// begin with the same parts share the residual stream as long as they agree, a trie over the parts, and the weights of a
 /// part are asked for once for all of them. Windows go through in blocks, so that the streams of all candidates fit into
-/// the memory given. A value depends neither on the other candidates nor on the blocks, but for the last bits where a block
+/// the memory given, and half a layer's parts a few at a time, so that their weights do. A value depends neither on the other candidates nor on the blocks, but for the last bits where a block
 /// cuts the matrices differently.
 public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
@@ -20,7 +20,8 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// - Parameters:
   ///   - reference: its precision is that of the candidates.
   ///   - parent: gives embedding, final norm and head.
-  ///   - memoryLimit: bytes for residual streams; at least one candidate's smallest block is held whatever it says.
+  ///   - memoryLimit: bytes for residual streams, and as many for packed weights; at least one candidate's smallest block and
+  ///     the weights of one part are held whatever it says.
   ///   - weights: of one half of a layer; the other half without units.
   public init(
     reference: DenseReference, parent: any Network, memoryLimit: Int,
@@ -89,25 +90,20 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     for half in 0..<halves {
       let share = Double(half) / Double(halves)
       try checkpoint(share)
-      let made = try packWeights(half, candidates)
       var next: [Node] = []
-      var streams: [(weights: PackedLayer, hidden: Matrix<Float>)] = []
+      var streams: [Stream] = []
       for node in nodes {
         let branches = Self.branches(node.members) { candidates[$0][half] }
         for (number, branch) in branches.enumerated() {
-          let layer = try made[branch.part] ?? packed(half, branch.part)
           // The last branch takes the stream itself.
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
-          streams.append((layer, stream))
+          streams.append((branch.part, stream))
           next.append(Node(stream: stream, members: branch.members))
           work.done += range.count
           work.asked += range.count * branch.members.count
         }
       }
-      for start in stride(from: 0, to: streams.count, by: Self.together) {
-        try checkpoint(share)
-        try runner.run(Array(streams[start..<min(start + Self.together, streams.count)]))
-      }
+      try run(streams, half, runner) { try checkpoint(share) }
       nodes = next
     }
     var result = candidates.map { _ in [DenseReference.WindowTally]() }
@@ -120,21 +116,50 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     return result
   }
 
-  private func packed(_ half: Int, _ part: Part) throws -> PackedLayer {
-    PackedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
+  /// A residual stream and the part of half a layer that it goes through.
+  private typealias Stream = (part: Part, hidden: Matrix<Float>)
+
+  /// Takes streams through half a layer, those of as many parts together as there is memory for.
+  private func run(
+    _ streams: [Stream], _ half: Int, _ runner: ForwardPass.LayerRunner, _ checkpoint: () throws -> Void
+  ) throws {
+    let streamsOfPart = Dictionary(grouping: streams, by: \.part)
+    var seen: Set<Part> = []
+    let parts = streams.map(\.part).filter { seen.insert($0).inserted }
+    let most = partsAtOnce(half)
+    for first in stride(from: 0, to: parts.count, by: most) {
+      let some = Array(parts[first..<min(first + most, parts.count)])
+      let made = try packWeights(half, some, oneBeforeOthers: first == 0)
+      let ready = some.flatMap { part in
+        made[part].map { layer in (streamsOfPart[part] ?? []).map { (weights: layer, hidden: $0.hidden) } } ?? []
+      }
+      for start in stride(from: 0, to: ready.count, by: Self.together) {
+        try checkpoint()
+        try runner.run(Array(ready[start..<min(start + Self.together, ready.count)]))
+      }
+    }
   }
 
-  /// The packed weights of one half layer for all that the candidates want: the first, then the others on all workers, so that what
-  /// they share, such as a factorisation, is made once.
-  private func packWeights(_ half: Int, _ candidates: [[Part]]) throws -> [Part: PackedLayer] {
-    var parts: [Part] = []
-    for candidate in candidates where !parts.contains(candidate[half]) { parts.append(candidate[half]) }
-    let wanted = parts
+  /// Parts of half a layer whose packed weights fit into the memory given: as many for every worker.
+  private func partsAtOnce(_ half: Int) -> Int {
+    var shape = parent.configuration.layers[half / 2]
+    if half % 2 == 0 { shape.mlpChannels = 0 } else { (shape.queryHeads, shape.kvHeads) = (0, 0) }
+    let bytes = PackedLayer.byteCount(shape, in: parent.configuration, reference.precision)
+    let fitting = max(1, memoryLimit / max(1, bytes))
+    return fitting > Threads.count ? fitting - fitting % Threads.count : fitting
+  }
+
+  /// The packed weights of parts of half a layer, made on all workers.
+  ///
+  /// - Parameter oneBeforeOthers: whether the first is made alone, so that what all share, such as a factorisation, is made
+  ///   once.
+  private func packWeights(_ half: Int, _ parts: [Part], oneBeforeOthers: Bool) throws -> [Part: PackedLayer] {
     let made = Mutex<[Part: PackedLayer]>([:])
-    for range in [0..<min(1, wanted.count), min(1, wanted.count)..<wanted.count] {
+    let alone = oneBeforeOthers ? min(1, parts.count) : 0
+    for range in [0..<alone, alone..<parts.count] {
       try Threads.forEach(range.count) { place, _ in
-        let part = wanted[range.lowerBound + place]
-        let layer = try packed(half, part)
+        let part = parts[range.lowerBound + place]
+        let layer = PackedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
         made.withLock { $0[part] = layer }
       }
     }

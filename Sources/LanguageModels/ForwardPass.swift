@@ -46,13 +46,15 @@ public struct ForwardPass: Sendable {
 
   /// The last hidden states after the final norm, shape `[tokens, hidden]`.
   ///
-  /// - Parameter precision: of products.
+  /// - Parameters:
+  ///   - residual: the residual stream behind the last layer, where it is known: only the norm is left then, in place.
+  ///   - precision: of products.
   public func hiddenStates(
-    of network: some Network, precision: Precision = .single, observer: Observer? = nil
+    of network: some Network, residual: Matrix<Float>? = nil, precision: Precision = .single, observer: Observer? = nil
   ) throws -> Matrix<Float> {
-    let hidden = try embed(network)
+    let hidden = try residual ?? embed(network)
     let runner = LayerRunner(network.configuration, self, precision: precision)
-    for index in 0..<network.configuration.layerCount {
+    for index in 0..<network.configuration.layerCount where residual == nil {
       try runner.run(layer: index, weights: network.layer(index), hidden, observer: observer)
     }
     try runner.normalise(hidden, gain: network.finalNorm)

@@ -66,7 +66,8 @@ public struct PackedLayer: Sendable {
   }
 
   /// Bytes that the packed matrices of a layer take.
-  static func byteCount(_ shape: LayerShape, in configuration: ModelConfiguration, _ precision: Precision) -> Int {
+  public static func byteCount(_ shape: LayerShape, in configuration: ModelConfiguration, _ precision: Precision) -> Int
+  {
     let projections: [LayerPart] = [.query, .key, .value, .output, .gate, .up, .down]
     return projections.reduce(0) { sum, part in
       let dimensions = part.dimensions(in: configuration, shape)

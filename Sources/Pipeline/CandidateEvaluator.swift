@@ -32,15 +32,17 @@ struct CandidateEvaluator: Sendable {
     let owner: Int
   }
 
-  /// - Parameter precision: of candidates; `nil` for the one that the settings say.
+  /// - Parameters:
+  ///   - residual: the model's residual stream behind its last layer on the fitness windows, where it is known. Overwritten.
+  ///   - precision: of candidates; `nil` for the one that the settings say.
   init(
     model: LanguageModel, bound: BoundSpace, statistics: [any Statistics], fitness: TokenWindows,
-    settings: SearchSettings, damping: Double, precision: Precision? = nil
+    residual: Matrix<Float>? = nil, settings: SearchSettings, damping: Double, precision: Precision? = nil
   ) throws {
     self.model = model
     self.bound = bound
     reference = try DenseReference(
-      model, windows: fitness, precision: precision ?? settings.evaluationPrecision())
+      model, windows: fitness, residual: residual, precision: precision ?? settings.evaluationPrecision())
     let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")

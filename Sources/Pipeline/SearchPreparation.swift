@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import Importance
 import LanguageModels
+import LinearAlgebra
 import Reformation
 import Reports
 import Search
@@ -130,15 +131,17 @@ extension SearchSession {
       speed: .measured())
   }
 
-  /// The damping that was given, or the one that predicts the fitness windows best.
+  /// The damping that was given, or the one that predicts the fitness windows best; with the residual stream that the
+  /// choice left.
   static func damping(
     _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
     _ report: @escaping (Event) -> Void
-  ) throws -> Double {
-    if let damping = settings.damping { return damping }
-    guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return 0.01 }
+  ) throws -> (damping: Double, residual: Matrix<Float>?) {
+    if let damping = settings.damping { return (damping, nil) }
+    guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return (0.01, nil) }
     report(.preparing("damping by held-out error", done: 0, total: 1))
-    return try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness).damping
+    let choice = try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness)
+    return (choice.damping, choice.residual)
   }
 
   /// The first windows of the sets, so many together.
@@ -149,29 +152,32 @@ extension SearchSession {
       tokens: sets.flatMap { $0.calibrationTokens.prefix(each * $0.calibrationLength) })
   }
 
-  /// Uniform Wanda-SP without repair at a few sizes: the better of the two roundings of the KV groups.
+  /// Uniform Wanda-SP at a few sizes, without and with repair: the better of the two roundings of the KV groups.
+  ///
+  /// All sizes go through the layers together, so that what they share, such as the factors of a layer, is made once.
   static func baselines(
     _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ isStopped: () -> Bool,
     _ report: @escaping (Event) -> Void
   ) throws -> [Baseline] {
     let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
-    var baselines: [Baseline] = []
-    for (place, size) in sizes.enumerated() {
-      for repairing in [false, true] {
-        let genes = population.uniform(budget: size).map { widths in
-          BoundSpace.Genes(
-            widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
-            samples: evaluator.bound.space.samples.max())
-        }
-        let place = 2 * place + (repairing ? 1 : 0)
-        let measured = try evaluator.measure(genes, repairing: repairing) { share in
-          if isStopped() { throw CancellationError() }
-          report(
-            .preparing(
-              "uniform baselines, %", done: Int(100 * (Double(place) + share)) / (2 * sizes.count), total: 100))
-        }
-        guard let (genes, best) = zip(genes, measured).min(by: { $0.1.kl < $1.1.kl }) else { continue }
-        baselines.append(
+    let genes = sizes.map { size in
+      population.uniform(budget: size).map { widths in
+        BoundSpace.Genes(
+          widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
+          samples: evaluator.bound.space.samples.max())
+      }
+    }
+    var baselines = sizes.map { _ in [Baseline]() }
+    for repairing in [false, true] {
+      var measured = try evaluator.measure(genes.flatMap { $0 }, repairing: repairing) { share in
+        if isStopped() { throw CancellationError() }
+        report(.preparing("uniform baselines, %", done: Int(100 * (share + (repairing ? 1 : 0)) / 2), total: 100))
+      }[...]
+      for (place, genes) in genes.enumerated() {
+        let own = measured.prefix(genes.count)
+        measured = measured.dropFirst(genes.count)
+        guard let (genes, best) = zip(genes, own).min(by: { $0.1.kl < $1.1.kl }) else { continue }
+        baselines[place].append(
           Baseline(
             label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: best, score: genes.score,
             calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
@@ -179,6 +185,6 @@ extension SearchSession {
     }
     // Candidates are judged with repair.
     evaluator.inherited.forget()
-    return baselines
+    return baselines.flatMap { $0 }
   }
 }

@@ -94,8 +94,8 @@ public final class SearchSession {
       let statistics = try Self.statistics(
         model, fingerprint, calibration, cache, bound, plan: settings.plan,
         lossGradients: FirstPopulation.needsGradients(settings, bound), isStopped, report)
-      let damping =
-        try known.map { try StudyDescription($0).damping }
+      let (damping, residual) =
+        try known.map { (try StudyDescription($0).damping, nil) }
         ?? Self.damping(settings, model, statistics, calibration, report)
       if settings.repair == RepairMode.leastSquares.rawValue {
         report(.damping(damping, isChosen: settings.damping == nil))
@@ -103,8 +103,8 @@ public final class SearchSession {
       }
       report(.preparing("dense reference", done: 0, total: 1))
       let evaluator = try CandidateEvaluator(
-        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, settings: settings,
-        damping: damping)
+        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, residual: residual,
+        settings: settings, damping: damping)
       let population = try FirstPopulation(
         evaluator: evaluator, statistics: statistics, metric: settings.metric
       ) {

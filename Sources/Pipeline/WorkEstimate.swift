@@ -85,7 +85,9 @@ public struct WorkEstimate: Sendable {
       [Double(shape.queryHeads * configuration.headDimension), Double(shape.mlpChannels)]
         .reduce(sum) { $0 + 0.64 * $1 * $1 * hidden }
     }
-    secondsPerEvaluation = judging + solves / double
+    // In bfloat16 products are about twice as fast, and the rest of a forward pass is not.
+    let judgingCandidates = judging / (work.precision == .single ? 1 : 1.6)
+    secondsPerEvaluation = judgingCandidates + solves / double
     // Memory brings weights, keys and values more slowly than products in single precision could use them.
     let sampling = (forward(work.sampledTokens) + head(work.sampledTokens)) * (work.precision == .single ? 1.5 : 1)
     stages = [
@@ -97,14 +99,18 @@ public struct WorkEstimate: Sendable {
         // A few layers with every candidate.
         seconds: work.choosesDamping
           ? forward(fitness) / single + 30 * factors / Double(max(1, configuration.layerCount)) / double : 0),
-      StageCost(name: "dense reference", seconds: judging + head(fitness) / single),
+      // The choice of the damping leaves it the forward pass.
+      StageCost(
+        name: "dense reference",
+        seconds: (work.choosesDamping ? 2 * head(fitness) : 2 * head(fitness) + forward(fitness)) / single),
       StageCost(
         name: "error curves",
         // Factors come near the speed of products, but orders and copies beside them take their time.
         seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double * 1.5),
-      // Two uniform subnets, without and with repair, their factors shared.
+      // Both roundings of two uniform subnets, without and with repair, their factors made once.
       StageCost(
-        name: "uniform baselines", seconds: work.evaluations > 0 ? 4 * judging + (factors + 2 * solves) / double : 0),
+        name: "uniform baselines",
+        seconds: work.evaluations > 0 ? 8 * judgingCandidates + (factors + 4 * solves) / double : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size
     // The reference keeps the head packed for products.
@@ -122,8 +128,17 @@ public struct WorkEstimate: Sendable {
       configuration.bytesForRankedLayers,
       max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer
         + min(work.evaluations, 1 << 16) * solutions * MemoryLayout<Float>.size)
+    // Of half a layer those of all candidates of a generation, as far as there is room (`GenerationEvaluator`).
+    let part =
+      configuration.layers.map {
+        PackedLayer.byteCount(
+          LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: $0.mlpChannels), in: configuration, work.precision)
+      }
+      .max() ?? 0
+    let packedParts = min(work.evaluations, max(1, MemoryLimit.bytes / 4 / max(1, part))) * part
     memory =
-      outer + packedHead + kept + max(ranked, (together - 1) * configuration.bytesPerLayerTask)
+      outer + packedHead + kept
+      + max(ranked + packedParts, (together - 1) * configuration.bytesPerLayerTask)
       + configuration.bytesPerLayerTask
     let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
     disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradients.count { $0.scalar == .sampledLoss }

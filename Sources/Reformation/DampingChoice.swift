@@ -26,6 +26,8 @@ public struct DampingChoice: Sendable {
   public let damping: Double
   /// The geometric mean of the relative held-out errors with each candidate, in their order.
   public let errors: [Double]
+  /// The network's residual stream behind its last layer on the held-out windows, shape `[tokens, hidden]`.
+  public let residual: Matrix<Float>
 
   /// - Parameters:
   ///   - statistics: of the calibration.
@@ -38,7 +40,7 @@ public struct DampingChoice: Sendable {
     let score = WandaSP()
     let sums = Mutex(Self.candidates.map { _ in 0.0 })
     var count = 0
-    try StatisticsPass.run(network, on: heldOut, layers: layers) { index, unseen in
+    residual = try StatisticsPass.run(network, on: heldOut, layers: layers) { index, unseen in
       let layer = try ScoredLayer(index, of: network, for: score, statistics: statistics)
       let ranking = try score.finiteScores(of: layer).ranking
       let shape = layer.shape

@@ -62,6 +62,14 @@ import Testing
     // Gradients of weights cost a forward pass more than moments of the outputs'.
     #expect(seconds(weights, "gradients") > 1.2 * seconds(outputs, "gradients"))
     #expect(seconds(try estimate(eliminations: 1), "error curves") > 2 * seconds(one, "error curves"))
+    // The choice of the damping runs the held-out windows, and the reference does not again.
+    let reference = "dense reference"
+    #expect(seconds(try estimate(damping: true), reference) < seconds(one, reference) / 2)
+    let (judged, faster) = (try estimate(evaluations: 8), try estimate(precision: .bfloat16, evaluations: 8))
+    let gained = judged.secondsPerEvaluation - faster.secondsPerEvaluation
+    #expect(gained > 0)
+    let baselines = "uniform baselines"
+    #expect(abs(seconds(judged, baselines) - seconds(faster, baselines) - 8 * gained) < 1e-6)
   }
 
   /// Factors and solutions stay as far as half of the limit goes.
@@ -72,7 +80,7 @@ import Testing
     let three = try memory(3, 0)
     #expect(try memory(1, 0) < three)
     #expect(try memory(3, 10) > three)
-    #expect(try memory(1000, 0) == memory(1, .max))
+    #expect(try memory(1000, 100_000) == memory(1, .max))
   }
 
   @Test func recordPutsStepsTogetherByStage() throws {

@@ -64,6 +64,15 @@ import Testing
     #expect(found.damping == zip(found.errors, DampingChoice.candidates).min { $0.0 < $1.0 }?.1)
   }
 
+  /// What is left of the choice's forward pass makes another one needless.
+  @Test func residualIsThatBehindTheLastLayer() throws {
+    let heldOut = windows(10, seed: 2)
+    let found = try choice(windows(30, seed: 1), heldOut)
+    let pass = ForwardPass(heldOut)
+    let expected = try pass.hiddenStates(of: model).elements
+    #expect(try pass.hiddenStates(of: model, residual: found.residual).elements == expected)
+  }
+
   /// Fewer tokens than inputs ask for more damping than many do.
   @Test func fewTokensAskForMore() throws {
     let heldOut = windows(30, seed: 2)
