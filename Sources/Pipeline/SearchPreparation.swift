@@ -127,7 +127,8 @@ extension SearchSession {
         gradients: scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
         eliminations: curves * scores.count { $0 is LossOBS },
-        choosesDamping: repairs && settings.damping == nil, evaluations: budget.evaluations ?? .max),
+        choosesDamping: repairs && settings.damping == nil, baselines: settings.target == nil ? 2 : 1,
+        evaluations: budget.evaluations ?? .max),
       speed: .measured())
   }
 

@@ -96,7 +96,7 @@ public final class SolveSession {
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
         gradients: gradients.map { ($0, plan.gradientTokens) },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
-        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil, evaluations: 0),
+        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil),
       speed: .measured())
     announce(estimate.text(cache: cache))
     let clock = WorkClock(estimate)

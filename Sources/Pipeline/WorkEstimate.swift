@@ -23,13 +23,15 @@ public struct WorkEstimate: Sendable {
     public var eliminations: Int
     /// Whether the damping is chosen by held-out error.
     public var choosesDamping: Bool
-    /// Candidates to be evaluated, after uniform subnets; 0 where there is no search.
+    /// Sizes at which uniform subnets are judged.
+    public var baselines: Int
+    /// Candidates to be evaluated after them; 0 where there is no search.
     public var evaluations: Int
 
     public init(
       configuration: ModelConfiguration, sampledTokens: Int, precision: Precision, calibrationTokens: [Int],
       gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], fitnessTokens: Int, curves: Int, eliminations: Int,
-      choosesDamping: Bool, evaluations: Int
+      choosesDamping: Bool, baselines: Int = 0, evaluations: Int = 0
     ) {
       self.configuration = configuration
       self.sampledTokens = sampledTokens
@@ -40,6 +42,7 @@ public struct WorkEstimate: Sendable {
       self.curves = curves
       self.eliminations = eliminations
       self.choosesDamping = choosesDamping
+      self.baselines = baselines
       self.evaluations = evaluations
     }
   }
@@ -107,10 +110,12 @@ public struct WorkEstimate: Sendable {
         name: "error curves",
         // Factors come near the speed of products, but orders and copies beside them take their time.
         seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double * 1.5),
-      // Both roundings of two uniform subnets, without and with repair, their factors made once.
+      // Both roundings of uniform subnets, without and with repair, their factors made once.
       StageCost(
         name: "uniform baselines",
-        seconds: work.evaluations > 0 ? 8 * judgingCandidates + (factors + 4 * solves) / double : 0),
+        seconds: work.baselines > 0
+          ? Double(4 * work.baselines) * judgingCandidates + (factors + Double(2 * work.baselines) * solves) / double
+          : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size
     // The reference keeps the head packed for products.

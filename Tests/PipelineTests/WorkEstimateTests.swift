@@ -11,14 +11,14 @@ import Testing
   private func estimate(
     _ shape: String = "llama-7b", sampled: Int = 0, precision: Precision = .single, calibration: [Int] = [1024],
     gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], curves: Int = 1,
-    eliminations: Int = 0, damping: Bool = false, evaluations: Int = 0
+    eliminations: Int = 0, damping: Bool = false, baselines: Int = 0, evaluations: Int = 0
   ) throws -> WorkEstimate {
     WorkEstimate(
       .init(
         configuration: try ModelShape.named(shape).configuration, sampledTokens: sampled, precision: precision,
         calibrationTokens: calibration,
         gradients: gradients, fitnessTokens: 512, curves: curves, eliminations: eliminations,
-        choosesDamping: damping, evaluations: evaluations), speed: speed)
+        choosesDamping: damping, baselines: baselines, evaluations: evaluations), speed: speed)
   }
 
   private func seconds(_ estimate: WorkEstimate, _ stage: String) -> Double {
@@ -65,7 +65,7 @@ import Testing
     // The choice of the damping runs the held-out windows, and the reference does not again.
     let reference = "dense reference"
     #expect(seconds(try estimate(damping: true), reference) < seconds(one, reference) / 2)
-    let (judged, faster) = (try estimate(evaluations: 8), try estimate(precision: .bfloat16, evaluations: 8))
+    let (judged, faster) = (try estimate(baselines: 2), try estimate(precision: .bfloat16, baselines: 2))
     let gained = judged.secondsPerEvaluation - faster.secondsPerEvaluation
     #expect(gained > 0)
     let baselines = "uniform baselines"
