@@ -7,8 +7,8 @@ import Synchronization
 /// A candidate is a list of parts, two a layer: what decides the weights of its attention, then of its MLP. Candidates that
 /// begin with the same parts share the residual stream as long as they agree, a trie over the parts, and the weights of a
 /// part are asked for once for all of them. Windows go through in blocks, so that the streams of all candidates fit into
-/// the memory given, and half a layer's parts a few at a time, so that their weights do. A value depends neither on the other candidates nor on the blocks, but for the last bits where a block
-/// cuts the matrices differently.
+/// the memory given, and half a layer's parts a few at a time, so that their weights do. A value depends neither on the
+/// other candidates nor on the blocks, but for the last bits where a block cuts the matrices differently.
 public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
   private let parent: any Network
@@ -123,15 +123,13 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private func run(
     _ streams: [Stream], _ half: Int, _ runner: ForwardPass.LayerRunner, _ checkpoint: () throws -> Void
   ) throws {
-    let streamsOfPart = Dictionary(grouping: streams, by: \.part)
-    var seen: Set<Part> = []
-    let parts = streams.map(\.part).filter { seen.insert($0).inserted }
+    let parts = Self.branches(Array(streams.indices)) { streams[$0].part }
     let most = partsAtOnce(half)
     for first in stride(from: 0, to: parts.count, by: most) {
       let some = Array(parts[first..<min(first + most, parts.count)])
-      let made = try packWeights(half, some, oneBeforeOthers: first == 0)
-      let ready = some.flatMap { part in
-        made[part].map { layer in (streamsOfPart[part] ?? []).map { (weights: layer, hidden: $0.hidden) } } ?? []
+      let made = try packWeights(half, some.map(\.part), oneBeforeOthers: first == 0)
+      let ready = some.flatMap { part, members in
+        made[part].map { layer in members.map { (weights: layer, hidden: streams[$0].hidden) } } ?? []
       }
       for start in stride(from: 0, to: ready.count, by: Self.together) {
         try checkpoint()
