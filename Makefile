@@ -1,7 +1,7 @@
 # make demo: search a small real model and export a subnet.   make test: build and test everything.
 
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
-BUDGET ?= 32
+BUDGET ?= 12
 KEEP ?= 0.8
 STUDY ?= results/demo
 # 1: a program that runs on any processor of the architecture, for a cluster of different machines.

@@ -102,7 +102,9 @@ let package = Package(
       swiftSettings: strict),
     tests(of: "Reports", exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
-    tests(of: "Pipeline", ["Reports", "Search"]),
+    tests(
+      of: "Pipeline",
+      ["Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Subnets", "Exports"]),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra"], exclude: ["Help"],
       swiftSettings: strict),

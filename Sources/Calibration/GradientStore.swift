@@ -20,11 +20,12 @@ public struct GradientStore: Sendable {
   ///
   /// - Parameters:
   ///   - fingerprint: of the network.
+  ///   - recorded: the network's residual stream on the windows, where it was recorded.
   ///   - progress: told how many layers are done; what it throws ends the computation.
   /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
   public func saliencies(
     of scalar: BackwardPass.Scalar, network: some Network, fingerprint: String, windows: TokenWindows,
-    progress: ((_ done: Int) throws -> Void)? = nil
+    recorded: BackwardPass.Recorded? = nil, progress: ((_ done: Int) throws -> Void)? = nil
   ) throws -> StoredSaliencies {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows, scalar))")
     if !FileManager.default.fileExists(atPath: place.path) {
@@ -32,8 +33,9 @@ public struct GradientStore: Sendable {
         try CacheCost.record(in: temporary) {
           var done = 0
           try progress?(done)
-          try BackwardPass(windows, scratch: temporary).run(network, of: scalar, parts: Self.parts(of: scalar)) {
-            layer in
+          try BackwardPass(windows, scratch: temporary).run(
+            network, of: scalar, parts: Self.parts(of: scalar), recorded: recorded
+          ) { layer in
             try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
             done += 1
             try progress?(done)

@@ -10,16 +10,26 @@ final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
 
-  init(_ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int) {
+  /// - Parameter spare: of an earlier layer, whose memory is used again where it fits.
+  init(
+    _ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int,
+    reusing spare: [Lane] = []
+  ) {
     self.tokens = tokens
     let elements = LayerStatistics.gramElements(of: shape, in: configuration)
     let fitting = MemoryLimit.bytes / 4 / max(1, elements * MemoryLayout<Float>.size)
-    lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { _ in
-      Lane(
-        residual: configuration.hiddenSize, context: shape.queryHeads * configuration.headDimension,
-        hidden: shape.mlpChannels)
+    let context = shape.queryHeads * configuration.headDimension
+    lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { number in
+      if number > 0, number <= spare.count, spare[number - 1].has(context, shape.mlpChannels) {
+        spare[number - 1].clear()
+        return spare[number - 1]
+      }
+      return Lane(residual: configuration.hiddenSize, context: context, hidden: shape.mlpChannels)
     }
   }
+
+  /// After `finish` all lanes but the first, whose memory was handed out.
+  var spare: [Lane] { Array(lanes.dropFirst()) }
 
   /// Lanes that it is ready for.
   var laneCount: Int { lanes.count }
@@ -70,24 +80,34 @@ final class StatisticsCollector: @unchecked Sendable {
     }
   }
 
-  private final class Lane {
-    let attentionInput: Matrix<Float>
-    let mlpInput: Matrix<Float>
-    let context: Accumulator
-    let hidden: Accumulator
-    var inverseEnergyAfterAttention = 0.0
-    var inverseEnergyAfterMLP = 0.0
+  final class Lane {
+    fileprivate let attentionInput: Matrix<Float>
+    fileprivate let mlpInput: Matrix<Float>
+    fileprivate let context: Accumulator
+    fileprivate let hidden: Accumulator
+    fileprivate var inverseEnergyAfterAttention = 0.0
+    fileprivate var inverseEnergyAfterMLP = 0.0
 
-    init(residual: Int, context: Int, hidden: Int) {
+    fileprivate init(residual: Int, context: Int, hidden: Int) {
       attentionInput = Matrix(rows: residual, columns: residual)
       mlpInput = Matrix(rows: residual, columns: residual)
       self.context = Accumulator(width: context)
       self.hidden = Accumulator(width: hidden)
     }
+
+    fileprivate func has(_ context: Int, _ hidden: Int) -> Bool {
+      self.context.gram.rows == context && self.hidden.gram.rows == hidden
+    }
+
+    fileprivate func clear() {
+      for gram in [attentionInput, mlpInput] { gram.fill(0) }
+      for accumulator in [context, hidden] { accumulator.clear() }
+      (inverseEnergyAfterAttention, inverseEnergyAfterMLP) = (0, 0)
+    }
   }
 
   /// Sums over tokens of `x xᵀ`, `|x|` and `x`.
-  private final class Accumulator {
+  fileprivate final class Accumulator {
     let gram: Matrix<Float>
     let magnitude: Matrix<Float>
     let mean: Matrix<Float>
@@ -105,6 +125,8 @@ final class StatisticsCollector: @unchecked Sendable {
         Kernels.add(x.row(i), to: mean.pointer, count: x.columns)
       }
     }
+
+    func clear() { for sum in [gram, magnitude, mean] { sum.fill(0) } }
 
     func merge(_ other: Accumulator) {
       Kernels.add(other.gram.pointer, to: gram.pointer, count: gram.count)

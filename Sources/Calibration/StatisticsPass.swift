@@ -5,31 +5,37 @@ import LinearAlgebra
 public enum StatisticsPass {
   /// - Parameters:
   ///   - layers: those whose statistics are wanted; `nil` for all. The pass ends with the last of them.
+  ///   - record: opened; takes the residual stream of the first windows, where all layers are wanted.
   ///   - body: given each wanted layer's statistics in the order of the layers.
   /// - Returns: the residual stream where the pass ends, shape `[tokens, hidden]`.
   @discardableResult
   public static func run(
     _ network: some Network, on windows: TokenWindows, layers: Set<Int>? = nil,
-    _ body: (_ layer: Int, _ statistics: LayerStatistics) throws -> Void
+    record: ResidualRecord? = nil, _ body: (_ layer: Int, _ statistics: LayerStatistics) throws -> Void
   ) throws -> Matrix<Float> {
     let configuration = network.configuration
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(network)
     let runner = pass.runner(for: configuration)
+    var spare: [StatisticsCollector.Lane] = []
     let last = layers.map { $0.max() ?? -1 } ?? configuration.layerCount - 1
     for (index, shape) in configuration.layers.enumerated() where index <= last {
+      try record?.append(hidden)
       let weights = try network.layer(index)
       guard layers?.contains(index) ?? true else {
         try runner.run(layer: index, weights: weights, hidden, observer: nil)
         continue
       }
       let collector = StatisticsCollector(
-        shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount)
+        shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount, reusing: spare)
       try runner.run(layer: index, weights: weights, hidden, lanes: collector.laneCount) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }
-      try body(index, collector.finish())
+      let statistics = collector.finish()
+      spare = collector.spare
+      try body(index, statistics)
     }
+    try record?.append(hidden)
     return hidden
   }
 }

@@ -16,16 +16,17 @@ public struct StatisticsStore: Sendable {
   ///
   /// - Parameters:
   ///   - fingerprint: of the network.
+  ///   - record: takes the residual stream of the first windows if the statistics are computed.
   ///   - progress: told each layer that is done; what it throws ends the computation.
   /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
   public func statistics(
     name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
-    progress: ((_ layer: Int) throws -> Void)? = nil
+    record: ResidualRecord? = nil, progress: ((_ layer: Int) throws -> Void)? = nil
   ) throws -> any Statistics {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
-        try CacheCost.record(in: temporary) { try Self.collect(network, windows, into: temporary, progress) }
+        try CacheCost.record(in: temporary) { try Self.collect(network, windows, into: temporary, record, progress) }
       }
     }
     return StoredStatistics(
@@ -41,9 +42,11 @@ public struct StatisticsStore: Sendable {
   }
 
   private static func collect(
-    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ progress: ((Int) throws -> Void)?
+    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ record: ResidualRecord?,
+    _ progress: ((Int) throws -> Void)?
   ) throws {
-    try StatisticsPass.run(network, on: windows) { index, statistics in
+    try record?.open(in: folder)
+    try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
       try write(statistics, to: file(index, in: folder))
       try progress?(index)
     }

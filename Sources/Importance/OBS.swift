@@ -34,19 +34,12 @@ public struct OBS: Importance {
       down: try columns(weights.down.weight, statistics.hiddenGram))
   }
 
-  /// `1 / [G⁻¹]_jj`: with `G = L·Lᵀ`, `[G⁻¹]_jj` is the squared length of column `j` of `L⁻¹`.
+  /// `1 / [G⁻¹]_jj`.
   private func stiffness(_ gram: Matrix<Float>, _ layer: ScoredLayer) throws -> [Float] {
-    let order = gram.rows
-    if order == 0 { return [] }
+    if gram.rows == 0 { return [] }
     guard let factor = try? CholeskyFactor(factorising: gram.damped(damping)) else {
       throw ImportanceError.notFinite(score: name, layer: layer.index)
     }
-    let inverse = factor.lowerInverse()
-    var lengths = Array(repeating: 0.0, count: order)
-    for i in 0..<order {
-      let row = inverse.row(i)
-      for j in 0...i { lengths[j] += row[j] * row[j] }
-    }
-    return lengths.map { Float(1 / $0) }
+    return factor.inverseDiagonal().map { Float(1 / $0) }
   }
 }

@@ -72,26 +72,28 @@ public struct BackwardPass: Sendable {
   /// Query rows that attention handles at once: few enough to waste little on what is masked, many enough for fast products.
   var queryBlock = 128
 
-  /// - Parameter scratch: an existing folder with room for `layers × tokens × hidden × 4` bytes.
+  /// - Parameter scratch: an existing folder with room for `(layers + 1) × tokens × hidden × 4` bytes.
   public init(_ windows: TokenWindows, scratch: URL = FileManager.default.temporaryDirectory) {
     self.windows = windows
     self.scratch = scratch
   }
 
-  /// - Parameter visit: told each layer from the last to the first.
+  /// The first tokens of records, which together are those of the windows in their order.
+  public typealias Recorded = [(record: ResidualRecord, tokens: Int)]
+
+  /// - Parameters:
+  ///   - recorded: the network's residual stream, where it was recorded: it does not run forward then.
+  ///   - visit: told each layer from the last to the first.
   /// - Throws: `ModelError.scratch` where the disk is full, and what the network and `visit` throw.
   public func run(
-    _ network: some Network, of scalar: Scalar = .loss, parts: Parts = .weights, visit: (Layer) throws -> Void
+    _ network: some Network, of scalar: Scalar = .loss, parts: Parts = .weights, recorded: Recorded? = nil,
+    visit: (Layer) throws -> Void
   ) throws {
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: network.configuration)
-    let hidden = try pass.embed(network)
-    let file = try ScratchFile(in: scratch)
-    var boundaries: [ScratchFile.Place] = []
-    for index in 0..<network.configuration.layerCount {
-      boundaries.append(try file.append(hidden))
-      try runner.run(layer: index, weights: network.layer(index), hidden)
-    }
+    let recorded = try recorded ?? [(pass.record(network, with: runner, in: scratch), windows.tokens.count)]
+    let hidden = Matrix<Float>(uninitialized: windows.tokens.count, columns: network.configuration.hiddenSize)
+    try read(recorded, boundary: network.configuration.layerCount, into: hidden)
     let grad = try seed(network, hidden, scalar)
     let count = min(Self.lanes, windows.count)
     let share = Threads.share(among: count)
@@ -100,7 +102,7 @@ public struct BackwardPass: Sendable {
     }
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
-      try file.read(boundaries[index], into: hidden)
+      try read(recorded, boundary: index, into: hidden)
       for lane in lanes { lane.begin(weights, parts) }
       let packed = runner.packed(weights)
       try Threads.forEach(lanes.count) { number, _ in
@@ -113,6 +115,15 @@ public struct BackwardPass: Sendable {
       guard let total = lanes.first else { return }
       for lane in lanes.dropFirst() { total.merge(lane) }
       try visit(total.layer(index, weights, windows))
+    }
+  }
+
+  private func read(_ recorded: Recorded, boundary: Int, into hidden: Matrix<Float>) throws {
+    precondition(recorded.reduce(0) { $0 + $1.tokens } == hidden.rows, "records of other windows")
+    var start = 0
+    for (record, tokens) in recorded {
+      try record.read(boundary, into: hidden.rows(start..<start + tokens))
+      start += tokens
     }
   }
 

@@ -42,11 +42,12 @@ final class ScratchFile: Sendable {
     return place
   }
 
-  /// Reads a matrix into one of its shape.
+  /// Reads the first rows of a matrix, as many as another of its columns has, into that.
   func read(_ place: Place, into matrix: Matrix<Float>) throws(ModelError) {
     precondition(
-      matrix.rows == place.rows && matrix.columns == place.columns && matrix.isContiguous, "another shape")
-    try move(place) { pread(descriptor, UnsafeMutableRawPointer(matrix.pointer) + $0, $1, $2) }
+      matrix.rows <= place.rows && matrix.columns == place.columns && matrix.isContiguous, "another shape")
+    let first = Place(offset: place.offset, rows: matrix.rows, columns: place.columns)
+    try move(first) { pread(descriptor, UnsafeMutableRawPointer(matrix.pointer) + $0, $1, $2) }
   }
 
   func read(_ place: Place) throws(ModelError) -> Matrix<Float> {

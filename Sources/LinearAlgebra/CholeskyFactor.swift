@@ -163,18 +163,40 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     try CholeskyFactor(factorising: matrix).writeInverse(to: matrix)
   }
 
-  /// `L⁻¹`, with zeros above its diagonal.
+  /// The diagonal of `A⁻¹`: squared lengths of the columns of `L⁻¹`, of which no more than a few are there at a time.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
-  public func lowerInverse() -> Matrix<Scalar> {
-    // By blocks of columns, which are zero above their own diagonal.
+  public func inverseDiagonal() -> [Scalar] {
+    let (blocks, result) = (inverseBlocks, Matrix<Scalar>(rows: 1, columns: order))
+    Threads.forEach(blocks.count) { place in
+      let columns = inverseColumns(blocks[place])
+      let lengths = result.row(0) + blocks[place].lowerBound
+      for i in 0..<columns.rows {
+        let row = columns.row(i)
+        for j in 0..<columns.columns { lengths[j] += row[j] * row[j] }
+      }
+    }
+    return result.elements
+  }
+
+  /// Columns of `L⁻¹` from the first one's diagonal element on.
+  private func inverseColumns(_ range: Range<Int>) -> Matrix<Scalar> {
+    let rows = range.lowerBound..<order
+    let x = Matrix<Scalar>(rows: rows.count, columns: range.count)
+    for i in 0..<range.count { x[i, i] = 1 }
+    CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x)
+    return x
+  }
+
+  /// `L⁻¹`; above the blocks on the diagonal nothing is written.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  private func lowerInverse() -> Matrix<Scalar> {
     let blocks = inverseBlocks
-    let x = Matrix<Scalar>(rows: order, columns: order)
+    let x = Matrix<Scalar>(uninitialized: order, columns: order)
     Threads.forEach(blocks.count) { place in
       let columns = blocks[place]
-      for i in columns { x[i, i] = 1 }
-      let rows = columns.lowerBound..<order
-      CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x.rows(rows).columns(columns))
+      x.rows(columns.lowerBound..<order).columns(columns).assign(inverseColumns(columns))
     }
     return x
   }

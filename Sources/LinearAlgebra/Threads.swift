@@ -1,6 +1,6 @@
 import CNumerics
-import Dispatch
 import Foundation
+import Synchronization
 
 /// How the package uses cores: work is split over *our* threads (token windows, layers), and each calls BLAS
 /// single-threaded. That scales better than threaded BLAS on matrices of this size, and keeps results independent of
@@ -43,12 +43,12 @@ public enum Threads {
       return
     }
     let share = share(among: workers)
-    let next = Counter()
+    let next = Atomic(0)
     let failure = FirstError()
-    DispatchQueue.concurrentPerform(iterations: workers) { worker in
+    Crew.shared.run(workers: workers) { worker in
       $idle.withValue(share) {
         while !failure.exists {
-          let task = next.take()
+          let task = next.add(1, ordering: .relaxed).oldValue
           if task >= tasks { return }
           do { try body(task, worker) } catch { failure.record(error, task: task) }
         }
@@ -83,31 +83,20 @@ public enum Threads {
   }
 }
 
-private final class Counter: @unchecked Sendable {
-  private let lock = NSLock()
-  private var value = 0
+private final class FirstError: Sendable {
+  private let recorded = Mutex<(task: Int, error: any Error)?>(nil)
+  private let flag = Atomic(false)
 
-  func take() -> Int {
-    lock.withLock {
-      defer { value += 1 }
-      return value
-    }
-  }
-}
-
-private final class FirstError: @unchecked Sendable {
-  private let lock = NSLock()
-  private var recorded: (task: Int, error: any Error)?
-
-  var exists: Bool { lock.withLock { recorded != nil } }
+  var exists: Bool { flag.load(ordering: .relaxed) }
 
   func record(_ error: any Error, task: Int) {
-    lock.withLock {
+    recorded.withLock { recorded in
       if recorded.map({ task < $0.task }) ?? true { recorded = (task, error) }
     }
+    flag.store(true, ordering: .relaxed)
   }
 
   func rethrow() throws {
-    if let error = lock.withLock({ recorded?.error }) { throw error }
+    if let error = recorded.withLock({ $0?.error }) { throw error }
   }
 }

@@ -54,16 +54,36 @@ struct CandidateEvaluator: Sendable {
     inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
   }
 
-  /// Measures candidates on all windows, layer by layer.
+  /// Measures of each group the candidate that diverges least on the first quarter of the windows; `nil` of one without any.
   ///
   /// - Parameters:
   ///   - repairing: whether their weights are corrected.
   ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
-  func measure(
-    _ genes: [BoundSpace.Genes], repairing: Bool = true, checkpoint: (Double) throws -> Void = { _ in }
-  ) throws -> [PointMeasurement] {
-    let found = try compare(genes, repairing: repairing, checkpoint: checkpoint)
-    return zip(genes, found.comparisons).map { measurement(of: $0, $1) }
+  func best(
+    ofEach groups: [[BoundSpace.Genes]], repairing: Bool, checkpoint: (Double) throws -> Void
+  ) throws -> [(genes: BoundSpace.Genes, measurement: PointMeasurement)?] {
+    let all = groups.flatMap { $0 }
+    let contenders = groups.count { !$0.isEmpty }
+    let windows = reference.windows.count
+    let first = (windows + 3) / 4
+    // Of the whole work, in candidates times windows.
+    let heats = Double(all.count * first)
+    let work = heats + Double(contenders * (windows - first))
+    var found = try compare(all, windows: 0..<first, repairing: repairing) { try checkpoint($0 * heats / work) }
+      .comparisons[...]
+    var winners = groups.map { group in
+      let own = found.prefix(group.count)
+      found = found.dropFirst(group.count)
+      return zip(group, own).min { $0.1.divergence < $1.1.divergence }
+    }
+    if first < windows {
+      let further = try compare(
+        winners.compactMap { $0?.0 }, windows: first..<windows, repairing: repairing
+      ) { try checkpoint((heats + $0 * (work - heats)) / work) }
+      var rest = further.comparisons[...]
+      winners = winners.map { winner in winner.map { ($0.0, $0.1.joined(rest.removeFirst())) } }
+    }
+    return winners.map { winner in winner.map { ($0.0, measurement(of: $0.0, $0.1)) } }
   }
 
   func subnet(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> Subnet<LanguageModel> {
@@ -129,6 +149,7 @@ struct CandidateEvaluator: Sendable {
     checkpoint: (Double) throws -> Void
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let factory = repairing ? repaired : inherited
+    try factory.prepare(Array(Set(candidates.map(\.choice)))) { _, _ in try checkpoint(0) }
     let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4) {
       layer, isMLP, part in
       try factory.rankedLayer(layer, part.choice)

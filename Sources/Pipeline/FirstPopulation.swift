@@ -74,6 +74,8 @@ struct FirstPopulation {
     var seeds: [(genome: Genome, origin: String)] = []
     for budget in budgets {
       if let widths = allocation(mainCurves, budget: budget) { add(widths, main, "curve", to: &seeds) }
+    }
+    for budget in budgets {
       for widths in uniform(budget: budget) { add(widths, main, "uniform", to: &seeds) }
     }
     if let first = seeds.first { seeds += variants(of: first.genome).map { ($0, "choice") } }

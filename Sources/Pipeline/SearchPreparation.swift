@@ -45,66 +45,8 @@ extension SearchSession {
     return (1...steps).map { high - (high - low) * $0 / steps }
   }
 
-  static func statistics(
-    _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    plan: CalibrationPlan, lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
-  ) throws -> [any Statistics] {
-    let store = StatisticsStore(folder: cache)
-    var all: [any Statistics] = []
-    // All windows, or the first of them where their number is a gene.
-    for samples in bound.space.samples.isEmpty ? [nil] : bound.space.samples.map(Optional.init) {
-      var sets: [any Statistics] = []
-      for set in calibration.sets {
-        if isStopped() { throw CancellationError() }
-        let total = model.configuration.layerCount
-        let name = BoundSpace.statistics(set.name, samples: samples)
-        let windows = set.windows.calibration
-        if let samples, samples > windows.count {
-          throw PipelineError.invalidOption(
-            "the space takes \(samples) samples, but '\(set.name)' has \(windows.count) --calibration-windows")
-        }
-        sets.append(
-          try store.statistics(
-            name: name, of: model, fingerprint: fingerprint,
-            windows: samples.map { windows.windows(0..<$0) } ?? windows
-          ) {
-            if isStopped() { throw CancellationError() }
-            report(.preparing("statistics of '\(name)'", done: $0 + 1, total: total))
-          })
-      }
-      all += sets
-      if bound.calibrations.contains(BoundSpace.mix) {
-        all.append(MixedStatistics(name: BoundSpace.statistics(BoundSpace.mix, samples: samples), sets))
-      }
-    }
-    let scalars = try scalars(bound, lossGradients: lossGradients)
-    if scalars.isEmpty { return all }
-    let gradients = GradientStore(folder: cache)
-    return try all.map { statistics in
-      // Gradients are those of the set, however many windows the statistics have.
-      let choice = bound.calibrations.first { choice in
-        ([nil] + bound.space.samples.map(Optional.init)).contains {
-          BoundSpace.statistics(choice, samples: $0) == statistics.name
-        }
-      }
-      // A set that is only a part of the mixture is ranked by nothing.
-      guard let choice else { return statistics }
-      let sets = calibration.sets.filter { choice == BoundSpace.mix || $0.name == choice }
-      var saliencies: [BackwardPass.Scalar: StoredSaliencies] = [:]
-      for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
-        saliencies[scalar] = try gradients.saliencies(
-          of: scalar, network: model, fingerprint: fingerprint, windows: gradientWindows(sets, plan.gradientWindows)
-        ) {
-          if isStopped() { throw CancellationError() }
-          report(.preparing("gradients on '\(statistics.name)'", done: $0, total: model.configuration.layerCount))
-        }
-      }
-      return StatisticsWithGradients(statistics, gradients: saliencies)
-    }
-  }
-
   /// Whose gradients the scores of a space, and error curves in the metric of the loss, need.
-  private static func scalars(_ bound: BoundSpace, lossGradients: Bool) throws -> Set<BackwardPass.Scalar> {
+  static func scalars(_ bound: BoundSpace, lossGradients: Bool) throws -> Set<BackwardPass.Scalar> {
     let scores = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
     return lossGradients ? scores.union(ErrorCurves.Metric.loss.gradients) : scores
   }
@@ -125,6 +67,7 @@ extension SearchSession {
         precision: settings.evaluationPrecision(),
         calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
         gradients: scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } },
+        recordsResiduals: true,
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
         eliminations: curves * scores.count { $0 is LossOBS },
         choosesDamping: repairs && settings.damping == nil, baselines: settings.target == nil ? 2 : 1,
@@ -145,14 +88,6 @@ extension SearchSession {
     return (choice.damping, choice.residual)
   }
 
-  /// The first windows of the sets, so many together.
-  private static func gradientWindows(_ sets: [CalibrationFile.StoredSet], _ count: Int) -> TokenWindows {
-    let each = max(1, count / max(1, sets.count))
-    return TokenWindows(
-      length: sets.first?.calibrationLength ?? 1,
-      tokens: sets.flatMap { $0.calibrationTokens.prefix(each * $0.calibrationLength) })
-  }
-
   /// Uniform Wanda-SP at a few sizes, without and with repair: the better of the two roundings of the KV groups.
   ///
   /// All sizes go through the layers together, so that what they share, such as the factors of a layer, is made once.
@@ -161,7 +96,7 @@ extension SearchSession {
     _ report: @escaping (Event) -> Void
   ) throws -> [Baseline] {
     let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
-    let genes = sizes.map { size in
+    let roundings = sizes.map { size in
       population.uniform(budget: size).map { widths in
         BoundSpace.Genes(
           widths: widths, score: "wanda-sp", calibration: evaluator.bound.calibrations[0],
@@ -170,18 +105,16 @@ extension SearchSession {
     }
     var baselines = sizes.map { _ in [Baseline]() }
     for repairing in [false, true] {
-      var measured = try evaluator.measure(genes.flatMap { $0 }, repairing: repairing) { share in
+      let best = try evaluator.best(ofEach: roundings, repairing: repairing) { share in
         if isStopped() { throw CancellationError() }
         report(.preparing("uniform baselines, %", done: Int(100 * (share + (repairing ? 1 : 0)) / 2), total: 100))
-      }[...]
-      for (place, genes) in genes.enumerated() {
-        let own = measured.prefix(genes.count)
-        measured = measured.dropFirst(genes.count)
-        guard let (genes, best) = zip(genes, own).min(by: { $0.1.kl < $1.1.kl }) else { continue }
+      }
+      for (place, best) in best.enumerated() {
+        guard let (genes, measurement) = best else { continue }
         baselines[place].append(
           Baseline(
-            label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: best, score: genes.score,
-            calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
+            label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measurement,
+            score: genes.score, calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
       }
     }
     // Candidates are judged with repair.

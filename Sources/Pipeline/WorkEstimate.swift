@@ -16,6 +16,8 @@ public struct WorkEstimate: Sendable {
     public var calibrationTokens: [Int]
     /// The backward passes, where gradients are needed.
     public var gradients: [(scalar: BackwardPass.Scalar, tokens: Int)]
+    /// Whether the pass for the statistics leaves them what a forward pass would.
+    public var recordsResiduals: Bool
     public var fitnessTokens: Int
     /// Choices of score and calibration whose error curves are wanted.
     public var curves: Int
@@ -30,14 +32,15 @@ public struct WorkEstimate: Sendable {
 
     public init(
       configuration: ModelConfiguration, sampledTokens: Int, precision: Precision, calibrationTokens: [Int],
-      gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], fitnessTokens: Int, curves: Int, eliminations: Int,
-      choosesDamping: Bool, baselines: Int = 0, evaluations: Int = 0
+      gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], recordsResiduals: Bool = false, fitnessTokens: Int,
+      curves: Int, eliminations: Int, choosesDamping: Bool, baselines: Int = 0, evaluations: Int = 0
     ) {
       self.configuration = configuration
       self.sampledTokens = sampledTokens
       self.precision = precision
       self.calibrationTokens = calibrationTokens
       self.gradients = gradients
+      self.recordsResiduals = recordsResiduals
       self.fitnessTokens = fitnessTokens
       self.curves = curves
       self.eliminations = eliminations
@@ -79,7 +82,8 @@ public struct WorkEstimate: Sendable {
     let slopes = work.gradients.reduce(0.0) { sum, pass in
       // Forward, each layer again, and its inputs' gradients; with those of the weights, or moments of the outputs'.
       let parts = GradientStore.parts(of: pass.scalar)
-      return sum + (parts.contains(.weights) ? 4 : 3) * forward(pass.tokens) + 2 * head(pass.tokens)
+      let passes = 2 + (work.recordsResiduals ? 0.0 : 1) + (parts.contains(.weights) ? 1 : 0)
+      return sum + passes * forward(pass.tokens) + 2 * head(pass.tokens)
         + (parts.contains(.outputMoments) ? moments * Double(pass.tokens) : 0)
     }
     let judging = (forward(fitness) + head(fitness)) / single
@@ -110,11 +114,12 @@ public struct WorkEstimate: Sendable {
         name: "error curves",
         // Factors come near the speed of products, but orders and copies beside them take their time.
         seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double * 1.5),
-      // Both roundings of uniform subnets, without and with repair, their factors made once.
+      // Uniform subnets without and with repair, their factors made once: both roundings on a quarter of the windows, the better
+      // one on the rest.
       StageCost(
         name: "uniform baselines",
         seconds: work.baselines > 0
-          ? Double(4 * work.baselines) * judgingCandidates + (factors + Double(2 * work.baselines) * solves) / double
+          ? 2.5 * Double(work.baselines) * judgingCandidates + (factors + Double(2 * work.baselines) * solves) / double
           : 0),
     ].filter { $0.seconds > 0 }
     let outer = configuration.outerParameters * MemoryLayout<Float>.size

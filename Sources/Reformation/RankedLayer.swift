@@ -7,15 +7,19 @@ import Synchronization
 
 /// One parent layer with its units in the order of a ranking, ready to give the weights of any width.
 ///
-/// Query, key, value, gate and up rows are stored in ranking order, so a width is a view of their first rows. The
-/// corrected output and down projections are solved for when first asked for, and kept.
+/// Query, key, value, gate and up rows are brought into ranking order when a width is first asked for, so that every width is a
+/// view of their first rows. The corrected output and down projections are solved for when first asked for, and kept.
 public final class RankedLayer: Sendable {
   public let ranking: UnitRanking
   private let shape: LayerShape
   private let headDimension: Int
   /// Query heads that every kept group keeps.
   private let queries: Int
-  private let ordered: LayerWeights
+  private let units: KeptUnits
+  /// Inputs of the output projection in the order of the ranking.
+  private let contexts: [Int]
+  /// The parent's weights until a width is asked for, then those in the order of the ranking.
+  private let weights: Mutex<(weights: LayerWeights, areOrdered: Bool)>
   private let attention: (any WidthSolver)?
   private let mlp: (any WidthSolver)?
   /// Means of the inputs of the output and down projections in the order of the ranking, for biases.
@@ -33,18 +37,18 @@ public final class RankedLayer: Sendable {
   public init(
     _ layer: ScoredLayer, ranking: UnitRanking, queries limit: Int? = nil, repair: RepairMode, damping: Double
   ) throws {
-    let (weights, statistics) = (layer.weights, layer.statistics)
+    let (parent, statistics) = (layer.weights, layer.statistics)
+    weights = Mutex((parent, false))
     self.ranking = ranking
     shape = layer.shape
     headDimension = layer.headDimension
     queries = shape.queries(keeping: limit)
     // Of all groups the heads that stay first, so that a number of groups keeps a prefix.
-    let units = KeptUnits(groups: ranking.groups, channels: ranking.channels)
-    let contexts = [ranking.staying(queries), ranking.leaving(queries)].flatMap { queries in
+    units = KeptUnits(groups: ranking.groups, channels: ranking.channels)
+    contexts = [ranking.staying(queries), ranking.leaving(queries)].flatMap { queries in
       KeptUnits(groups: ranking.groups, channels: [], queries: queries)
         .queryIndices(of: layer.shape, headDimension: layer.headDimension)
     }
-    ordered = weights.inherit(units, from: shape, queryIndices: contexts, headDimension: headDimension)
     func reformation(
       _ module: String, _ gram: Matrix<Float>, _ weight: Matrix<Float>, _ order: [Int]
     ) throws -> (any WidthSolver)? {
@@ -62,12 +66,25 @@ public final class RankedLayer: Sendable {
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .leastSquares || repair == .admm
     attention =
-      repairs ? try reformation("attention", statistics.contextGram, weights.output.weight, contexts) : nil
-    mlp = repairs ? try reformation("MLP", statistics.hiddenGram, weights.down.weight, units.channels) : nil
+      repairs ? try reformation("attention", statistics.contextGram, parent.output.weight, contexts) : nil
+    mlp = repairs ? try reformation("MLP", statistics.hiddenGram, parent.down.weight, units.channels) : nil
+  }
+
+  /// All weights in the order of the ranking.
+  private var ordered: LayerWeights {
+    weights.withLock { held in
+      if !held.areOrdered {
+        held = (
+          held.weights.inherit(units, from: shape, queryIndices: contexts, headDimension: headDimension), true
+        )
+      }
+      return held.weights
+    }
   }
 
   /// The weights of the layer that keeps the first `groups` KV groups and `channels` MLP channels of the ranking.
   public func weights(groups: Int, channels: Int) -> LayerWeights {
+    let ordered = ordered
     var layer = ordered.prefix(
       groups: groups, queriesPerGroup: queries, channels: channels, headDimension: headDimension)
     let contexts = groups * queries * headDimension
@@ -138,9 +155,10 @@ public final class RankedLayer: Sendable {
   /// Bytes held now.
   public var byteCount: Int {
     let factors = [attention, mlp].reduce(0) { $0 + ($1?.byteCount ?? 0) }
-    let matrices = [ordered.query, ordered.key, ordered.value, ordered.output, ordered.gate, ordered.up, ordered.down]
-    let weights = matrices.reduce(0) { $0 + $1.weight.count } * MemoryLayout<Float>.size
-    return factors + weights + solved.withLock { $0.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size } }
+    let held = weights.withLock { $0.weights }
+    let matrices = [held.query, held.key, held.value, held.output, held.gate, held.up, held.down]
+    let bytes = matrices.reduce(0) { $0 + $1.weight.count } * MemoryLayout<Float>.size
+    return factors + bytes + solved.withLock { $0.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size } }
   }
 }
 

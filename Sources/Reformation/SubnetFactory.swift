@@ -130,11 +130,10 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       evict(sparing: key)
       return known
     }
-    let ranking = try rankings.ranking(index, choice)
+    let (ranking, scored) = try rankings.ranked(index, choice)
     evict(makingRoomFor: parent.configuration.bytesPerRankedLayer)
     let layer = try RankedLayer(
-      rankings.layer(index, choice), ranking: ranking, queries: choice.queries, repair: repair,
-      damping: choice.damping ?? damping)
+      scored, ranking: ranking, queries: choice.queries, repair: repair, damping: choice.damping ?? damping)
     let kept = cache.withLock { cache in
       if let earlier = cache.layers[key] { return earlier.layer }
       cache.layers[key] = (layer, cache.clock)
@@ -142,6 +141,24 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     evict(sparing: key)
     return kept
+  }
+
+  /// Makes the ranked layers of some choices, on all workers, if all of them can be kept: else they are made as they are
+  /// asked for, layer by layer.
+  ///
+  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
+  public func prepare(_ choices: [Choice], progress: (_ done: Int, _ total: Int) throws -> Void) throws {
+    let configuration = parent.configuration
+    let layers = configuration.layerCount
+    let missing = cache.withLock { cache in
+      choices.flatMap { choice in (0..<layers).map { Key(choice: choice, layer: $0) } }.filter {
+        cache.layers[$0] == nil
+      }
+    }
+    guard missing.count > 1, choices.count * layers * configuration.bytesPerRankedLayer <= byteLimit else { return }
+    try Threads.forEach(missing.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { place, _ in
+      _ = try rankedLayer(missing[place].layer, missing[place].choice)
+    }
   }
 
   /// Finds the rankings of all layers.
@@ -191,10 +208,19 @@ private final class Rankings<Parent: Network>: Sendable {
     self.statistics = statistics
   }
 
-  func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking {
-    var ranking = try units(index, choice)
+  func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }
+
+  /// A layer and the order of its units; what both need is read once.
+  func ranked(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, layer: ScoredLayer) {
+    let (ranking, scored) = try order(index, choice)
+    return (ranking, try scored ?? layer(index, choice))
+  }
+
+  /// The order of a layer's units; with the layer, if it was read to find it.
+  private func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
+    var (ranking, scored) = try units(index, choice)
     if choice.queries != nil { ranking.queries = try queryOrder(index, choice) }
-    return ranking
+    return (ranking, scored)
   }
 
   private func queryOrder(_ index: Int, _ choice: Choice) throws -> [[Int]] {
@@ -206,16 +232,16 @@ private final class Rankings<Parent: Network>: Sendable {
   }
 
   /// Groups and channels in the order of the score.
-  private func units(_ index: Int, _ choice: Choice) throws -> UnitRanking {
+  private func units(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
     let key = Key(choice: choice.ranking, layer: index)
-    if let ranking = known.withLock({ $0[key] }) { return ranking }
+    if let ranking = known.withLock({ $0[key] }) { return (ranking, nil) }
     guard let score = scores[choice.score] else {
       throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
     }
     let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics(choice))
     let ranking = try score.finiteScores(of: scored).ranking
     known.withLock { $0[key] = ranking }
-    return ranking
+    return (ranking, scored)
   }
 
   /// The layer with its statistics, without what only scores need.

@@ -93,8 +93,10 @@ public struct BudgetedSpace: Sendable {
     let snapped = space.canonical(zip(space.variables, genome).map { $0.nearest(to: $1) })
     let goal = min(max(target, allowed.lowerBound), allowed.upperBound)
     var result = filled(snapped, to: goal, using: &generator)
-    if cost.cost(result) < allowed.lowerBound && goal < allowed.upperBound {
-      result = filled(result, to: allowed.upperBound, using: &generator)
+    // What steps cannot reach from below is passed by as little as they can.
+    for step in [kinds.first, kinds.last, nil] where cost.cost(result) < allowed.lowerBound {
+      let end = step.map { min(allowed.lowerBound + $0.stepCost - 1, allowed.upperBound) } ?? allowed.upperBound
+      if end > goal { result = filled(result, to: end, using: &generator) }
     }
     if cost.cost(result) < allowed.lowerBound {
       for index in result.indices where stepCosts[index] > 0 { result[index] = witness[index] }

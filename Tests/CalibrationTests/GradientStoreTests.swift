@@ -43,6 +43,32 @@ import Testing
     #expect(folder.content.count == 1)
   }
 
+  /// The first windows of two sets, whose statistics were gathered before: what their pass recorded serves as well as a pass over
+  /// those windows, which cuts them differently.
+  @Test func recordedResidualsGiveTheSame() throws {
+    let model = try Fixture.llama3GQA.model()
+    let sets = [windows, TokenWindows(length: 12, tokens: someTokens(1200, below: 256, seed: 2))]
+    let statistics = StatisticsStore(folder: folder.url)
+    let recorded = try sets.map { windows in
+      let record = ResidualRecord(tokens: 36)
+      _ = try statistics.statistics(name: "set", of: model, fingerprint: "m", windows: windows, record: record)
+      #expect(record.count == model.configuration.layerCount + 1)
+      return (record: record, tokens: 24)
+    }
+    let first = TokenWindows(length: 12, tokens: sets.flatMap { $0.tokens.prefix(24) })
+    let found = try store.saliencies(
+      of: .sampledLoss, network: model, fingerprint: "recorded", windows: first, recorded: recorded)
+    let expected = try store.saliencies(of: .sampledLoss, network: model, fingerprint: "m", windows: first)
+    for index in 0..<model.configuration.layerCount {
+      let (mine, other) = (try #require(found.layer(index).outputMoments), try expected.layer(index).outputMoments)
+      #expect(mine.attention.elements == other?.attention.elements && mine.mlp.elements == other?.mlp.elements)
+    }
+    // From disk the second time: nothing runs, nothing is recorded.
+    let unused = ResidualRecord(tokens: 36)
+    _ = try statistics.statistics(name: "set", of: model, fingerprint: "m", windows: windows, record: unused)
+    #expect(unused.count == 0)
+  }
+
   @Test func aFailureLeavesNothing() throws {
     struct Stop: Error {}
     let model = try Fixture.llamaMHA.model()

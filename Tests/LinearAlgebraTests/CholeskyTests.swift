@@ -103,6 +103,7 @@ import Testing
     let inverted = matrix.copy()
     try CholeskyFactor.invert(inverted)
     #expect(inverted.elements == factor.inverse().elements)
+    for (i, value) in factor.inverseDiagonal().enumerated() { #expect(abs(value / inverted[i, i] - 1) < 1e-9) }
     let product = Matrix<Double>(rows: order, columns: order)
     multiply(matrix, inverted, into: product)
     for i in 0..<order { product[i, i] -= 1 }

@@ -2,6 +2,7 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
+import Synchronization
 import Testing
 
 @testable import Calibration
@@ -113,6 +114,30 @@ import Testing
     #expect(roomy.heldBytes > limit + (largest.max() ?? 0))
   }
 
+  /// All layers of some choices are made beforehand if all can be kept, and then not again.
+  @Test func preparedLayersAreKept() throws {
+    let choices = [choice, .init(score: "llm-bip", calibration: "b")]
+    let counted = CountedStatistics(sets[0])
+    func factory(_ limit: Int) -> SubnetFactory<LanguageModel> {
+      SubnetFactory(
+        parent: model, scores: scores, statistics: [counted, sets[1]], repair: .leastSquares, damping: 0.01,
+        byteLimit: limit)
+    }
+    let roomy = factory(.max)
+    var told = 0
+    try roomy.prepare(choices) { told = max(told, $1 - $0) }
+    #expect(told == 2 * model.configuration.layerCount)
+    // What ranking and factors need of a layer is read once for both.
+    #expect(counted.reads == model.configuration.layerCount)
+    let held = roomy.heldBytes
+    for choice in choices { for index in 0..<3 { _ = try roomy.rankedLayer(index, choice) } }
+    #expect(roomy.heldBytes == held && counted.reads == model.configuration.layerCount)
+    try roomy.prepare(choices) { _, _ in Issue.record("nothing is missing") }
+    let cramped = factory(2 * 3 * model.configuration.bytesPerRankedLayer - 1)
+    try cramped.prepare(choices) { _, _ in Issue.record("they do not fit") }
+    #expect(cramped.heldBytes == 0)
+  }
+
   /// The units are those that the score ranks first, in the parent's order.
   @Test func unitsAreTheBestRanked() throws {
     let factory = factory()
@@ -192,4 +217,24 @@ import Testing
       try factory(scores: [Broken(layer: 1)]).subnet(widths, .init(score: "broken", calibration: "a"))
     }
   }
+}
+
+/// Counts how often a layer is read.
+private final class CountedStatistics: Statistics {
+  private let base: any Statistics
+  private let count = Atomic(0)
+
+  init(_ base: any Statistics) { self.base = base }
+
+  var reads: Int { count.load(ordering: .relaxed) }
+  var name: String { base.name }
+  var tokens: Int { base.tokens }
+  var layerCount: Int { base.layerCount }
+
+  func layer(_ index: Int) throws -> LayerStatistics {
+    count.add(1, ordering: .relaxed)
+    return try base.layer(index)
+  }
+
+  func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies? { nil }
 }

@@ -27,6 +27,21 @@ import Testing
     }
   }
 
+  /// What costs a little less than the minimum, with no step that leads exactly there, is raised by one step at most.
+  @Test func passesTheMinimumByAsLittleAsItCan() throws {
+    let (design, cost) = try Spaces.layers(30)
+    let full = cost.cost(design.highest)
+    var generator = SeededGenerator(seed: 7)
+    for _ in 0..<50 {
+      let minimum = full / 2 + generator.integer(below: full / 3)
+      let space = try BudgetedSpace(design, cost: cost, budget: Budget(maximum: full, minimum: minimum))
+      let start = try BudgetedSpace(design, cost: cost).fit(design.highest, to: minimum - 1, using: &generator)
+      #expect(cost.cost(start) < minimum)
+      let fitted = try space.fit(start, to: cost.cost(start), using: &generator)
+      #expect((minimum..<minimum + 294_912).contains(cost.cost(fitted)))
+    }
+  }
+
   @Test func leavesWhatFitsAlone() throws {
     let (design, cost) = try Spaces.layers(30)
     let space = try BudgetedSpace(design, cost: cost)

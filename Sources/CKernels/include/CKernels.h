@@ -23,6 +23,15 @@ enum { NAS_PANEL_ROWS = 12, NAS_PANEL_COLUMNS = 32 };
 // A set of instructions that the program was compiled for and the processor does not have; NULL where there is none.
 const char *nas_missing_feature(void);
 
+// What a thread that waits for another does between two looks.
+static inline void nas_spin_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // ---- single precision ----
 
 // With AVX-512 and with AVX2 the bits are the same; in plain C the last ones may differ.

@@ -1,0 +1,124 @@
+import CKernels
+import Foundation
+import Synchronization
+
+/// Threads that help whoever has work for several, for a while without sleep in between.
+///
+/// A thread that sleeps takes about a tenth of a millisecond to be at work again, longer than many a product takes: generating
+/// text starts a hundred thousand pieces of work a minute. So a helper without work looks for it for a fraction of a millisecond
+/// before it goes to sleep. Who has work begins at once and waits only for helpers that did take a place in it.
+final class Crew: Sendable {
+  static let shared = Crew(helpers: Threads.count - 1)
+
+  /// Looks for work before a helper sleeps, with a pause of some ten nanoseconds in between.
+  private static let patience = 1 << 13
+
+  /// Something that several workers do together.
+  private final class Job: Sendable {
+    /// Called by each worker with its number.
+    private let call: @convention(c) (UnsafeRawPointer, Int) -> Void
+    private nonisolated(unsafe) let context: UnsafeRawPointer
+    private let places: Int
+    private let taken = Atomic(1)
+    /// Helpers at work here.
+    let helpers = Atomic(0)
+
+    init(_ context: UnsafeRawPointer, places: Int, _ call: @escaping @convention(c) (UnsafeRawPointer, Int) -> Void) {
+      (self.context, self.places, self.call) = (context, places, call)
+    }
+
+    /// A helper's place, if one is free. The caller holds the lock under which the job is open.
+    func enter() -> Int? {
+      let place = taken.load(ordering: .relaxed)
+      if place >= places { return nil }
+      taken.store(place + 1, ordering: .relaxed)
+      helpers.add(1, ordering: .relaxed)
+      return place
+    }
+
+    func work(at place: Int) { call(context, place) }
+  }
+
+  /// Jobs that have not come to their end.
+  private let open = Mutex<[Job]>([])
+  /// Jobs that there were so far.
+  private let posted = Atomic(0)
+  private let sleepers = Atomic(0)
+  private let alarm = NSCondition()
+  /// Those who wait for the helpers of a job, asleep.
+  private let waiters = Atomic(0)
+  private let ended = NSCondition()
+
+  private init(helpers: Int) {
+    for _ in 0..<max(0, helpers) {
+      let thread = Thread { [unowned self] in help() }
+      thread.stackSize = 8 << 20
+      thread.name = "nas-search helper"
+      thread.start()
+    }
+  }
+
+  /// Runs `body(worker)` here, as worker 0, and on as many helpers as are free, one less than `workers` at most; ends when all
+  /// of them have ended.
+  func run(workers: Int, _ body: (_ worker: Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      withUnsafePointer(to: body) { pointer in
+        let job = Job(pointer, places: workers) { context, worker in
+          context.assumingMemoryBound(to: ((Int) -> Void).self).pointee(worker)
+        }
+        open.withLock { $0.append(job) }
+        posted.add(1, ordering: .sequentiallyConsistent)
+        if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+          alarm.withLock { for _ in 1..<workers { alarm.signal() } }
+        }
+        job.work(at: 0)
+        open.withLock { open in
+          if let place = open.firstIndex(where: { $0 === job }) { open.remove(at: place) }
+        }
+        wait(for: job)
+      }
+    }
+  }
+
+  private func wait(for job: Job) {
+    for _ in 0..<Self.patience {
+      if job.helpers.load(ordering: .acquiring) == 0 { return }
+      nas_spin_pause()
+    }
+    waiters.add(1, ordering: .sequentiallyConsistent)
+    ended.withLock { while job.helpers.load(ordering: .sequentiallyConsistent) > 0 { ended.wait() } }
+    waiters.subtract(1, ordering: .sequentiallyConsistent)
+  }
+
+  /// What a helper does all its life.
+  private func help() {
+    while true {
+      let known = posted.load(ordering: .sequentiallyConsistent)
+      if let (job, place) = place() {
+        job.work(at: place)
+        // Not to be touched afterwards: who waits for it goes on.
+        let left = job.helpers.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if left == 0, waiters.load(ordering: .sequentiallyConsistent) > 0 { ended.withLock { ended.broadcast() } }
+      } else {
+        wait(while: known)
+      }
+    }
+  }
+
+  private func place() -> (job: Job, place: Int)? {
+    open.withLock { open in
+      for job in open { if let place = job.enter() { return (job, place) } }
+      return nil
+    }
+  }
+
+  private func wait(while known: Int) {
+    for _ in 0..<Self.patience {
+      if posted.load(ordering: .relaxed) != known { return }
+      nas_spin_pause()
+    }
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    alarm.withLock { while posted.load(ordering: .sequentiallyConsistent) == known { alarm.wait() } }
+    sleepers.subtract(1, ordering: .sequentiallyConsistent)
+  }
+}
