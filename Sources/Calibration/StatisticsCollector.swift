@@ -20,9 +20,9 @@ final class StatisticsCollector: @unchecked Sendable {
     let fitting = MemoryLimit.bytes / 4 / max(1, elements * MemoryLayout<Float>.size)
     let context = shape.queryHeads * configuration.headDimension
     lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { number in
-      if number > 0, number <= spare.count, spare[number - 1].has(context, shape.mlpChannels) {
-        spare[number - 1].clear()
-        return spare[number - 1]
+      if number < spare.count, spare[number].has(context, shape.mlpChannels) {
+        spare[number].clear()
+        return spare[number]
       }
       return Lane(residual: configuration.hiddenSize, context: context, hidden: shape.mlpChannels)
     }

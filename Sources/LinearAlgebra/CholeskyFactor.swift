@@ -169,7 +169,8 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public func inverseDiagonal() -> [Scalar] {
     let (blocks, result) = (inverseBlocks, Matrix<Scalar>(rows: 1, columns: order))
     Threads.forEach(blocks.count) { place in
-      let columns = inverseColumns(blocks[place])
+      let columns = Matrix<Scalar>(uninitialized: order - blocks[place].lowerBound, columns: blocks[place].count)
+      writeInverseColumns(blocks[place], to: columns)
       let lengths = result.row(0) + blocks[place].lowerBound
       for i in 0..<columns.rows {
         let row = columns.row(i)
@@ -180,12 +181,11 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   }
 
   /// Columns of `L⁻¹` from the first one's diagonal element on.
-  private func inverseColumns(_ range: Range<Int>) -> Matrix<Scalar> {
+  private func writeInverseColumns(_ range: Range<Int>, to x: Matrix<Scalar>) {
     let rows = range.lowerBound..<order
-    let x = Matrix<Scalar>(rows: rows.count, columns: range.count)
+    x.fill(0)
     for i in 0..<range.count { x[i, i] = 1 }
     CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x)
-    return x
   }
 
   /// `L⁻¹`; above the blocks on the diagonal nothing is written.
@@ -196,7 +196,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     let x = Matrix<Scalar>(uninitialized: order, columns: order)
     Threads.forEach(blocks.count) { place in
       let columns = blocks[place]
-      x.rows(columns.lowerBound..<order).columns(columns).assign(inverseColumns(columns))
+      writeInverseColumns(columns, to: x.rows(columns.lowerBound..<order).columns(columns))
     }
     return x
   }

@@ -10,7 +10,7 @@ import Synchronization
 final class Crew: Sendable {
   static let shared = Crew(helpers: Threads.count - 1)
 
-  /// Looks for work before a helper sleeps, with a pause of some ten nanoseconds in between.
+  /// Looks before a thread that waits sleeps, with a pause of some ten nanoseconds in between.
   private static let patience = 1 << 13
 
   /// Something that several workers do together.
@@ -80,11 +80,19 @@ final class Crew: Sendable {
     }
   }
 
-  private func wait(for job: Job) {
-    for _ in 0..<Self.patience {
-      if job.helpers.load(ordering: .acquiring) == 0 { return }
+  /// Waits without sleep, as long as there is patience.
+  ///
+  /// - Returns: whether the condition came true.
+  private static func looks(until condition: () -> Bool) -> Bool {
+    for _ in 0..<patience {
+      if condition() { return true }
       nas_spin_pause()
     }
+    return false
+  }
+
+  private func wait(for job: Job) {
+    if Self.looks(until: { job.helpers.load(ordering: .acquiring) == 0 }) { return }
     waiters.add(1, ordering: .sequentiallyConsistent)
     ended.withLock { while job.helpers.load(ordering: .sequentiallyConsistent) > 0 { ended.wait() } }
     waiters.subtract(1, ordering: .sequentiallyConsistent)
@@ -96,7 +104,7 @@ final class Crew: Sendable {
       let known = posted.load(ordering: .sequentiallyConsistent)
       if let (job, place) = place() {
         job.work(at: place)
-        // Not to be touched afterwards: who waits for it goes on.
+        // Whoever waits for it goes on then: what it calls is gone.
         let left = job.helpers.subtract(1, ordering: .sequentiallyConsistent).newValue
         if left == 0, waiters.load(ordering: .sequentiallyConsistent) > 0 { ended.withLock { ended.broadcast() } }
       } else {
@@ -113,10 +121,7 @@ final class Crew: Sendable {
   }
 
   private func wait(while known: Int) {
-    for _ in 0..<Self.patience {
-      if posted.load(ordering: .relaxed) != known { return }
-      nas_spin_pause()
-    }
+    if Self.looks(until: { posted.load(ordering: .relaxed) != known }) { return }
     sleepers.add(1, ordering: .sequentiallyConsistent)
     alarm.withLock { while posted.load(ordering: .sequentiallyConsistent) == known { alarm.wait() } }
     sleepers.subtract(1, ordering: .sequentiallyConsistent)

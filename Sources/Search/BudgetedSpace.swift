@@ -94,8 +94,8 @@ public struct BudgetedSpace: Sendable {
     let goal = min(max(target, allowed.lowerBound), allowed.upperBound)
     var result = filled(snapped, to: goal, using: &generator)
     // What steps cannot reach from below is passed by as little as they can.
-    for step in [kinds.first, kinds.last, nil] where cost.cost(result) < allowed.lowerBound {
-      let end = step.map { min(allowed.lowerBound + $0.stepCost - 1, allowed.upperBound) } ?? allowed.upperBound
+    for kind in [kinds.first, kinds.last] where cost.cost(result) < allowed.lowerBound {
+      let end = min(allowed.lowerBound + (kind?.stepCost ?? 1) - 1, allowed.upperBound)
       if end > goal { result = filled(result, to: end, using: &generator) }
     }
     if cost.cost(result) < allowed.lowerBound {
