@@ -7,44 +7,33 @@ import Subnets
 
 /// The genomes that a search begins with: one width for all layers, and allocations by error curves.
 struct FirstPopulation {
-  let evaluator: CandidateEvaluator
-  let statistics: [any Statistics]
-  let metric: ErrorCurves.Metric
-  /// Error curves of each score on each calibration, where widths are each layer's own and there is repair.
-  private let curves: [Choice: [ModuleCurve]]
+  /// In the order in which they are evaluated.
+  private(set) var seeds: [(genome: Genome, origin: String)] = []
+  private let evaluator: CandidateEvaluator
+  private var curves: ChoiceCurves
 
-  private struct Choice: Hashable {
-    let score: String
-    let calibration: String
-  }
+  private typealias Choice = ChoiceCurves.Choice
 
-  /// - Parameter progress: called before the curves of each choice, and may throw to end the work.
+  /// - Parameters:
+  ///   - budgets: block parameters of the seeds at most, the largest first.
+  ///   - limit: seeds at most.
+  ///   - evaluations: that the search, with what it has done already, will come to; `nil` where that is not known. Curves of
+  ///     choices that it would not come to are not made.
+  ///   - progress: told of the layers whose error curves are done, and may throw to end the work.
   init(
-    evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric,
-    progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric, budgets: [Int], limit: Int,
+    evaluations: Int?, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws {
     self.evaluator = evaluator
-    self.statistics = statistics
-    self.metric = metric
-    let bound = evaluator.bound
-    var curves: [Choice: [ModuleCurve]] = [:]
-    if bound.space.layers == .each, evaluator.repaired.repair == .leastSquares {
-      // Of few samples no curves are made: those of the most will do.
-      let names = bound.calibrations.map { BoundSpace.statistics($0, samples: bound.space.samples.max()) }
-      for (name, calibration) in zip(names, bound.calibrations) {
-        guard let statistics = statistics.first(where: { $0.name == name }) else { continue }
-        for score in bound.space.allScores {
-          let before = curves.count
-          let all = names.count * bound.space.allScores.count
-          curves[Choice(score: score, calibration: calibration)] = try ErrorCurves.curves(
-            evaluator.repaired,
-            .init(score: score, calibration: statistics.name, queries: bound.space.attention.queries), statistics,
-            metric: metric, progress: { try progress(before * $1 + $0, all * $1) },
-            widths: { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) })
-        }
-      }
+    let middle = budgets[budgets.count / 2]
+    curves = try ChoiceCurves(
+      evaluator: evaluator, statistics: statistics, metric: metric, budget: middle, progress: progress)
+    addMain(budgets)
+    if evaluations.map({ $0 > min(seeds.count, limit) }) ?? true {
+      try curves.complete(progress: progress)
+      addOthers(budgets, middle)
     }
-    self.curves = curves
+    seeds = Array(seeds.prefix(limit))
   }
 
   /// What the error curves promise of a candidate, in the unit of the metric; `nil` where there are none.
@@ -62,50 +51,32 @@ struct FirstPopulation {
   private var bound: BoundSpace { evaluator.bound }
   private var configuration: ModelConfiguration { bound.configuration }
 
-  /// Seeds for subnets of at most the given block parameters, in the order in which they are evaluated: of the most promising
-  /// choice of score and calibration the allocations by error curves, uniform ones, and other samples and dampings; then by turns
-  /// the trends that its curves may miss, and the other choices.
-  func genomes(budgets: [Int], limit: Int) -> [(genome: Genome, origin: String)] {
-    guard !budgets.isEmpty else { return [] }
-    let middle = budgets[budgets.count / 2]
-    let choices = choices(budget: middle)
-    guard let main = choices.first else { return [] }
-    let mainCurves = curves[main] ?? []
-    var seeds: [(genome: Genome, origin: String)] = []
-    for budget in budgets {
-      if let widths = allocation(mainCurves, budget: budget) { add(widths, main, "curve", to: &seeds) }
-    }
-    for budget in budgets {
-      for widths in uniform(budget: budget) { add(widths, main, "uniform", to: &seeds) }
-    }
+  /// Of the most promising choice of score and calibration the allocations by error curves, uniform ones, and other samples and
+  /// dampings.
+  private mutating func addMain(_ budgets: [Int]) {
+    let allocations = budgets.compactMap { allocation(curves[curves.main], budget: $0) }
+    for widths in allocations { add(widths, curves.main, "curve") }
+    for widths in budgets.flatMap(uniform) { add(widths, curves.main, "uniform") }
     if let first = seeds.first { seeds += variants(of: first.genome).map { ($0, "choice") } }
-    let trends = CurveWarp.steps.compactMap { allocation($0.apply(mainCurves), budget: middle) }
+  }
+
+  /// By turns the trends that the curves of the most promising choice may miss, and the other choices.
+  private mutating func addOthers(_ budgets: [Int], _ middle: Int) {
+    let main = curves[curves.main] ?? []
+    let trends = CurveWarp.steps.compactMap { allocation($0.apply(main), budget: middle) }
+    let choices = curves.ranked { [self] curves in
+      allocation(curves, budget: middle).map { ErrorCurves.error(curves, $0) }
+    }
     let others = choices.dropFirst().flatMap { choice in
       // Of several budgets those in the middle of the list.
       budgets.indices.filter { budgets.count <= 2 || $0 % 3 == 1 }.compactMap { place in
-        allocation(curves[choice] ?? [], budget: budgets[place]).map { (choice, $0) }
+        allocation(curves[choice], budget: budgets[place]).map { (choice, $0) }
       }
     }
     for place in 0..<max(trends.count, others.count) {
-      if place < trends.count { add(trends[place], main, "warp", to: &seeds) }
-      if place < others.count { add(others[place].1, others[place].0, "curve", to: &seeds) }
+      if place < trends.count { add(trends[place], curves.main, "warp") }
+      if place < others.count { add(others[place].1, others[place].0, "curve") }
     }
-    return Array(seeds.prefix(limit))
-  }
-
-  /// Scores on all calibration text together where that is a choice, then on each set; the one whose curves promise least first.
-  private func choices(budget: Int) -> [Choice] {
-    let whole = bound.calibrations.contains(BoundSpace.mix) ? BoundSpace.mix : bound.calibrations.first
-    let all = bound.calibrations.flatMap { calibration in
-      bound.space.allScores.map { Choice(score: $0, calibration: calibration) }
-    }
-    let ranked = all.enumerated().map { place, choice in
-      let error = curves[choice].flatMap { curves in
-        allocation(curves, budget: budget).map { ErrorCurves.error(curves, $0) }
-      }
-      return (choice: choice, key: (choice.calibration == whole ? 0 : 1, error ?? .infinity, place))
-    }
-    return ranked.sorted { $0.key < $1.key }.map(\.choice)
   }
 
   /// The genome with each other choice of samples and damping.
@@ -145,10 +116,7 @@ struct FirstPopulation {
     }
   }
 
-  private func add(
-    _ widths: [LayerWidths], _ choice: Choice, _ origin: String,
-    to seeds: inout [(genome: Genome, origin: String)]
-  ) {
+  private mutating func add(_ widths: [LayerWidths], _ choice: Choice, _ origin: String) {
     // Where the damping is a gene, the choice next to the one that held-out tokens prefer.
     let preferred = log(evaluator.repaired.damping)
     let genes = BoundSpace.Genes(
@@ -158,7 +126,8 @@ struct FirstPopulation {
     seeds.append((genome, origin))
   }
 
-  private func allocation(_ curves: [ModuleCurve], budget: Int) -> [LayerWidths]? {
-    curves.isEmpty ? nil : ErrorCurves.widths(curves, configuration, budget: budget)
+  private func allocation(_ curves: [ModuleCurve]?, budget: Int) -> [LayerWidths]? {
+    guard let curves, !curves.isEmpty else { return nil }
+    return ErrorCurves.widths(curves, configuration, budget: budget)
   }
 }

@@ -41,9 +41,10 @@ extension SearchSession {
   static func budgets(_ budgeted: BudgetedSpace, _ settings: SearchSettings) -> [Int] {
     let (low, high) = (budgeted.allowed.lowerBound, budgeted.allowed.upperBound)
     if settings.target != nil { return [high] }
-    let steps = 6
-    return (1...steps).map { high - (high - low) * $0 / steps }
+    return (1...sizes).map { high - (high - low) * $0 / sizes }
   }
+
+  private static let sizes = 6
 
   /// Whose gradients the scores of a space, and error curves in the metric of the loss, need.
   static func scalars(_ bound: BoundSpace, lossGradients: Bool) throws -> Set<BackwardPass.Scalar> {
@@ -60,7 +61,18 @@ extension SearchSession {
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
     let scalars = try scalars(bound, lossGradients: FirstPopulation.needsGradients(settings, bound))
     let repairs = settings.repair == RepairMode.leastSquares.rawValue
-    let curves = repairs && bound.space.layers == .each ? bound.calibrations.count : 0
+    var curves = repairs && bound.space.layers == .each ? Double(scores.count * bound.calibrations.count) : 0
+    // A search that ends among the seeds of one choice makes the others' curves of a few layers only: of each size one seed, and
+    // most often two uniform ones.
+    let seeds = min(settings.population, (settings.target == nil ? sizes : 1) * (bound.configuration.isUniform ? 2 : 1))
+    if curves > 0, let evaluations = budget.evaluations, evaluations <= seeds {
+      let share = Double(ChoiceCurves.contestLayers) / Double(bound.configuration.layerCount)
+      curves = min(curves, 1 + Double(scores.count - 1) * share)
+    }
+    // The choice that gets all curves is taken to be one that eliminates.
+    let eliminating = scores.count { $0 is LossOBS }
+    let eliminations =
+      eliminating == 0 ? 0 : min(curves, max(1, curves * Double(eliminating) / Double(scores.count)))
     return try WorkEstimate(
       .init(
         configuration: bound.configuration, sampledTokens: plan.sampledTokens(),
@@ -68,8 +80,8 @@ extension SearchSession {
         calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
         gradients: scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } },
         recordsResiduals: true,
-        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves * scores.count,
-        eliminations: curves * scores.count { $0 is LossOBS },
+        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves,
+        eliminations: eliminations,
         choosesDamping: repairs && settings.damping == nil, baselines: settings.target == nil ? 2 : 1,
         evaluations: budget.evaluations ?? .max),
       speed: .measured())

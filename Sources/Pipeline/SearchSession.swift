@@ -105,14 +105,15 @@ public final class SearchSession {
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, residual: residual,
         settings: settings, damping: damping)
+      let budgets = Self.budgets(budgeted, settings)
+      let done = try known?.trials().count ?? 0
       let population = try FirstPopulation(
-        evaluator: evaluator, statistics: statistics, metric: settings.metric
+        evaluator: evaluator, statistics: statistics, metric: settings.metric, budgets: budgets,
+        limit: settings.population, evaluations: budget.evaluations.map { max($0, done) }
       ) {
         if isStopped() { throw CancellationError() }
         report(.preparing("error curves", done: $0, total: $1))
       }
-      let budgets = Self.budgets(budgeted, settings)
-      let initial = population.genomes(budgets: budgets, limit: settings.population)
       let choice =
         try known.map { try StudyDescription($0).optimizer }
         ?? ChosenOptimizer(
@@ -120,7 +121,7 @@ public final class SearchSession {
           parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
       if choice.reason != nil { report(.optimizer(choice)) }
       let optimizer = try choice.name.optimizer(
-        budgeted, settings, initial: initial,
+        budgeted, settings, initial: population.seeds,
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)

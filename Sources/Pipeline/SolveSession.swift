@@ -95,8 +95,8 @@ public final class SolveSession {
         precision: precision,
         calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
         gradients: gradients.map { ($0, plan.gradientTokens) },
-        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: choices.count,
-        eliminations: choices.count { $0.score is LossOBS }, choosesDamping: damping == nil),
+        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: Double(choices.count),
+        eliminations: Double(choices.count { $0.score is LossOBS }), choosesDamping: damping == nil),
       speed: .measured())
     announce(estimate.text(cache: cache))
     let clock = WorkClock(estimate)

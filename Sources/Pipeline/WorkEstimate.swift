@@ -19,10 +19,10 @@ public struct WorkEstimate: Sendable {
     /// Whether the pass for the statistics leaves them what a forward pass would.
     public var recordsResiduals: Bool
     public var fitnessTokens: Int
-    /// Choices of score and calibration whose error curves are wanted.
-    public var curves: Int
+    /// Choices of score and calibration whose error curves are wanted; of some of the layers, that share.
+    public var curves: Double
     /// How many of them rank by elimination (`obs-loss`).
-    public var eliminations: Int
+    public var eliminations: Double
     /// Whether the damping is chosen by held-out error.
     public var choosesDamping: Bool
     /// Sizes at which uniform subnets are judged.
@@ -33,7 +33,7 @@ public struct WorkEstimate: Sendable {
     public init(
       configuration: ModelConfiguration, sampledTokens: Int, precision: Precision, calibrationTokens: [Int],
       gradients: [(scalar: BackwardPass.Scalar, tokens: Int)], recordsResiduals: Bool = false, fitnessTokens: Int,
-      curves: Int, eliminations: Int, choosesDamping: Bool, baselines: Int = 0, evaluations: Int = 0
+      curves: Double, eliminations: Double, choosesDamping: Bool, baselines: Int = 0, evaluations: Int = 0
     ) {
       self.configuration = configuration
       self.sampledTokens = sampledTokens
@@ -113,7 +113,7 @@ public struct WorkEstimate: Sendable {
       StageCost(
         name: "error curves",
         // Factors come near the speed of products, but orders and copies beside them take their time.
-        seconds: (factors * Double(work.curves) + eliminations * Double(work.eliminations)) / double * 1.5),
+        seconds: (factors * work.curves + eliminations * work.eliminations) / double * 1.5),
       // Uniform subnets without and with repair, their factors made once: both roundings on a quarter of the windows, the better
       // one on the rest.
       StageCost(
@@ -134,9 +134,11 @@ public struct WorkEstimate: Sendable {
     let solutions = configuration.layers.reduce(0) { sum, shape in
       sum + configuration.hiddenSize * (shape.queryHeads * configuration.headDimension + shape.mlpChannels) * 4 / 5
     }
+    // The baselines' choice is one more.
+    let choices = max(1, work.curves) + (work.baselines > 0 ? 1 : 0)
     let ranked = min(
       configuration.bytesForRankedLayers,
-      max(1, work.curves) * configuration.layerCount * configuration.bytesPerRankedLayer
+      Int(choices * Double(configuration.layerCount * configuration.bytesPerRankedLayer))
         + min(work.evaluations, 1 << 16) * solutions * MemoryLayout<Float>.size)
     // Of half a layer those of all candidates of a generation, as far as there is room (`GenerationEvaluator`).
     let part =

@@ -7,6 +7,7 @@ import Testing
 @testable import Calibration
 @testable import LanguageModels
 @testable import Pipeline
+@testable import Reformation
 
 /// What a search does before its first candidate, on a tiny model with two calibration sets.
 @Suite struct SearchPreparationTests {
@@ -52,6 +53,12 @@ import Testing
       plan: settings.plan, lossGradients: gradients, { false }, { _ in })
   }
 
+  private func evaluator() throws -> CandidateEvaluator {
+    try CandidateEvaluator(
+      model: model, bound: bound, statistics: statistics("cache", gradients: true), fitness: calibration.fitness,
+      settings: settings, damping: 0.01)
+  }
+
   /// Whether gradients begin with what the pass for the statistics left, or run the windows themselves, is the same, for each set
   /// and for the mixture.
   @Test func gradientsDoNotDependOnTheCache() throws {
@@ -75,9 +82,7 @@ import Testing
   /// The winner of a race on the first windows is measured as if it had seen all windows at once.
   @Test func theBestOfAGroupIsMeasuredOnAllWindows() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
-    let evaluator = try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics("cache", gradients: true), fitness: calibration.fitness,
-      settings: settings, damping: 0.01)
+    let evaluator = try evaluator()
     func genes(_ groups: Int, _ channels: Int) -> BoundSpace.Genes {
       BoundSpace.Genes(
         widths: model.configuration.layers.map { _ in LayerWidths(groups: groups, channels: channels) },
@@ -100,5 +105,77 @@ import Testing
         #expect(abs((measured.perplexity ?? 0) / (expected.perplexity ?? 1) - 1) < 1e-6)
       }
     }
+  }
+
+  /// A search that ends among the seeds of the most promising choice has the same seeds as a longer one, and no curves of others.
+  @Test func aShortSearchMakesOneChoicesCurves() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let evaluator = try evaluator()
+    let budgeted = try SearchSession.budgeted(bound, settings)
+    let budgets = SearchSession.budgets(budgeted, settings)
+    func population(_ evaluations: Int?, limit: Int = 100) throws -> (population: FirstPopulation, layers: Int) {
+      var (last, layers) = (0, 0)
+      let population = try FirstPopulation(
+        evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budgets: budgets,
+        limit: limit, evaluations: evaluations
+      ) { done, total in
+        #expect(last <= done && done <= total)
+        (last, layers) = (done, total)
+      }
+      return (population, layers)
+    }
+    let (long, all) = try population(nil)
+    let (short, some) = try population(4)
+    // On a few layers all scores compete, and these are all that the model has.
+    let (scores, layers) = (bound.space.allScores.count, model.configuration.layerCount)
+    #expect(scores > 1 && layers <= ChoiceCurves.contestLayers)
+    #expect(some == scores * layers && all == 3 * some)
+    #expect(short.seeds.count >= 4 && short.seeds.count < long.seeds.count)
+    for (one, other) in zip(short.seeds, long.seeds) {
+      #expect(one.genome == other.genome && one.origin == other.origin)
+    }
+    let main = bound.genes(short.seeds[0].genome)
+    #expect(main.calibration == BoundSpace.mix && short.predict(main) == long.predict(main))
+    for score in bound.space.allScores {
+      for calibration in bound.calibrations {
+        let genes = BoundSpace.Genes(widths: main.widths, score: score, calibration: calibration)
+        #expect(long.predict(genes) != nil && (short.predict(genes) != nil) == (calibration == main.calibration))
+      }
+    }
+    // One candidate more than there are seeds of one choice, or than a population has.
+    #expect(try population(short.seeds.count + 1).population.seeds.count == long.seeds.count)
+    #expect(try population(4, limit: 3).layers == all)
+  }
+
+  /// The choice that promises least on the contest's layers is the main one; of all layers, where as many compete.
+  @Test(arguments: [1, 2, 6]) func theMainChoicePromisesLeast(contestLayers: Int) throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let evaluator = try evaluator()
+    let (configuration, budget) = (model.configuration, model.configuration.blockParameters * 3 / 5)
+    var made = 0
+    var curves = try ChoiceCurves(
+      evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budget: budget,
+      contestLayers: contestLayers
+    ) { made = $1 }
+    let contenders = bound.space.allScores.map { ChoiceCurves.Choice(score: $0, calibration: BoundSpace.mix) }
+    let (layers, contest) = (configuration.layerCount, min(contestLayers, configuration.layerCount))
+    #expect(made == contenders.count * contest + layers - contest)
+    #expect(contenders.filter { curves[$0] != nil } == (contest == layers ? contenders : [curves.main]))
+    try curves.complete { _, _ in }
+    // Layers are alike, so that each gets the same share of the budget.
+    let compete = (0..<contest).map { (2 * $0 + 1) * layers / (2 * contest) }
+    let errors = try contenders.map { choice in
+      let all = try #require(curves[choice])
+      let some = compete.flatMap { all[2 * $0...2 * $0 + 1] }
+      let levels = try #require(
+        WidthAllocation.allocate(
+          some, budget: budget * contest / layers - contest * configuration.fixedParametersPerLayer))
+      return zip(some, levels).reduce(0) { $0 + $1.0.errors[$1.1] }
+    }
+    #expect(Set(errors).count == errors.count)
+    #expect(contenders[try #require(errors.indices.min { errors[$0] < errors[$1] })] == curves.main)
+    let ranked = curves.ranked { _ in nil }
+    #expect(ranked.first == curves.main && ranked.count == 3 * contenders.count)
+    #expect(ranked.prefix(contenders.count).allSatisfy { $0.calibration == BoundSpace.mix })
   }
 }

@@ -10,8 +10,8 @@ import Testing
 
   private func estimate(
     _ shape: String = "llama-7b", sampled: Int = 0, precision: Precision = .single, calibration: [Int] = [1024],
-    gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], records: Bool = false, curves: Int = 1,
-    eliminations: Int = 0, damping: Bool = false, baselines: Int = 0, evaluations: Int = 0
+    gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], records: Bool = false, curves: Double = 1,
+    eliminations: Double = 0, damping: Bool = false, baselines: Int = 0, evaluations: Int = 0
   ) throws -> WorkEstimate {
     WorkEstimate(
       .init(
@@ -78,7 +78,7 @@ import Testing
 
   /// Factors and solutions stay as far as half of the limit goes.
   @Test func memoryGrowsWithWhatIsKept() throws {
-    func memory(_ curves: Int, _ evaluations: Int) throws -> Int {
+    func memory(_ curves: Double, _ evaluations: Int) throws -> Int {
       try estimate("smollm2-135m", curves: curves, evaluations: evaluations).memory
     }
     let three = try memory(3, 0)
