@@ -33,12 +33,15 @@ public struct GradientStore: Sendable {
         try CacheCost.record(in: temporary) {
           var done = 0
           try progress?(done)
-          try BackwardPass(windows, scratch: temporary).run(
-            network, of: scalar, parts: Self.parts(of: scalar), recorded: recorded
-          ) { layer in
-            try LayerSaliencies(layer).write(to: StoredSaliencies.file(layer.index, in: temporary))
-            done += 1
-            try progress?(done)
+          try WriteBehind.during { disk in
+            try BackwardPass(windows, scratch: temporary).run(
+              network, of: scalar, parts: Self.parts(of: scalar), recorded: recorded
+            ) { layer in
+              let (saliencies, index) = (LayerSaliencies(layer), layer.index)
+              try disk.write { try saliencies.write(to: StoredSaliencies.file(index, in: temporary)) }
+              done += 1
+              try progress?(done)
+            }
           }
         }
       }

@@ -48,22 +48,18 @@ final class StatisticsCollector: @unchecked Sendable {
   }
 
   func finish() -> LayerStatistics {
-    for lane in lanes.dropFirst() {
-      for (sum, part) in [(lanes[0].attentionInput, lane.attentionInput), (lanes[0].mlpInput, lane.mlpInput)] {
-        Kernels.add(part.pointer, to: sum.pointer, count: sum.count)
-      }
-      lanes[0].context.merge(lane.context)
-      lanes[0].hidden.merge(lane.hidden)
-      lanes[0].inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
-      lanes[0].inverseEnergyAfterMLP += lane.inverseEnergyAfterMLP
-    }
     let total = lanes[0]
-    for gram in [total.attentionInput, total.mlpInput] {
-      mirrorUpperTriangle(gram)
-      Kernels.scale(gram.pointer, by: 1 / Float(tokens), count: gram.count)
+    for lane in lanes.dropFirst() {
+      total.context.merge(lane.context)
+      total.hidden.merge(lane.hidden)
+      total.inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
+      total.inverseEnergyAfterMLP += lane.inverseEnergyAfterMLP
     }
     total.context.average(over: tokens)
     total.hidden.average(over: tokens)
+    for gram in [\Lane.attentionInput, \.mlpInput, \.context.gram, \.hidden.gram] {
+      average(lanes.map { $0[keyPath: gram] })
+    }
     return LayerStatistics(
       attentionInputGram: total.attentionInput, mlpInputGram: total.mlpInput,
       contextGram: total.context.gram, contextMagnitude: total.context.magnitude.elements,
@@ -71,6 +67,20 @@ final class StatisticsCollector: @unchecked Sendable {
       hiddenMagnitude: total.hidden.magnitude.elements, hiddenMean: total.hidden.mean.elements,
       energyAfterAttention: Double(tokens) / total.inverseEnergyAfterAttention,
       energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP)
+  }
+
+  /// Adds the upper triangles of matrices to the first of them, divides by the tokens and mirrors the result.
+  private func average(_ grams: [Matrix<Float>]) {
+    let sum = grams[0]
+    let rows = 64
+    Threads.forEach((sum.rows + rows - 1) / rows, workers: Threads.count) { block, _ in
+      for row in block * rows..<min((block + 1) * rows, sum.rows) {
+        let (start, count) = (sum.row(row) + row, sum.columns - row)
+        for other in grams.dropFirst() { Kernels.add(other.row(row) + row, to: start, count: count) }
+        Kernels.scale(start, by: 1 / Float(tokens), count: count)
+      }
+    }
+    mirrorUpperTriangle(sum)
   }
 
   /// `Σ 1/‖x‖²` over the rows.
@@ -128,15 +138,14 @@ final class StatisticsCollector: @unchecked Sendable {
 
     func clear() { for sum in [gram, magnitude, mean] { sum.fill(0) } }
 
+    /// All but the Gram.
     func merge(_ other: Accumulator) {
-      Kernels.add(other.gram.pointer, to: gram.pointer, count: gram.count)
       Kernels.add(other.magnitude.pointer, to: magnitude.pointer, count: magnitude.count)
       Kernels.add(other.mean.pointer, to: mean.pointer, count: mean.count)
     }
 
+    /// All but the Gram.
     func average(over tokens: Int) {
-      mirrorUpperTriangle(gram)
-      Kernels.scale(gram.pointer, by: 1 / Float(tokens), count: gram.count)
       Kernels.scale(magnitude.pointer, by: 1 / Float(tokens), count: magnitude.count)
       Kernels.scale(mean.pointer, by: 1 / Float(tokens), count: mean.count)
     }

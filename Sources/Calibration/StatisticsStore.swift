@@ -46,9 +46,11 @@ public struct StatisticsStore: Sendable {
     _ progress: ((Int) throws -> Void)?
   ) throws {
     try record?.open(in: folder)
-    try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
-      try write(statistics, to: file(index, in: folder))
-      try progress?(index)
+    try WriteBehind.during { disk in
+      try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
+        try disk.write { try write(statistics, to: file(index, in: folder)) }
+        try progress?(index)
+      }
     }
   }
 

@@ -13,6 +13,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
   private let parent: any Network
   private let memoryLimit: Int
+  private let isPrepared: Bool
   /// Streams that go through half a layer between two checkpoints.
   private static var together: Int { 8 }
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
@@ -22,14 +23,17 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   ///   - parent: gives embedding, final norm and head.
   ///   - memoryLimit: bytes for residual streams, and as many for packed weights; at least one candidate's smallest block and
   ///     the weights of one part are held whatever it says.
+  ///   - isPrepared: whether what the parts of half a layer have in common, such as a factorisation, is there already. Else one part
+  ///   is made before the others.
   ///   - weights: of one half of a layer; the other half without units.
   public init(
-    reference: DenseReference, parent: any Network, memoryLimit: Int,
+    reference: DenseReference, parent: any Network, memoryLimit: Int, isPrepared: Bool = false,
     weights: @escaping @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
   ) {
     self.reference = reference
     self.parent = parent
     self.memoryLimit = memoryLimit
+    self.isPrepared = isPrepared
     self.weights = weights
   }
 
@@ -127,7 +131,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     let most = partsAtOnce(half)
     for first in stride(from: 0, to: parts.count, by: most) {
       let some = Array(parts[first..<min(first + most, parts.count)])
-      let made = try packWeights(half, some.map(\.part), oneBeforeOthers: first == 0)
+      let made = try packWeights(half, some.map(\.part), oneBeforeOthers: first == 0 && !isPrepared)
       let ready = some.flatMap { part, members in
         made[part].map { layer in members.map { (weights: layer, hidden: streams[$0].hidden) } } ?? []
       }
@@ -149,8 +153,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
 
   /// The packed weights of parts of half a layer, made on all workers.
   ///
-  /// - Parameter oneBeforeOthers: whether the first is made alone, so that what all share, such as a factorisation, is made
-  ///   once.
+  /// - Parameter oneBeforeOthers: whether the first is made alone, so that what all share is made once.
   private func packWeights(_ half: Int, _ parts: [Part], oneBeforeOthers: Bool) throws -> [Part: PackedLayer] {
     let made = Mutex<[Part: PackedLayer]>([:])
     let alone = oneBeforeOthers ? min(1, parts.count) : 0

@@ -105,12 +105,9 @@ public struct BackwardPass: Sendable {
       try read(recorded, boundary: index, into: hidden)
       for lane in lanes { lane.begin(weights, parts) }
       let packed = runner.packed(weights)
-      try Threads.forEach(lanes.count) { number, _ in
-        for window in stride(from: number, to: windows.count, by: lanes.count) {
-          let rows = window * windows.length..<(window + 1) * windows.length
-          lanes[number].add(
-            weights, packed, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
-        }
+      try Threads.forEach(windows.count, inLanes: lanes.count) { window, lane, _ in
+        let rows = window * windows.length..<(window + 1) * windows.length
+        lanes[lane].add(weights, packed, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
       }
       guard let total = lanes.first else { return }
       for lane in lanes.dropFirst() { total.merge(lane) }

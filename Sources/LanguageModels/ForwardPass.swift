@@ -109,11 +109,9 @@ public struct ForwardPass: Sendable {
     ) throws {
       let block = block(packed(weights))
       let lanes = observer == nil ? chunks.count : min(most, chunks.count)
-      try Threads.forEach(lanes) { lane, worker in
-        for chunk in stride(from: lane, to: chunks.count, by: lanes) {
-          block.run(hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]) { tap, activations in
-            observer?(index, tap, activations, lane)
-          }
+      try Threads.forEach(chunks.count, inLanes: lanes) { chunk, lane, worker in
+        block.run(hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]) { tap, activations in
+          observer?(index, tap, activations, lane)
         }
       }
     }

@@ -46,8 +46,8 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   /// The layer at work, where they are not.
   private let layerMemory: LayerBuffers
 
-  /// Parts that every product is cut into. The results do not depend on it.
-  private static var slices: Int { 2 * Threads.count }
+  /// Parts that products are cut into at most, many, so that workers end together. The results do not depend on it.
+  private static var slices: Int { 8 * Threads.count }
   /// Slices begin at panels of packed weights.
   private static var panel: Int { 32 }
 
@@ -112,7 +112,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     position += 1
     normalise(gain: model.finalNorm)
     let rows = packed(workspace.normed)
-    try forEachSlice { self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs)) }
+    try forEachSlice(of: head.outputs) { self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs)) }
     return logits
   }
 
@@ -128,11 +128,15 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private func packed(_ x: Matrix<Float>) -> PackedRows { PackedRows(x, precision, in: workspace.packedRows) }
 
   /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share of panels.
-  private func forEachSlice(_ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
-    try Threads.forEach(Self.slices) { slice, _ in
+  ///
+  /// - Parameter most: outputs of the largest product.
+  private func forEachSlice(of most: Int, _ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
+    @Sendable func panels(_ outputs: Int) -> Int { (outputs + Self.panel - 1) / Self.panel }
+    let slices = min(Self.slices, panels(most))
+    try Threads.forEach(slices) { slice, _ in
       body { outputs in
-        let panels = (outputs + Self.panel - 1) / Self.panel
-        func edge(_ slice: Int) -> Int { min(outputs, slice * panels / Self.slices * Self.panel) }
+        let panels = panels(outputs)
+        func edge(_ slice: Int) -> Int { min(outputs, slice * panels / slices * Self.panel) }
         return edge(slice)..<edge(slice + 1)
       }
     }
@@ -146,7 +150,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     let gate = workspace.gate.reshaped(rows: sequences, columns: weights.gate.outputs)
     let up = workspace.up.reshaped(rows: sequences, columns: weights.up.outputs)
     let normed = packed(workspace.normed)
-    try forEachSlice { share in
+    try forEachSlice(of: gate.columns) { share in
       let channels = share(gate.columns)
       weights.gate.apply(normed, into: gate, outputs: channels)
       weights.up.apply(normed, into: up, outputs: channels)
@@ -161,7 +165,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   /// `hidden += projection(x)`
   private func addToHidden(_ projection: PackedLinear, of x: Matrix<Float>) throws {
     let rows = packed(x)
-    try forEachSlice { share in
+    try forEachSlice(of: hidden.columns) { share in
       projection.apply(rows, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
     }
   }
@@ -172,7 +176,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     let value = workspace.value.reshaped(rows: sequences, columns: weights.value.outputs)
     let context = workspace.context.reshaped(rows: sequences, columns: weights.output.weight.inputs)
     let normed = packed(workspace.normed)
-    try forEachSlice { share in
+    try forEachSlice(of: max(query.columns, key.columns)) { share in
       weights.query.apply(normed, into: query, outputs: share(query.columns))
       weights.key.apply(normed, into: key, outputs: share(key.columns))
       weights.value.apply(normed, into: value, outputs: share(value.columns))

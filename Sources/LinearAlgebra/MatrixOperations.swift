@@ -63,17 +63,15 @@ private func syrk<Scalar: BLASScalar>(_ x: Matrix<Scalar>, _ beta: Scalar, _ gra
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func mirrorUpperTriangle<Scalar>(_ matrix: Matrix<Scalar>) {
-  forEachBelowDiagonal(matrix.rows) { matrix[$0, $1] = matrix[$1, $0] }
-}
-
-/// The rows and columns below the diagonal, in tiles, so that rows and columns both stay in the cache.
-@inline(__always)
-private func forEachBelowDiagonal(_ order: Int, _ body: (_ row: Int, _ column: Int) -> Void) {
-  let tile = 32
-  for i0 in stride(from: 0, to: order, by: tile) {
+  // In tiles, so that rows and columns both stay in the cache.
+  let (tile, order) = (32, matrix.rows)
+  let strips = (order + tile - 1) / tile
+  Threads.forEach(strips, workers: order >= 256 ? Threads.count : 1) { place, _ in
+    // The longest first.
+    let i0 = (strips - 1 - place) * tile
     for j0 in stride(from: 0, through: i0, by: tile) {
       for i in i0..<min(i0 + tile, order) {
-        for j in j0..<min(j0 + tile, i) { body(i, j) }
+        for j in j0..<min(j0 + tile, i) { matrix[i, j] = matrix[j, i] }
       }
     }
   }

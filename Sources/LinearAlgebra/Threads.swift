@@ -57,16 +57,42 @@ public enum Threads {
     try failure.rethrow()
   }
 
-  /// The same, a few tasks at a time, so that their progress can be told from here.
+  /// The same with word of what is done.
   ///
-  /// - Parameter progress: told of the tasks that are done; what it throws ends the work.
+  /// - Parameter progress: called here, before the first task and before those that run here, with how many are done; what it throws
+  ///   ends the work.
   public static func forEach(
     _ tasks: Int, bytesEach: Int, progress: (_ done: Int, _ total: Int) throws -> Void,
     _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
-    for start in stride(from: 0, to: tasks, by: 2 * count) {
-      try progress(start, tasks)
-      try forEach(min(2 * count, tasks - start), bytesEach: bytesEach) { try body(start + $0, $1) }
+    if tasks > 0 { try progress(0, tasks) }
+    try withoutActuallyEscaping(progress) { progress in
+      // Worker 0 is whoever calls.
+      nonisolated(unsafe) let progress = progress
+      let done = Atomic(0)
+      try forEach(tasks, bytesEach: bytesEach) { task, worker in
+        if worker == 0 { try progress(done.load(ordering: .relaxed), tasks) }
+        try body(task, worker)
+        done.add(1, ordering: .relaxed)
+      }
+    }
+  }
+
+  /// Runs `body(item, lane, worker)` for every item: item `i` belongs to lane `i % lanes`. Items of one lane run one after another
+  /// in their order, those of different lanes at once.
+  public static func forEach(
+    _ items: Int, inLanes lanes: Int, _ body: @Sendable (_ item: Int, _ lane: Int, _ worker: Int) throws -> Void
+  ) throws {
+    let workers = min(idle, lanes)
+    let queues = LaneQueues(items: items, lanes: lanes)
+    try run(workers, workers: workers) { _, worker in
+      while let (item, lane) = queues.take() {
+        do { try body(item, lane, worker) } catch {
+          queues.end()
+          throw error
+        }
+        queues.giveBack(lane)
+      }
     }
   }
 
@@ -81,6 +107,32 @@ public enum Threads {
   static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
     do { try forEach(tasks) { task, _ in body(task) } } catch { preconditionFailure("nothing throws: \(error)") }
   }
+}
+
+/// Which items of some lanes are left, and which lanes are at work.
+private final class LaneQueues: Sendable {
+  private let items: Int
+  /// The next item of each lane.
+  private let lanes: Mutex<[(next: Int, isFree: Bool)]>
+
+  init(items: Int, lanes: Int) {
+    self.items = items
+    self.lanes = Mutex((0..<lanes).map { ($0, true) })
+  }
+
+  /// The next item of the free lane that has most left: so no lane is left alone at the end.
+  func take() -> (item: Int, lane: Int)? {
+    lanes.withLock { lanes in
+      let ready = lanes.indices.filter { lanes[$0].isFree && lanes[$0].next < items }
+      guard let lane = ready.min(by: { lanes[$0].next < lanes[$1].next }) else { return nil }
+      defer { lanes[lane] = (lanes[lane].next + lanes.count, false) }
+      return (lanes[lane].next, lane)
+    }
+  }
+
+  func giveBack(_ lane: Int) { lanes.withLock { $0[lane].isFree = true } }
+
+  func end() { lanes.withLock { for lane in $0.indices { $0[lane].next = items } } }
 }
 
 private final class FirstError: Sendable {

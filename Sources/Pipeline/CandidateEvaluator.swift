@@ -149,9 +149,10 @@ struct CandidateEvaluator: Sendable {
     checkpoint: (Double) throws -> Void
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let factory = repairing ? repaired : inherited
-    try factory.prepare(Array(Set(candidates.map(\.choice)))) { _, _ in try checkpoint(0) }
-    let evaluator = GenerationEvaluator<Part>(reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4) {
-      layer, isMLP, part in
+    let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice)))) { _, _ in try checkpoint(0) }
+    let evaluator = GenerationEvaluator<Part>(
+      reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4, isPrepared: isPrepared
+    ) { layer, isMLP, part in
       try factory.rankedLayer(layer, part.choice)
         .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
     }

@@ -38,46 +38,32 @@ public struct DampingChoice: Sendable {
     let last = configuration.layerCount - 1
     let layers = Set((0..<Self.probes).map { $0 * last / (Self.probes - 1) })
     let score = WandaSP()
-    let sums = Mutex(Self.candidates.map { _ in 0.0 })
+    // By module, so that they are added in one order.
+    let sums = Mutex((0..<2).map { _ in Self.candidates.map { _ in 0.0 } })
     var count = 0
     residual = try StatisticsPass.run(network, on: heldOut, layers: layers) { index, unseen in
       let layer = try ScoredLayer(index, of: network, for: score, statistics: statistics)
       let ranking = try score.finiteScores(of: layer).ranking
       let shape = layer.shape
       let width = shape.queriesPerGroup * layer.headDimension
-      let modules: [(Linear, [Int], Int, Matrix<Float>, Matrix<Float>)] = [
-        (
+      let modules = [
+        Module(
+          layer.weights.down, ranking.channels, kept: max(1, shape.mlpChannels * 3 / 4), layer.statistics.hiddenGram,
+          unseen: unseen.hiddenGram),
+        Module(
           layer.weights.output, ranking.groups.flatMap { Array($0 * width..<($0 + 1) * width) },
-          max(1, shape.kvHeads * 3 / 4) * width, layer.statistics.contextGram, unseen.contextGram
-        ),
-        (
-          layer.weights.down, ranking.channels, max(1, shape.mlpChannels * 3 / 4), layer.statistics.hiddenGram,
-          unseen.hiddenGram
-        ),
-      ]
-      for (projection, order, kept, gram, other) in modules where order.count > kept {
-        count += 1
-        let weight = Self.sample(projection.weight)
-        let unseen = other.gatherRows(order).gatherColumns(order)
-        let scale = Self.energy(weight.gatherColumns(order), unseen)
-        try Threads.forEach(Self.candidates.count, bytesEach: configuration.bytesPerLayerTask) { place, _ in
-          // A candidate too small for a singular Gram is none.
-          let solver = try? NestedReformation(
-            gram: gram, weight: weight, order: order, damping: Self.candidates[place])
-          let error =
-            solver.map { solver in
-              let change = weight.gatherColumns(order)
-              Kernels.scale(change.pointer, by: -1, count: change.count)
-              let solved = solver.weight(keeping: kept)
-              for i in 0..<change.rows { Kernels.add(solved.row(i), to: change.row(i), count: kept) }
-              return Self.energy(change, unseen) / scale
-            } ?? .infinity
-          sums.withLock { $0[place] += error > 0 ? log(error) : -40 }
-        }
+          kept: max(1, shape.kvHeads * 3 / 4) * width, layer.statistics.contextGram, unseen: unseen.contextGram),
+      ].compactMap { $0 }
+      count += modules.count
+      let candidates = Self.candidates.count
+      try Threads.forEach(modules.count * candidates, bytesEach: configuration.bytesPerLayerTask) { task, _ in
+        let (module, place) = (task / candidates, task % candidates)
+        let error = modules[module].error(damping: Self.candidates[place])
+        sums.withLock { $0[module][place] += error > 0 ? log(error) : -40 }
       }
     }
-    let (all, modules) = (sums.withLock { $0 }, Double(max(1, count)))
-    let errors = all.map { exp($0 / modules) }
+    let modules = Double(max(1, count))
+    let errors = sums.withLock { sums in zip(sums[0], sums[1]).map { exp(($0 + $1) / modules) } }
     guard let best = errors.indices.filter({ errors[$0].isFinite }).min(by: { errors[$0] < errors[$1] }) else {
       throw ReformationError.notFinite
     }
@@ -85,17 +71,48 @@ public struct DampingChoice: Sendable {
     damping = Self.candidates[best]
   }
 
-  private static func sample(_ weight: Matrix<Float>) -> Matrix<Float> {
-    if weight.rows <= outputs { return weight }
-    return weight.gatherRows((0..<outputs).map { $0 * weight.rows / outputs })
-  }
+  /// A projection, and what its corrected weights are tried on.
+  private struct Module: Sendable {
+    private let gram: Matrix<Float>
+    /// Of the outputs that are looked at.
+    private let weight: Matrix<Float>
+    private let order: [Int]
+    private let kept: Int
+    /// The held-out Gram, and the weights, in the order.
+    private let unseen: Matrix<Float>
+    private let ordered: Matrix<Float>
+    private let energy: Double
 
-  /// `tr(W·G·Wᵀ)`.
-  private static func energy(_ weight: Matrix<Float>, _ gram: Matrix<Float>) -> Double {
-    let product = Matrix<Float>(rows: weight.rows, columns: weight.columns)
-    multiply(weight, gram, into: product)
-    return (0..<weight.rows).reduce(0.0) {
-      $0 + Double(Kernels.dot(product.row($1), weight.row($1), count: weight.columns))
+    /// - Returns: `nil` where all units are kept.
+    init?(_ projection: Linear, _ order: [Int], kept: Int, _ gram: Matrix<Float>, unseen: Matrix<Float>) {
+      if order.count <= kept { return nil }
+      (self.gram, self.order, self.kept) = (gram, order, kept)
+      let (all, most) = (projection.weight, DampingChoice.outputs)
+      weight = all.rows <= most ? all : all.gatherRows((0..<most).map { $0 * all.rows / most })
+      ordered = weight.gatherColumns(order)
+      self.unseen = unseen.gatherRows(order).gatherColumns(order)
+      energy = Self.energy(ordered, self.unseen)
+    }
+
+    /// Relative held-out error; a damping too small for a singular Gram has none that is finite.
+    func error(damping: Double) -> Double {
+      guard let solver = try? NestedReformation(gram: gram, weight: weight, order: order, damping: damping) else {
+        return .infinity
+      }
+      let change = ordered.copy()
+      Kernels.scale(change.pointer, by: -1, count: change.count)
+      let solved = solver.weight(keeping: kept)
+      for i in 0..<change.rows { Kernels.add(solved.row(i), to: change.row(i), count: kept) }
+      return Self.energy(change, unseen) / energy
+    }
+
+    /// `tr(W·G·Wᵀ)`.
+    private static func energy(_ weight: Matrix<Float>, _ gram: Matrix<Float>) -> Double {
+      let product = Matrix<Float>(rows: weight.rows, columns: weight.columns)
+      multiply(weight, gram, into: product)
+      return (0..<weight.rows).reduce(0.0) {
+        $0 + Double(Kernels.dot(product.row($1), weight.row($1), count: weight.columns))
+      }
     }
   }
 }

@@ -70,6 +70,12 @@ public final class RankedLayer: Sendable {
     mlp = repairs ? try reformation("MLP", statistics.hiddenGram, parent.down.weight, units.channels) : nil
   }
 
+  /// Whether the weights are in the order of the ranking.
+  var isOrdered: Bool { weights.withLock { $0.areOrdered } }
+
+  /// Brings the weights into the order of the ranking, before a width is asked for.
+  func order() { _ = ordered }
+
   /// All weights in the order of the ranking.
   private var ordered: LayerWeights {
     weights.withLock { held in

@@ -147,18 +147,16 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// asked for, layer by layer.
   ///
   /// - Parameter progress: told of the layers that are done; what it throws ends the work.
-  public func prepare(_ choices: [Choice], progress: (_ done: Int, _ total: Int) throws -> Void) throws {
+  /// - Returns: whether all are there.
+  public func prepare(_ choices: [Choice], progress: (_ done: Int, _ total: Int) throws -> Void) throws -> Bool {
     let configuration = parent.configuration
-    let layers = configuration.layerCount
-    let missing = cache.withLock { cache in
-      choices.flatMap { choice in (0..<layers).map { Key(choice: choice, layer: $0) } }.filter {
-        cache.layers[$0] == nil
-      }
-    }
-    guard missing.count > 1, choices.count * layers * configuration.bytesPerRankedLayer <= byteLimit else { return }
+    let keys = choices.flatMap { choice in (0..<configuration.layerCount).map { Key(choice: choice, layer: $0) } }
+    guard keys.count * configuration.bytesPerRankedLayer <= byteLimit else { return false }
+    let missing = cache.withLock { cache in keys.filter { cache.layers[$0]?.layer.isOrdered != true } }
     try Threads.forEach(missing.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { place, _ in
-      _ = try rankedLayer(missing[place].layer, missing[place].choice)
+      try rankedLayer(missing[place].layer, missing[place].choice).order()
     }
+    return true
   }
 
   /// Finds the rankings of all layers.

@@ -96,4 +96,65 @@ import Testing
     }
     #expect(log.result.tasks.sorted() == Array(0..<20))
   }
+
+  /// Items of a lane run one after another in order, whoever runs them.
+  @Test(arguments: [(0, 4), (1, 4), (3, 4), (33, 4), (33, 1), (7, 7)]) func lanesKeepTheirOrder(items: Int, lanes: Int)
+    throws
+  {
+    let (perLane, workers) = (Log(), Log())
+    try Threads.forEach(items, inLanes: lanes) { item, lane, worker in
+      #expect(lane == item % lanes && (0..<min(Threads.count, lanes)).contains(worker))
+      perLane.begin(item, lane)
+      workers.begin(item, worker)
+      var sum = 0.0
+      for i in 1...(item % 5 * 1000 + 1) { sum += 1 / Double(i) }
+      #expect(sum >= 1)
+      workers.end(worker)
+      perLane.end(lane)
+    }
+    let result = perLane.result
+    #expect(result.tasks.sorted() == Array(0..<items) && result.clashes == 0 && workers.result.clashes == 0)
+    for lane in 0..<lanes {
+      let own = result.tasks.filter { $0 % lanes == lane }
+      #expect(own == own.sorted())
+    }
+  }
+
+  @Test func lanesEndWithAnError() {
+    let log = Log()
+    #expect(throws: Failure(task: 6)) {
+      try Threads.forEach(1000, inLanes: 4) { item, lane, _ in
+        log.begin(item, lane)
+        defer { log.end(lane) }
+        if item == 6 { throw Failure(task: 6) }
+        Thread.sleep(forTimeInterval: 0.001)
+      }
+    }
+    #expect(log.result.tasks.contains(6) && log.result.tasks.count < 1000)
+  }
+
+  /// Word comes from where the work was asked for, and what it throws ends the work.
+  @Test func tellsWhatIsDone() throws {
+    let (log, here) = (Log(), pthread_self())
+    var told: [Int] = []
+    try Threads.forEach(50, bytesEach: 1) { done, total in
+      #expect(total == 50 && pthread_equal(pthread_self(), here) != 0)
+      told.append(done)
+    } _: { task, worker in
+      log.begin(task, worker)
+      log.end(worker)
+    }
+    #expect(told.first == 0 && told == told.sorted() && told.allSatisfy { $0 < 50 })
+    #expect(log.result.tasks.sorted() == Array(0..<50))
+    #expect(throws: Failure(task: 9)) {
+      try Threads.forEach(1000, bytesEach: 1) { done, _ in
+        if done >= 3 { throw Failure(task: 9) }
+      } _: { task, worker in
+        log.begin(task, worker)
+        log.end(worker)
+        Thread.sleep(forTimeInterval: 0.001)
+      }
+    }
+    #expect(log.result.tasks.count < 1050)
+  }
 }

@@ -125,16 +125,17 @@ import Testing
     }
     let roomy = factory(.max)
     var told = 0
-    try roomy.prepare(choices) { told = max(told, $1 - $0) }
+    #expect(try roomy.prepare(choices) { told = max(told, $1 - $0) })
     #expect(told == 2 * model.configuration.layerCount)
     // What ranking and factors need of a layer is read once for both.
     #expect(counted.reads == model.configuration.layerCount)
     let held = roomy.heldBytes
     for choice in choices { for index in 0..<3 { _ = try roomy.rankedLayer(index, choice) } }
     #expect(roomy.heldBytes == held && counted.reads == model.configuration.layerCount)
-    try roomy.prepare(choices) { _, _ in Issue.record("nothing is missing") }
+    for choice in choices { for index in 0..<3 { #expect(try roomy.rankedLayer(index, choice).isOrdered) } }
+    #expect(try roomy.prepare(choices) { _, _ in Issue.record("nothing is missing") })
     let cramped = factory(2 * 3 * model.configuration.bytesPerRankedLayer - 1)
-    try cramped.prepare(choices) { _, _ in Issue.record("they do not fit") }
+    #expect(try !cramped.prepare(choices) { _, _ in Issue.record("they do not fit") })
     #expect(cramped.heldBytes == 0)
   }
 
