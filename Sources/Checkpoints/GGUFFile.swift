@@ -25,6 +25,9 @@ public struct GGUFFile: Checkpoint {
   /// - Throws: `CheckpointError.unreadable`, `.malformed`, `.malformedTensor` or `.unsupportedType`.
   public init(_ url: URL) throws {
     let file = try MappedFile(url)
+    if let kind = FileKind(file.bytes), kind != .gguf {
+      throw CheckpointError.otherKind(kind, path: file.path, expected: "a GGUF file")
+    }
     var parser = GGUFParser(bytes: file.bytes, file: file.path)
     location = url
     self.file = file

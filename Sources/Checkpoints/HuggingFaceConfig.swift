@@ -11,9 +11,10 @@ public struct HuggingFaceConfig: Sendable {
   /// Path of keys from the top of the file to this object, for errors; empty at the top.
   private let prefix: String
 
+  /// Reads the file as Python does, which wrote it.
   /// - Throws: `CheckpointError.unreadable`, or `.malformed` if the file is not a JSON object.
   public init(_ url: URL) throws {
-    try self.init(JSONValue.read(url), file: url.path)
+    try self.init(JSONValue.read(url, dialect: .python), file: url.path)
   }
 
   /// The `config.json` of a model folder.

@@ -1,12 +1,22 @@
 import Foundation
 
 extension JSONValue {
-  /// Reads a JSON text (RFC 8259, UTF-8), strictly: no comments, no trailing text, no repeated key in an object, and no
-  /// more than 64 levels of nesting.
+  /// Which texts are JSON.
+  public enum Dialect: Sendable {
+    /// RFC 8259 in UTF-8: no comments, no trailing text, no repeated key in an object.
+    case strict
+    /// What Python's `json` module reads and writes: besides, `NaN`, `Infinity` and `-Infinity` are numbers, and of repeated keys
+    /// the last one counts. A byte order mark at the beginning is passed over.
+    case python
+  }
+
+  /// Reads a JSON text of no more than 64 levels of nesting.
   /// - Parameter file: named in errors.
   /// - Throws: `CheckpointError.malformed`, which states the problem and the byte it was found at.
-  public static func parse(_ bytes: UnsafeRawBufferPointer, file: String) throws -> JSONValue {
-    var parser = JSONParser(bytes: bytes)
+  public static func parse(
+    _ bytes: UnsafeRawBufferPointer, file: String, dialect: Dialect = .strict
+  ) throws -> JSONValue {
+    var parser = JSONParser(bytes: bytes, isPython: dialect == .python)
     do {
       return try parser.document()
     } catch {
@@ -14,16 +24,21 @@ extension JSONValue {
     }
   }
 
-  public static func parse(_ text: String, file: String) throws -> JSONValue {
+  public static func parse(_ text: String, file: String, dialect: Dialect = .strict) throws -> JSONValue {
     var text = text
-    return try text.withUTF8 { try parse(UnsafeRawBufferPointer($0), file: file) }
+    return try text.withUTF8 { try parse(UnsafeRawBufferPointer($0), file: file, dialect: dialect) }
   }
 
   /// Reads a whole file.
-  /// - Throws: `CheckpointError.unreadable` or `.malformed`.
-  public static func read(_ url: URL) throws -> JSONValue {
+  /// - Throws: `CheckpointError.unreadable` or `.malformed`, which names what the file is instead where that is well known.
+  public static func read(_ url: URL, dialect: Dialect = .strict) throws -> JSONValue {
     let file = try MappedFile(url)
-    return try withExtendedLifetime(file) { try parse(file.bytes, file: file.path) }
+    return try withExtendedLifetime(file) {
+      if let kind = FileKind(file.bytes), kind != .utf8Mark || dialect == .strict {
+        throw CheckpointError.otherKind(kind, path: file.path, expected: "JSON")
+      }
+      return try parse(file.bytes, file: file.path, dialect: dialect)
+    }
   }
 }
 
@@ -35,12 +50,17 @@ struct JSONSyntaxError: Error {
 /// Recursive descent over the bytes of a JSON text.
 private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
+  let isPython: Bool
   var position = 0
   static let maximumDepth = 64
 
-  init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  init(bytes: UnsafeRawBufferPointer, isPython: Bool) {
+    self.bytes = bytes
+    self.isPython = isPython
+  }
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
+    if isPython, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     let result = try value(depth: 0)
     skipSpace()
     guard position == bytes.count else { throw failure("text after the end of the value") }
@@ -72,6 +92,8 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N") where isPython: return try word("NaN", .number(.nan))
+    case UInt8(ascii: "I") where isPython: return try word("Infinity", .number(.infinity))
     default: return try number()
     }
   }
@@ -96,7 +118,7 @@ private struct JSONParser {
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw failure("':' was expected") }
       let member = try value(depth: depth + 1)
-      guard members.updateValue(member, forKey: key) == nil else {
+      guard members.updateValue(member, forKey: key) == nil || isPython else {
         throw JSONSyntaxError(problem: "the key '\(key)' is repeated", position: start)
       }
       skipSpace()
@@ -120,7 +142,7 @@ private struct JSONParser {
 
   private mutating func number() throws(JSONSyntaxError) -> JSONValue {
     let start = position
-    _ = take(UInt8(ascii: "-"))
+    if take(UInt8(ascii: "-")), isPython, next == UInt8(ascii: "I") { return try word("Infinity", .number(-.infinity)) }
     let leading = next
     let integerDigits = digits()
     guard integerDigits > 0 else { throw failure("unexpected character") }

@@ -47,6 +47,9 @@ private struct SafetensorsHeader {
     let bytes = file.bytes
     func malformed(_ problem: String) -> CheckpointError { .malformed(file: file.path, problem: problem) }
 
+    if let kind = FileKind(bytes), kind != .safetensors {
+      throw CheckpointError.otherKind(kind, path: file.path, expected: "a safetensors file")
+    }
     guard bytes.count >= 8 else {
       throw malformed("not a safetensors file: \(bytes.count) bytes, but the header's length alone takes 8")
     }
@@ -74,6 +77,7 @@ private struct SafetensorsHeader {
   }
 
   private static func metadata(_ value: JSONValue, _ file: MappedFile) throws -> [String: String] {
+    if value == .null { return [:] }
     guard let members = value.object else {
       throw CheckpointError.wrongType(
         file: file.path, key: "__metadata__", expected: "an object of strings", found: value.summary)

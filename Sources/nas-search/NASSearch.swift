@@ -1,6 +1,8 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import LinearAlgebra
+import Synchronization
 
 /// The command line: `nas-search` alone searches.
 @main
@@ -37,6 +39,10 @@ struct NASSearch: ParsableCommand {
       Foundation.exit(1)
     }
     Processor.restartWithFittingBLAS()
-    main(nil)
+    let told = Mutex<Set<String>>([])
+    let hear: @Sendable (String) -> Void = { notice in
+      if told.withLock({ $0.insert(notice).inserted }) { Console.warn(notice) }
+    }
+    Notices.$hear.withValue(hear) { main(nil) }
   }
 }

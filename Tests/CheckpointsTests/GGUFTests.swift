@@ -91,7 +91,7 @@ import Testing
     #expect(open() == nil)
     #expect(
       message(in: scratch) { _ = try GGUFFile(scratch.write("PK\u{3}\u{4}zip", to: "f")) }
-        == "f: not a GGUF file: it begins with 0x4034b50, not 0x46554747")
+        == "f: it is a ZIP archive, not a GGUF file: unpack it first")
     #expect(
       message(in: scratch) { _ = try GGUFFile(scratch.write("GG", to: "f")) }
         == "f: the signature of a GGUF file needs 4 bytes at byte 0, but 2 are left (truncated?)")
