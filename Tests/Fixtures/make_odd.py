@@ -4,7 +4,8 @@
 
 `models.json` lists changes of a fixture's config.json and tensors, and the mean loss that transformers then gives for the
 first sequence of its `expected.json`. `rotary.json` lists rotary frequencies, `defaults.json` the values that the
-configuration classes take for keys that are missing, `float8-*` are folders whose matrices are 8-bit floats with scales.
+configuration classes take for keys that are missing, `float8-*` are folders whose matrices are 8-bit floats with scales, `float8-values.json` the values of
+all 256 bytes.
 The Python packages are those of `Tests/checks/requirements.txt`.
 """
 
@@ -137,6 +138,10 @@ def changed(tensors, operations):
     return tensors
 
 
+# The same at positions far beyond the original context: the sequence so many times over.
+LONG = {"yarn": 40, "yarn, mscale": 40, "dynamic, long": 40, "longrope, long": 40, "llama3, original context at the top": 40}
+
+
 def odd_models():
     result = []
     for name, model, config, removed, operations in CASES:
@@ -151,8 +156,11 @@ def odd_models():
             save_file({key: tensor.contiguous().clone() for key, tensor in tensors.items()}, folder / "model.safetensors",
                       metadata={"format": "pt"})
             loss = mean_loss(folder, tokens_of(model))
-        result.append({"name": name, "model": model, "config": config, "remove": removed, "tensors": operations,
-                       "mean_nll": loss})
+            result.append({"name": name, "model": model, "config": config, "remove": removed, "tensors": operations,
+                           "mean_nll": loss})
+            if name in LONG:
+                result.append({**result[-1], "name": name + ", far out", "repeat": LONG[name],
+                               "mean_nll": mean_loss(folder, tokens_of(model) * LONG[name])})
         print(f"{loss:.6f}  {name}")
     return result
 
@@ -270,6 +278,16 @@ def float8_folders():
     ]
 
 
+def float8_values():
+    """What torch makes of all 256 bytes; null for NaN, and the infinities in words."""
+    def number(value):
+        return None if math.isnan(value) else str(value) if math.isinf(value) else value
+
+    every = torch.arange(256, dtype=torch.int32).to(torch.uint8)
+    return {name: [number(value) for value in every.view(dtype).float().tolist()] for name, dtype in
+            (("F8_E4M3", torch.float8_e4m3fn), ("F8_E5M2", torch.float8_e5m2), ("F8_E8M0", torch.float8_e8m0fnu))}
+
+
 def write(name, value):
     (ODD / name).write_text(json.dumps(value, indent=1) + "\n")
 
@@ -282,3 +300,4 @@ if __name__ == "__main__":
     write("rotary.json", rotary())
     write("defaults.json", defaults())
     write("float8.json", float8_folders())
+    write("float8-values.json", float8_values())

@@ -18,7 +18,7 @@ import Testing
   func lossIsThatOfTransformers(odd: Odd) throws {
     let fixture = try #require(Fixture(rawValue: odd.fixture))
     try odd.write(fixture, to: folder.url)
-    let tokens = try fixture.expected().sequences[0].tokens
+    let tokens = Array(repeatElement(try fixture.expected().sequences[0].tokens, count: odd.repeats).joined())
     let found = try meanLoss(LanguageModel(folder.url), tokens)
     #expect(abs(found - odd.loss) <= 2e-6 * odd.loss, "\(odd.name): \(found), not \(odd.loss)")
   }
@@ -92,6 +92,8 @@ struct Odd: Sendable, CustomTestStringConvertible {
   let name: String
   let fixture: String
   let loss: Double
+  /// How often the sequence is repeated.
+  let repeats: Int
   private let json: JSONValue
 
   static var folder: URL {
@@ -104,7 +106,7 @@ struct Odd: Sendable, CustomTestStringConvertible {
     return try (file.array ?? []).map { json in
       Odd(
         name: try #require(json["name"]?.string), fixture: try #require(json["model"]?.string),
-        loss: try #require(json["mean_nll"]?.double), json: json)
+        loss: try #require(json["mean_nll"]?.double), repeats: json["repeat"]?.integer ?? 1, json: json)
     }
   }
 

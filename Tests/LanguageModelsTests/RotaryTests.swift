@@ -47,7 +47,10 @@ import Testing
         try #require(expected["sines"]?.array).compactMap(\.double)
       ).enumerated() {
         let found = (embedding.cosines[length - 1, i], embedding.sines[length - 1, i])
-        #expect(abs(Double(found.0) - cosine) <= 1e-4 && abs(Double(found.1) - sine) <= 1e-4, "pair \(i) of \(length)")
+        // Of the reference's powers, which are not all rounded correctly, one in a hundred and fifty differs in its last bit.
+        let limit = 1e-6 + 2 * factor * Double(length) * Double(Float(frequencies[i]).ulp)
+        #expect(
+          abs(Double(found.0) - cosine) <= limit && abs(Double(found.1) - sine) <= limit, "pair \(i) of \(length)")
       }
     }
   }
