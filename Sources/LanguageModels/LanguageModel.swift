@@ -30,6 +30,7 @@ public final class LanguageModel: Network {
     if isGGUF {
       let file = try GGUFFile(location)
       configuration = try ModelConfiguration(gguf: file)
+      try GGUFTensorAccount.check(file: file, configuration: configuration, names: .gguf)
       reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
     } else {
       let checkpoint = try SafetensorsCheckpoint(directory: location)

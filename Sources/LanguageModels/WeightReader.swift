@@ -17,7 +17,7 @@ struct WeightReader: Sendable {
       for part in LayerPart.allCases where part.isPresent(in: shape) {
         let expected = part.dimensions(in: configuration, shape)
         try check(names.weight(part, layer: index), expected)
-        if part.hasBias(in: configuration) { try check(names.bias(part, layer: index), [expected[0]]) }
+        if storesBias(part, layer: index) { try check(names.bias(part, layer: index), [expected[0]]) }
       }
     }
   }
@@ -32,7 +32,7 @@ struct WeightReader: Sendable {
       }
       let result = Linear(
         weight: try matrix(names.weight(part, layer: index), rows: expected[0], columns: expected[1]),
-        bias: part.hasBias(in: configuration) ? try vector(names.bias(part, layer: index), count: expected[0]) : nil)
+        bias: part.hasBias(in: configuration) ? try bias(part, layer: index, count: expected[0]) : nil)
       let interleaved = checkpoint is GGUFFile && configuration.family.ggufInterleavesRotaryRows
       guard interleaved, part == .query || part == .key else { return result }
       return result.reorderingOutputs(
@@ -46,6 +46,18 @@ struct WeightReader: Sendable {
       attentionNorm: try gain(.attentionNorm), query: try linear(.query), key: try linear(.key),
       value: try linear(.value), output: try linear(.output), mlpNorm: try gain(.mlpNorm), gate: try linear(.gate),
       up: try linear(.up), down: try linear(.down))
+  }
+
+  /// Whether the checkpoint must hold a bias: in GGUF, as llama.cpp reads it, single layers may lack what others have.
+  private func storesBias(_ part: LayerPart, layer: Int) -> Bool {
+    part.hasBias(in: configuration)
+      && !(checkpoint is GGUFFile && !checkpoint.contains(names.bias(part, layer: layer)))
+  }
+
+  /// A bias; zeros where the layer has none.
+  private func bias(_ part: LayerPart, layer: Int, count: Int) throws -> [Float] {
+    guard storesBias(part, layer: layer) else { return Array(repeating: 0, count: count) }
+    return try vector(names.bias(part, layer: layer), count: count)
   }
 
   /// Has the matrices of a layer read from disk, to be there when they are asked for.
@@ -83,10 +95,16 @@ struct WeightReader: Sendable {
   @discardableResult
   private func check(_ name: String, _ expected: [Int]) throws -> Tensor {
     let tensor = try checkpoint.tensor(name)
-    guard tensor.shape == expected else {
+    guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
     }
     return tensor
+  }
+
+  /// Whether the shape has only ones more, on the outside: ggml's tensors have four dimensions, of which files may hold any.
+  private func isPadded(_ tensor: Tensor, _ expected: [Int]) -> Bool {
+    checkpoint is GGUFFile && tensor.shape.count > expected.count && tensor.shape.suffix(expected.count) == expected[...]
+      && tensor.shape.dropLast(expected.count).allSatisfy { $0 == 1 }
   }
 
   private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
