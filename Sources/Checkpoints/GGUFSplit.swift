@@ -102,7 +102,8 @@ enum UnfinishedFile {
 
   private static func reason(_ name: String) -> String? {
     if name.contains(/\.gguf[-._](split-[a-z]|part-?[0-9a-z]+|[0-9]{2,3}|[a-z]{2})$/) {
-      return "its name is that of a piece of a file that was cut by size: join all pieces in their order with 'cat', and "
+      return
+        "its name is that of a piece of a file that was cut by size: join all pieces in their order with 'cat', and "
         + "give the whole file"
     }
     if name.contains(/\.gguf\.?(part|partial|incomplete|crdownload|download|aria2|tmp)$/) {

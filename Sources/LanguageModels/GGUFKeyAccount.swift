@@ -41,7 +41,8 @@ enum GGUFKeyAccount {
   /// What the names of keys begin with that change what some network of llama.cpp computes.
   private static let functional = [
     "attention.", "rope.", "expert", "moe_", "ssm.", "kda.", "wkv.", "ple.", "hrm.", "hyper_connection.", "attn_res.",
-    "shortconv.", "posnet.", "convnext.", "adapters.", "activation.", "hidden_activation", "swiglu_", "xielu", "router_",
+    "shortconv.", "posnet.", "convnext.", "adapters.", "activation.", "hidden_activation", "swiglu_", "xielu",
+    "router_",
     "num_loops", "skip_loop", "decoder_", "decision.", "n_deepstack", "deepstack", "time_", "token_shift", "swin_norm",
     "rescale_every", "interleave_moe", "full_attention", "norm_before", "embedding_length_per_layer", "altup", "laurel",
     "dense_", "target_", "hash_layer", "classifier.", "logit_scale", "residual_scale", "embedding_scale",

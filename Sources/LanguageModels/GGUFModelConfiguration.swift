@@ -86,7 +86,8 @@ private struct GGUFWidths {
     layers = (0..<count).map {
       LayerShape(queryHeads: heads[$0], kvHeads: kvHeads[$0], mlpChannels: channels[$0])
     }
-    for (index, layer) in layers.enumerated() where layer.queryHeads > 0 && layer.kvHeads > 0 && layer.mlpChannels == 0 {
+    for (index, layer) in layers.enumerated() where layer.queryHeads > 0 && layer.kvHeads > 0 && layer.mlpChannels == 0
+    {
       throw ModelError.unsupportedFeature(
         file: path,
         feature: "layer \(index), which has attention and no MLP and would be left out by llama.cpp as a whole,")

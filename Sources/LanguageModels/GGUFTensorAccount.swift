@@ -38,7 +38,8 @@ enum GGUFTensorAccount {
       return "it belongs to layer \(block), counted from 0, but 'block_count' is \(count)"
     }
     let meaning = meanings.first { "/\(name)".contains($0.part) }.map { " (\($0.meaning))" } ?? ""
-    return "it is not part of a '\(configuration.family.name)' network as it is read here\(meaning), and without it the "
+    return
+      "it is not part of a '\(configuration.family.name)' network as it is read here\(meaning), and without it the "
       + "network would be another"
   }
 
@@ -50,7 +51,8 @@ enum GGUFTensorAccount {
     ("attn_qkv", "query, key and value in one"), ("attn_q_norm", "a norm of queries"),
     ("attn_k_norm", "a norm of keys"), ("attn_sinks", "an attention sink"), ("attn_gate", "a gate of the attention"),
     ("_exps", "the weights of experts"), ("_shexp", "the weights of a shared expert"),
-    ("ffn_gate_inp", "the router of experts"), ("sub_norm", "a norm inside a layer"), ("post_", "a norm inside a layer"),
+    ("ffn_gate_inp", "the router of experts"), ("sub_norm", "a norm inside a layer"),
+    ("post_", "a norm inside a layer"),
     ("_norm.bias", "the shift of a LayerNorm"), ("attn_norm_2", "a second norm of a layer"),
     ("/output.bias", "a bias of the output head"), ("/position_embd", "an embedding of positions"),
     ("/token_types", "an embedding of token types"), ("/token_embd_norm", "a norm of the embedding"),

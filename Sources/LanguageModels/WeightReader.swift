@@ -103,7 +103,8 @@ struct WeightReader: Sendable {
 
   /// Whether the shape has only ones more, on the outside: ggml's tensors have four dimensions, of which files may hold any.
   private func isPadded(_ tensor: Tensor, _ expected: [Int]) -> Bool {
-    checkpoint is GGUFFile && tensor.shape.count > expected.count && tensor.shape.suffix(expected.count) == expected[...]
+    checkpoint is GGUFFile && tensor.shape.count > expected.count
+      && tensor.shape.suffix(expected.count) == expected[...]
       && tensor.shape.dropLast(expected.count).allSatisfy { $0 == 1 }
   }
 

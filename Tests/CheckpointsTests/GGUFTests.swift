@@ -170,7 +170,8 @@ import Testing
       open(tensors: [tensor("t", [.max], 0, 0)])
         == "f: tensor 't': its dimensions [18446744073709551615] exceed 63 bits")
     #expect(
-      open(tensors: [tensor("t", [1, 1, 1, 1, 1], 0, 0)]) == "f: tensor 't': it has 5 dimensions; at most 4 are allowed")
+      open(tensors: [tensor("t", [1, 1, 1, 1, 1], 0, 0)]) == "f: tensor 't': it has 5 dimensions; at most 4 are allowed"
+    )
     let twice = tensor("t", [8], 0, 0)
     #expect(open(tensors: [twice, twice], valueBytes: 32) == "f: the tensor name 't' is repeated")
     #expect(

@@ -103,6 +103,9 @@ def write_tables() -> None:
     writer.write_tensors_to_file()
     writer.close()
     save_file(expected, folder / "tables.safetensors")
+    # The numbers of all types that files may hold.
+    numbers = {kind.name: int(kind) for kind in Type}
+    (folder / "types.json").write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 def write_metadata() -> None:
