@@ -2,24 +2,23 @@ import Checkpoints
 
 /// Files in GGUF that hold something else than a language model.
 enum GGUFContent {
-  private struct Kind {
+  private struct Kind: Sendable {
     let name: String
     let advice: String
-    let matches: (GGUFFile) -> Bool
+    let matches: @Sendable (GGUFFile) -> Bool
   }
 
-  /// - Throws: `ModelError.invalidConfiguration` that says what the file is.
+  /// - Throws: `ModelError.otherContent`.
   static func requireModel(_ file: GGUFFile) throws {
     guard let kind = kinds.first(where: { $0.matches(file) }) else { return }
-    throw ModelError.invalidConfiguration(
-      file: file.location.path, problem: "it is \(kind.name), not a language model; \(kind.advice)")
+    throw ModelError.otherContent(path: file.location.path, found: kind.name, advice: kind.advice)
   }
 
-  private static func says(_ key: String, _ values: String...) -> (GGUFFile) -> Bool {
+  private static func says(_ key: String, _ values: String...) -> @Sendable (GGUFFile) -> Bool {
     { file in file[key]?.string.map(values.contains) ?? false }
   }
 
-  private static func holds(_ suffixes: String...) -> (GGUFFile) -> Bool {
+  private static func holds(_ suffixes: String...) -> @Sendable (GGUFFile) -> Bool {
     { file in file.tensorNames.contains { name in suffixes.contains { name.hasSuffix($0) } } }
   }
 

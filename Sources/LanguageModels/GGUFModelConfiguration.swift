@@ -20,6 +20,7 @@ extension ModelConfiguration {
     let hidden = try file.integer(key("embedding_length"))
     let headDimension = try Self.headDimension(file, key: key, hidden: hidden, heads: layers[0].queryHeads)
     try GGUFKeyAccount.check(file, architecture: architecture, headDimension: headDimension)
+    let context = try Self.contextLength(file, key("context_length"))
     /// Whether any layer has the bias; llama.cpp asks every layer for itself.
     let bias = { (parts: [LayerPart]) in
       layers.indices.contains { index in parts.contains { file.contains(TensorNames.gguf.bias($0, layer: index)) } }
@@ -28,9 +29,9 @@ extension ModelConfiguration {
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
       headDimension: headDimension, layers: layers,
       normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
-      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension),
+      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
       tiedEmbeddings: !file.contains("output.weight"),
-      contextLength: try file.integerIfPresent(key("context_length")) ?? 2048,
+      contextLength: context,
       // 0 stands for none.
       slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
       queryKeyValueBias: bias([.query, .key, .value]), outputBias: bias([.output]),
@@ -40,6 +41,14 @@ extension ModelConfiguration {
         $0.flatMap { Int32(exactly: $0) }
       })
     try validate(file: path)
+  }
+
+  /// llama.cpp requires the key; files that lack it are read here as if it were what the first Llama had.
+  private static func contextLength(_ file: GGUFFile, _ key: String) throws -> Int {
+    if let length = try file.integerIfPresent(key) { return length }
+    let length = Family.llama.defaults.context
+    Notices.tell("\(file.location.path): the key '\(key)' is missing; \(length) is taken")
+    return length
   }
 
   /// `attention.key_length`, or the hidden size over the heads of the first layer. Values are as long as keys.
@@ -91,26 +100,6 @@ private struct GGUFWidths {
       throw ModelError.unsupportedFeature(
         file: path,
         feature: "layer \(index), which has attention and no MLP and would be left out by llama.cpp as a whole,")
-    }
-  }
-}
-
-extension RotaryConfiguration {
-  init(gguf file: GGUFFile, key: (String) -> String, headDimension: Int) throws {
-    let theta = try file.floatIfPresent(key("rope.freq_base")) ?? 10_000
-    if let dimensions = try file.integerIfPresent(key("rope.dimension_count")), dimensions != headDimension {
-      throw ModelError.unsupportedFeature(
-        file: file.location.path, feature: "a rotary dimension of \(dimensions) in heads of \(headDimension)")
-    }
-    let type = try file.stringIfPresent(key("rope.scaling.type")) ?? "none"
-    if file.contains("rope_freqs.weight") {
-      self.init(theta: theta, scaling: .factors(try file.tensor("rope_freqs.weight").floats()))
-    } else if type == "linear", let factor = try file.floatIfPresent(key("rope.scaling.factor")) {
-      self.init(theta: theta, scaling: .linear(factor: factor))
-    } else if type == "none" {
-      self.init(theta: theta, scaling: .none)
-    } else {
-      throw ModelError.unsupportedFeature(file: file.location.path, feature: "rope scaling '\(type)'")
     }
   }
 }

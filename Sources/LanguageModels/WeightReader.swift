@@ -6,6 +6,7 @@ struct WeightReader: Sendable {
   let checkpoint: any Checkpoint
   let names: TensorNames
   let configuration: ModelConfiguration
+  var encoding = WeightEncoding.plain
 
   /// Compares the shape of every tensor with the configuration, without reading values.
   func checkShapes() throws {
@@ -13,12 +14,21 @@ struct WeightReader: Sendable {
     try check(names.embedding, [configuration.vocabularySize, hidden])
     try check(names.finalNorm, [hidden])
     if !configuration.tiedEmbeddings { try check(names.head, [configuration.vocabularySize, hidden]) }
+    var missing: [String] = []
     for (index, shape) in configuration.layers.enumerated() {
       for part in LayerPart.allCases where part.isPresent(in: shape) {
         let expected = part.dimensions(in: configuration, shape)
         try check(names.weight(part, layer: index), expected)
-        if storesBias(part, layer: index) { try check(names.bias(part, layer: index), [expected[0]]) }
+        guard part.hasBias(in: configuration) else { continue }
+        let bias = names.bias(part, layer: index)
+        if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
       }
+    }
+    // llama.cpp looks for the biases of each layer, so that files in GGUF promise none.
+    if let first = missing.first, !(checkpoint is GGUFFile) {
+      Notices.tell(
+        "\(checkpoint.location.path): \(missing.count) biases that the configuration promises are not stored, the first "
+          + "'\(first)'; zeros stand for them")
     }
   }
 
@@ -48,24 +58,18 @@ struct WeightReader: Sendable {
       up: try linear(.up), down: try linear(.down))
   }
 
-  /// Whether the checkpoint must hold a bias: in GGUF, as llama.cpp reads it, single layers may lack what others have.
-  private func storesBias(_ part: LayerPart, layer: Int) -> Bool {
-    part.hasBias(in: configuration)
-      && !(checkpoint is GGUFFile && !checkpoint.contains(names.bias(part, layer: layer)))
-  }
-
-  /// A bias; zeros where the layer has none.
-  private func bias(_ part: LayerPart, layer: Int, count: Int) throws -> [Float] {
-    guard storesBias(part, layer: layer) else { return Array(repeating: 0, count: count) }
-    return try vector(names.bias(part, layer: layer), count: count)
-  }
-
   /// Has the matrices of a layer read from disk, to be there when they are asked for.
   func prefetch(_ index: Int) {
     let shape = configuration.layers[index]
     for part in LayerPart.allCases where part.isPresent(in: shape) {
       try? checkpoint.tensor(names.weight(part, layer: index)).prefetch()
     }
+  }
+
+  /// The bias of a part; zeros where none is stored.
+  private func bias(_ part: LayerPart, layer: Int, count: Int) throws -> [Float] {
+    let name = names.bias(part, layer: layer)
+    return checkpoint.contains(name) ? try vector(name, count: count) : Array(repeating: 0, count: count)
   }
 
   /// A matrix, without a copy where the file holds single precision.
@@ -80,9 +84,25 @@ struct WeightReader: Sendable {
       result = Matrix(rows: rows, columns: columns)
       try tensor.widen(rows: 0..<rows, into: UnsafeMutableBufferPointer(start: result.pointer, count: result.count))
       tensor.release()
+      try scales(of: tensor, rows: rows, columns: columns)?.scale(result)
     }
     try checkFinite(UnsafeBufferPointer(start: result.pointer, count: result.count), tensor)
     return result
+  }
+
+  /// The scales that belong to a matrix of 8-bit floats.
+  private func scales(of tensor: Tensor, rows: Int, columns: Int) throws -> ScaledMatrix? {
+    guard tensor.type.isFloat8 else { return nil }
+    let stored = WeightEncoding.scaleSuffixes.map { tensor.name + $0 }.filter { checkpoint.contains($0) }
+    if stored.count > 1 {
+      throw ModelError.contradiction(file: tensor.file, first: stored[0], "stored", second: stored[1], "stored, too")
+    }
+    guard case .float8(let block) = encoding else {
+      guard let name = stored.first else { return nil }
+      return try ScaledMatrix(checkpoint.tensor(name), rows: rows, columns: columns, block: nil)
+    }
+    let name = stored.first ?? tensor.name + WeightEncoding.scaleSuffixes[0]
+    return try ScaledMatrix(checkpoint.tensor(name), rows: rows, columns: columns, block: block)
   }
 
   func vector(_ name: String, count: Int) throws -> [Float] {
@@ -97,6 +117,11 @@ struct WeightReader: Sendable {
     let tensor = try checkpoint.tensor(name)
     guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
+    }
+    if tensor.type.isInteger {
+      throw ModelError.quantised(
+        file: tensor.file, form: "tensor '\(name)' holds integers, \(tensor.type.name)", advice: WeightEncoding.original
+      )
     }
     return tensor
   }

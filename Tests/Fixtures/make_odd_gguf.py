@@ -107,6 +107,23 @@ def make(folder):
         del keys[key]
     write(folder / "defaults.gguf", keys, weights)
 
+    # Rope settings: the old key, a factor without a type, a factor that is not heeded, and divisors beside other scaling.
+    weights = standard(random, tied=True)
+    write(folder / "rope-old-key.gguf", base(rope__scale_linear=4.0), weights)
+    write(folder / "rope-no-type.gguf", base(rope__scaling__factor=4.0, rope__scaling__attn_factor=1.25), weights)
+    write(folder / "rope-none.gguf", base(rope__scaling__type="none", rope__scaling__factor=4.0), weights)
+    divisors = {"rope_freqs.weight": np.array([1.5, 3.0], np.float32)}
+    write(folder / "rope-freqs-linear.gguf", base(rope__scaling__type="linear", rope__scaling__factor=4.0),
+          weights | divisors)
+    yarn = {"rope.scaling.type": "yarn", "rope.scaling.factor": 8.0, "rope.scaling.original_context_length": 64}
+    write(folder / "rope-yarn.gguf", base(**yarn), weights)
+    write(folder / "rope-freqs-yarn.gguf", base(**yarn), weights | divisors)
+    factors = {"rope_factors_short.weight": np.array([1.0, 1.5], np.float32),
+               "rope_factors_long.weight": np.array([2.0, 9.0], np.float32)}
+    write(folder / "rope-longrope.gguf",
+          base(rope__scaling__type="longrope", rope__scaling__original_context_length=512,
+               rope__scaling__attn_factor=1.19), weights | factors)
+
     # Layers of different widths, one of them without attention.
     heads, groups, channels = [4, 0, 2], [2, 0, 1], [24, 16, 32]
     keys = base(3, attention__head_count=heads, attention__head_count_kv=groups, feed_forward_length=channels,

@@ -28,8 +28,9 @@ import Testing
     } catch {
       #expect(error is ModelError || error is CheckpointError)
       let text = "\(error)"
-      #expect(text.hasPrefix(place.path + ": ") && !text.contains("\n"), "\(text)")
-      return String(text.dropFirst(place.path.count + 2))
+      #expect(text.hasPrefix(place.path) && !text.contains("\n"), "\(text)")
+      let rest = text.dropFirst(place.path.count)
+      return String(rest.hasPrefix(": ") ? rest.dropFirst(2) : rest.dropFirst())
     }
   }
 
@@ -59,25 +60,27 @@ import Testing
     ("rope.scaling.finetuned", .bool(false)), ("attention.value_length", .uint32(4)),
   ])
   func settingsThatAreOffOrSayNothingAreRead(name: String, value: GGUFValue) throws {
-    let heard = try notices { #expect(try problem(["llama.\(name)": value]) == nil) }
+    let (text, heard) = try listening { try problem(["llama.\(name)": value]) }
+    #expect(text == nil)
     #expect(heard == [])
   }
 
-  private func notices(_ body: () throws -> Void) rethrows -> [String] {
+  /// What a body gives, and the remarks that it makes.
+  private func listening(_ body: () throws -> String?) throws -> (String?, heard: [String]) {
     let heard = Mutex<[String]>([])
-    try Notices.$hear.withValue({ text in heard.withLock { $0.append(text) } }, operation: body)
-    return heard.withLock { $0 }
+    let result = try Notices.listening({ text in heard.withLock { $0.append(text) } }, to: body)
+    return (result, heard.withLock { $0 })
   }
 
   /// llama.cpp, too, passes over what no network of its own heeds.
   @Test func unknownKeysAreRemarkedOn() throws {
-    let heard = try notices {
-      #expect(
-        try problem([
-          "llama.trained_by": .string("us"), "general.author": .string("us"), "quantize.imatrix.file": .string("i"),
-          "qwen2.attention.scale": .float32(3), "my.own": .uint8(1),
-        ]) == nil)
+    let (text, heard) = try listening {
+      try problem([
+        "llama.trained_by": .string("us"), "general.author": .string("us"), "quantize.imatrix.file": .string("i"),
+        "qwen2.attention.scale": .float32(3), "my.own": .uint8(1),
+      ])
     }
+    #expect(text == nil)
     #expect(heard == ["\(place.path): the key 'llama.trained_by' is not known and is passed over, as llama.cpp does"])
   }
 
@@ -113,18 +116,21 @@ import Testing
   func otherTensorsAreNamed(name: String, meaning: String) throws {
     #expect(
       try problem(extra: [name: [1]])
-        == "tensor '\(name)': it is not part of a 'llama' network as it is read here (\(meaning)), and without it the "
-        + "network would be another")
+        == "tensor '\(name)' is stored, but the configuration has no use for it: \(meaning)")
   }
 
   @Test func tensorsOfNoKnownKindAreNamed() throws {
     #expect(
       try problem(extra: ["something": [1]])
-        == "tensor 'something': it is not part of a 'llama' network as it is read here, and without it the network would "
-        + "be another")
+        == "tensor 'something' is stored, but the configuration has no use for it")
     #expect(
       try problem(extra: ["blk.2.attn_norm.weight": [1]])
-        == "tensor 'blk.2.attn_norm.weight': it belongs to layer 2, counted from 0, but 'block_count' is 2")
+        == "tensor 'blk.2.attn_norm.weight' is stored, but the configuration has no use for it: layer 2 of a model of 2 "
+        + "layers")
+    #expect(
+      try problem(extra: ["rope_factors_long.weight": [1, 1], "rope_factors_short.weight": [1, 1]])
+        == "tensor 'rope_factors_long.weight' and 1 more are stored, but the configuration has no use for them: factors of "
+        + "LongRoPE, which 'rope.scaling.type' does not ask for")
     let heads: [String: GGUFValue?] = [
       "llama.attention.head_count": .array(.uint32([4, 0])), "llama.attention.head_count_kv": .array(.uint32([2, 0])),
     ]
@@ -152,7 +158,7 @@ import Testing
 
   @Test func adaptersAreNamed() throws {
     let words =
-      "it is a LoRA adapter, not a language model; 'llama-export-lora -m MODEL.gguf --lora ADAPTER.gguf -o OUT.gguf' of "
+      "holds a LoRA adapter, not a model in a form that is read: 'llama-export-lora -m MODEL.gguf --lora ADAPTER.gguf -o OUT.gguf' of "
       + "llama.cpp merges it into its model"
     let architecture = (key: "general.architecture", value: GGUFValue.string("llama"))
     try write([architecture, ("general.type", .string("adapter"))], "blk.0.attn_q.weight.lora_a")
@@ -166,25 +172,22 @@ import Testing
   @Test func otherContentsAreNamed() throws {
     try write([("general.type", .string("imatrix"))], "blk.0.attn_q.weight.in_sum2", "blk.0.attn_q.weight.counts")
     #expect(
-      problem() == "it is an importance matrix, not a language model; give the model that it was made for")
+      problem() == "holds an importance matrix, not a model in a form that is read: give the model that it was made for"
+    )
     try write([("general.architecture", .string("clip")), ("general.type", .string("mmproj"))], "v.patch_embd.weight")
     #expect(
       problem()
-        == "it is the image or sound encoder of a model (mmproj), not a language model; give the language model that it "
+        == "holds the image or sound encoder of a model (mmproj), not a model in a form that is read: give the language model that it "
         + "belongs to")
     try write([("general.architecture", .string("controlvector"))], "direction.1")
-    #expect(problem() == "it is a control vector, not a language model; give the model that it steers")
-    #expect(
-      try problem(
-        ["general.type": .string("vocab")],
-        without: Set(GGUFFile(writtenModel()).tensorNames))
-        == "it is a vocabulary without weights, not a language model; give the file that holds the model's tensors")
-    #expect(try problem(["general.type": .string("model")]) == nil)
-  }
-
-  private func writtenModel() throws -> URL {
+    #expect(problem() == "holds a control vector, not a model in a form that is read: give the model that it steers")
     try TinyGGUF().write(to: place)
-    return place
+    let all = Set(try GGUFFile(place).tensorNames)
+    #expect(
+      try problem(["general.type": .string("vocab")], without: all)
+        == "holds a vocabulary without weights, not a model in a form that is read: give the file that holds the model's tensors"
+    )
+    #expect(try problem(["general.type": .string("model")]) == nil)
   }
 
   @Test func metadataOfNothingIsAnError() throws {

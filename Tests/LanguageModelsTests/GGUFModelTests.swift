@@ -59,8 +59,8 @@ import Testing
     expectError("8 experts")
     try write(["llama.expert_count": .uint32(0)])
     _ = try LanguageModel(place)
-    try write(["llama.rope.scaling.type": .string("yarn"), "llama.rope.scaling.factor": .float32(4)])
-    expectError("yarn")
+    try write(["llama.rope.scaling.type": .string("dynamic"), "llama.rope.scaling.factor": .float32(4)])
+    expectError("rope scaling 'dynamic'")
     try write(["llama.rope.dimension_count": .uint32(2)])
     expectError("rotary dimension of 2")
   }

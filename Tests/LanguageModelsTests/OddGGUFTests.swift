@@ -30,6 +30,13 @@ import Testing
     try expectLogits(of: LanguageModel(file(name)), name)
   }
 
+  @Test(arguments: [
+    "rope-old-key", "rope-no-type", "rope-none", "rope-freqs-linear", "rope-yarn", "rope-freqs-yarn", "rope-longrope",
+  ])
+  func ropeSettingsAreThoseOfLlamaCpp(name: String) throws {
+    try expectLogits(of: LanguageModel(file(name)), name)
+  }
+
   @Test(arguments: 1...3) func anyPartOpensTheSplitModel(number: Int) throws {
     let model = try LanguageModel(file("split-0000\(number)-of-00003"))
     try expectLogits(of: model, "whole")
