@@ -28,7 +28,9 @@ public final class LanguageModel: Network {
     self.location = location
     if try ModelFolder.isFile(location) {
       let file = try GGUFFile(location)
-      reader = WeightReader(checkpoint: file, names: .gguf, configuration: try ModelConfiguration(gguf: file))
+      let configuration = try ModelConfiguration(gguf: file)
+      try GGUFTensorAccount.check(file: file, configuration: configuration, names: .gguf)
+      reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
     } else {
       reader = try HuggingFaceModel(location).reader
     }
