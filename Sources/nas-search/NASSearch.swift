@@ -31,6 +31,7 @@ struct NASSearch: ParsableCommand {
 
   /// Says so where the program was built for another processor, instead of dying of an unknown instruction.
   static func main() {
+    StandardStreams.secure()
     if let feature = Processor.missingFeature {
       let message =
         "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here, or with "
@@ -43,6 +44,31 @@ struct NASSearch: ParsableCommand {
     let hear: @Sendable (String) -> Void = { notice in
       if told.withLock({ $0.insert(notice).inserted }) { Console.warn(notice) }
     }
-    Notices.$hear.withValue(hear) { main(nil) }
+    Notices.$hear.withValue(hear) { Foundation.exit(outcome().rawValue) }
+  }
+
+  /// Runs the command line, and prints what went wrong.
+  private static func outcome() -> ExitCode {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      return .success
+    } catch {
+      let code = exitCode(for: error)
+      let text = fullMessage(for: error)
+      if text.isEmpty { return code }
+      guard code.isSuccess else {
+        Console.note(text)
+        return code
+      }
+      // Help and version are results, too.
+      do {
+        try Console.print(text)
+        return code
+      } catch {
+        if error is OutputError { Console.note(fullMessage(for: error)) }
+        return exitCode(for: error)
+      }
+    }
   }
 }

@@ -32,7 +32,8 @@ struct SynthesizeCommand: ParsableCommand {
       shape, type: dtype.element, seed: seed, to: url, replacing: replace
     ) { display.show(.preparing("random weights, MiB", done: $0 >> 20, total: $1 >> 20)) }
     display.finish()
-    Console.print(
-      "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB")
+    try Console.print(
+      "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB",
+      kept: "the checkpoint is in \(output)")
   }
 }
