@@ -14,6 +14,12 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case u16 = "U16"
   case u8 = "U8"
   case bool = "BOOL"
+  /// 8 bits: sign, 4 of exponent, 3 of fraction; no infinities ("E4M3FN").
+  case f8E4M3 = "F8_E4M3"
+  /// 8 bits: sign, 5 of exponent, 2 of fraction.
+  case f8E5M2 = "F8_E5M2"
+  /// A power of two, the type of some scales.
+  case f8E8M0 = "F8_E8M0"
   case q40 = "Q4_0"
   case q41 = "Q4_1"
   case q50 = "Q5_0"
@@ -42,7 +48,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .f64, .i64, .u64: 8
     case .f32, .i32, .u32: 4
     case .f16, .bf16, .i16, .u16: 2
-    case .i8, .u8, .bool: 1
+    case .i8, .u8, .bool, .f8E4M3, .f8E5M2, .f8E8M0: 1
     case .q40: 18  // f16 scale, 32 × 4 bits
     case .q41: 20  // f16 scale and minimum, 32 × 4 bits
     case .q50: 22  // f16 scale, 32 high bits, 32 × 4 bits
@@ -57,6 +63,17 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   }
 
   public var isQuantised: Bool { blockSize > 1 }
+
+  /// 8-bit floats, which are weights only together with a scale.
+  public var isFloat8: Bool { self == .f8E4M3 || self == .f8E5M2 }
+
+  /// Whole numbers: never weights themselves, but what quantised weights are made of.
+  public var isInteger: Bool {
+    switch self {
+    case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: true
+    default: false
+    }
+  }
 
   /// The type with this name in a safetensors header, or nil.
   init?(safetensorsName name: String) {
@@ -85,7 +102,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .i64: 27
     case .f64: 28
     case .bf16: 30
-    case .u8, .u16, .u32, .u64, .bool: nil
+    case .u8, .u16, .u32, .u64, .bool, .f8E4M3, .f8E5M2, .f8E8M0: nil
     }
   }
 

@@ -23,7 +23,7 @@ struct GGUFExport<Exported: Network> {
     architecture = try GGUFArchitecture(configuration)
     tensors = NetworkTensors(
       self.network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
-      ropeDivisors: configuration.ropeDivisors)
+      ropeTensors: GGUFRope(configuration).tensors)
     let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary()
     hasTokenizer = vocabulary != nil
     metadata =
@@ -75,11 +75,8 @@ struct GGUFExport<Exported: Network> {
       ("attention.value_length", count(configuration.headDimension)),
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
       ("rope.dimension_count", count(configuration.headDimension)),
-      ("rope.freq_base", .float32(Float(configuration.rotary.theta))),
     ]
-    if case .linear(let factor) = configuration.rotary.scaling {
-      members += [("rope.scaling.type", .string("linear")), ("rope.scaling.factor", .float32(Float(factor)))]
-    }
+    members += GGUFRope(configuration).members
     if let window = configuration.slidingWindow { members.append(("attention.sliding_window", count(window))) }
     return members.map { ("\(architecture.rawValue).\($0.key)", $0.value) }
   }

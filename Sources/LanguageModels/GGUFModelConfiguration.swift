@@ -33,6 +33,7 @@ extension ModelConfiguration {
     let hidden = try file.integer(key("embedding_length"))
     let headDimension =
       try file.integerIfPresent(key("attention.key_length")) ?? (heads[0] > 0 ? hidden / heads[0] : 0)
+    let context = try file.integerIfPresent(key("context_length")) ?? 2048
     let embedding = try file.tensor("token_embd.weight")
     let bias = { (name: String) in file.contains("blk.0.\(name).bias") }
     self.init(
@@ -41,9 +42,9 @@ extension ModelConfiguration {
         LayerShape(queryHeads: heads[$0], kvHeads: kvHeads[$0], mlpChannels: channels[$0])
       },
       normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
-      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension),
+      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
       tiedEmbeddings: !file.contains("output.weight"),
-      contextLength: try file.integerIfPresent(key("context_length")) ?? 2048,
+      contextLength: context,
       // 0 stands for none.
       slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
       queryKeyValueBias: bias("attn_q"), outputBias: bias("attn_output"), mlpBias: bias("ffn_down"),
@@ -55,25 +56,5 @@ extension ModelConfiguration {
       throw ModelError.unsupportedFeature(file: path, feature: "a mixture of \(experts) experts")
     }
     try validate(file: path)
-  }
-}
-
-extension RotaryConfiguration {
-  init(gguf file: GGUFFile, key: (String) -> String, headDimension: Int) throws {
-    let theta = try file.floatIfPresent(key("rope.freq_base")) ?? 10_000
-    if let dimensions = try file.integerIfPresent(key("rope.dimension_count")), dimensions != headDimension {
-      throw ModelError.unsupportedFeature(
-        file: file.location.path, feature: "a rotary dimension of \(dimensions) in heads of \(headDimension)")
-    }
-    let type = try file.stringIfPresent(key("rope.scaling.type")) ?? "none"
-    if file.contains("rope_freqs.weight") {
-      self.init(theta: theta, scaling: .factors(try file.tensor("rope_freqs.weight").floats()))
-    } else if type == "linear", let factor = try file.floatIfPresent(key("rope.scaling.factor")) {
-      self.init(theta: theta, scaling: .linear(factor: factor))
-    } else if type == "none" {
-      self.init(theta: theta, scaling: .none)
-    } else {
-      throw ModelError.unsupportedFeature(file: file.location.path, feature: "rope scaling '\(type)'")
-    }
   }
 }

@@ -26,17 +26,13 @@ public final class LanguageModel: Network {
   /// - Throws: `ModelError` and `CheckpointError`.
   public init(_ location: URL, keepingLayers: Bool? = nil) throws {
     self.location = location
-    let isGGUF = try Self.isGGUF(location)
-    if isGGUF {
+    if try ModelFolder.isFile(location) {
       let file = try GGUFFile(location)
-      configuration = try ModelConfiguration(gguf: file)
-      reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
+      reader = WeightReader(checkpoint: file, names: .gguf, configuration: try ModelConfiguration(gguf: file))
     } else {
-      let checkpoint = try SafetensorsCheckpoint(directory: location)
-      let config = try HuggingFaceConfig(directory: location)
-      configuration = try ModelConfiguration(huggingFace: config)
-      reader = WeightReader(checkpoint: checkpoint, names: .huggingFace, configuration: configuration)
+      reader = try HuggingFaceModel(location).reader
     }
+    configuration = reader.configuration
     try reader.checkShapes()
     let names = reader.names
     let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
@@ -90,16 +86,5 @@ public final class LanguageModel: Network {
         file: location.path, tokenizer: tokenizer.vocabularySize, model: configuration.vocabularySize)
     }
     return tokenizer
-  }
-
-  private static func isGGUF(_ location: URL) throws -> Bool {
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: location.path, isDirectory: &isDirectory) else {
-      throw CheckpointError.unreadable(path: location.path, reason: "no such file or folder")
-    }
-    if !isDirectory.boolValue { return true }
-    let config = location.appendingPathComponent("config.json").path
-    guard FileManager.default.fileExists(atPath: config) else { throw ModelError.notAModel(path: location.path) }
-    return false
   }
 }

@@ -2,6 +2,9 @@
 public enum LayerPart: String, CaseIterable, Sendable {
   case attentionNorm, query, key, value, output, mlpNorm, gate, up, down
 
+  /// Whether the part is a matrix; the others are gains of norms.
+  var isLinear: Bool { self != .attentionNorm && self != .mlpNorm }
+
   /// Whether layers of this shape have the part.
   public func isPresent(in shape: LayerShape) -> Bool {
     switch self {

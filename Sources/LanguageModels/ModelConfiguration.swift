@@ -113,24 +113,3 @@ extension ModelConfiguration {
 
   public var totalParameters: Int { blockParameters + outerParameters }
 }
-
-/// Rotary position embedding.
-public struct RotaryConfiguration: Sendable, Equatable {
-  public var theta: Double
-  public var scaling: Scaling
-
-  public enum Scaling: Sendable, Equatable {
-    case none
-    /// Positions divided by `factor`.
-    case linear(factor: Double)
-    /// Llama 3's frequency-dependent interpolation.
-    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Double)
-    /// Divisors of the base frequencies, one per pair (`rope_freqs.weight` of a GGUF file).
-    case factors([Float])
-  }
-
-  public init(theta: Double, scaling: Scaling) {
-    self.theta = theta
-    self.scaling = scaling
-  }
-}

@@ -99,7 +99,8 @@ import Testing
     let model = try fixture.model()
     let rotary = model.configuration.rotary
     let tokens = Array(try fixture.expected().sequences[1].tokens)
-    let naive = try NaiveTransformer(model, frequencies: rotary.frequencies(headDimension: 8)).logits(tokens)
+    let naive = try NaiveTransformer(model, frequencies: rotary.frequencies(headDimension: 8).map(Double.init)).logits(
+      tokens)
     let found = try model.logits(tokens)
     #expect(distance(found.elements, naive.flatMap { $0 }) <= 5e-5)
   }

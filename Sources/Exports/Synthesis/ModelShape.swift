@@ -51,7 +51,7 @@ public struct ModelShape: Sendable {
         scaling: factor.map {
           .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
         } ?? .none),
-      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil, queryKeyValueBias: family.queryKeyValueBias,
+      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil, queryKeyValueBias: family.biases == .queryKeyValue,
       outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
   }
 
