@@ -112,7 +112,8 @@ public struct Destination {
     guard let real = ResolvedPath.existing(input.path) else { return }
     let folder = url.deletingLastPathComponent().path
     guard real == folder || Self.same(real, folder) else { return }
-    throw .unwritable(path: (path as NSString).deletingLastPathComponent, reason: "it is the input \(input.relativePath)")
+    throw .unwritable(
+      path: (path as NSString).deletingLastPathComponent, reason: "it is the input \(input.relativePath)")
   }
 
   /// Whether two outputs are two: not the same place, and none inside the other.

@@ -43,7 +43,9 @@ enum ResolvedPath {
   }
 
   /// What a link leads to; `nil` for anything else.
-  private static func link(_ path: String) -> String? { try? FileManager.default.destinationOfSymbolicLink(atPath: path) }
+  private static func link(_ path: String) -> String? {
+    try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+  }
 
   /// Whether another file system, or another part of one, begins at a real path. Such a place can be filled, but nothing
   /// can be renamed to it.

@@ -54,7 +54,8 @@ enum OwnExport {
     // Tools that quantise keep the keys.
     let types = Set(file.tensorNames.compactMap { try? file.tensor($0).type })
     let other = types.subtracting([.f32, .f16, .bf16]).map(\.name).sorted()
-    return other.isEmpty ? nil : "its tensors were converted to \(other.joined(separator: ", ")) since nas-search wrote it"
+    return other.isEmpty
+      ? nil : "its tensors were converted to \(other.joined(separator: ", ")) since nas-search wrote it"
   }
 
   private static func listed(_ names: [String]) -> String {

@@ -89,6 +89,16 @@ extension Study {
     }
   }
 
+  /// Makes a database in a directory and removes it.
+  static func rehearseCreation(in directory: URL) throws(StudyError) {
+    let draft = directory.appendingPathComponent(fileName).path + ".new"
+    remove(draft: draft)
+    defer { remove(draft: draft) }
+    let database = try SQLiteDatabase(path: draft, isReadOnly: false)
+    try database.write { try OptunaSchema.install($0) }
+    try database.close()
+  }
+
   /// Makes a study as `create` does, with a file and a trial, and undoes it.
   static func rehearseCreation(
     in database: PostgresDatabase, _ url: PostgresURL, name: String, _ attributes: [String: String]

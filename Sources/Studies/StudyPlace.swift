@@ -22,7 +22,8 @@ public final class StudyPlace: Sendable {
 
   /// Makes the directory and those above it where they are missing, or connects to the server, and takes the lock.
   ///
-  /// What a server would refuse at the end, such as tables or a name, it is asked for here: the study is made and undone.
+  /// What a disk or a server would refuse at the end, such as room, tables or a name, it is asked for here: tables are
+  /// made and undone.
   ///
   /// - Parameters:
   ///   - name: what the study will be called; a directory is held as a whole.
@@ -69,6 +70,12 @@ public final class StudyPlace: Sendable {
     if Study.exists(at: directory) {
       abandon()
       throw .alreadyExists(path: directory.path)
+    }
+    do {
+      try Study.rehearseCreation(in: directory)
+    } catch {
+      abandon()
+      throw error
     }
   }
 

@@ -58,7 +58,8 @@ struct CompareCommand: ParsableCommand {
     let context = try ContextLimit(of: model)
     let request = ComparisonSession.Request(
       model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context, seed: seed), texts: text,
-      window: context.length(window, default: 1024, option: "--window"), windows: limit, assignments: try settings + limits(names), damping: leastSquares.damping)
+      window: context.length(window, default: 1024, option: "--window"), windows: limit,
+      assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession
     do {

@@ -25,7 +25,7 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "The parent model, where it has moved since the search.") var model: String?
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {

@@ -21,7 +21,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -34,7 +34,8 @@ struct PruneCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let target = ExportTarget(
       output,
-      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step))
+      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+    )
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings,
       plan: text.plan(within: ContextLimit(of: model), seed: seed), damping: leastSquares.damping, output: target,

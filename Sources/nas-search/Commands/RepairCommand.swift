@@ -16,7 +16,7 @@ struct RepairCommand: ParsableCommand {
   @Option(help: "Folder or .gguf file to write.") var output: String
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -29,7 +29,8 @@ struct RepairCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let target = ExportTarget(
       output,
-      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step))
+      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+    )
     let session = try RepairSession(
       dense: dense, subnet: subnet, plan: text.plan(within: ContextLimit(of: dense, subnet), seed: seed),
       output: target, report: display.step)

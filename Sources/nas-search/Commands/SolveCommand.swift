@@ -34,7 +34,7 @@ struct SolveCommand: ParsableCommand {
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
   @OptionGroup var evaluation: PrecisionOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {

@@ -24,7 +24,9 @@ enum ReportFiles {
   /// - Throws: `CheckpointError.unwritable`, also where another file has the name of one.
   static func check(_ address: StudyAddress, to output: String?) throws {
     // A folder that is made for its study is tried with the study.
-    guard let name = address.newName, address.folder.map({ $0.hasDirectoryPath }) ?? true || output != nil else { return }
+    guard let name = address.newName, address.folder.map({ $0.hasDirectoryPath }) ?? true || output != nil else {
+      return
+    }
     let folder = URL(fileURLWithPath: folder(name, of: address, to: output))
     for destination in try destinations(in: folder) { try destination.rehearse() }
   }

@@ -57,7 +57,8 @@ struct SearchOptions: ParsableArguments {
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: try self.text.plan(
-        within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows, subsets: calibrationSubsets),
+        within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows,
+        subsets: calibrationSubsets),
       damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
