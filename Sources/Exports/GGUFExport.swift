@@ -29,7 +29,7 @@ struct GGUFExport<Exported: Network> {
     metadata =
       Self.general(architecture, name: name, type: type) + Self.model(configuration, architecture)
       + Self.tokenizer(vocabulary, configuration)
-      + [("nas_search.record", .string(record.text(indented: false)))]
+      + [(OwnExport.recordKey, .string(record.text(indented: false)))]
   }
 
   func write(to url: URL) throws {

@@ -52,6 +52,13 @@ public struct ModelEvaluation: Sendable {
     }
   }
 
+  /// Of the model, and of the dense one beside it.
+  public var context: ContextLimit {
+    let own = ContextLimit(model)
+    guard let other = dense.map({ ContextLimit($0) }), other.tokens < own.tokens else { return own }
+    return other
+  }
+
   /// Reads a text.
   ///
   /// - Parameter longestWindow: in tokens.

@@ -141,9 +141,11 @@ enum OptunaSchema {
     } else if found != migration {
       throw StudyError.unsupportedSchema(path: path, found: found, expected: migration)
     }
+    // Whoever may only use tables may not even ask for one that is there.
+    if try session.hasTable("nas_search_files") { return }
     try session.run(
       """
-      CREATE TABLE IF NOT EXISTS nas_search_files (
+      CREATE TABLE nas_search_files (
         study_id INTEGER NOT NULL, name VARCHAR(512) NOT NULL, content BYTEA NOT NULL, sha256 CHAR(64) NOT NULL,
         PRIMARY KEY (study_id, name), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)
       """)

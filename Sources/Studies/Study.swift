@@ -125,6 +125,7 @@ public final class Study: Sendable, CustomStringConvertible {
       throw .otherModel(path: study.description, stored: study.model, requested: model)
     }
     if let space { try study.check(space) }
+    if access != .inspect { try study.rehearse() }
     if access == .resume { try study.releaseInterrupted() }
     return study
   }
@@ -166,6 +167,35 @@ public final class Study: Sendable, CustomStringConvertible {
       return "'\(old.name)' is declared differently"
     }
     return "it has \(stored.variables.count) variables, not \(requested.variables.count)"
+  }
+
+  /// Stores a trial and undoes it: who may not write is told so before there is something to write.
+  private func rehearse() throws(StudyError) {
+    try database.rehearse { session in
+      try Self.rehearseTrial(of: identifier, session)
+      try session.insert(
+        into: "study_user_attributes", ["study_id", "key", "value_json"], [[identifier, "nas_search:trial", "0"]])
+    }
+  }
+
+  /// The statements of a trial's life. Its number is one that no trial has.
+  static func rehearseTrial(of study: Int64, _ session: any DatabaseSession) throws {
+    let created = try session.insert(
+      into: "trials", ["number", "study_id", "state"], [[-1, study, TrialState.waiting.rawValue]],
+      "RETURNING trial_id")
+    let trial = created.first?.integer("trial_id")
+    try session.insert(
+      into: "trial_params", ["trial_id", "param_name", "param_value", "distribution_json"], [[trial, "x", 0.0, "{}"]])
+    for table in ["trial_user_attributes", "trial_system_attributes"] {
+      try session.insert(into: table, ["trial_id", "key", "value_json"], [[trial, "x", "0"]])
+    }
+    try session.insert(
+      into: "trial_values", ["trial_id", "objective", "value", "value_type"], [[trial, 0, 0.0, "FINITE"]])
+    try session.run("INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?, \(session.dialect.now))", [trial])
+    try session.run("UPDATE trials SET state = ? WHERE trial_id = ?", [TrialState.running.rawValue, trial])
+    try session.run("UPDATE trial_heartbeats SET heartbeat = \(session.dialect.now) WHERE trial_id = ?", [trial])
+    try session.run("DELETE FROM trial_system_attributes WHERE trial_id = ?", [trial])
+    try session.run("DELETE FROM trial_heartbeats WHERE trial_id = ?", [trial])
   }
 
   /// Ends the use of the study and lets others have it.

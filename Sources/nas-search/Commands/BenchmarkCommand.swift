@@ -39,15 +39,15 @@ struct BenchmarkCommand: ParsableCommand {
         StudyAddress(study), model: model, candidates: candidates, windows: windows,
         cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
       display.finish()
-      if json { return Console.json(try ReportFiles.json(result)) }
-      return Console.print(result.lines.joined(separator: "\n"))
+      if json { return try Console.json(ReportFiles.json(result)) }
+      return try Console.print(result.lines.joined(separator: "\n"))
     }
     let result = try EvaluatorBenchmark(
       StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
       cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
       report: display.show)
     display.finish()
-    if json { return Console.json(try ReportFiles.json(result)) }
-    Console.print(result.lines.joined(separator: "\n"))
+    if json { return try Console.json(ReportFiles.json(result)) }
+    try Console.print(result.lines.joined(separator: "\n"))
   }
 }

@@ -19,7 +19,8 @@ struct CompareCommand: ParsableCommand {
   @OptionGroup var calibration: CalibrationOptions
   @Option(parsing: .upToNextOption, help: "Texts to evaluate on, none of them calibrated on: plain text, or .jsonl.")
   var text: [String]
-  @Option(help: "Tokens in an evaluation window.") var window = 1024
+  @Option(help: "Tokens in an evaluation window. Default: 1024, or the model's context where that is shorter.")
+  var window: Int?
   @Option(help: "Most evaluation windows of each text.") var limit = 10
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
@@ -35,7 +36,7 @@ struct CompareCommand: ParsableCommand {
     }
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
     if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
-    if window < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
+    if window ?? 2 < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
@@ -54,9 +55,10 @@ struct CompareCommand: ParsableCommand {
     plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
+    let context = try ContextLimit(of: model)
     let request = ComparisonSession.Request(
-      model: model, methods: names, keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window,
-      windows: limit,
+      model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context, seed: seed), texts: text,
+      window: context.length(window, default: 1024, option: "--window"), windows: limit,
       assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession
@@ -75,9 +77,10 @@ struct CompareCommand: ParsableCommand {
       return
     }
     display.finish()
-    if json { return Console.json(ComparisonJSON.data(session.comparison)) }
-    Console.print(
-      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal))
+    let kept = "the comparison is in \(folder)"
+    if json { return try Console.json(ComparisonJSON.data(session.comparison), kept: kept) }
+    try Console.print(
+      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal), kept: kept)
     Console.note("report: \(folder)/comparison.html")
   }
 

@@ -35,6 +35,6 @@ struct GenerateCommand: ParsableCommand {
     let result = try Generator.continuations(
       of: [start], by: tokens, model: model, sampling: Sampling(temperature: temperature, topP: topP), seed: seed)
     let written = result[0].dropFirst(start.count).prefix { !model.configuration.eosTokens.contains($0) }
-    Console.print(prompt + tokenizer.decode(Array(written), skipSpecialTokens: true))
+    try Console.print(prompt + tokenizer.decode(Array(written), skipSpecialTokens: true))
   }
 }

@@ -21,7 +21,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.") var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -31,22 +31,24 @@ struct PruneCommand: ParsableCommand {
 
   func run() throws {
     plannedMemory.apply(cache: CacheFolder.url(cache))
-    let url = URL(fileURLWithPath: output)
     let display = ProgressDisplay(quiet: json)
-    let options = ExportOptions(
-      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace,
-      progress: display.step)
-    try Exporter.checkDestination(url, options)
+    let target = ExportTarget(
+      output,
+      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+    )
     let session = try PruneSession(
-      model: model, method: method, target: .keep(keep), assignments: settings, plan: text.plan(seed: seed),
-      damping: leastSquares.damping, format: options.format, cache: CacheFolder.url(cache)
+      model: model, method: method, target: .keep(keep), assignments: settings,
+      plan: text.plan(within: ContextLimit(of: model), seed: seed), damping: leastSquares.damping, output: target,
+      cache: CacheFolder.url(cache)
     ) { display.step($0, $1, $2) }
     let outcome = try session.prune()
     display.finish()
     if outcome.damping != nil { session.warnings.forEach(Console.warn) }
-    let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
     display.finish()
-    if json { return Console.print(PruneOutput.json(method, outcome, result, output: output).text()) }
-    Console.print(PruneOutput.text(method, outcome, result, output: output))
+    try Console.print(
+      json
+        ? PruneOutput.json(method, outcome, result, output: output).text()
+        : PruneOutput.text(method, outcome, result, output: output), kept: "the checkpoint is in \(output)")
   }
 }

@@ -32,6 +32,7 @@ struct SearchCommand: ParsableCommand {
     let isShared = shared || onlyWorkers || address.folder == nil
     let display = ProgressDisplay(quiet: json)
     if !json { Console.note("study: \(address)") }
+    try ReportFiles.check(address, to: nil)
     let session: SearchSession
     do {
       session = try SearchSession(
@@ -50,8 +51,9 @@ struct SearchCommand: ParsableCommand {
     if !complete { return stopped(settings, address) }
     let report = try ReportBuilder.report(folder)
     let written = try ReportFiles.write(report, of: address, to: nil)
-    if json { return Console.json(ReportFiles.json(report)) }
-    Console.print(ReportFiles.table(report))
+    let kept = "the study is complete in \(address)"
+    if json { return try Console.json(ReportFiles.json(report), kept: kept) }
+    try Console.print(ReportFiles.table(report), kept: kept)
     Console.note("report: \(written)/report.html")
     Console.note(
       "export: nas-search export \(ReportBuilder.quoted("\(address)")) --point best --format hf --output OUT")

@@ -56,8 +56,9 @@ struct SearchOptions: ParsableArguments {
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
-      plan: self.text.plan(
-        seed: seed, gradientWindows: gradients.gradientWindows, subsets: calibrationSubsets),
+      plan: try self.text.plan(
+        within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows,
+        subsets: calibrationSubsets),
       damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
