@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Methods
 import Pipeline
@@ -91,6 +92,6 @@ struct CompareCommand: ParsableCommand {
 
   /// The command line as it was given.
   private var command: String {
-    (["nas-search"] + CommandLine.arguments.dropFirst()).map(ReportBuilder.quoted).joined(separator: " ")
+    (["nas-search"] + CommandLine.arguments.dropFirst()).map(ShellWord.quoted).joined(separator: " ")
   }
 }

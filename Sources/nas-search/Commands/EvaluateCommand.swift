@@ -35,10 +35,7 @@ struct EvaluateCommand: ParsableCommand {
     plannedMemory.apply(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
       model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
-    let sources = text.map { path in
-      let url = URL(fileURLWithPath: path)
-      return url.pathExtension == "jsonl" ? CalibrationSource.jsonLines(url, field: field) : .text(url)
-    }
+    let sources = text.map { CalibrationSource.file(URL(fileURLWithPath: $0), field: field) }
     // Whatever is wrong with a text is found before the first is measured.
     let texts = try zip(sources, text).map { source, path in
       try evaluation.read(source, called: path, longestWindow: windows.max() ?? 2)

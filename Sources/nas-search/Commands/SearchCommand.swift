@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Pipeline
 import Studies
@@ -54,7 +55,7 @@ struct SearchCommand: ParsableCommand {
     Console.print(ReportFiles.table(report))
     Console.note("report: \(written)/report.html")
     Console.note(
-      "export: nas-search export \(ReportBuilder.quoted("\(address)")) --point best --format hf --output OUT")
+      "export: nas-search export \(ShellWord.quoted("\(address)")) --point best --format hf --output OUT")
   }
 
   private func stopped(_ settings: SearchSettings, _ address: StudyAddress) {
