@@ -73,7 +73,8 @@ enum TextFile {
   private static func kind(of bytes: UnsafeRawBufferPointer) -> FileKind? {
     let kind = FileKind(bytes)
     switch kind {
-    case .gguf, .parquet, .arrow, .oldGGML: return bytes.prefix(32).allSatisfy { $0 >= 9 && $0 != 127 } ? nil : kind
+    case .gguf, .parquet, .arrow, .oldGGML:
+      return bytes.prefix(32).contains { $0 < 32 && !(9...13).contains($0) } ? kind : nil
     default: return kind
     }
   }
