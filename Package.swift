@@ -85,7 +85,9 @@ let package = Package(
       swiftSettings: strict),
     tests(of: "LinearAlgebra", ["CKernels"]),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
-    tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),
+    tests(
+      of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"],
+      exclude: ["Fixtures", "make_texts.py"]),
     tests(of: "Importance", ["LinearAlgebra", "LanguageModels", "Calibration"]),
     tests(of: "Subnets", ["LinearAlgebra", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets"]),

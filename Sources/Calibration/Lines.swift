@@ -22,7 +22,9 @@ struct Lines: Sequence, IteratorProtocol {
     /// The JSON value that the line is.
     func value() throws(JSONSyntaxError) -> JSONValue {
       let (value, end) = try JSONValue.parsePrefix(bytes, dialect: .python)
-      if end < bytes.count { throw JSONSyntaxError(problem: "text after the end of the value", position: end) }
+      if let more = bytes[end...].firstIndex(where: { !isBlank($0) }) {
+        throw JSONSyntaxError(problem: "text after the end of the value", position: more)
+      }
       return value
     }
   }

@@ -34,7 +34,8 @@ enum TextFile {
       let isTilde = url.pathComponents.contains { $0.hasPrefix("~") }
       throw CalibrationError.unreadable(
         file: path,
-        reason: !isMissing ? reason : "no such file" + (isTilde ? "; the shell left '~' as it is" : ""))
+        reason: !isMissing
+          ? "it cannot be read: \(reason)" : "no such file" + (isTilde ? "; the shell left '~' as it is" : ""))
     }
   }
 
@@ -86,7 +87,8 @@ enum TextFile {
     if let zero = bytes.first(0) {
       throw WideText.isLikely(bytes)
         ? CalibrationError.unreadable(
-          file: path, reason: "it looks like UTF-16 without a byte order mark; 'iconv -f UTF-16LE -t UTF-8' converts it")
+          file: path, reason: "it looks like UTF-16 without a byte order mark; 'iconv -f UTF-16LE -t UTF-8' converts it"
+        )
         : .binary(file: path, byte: zero)
     }
     do {

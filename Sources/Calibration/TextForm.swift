@@ -91,7 +91,7 @@ private struct Counts {
 
 extension JSONValue {
   /// Whether it may be a record on a line of its own. A number in brackets is rather a footnote.
-  fileprivate var isRecord: Bool { object != nil || array?.contains { $0.double == nil } ?? false }
+  fileprivate var isRecord: Bool { object.map { !$0.isEmpty } ?? array?.contains { $0.double == nil } ?? false }
 
   /// Whether a text that begins with this value, and goes on with a byte, is data and not prose with an example of it.
   fileprivate func isData(before next: UInt8?) -> Bool {

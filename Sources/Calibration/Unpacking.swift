@@ -96,11 +96,10 @@ enum Unpacking {
       }
       result.append(contentsOf: buffer[..<written])
       if result.count > limit { throw .tooLarge(limit) }
-      if input.pos == input.size, written < step {
-        // 0: a frame is at its end.
-        if status != 0 { throw .truncated }
-        return result
-      }
+      guard input.pos == input.size else { continue }
+      // 0: a frame is at its end, and all of it was handed out.
+      if status == 0 { return result }
+      if written < step { throw .truncated }
     }
   }
 }

@@ -1,11 +1,10 @@
 /// What a file is, told by its first bytes and not by its name.
 ///
-/// Readers ask this before they complain about a header length or a magic number: a file that is something well known gets
-/// an error that names it. Only kinds that people really put in the place of a model or a text are listed.
+/// Readers ask this before they complain about a header length or a magic number: a file that is something well known
+/// gets an error that names it. Only kinds that people really put in the place of a model or a text are listed.
 public enum FileKind: CaseIterable, Sendable {
-  case gguf, safetensors, gitLFSPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4, sevenZip, tar, utf8Mark,
-    utf16,
-    utf32, oldGGML, numpy, hdf5, sqlite, pdf
+  case gguf, safetensors, gitLFSPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4, sevenZip, tar,
+    utf8Mark, utf16, utf32, oldGGML, numpy, hdf5, sqlite, pdf
 
   /// - Parameter bytes: the file from its beginning; a few dozen bytes are enough for most kinds.
   /// - Returns: nil for a file of no kind that is known here, such as plain text or JSON.

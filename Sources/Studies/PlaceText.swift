@@ -21,7 +21,8 @@ enum PlaceText {
       self = .server("\(scheme)://\(rest)")
       return
     }
-    let isScheme = scheme.first?.isLetter ?? false && scheme.allSatisfy { $0.isLetter || $0.isNumber || "+.-".contains($0) }
+    let isScheme =
+      scheme.first?.isLetter ?? false && scheme.allSatisfy { $0.isLetter || $0.isNumber || "+.-".contains($0) }
     throw .invalidAddress(
       given: isScheme ? "\(scheme)://…" : "this", advice: Self.advice(scheme, rest) ?? Self.forms)
   }

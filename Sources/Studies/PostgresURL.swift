@@ -20,7 +20,8 @@ public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
   /// - Throws: `StudyError.invalidURL` if libpq cannot read it.
   public init(_ text: String) throws(StudyError) {
     // libpq's own message may repeat the URL with its password, so it is not shown.
-    guard let parts = Parts(text), parts.isPlain, !text.utf8.contains(0), let options = PQconninfoParse(text, nil) else {
+    guard let parts = Parts(text), parts.isPlain, !text.utf8.contains(0), let options = PQconninfoParse(text, nil)
+    else {
       throw .invalidURL(url: text.prefix { $0 != ":" } + "://…")
     }
     PQconninfoFree(options)

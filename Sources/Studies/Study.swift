@@ -248,7 +248,9 @@ struct StudyHead: Sendable {
       FROM studies ORDER BY study_id
       """, [Study.Key.space, Study.Key.model])
     let studies = rows.compactMap { row in
-      row.integer("study_id").map { (identifier: $0, name: row.text("study_name") ?? "", isOwn: row.integer("own") == 1) }
+      row.integer("study_id").map {
+        (identifier: $0, name: row.text("study_name") ?? "", isOwn: row.integer("own") == 1)
+      }
     }
     let named = studies.filter { name == nil || $0.name == name }
     let own = named.filter(\.isOwn)

@@ -36,7 +36,8 @@ public struct StudyAddress: Hashable, Sendable, CustomStringConvertible {
       throw .invalidAddress(given: given, advice: "write '#' and '@' of a password as %23 and %40")
     }
     if plain.contains("=") && (plain.contains("?") || plain.lowercased().contains("password")) {
-      throw .invalidAddress(given: given, advice: "options stand before the name: postgresql://host/database?option=value#NAME")
+      throw .invalidAddress(
+        given: given, advice: "options stand before the name: postgresql://host/database?option=value#NAME")
     }
   }
 

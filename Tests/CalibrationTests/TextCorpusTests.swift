@@ -8,7 +8,9 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func read(_ url: URL, field: String = "text") throws -> String { try TextCorpus.read(.file(url, field: field)) }
+  private func read(_ url: URL, field: String = "text") throws -> String {
+    try TextCorpus.read(.file(url, field: field))
+  }
 
   @Test func argumentsNameSources() {
     #expect(CalibrationSource("self", field: "text") == .model)
@@ -79,14 +81,17 @@ import Testing
   @Test func whatCannotBeReadIsAnError() throws {
     let missing = folder.url.appendingPathComponent("nothing.txt")
     #expect(throws: CalibrationError.unreadable(file: missing.path, reason: "no such file")) { try read(missing) }
-    #expect(throws: CalibrationError.unreadable(file: folder.url.path, reason: "it is a directory")) {
+    #expect(throws: CalibrationError.unreadable(file: folder.url.path, reason: "it cannot be read: it is a directory"))
+    {
       try read(folder.url)
     }
     // Nobody writes to the pipe: waiting for it would take for ever.
     let pipe = folder.url.appendingPathComponent("pipe")
     #expect(mkfifo(pipe.path, 0o600) == 0)
     for place in [pipe, URL(fileURLWithPath: "/dev/zero")] {
-      #expect(throws: CalibrationError.unreadable(file: place.path, reason: "it is not a regular file")) {
+      #expect(
+        throws: CalibrationError.unreadable(file: place.path, reason: "it cannot be read: it is not a regular file")
+      ) {
         try read(place)
       }
     }

@@ -9,12 +9,16 @@ struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a model on texts: perplexity, and KL to a dense model.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.") var model: String
-  @Option(parsing: .upToNextOption, help: "Text files: plain text, or .jsonl.") var text: [String]
+  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.", transform: LocalPath.checked)
+  var model: String
+  @Option(
+    parsing: .upToNextOption, help: "Text files: plain or JSON lines, also packed (.gz, .zst).",
+    transform: LocalPath.checked) var text: [String]
   @Option(help: "Window lengths in tokens, separated by commas.") var window = "2048,128"
   @Option(help: "Most windows of each text and length.") var limit: Int?
-  @Option(help: "A dense model of the same vocabulary to compare with.") var against: String?
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var against:
+    String?
+  @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
 

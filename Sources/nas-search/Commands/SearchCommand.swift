@@ -13,7 +13,8 @@ struct SearchCommand: ParsableCommand {
   var budget: BudgetArgument
   @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: results/MODEL-SPACE.")
   var study: String?
-  @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
+  @Option(help: "Folder for calibration statistics (several hundred MB a model).", transform: LocalPath.checked)
+  var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Let workers take part (see 'worker'); a study on a server always does.") var shared = false
   @OptionGroup var sharing: SharingOptions
