@@ -34,6 +34,8 @@ let package = Package(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(
+      name: "CCompression", pkgConfig: "libzstd", providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
     .target(name: "CKernels"),
     module("LinearAlgebra", ["CNumerics", "CKernels"]),
     module("Checkpoints", ["CKernels"]),
@@ -41,13 +43,13 @@ let package = Package(
     module(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"]),
+    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers", "CCompression"]),
     module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"], exclude: ["README.md"]),
     module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
     module("Search", ["LinearAlgebra", "CNumerics"]),
-    module("Studies", ["Search", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
+    module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
@@ -83,7 +85,9 @@ let package = Package(
       swiftSettings: strict),
     tests(of: "LinearAlgebra", ["CKernels"]),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
-    tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),
+    tests(
+      of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"],
+      exclude: ["Fixtures", "make_texts.py"]),
     tests(of: "Importance", ["LinearAlgebra", "LanguageModels", "Calibration"]),
     tests(of: "Subnets", ["LinearAlgebra", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets"]),

@@ -118,7 +118,7 @@ public final class ComparisonSession {
       let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
-          name: url.deletingPathExtension().lastPathComponent + (isKnown ? " (calibrated on)" : ""),
+          name: CalibrationSource.name(of: url) + (isKnown ? " (calibrated on)" : ""),
           windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
           densePerplexity: try perplexity(model, windows)))
     }

@@ -190,7 +190,8 @@ public struct StageCost: Codable, Sendable, Equatable {
   /// `4.2 s`, `3 min 05 s`.
   static func clock(_ seconds: Double) -> String {
     if seconds < 60 { return String(format: "%.1f s", seconds) }
-    return String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60)
+    let whole = Int(min(seconds, 1e15))
+    return String(format: "%d min %02d s", whole / 60, whole % 60)
   }
 }
 

@@ -8,7 +8,7 @@ struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate", abstract: "Continue a prompt, to see how a model writes.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Text to continue.") var prompt: String
   @Option(help: "Tokens to generate at most.") var tokens = 64
   @Option(help: "0 takes the most likely token.") var temperature: Float = 0.8
