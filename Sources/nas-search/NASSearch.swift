@@ -40,9 +40,22 @@ struct NASSearch: ParsableCommand {
     }
     Processor.restartWithFittingBLAS()
     let told = Mutex<Set<String>>([])
-    let hear: @Sendable (String) -> Void = { notice in
+    Notices.hearEverywhere { notice in
       if told.withLock({ $0.insert(notice).inserted }) { Console.warn(notice) }
     }
-    Notices.$hear.withValue(hear) { main(nil) }
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      end(by: error)
+    }
+  }
+
+  /// Prints help, or an error without the passwords that it may repeat from the command line.
+  private static func end(by error: any Error) -> Never {
+    let code = exitCode(for: error)
+    let text = Passwords.hidden(in: fullMessage(for: error), arguments: CommandLine.arguments)
+    if !text.isEmpty { code.isSuccess ? Console.print(text) : Console.note(text) }
+    Foundation.exit(code.rawValue)
   }
 }
