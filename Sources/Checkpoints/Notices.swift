@@ -10,7 +10,20 @@ public enum Notices {
   private static let everywhere = Mutex<@Sendable (String) -> Void>({ _ in })
 
   /// - Parameter text: a sentence without a full stop that names the file.
-  public static func tell(_ text: String) { hear(text) }
+  public static func tell(_ text: String) { listener.map { $0.hear(text) } ?? hear(text) }
+
+  /// A closure by itself is no safe value for a task: optimised code may lack the type of a function.
+  private struct Listener: Sendable {
+    let hear: @Sendable (String) -> Void
+  }
+  @TaskLocal private static var listener: Listener?
+
+  /// Lets `hear` hear what `body` tells.
+  public static func listening<Value>(
+    _ hear: @escaping @Sendable (String) -> Void, to body: () throws -> Value
+  ) rethrows -> Value {
+    try $listener.withValue(Listener(hear: hear)) { try body() }
+  }
 
   /// Lets one hear what is told on any thread, as a program does that has one place for warnings.
   public static func hearEverywhere(_ hear: @escaping @Sendable (String) -> Void) {

@@ -150,7 +150,7 @@ struct GGUFImport {
   /// merge, ranked by the token's score. Control, unknown and byte tokens take no part.
   ///
   /// Source: Kudo and Richardson 2018, "SentencePiece", and its BPE model.
-  private static func merges(
+  static func merges(
     of tokens: TokenTable, scores: [Float], types: [Int32]?
   ) -> [TokenizerDefinition.Merge] {
     let reserved = [

@@ -27,7 +27,9 @@ enum GGUFPreTokenizer: CaseIterable {
   /// - Parameter name: nil where the file gives none.
   init?(name: String?) {
     let name = name ?? ""
-    guard let pre = Self.allCases.first(where: { $0.names.contains(name.isEmpty ? "default" : name) }) else { return nil }
+    guard let pre = Self.allCases.first(where: { $0.names.contains(name.isEmpty ? "default" : name) }) else {
+      return nil
+    }
     self = pre
   }
 

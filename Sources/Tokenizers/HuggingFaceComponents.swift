@@ -139,27 +139,29 @@ struct HuggingFaceComponents {
     }
   }
 
-  /// The ids that the post-processor puts before and after a single text. Those of a `Sequence` wrap the text one after the
-  /// other; `ByteLevel` and null put none.
+  /// The ids that the post-processor puts before and after a single text; `ByteLevel` and null put none.
   func postProcessor(_ json: JSONValue?) throws -> (prefix: [Int32], suffix: [Int32]) {
-    var result: (prefix: [Int32], suffix: [Int32]) = ([], [])
+    var result: (prefix: [Int32], suffix: [Int32])?
     for step in try sequence(json, "post_processor", key: "processors") {
-      let affixes: (prefix: [Int32], suffix: [Int32])
-      switch step["type"]?.text {
+      let type = step["type"]?.text
+      // The library fails at a second one.
+      if result != nil, type != "ByteLevel" {
+        throw unsupported("post-processor", "Sequence of two that add tokens", ["one that adds tokens"])
+      }
+      switch type {
       case "ByteLevel":
-        continue
+        break
       case "TemplateProcessing":
-        affixes = try template(step)
+        result = try template(step)
       case "BertProcessing", "RobertaProcessing":
-        affixes = ([try pair(step, "cls")], [try pair(step, "sep")])
+        result = ([try pair(step, "cls")], [try pair(step, "sep")])
       case let other:
         throw unsupported(
           "post-processor", other,
           ["BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing"])
       }
-      result = (affixes.prefix + result.prefix, result.suffix + affixes.suffix)
     }
-    return result
+    return result ?? ([], [])
   }
 
   /// A token as `["</s>", 2]`.

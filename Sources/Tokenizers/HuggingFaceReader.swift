@@ -10,6 +10,11 @@ enum HuggingFaceReader {
   private static let template = "chat_template.jinja"
   /// The files that belong to the tokenizer; only the first is required.
   static let fileNames = [main, configuration, map, added, template]
+  /// The members of `tokenizer.json`.
+  private static let parts = [
+    "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+    "model",
+  ]
   /// What a folder has instead of `tokenizer.json`, which only other programs read.
   private static let otherTokenizers = ["tokenizer.model", "vocab.json", "tekken.json", "tiktoken.model"]
 
@@ -60,7 +65,7 @@ enum HuggingFaceReader {
     let written = try readVocabulary(json, file: path(main), into: &vocabulary)
     let special = try HuggingFaceSpecialTokens(
       configuration: configuration, map: try object(map), addedFile: try object(added).map { ($0, path(added)) },
-      path: path(self.configuration), vocabulary: vocabulary, writtenIds: written)
+      path: path(self.configuration), vocabulary: vocabulary, writtenIds: written, padding: json["padding"])
     vocabulary.add(special.additions)
 
     var definition = try tokenizer(json, vocabulary, file: path(main))
@@ -120,9 +125,16 @@ enum HuggingFaceReader {
     default:
       throw TokenizerError.invalidField(file: file, field: "model.dropout", expected: "a number or null")
     }
-    definition.byteFallback = model["byte_fallback"]?.flag ?? false
-    definition.fusesUnknown = model["fuse_unk"]?.flag ?? false
-    definition.ignoresMerges = model["ignore_merges"]?.flag ?? false
+    func flag(_ name: String) throws -> Bool {
+      guard let value = model[name], !value.isNull else { return false }
+      guard let flag = value.flag else {
+        throw TokenizerError.invalidField(file: file, field: "model.\(name)", expected: "true or false")
+      }
+      return flag
+    }
+    definition.byteFallback = try flag("byte_fallback")
+    definition.fusesUnknown = try flag("fuse_unk")
+    definition.ignoresMerges = try flag("ignore_merges")
     if definition.byteFallback, definition.isByteLevel {
       // With a symbol for every byte there is nothing to fall back from.
       definition.byteFallback = !definition.knowsEveryText
@@ -138,6 +150,9 @@ enum HuggingFaceReader {
   private static func readVocabulary(
     _ json: JSONValue, file: String, into result: inout HuggingFaceVocabulary
   ) throws -> Set<Int32> {
+    for (key, _) in json.members ?? [] where !parts.contains(key) {
+      throw TokenizerError.unsupported(file: file, component: "part", found: key, supported: parts)
+    }
     if let version = json["version"], version.text != "1.0" {
       throw TokenizerError.invalidField(file: file, field: "version", expected: "\"1.0\", the only one there is")
     }
@@ -181,11 +196,16 @@ enum HuggingFaceReader {
       throw TokenizerError.invalidField(file: file, field: "model.merges", expected: "an array")
     }
     definition.merges.reserveCapacity(merges.count)
+    let areTexts = merges.first?.text != nil
     var index = -1
     for value in merges {
       // Old files have the first line of merges.txt.
       if let text = value.text, text.hasPrefix("#version") { continue }
       index += 1
+      guard (value.text != nil) == areTexts else {
+        throw TokenizerError.invalidMerge(
+          file: file, index: index, reason: "expected \(areTexts ? "\"left right\"" : "a pair") like the first")
+      }
       let left: Substring.UTF8View
       let right: Substring.UTF8View
       if let text = value.text {

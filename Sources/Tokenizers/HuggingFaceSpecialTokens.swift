@@ -19,13 +19,15 @@ struct HuggingFaceSpecialTokens {
   /// - Parameters:
   ///   - configuration, map, addedFile: the three JSON files beside `tokenizer.json`, where they are there.
   ///   - vocabulary: the tokens of `tokenizer.json`, whose added ones have the ids `writtenIds` in the file.
+  ///   - padding: the member of this name in `tokenizer.json`.
   init(
     configuration: JSONValue?, map: JSONValue?, addedFile: (json: JSONValue, path: String)?, path: String,
-    vocabulary: HuggingFaceVocabulary, writtenIds: Set<Int32>
+    vocabulary: HuggingFaceVocabulary, writtenIds: Set<Int32>, padding: JSONValue?
   ) throws {
     let decoder = configuration?["added_tokens_decoder"]
-    var values = (configuration?.members ?? []) + []
-    if decoder == nil { values += map?.members ?? [] }
+    let members = configuration?.members ?? []
+    let overriding = decoder == nil ? map?.members ?? [] : []
+    let values = (padding?["pad_token"].map { [(key: "pad_token", value: $0)] } ?? []) + members + overriding
     /// Special tokens in the order in which they are added: the usual names, others, then those without a name.
     var specials = Self.names.compactMap { name in Self.last(name, in: values).map { (name: name, value: $0) } }
     for (name, value) in values where name.hasSuffix("_token") && !Self.names.contains(name) && value.text != nil {
@@ -38,8 +40,11 @@ struct HuggingFaceSpecialTokens {
     }
     var described = try Self.described(decoder, path: path)
     if decoder == nil, let addedFile {
+      // Tokens without a name are special in this file where the configuration lists them, not where the map does.
+      let lists = [Self.last("extra_special_tokens", in: values), Self.last("additional_special_tokens", in: members)]
+      let texts = Self.names.compactMap { Self.last($0, in: values) } + lists.flatMap { $0?.elements ?? [] }
       // Where both files have an id, tokenizer.json says what it is.
-      described = try Self.described(addedFile, specials: specials.compactMap { Self.text($0.value) })
+      described = try Self.described(addedFile, specials: texts.compactMap { Self.text($0) })
         .filter { !writtenIds.contains($0.id) }
     }
     additions = described.filter { !(vocabulary.addedToken($0.content)?.isSame($0) ?? false) }

@@ -22,7 +22,8 @@ enum RunPattern: String, CaseIterable, Sendable {
   }
 
   private static func split(
-    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>], at matches: (UInt32) -> Bool
+    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>],
+    at matches: (UInt32) -> Bool
   ) {
     var start = range.lowerBound
     var position = start

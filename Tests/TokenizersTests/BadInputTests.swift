@@ -97,7 +97,9 @@ struct BadInputTests {
       (#""pre_tokenizer": {"type": "Split", "pattern": {"String": " "}}"#, "Split without a Regex"),
       (#""pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "x"}"#, "not x"),
       (#""decoder": {"type": "WordPiece"}"#, "unsupported decoder WordPiece"),
-      (#""post_processor": {"type": "RobertaProcessing", "cls": ["a", 0]}"#, "post_processor.sep: expected a token and"),
+      (
+        #""post_processor": {"type": "RobertaProcessing", "cls": ["a", 0]}"#, "post_processor.sep: expected a token and"
+      ),
       (
         #""post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "s"}}]}"#,
         "special_tokens.s"
