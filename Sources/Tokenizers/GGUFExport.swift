@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// Writes a tokenizer as GGUF metadata for llama.cpp.
 enum GGUFExport {
   private static let format = "a GGUF tokenizer"
@@ -39,7 +41,10 @@ enum GGUFExport {
       vocabulary.pre = "default"
       vocabulary.addSpacePrefix = try addsSpacePrefix(definition)
       vocabulary.scores = scores(of: definition)
-      try checkMerges(of: definition, vocabulary)
+      if let difference = GGUFMerges.difference(definition, vocabulary) {
+        Notices.tell(
+          "the tokenizer of the GGUF export cuts some words in another way than this one: \(difference)")
+      }
     }
     return vocabulary
   }
@@ -124,35 +129,6 @@ enum GGUFExport {
     }
     throw TokenizerError.notExpressible(
       format: format, reason: "it does not mark spaces with ▁ in the way of a SentencePiece model")
-  }
-
-  /// llama.cpp merges any two neighbours whose concatenation is a token, the one with the best score first. That is the same
-  /// as a list of merges which has every such pair, sorted by token, as the lists made from SentencePiece models are.
-  private static func checkMerges(of definition: TokenizerDefinition, _ vocabulary: GGUFVocabulary) throws {
-    func key(_ merge: TokenizerDefinition.Merge) -> UInt64 {
-      UInt64(UInt32(bitPattern: merge.left)) << 32 | UInt64(UInt32(bitPattern: merge.right))
-    }
-    // Added tokens are found in the text before it is merged.
-    let added = Set(definition.addedTokens.map(\.id))
-    func isPlain(_ merge: TokenizerDefinition.Merge) -> Bool { !added.contains(merge.result) }
-    let implied = GGUFImport.merges(
-      of: definition.tokens, scores: vocabulary.scores ?? [], types: vocabulary.tokenTypes
-    ).filter(isPlain)
-    let listed = Set(definition.merges.map(key))
-    func name(_ merge: TokenizerDefinition.Merge) -> String {
-      "\"\(definition.text(of: merge.left))\" and \"\(definition.text(of: merge.right))\""
-    }
-    if let more = implied.first(where: { !listed.contains(key($0)) }) {
-      throw TokenizerError.notExpressible(
-        format: format, reason: "it does not merge \(name(more)), as llama.cpp would")
-    }
-    let scores = vocabulary.scores ?? []
-    let byRank = definition.merges.filter(isPlain).sorted { $0.rank < $1.rank }
-    for (earlier, later) in zip(byRank, byRank.dropFirst())
-    where scores[Int(earlier.result)] < scores[Int(later.result)] {
-      throw TokenizerError.notExpressible(
-        format: format, reason: "it merges \(name(earlier)) before \(name(later)), which llama.cpp would merge first")
-    }
   }
 
   /// A score for each token that puts the merges in their order: minus the rank of the first merge that makes the

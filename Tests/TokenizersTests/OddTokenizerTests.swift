@@ -66,7 +66,16 @@ struct OddTokenizerTests {
     // With "first", Metaspace puts no space after a special token, which GGUF cannot say: only whole texts compare.
     let texts = try #require(Self.recorded).texts.filter { !$0.contains("<") && !$0.contains("[") && !$0.contains("z") }
     do {
-      let vocabulary = try tokenizer.ggufVocabulary()
+      var vocabulary = GGUFVocabulary(model: "", tokens: [])
+      let heard = Heard()
+      try heard.listen { vocabulary = try tokenizer.ggufVocabulary() }
+      if let words = [
+        "the first line of merges.txt": "does not merge", "a merge twice": "merges \"i\" and \"s\" before",
+      ][odd.name] {
+        #expect(heard.lines.count == 1 && heard.lines[0].contains(words))
+        return
+      }
+      #expect(heard.lines.isEmpty)
       let copy = try Tokenizer(gguf: vocabulary)
       #expect(copy.prefix == tokenizer.prefix && copy.suffix == tokenizer.suffix)
       if vocabulary.tokenTypes?.contains(GGUFVocabulary.TokenType.userDefined) == true { return }
@@ -78,8 +87,6 @@ struct OddTokenizerTests {
       let words = [
         "an id with two texts": "stands for both", "gap that added tokens fill": "stands for both",
         "two tokens before and one after": "puts 2 tokens before", "a special token of two ids": "puts 2 tokens before",
-        "the first line of merges.txt": "does not merge \"▁\" and \"the\"",
-        "a merge twice": "merges \"i\" and \"s\" before",
       ]
       let expected = try #require(words[odd.name], "\(reason)")
       #expect(reason.contains(expected))
