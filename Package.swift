@@ -39,7 +39,7 @@ let package = Package(
     .target(name: "CKernels"),
     module("LinearAlgebra", ["CNumerics", "CKernels"]),
     module("Checkpoints", ["CKernels"]),
-    module("Tokenizers"),
+    module("Tokenizers", ["Checkpoints"]),
     module(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
@@ -97,7 +97,8 @@ let package = Package(
       ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation", "Evaluation"]),
     tests(of: "Checkpoints", ["CKernels"], exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints"],
+      exclude: ["make_fixtures.py", "make_odd_fixtures.py", "make_gguf_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search", ["LinearAlgebra"], exclude: ["make_gp_reference.py"]),
     tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),

@@ -242,7 +242,7 @@ extension ComparisonSession {
     return try request.texts.map { path in
       let source = CalibrationSource(path, field: request.plan.field)
       guard source != .model else { throw PipelineError.invalidOption("--text is a file, not 'self'") }
-      let tokens = try tokenizer.runningTokens(TextCorpus.read(source))
+      let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: path, tokenizer)
       let count = min(tokens.count / request.window, request.windows)
       guard count > 0 else {
         throw CalibrationError.tooShort(source: path, tokens: tokens.count, window: request.window, needed: 1)

@@ -26,8 +26,8 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     let model = try LanguageModel(URL(fileURLWithPath: model))
     let tokenizer = try model.tokenizer()
-    let start = tokenizer.runningTokens(prompt)
-    let context = model.configuration.contextLength
+    let start = try model.checked(tokenizer.runningTokens(prompt), of: "--prompt", tokenizer)
+    let context = model.configuration.longestContext
     guard tokens <= context - start.count else {
       throw PipelineError.invalidOption(
         "--tokens \(tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
@@ -35,6 +35,6 @@ struct GenerateCommand: ParsableCommand {
     let result = try Generator.continuations(
       of: [start], by: tokens, model: model, sampling: Sampling(temperature: temperature, topP: topP), seed: seed)
     let written = result[0].dropFirst(start.count).prefix { !model.configuration.eosTokens.contains($0) }
-    try Console.print(prompt + tokenizer.decode(Array(written), skipSpecialTokens: true))
+    try Console.print(prompt + tokenizer.continuation(of: start, by: Array(written)))
   }
 }
