@@ -28,15 +28,16 @@ public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
     description = shown
   }
 
-  /// The text without password and options; `nil` if an `@` is where it makes part of a password pass for a host.
+  /// The text without password and options; `nil` where a part of the password may pass for something else.
   private static func shown(_ text: String) -> String? {
     guard isMeant(by: text), let scheme = text.range(of: "://") else { return nil }
     let address = text[scheme.upperBound...]
+    // As libpq does: what stands before an `@` without a `/` is user and password, whatever else it holds.
     let authority = address.prefix { $0 != "/" }
-    let path = address[authority.endIndex...].prefix { $0 != "?" }
-    let parts = authority.split(separator: "@", omittingEmptySubsequences: false)
-    if parts.count > 2 || path.contains("@") { return nil }
-    let user = parts.count == 2 ? parts[0].prefix { $0 != ":" } + "@" : ""
-    return text[..<scheme.upperBound] + user + (parts.last ?? "").prefix { $0 != "?" } + path
+    let at = authority.firstIndex(of: "@")
+    let user = at.map { authority[..<$0].prefix { $0 != ":" } }
+    let rest = address[(at.map { address.index(after: $0) } ?? address.startIndex)...].prefix { $0 != "?" }
+    if user?.contains("?") ?? false || rest.contains("@") { return nil }
+    return text[..<scheme.upperBound] + (user.map { $0 + "@" } ?? "") + rest
   }
 }
