@@ -38,7 +38,7 @@ import ReaderFuzzing
       try Data(seed).write(to: folder.appendingPathComponent("seed-\(number)"))
     }
     // libFuzzer wants everything but plain letters as \xAB.
-    let lines = reader.words.map { word in
+    let lines = try reader.words().map { word in
       "\"" + word.utf8.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16, uppercase: true) }.joined() + "\""
     }
     try lines.joined(separator: "\n").appending("\n").write(toFile: dictionary, atomically: false, encoding: .utf8)
@@ -67,8 +67,12 @@ nonisolated(unsafe) private var fuzzed: Fuzzed?
 
 private struct Fuzzed {
   private let reader: FuzzedReader
+  private var mutator: Mutator
 
-  init(_ reader: FuzzedReader) { self.reader = reader }
+  init(_ reader: FuzzedReader) throws {
+    self.reader = reader
+    mutator = try Mutator(reader, seed: 0)
+  }
 
   /// Ends the process where a rule is broken: libFuzzer keeps the input.
   func run(_ input: UnsafeBufferPointer<UInt8>) {
@@ -89,17 +93,19 @@ private struct Fuzzed {
     abort()
   }
 
-  func mutate(_ input: UnsafeBufferPointer<UInt8>, limit: Int, seed: UInt32) -> [UInt8] {
-    var mutator = Mutator(reader, seed: UInt64(seed))
+  mutating func mutate(_ input: UnsafeBufferPointer<UInt8>, limit: Int, seed: UInt32) -> [UInt8] {
+    mutator.restart(seed: UInt64(seed))
     return mutator.mutate(Array(input), limit: limit)
   }
 }
 
-/// libFuzzer's hook: one half of the mutations are its own, which learn from comparisons in the code, the other half ours.
+/// libFuzzer's hook. One mutation in eight is its own, which learns from comparisons in the code but breaks most texts.
 @_cdecl("LLVMFuzzerCustomMutator")
 public func mutate(_ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ limit: Int, _ seed: UInt32) -> Int {
-  guard seed & 1 == 0, let fuzzed else { return LLVMFuzzerMutate(data, size, limit) }
-  let result = fuzzed.mutate(UnsafeBufferPointer(start: data, count: size), limit: limit, seed: seed)
+  let input = UnsafeBufferPointer(start: data, count: size)
+  guard seed & 7 != 0, let result = fuzzed?.mutate(input, limit: limit, seed: seed) else {
+    return LLVMFuzzerMutate(data, size, limit)
+  }
   result.withUnsafeBufferPointer { result in
     if let start = result.baseAddress { data.update(from: start, count: result.count) }
   }

@@ -127,9 +127,10 @@ enum HuggingFaceReader {
         throw TokenizerError.invalidField(
           file: file, field: "added_tokens[\(index)]", expected: "an object with id and content")
       }
-      if Int(id) < capacity, texts[Int(id)] == nil { definition.addedOnly.insert(id) }
+      let isNew = Int(id) < capacity && texts[Int(id)] == nil
       try place(content, id)
       if content.isEmpty { continue }
+      if isNew { definition.addedOnly.insert(id) }
       definition.addedTokens.append(
         AddedToken(
           id: id, content: Array(content.utf8), singleWord: entry["single_word"]?.flag ?? false,

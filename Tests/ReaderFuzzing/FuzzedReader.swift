@@ -8,8 +8,8 @@ public struct FuzzedReader: Sendable {
   public let name: String
   /// How inputs are laid out, for mutations that keep most of it intact.
   public let layout: InputLayout
-  /// Words of the format that mutations put in.
-  public let words: [String]
+  /// The file in `Fuzz/words` that lists words of the format.
+  private let wordsFile: String
   /// Files of the repository that are seeds besides those in `Fuzz/seeds`.
   private let fixtures: [String]
   /// Errors by which the reader may refuse an input.
@@ -18,15 +18,24 @@ public struct FuzzedReader: Sendable {
   let read: @Sendable ([UInt8]) throws -> Void
 
   init(
-    _ name: String, _ layout: InputLayout, words: [String] = [], fixtures: [String] = [],
+    _ name: String, _ layout: InputLayout, words: String? = nil, fixtures: [String] = [],
     isRefusal: @escaping @Sendable (any Error) -> Bool, read: @escaping @Sendable ([UInt8]) throws -> Void
   ) {
     self.name = name
     self.layout = layout
-    self.words = words
+    wordsFile = "Fuzz/words/\(words ?? name).txt"
     self.fixtures = fixtures
     self.isRefusal = isRefusal
     self.read = read
+  }
+
+  /// Words of the format that mutations put in, one a line of their file; `\n`, `\r`, `\t` and `\x1E` stand for what they name.
+  public func words() throws -> [String] {
+    String(decoding: try Repository.bytes(wordsFile), as: UTF8.self).split(separator: "\n").map { line in
+      [("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("\\x1E", "\u{1E}")].reduce(String(line)) {
+        $0.replacingOccurrences(of: $1.0, with: $1.1)
+      }
+    }
   }
 
   /// Whole inputs from which mutations begin.
@@ -52,7 +61,7 @@ public struct FuzzedReader: Sendable {
       return .accepted
     } catch let violation as Violation {
       throw violation
-    } catch where isRefusal(error) {
+    } catch  where isRefusal(error) {
       return .refused("\(error)")
     } catch {
       throw Violation("an error that is not the reader's own: \(type(of: error)): \(error)")
@@ -61,7 +70,8 @@ public struct FuzzedReader: Sendable {
 
   /// Every reader, in the order in which reports list them.
   public static let all: [FuzzedReader] = [
-    .json, .tokenizerJSON, .safetensors, .safetensorsIndex, .gguf, .config, .tokenizer, .searchSpace, .text, .calibration,
+    .json, .tokenizerJSON, .safetensors, .safetensorsIndex, .gguf, .config, .tokenizer, .searchSpace, .text,
+    .calibration,
     .address, .study,
   ]
 

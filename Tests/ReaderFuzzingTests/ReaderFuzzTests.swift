@@ -23,7 +23,7 @@ import Testing
     let reader = try #require(FuzzedReader.named(name))
     var inputs = try reader.seeds()
     var generator = SeededGenerator(seed: 26)
-    var mutator = Mutator(reader, seed: 26)
+    var mutator = try Mutator(reader, seed: 26)
     var refused = 0
     let rounds = Self.slow[name] ?? Self.rounds
     for round in 0..<rounds {
@@ -55,7 +55,7 @@ import Testing
   @Test(arguments: names) func mutationsRepeat(_ name: String) throws {
     let reader = try #require(FuzzedReader.named(name))
     let seed = try #require(try reader.seeds().first)
-    var (first, second) = (Mutator(reader, seed: 7), Mutator(reader, seed: 7))
+    var (first, second) = (try Mutator(reader, seed: 7), try Mutator(reader, seed: 7))
     for _ in 0..<50 { #expect(first.mutate(seed, limit: 4096) == second.mutate(seed, limit: 4096)) }
   }
 }

@@ -16,10 +16,11 @@ public struct Mutator: Sendable {
   let layout: InputLayout
   let words: [[UInt8]]
 
-  public init(_ reader: FuzzedReader, seed: UInt64) {
+  /// - Throws: where the file of words cannot be read.
+  public init(_ reader: FuzzedReader, seed: UInt64) throws {
     generator = SeededGenerator(seed: seed)
     layout = reader.layout
-    words = reader.words.map { Array($0.utf8) }
+    words = try reader.words().map { Array($0.utf8) }
   }
 
   /// One to four changes.
@@ -37,6 +38,9 @@ public struct Mutator: Sendable {
     }
     return result.count <= limit ? result : Array(result.prefix(limit))
   }
+
+  /// The same mutations again, or others.
+  public mutating func restart(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
   mutating func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &generator) }
   mutating func below(_ count: Int) -> Int { count > 0 ? Int.random(in: 0..<count, using: &generator) : 0 }
@@ -63,7 +67,8 @@ public struct Mutator: Sendable {
   /// Whole numbers near the ends of their types, and small ones.
   mutating func extreme() -> UInt64 {
     let ends: [UInt64] = [
-      0, 1, 2, 3, 7, 31, 32, 33, 255, 256, 65535, 65536, 1 << 24, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 40,
+      0, 1, 2, 3, 7, 31, 32, 33, 255, 256, 65535, 65536, 1 << 24, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32,
+      1 << 40,
       1 << 53, 1 << 61, 1 << 62, 0x7FFF_FFFF_FFFF_FFFF, 1 << 63, 0xFFFF_FFFF_FFFF_FFE0, .max,
     ]
     return (pick(ends) ?? 0) &+ UInt64(below(3)) &- 1

@@ -29,15 +29,15 @@ extension Mutator {
 
   /// A value that readers may not expect.
   private mutating func odd() -> [UInt8] {
-    let values = [
-      "0", "-0", "-1", "1", "2", "0.0", "-0.5", "1.0", "3.0", "1e308", "1e309", "-1e308", "1e-320", "4294967296", "2147483647",
-      "2147483648", "-2147483648", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
-      "18446744073709551616", "100000", "1e6", "1e18", "null", "true", "false", "NaN", "Infinity", "-Infinity", "\"\"", "[]",
-      "{}", "[null]", "[[]]", "\"\\ud800\"", "\"\\u0000\"", "\"é\"", "\"e\u{301}\"", "\"1\"", "\"NaN\"", "\"\\n\"", "[0]", "~",
-      "*a", "&a", "!!int", "\"a\\\"b\"",
-    ]
-    return Array((pick(values) ?? "0").utf8)
+    pick(Self.oddValues) ?? []
   }
+
+  private static let oddValues = #"""
+    0 -0 -1 1 2 0.0 -0.5 1.0 3.0 1e308 1e309 -1e308 1e-320 4294967296 2147483647 2147483648 -2147483648
+    9007199254740993 9223372036854775807 9223372036854775808 -9223372036854775808 18446744073709551616 100000
+    1e6 1e18 null true false NaN Infinity -Infinity "" [] {} [null] [[]] "\ud800" "\u0000" "é" "é" "1" "NaN"
+    "\n" [0] ~ *a &a !!int "a\"b"
+    """#.split(whereSeparator: \.isWhitespace).map { Array($0.utf8) }
 
   private mutating func valueNear(_ index: Int, _ tokens: [Range<Int>], _ bytes: [UInt8]) -> Range<Int> {
     // Behind a colon there is a value; elsewhere any word will do.

@@ -6,10 +6,6 @@ extension FuzzedReader {
   /// A text to calibrate on, whose form is told by its content and its name.
   static let text = FuzzedReader(
     "text", .text,
-    words: [
-      "text", "content", "messages", "role", "user", "{\"text\": \"a\"}", "[{\"text\":", "\u{FEFF}", "\r\n", "\n", "\n\n", "NaN",
-      "null", "version https://git-lfs.github.com/spec/v1", "PAR1", "GGUF",
-    ],
     isRefusal: { $0 is CalibrationError },
     read: { input in
       // Read under each name on its own: one may be refused where another is not.
@@ -31,10 +27,6 @@ extension FuzzedReader {
   /// The token windows of a study.
   static let calibration = FuzzedReader(
     "calibration", .text,
-    words: [
-      "model", "sets", "name", "source", "sha256", "calibrationLength", "calibrationTokens", "fitnessLength", "fitnessTokens",
-      "seed", "subset", "filter", "filtered",
-    ],
     isRefusal: { $0 is PipelineError },
     read: { input in
       let url = try calibrationFolder.write(input, to: CalibrationFile.name).deletingLastPathComponent()

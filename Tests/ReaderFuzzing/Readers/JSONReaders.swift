@@ -5,7 +5,7 @@ import Tokenizers
 extension FuzzedReader {
   /// The JSON of configurations and safetensors headers, in both dialects.
   static let json = FuzzedReader(
-    "json", .text, words: jsonWords, isRefusal: { $0 is CheckpointError },
+    "json", .text, isRefusal: { $0 is CheckpointError },
     read: { input in
       for dialect in [JSONValue.Dialect.python, .strict] {
         let value = try input.withUnsafeBytes { try JSONValue.parse($0, file: "input", dialect: dialect) }
@@ -19,15 +19,10 @@ extension FuzzedReader {
 
   /// The JSON of tokenizers, which keeps the order of members.
   static let tokenizerJSON = FuzzedReader(
-    "tokenizer-json", .text, words: jsonWords, isRefusal: { $0 is TokenizerError },
+    "tokenizer-json", .text, words: "json", isRefusal: { $0 is TokenizerError },
     read: { input in
       let written = try TokenizerJSON.rewritten(Data(input), file: "input")
       let again = try TokenizerJSON.rewritten(written, file: "again")
       try Violation.require(again == written, "written and read again it is another value")
     })
-
-  static let jsonWords = [
-    "null", "true", "false", "NaN", "Infinity", "-Infinity", "\\u00e9", "\\ud83d\\ude00", "\\ud800", "\\\"", "\\\\", "\\n", "1e400",
-    "0.1", "-0", "18446744073709551616", "\u{FEFF}", "\u{2028}",
-  ]
 }

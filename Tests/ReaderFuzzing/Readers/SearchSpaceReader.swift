@@ -7,12 +7,6 @@ extension FuzzedReader {
   /// A search space in YAML, and its genes for a model.
   static let searchSpace = FuzzedReader(
     "search-space", .text,
-    words: [
-      "name", "summary", "layers", "attention", "mlp", "floors", "scores", "aggregations", "calibration", "samples", "damping",
-      "keep", "minimum", "step", "queries", "each", "shared", "mix", "auto", "wanda-sp", "llm-pruner-first", "sum", "&a", "*a",
-      "<<", "? ", ": ", "- ", "| ", "> ", "!!str", "!!binary", "!!timestamp", "...", "---", "%YAML 1.2", "0x10", "1_000", ".inf",
-      ".nan", "1:30", "\t",
-    ],
     fixtures: [
       "joint", "adapruner", "llm-bip", "llm-pruner", "nirvana", "numerical", "search-llm", "uniform", "widths",
     ].map { "search-spaces/\($0).yaml" },
@@ -23,7 +17,7 @@ extension FuzzedReader {
         let bound: BoundSpace
         do {
           bound = try BoundSpace(space, to: model, calibrationSets: ["wiki", "code"])
-        } catch where error is SearchSpaceError || error is SearchError {
+        } catch  where error is SearchSpaceError || error is SearchError {
           continue
         }
         for genome in [bound.design.lowest, bound.design.highest] {

@@ -10,11 +10,6 @@ extension FuzzedReader {
   /// The rows of a study's database, one a line: the table and its columns, parted by tabs. The report reads them all.
   static let study = FuzzedReader(
     "study", .text,
-    words: [
-      "NULL", "COMPLETE", "RUNNING", "FAIL", "PRUNED", "WAITING", "MINIMIZE", "MAXIMIZE", "NOT_SET", "FINITE", "INF_POS", "INF_NEG",
-      "trials\t9\t9\t1\tRUNNING\tNULL\tNULL", "2026-11-30 03:39:14.118721", "2026-99-99 99:99:99.999", "settings", "objectives",
-      "kl", "params", "origin", "failure", "measurement", "windows", "rungs", "predicted", "low", "high", "step", "choices",
-    ],
     isRefusal: { $0 is StudyError || $0 is PipelineError || $0 is SearchSpaceError || $0 is SearchError },
     read: { input in
       let study = try template.get()

@@ -5,19 +5,6 @@ extension FuzzedReader {
   /// A `tokenizer.json`, and behind marks a `tokenizer_config.json` and a `special_tokens_map.json`; then texts in and out.
   static let tokenizer = FuzzedReader(
     "tokenizer", .text,
-    words: [
-      "version", "1.0", "truncation", "padding", "added_tokens", "id", "content", "single_word", "lstrip", "rstrip", "normalized",
-      "special", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model", "type", "BPE", "WordPiece", "Unigram",
-      "Sequence", "normalizers", "pretokenizers", "decoders", "processors", "NFC", "NFKC", "Lowercase", "Prepend", "prepend",
-      "Replace", "pattern", "String", "Regex", "Split", "behavior", "Isolated", "Removed", "invert", "ByteLevel",
-      "add_prefix_space", "trim_offsets", "use_regex", "Digits", "individual_digits", "Metaspace", "replacement",
-      "prepend_scheme", "always", "first", "never", "split", "ByteFallback", "Fuse", "Strip", "start", "stop",
-      "TemplateProcessing", "RobertaProcessing", "BertProcessing", "single", "pair", "special_tokens", "SpecialToken", "ids",
-      "tokens", "cls", "sep", "vocab", "merges", "unk_token", "byte_fallback", "fuse_unk", "ignore_merges", "dropout",
-      "continuing_subword_prefix", "end_of_word_suffix", "bos_token", "eos_token", "pad_token", "add_bos_token",
-      "add_eos_token", "chat_template", "added_tokens_decoder", "tokenizer_class", "▁", "Ġ", "<0x41>", "<s>", "</s>", "<unk>",
-      "\u{1E}",
-    ],
     isRefusal: { $0 is TokenizerError },
     read: { input in
       for name in fileNames { folder.remove(name) }
@@ -50,7 +37,9 @@ extension FuzzedReader {
   }
 }
 
-private let encodedTexts = ["", " a", "Hello, world  12345\n\n\tné e\u{301} ▁<s>", "\u{0}\u{1F600}\u{FFFD} <|end|></s>x"]
+private let encodedTexts = [
+  "", " a", "Hello, world  12345\n\n\tné e\u{301} ▁<s>", "\u{0}\u{1F600}\u{FFFD} <|end|></s>x",
+]
 
 /// Encodes and decodes some texts: every id is one of the vocabulary's.
 func checkEncoding(_ tokenizer: Tokenizer) throws {
