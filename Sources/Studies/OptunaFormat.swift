@@ -86,7 +86,9 @@ enum OptunaDate {
     let seconds = Double(mktime(&parts))
     guard fields.count == 7 else { return Date(timeIntervalSince1970: seconds) }
     // Digits only: an exponent would make another time of it, or none.
-    guard fields[6].allSatisfy({ $0.isASCII && $0.isNumber }), let fraction = Double("0." + fields[6]) else { return nil }
+    guard fields[6].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let fraction = Double("0." + fields[6]) else {
+      return nil
+    }
     return Date(timeIntervalSince1970: seconds + fraction)
   }
 }
