@@ -110,8 +110,33 @@ let package = Package(
     tests(
       of: "Pipeline",
       ["Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Subnets", "Exports"]),
+    .target(
+      name: "ReaderFuzzing",
+      dependencies: [
+        "Checkpoints", "Tokenizers", "LanguageModels", "LinearAlgebra", "Search", "Subnets", "Calibration", "Studies",
+        "Reports", "Pipeline", "CPostgres", .product(name: "GRDB", package: "GRDB.swift"),
+      ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
+    tests(of: "ReaderFuzzing", ["LinearAlgebra"]),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra"], exclude: ["Help"],
       swiftSettings: strict),
   ]
 )
+
+// The fuzzers need libFuzzer, which only a build with -sanitize=fuzzer has: `make fuzz` asks for them.
+if Context.environment["FUZZ"] != nil {
+  package.targets += [
+    .target(name: "LibFuzzer", path: "Fuzz/LibFuzzer"),
+    .executableTarget(
+      name: "fuzz-readers", dependencies: ["ReaderFuzzing", "LibFuzzer"], path: "Fuzz/Run", swiftSettings: strict),
+  ]
+}
+
+// `make sanitize` looks at what holds C kernels or reads bytes of files, and builds nothing else.
+if Context.environment["SANITIZE"] != nil {
+  let looked = ["LinearAlgebra", "Checkpoints", "Tokenizers"]
+  package.targets.removeAll { target in
+    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics"]).contains(target.name)
+  }
+  package.products = []
+}
