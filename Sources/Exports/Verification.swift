@@ -38,10 +38,7 @@ extension Verification {
       }
     }
 
-    // What there is to remark on was said when the parent was opened.
-    let reloaded = try reading {
-      try Notices.$hear.withValue({ _ in }) { try LanguageModel(temporary, keepingLayers: false) }
-    }
+    let reloaded = try reading { try LanguageModel(temporary, keepingLayers: false) }
     let types = try reading {
       try Dictionary(
         uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })

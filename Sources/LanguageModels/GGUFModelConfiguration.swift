@@ -25,6 +25,7 @@ extension ModelConfiguration {
     let bias = { (parts: [LayerPart]) in
       layers.indices.contains { index in parts.contains { file.contains(TensorNames.gguf.bias($0, layer: index)) } }
     }
+    let joinedBias = layers.indices.contains { file.contains(GGUFFile.joinedProjections("bias", layer: $0)) }
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
       headDimension: headDimension, layers: layers,
@@ -34,7 +35,7 @@ extension ModelConfiguration {
       contextLength: context,
       // 0 stands for none.
       slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
-      queryKeyValueBias: bias([.query, .key, .value]), outputBias: bias([.output]),
+      queryKeyValueBias: joinedBias || bias([.query, .key, .value]), outputBias: bias([.output]),
       mlpBias: bias([.gate, .up, .down]),
       bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
       eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {

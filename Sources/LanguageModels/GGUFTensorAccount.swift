@@ -50,7 +50,7 @@ enum GGUFTensorAccount {
     ("/rope_freqs", "divisors of the rotary frequencies, which llama.cpp does not read beside LongRoPE"),
     ("/mm.", "part of an image projector"), ("/v.", "part of an image encoder"),
     ("/a.", "part of a sound encoder"), ("nextn", "part of a head that predicts further tokens"),
-    ("attn_qkv", "query, key and value in one"), ("attn_q_norm", "a norm of queries"),
+    ("attn_qkv", "query, key and value in one, which are stored one by one, too"), ("attn_q_norm", "a norm of queries"),
     ("attn_k_norm", "a norm of keys"), ("attn_sinks", "an attention sink"), ("attn_gate", "a gate of the attention"),
     ("_exps", "the weights of experts"), ("_shexp", "the weights of a shared expert"),
     ("ffn_gate_inp", "the router of experts"), ("sub_norm", "a norm inside a layer"),

@@ -97,6 +97,13 @@ import Testing
         == "layer 1, which has attention and no MLP and would be left out by llama.cpp as a whole, is not supported")
   }
 
+  @Test func oldAndNewRopeFactorMustAgree() throws {
+    #expect(
+      try problem(["llama.rope.scale_linear": .float32(4), "llama.rope.scaling.factor": .float32(2)])
+        == "llama.rope.scaling.factor is 2.0, but llama.rope.scale_linear is 4.0: take out the one that is wrong")
+    #expect(try problem(["llama.rope.scale_linear": .float32(4), "llama.rope.scaling.factor": .float32(4)]) == nil)
+  }
+
   // MARK: Tensors
 
   @Test(arguments: [
@@ -110,7 +117,7 @@ import Testing
     ("output.bias", "a bias of the output head"), ("cls.weight", "the head of a classifier"),
     ("position_embd.weight", "an embedding of positions"), ("blk.0.attn_norm.bias", "the shift of a LayerNorm"),
     ("blk.0.post_attention_norm.weight", "a norm inside a layer"),
-    ("blk.0.attn_qkv.weight", "query, key and value in one"),
+    ("blk.0.attn_qkv.weight", "query, key and value in one, which are stored one by one, too"),
     ("token_embd_norm.weight", "a norm of the embedding"),
   ])
   func otherTensorsAreNamed(name: String, meaning: String) throws {
@@ -135,6 +142,14 @@ import Testing
       "llama.attention.head_count": .array(.uint32([4, 0])), "llama.attention.head_count_kv": .array(.uint32([2, 0])),
     ]
     #expect(try problem(heads)?.hasPrefix("tensor 'blk.1.attn_") == true)
+  }
+
+  @Test func joinedProjectionsMustFit() throws {
+    let separate = Set(["q", "k", "v"].map { "blk.0.attn_\($0).weight" })
+    #expect(
+      try problem(extra: ["blk.0.attn_qkv.weight": [1, 2, 3]], without: separate)
+        == "tensor 'blk.0.attn_qkv.weight': its shape [3] is not that of 'blk.0.attn_q.weight' (16), "
+        + "'blk.0.attn_k.weight' (8), 'blk.0.attn_v.weight' (8)")
   }
 
   @Test func rotaryBuffersAreHarmless() throws {

@@ -25,7 +25,7 @@ import Testing
     #expect(distance(found.elements, logits.flatMap { $0 }) <= 2e-5, "\(name)")
   }
 
-  @Test(arguments: ["whole", "biases", "defaults", "widths", "quantised"])
+  @Test(arguments: ["whole", "biases", "joined", "defaults", "widths", "quantised"])
   func logitsAreThoseOfLlamaCpp(name: String) throws {
     try expectLogits(of: LanguageModel(file(name)), name)
   }
