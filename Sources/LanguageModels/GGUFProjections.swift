@@ -11,15 +11,26 @@ extension GGUFFile {
     let names = TensorNames.gguf
     var file = self
     for (index, shape) in configuration.layers.enumerated() {
-      for (kind, name) in [("weight", names.weight), ("bias", names.bias)] {
+      let parts = [LayerPart.query, .key, .value]
+      let rows = parts.map { $0.dimensions(in: configuration, shape)[0] }
+      for (kind, named) in [("weight", names.weight), ("bias", names.bias)] {
         let joined = Self.joinedProjections(kind, layer: index)
-        let parts = [LayerPart.query, .key, .value].map {
-          (name: name($0, index), rows: $0.dimensions(in: configuration, shape)[0])
-        }
-        guard file.contains(joined), !parts.contains(where: { file.contains($0.name) }) else { continue }
-        file = try file.separating(joined, into: parts)
+        let separate = parts.map { named($0, index) }
+        if kind == "bias" { try checkBiases(separate, layer: index) }
+        guard file.contains(joined), !separate.contains(where: file.contains) else { continue }
+        file = try file.separating(joined, into: zip(separate, rows).map { (name: $0, rows: $1) })
       }
     }
     return file
+  }
+
+  /// llama.cpp adds no bias to joined projections unless all three are stored.
+  private func checkBiases(_ names: [String], layer: Int) throws {
+    let stored = names.filter(contains)
+    guard contains(Self.joinedProjections("weight", layer: layer)), let first = stored.first, stored.count < names.count
+    else { return }
+    throw CheckpointError.malformedTensor(
+      file: try tensor(first).file, tensor: first,
+      problem: "llama.cpp heeds it only together with \(names.filter { $0 != first }.joined(separator: " and "))")
   }
 }

@@ -99,13 +99,14 @@ def make(folder):
         weights[f"{name}.bias"] = random.normal(0, 0.7, count).astype(np.float32)
     write(folder / "biases.gguf", base(), weights)
 
-    # Query, key and value in one tensor, in one layer with biases in one, in the other with a bias of the key alone.
+    # Query, key and value in one tensor, in one layer with biases in one, too, in the other with three.
     weights = standard(random, tied=True)
     for i in range(2):
         parts = [weights.pop(f"blk.{i}.attn_{part}.weight") for part in "qkv"]
         weights[f"blk.{i}.attn_qkv.weight"] = np.concatenate(parts)
     weights["blk.0.attn_qkv.bias"] = random.normal(0, 0.7, 32).astype(np.float32)
-    weights["blk.1.attn_k.bias"] = random.normal(0, 0.7, 8).astype(np.float32)
+    for part, count in [("q", 16), ("k", 8), ("v", 8)]:
+        weights[f"blk.1.attn_{part}.bias"] = random.normal(0, 0.7, count).astype(np.float32)
     write(folder / "joined.gguf", base(), weights)
 
     # Keys left to their defaults, old keys, settings of other networks that are off, and dimensions of one on the outside.

@@ -152,6 +152,18 @@ import Testing
         + "'blk.0.attn_k.weight' (8), 'blk.0.attn_v.weight' (8)")
   }
 
+  /// llama.cpp passes over single biases beside a joined weight; what it does not heed is not added.
+  @Test func singleBiasesOfJoinedProjectionsAreRefused() throws {
+    try TinyGGUF().write(to: place, extra: ["blk.1.attn_k.bias": [1, 1, 1, 1]])
+    #expect(problem() == nil)
+    let separate = Set(["q", "k", "v"].map { "blk.1.attn_\($0).weight" })
+    #expect(
+      try problem(
+        extra: ["blk.1.attn_k.bias": [1, 1, 1, 1], "blk.1.attn_qkv.weight": Array(repeating: 0, count: 16)],
+        without: separate)
+        == "tensor 'blk.1.attn_k.bias': llama.cpp heeds it only together with blk.1.attn_q.bias and blk.1.attn_v.bias")
+  }
+
   @Test func rotaryBuffersAreHarmless() throws {
     #expect(try problem(extra: ["blk.0.attn_rot_embd.weight": [1, 1], "rot_embd.weight": [1, 1]]) == nil)
   }
