@@ -84,6 +84,16 @@ import Testing
     #expect(heard == ["\(place.path): the key 'llama.trained_by' is not known and is passed over, as llama.cpp does"])
   }
 
+  @Test func defaultsAndWindowsAreRemarkedOn() throws {
+    let (text, heard) = try listening { try problem(["llama.context_length": nil]) }
+    #expect(text == nil)
+    #expect(heard == ["\(place.path): the key 'llama.context_length' is missing; 2048 is taken"])
+    let (_, ofWindow) = try listening { try problem(["llama.attention.sliding_window": .uint32(9)]) }
+    #expect(ofWindow.count == 1 && ofWindow[0].contains("'llama.attention.sliding_window' is 9"))
+    let (_, ofWide) = try listening { try problem(["llama.attention.sliding_window": .uint32(512)]) }
+    #expect(ofWide == [])
+  }
+
   @Test func valuesMustBeAsLongAsKeys() throws {
     #expect(
       try problem(["llama.attention.value_length": .uint32(8)])
