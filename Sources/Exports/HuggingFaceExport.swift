@@ -30,7 +30,7 @@ struct HuggingFaceExport<Exported: Network> {
       try HuggingFaceConfiguration.config(
         configuration, parent: parent.configuration, architecture: architecture, type: type))
     add("generation_config.json", try Self.generationConfig(parent, configuration))
-    add("nas_search.json", record)
+    add(OwnExport.recordFile, record)
     if architecture.needsRemoteCode {
       files["\(HuggingFaceConfiguration.moduleName).py"] = Data(PackageResources.modeling_nas_mistral_py)
     }

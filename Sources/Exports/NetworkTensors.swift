@@ -148,19 +148,3 @@ final class NetworkTensors<Exported: Network> {
     }
   }
 }
-
-extension LayerWeights {
-  /// The linear map that is this part; nil for a norm.
-  func linear(_ part: LayerPart) -> Linear? {
-    switch part {
-    case .attentionNorm, .mlpNorm: nil
-    case .query: query
-    case .key: key
-    case .value: value
-    case .output: output
-    case .gate: gate
-    case .up: up
-    case .down: down
-    }
-  }
-}

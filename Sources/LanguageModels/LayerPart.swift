@@ -38,3 +38,19 @@ public enum LayerPart: String, CaseIterable, Sendable {
     }
   }
 }
+
+extension LayerWeights {
+  /// The linear map that is this part; nil for a norm.
+  public func linear(_ part: LayerPart) -> Linear? {
+    switch part {
+    case .attentionNorm, .mlpNorm: nil
+    case .query: query
+    case .key: key
+    case .value: value
+    case .output: output
+    case .gate: gate
+    case .up: up
+    case .down: down
+    }
+  }
+}

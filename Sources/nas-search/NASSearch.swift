@@ -31,11 +31,11 @@ struct NASSearch: ParsableCommand {
 
   /// Says so where the program was built for another processor, instead of dying of an unknown instruction.
   static func main() {
+    StandardStreams.secure()
     if let feature = Processor.missingFeature {
-      let message =
+      Console.note(
         "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here, or with "
-        + "make build PORTABLE=1\n"
-      FileHandle.standardError.write(Data(message.utf8))
+          + "make build PORTABLE=1")
       Foundation.exit(1)
     }
     Processor.restartWithFittingBLAS()
@@ -55,7 +55,14 @@ struct NASSearch: ParsableCommand {
   private static func end(by error: any Error) -> Never {
     let code = exitCode(for: error)
     let text = Passwords.hidden(in: fullMessage(for: error), arguments: CommandLine.arguments)
-    if !text.isEmpty { code.isSuccess ? Console.print(text) : Console.note(text) }
+    if !text.isEmpty {
+      if code.isSuccess {
+        // Help and version are results, too.
+        do { try Console.print(text) } catch { end(by: error) }
+      } else {
+        Console.note(text)
+      }
+    }
     Foundation.exit(code.rawValue)
   }
 }

@@ -1,6 +1,5 @@
 import Checkpoints
 import Foundation
-import Synchronization
 import Testing
 
 @testable import LanguageModels
@@ -67,9 +66,9 @@ import Testing
 
   /// What a body gives, and the remarks that it makes.
   private func listening(_ body: () throws -> String?) throws -> (String?, heard: [String]) {
-    let heard = Mutex<[String]>([])
-    let result = try Notices.listening({ text in heard.withLock { $0.append(text) } }, to: body)
-    return (result, heard.withLock { $0 })
+    var result: String?
+    let heard = try Notices.heard { result = try body() }
+    return (result, heard)
   }
 
   /// llama.cpp, too, passes over what no network of its own heeds.

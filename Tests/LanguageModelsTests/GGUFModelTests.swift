@@ -46,8 +46,22 @@ import Testing
     ])
     #expect(
       try LanguageModel(place).configuration.rotary == RotaryConfiguration(theta: 100, scaling: .linear(factor: 4)))
+    // A factor without a type is linear; the first spelling of the factor; no factor is 1.
+    for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+      try write([key: .float32(4)])
+      #expect(try LanguageModel(place).configuration.rotary.scaling == .linear(factor: 4))
+    }
+    try write(["llama.rope.scaling.type": .string("linear")])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .none)
+    try write(["llama.rope.scaling.type": .string("none"), "llama.rope.scaling.factor": .float32(4)])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .none)
     try write(extra: ["rope_freqs.weight": [1, 5]])
     #expect(try LanguageModel(place).configuration.rotary.scaling == .factors([1, 5]))
+    try write(["llama.rope.scaling.factor": .float32(4)], extra: ["rope_freqs.weight": [1, 5]])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .factors([4, 20]))
+    try write(["llama.rope.scaling.attn_factor": .float32(1.5)])
+    #expect(
+      try LanguageModel(place).configuration.rotary.scaling == .divided(by: [1, 1], attentionFactor: 1.5))
     try write(["llama.rope.freq_base": nil])
     #expect(try LanguageModel(place).configuration.rotary.theta == 10_000)
   }
@@ -60,7 +74,7 @@ import Testing
     try write(["llama.expert_count": .uint32(0)])
     _ = try LanguageModel(place)
     try write(["llama.rope.scaling.type": .string("dynamic"), "llama.rope.scaling.factor": .float32(4)])
-    expectError("rope scaling 'dynamic'")
+    expectError("dynamic")
     try write(["llama.rope.dimension_count": .uint32(2)])
     expectError("rotary dimension of 2")
   }
