@@ -7,8 +7,8 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
 
   /// The file that was asked for; of a split model this is any part.
   public let location: URL
-  public let tensorNames: [String]
-  private let tensors: [String: Tensor]
+  public private(set) var tensorNames: [String]
+  private var tensors: [String: Tensor]
   /// Holds the metadata: the file, or the first part of a split model.
   private let first: GGUFPart
 
@@ -57,6 +57,15 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
         file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
     }
     return tensor
+  }
+
+  /// The same with other tensors in the place of one.
+  func replacing(_ name: String, with others: [Tensor]) -> GGUFFile {
+    var result = self
+    result.tensorNames = tensorNames.flatMap { $0 == name ? others.map(\.name) : [$0] }
+    result.tensors[name] = nil
+    for other in others { result.tensors[other.name] = other }
+    return result
   }
 
   /// The strings of an array as the bytes that the file holds, which need not be UTF-8.

@@ -55,7 +55,9 @@ enum GGUFKeyAccount {
     for key in file.keys where key.hasPrefix(architecture + ".") {
       let name = String(key.dropFirst(architecture.count + 1))
       guard !used.contains(name), !inert.contains(name), let value = file[key] else { continue }
-      if let values = off[name], let found = numbers(value), found.allSatisfy(values.contains) { continue }
+      if let values = off[name], let found = numbers(value), Set(found).count <= 1, found.allSatisfy(values.contains) {
+        continue
+      }
       if name == "attention.scale", let found = value.float, abs(Float(found) - scale) <= 1e-6 * scale { continue }
       guard off[name] != nil || functional.contains(where: name.hasPrefix) else {
         Notices.tell("\(file.location.path): the key '\(key)' is not known and is passed over, as llama.cpp does")

@@ -25,6 +25,7 @@ extension ModelConfiguration {
     let bias = { (parts: [LayerPart]) in
       layers.indices.contains { index in parts.contains { file.contains(TensorNames.gguf.bias($0, layer: index)) } }
     }
+    let joinedBias = layers.indices.contains { file.contains(GGUFFile.joinedProjections("bias", layer: $0)) }
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
       headDimension: headDimension, layers: layers,
@@ -32,9 +33,8 @@ extension ModelConfiguration {
       rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
       tiedEmbeddings: !file.contains("output.weight"),
       contextLength: context,
-      // 0 stands for none.
-      slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
-      queryKeyValueBias: bias([.query, .key, .value]), outputBias: bias([.output]),
+      slidingWindow: try Self.slidingWindow(file, key("attention.sliding_window"), context),
+      queryKeyValueBias: joinedBias || bias([.query, .key, .value]), outputBias: bias([.output]),
       mlpBias: bias([.gate, .up, .down]),
       bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
       eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
@@ -49,6 +49,17 @@ extension ModelConfiguration {
     let length = Family.llama.defaults.context
     Notices.tell("\(file.location.path): the key '\(key)' is missing; \(length) is taken")
     return length
+  }
+
+  /// The window that the key asks for; 0 stands for none. llama.cpp runs these architectures without one.
+  private static func slidingWindow(_ file: GGUFFile, _ key: String, _ context: Int) throws -> Int? {
+    guard let window = try file.integerIfPresent(key), window != 0 else { return nil }
+    if window < context {
+      Notices.tell(
+        "\(file.location.path): '\(key)' is \(window): longer windows of text see no more than that here, but everything in "
+          + "llama.cpp, which takes no notice of the key")
+    }
+    return window
   }
 
   /// `attention.key_length`, or the hidden size over the heads of the first layer. Values are as long as keys.

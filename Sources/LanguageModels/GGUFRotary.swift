@@ -74,7 +74,13 @@ private struct GGUFRopeScaling {
 
   /// By its present name or by its first one.
   func factor() throws -> Double {
-    let found = try number("factor") ?? file.floatIfPresent(key("rope.scale_linear")) ?? 1
+    let (present, first) = (try number("factor"), try file.floatIfPresent(key("rope.scale_linear")))
+    if let present, let first, present != first {
+      throw ModelError.contradiction(
+        file: file.location.path, first: key("rope.scaling.factor"), "\(present)", second: key("rope.scale_linear"),
+        "\(first)")
+    }
+    let found = present ?? first ?? 1
     return found == 0 ? 1 : found
   }
 

@@ -5,28 +5,33 @@ import Checkpoints
 enum GGUFTensorAccount {
   /// - Throws: `ModelError.unusedTensor` for the first in the file's order.
   static func check(file: GGUFFile, configuration: ModelConfiguration, names: TensorNames) throws {
-    let used = used(configuration, names)
-    let strays = file.tensorNames.filter { !used.contains($0) && !isHarmless($0) }
+    let strays = file.tensorNames.filter { !isUsed($0, configuration, names) && !isHarmless($0) }
     guard let first = strays.first else { return }
     throw ModelError.unusedTensor(
       file: try file.tensor(first).file, tensor: first, others: strays.count - 1, meaning: meaning(first, configuration)
     )
   }
 
-  private static func used(_ configuration: ModelConfiguration, _ names: TensorNames) -> Set<String> {
-    var used: Set<String> = [names.embedding, names.finalNorm, names.head]
-    if case .longrope = configuration.rotary.scaling {
-      used.formUnion(["rope_factors_long.weight", "rope_factors_short.weight"])
-    } else {
-      used.insert("rope_freqs.weight")
-    }
-    for (index, shape) in configuration.layers.enumerated() {
-      for part in LayerPart.allCases where part.isPresent(in: shape) {
-        used.insert(names.weight(part, layer: index))
-        if part.hasBias(in: configuration) { used.insert(names.bias(part, layer: index)) }
+  private static func isUsed(_ name: String, _ configuration: ModelConfiguration, _ names: TensorNames) -> Bool {
+    if let layer = layer(of: name) {
+      guard configuration.layers.indices.contains(layer) else { return false }
+      return LayerPart.allCases.contains { part in
+        part.isPresent(in: configuration.layers[layer])
+          && (name == names.weight(part, layer: layer)
+            || part.hasBias(in: configuration) && name == names.bias(part, layer: layer))
       }
     }
-    return used
+    if case .longrope = configuration.rotary.scaling {
+      if ["rope_factors_long.weight", "rope_factors_short.weight"].contains(name) { return true }
+    } else if name == "rope_freqs.weight" {
+      return true
+    }
+    return [names.embedding, names.finalNorm, names.head].contains(name)
+  }
+
+  /// The number in `blk.NUMBER.…`.
+  private static func layer(of name: String) -> Int? {
+    name.wholeMatch(of: /blk\.([0-9]+)\..*/).flatMap { Int($0.1) }
   }
 
   /// The inverse frequencies of the rotary embedding, which old converters kept.
@@ -36,9 +41,7 @@ enum GGUFTensorAccount {
 
   private static func meaning(_ name: String, _ configuration: ModelConfiguration) -> String? {
     let count = configuration.layerCount
-    if let block = name.wholeMatch(of: /blk\.([0-9]+)\..*/).flatMap({ Int($0.1) }), block >= count {
-      return "layer \(block) of a model of \(count) layers"
-    }
+    if let layer = layer(of: name), layer >= count { return "layer \(layer) of a model of \(count) layers" }
     return meanings.first { "/\(name)".contains($0.part) }?.meaning
   }
 
@@ -50,7 +53,7 @@ enum GGUFTensorAccount {
     ("/rope_freqs", "divisors of the rotary frequencies, which llama.cpp does not read beside LongRoPE"),
     ("/mm.", "part of an image projector"), ("/v.", "part of an image encoder"),
     ("/a.", "part of a sound encoder"), ("nextn", "part of a head that predicts further tokens"),
-    ("attn_qkv", "query, key and value in one"), ("attn_q_norm", "a norm of queries"),
+    ("attn_qkv", "query, key and value in one, which are stored one by one, too"), ("attn_q_norm", "a norm of queries"),
     ("attn_k_norm", "a norm of keys"), ("attn_sinks", "an attention sink"), ("attn_gate", "a gate of the attention"),
     ("_exps", "the weights of experts"), ("_shexp", "the weights of a shared expert"),
     ("ffn_gate_inp", "the router of experts"), ("sub_norm", "a norm inside a layer"),

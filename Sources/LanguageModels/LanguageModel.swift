@@ -27,8 +27,9 @@ public final class LanguageModel: Network {
   public init(_ location: URL, keepingLayers: Bool? = nil) throws {
     self.location = location
     if try ModelFolder.isFile(location) {
-      let file = try GGUFFile(location)
-      let configuration = try ModelConfiguration(gguf: file)
+      let stored = try GGUFFile(location)
+      let configuration = try ModelConfiguration(gguf: stored)
+      let file = try stored.separatingProjections(configuration)
       try GGUFTensorAccount.check(file: file, configuration: configuration, names: .gguf)
       reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
     } else {

@@ -99,6 +99,16 @@ def make(folder):
         weights[f"{name}.bias"] = random.normal(0, 0.7, count).astype(np.float32)
     write(folder / "biases.gguf", base(), weights)
 
+    # Query, key and value in one tensor, in one layer with biases in one, too, in the other with three.
+    weights = standard(random, tied=True)
+    for i in range(2):
+        parts = [weights.pop(f"blk.{i}.attn_{part}.weight") for part in "qkv"]
+        weights[f"blk.{i}.attn_qkv.weight"] = np.concatenate(parts)
+    weights["blk.0.attn_qkv.bias"] = random.normal(0, 0.7, 32).astype(np.float32)
+    for part, count in [("q", 16), ("k", 8), ("v", 8)]:
+        weights[f"blk.1.attn_{part}.bias"] = random.normal(0, 0.7, count).astype(np.float32)
+    write(folder / "joined.gguf", base(), weights)
+
     # Keys left to their defaults, old keys, settings of other networks that are off, and dimensions of one on the outside.
     weights = tensors(random, 16, [4, 4], [4, 4], [24, 24], 4)
     weights = {name: values[None, None] if "norm" in name else values for name, values in weights.items()}

@@ -83,6 +83,16 @@ import Testing
     #expect(heard == ["\(place.path): the key 'llama.trained_by' is not known and is passed over, as llama.cpp does"])
   }
 
+  @Test func defaultsAndWindowsAreRemarkedOn() throws {
+    let (text, heard) = try listening { try problem(["llama.context_length": nil]) }
+    #expect(text == nil)
+    #expect(heard == ["\(place.path): the key 'llama.context_length' is missing; 2048 is taken"])
+    let (_, ofWindow) = try listening { try problem(["llama.attention.sliding_window": .uint32(9)]) }
+    #expect(ofWindow.count == 1 && ofWindow[0].contains("'llama.attention.sliding_window' is 9"))
+    let (_, ofWide) = try listening { try problem(["llama.attention.sliding_window": .uint32(512)]) }
+    #expect(ofWide == [])
+  }
+
   @Test func valuesMustBeAsLongAsKeys() throws {
     #expect(
       try problem(["llama.attention.value_length": .uint32(8)])
@@ -94,6 +104,13 @@ import Testing
     #expect(
       try problem(["llama.feed_forward_length": .array(.uint32([24, 0]))])
         == "layer 1, which has attention and no MLP and would be left out by llama.cpp as a whole, is not supported")
+  }
+
+  @Test func oldAndNewRopeFactorMustAgree() throws {
+    #expect(
+      try problem(["llama.rope.scale_linear": .float32(4), "llama.rope.scaling.factor": .float32(2)])
+        == "llama.rope.scaling.factor is 2.0, but llama.rope.scale_linear is 4.0: take out the one that is wrong")
+    #expect(try problem(["llama.rope.scale_linear": .float32(4), "llama.rope.scaling.factor": .float32(4)]) == nil)
   }
 
   // MARK: Tensors
@@ -109,7 +126,7 @@ import Testing
     ("output.bias", "a bias of the output head"), ("cls.weight", "the head of a classifier"),
     ("position_embd.weight", "an embedding of positions"), ("blk.0.attn_norm.bias", "the shift of a LayerNorm"),
     ("blk.0.post_attention_norm.weight", "a norm inside a layer"),
-    ("blk.0.attn_qkv.weight", "query, key and value in one"),
+    ("blk.0.attn_qkv.weight", "query, key and value in one, which are stored one by one, too"),
     ("token_embd_norm.weight", "a norm of the embedding"),
   ])
   func otherTensorsAreNamed(name: String, meaning: String) throws {
@@ -134,6 +151,26 @@ import Testing
       "llama.attention.head_count": .array(.uint32([4, 0])), "llama.attention.head_count_kv": .array(.uint32([2, 0])),
     ]
     #expect(try problem(heads)?.hasPrefix("tensor 'blk.1.attn_") == true)
+  }
+
+  @Test func joinedProjectionsMustFit() throws {
+    let separate = Set(["q", "k", "v"].map { "blk.0.attn_\($0).weight" })
+    #expect(
+      try problem(extra: ["blk.0.attn_qkv.weight": [1, 2, 3]], without: separate)
+        == "tensor 'blk.0.attn_qkv.weight': its shape [3] is not that of 'blk.0.attn_q.weight' (16), "
+        + "'blk.0.attn_k.weight' (8), 'blk.0.attn_v.weight' (8)")
+  }
+
+  /// llama.cpp passes over single biases beside a joined weight; what it does not heed is not added.
+  @Test func singleBiasesOfJoinedProjectionsAreRefused() throws {
+    try TinyGGUF().write(to: place, extra: ["blk.1.attn_k.bias": [1, 1, 1, 1]])
+    #expect(problem() == nil)
+    let separate = Set(["q", "k", "v"].map { "blk.1.attn_\($0).weight" })
+    #expect(
+      try problem(
+        extra: ["blk.1.attn_k.bias": [1, 1, 1, 1], "blk.1.attn_qkv.weight": Array(repeating: 0, count: 16)],
+        without: separate)
+        == "tensor 'blk.1.attn_k.bias': llama.cpp heeds it only together with blk.1.attn_q.bias and blk.1.attn_v.bias")
   }
 
   @Test func rotaryBuffersAreHarmless() throws {

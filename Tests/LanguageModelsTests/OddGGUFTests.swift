@@ -21,11 +21,12 @@ import Testing
   private func expectLogits(of model: LanguageModel, _ name: String) throws {
     let (tokens, logits) = try expected(name)
     let found = try model.logits(tokens)
+    // Both compute in single precision; the largest logits are around 25.
     #expect(found.rows == logits.count)
-    #expect(distance(found.elements, logits.flatMap { $0 }) <= 2e-5, "\(name)")
+    #expect(distance(found.elements, logits.flatMap { $0 }) <= 5e-5, "\(name)")
   }
 
-  @Test(arguments: ["whole", "biases", "defaults", "widths", "quantised"])
+  @Test(arguments: ["whole", "biases", "joined", "defaults", "widths", "quantised"])
   func logitsAreThoseOfLlamaCpp(name: String) throws {
     try expectLogits(of: LanguageModel(file(name)), name)
   }
