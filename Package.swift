@@ -34,20 +34,22 @@ let package = Package(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(
+      name: "CCompression", pkgConfig: "libzstd", providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
     .target(name: "CKernels"),
     module("LinearAlgebra", ["CNumerics", "CKernels"]),
     module("Checkpoints", ["CKernels"]),
-    module("Tokenizers"),
+    module("Tokenizers", ["Checkpoints"]),
     module(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"]),
+    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers", "CCompression"]),
     module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"], exclude: ["README.md"]),
     module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
     module("Search", ["LinearAlgebra", "CNumerics"]),
-    module("Studies", ["Search", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
+    module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
@@ -83,7 +85,9 @@ let package = Package(
       swiftSettings: strict),
     tests(of: "LinearAlgebra", ["CKernels"]),
     tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
-    tests(of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"]),
+    tests(
+      of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"],
+      exclude: ["Fixtures", "make_texts.py"]),
     tests(of: "Importance", ["LinearAlgebra", "LanguageModels", "Calibration"]),
     tests(of: "Subnets", ["LinearAlgebra", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets"]),
@@ -93,7 +97,8 @@ let package = Package(
       ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation", "Evaluation"]),
     tests(of: "Checkpoints", ["CKernels"], exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["make_fixtures.py"],
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints"],
+      exclude: ["make_fixtures.py", "make_odd_fixtures.py", "make_gguf_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search", ["LinearAlgebra"], exclude: ["make_gp_reference.py"]),
     tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -105,8 +110,33 @@ let package = Package(
     tests(
       of: "Pipeline",
       ["Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Subnets", "Exports"]),
+    .target(
+      name: "ReaderFuzzing",
+      dependencies: [
+        "Checkpoints", "Tokenizers", "LanguageModels", "LinearAlgebra", "Search", "Subnets", "Calibration", "Studies",
+        "Reports", "Pipeline", "CPostgres", .product(name: "GRDB", package: "GRDB.swift"),
+      ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
+    tests(of: "ReaderFuzzing", ["LinearAlgebra"]),
     .testTarget(
       name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra"], exclude: ["Help"],
       swiftSettings: strict),
   ]
 )
+
+// The fuzzers need libFuzzer, which only a build with -sanitize=fuzzer has: `make fuzz` asks for them.
+if Context.environment["FUZZ"] != nil {
+  package.targets += [
+    .target(name: "LibFuzzer", path: "Fuzz/LibFuzzer"),
+    .executableTarget(
+      name: "fuzz-readers", dependencies: ["ReaderFuzzing", "LibFuzzer"], path: "Fuzz/Run", swiftSettings: strict),
+  ]
+}
+
+// `make sanitize` looks at what holds C kernels or reads bytes of files, and builds nothing else.
+if Context.environment["SANITIZE"] != nil {
+  let looked = ["LinearAlgebra", "Checkpoints", "Tokenizers"]
+  package.targets.removeAll { target in
+    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics"]).contains(target.name)
+  }
+  package.products = []
+}

@@ -35,6 +35,11 @@ func decode(
   case .q4K: eachBlock(type, source, count, target, decodeQ4K)
   case .q5K: eachBlock(type, source, count, target, decodeQ5K)
   case .q6K: eachBlock(type, source, count, target, decodeQ6K)
+  case .iq4NL: eachBlock(type, source, count, target, decodeIQ4NL)
+  case .iq4XS: eachBlock(type, source, count, target, decodeIQ4XS)
+  case .mxfp4: eachBlock(type, source, count, target, decodeMXFP4)
+  case .tq10: eachBlock(type, source, count, target, decodeTQ10)
+  case .tq20: eachBlock(type, source, count, target, decodeTQ20)
   }
 }
 

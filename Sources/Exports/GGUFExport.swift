@@ -24,12 +24,24 @@ struct GGUFExport<Exported: Network> {
     tensors = NetworkTensors(
       self.network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
       ropeTensors: GGUFRope(configuration).tensors)
-    let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary()
+    let vocabulary = try Self.vocabulary(of: parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
       Self.general(architecture, name: name, type: type) + Self.model(configuration, architecture)
       + Self.tokenizer(vocabulary, configuration)
       + [(OwnExport.recordKey, .string(record.text(indented: false)))]
+  }
+
+  /// The tokenizer with a token for every row. llama.cpp takes the number of rows from the number of tokens.
+  private static func vocabulary(of parent: LanguageModel, rows: Int) throws -> GGUFVocabulary? {
+    guard let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary() else { return nil }
+    if vocabulary.tokens.count > rows {
+      Notices.tell(
+        "\(parent.location.path): the tokenizer has \(vocabulary.tokens.count) tokens, the embedding \(rows) rows; a GGUF "
+          + "file lists the tokens with a row, so '\(vocabulary.tokens[rows])' is left out"
+          + (vocabulary.tokens.count > rows + 1 ? ", and all after it" : ""))
+    }
+    return try vocabulary.fitted(to: rows)
   }
 
   func write(to url: URL) throws {
@@ -91,18 +103,11 @@ struct GGUFExport<Exported: Network> {
     let eos = id("eos", vocabulary?.eosToken ?? configuration.eosTokens.first)
     guard let vocabulary else { return [("tokenizer.ggml.model", .string("no_vocab"))] + bos + eos }
 
-    // llama.cpp takes the size of the embedding from the number of tokens, so rows without a token get one.
-    let missing = vocabulary.tokens.count..<max(vocabulary.tokens.count, configuration.vocabularySize)
-    let types =
-      vocabulary.tokenTypes ?? Array(repeating: GGUFVocabulary.TokenType.normal, count: vocabulary.tokens.count)
     var members: [(key: String, value: GGUFValue)] = [("tokenizer.ggml.model", .string(vocabulary.model))]
     if let pre = vocabulary.pre { members.append(("tokenizer.ggml.pre", .string(pre))) }
-    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens + missing.map { "[PAD\($0)]" }))))
-    if let scores = vocabulary.scores {
-      members.append(("tokenizer.ggml.scores", .array(.float32(scores + missing.map { _ in -1e4 }))))
-    }
-    members.append(
-      ("tokenizer.ggml.token_type", .array(.int32(types + missing.map { _ in GGUFVocabulary.TokenType.unused }))))
+    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens))))
+    if let scores = vocabulary.scores { members.append(("tokenizer.ggml.scores", .array(.float32(scores)))) }
+    if let types = vocabulary.tokenTypes { members.append(("tokenizer.ggml.token_type", .array(.int32(types)))) }
     if !vocabulary.merges.isEmpty {
       members.append(("tokenizer.ggml.merges", .array(.string(vocabulary.merges))))
     }

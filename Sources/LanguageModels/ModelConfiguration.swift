@@ -47,6 +47,17 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   public var layerCount: Int { layers.count }
+  /// Longest sequence that the model can be used on: some rope scalings stretch what it was made for.
+  public var longestContext: Int {
+    switch rotary.scaling {
+    case .none, .linear, .llama3, .factors, .divided, .longrope: contextLength
+    case .dynamic(let factor, let context):
+      max(contextLength, Int(exactly: (factor * context).rounded()) ?? contextLength)
+    case .yarn(let yarn):
+      max(contextLength, Int(exactly: (yarn.factor * yarn.originalContext).rounded()) ?? contextLength)
+    }
+  }
+
   public var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
 
   /// The same with other widths.

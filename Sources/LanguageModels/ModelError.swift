@@ -15,7 +15,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case wrongShape(file: String, tensor: String, found: [Int], expected: [Int])
   case notFinite(file: String, tensor: String, index: Int, value: Float)
   case tokenOutOfRange(token: Int, vocabulary: Int)
-  case vocabularyMismatch(file: String, tokenizer: Int, model: Int)
+  /// A text holds a token for which the embedding has no row.
+  case tokenWithoutRow(text: String, token: String, id: Int, rows: Int)
   case scratch(folder: String, problem: String)
 
   public var description: String {
@@ -44,8 +45,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
       "\(file): tensor '\(tensor)' holds \(value) at element \(index)"
     case .tokenOutOfRange(let token, let vocabulary):
       "token \(token) is outside the model's vocabulary of \(vocabulary)"
-    case .vocabularyMismatch(let file, let tokenizer, let model):
-      "\(file): the tokenizer has \(tokenizer) tokens but the model embeds only \(model)"
+    case .tokenWithoutRow(let text, let token, let id, let rows):
+      "\(text): it holds the token '\(token)' with id \(id), but the model's embedding has only \(rows) rows"
     case .scratch(let folder, let problem):
       "\(folder): cannot keep activations on disk here: \(problem)"
     }

@@ -69,5 +69,8 @@ enum ModelFolder {
         "without one of these it is not known which files belong to the model")
     }
     if !hasConfiguration { throw ModelError.notAModel(path: folder.path) }
+    throw CheckpointError.unreadable(
+      path: folder.path,
+      reason: "it has neither \(SafetensorsCheckpoint.singleFileName) nor \(SafetensorsCheckpoint.indexFileName)")
   }
 }

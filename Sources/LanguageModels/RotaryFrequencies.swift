@@ -18,8 +18,8 @@ extension RotaryConfiguration {
     case .dynamic(let factor, let context):
       guard Double(length) > context else { return Self.base(theta, headDimension) }
       let stretch = Float(factor) * Float(length) / Float(context) - Float(factor - 1)
-      let exponent = Float(Double(headDimension) / Double(headDimension - 2))
-      return Self.base(Double(Float(theta) * Float(pow(Double(stretch), Double(exponent)))), headDimension)
+      let exponent = Double(headDimension) / Double(headDimension - 2)
+      return Self.base(Double(Float(theta) * Float(pow(Double(stretch), exponent))), headDimension)
     case .llama3(let factor, let low, let high, let context):
       return Self.base(theta, headDimension).map {
         Self.llama3($0, factor: Float(factor), low: Float(low), high: Float(high), context: Float(context))
@@ -86,17 +86,16 @@ extension RotaryConfiguration {
 extension YarnScaling {
   /// Equations 17 to 21 of the paper, pair by pair.
   func frequencies(theta: Double, headDimension: Int) -> [Float] {
-    let (low, high) = blend(theta: theta, headDimension: headDimension)
+    let (low, length) = blend(theta: theta, headDimension: headDimension)
     return RotaryConfiguration.powers(theta, headDimension).enumerated().map { i, power -> Float in
-      let ramp = min(1, max(0, (Float(i) - low) / (high - low)))
-      // As the reference has it: twice one minus, which rounds twice.
+      let ramp = min(1, max(0, (Float(i) - low) / length))
       let kept = 1 - ramp
       return 1 / (Float(factor) * power) * (1 - kept) + 1 / power * kept
     }
   }
 
-  /// The pairs between which frequencies are blended.
-  private func blend(theta: Double, headDimension: Int) -> (low: Float, high: Float) {
+  /// The first of the pairs whose frequencies are blended, and how many they are.
+  private func blend(theta: Double, headDimension: Int) -> (low: Float, length: Float) {
     /// The pair that makes so many turns within the original context.
     func pair(turns: Double) -> Double {
       Double(headDimension) * log(originalContext / (turns * 2 * Double.pi)) / (2 * log(theta))
@@ -104,6 +103,6 @@ extension YarnScaling {
     var (low, high) = (pair(turns: betaFast), pair(turns: betaSlow))
     if truncates { (low, high) = (low.rounded(.down), high.rounded(.up)) }
     (low, high) = (max(low, 0), min(high, Double(headDimension - 1)))
-    return (Float(low), Float(high - low == 0 ? low + 0.001 : high))
+    return (Float(low), Float(high == low ? 0.001 : high - low))
   }
 }

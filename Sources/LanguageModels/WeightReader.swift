@@ -24,7 +24,8 @@ struct WeightReader: Sendable {
         if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
       }
     }
-    if let first = missing.first {
+    // llama.cpp looks for the biases of each layer, so that files in GGUF promise none.
+    if let first = missing.first, !(checkpoint is GGUFFile) {
       Notices.tell(
         "\(checkpoint.location.path): \(missing.count) biases that the configuration promises are not stored, the first "
           + "'\(first)'; zeros stand for them")
@@ -114,7 +115,7 @@ struct WeightReader: Sendable {
   @discardableResult
   private func check(_ name: String, _ expected: [Int]) throws -> Tensor {
     let tensor = try checkpoint.tensor(name)
-    guard tensor.shape == expected else {
+    guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
     }
     if tensor.type.isInteger {
@@ -123,6 +124,13 @@ struct WeightReader: Sendable {
       )
     }
     return tensor
+  }
+
+  /// Whether the shape has only ones more, on the outside: ggml's tensors have four dimensions, of which files may hold any.
+  private func isPadded(_ tensor: Tensor, _ expected: [Int]) -> Bool {
+    checkpoint is GGUFFile && tensor.shape.count > expected.count
+      && tensor.shape.suffix(expected.count) == expected[...]
+      && tensor.shape.dropLast(expected.count).allSatisfy { $0 == 1 }
   }
 
   private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {

@@ -118,7 +118,7 @@ public final class ComparisonSession {
       let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
-          name: url.deletingPathExtension().lastPathComponent + (isKnown ? " (calibrated on)" : ""),
+          name: CalibrationSource.name(of: url) + (isKnown ? " (calibrated on)" : ""),
           windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
           densePerplexity: try perplexity(model, windows)))
     }
@@ -242,7 +242,7 @@ extension ComparisonSession {
     return try request.texts.map { path in
       let source = CalibrationSource(path, field: request.plan.field)
       guard source != .model else { throw PipelineError.invalidOption("--text is a file, not 'self'") }
-      let tokens = try tokenizer.runningTokens(TextCorpus.read(source))
+      let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: path, tokenizer)
       let count = min(tokens.count / request.window, request.windows)
       guard count > 0 else {
         throw CalibrationError.tooShort(source: path, tokens: tokens.count, window: request.window, needed: 1)

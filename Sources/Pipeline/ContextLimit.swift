@@ -15,7 +15,7 @@ public struct ContextLimit {
   /// - Throws: what is wrong with a model.
   public init(of paths: String...) throws {
     let contexts = try paths.map { path in
-      (path: path, tokens: try LanguageModel(URL(fileURLWithPath: path)).configuration.contextLength)
+      (path: path, tokens: try LanguageModel(URL(fileURLWithPath: path)).configuration.longestContext)
     }
     guard let least = contexts.min(by: { $0.tokens < $1.tokens }) else {
       throw PipelineError.invalidOption("no model was given")
@@ -24,7 +24,7 @@ public struct ContextLimit {
   }
 
   public init(_ model: LanguageModel) {
-    (path, tokens) = (model.location.relativePath, model.configuration.contextLength)
+    (path, tokens) = (model.location.relativePath, model.configuration.longestContext)
   }
 
   /// The length of windows: what was asked for, also beyond the context, but not without a warning; else the default,

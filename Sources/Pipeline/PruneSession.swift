@@ -129,7 +129,7 @@ extension SearchSettings.Target {
 
 extension LanguageModel {
   /// The checkpoint's name: that of its folder or file.
-  var name: String { isGGUF ? location.deletingPathExtension().lastPathComponent : location.lastPathComponent }
+  var name: String { (checkpoint as? GGUFFile)?.name ?? location.lastPathComponent }
 }
 
 extension CalibrationFile {

@@ -227,7 +227,7 @@ public final class SearchSession {
       if let seconds = budget.seconds {
         // No more than there is time for, as far as is known.
         let each = elapsed / Double(max(1, runner.evaluations))
-        limit = runner.evaluations == 0 ? 1 : min(limit, max(1, Int((seconds - elapsed) / max(each, 1e-3))))
+        limit = runner.evaluations == 0 ? 1 : max(1, Int(min(Double(limit), (seconds - elapsed) / max(each, 1e-3))))
       }
       do {
         let more =

@@ -85,7 +85,10 @@ enum OptunaDate {
     parts.tm_isdst = -1
     let seconds = Double(mktime(&parts))
     guard fields.count == 7 else { return Date(timeIntervalSince1970: seconds) }
-    guard let fraction = Double("0." + fields[6]) else { return nil }
+    // Digits only: an exponent would make another time of it, or none.
+    guard fields[6].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let fraction = Double("0." + fields[6]) else {
+      return nil
+    }
     return Date(timeIntervalSince1970: seconds + fraction)
   }
 }

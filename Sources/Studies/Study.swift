@@ -240,14 +240,8 @@ struct StudyHead: Sendable {
 
   /// - Parameter path: of the database, for errors.
   init(_ session: some DatabaseSession, name: String?, path: String) throws {
-    let migration = try OptunaSchema.migration(of: session)
-    if migration != OptunaSchema.migration {
-      throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
-    }
-    let studies = try session.run("SELECT study_id, study_name FROM studies ORDER BY study_id")
-    let chosen = studies.filter { name == nil || $0.text("study_name") == name }
-    guard chosen.count == 1, let identifier = chosen[0].integer("study_id"), let found = chosen[0].text("study_name")
-    else { throw StudyError.noSuchStudy(path: path, name: name, present: studies.compactMap { $0.text("study_name") }) }
+    try OptunaSchema.check(session, path: path)
+    let (identifier, found) = try Self.chosen(session, name: name, path: path)
     self.identifier = identifier
     self.name = found
     directions = try session.run(
@@ -269,5 +263,30 @@ struct StudyHead: Sendable {
     }
     space = try attribute(DesignSpace.self, Study.Key.space)
     model = try attribute(ModelIdentity.self, Study.Key.model)
+  }
+
+  /// Which study is meant: the one of that name, or the only one that was made here. Optuna may keep others beside it.
+  ///
+  /// - Throws: `StudyError.noSuchStudy`, `.foreignStudy`.
+  private static func chosen(
+    _ session: some DatabaseSession, name: String?, path: String
+  ) throws -> (identifier: Int64, name: String) {
+    let rows = try session.run(
+      """
+      SELECT study_id, study_name, EXISTS (
+        SELECT 1 FROM study_user_attributes AS a WHERE a.study_id = studies.study_id AND a.key IN (?, ?)) AS own
+      FROM studies ORDER BY study_id
+      """, [Study.Key.space, Study.Key.model])
+    let studies = rows.compactMap { row in
+      row.integer("study_id").map {
+        (identifier: $0, name: row.text("study_name") ?? "", isOwn: row.integer("own") == 1)
+      }
+    }
+    let named = studies.filter { name == nil || $0.name == name }
+    let own = named.filter(\.isOwn)
+    if let only = own.first, own.count == 1 { return (only.identifier, only.name) }
+    if own.isEmpty, !named.isEmpty { throw StudyError.foreignStudy(path: path, names: named.map(\.name)) }
+    throw StudyError.noSuchStudy(
+      path: path, name: name, present: (name == nil ? own : studies).map(\.name))
   }
 }

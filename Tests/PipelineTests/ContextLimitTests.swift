@@ -1,6 +1,5 @@
 import Checkpoints
 import Foundation
-import Synchronization
 import Testing
 
 @testable import Pipeline
@@ -14,14 +13,13 @@ import Testing
   private func length(
     _ given: Int?, default standard: Int, of models: String...
   ) throws -> (length: Int, remarks: [String]) {
-    let heard = Mutex<[String]>([])
     let paths = models.map { Self.models + "/" + $0 }
-    let hear: @Sendable (String) -> Void = { text in heard.withLock { $0.append(text) } }
-    let length = try Notices.$hear.withValue(hear) {
+    var length = 0
+    let heard = try Notices.heard {
       let limit = try paths.count == 1 ? ContextLimit(of: paths[0]) : ContextLimit(of: paths[0], paths[1])
-      return limit.length(given, default: standard, option: "--window")
+      length = limit.length(given, default: standard, option: "--window")
     }
-    return (length, heard.withLock { $0 }.filter { $0.contains("--window") })
+    return (length, heard.filter { $0.contains("--window") })
   }
 
   @Test func whatFitsIsTakenWithoutAWord() throws {

@@ -25,6 +25,16 @@ import Testing
     #expect(throws: StudyError.self) { try StudyAddress("postgresql://a@b@c/x#y") }
   }
 
+  /// A path within the options does not make them a part of the address.
+  @Test func optionsAreNotShown() throws {
+    let address = try StudyAddress("postgresql://host?sslrootcert=/etc/ca.pem&password=secret#x")
+    #expect(address.description == "postgresql://host#x")
+    #expect(try StudyAddress("postgresql://me:se?cret@host/studies").description == "postgresql://me@host/studies")
+    #expect(throws: StudyError.invalidURL(url: "postgresql://…")) {
+      try StudyAddress("postgresql://host?password=secret@x")
+    }
+  }
+
   @Test(.enabled(if: PostgresServer.isThere, Comment(rawValue: PostgresServer.problem ?? "")))
   func theOnlyStudyNeedsNoName() throws {
     let url = try PostgresServer.database()

@@ -76,6 +76,12 @@ public struct ModelShape: Sendable {
     else {
       throw ExportError.invalidShape(problem: "every number must be positive, and the vocabulary at least \(least)")
     }
+    for (name, number, most) in [
+      ("layers", count, 1000), ("query heads", shape.queryHeads, 1 << 14), ("MLP channels", shape.mlpChannels, 1 << 20),
+      ("the vocabulary", result.configuration.vocabularySize, 1 << 22),
+    ] where number > most {
+      throw ExportError.invalidShape(problem: "\(number) is too large for \(name): at most \(most)")
+    }
     guard shape.queryHeads % shape.kvHeads == 0 else {
       throw ExportError.invalidShape(
         problem: "\(shape.queryHeads) query heads cannot be shared by \(shape.kvHeads) key and value heads")

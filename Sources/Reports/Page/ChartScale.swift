@@ -31,7 +31,7 @@ struct ChartScale: Equatable {
 
   /// An axis whose ends are the given numbers, widened where they coincide.
   static func linear(from lower: Double, to upper: Double, ticks wanted: Int) -> ChartScale {
-    var (lower, upper) = (min(lower, upper), max(lower, upper))
+    var (lower, upper) = (bounded(min(lower, upper)), bounded(max(lower, upper)))
     let size = max(abs(lower), abs(upper))
     if upper - lower <= size * 1e-9 {
       let room = size > 0 ? size * 0.1 : 0.5
@@ -48,14 +48,14 @@ struct ChartScale: Equatable {
 
   /// An axis from 0 to a round number not below `upper`.
   static func fromZero(to upper: Double, ticks wanted: Int) -> ChartScale {
-    let upper = upper > 0 && upper.isFinite ? upper : 1
+    let upper = bounded(upper) > 0 ? bounded(upper) : 1
     let step = niceStep(upper / Double(max(1, wanted)))
     return linear(from: 0, to: (upper / step - 1e-9).rounded(.up) * step, ticks: wanted)
   }
 
   /// A logarithmic axis around two positive numbers, with some room on both sides.
   static func logarithmic(from lower: Double, to upper: Double, ticks wanted: Int) -> ChartScale {
-    let (low, high) = (min(lower, upper) / 1.25, max(lower, upper) * 1.25)
+    let (low, high) = (max(1e-300, bounded(min(lower, upper)) / 1.25), max(1e-300, bounded(max(lower, upper)) * 1.25))
     let decades = log10(high) - log10(low)
     let mantissas: [Double] = decades <= Double(wanted) / 2.5 ? [1, 2, 5] : [1]
     let every = max(1, Int((decades / Double(max(1, wanted))).rounded(.up)))
@@ -72,6 +72,11 @@ struct ChartScale: Equatable {
     let positive = values.filter { $0 > 0 && $0.isFinite }
     guard let low = positive.min(), let high = positive.max() else { return fromZero(to: 1, ticks: wanted) }
     return high / low > 20 ? logarithmic(from: low, to: high, ticks: wanted) : fromZero(to: high * 1.05, ticks: wanted)
+  }
+
+  /// A number whose differences and powers of ten are no infinities and no zeros.
+  private static func bounded(_ value: Double) -> Double {
+    abs(value) < 1e-290 || value.isNaN ? 0 : min(1e290, max(-1e290, value))
   }
 
   /// 1, 2, 2.5 or 5 times a power of ten, not below the given step.

@@ -9,9 +9,9 @@ struct DescribeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "describe", abstract: "Show what a search space means for a model: genes, size and cost.")
 
-  @Argument(help: "A name (see 'spaces') or a .yaml file.") var space: String
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
-  @Option(help: "Calibration sets, as for a search.") var calibration: [String] = []
+  @Argument(help: "A name (see 'spaces') or a .yaml file.", transform: LocalPath.checked) var space: String
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
+  @Option(help: "Calibration sets, as for a search.", transform: LocalPath.checked) var calibration: [String] = []
 
   func run() throws {
     let space = try SpaceLibrary.load(space).space

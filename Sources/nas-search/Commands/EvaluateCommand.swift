@@ -9,15 +9,19 @@ struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a model on texts: perplexity, and KL to a dense model.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.") var model: String
-  @Option(parsing: .upToNextOption, help: "Text files: plain text, or .jsonl.") var text: [String]
+  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.", transform: LocalPath.checked)
+  var model: String
+  @Option(
+    parsing: .upToNextOption, help: "Text files: plain or JSON lines, also packed (.gz, .zst).",
+    transform: LocalPath.checked) var text: [String]
   @Option(
     help:
       "Window lengths in tokens, separated by commas. Default: 2048,128, or the model's context where that is shorter.")
   var window: String?
   @Option(help: "Most windows of each text and length.") var limit: Int?
-  @Option(help: "A dense model of the same vocabulary to compare with.") var against: String?
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var against:
+    String?
+  @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
 
@@ -49,10 +53,7 @@ struct EvaluateCommand: ParsableCommand {
     plannedMemory.apply(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
       model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
-    let sources = text.map { path in
-      let url = URL(fileURLWithPath: path)
-      return url.pathExtension == "jsonl" ? CalibrationSource.jsonLines(url, field: field) : .text(url)
-    }
+    let sources = text.map { CalibrationSource.file(URL(fileURLWithPath: $0), field: field) }
     let windows = windows(within: evaluation.context)
     // Whatever is wrong with a text is found before the first is measured.
     let texts = try zip(sources, text).map { source, path in

@@ -15,15 +15,16 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
   var format: [ExportFormat]
-  @Option(help: "Folder or file to write.") var output: [String]
+  @Option(help: "Folder or file to write.", transform: LocalPath.checked) var output: [String]
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(
     help:
       "Correction of the weights: ls (least squares, layer by layer where that is better), nested (as the search judged it) or none."
   )
   var repair = SubnetExport.Repair.leastSquares
-  @Option(help: "The parent model, where it has moved since the search.") var model: String?
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
+    String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false

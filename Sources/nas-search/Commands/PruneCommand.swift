@@ -8,7 +8,7 @@ struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune", abstract: "Make a model smaller by one named method (see 'methods').")
 
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Name of the method.") var method: String
   @Option(help: "Largest share of the block parameters to keep, such as 0.8.") var keep: Double
   @Option(name: .customLong("set"), help: "A setting of the method, such as gamma=3; repeat for several.")
@@ -16,10 +16,10 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write.") var output: String
+  @Option(help: "Folder or .gguf file to write.", transform: LocalPath.checked) var output: String
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false

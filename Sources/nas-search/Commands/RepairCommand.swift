@@ -9,11 +9,13 @@ struct RepairCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "repair", abstract: "Correct the weights of a subnet that any tool pruned, by least squares.")
 
-  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.") var dense: String
-  @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.") var subnet: String
+  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var dense:
+    String
+  @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.", transform: LocalPath.checked)
+  var subnet: String
   @OptionGroup var text: CalibrationOptions
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write.") var output: String
+  @Option(help: "Folder or .gguf file to write.", transform: LocalPath.checked) var output: String
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Flag(help: "Replace an earlier export at the output.") var replace = false

@@ -10,7 +10,9 @@ struct ReportCommand: ParsableCommand {
   @Argument(help: "Folder of the study, or postgresql://…#NAME; of several studies, a comparison.")
   var studies: [String]
   @Flag(help: "Write front.csv, front.json and report.html, too.") var html = false
-  @Option(help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.")
+  @Option(
+    help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.",
+    transform: LocalPath.checked)
   var output: String?
   @Flag(help: "Print the front as JSON.") var json = false
   @Flag(help: "Tell how well some of the fitness windows, and error curves alone, order the candidates.")

@@ -10,7 +10,9 @@ struct SolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "solve", abstract: "Subnets for any budgets from error curves alone, in seconds, without a search.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.") var model: String?
+  @Option(
+    help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.", transform: LocalPath.checked
+  ) var model: String?
   @Option(help: "Folder of a study whose calibration is taken.") var study: String?
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
@@ -27,10 +29,12 @@ struct SolveCommand: ParsableCommand {
   @OptionGroup var gradients: GradientOption
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
+  @Option(
+    help: "Folder or .gguf file to write; with several budgets a folder for one each.", transform: LocalPath.checked)
+  var output: String?
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
   @OptionGroup var evaluation: PrecisionOption

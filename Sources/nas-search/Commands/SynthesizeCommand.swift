@@ -14,7 +14,7 @@ struct SynthesizeCommand: ParsableCommand {
   @Option(help: "Another number of key and value heads.") var kvHeads: Int?
   @Option(help: "Another number of MLP channels.") var channels: Int?
   @Option(help: "Another size of the vocabulary.") var vocabulary: Int?
-  @Option(help: "Folder to write.") var output: String
+  @Option(help: "Folder to write.", transform: LocalPath.checked) var output: String
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.bf16
   @Option(help: "Seed of the weights.") var seed: UInt64 = 0
   @Flag(help: "Replace an earlier export at the output.") var replace = false

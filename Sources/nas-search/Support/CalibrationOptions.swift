@@ -4,8 +4,11 @@ import Pipeline
 
 /// The options that decide which text a command calibrates on and judges by.
 struct CalibrationOptions: ParsableArguments {
-  @Option(help: "Calibration: self, or .txt and .jsonl files; repeat for several sets.") var calibration: [String] = []
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(
+    help: "Calibration: self, or text files, plain or JSON lines, also packed (.gz, .zst); repeat for several sets.",
+    transform: LocalPath.checked)
+  var calibration: [String] = []
+  @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @Option(help: "Calibration windows of each set.") var calibrationWindows = 32
   @Option(help: "Tokens in a calibration window. Default: 512, or the model's context where that is shorter.")
   var calibrationLength: Int?

@@ -1,0 +1,73 @@
+import Foundation
+import GRDB
+import Pipeline
+import Reports
+import Search
+import Studies
+import Subnets
+
+extension FuzzedReader {
+  /// The rows of a study's database, one a line: the table and its columns, parted by tabs. The report reads them all.
+  static let study = FuzzedReader(
+    "study", .text,
+    isRefusal: { $0 is StudyError || $0 is PipelineError || $0 is SearchSpaceError || $0 is SearchError },
+    read: { input in
+      let study = try template.get()
+      try study.fill(with: input)
+      let report = try ReportBuilder.report(study.folder.path)
+      _ = (FrontCSV.data(report), FrontJSON.data(report), HTMLPage.data(report))
+    })
+
+  private static let template = Result { try StudyTemplate() }
+}
+
+/// A study in a folder whose rows are replaced again and again.
+private final class StudyTemplate: Sendable {
+  let folder: URL
+  private let queue: DatabaseQueue
+  /// Tables and how many columns each has.
+  private let tables: [String: Int]
+
+  init() throws {
+    folder = InputFolder("study").url
+    let place = folder.appendingPathComponent("study")
+    try? FileManager.default.removeItem(at: place)
+    let space = try DesignSpace([Variable(name: "a", domain: .integer(low: 0, high: 1, step: 1), segment: 0)])
+    let made = try Study.create(
+      at: place, name: "study", directions: [.minimize],
+      model: ModelIdentity(name: "model", fingerprint: "0"), space: space)
+    try made.close()
+    try FileManager.default.moveItem(
+      at: place.appendingPathComponent(Study.fileName), to: folder.appendingPathComponent(Study.fileName))
+    var configuration = Configuration()
+    configuration.foreignKeysEnabled = false
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY") }
+    queue = try DatabaseQueue(
+      path: folder.appendingPathComponent(Study.fileName).path, configuration: configuration)
+    tables = try queue.read { database in
+      let names = try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+      return try Dictionary(uniqueKeysWithValues: names.map { ($0, try database.columns(in: $0).count) })
+    }
+  }
+
+  /// Rows that break a constraint of the tables are left out, as a database would refuse them.
+  func fill(with input: [UInt8]) throws {
+    try queue.write { database in
+      for table in tables.keys { try database.execute(sql: "DELETE FROM \(table)") }
+      for line in input.split(separator: UInt8(ascii: "\n")) {
+        let fields = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+          .map { String(decoding: $0, as: UTF8.self) }
+        guard let columns = tables[fields[0]] else { continue }
+        let values = (1...columns).map { $0 < fields.count ? Self.value(fields[$0]) : .null }
+        let places = repeatElement("?", count: columns).joined(separator: ", ")
+        try? database.execute(
+          sql: "INSERT OR IGNORE INTO \(fields[0]) VALUES (\(places))", arguments: StatementArguments(values))
+      }
+    }
+  }
+
+  private static func value(_ text: String) -> DatabaseValue {
+    if text == "NULL" { return .null }
+    return Int64(text)?.databaseValue ?? Double(text)?.databaseValue ?? text.databaseValue
+  }
+}
