@@ -187,7 +187,9 @@ public final class SearchSession {
     _ address: StudyAddress, name: String, _ settings: SearchSettings, _ model: LanguageModel
   ) throws -> StudyPlace {
     if let folder = address.folder {
-      try Destination(folder.appendingPathComponent(Study.fileName), .file).keepApart(from: model.location)
+      if FileManager.default.fileExists(atPath: folder.path) {
+        try Destination(folder.appendingPathComponent(Study.fileName), .file).keepApart(from: model.location)
+      }
       // A lock tells of a search that was killed before its study was whole.
       for name in [CalibrationFile.name, StudyDescription.configurationFile]
       where FileManager.default.fileExists(atPath: folder.appendingPathComponent(name).path)
