@@ -11,7 +11,7 @@ enum ReportFiles {
   /// - Parameter output: another folder.
   /// - Returns: the folder.
   static func write(_ report: StudyReport, of address: StudyAddress, to output: String?) throws -> String {
-    let path = output ?? (address.folder == nil ? "results/\(report.name)" : report.directory)
+    let path = output ?? (address.folder == nil ? "results/\(folder(named: report.name))" : report.directory)
     let folder = URL(fileURLWithPath: path)
     if output != nil || address.folder == nil {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -20,6 +20,12 @@ enum ReportFiles {
     try AtomicFile.write(FrontJSON.data(report), to: folder.appendingPathComponent("front.json"))
     try AtomicFile.write(HTMLPage.data(report), to: folder.appendingPathComponent("report.html"))
     return path
+  }
+
+  /// A path below a folder, whatever a study on a server is called.
+  static func folder(named name: String) -> String {
+    let parts = name.split(separator: "/").filter { !["", ".", ".."].contains($0) }
+    return parts.isEmpty ? "study" : parts.joined(separator: "/")
   }
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
