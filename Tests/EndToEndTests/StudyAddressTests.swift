@@ -24,9 +24,12 @@ extension EndToEnd {
         ["solve", "--study", address, "--keep", "0.8"],
         ["export", address, "--format", "hf", "--output", "out"], ["benchmark", address],
       ] {
+        let before = try workspace.snapshot()
+        let result = try workspace.run(command)
         // Of several studies the first is looked at first.
-        try workspace.expectFailure(command, command.contains("text") ? "no study here" : words)
-        #expect(try !workspace.run(command).errors.contains(Self.secret), "\(command)")
+        result.expectFailure(command.contains("text") ? "no study here" : words)
+        #expect(!result.errors.contains(Self.secret), "\(result)")
+        #expect(try workspace.snapshot() == before, "\(result)")
       }
     }
 
