@@ -11,7 +11,7 @@ enum PlaceText {
   init(_ text: String) throws(StudyError) {
     let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
     guard let mark = trimmed.range(of: "://") else {
-      if let advice = Self.mistaken(trimmed) { throw .invalidAddress(given: "this", advice: advice) }
+      if let advice = Self.mistaken(trimmed) { throw .invalidAddress(given: "the text given", advice: advice) }
       self = .folder(text)
       return
     }
@@ -24,7 +24,7 @@ enum PlaceText {
     let isScheme =
       scheme.first?.isLetter ?? false && scheme.allSatisfy { $0.isLetter || $0.isNumber || "+.-".contains($0) }
     throw .invalidAddress(
-      given: isScheme ? "\(scheme)://…" : "this", advice: Self.advice(scheme, rest) ?? Self.forms)
+      given: isScheme ? "\(scheme)://…" : "the text given", advice: Self.advice(scheme, rest) ?? Self.forms)
   }
 
   private static let forms = "give a folder, or postgresql://user@host/database#NAME"
@@ -40,7 +40,7 @@ enum PlaceText {
         + (isPlain ? ": \(path.dropLast(Study.fileName.count + 1))" : "")
     case "postgresql", "postgres":
       guard let address = try? StudyAddress("postgresql://\(rest)") else { return nil }
-      return "SQLAlchemy writes it so, here it is \(address), with the password, if there is one, where it was"
+      return "this is SQLAlchemy's form; here it is \(address), with the password, if there is one, where it was"
     default: return nil
     }
   }
@@ -56,7 +56,9 @@ enum PlaceText {
     }
     let options = ["host", "hostaddr", "dbname", "user", "service"]
     let isSecret = lower.contains("password=") || lower.contains("password =")
-    let isOptions = options.contains { lower.hasPrefix($0 + "=") || lower.hasPrefix($0 + " =") }
+    let isOptions =
+      options.contains { lower.hasPrefix($0 + " =") }
+      || lower.split(separator: " ").contains { word in options.contains { word.hasPrefix($0 + "=") } }
     // Such as me:secret@host/studies.
     let isHost = lower.split(separator: "/").contains { part in
       part.firstIndex(of: ":").map { part[$0...].contains("@") } ?? false

@@ -107,7 +107,7 @@ public final class Study: Sendable, CustomStringConvertible {
   /// to be begun again, and take over their rows. What workers have claimed stays with them until it expires.
   ///
   /// - Parameters:
-  ///   - name: which study of the database; `nil` if it holds one only.
+  ///   - name: which study of the database; `nil` if one only was made here.
   ///   - model: the model the caller means. Another fingerprint is an error.
   ///   - space: the space the caller means. Another one is an error.
   /// - Throws: `StudyError.missing`, `.corrupt`, `.unsupportedSchema`, `.noSuchStudy`, `.inUse`, `.otherModel`,
@@ -274,7 +274,8 @@ struct StudyHead: Sendable {
     let rows = try session.run(
       """
       SELECT study_id, study_name, EXISTS (
-        SELECT 1 FROM study_user_attributes AS a WHERE a.study_id = studies.study_id AND a.key IN (?, ?)) AS own
+        SELECT 1 FROM study_user_attributes AS a WHERE a.study_id = studies.study_id AND (
+          a.key = ? AND a.value_json LIKE '%"segment"%' OR a.key = ? AND a.value_json LIKE '%"fingerprint"%')) AS own
       FROM studies ORDER BY study_id
       """, [Study.Key.space, Study.Key.model])
     let studies = rows.compactMap { row in

@@ -32,7 +32,7 @@ enum ReportFiles {
   }
 
   private static func folder(_ name: String, of address: StudyAddress, to output: String?) -> String {
-    output ?? (address.folder == nil ? "results/\(name)" : "\(address)")
+    output ?? (address.folder == nil ? "results/\(folder(named: name))" : "\(address)")
   }
 
   private static func destinations(in folder: URL) throws -> [Destination] {
@@ -54,6 +54,12 @@ enum ReportFiles {
       try AtomicDirectory.build(at: destination) { try AtomicFile.write(kind.data(report), to: $0) }
     }
     return path
+  }
+
+  /// A path below a folder, whatever a study on a server is called.
+  static func folder(named name: String) -> String {
+    let parts = name.split(separator: "/").filter { !["", ".", ".."].contains($0) }
+    return parts.isEmpty ? "study" : parts.joined(separator: "/")
   }
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
