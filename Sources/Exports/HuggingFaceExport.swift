@@ -87,7 +87,7 @@ extension LanguageModel {
   func exportableTokenizer() throws -> Tokenizer? {
     if let file = checkpoint as? GGUFFile {
       let model = try file.stringIfPresent("tokenizer.ggml.model")
-      guard let model, model != "no_vocab", model != "none" else { return nil }
+      guard let model, !GGUFVocabulary.modelsWithoutTokens.contains(model) else { return nil }
     } else {
       let path = location.appendingPathComponent("tokenizer.json").path
       guard FileManager.default.fileExists(atPath: path) else { return nil }

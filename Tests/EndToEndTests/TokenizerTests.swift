@@ -80,7 +80,8 @@ extension EndToEnd {
         ["evaluate", "--model", "model", "--text", "padded.txt", "--window", "32"],
         Workspace.search("--calibration", "padded.txt"),
         [
-          "compare", "model", "--methods", "uniform", "--keep", "0.8", "--text", "padded.txt", "--output", "compared",
+          "compare", "--model", "model", "--methods", "uniform", "--keep", "0.8", "--text", "padded.txt", "--output",
+          "compared",
           "--window", "32",
         ],
         ["generate", "--model", "model", "--prompt", "a [PAD]", "--tokens", "2"],

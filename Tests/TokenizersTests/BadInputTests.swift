@@ -45,6 +45,43 @@ struct BadInputTests {
     #expect(message { try Tokenizer(directory: folder.url) }.contains("not UTF-8"))
   }
 
+  /// As Python takes and writes them.
+  @Test func jsonOfPython() throws {
+    let value = try JSONReader.parse(Data("\u{FEFF}[NaN, Infinity, -Infinity]".utf8), file: "x")
+    let numbers = (value.elements ?? []).map { if case .number(let number) = $0 { number } else { 0.0 } }
+    #expect(numbers.count == 3 && numbers[0].isNaN && numbers[1] == .infinity && numbers[2] == -.infinity)
+  }
+
+  @Test(
+    arguments: [
+      ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"), ("<!DOCTYPE html><html>", "HTML"),
+      ("\u{1F}", "not valid JSON"), ("PK\u{3}\u{4}", "ZIP"),
+    ])
+  func filesOfAnotherKind(content: String, expected: String) throws {
+    for name in ["tokenizer.json", "tokenizer_config.json", "added_tokens.json"] {
+      let folder = try TemporaryFolder(["tokenizer.json": Data("{}".utf8)].merging([name: Data(content.utf8)]) { $1 })
+      let message = message { try Tokenizer(directory: folder.url) }
+      #expect(message.contains("/\(name)") || name != "tokenizer.json")
+      if name == "tokenizer.json" || expected != "not valid JSON" { #expect(message.contains(expected), "\(message)") }
+    }
+  }
+
+  @Test(arguments: ["tokenizer.model", "vocab.json", "tekken.json"])
+  func otherTokenizersAreNamed(name: String) throws {
+    let folder = try TemporaryFolder([name: Data("x".utf8)])
+    let message = message { try Tokenizer(directory: folder.url) }
+    #expect(message.contains("tokenizer.json: no such file; there is \(name)") && message.contains("save_pretrained"))
+  }
+
+  /// What follows ByteLevel would see its spelling of bytes.
+  @Test func aStepAfterByteLevel() throws {
+    let steps = #"[{"type": "ByteLevel", "add_prefix_space": false}, {"type": "Digits", "individual_digits": true}]"#
+    let message = try message(
+      #"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": "#
+        + steps + "}}")
+    #expect(message.contains("unsupported pre-tokenizer with a step after ByteLevel"), "\(message)")
+  }
+
   @Test func jsonEscapes() throws {
     let value = try JSONReader.parse(Data(#"["\"\\\/\b\f\n\r\t\u00e9\ud83d\ude42", -1.5e2, 12]"#.utf8), file: "x")
     #expect(value.elements?.first?.text == "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1F642}")

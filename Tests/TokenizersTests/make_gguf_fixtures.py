@@ -1,7 +1,7 @@
 """Records which ids llama.cpp gives for difficult texts, for every name of a pre-tokenizer that is read here.
 
 Needs: pip install tokenizers gguf xllamacpp numpy
-Run:   python make_gguf_fixtures.py      (after make_fixtures.py; writes Fixtures/gguf-pre.json)
+Run:   python make_gguf_fixtures.py      (after make_fixtures.py; writes Fixtures/gguf-pre.json and gguf-variants.json)
 
 The vocabulary is that of Fixtures/llama3, which has a token that no merge makes. The network around it is of zeros.
 """
@@ -42,9 +42,85 @@ def vocabulary():
     return [texts[i] for i in range(size)], [kinds[i] for i in range(size)], [" ".join(m) for m in data["model"]["merges"]]
 
 
+# Files that leave something out, or say it in another way. Absent keys are as in `gpt2` and `llama` below.
+VARIANTS = {
+    "add_bos without an id": {"model": "gpt2", "addBOS": True},
+    "add_eos without an id": {"model": "gpt2", "addEOS": True},
+    "add_bos with an id that no token has": {"model": "gpt2", "addBOS": True, "bosToken": 100_000},
+    "llama-bpe without any id": {"model": "gpt2", "pre": "llama-bpe"},
+    "both ends": {"model": "gpt2", "addBOS": True, "bosToken": 0, "addEOS": True, "eosToken": 1},
+    "no types": {"model": "gpt2", "types": None},
+    "an end token of type normal": {"model": "gpt2", "types": {"0": 1, "1": 1}},
+    "an end token that is not used": {"model": "gpt2", "types": {"1": 5}},
+    "a token without text": {"model": "gpt2", "tokens": {"480": ""}},
+    "a merge twice": {"model": "gpt2", "merges": [0, 5]},
+    "llama": {"model": "llama"},
+    "llama without scores": {"model": "llama", "scores": None},
+    "llama without types": {"model": "llama", "types": None},
+    "llama without a space in front": {"model": "llama", "addSpacePrefix": False},
+    "llama without BOS": {"model": "llama", "addBOS": False},
+    "llama with EOS": {"model": "llama", "addEOS": True},
+    "llama with another BOS": {"model": "llama", "bosToken": 2},
+}
+VARIANT_TEXTS = [
+    "the river", " the river  ran", "<|begin|>Hi<|end|> there", "<|end|>", "[EMPTY_480] x lower", "She's sure they'll say 12345",
+    "<s>the</s> river", "schöne Äpfel 我们", "\n\n tab\t", "", "x",
+]  # fmt: skip
+
+
+def variant(change):
+    """The ids of the texts by llama.cpp, with what it puts around them."""
+    if change["model"] == "gpt2":
+        tokens, kinds, merges = vocabulary()
+        scores = None
+    else:
+        data = json.loads((FIXTURES / "gguf-llama.json").read_text(encoding="utf-8"))
+        tokens, kinds, merges, scores = data["tokens"], data["types"], None, data["scores"]
+    for index, text in change.get("tokens", {}).items():
+        tokens[int(index)] = text
+    for index, kind in (change.get("types", {}) or {}).items():
+        kinds[int(index)] = kind
+    if merges:
+        merges = merges + [merges[index] for index in change.get("merges", [])]
+
+    def tokenizer(writer):
+        writer.add_tokenizer_model(change["model"])
+        writer.add_token_list(tokens)
+        if "types" not in change or change["types"] is not None:
+            writer.add_token_types(kinds)
+        if merges:
+            writer.add_token_merges(merges)
+            writer.add_tokenizer_pre(change.get("pre", "gpt-2"))
+        if scores and "scores" not in change:
+            writer.add_token_scores(scores)
+        for key, call in (("addBOS", writer.add_add_bos_token), ("addEOS", writer.add_add_eos_token),
+                          ("bosToken", writer.add_bos_token_id), ("eosToken", writer.add_eos_token_id),
+                          ("addSpacePrefix", writer.add_add_space_prefix)):  # fmt: skip
+            if key in change:
+                call(change[key])
+
+    path = Path(tempfile.mkdtemp()) / "variant.gguf"
+    network(path, len(tokens), tokenizer)
+    with LlamaCpp(str(path), context_length=64, threads=1) as model:
+        return [model.tokenize(text, True, True) for text in VARIANT_TEXTS]
+
+
 def write(path, change):
-    """A GGUF of a network of zeros with this vocabulary; `change` sets the keys of the tokenizer."""
+    """A GGUF with this vocabulary; `change` sets further keys of the tokenizer."""
     tokens, kinds, merges = vocabulary()
+
+    def tokenizer(writer):
+        writer.add_tokenizer_model("gpt2")
+        writer.add_token_list(tokens)
+        writer.add_token_types(kinds)
+        writer.add_token_merges(merges)
+        change(writer)
+
+    network(path, len(tokens), tokenizer)
+
+
+def network(path, rows, tokenizer):
+    """A GGUF of a network of zeros; `tokenizer` sets the keys of the tokenizer."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(64)
     writer.add_embedding_length(8)
@@ -53,15 +129,11 @@ def write(path, change):
     writer.add_head_count(1)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(8)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(kinds)
-    writer.add_token_merges(merges)
-    change(writer)
+    tokenizer(writer)
     shapes = {f"blk.0.attn_{name}.weight": (8, 8) for name in ("q", "k", "v", "output")}
     shapes |= {f"blk.0.ffn_{name}.weight": (8, 8) for name in ("gate", "up", "down")}
     shapes |= {"blk.0.attn_norm.weight": (8,), "blk.0.ffn_norm.weight": (8,), "output_norm.weight": (8,)}
-    shapes |= {"token_embd.weight": (len(tokens), 8), "output.weight": (len(tokens), 8)}
+    shapes |= {"token_embd.weight": (rows, 8), "output.weight": (rows, 8)}
     for name, shape in shapes.items():
         writer.add_tensor(name, np.zeros(shape, np.float32))
     writer.write_header_to_file()
@@ -92,6 +164,10 @@ def main():
         json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
     for rule in rules:
         print(rule["names"], rule["addsBOS"])
+    variants = [{"name": name, "change": change, "ids": variant(change)} for name, change in VARIANTS.items()]
+    (FIXTURES / "gguf-variants.json").write_text(
+        json.dumps({"texts": VARIANT_TEXTS, "variants": variants}, ensure_ascii=False, separators=(",", ":")) + "\n",
+        encoding="utf-8")  # fmt: skip
 
 
 if __name__ == "__main__":
