@@ -51,7 +51,8 @@ public struct ModelShape: Sendable {
         scaling: factor.map {
           .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
         } ?? .none),
-      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil, queryKeyValueBias: family.biases == .queryKeyValue,
+      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil,
+      queryKeyValueBias: family.biases == .queryKeyValue,
       outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
   }
 
