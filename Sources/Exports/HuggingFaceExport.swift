@@ -56,7 +56,7 @@ struct HuggingFaceExport<Exported: Network> {
     var files = try tokenizer.huggingFaceFiles()
     var members: [String: JSONValue] = [:]
     if let data = files[name] {
-      members = try data.withUnsafeBytes { try JSONValue.parse($0, file: name) }.object ?? [:]
+      members = try data.withUnsafeBytes { try JSONValue.parse($0, file: name, dialect: .python) }.object ?? [:]
     }
     members["tokenizer_class"] = "PreTrainedTokenizerFast"
     members["auto_map"] = nil  // It would name code that is not here.
@@ -72,7 +72,7 @@ struct HuggingFaceExport<Exported: Network> {
     guard !parent.isGGUF, FileManager.default.fileExists(atPath: url.path) else {
       return HuggingFaceConfiguration.generationConfig(configuration)
     }
-    let value = try JSONValue.read(url)
+    let value = try JSONValue.read(url, dialect: .python)
     guard value.object != nil else {
       throw ExportError.invalidGenerationConfig(path: url.path, problem: "it holds \(value.summary), not an object")
     }

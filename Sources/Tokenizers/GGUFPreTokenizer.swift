@@ -1,7 +1,8 @@
 /// What the values of `tokenizer.ggml.pre` stand for.
 ///
 /// llama.cpp normalises no text for a `gpt2` model. Where the original tokenizer does (Qwen2: NFC), so does this one,
-/// because the model was trained on its ids.
+/// because the model was trained on its ids. And where llama.cpp divides characters by the tables of Unicode 15, this goes by
+/// those of `tokenizers`, Unicode 16.
 ///
 /// Source: the loader of llama.cpp's vocabularies, whose ids `Tests/TokenizersTests/make_gguf_fixtures.py` records for
 /// every name.

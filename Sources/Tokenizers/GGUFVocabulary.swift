@@ -96,9 +96,9 @@ public struct GGUFVocabulary: Sendable, Equatable {
   }
 
   private func shortened(to count: Int) throws -> GGUFVocabulary {
-    func kept(_ id: Int32?) -> Int32? { id.flatMap { Int($0) < count ? $0 : nil } }
+    func kept(_ id: Int32?) -> Int32? { id.flatMap { (0..<count).contains(Int($0)) ? $0 : nil } }
     for (token, isAdded) in [(bosToken, addBOS), (eosToken, addEOS)] where isAdded == true {
-      guard let token, kept(token) == nil else { continue }
+      guard let token, kept(token) == nil, tokens.indices.contains(Int(token)) else { continue }
       throw TokenizerError.notExpressible(
         format: "a GGUF tokenizer",
         reason: "it puts token \(token) (\(tokens[Int(token)])) beside every text, and the embedding has \(count) rows")

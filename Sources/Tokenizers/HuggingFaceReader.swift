@@ -171,6 +171,10 @@ enum HuggingFaceReader {
       guard let id = value.id else {
         throw TokenizerError.invalidField(file: file, field: "model.vocab.\(token)", expected: "a token id")
       }
+      guard Int(id) < HuggingFaceVocabulary.limit(tokens: vocabulary.count) else {
+        throw TokenizerError.invalidVocabulary(
+          file: file, reason: "one token has id \(id), but there are \(vocabulary.count)")
+      }
       result.insert(token.utf8, id)
     }
     var written: Set<Int32> = []

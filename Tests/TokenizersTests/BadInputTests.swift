@@ -103,6 +103,7 @@ struct BadInputTests {
   @Test(
     arguments: [
       (#""vocab": {"a": 0, "b": 2000000000}, "merges": []"#, "one token has id 2000000000, but there are 2"),
+      (#""vocab": {"a": 0, "b": 2147483647}, "merges": []"#, "one token has id 2147483647, but there are 2"),
       (#""vocab": {}, "merges": []"#, "it is empty"), (#""vocab": {"a": -1}, "merges": []"#, "expected a token id"),
       (#""vocab": {"a": 0.5}, "merges": []"#, "expected a token id"), (#""vocab": [], "merges": []"#, "model.vocab"),
       (#""vocab": {"a": 0}"#, "model.merges"),

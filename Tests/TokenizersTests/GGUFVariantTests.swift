@@ -121,6 +121,8 @@ struct GGUFVariantTests {
   @Test func aTokenBesideEveryTextNeedsARow() throws {
     var vocabulary = GGUFVocabulary(model: "gpt2", tokens: ["a", "b", "ab", "<s>"], merges: ["a b"], bosToken: 3)
     #expect(try vocabulary.fitted(to: 3).bosToken == nil)
+    vocabulary.eosToken = 9
+    #expect(try vocabulary.fitted(to: 3).eosToken == nil)
     vocabulary.addBOS = true
     let error = #expect(throws: TokenizerError.self) { try vocabulary.fitted(to: 3) }
     #expect("\(try #require(error))".contains("token 3 (<s>) beside every text, and the embedding has 3 rows"))
