@@ -52,8 +52,8 @@ extension SearchSpace {
     }
     if Set(calibrations).count < calibrations.count { throw top.invalid("calibration", "must not name a choice twice") }
     if calibrations.isEmpty { throw top.invalid("calibration", "must name at least one choice") }
-    if samples.contains(where: { $0 < 1 }) || Set(samples).count < samples.count {
-      throw top.invalid("samples", "must be different numbers of windows, at least 1")
+    if samples.contains(where: { !(1...Section.most).contains($0) }) || Set(samples).count < samples.count {
+      throw top.invalid("samples", "must be different numbers of windows, between 1 and \(Section.most)")
     }
     if damping.contains(where: { !(1e-9...1e6).contains($0) }) || Set(damping).count < damping.count {
       throw top.invalid("damping", "must be different shares between 1e-9 and 1e6")
@@ -84,6 +84,9 @@ extension SearchSpace.Floor {
 
 /// Typed access to one YAML mapping, with errors that name file, line and key.
 private struct Section {
+  /// More units and windows than any model or text has; sums and products of such numbers stay in range.
+  static let most = 1 << 30
+
   let node: Node
   let file: String
 
@@ -137,23 +140,26 @@ private struct Section {
   /// A whole number of units, or a share when written with a decimal point.
   func amount(_ key: String, orNone: Bool = false) throws -> SearchSpace.Amount? {
     let fewest = orNone ? 0 : 1
-    let problem = "must be a whole number of units (at least \(fewest)) or a share above 0 and at most 1.0"
+    let problem =
+      "must be a whole number of units (between \(fewest) and \(Self.most)) or a share above 0 and at most 1.0"
     return try scalar(key, problem) { node in
-      if let units = node.int { return units >= fewest ? .units(units) : nil }
+      if let units = node.int { return (fewest...Self.most).contains(units) ? .units(units) : nil }
       guard let share = node.float, share > 0, share <= 1 else { return nil }
       return .share(share)
     }
   }
 
   func count(_ key: String) throws -> Int? {
-    try scalar(key, "must be a positive whole number") { $0.int.flatMap { $0 >= 1 ? $0 : nil } }
+    try scalar(key, "must be a whole number between 1 and \(Self.most)") { Self.count($0) }
   }
 
   /// A positive number of units, or `auto`.
   func step(_ key: String) throws -> Int? {
     if node.mapping?[key]?.string == "auto" { return nil }
-    return try scalar(key, "must be a positive whole number or auto") { $0.int.flatMap { $0 >= 1 ? $0 : nil } }
+    return try scalar(key, "must be a whole number between 1 and \(Self.most), or auto") { Self.count($0) }
   }
+
+  private static func count(_ node: Node) -> Int? { node.int.flatMap { (1...most).contains($0) ? $0 : nil } }
 
   private func scalar<Value>(_ key: String, _ problem: String, _ read: (Node) -> Value?) throws -> Value? {
     guard let node = node.mapping?[key] else { return nil }

@@ -172,6 +172,8 @@ extension EndToEnd {
       ("name: a\ncalibration: [each, each]\n", "'calibration'"),
       ("name: a\nlayers: some\n", "'layers' must be one of each, shared"),
       ("name: a\nmlp:\n  minimum: -1\n", "space.yaml:3: 'minimum'"), ("name: a\nmlp:\n  step: 0\n", "'step'"),
+      ("name: a\nmlp:\n  step: 9223372036854775807\n", "space.yaml:3: 'step' must be a whole number between 1 and"),
+      ("name: a\nsamples: [4611686018427387904]\n", "space.yaml:2: 'samples'"),
       ("name: a\nmlp:\n  minimum: 500\n", "layers.0.mlp must keep 500 units but the model has 64"),
       ("name: a\nfloors:\n  - layers: [7]\n    mlp: 0.5\n", "layer 7 of 3"),
     ])

@@ -1,4 +1,5 @@
 import Foundation
+import Studies
 import Testing
 
 extension EndToEnd {
@@ -67,6 +68,32 @@ extension EndToEnd {
       }
       try whole.write(to: workspace.url(file))
       try workspace.run(resume).expectSuccess()
+    }
+
+    /// Numbers that no search stores, in an edited database.
+    @Test func numbersThatCannotBe() throws {
+      let workspace = try withStudy()
+      let whole = try workspace.data("results/study/study.db")
+      for (key, from, to, words) in [
+        ("keep_range", "[", "[-1e300,", "keep_range"), ("keep_range", "[", "[1e18,1e19]", "keep_range"),
+        ("model_summary", "\"layers\":3", "\"layers\":-1", "'layers' is -1"),
+        ("model_summary", "\"layers\":3", "\"layers\":9223372036854775807", "'layers' is 9223372036854775807"),
+        ("dense", "\"parametersBlock\":", "\"parametersBlock\":9223372036854775807,\"x\":", "'parametersBlock'"),
+        ("settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807", "'calibrationLength'"),
+        ("settings", "\"population\":16", "\"population\":1e300", "'settings' cannot be read"),
+      ] {
+        try whole.write(to: workspace.url("results/study/study.db"))
+        let study = try Study.open(at: workspace.url("results/study"))
+        let stored = try study.attribute(key)
+        let text = try #require(stored)
+        let changed = to == "[1e18,1e19]" ? to : text.replacingOccurrences(of: from, with: to)
+        #expect(changed != text)
+        try study.setAttributes([key: changed])
+        try study.close()
+        for command in [["report", "results/study"], export] {
+          try workspace.expectFailure(command, "results/study/study.db", words)
+        }
+      }
     }
 
     @Test func damagedCalibration() throws {
