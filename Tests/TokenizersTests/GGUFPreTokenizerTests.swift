@@ -1,6 +1,5 @@
 import Checkpoints
 import Foundation
-import Synchronization
 import Testing
 
 @testable import Tokenizers
@@ -99,11 +98,8 @@ struct GGUFPreTokenizerTests {
 }
 
 /// Remarks that are made meanwhile.
-final class Heard: Sendable {
-  private let told = Mutex<[String]>([])
-  var lines: [String] { told.withLock { $0 } }
+final class Heard {
+  private(set) var lines: [String] = []
 
-  func listen(_ body: () throws -> Void) rethrows {
-    try Notices.listening({ line in self.told.withLock { $0.append(line) } }, to: body)
-  }
+  func listen(_ body: () throws -> Void) rethrows { lines += try Notices.heard(during: body) }
 }
