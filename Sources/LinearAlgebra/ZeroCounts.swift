@@ -19,8 +19,8 @@ extension Matrix where Scalar == Float {
     return total
   }
 
-  /// Share of elements that lie in rows or columns of zeros alone.
-  public var shareInZeroLines: Double {
+  /// Elements that lie in rows or columns of zeros alone.
+  public var countInZeroLines: Int {
     var largest = [Float](repeating: 0, count: columns)
     var emptyRows = 0
     for row in 0..<rows {
@@ -34,7 +34,6 @@ extension Matrix where Scalar == Float {
       if !found { emptyRows += 1 }
     }
     let emptyColumns = largest.count { $0 == 0 }
-    let empty = emptyRows * columns + emptyColumns * rows - emptyRows * emptyColumns
-    return Double(empty) / Double(max(1, count))
+    return emptyRows * columns + emptyColumns * rows - emptyRows * emptyColumns
   }
 }

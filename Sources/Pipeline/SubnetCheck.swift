@@ -85,8 +85,8 @@ struct SubnetCheck {
       guard Double(zeros) > limit * Double(weight.count) else { continue }
       // Units that the dense model pads with are no sparsity: a fit leaves them at zero.
       whole = try whole ?? dense.layer(index)
-      let padded = whole?.linear(part)?.weight.shareInZeroLines ?? 0
-      guard Double(zeros) / Double(weight.count) - padded > limit else { continue }
+      let padded = whole?.linear(part)?.weight.countInZeroLines ?? 0
+      guard Double(zeros - padded) > limit * Double(weight.count) else { continue }
       let percent = (1000 * Double(zeros) / Double(weight.count)).rounded() / 10
       throw refused(
         "'\(name)' is \(percent) % zeros (\(zeros) of \(weight.count)), which the least squares would fill; repair is for "
