@@ -1,9 +1,18 @@
+import Checkpoints
+
 /// What can be wrong with calibration text and with stored statistics.
 public enum CalibrationError: Error, Equatable, CustomStringConvertible {
   case unreadable(file: String, reason: String)
   case emptyText(file: String)
-  case notUTF8(file: String)
-  case badLine(file: String, line: Int, field: String)
+  /// `byte`: of the text after it was unpacked, counted from 0.
+  case notUTF8(file: String, byte: Int)
+  case binary(file: String, byte: Int)
+  /// A file of a well-known kind that is no text.
+  case notText(file: String, kind: FileKind)
+  /// JSON that is damaged; `byte`: of the line, counted from 0.
+  case badJSON(file: String, line: Int, byte: Int, problem: String)
+  /// A record without the text that is asked for; `place`: file and line or number.
+  case badRecord(place: String, problem: String)
   case tooShort(source: String, tokens: Int, window: Int, needed: Int)
   /// Too little is left of a text after its documents were filtered.
   case tooShortAfterFilters(source: String, tokens: Int, window: Int, needed: Int, dropped: Int, documents: Int)
@@ -19,9 +28,12 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .unreadable(let file, let reason): "\(file): \(reason)"
     case .emptyText(let file): "\(file): the text is empty"
-    case .notUTF8(let file): "\(file): the text is not valid UTF-8"
-    case .badLine(let file, let line, let field):
-      "\(file):\(line): not a JSON object with a string '\(field)'"
+    case .notUTF8(let file, let byte): "\(file): the text is not valid UTF-8 at byte \(byte)"
+    case .binary(let file, let byte): "\(file): not a text: there is a NUL at byte \(byte)"
+    case .notText(let file, let kind): Self.notText(file, kind)
+    case .badJSON(let file, let line, let byte, let problem):
+      "\(file):\(line): not valid JSON: \(problem) at byte \(byte) of the line"
+    case .badRecord(let place, let problem): "\(place): \(problem)"
     case .tooShort(let source, let tokens, let window, let needed):
       "\(source): \(tokens) tokens are too short for \(needed) window\(needed == 1 ? "" : "s") of \(window)"
     case .tooShortAfterFilters(let source, let tokens, let window, let needed, let dropped, let documents):
@@ -37,5 +49,19 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
     case .damagedCache(let path, let problem):
       "stored statistics are damaged: \(problem); remove \(path) to compute them again"
     }
+  }
+
+  private static func notText(_ file: String, _ kind: FileKind) -> String {
+    let advice = kind == .parquet ? "this makes JSON lines of it: \(parquetConversion(file))" : kind.advice
+    return "\(file): it is \(kind.name), not a text" + (advice.map { "; \($0)" } ?? "")
+  }
+
+  /// A command that writes the rows of a Parquet file as JSON lines beside it.
+  static func parquetConversion(_ file: String) -> String {
+    let lines = (file.hasSuffix(".parquet") ? String(file.dropLast(8)) : file) + ".jsonl"
+    let program =
+      "import sys, pandas; pandas.read_parquet(sys.argv[1])"
+      + ".to_json(sys.argv[2], orient='records', lines=True, force_ascii=False)"
+    return "python3 -c \"\(program)\" \(ShellWord.quoted(file)) \(ShellWord.quoted(lines))"
   }
 }

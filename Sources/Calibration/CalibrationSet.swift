@@ -80,11 +80,12 @@ public struct CalibrationSet: Sendable {
     precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
   ) throws {
     let (total, length) = plan.sampled
-    let starts = tokenizer.plainTokens
+    let rows = Int32(model.configuration.vocabularySize)
+    let starts = tokenizer.plainTokens.filter { $0 < rows }
     var random = SeededGenerator(seed: seed, stream: 2)
     let prompts = (0..<total).map { _ in [starts[Int(random.next() % UInt64(starts.count))]] }
     // An embedding may have rows for ids that no token has.
-    let unused = (0..<Int32(model.configuration.vocabularySize)).dropFirst(tokenizer.vocabularySize)
+    let unused = (0..<rows).filter { tokenizer.token(for: $0) == nil }
     var windows: [[Int32]] = []
     let room = Self.cacheBytes / max(1, Generator<Model>.cacheBytes(model.configuration, capacity: length))
     let batches = (total + max(1, room) - 1) / max(1, room)

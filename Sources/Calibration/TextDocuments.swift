@@ -1,18 +1,15 @@
-import Checkpoints
-
 /// A text as separate documents, which filters look at one by one.
 public enum TextDocuments {
   /// What stands between documents that are joined to one text.
   public static let separator = "\n\n"
 
-  /// The documents of a source: the records of JSON lines, or the paragraphs of a plain text.
+  /// The documents of a source: its records, or the paragraphs of a plain text.
   ///
   /// - Throws: `CalibrationError` as `TextCorpus.read` does. The model as a source has no documents.
   public static func read(_ source: CalibrationSource) throws -> [String] {
-    switch source {
-    case .model: []
-    case .text: try paragraphs(TextCorpus.read(source))
-    case .jsonLines(let url, let field): try TextCorpus.records(url, field: field)
+    switch try TextCorpus.content(of: source) {
+    case .text(let text): paragraphs(text)
+    case .records(let texts): texts
     }
   }
 

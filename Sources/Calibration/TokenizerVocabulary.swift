@@ -13,16 +13,14 @@ extension Tokenizer {
       let text = decode([id], skipSpecialTokens: false).unicodeScalars
       return !text.isEmpty && text.allSatisfy { $0.properties.isAlphabetic || $0 == " " }
     }
-    return plain.isEmpty ? (0..<Int32(vocabularySize)).filter { !isSpecial($0) } : plain
+    return plain.isEmpty ? (0..<Int32(vocabularySize)).filter { !isSpecial($0) && token(for: $0) != nil } : plain
   }
 }
 
 extension Tokenizer {
-  /// The tokens of a text as perplexity is measured on it: the whole text at once, the beginning-of-sequence token only
-  /// before the very start, and only where the tokenizer's own rule adds one.
+  /// The tokens of a text as perplexity is measured on it: the whole text at once, what the tokenizer puts before a text
+  /// (usually BOS or nothing) only before the very start. Running text has no end, so nothing is put after it.
   public func runningTokens(_ text: String) -> [Int32] {
-    let tokens = encode(text, addSpecialTokens: false)
-    guard addsBOS, let bosToken else { return tokens }
-    return [bosToken] + tokens
+    prefix + encode(text, addSpecialTokens: false)
   }
 }

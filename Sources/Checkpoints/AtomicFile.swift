@@ -137,5 +137,9 @@ func isTemporary(_ name: String, of url: URL) -> Bool {
   return !unique.isEmpty && unique.allSatisfy { $0.isASCII && ($0.isNumber || $0.isLowercase) }
 }
 
-/// Cut, because file systems allow names of 255 bytes.
-private func temporaryPrefix(_ url: URL) -> String { ".\(url.lastPathComponent.prefix(40))." }
+/// Cut at a letter, because file systems allow names of 255 bytes.
+private func temporaryPrefix(_ url: URL) -> String {
+  var name = url.lastPathComponent.prefix(40)
+  while name.utf8.count > 160 { name.removeLast() }
+  return ".\(name)."
+}

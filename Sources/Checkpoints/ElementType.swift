@@ -14,6 +14,12 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case u16 = "U16"
   case u8 = "U8"
   case bool = "BOOL"
+  /// 8 bits: sign, 4 of exponent, 3 of fraction; no infinities ("E4M3FN").
+  case f8E4M3 = "F8_E4M3"
+  /// 8 bits: sign, 5 of exponent, 2 of fraction.
+  case f8E5M2 = "F8_E5M2"
+  /// A power of two, the type of some scales.
+  case f8E8M0 = "F8_E8M0"
   case q40 = "Q4_0"
   case q41 = "Q4_1"
   case q50 = "Q5_0"
@@ -24,14 +30,19 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case q4K = "Q4_K"
   case q5K = "Q5_K"
   case q6K = "Q6_K"
+  case iq4NL = "IQ4_NL"
+  case iq4XS = "IQ4_XS"
+  case mxfp4 = "MXFP4"
+  case tq10 = "TQ1_0"
+  case tq20 = "TQ2_0"
 
   public var name: String { rawValue }
 
   /// Number of elements that are encoded together; 1 for plain types. A row is always a whole number of blocks.
   public var blockSize: Int {
     switch self {
-    case .q40, .q41, .q50, .q51, .q80: 32
-    case .q2K, .q3K, .q4K, .q5K, .q6K: 256
+    case .q40, .q41, .q50, .q51, .q80, .iq4NL, .mxfp4: 32
+    case .q2K, .q3K, .q4K, .q5K, .q6K, .iq4XS, .tq10, .tq20: 256
     default: 1
     }
   }
@@ -42,7 +53,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .f64, .i64, .u64: 8
     case .f32, .i32, .u32: 4
     case .f16, .bf16, .i16, .u16: 2
-    case .i8, .u8, .bool: 1
+    case .i8, .u8, .bool, .f8E4M3, .f8E5M2, .f8E8M0: 1
     case .q40: 18  // f16 scale, 32 × 4 bits
     case .q41: 20  // f16 scale and minimum, 32 × 4 bits
     case .q50: 22  // f16 scale, 32 high bits, 32 × 4 bits
@@ -53,10 +64,26 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .q4K: 144  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
     case .q5K: 176  // as Q4_K, and 256 high bits
     case .q6K: 210  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
+    case .iq4NL: 18  // f16 scale, 32 × 4 bits
+    case .iq4XS: 136  // f16 scale, 8 × 6 bits of scales, 256 × 4 bits
+    case .mxfp4: 17  // 8 bits of exponent, 32 × 4 bits
+    case .tq10: 54  // 48 × 5 and 4 × 4 ternary digits, a byte each, f16 scale
+    case .tq20: 66  // 256 × 2 bits, f16 scale
     }
   }
 
   public var isQuantised: Bool { blockSize > 1 }
+
+  /// 8-bit floats, which are weights only together with a scale.
+  public var isFloat8: Bool { self == .f8E4M3 || self == .f8E5M2 }
+
+  /// Whole numbers: never weights themselves, but what quantised weights are made of.
+  public var isInteger: Bool {
+    switch self {
+    case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: true
+    default: false
+    }
+  }
 
   /// The type with this name in a safetensors header, or nil.
   init?(safetensorsName name: String) {
@@ -79,13 +106,18 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case .q4K: 12
     case .q5K: 13
     case .q6K: 14
+    case .iq4NL: 20
+    case .iq4XS: 23
     case .i8: 24
     case .i16: 25
     case .i32: 26
     case .i64: 27
     case .f64: 28
     case .bf16: 30
-    case .u8, .u16, .u32, .u64, .bool: nil
+    case .tq10: 34
+    case .tq20: 35
+    case .mxfp4: 39
+    case .u8, .u16, .u32, .u64, .bool, .f8E4M3, .f8E5M2, .f8E8M0: nil
     }
   }
 

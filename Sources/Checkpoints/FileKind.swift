@@ -1,11 +1,10 @@
 /// What a file is, told by its first bytes and not by its name.
 ///
-/// Readers ask this before they complain about a header length or a magic number: a file that is something well known gets
-/// an error that names it. Only kinds that people really put in the place of a model or a text are listed.
+/// Readers ask this before they complain about a header length or a magic number: a file that is something well known
+/// gets an error that names it. Only kinds that people really put in the place of a model or a text are listed.
 public enum FileKind: CaseIterable, Sendable {
-  case gguf, safetensors, gitLFSPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, sevenZip, utf8Mark,
-    utf16,
-    utf32, oldGGML, numpy, hdf5, sqlite, pdf
+  case gguf, safetensors, gitLFSPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4, sevenZip, tar,
+    utf8Mark, utf16, utf32, oldGGML, numpy, hdf5, sqlite, pdf
 
   /// - Parameter bytes: the file from its beginning; a few dozen bytes are enough for most kinds.
   /// - Returns: nil for a file of no kind that is known here, such as plain text or JSON.
@@ -24,7 +23,10 @@ public enum FileKind: CaseIterable, Sendable {
       return begins("version https://git-lfs.github.com/spec/") || begins("version https://hawser.github.com/")
     case .html: return Self.isHTML(bytes)
     case .parquet: return begins("PAR1")
-    case .arrow: return begins("ARROW1") || begins([0xFF, 0xFF, 0xFF, 0xFF, 0x10, 0, 0, 0])
+    // A file, or a stream: a mark, the length of the schema, and the offset of its table.
+    case .arrow:
+      return begins("ARROW1")
+        || begins([0xFF, 0xFF, 0xFF, 0xFF]) && bytes.dropFirst(8).starts(with: [0x10, 0, 0, 0])
     case .zip: return begins("PK\u{3}\u{4}") || begins("PK\u{5}\u{6}")
     // Protocol 2 to 5, and an opcode with which a pickle goes on: EMPTY_DICT, GLOBAL, FRAME, LONG1, MARK, BINPUT and the like.
     case .pickle:
@@ -33,10 +35,15 @@ public enum FileKind: CaseIterable, Sendable {
         || bytes.count > 2 && bytes[0] == 0x80 && (4...5).contains(bytes[1]) && bytes[2] == 0x95
         || begins([0x80, 2, 0x8A])
     case .gzip: return begins([0x1F, 0x8B])
-    case .zstd: return begins([0x28, 0xB5, 0x2F, 0xFD])
+    // Some writers begin with a frame that readers skip.
+    case .zstd:
+      return begins([0x28, 0xB5, 0x2F, 0xFD])
+        || bytes.count > 3 && bytes[0] & 0xF0 == 0x50 && bytes.dropFirst().starts(with: [0x2A, 0x4D, 0x18])
     case .bzip2: return begins("BZh") && bytes.count > 4 && bytes[4] == 0x31
     case .xz: return begins([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0])
+    case .lz4: return begins([0x04, 0x22, 0x4D, 0x18])
     case .sevenZip: return begins([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C])
+    case .tar: return bytes.dropFirst(257).starts(with: "ustar".utf8)
     case .utf8Mark: return begins([0xEF, 0xBB, 0xBF])
     case .utf32: return begins([0, 0, 0xFE, 0xFF]) || begins([0xFF, 0xFE, 0, 0])
     case .utf16: return (begins([0xFE, 0xFF]) || begins([0xFF, 0xFE])) && !begins([0xFF, 0xFE, 0, 0])
@@ -79,7 +86,9 @@ public enum FileKind: CaseIterable, Sendable {
     case .zstd: "compressed with zstd"
     case .bzip2: "compressed with bzip2"
     case .xz: "compressed with xz"
+    case .lz4: "compressed with LZ4"
     case .sevenZip: "a 7z archive"
+    case .tar: "a tar archive"
     case .utf8Mark: "UTF-8 with a byte order mark"
     case .utf16: "UTF-16"
     case .utf32: "UTF-32"
@@ -100,7 +109,8 @@ public enum FileKind: CaseIterable, Sendable {
     case .zstd: "'zstd -d' unpacks it"
     case .bzip2: "'bunzip2' unpacks it"
     case .xz: "'unxz' unpacks it"
-    case .sevenZip, .zip: "unpack it first"
+    case .lz4: "'lz4 -d' unpacks it"
+    case .sevenZip, .zip, .tar: "unpack it first"
     case .utf16, .utf32: "'iconv -t UTF-8' converts it"
     case .oldGGML: "llama.cpp's 'convert_llama_ggml_to_gguf.py' converts it"
     default: nil

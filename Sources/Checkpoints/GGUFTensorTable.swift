@@ -80,7 +80,7 @@ struct GGUFTensorTable {
         .malformedTensor(file: parser.file, tensor: name, problem: problem)
       }
       let rank = try parser.integer(UInt32.self, "the number of dimensions of '\(name)'")
-      guard (1...4).contains(rank) else { throw malformed("it has \(rank) dimensions; 1 to 4 are allowed") }
+      guard rank <= 4 else { throw malformed("it has \(rank) dimensions; at most 4 are allowed") }
       var dimensions: [UInt64] = []
       for _ in 0..<rank {
         dimensions.append(try parser.integer(UInt64.self, "a dimension of '\(name)'"))
@@ -88,6 +88,7 @@ struct GGUFTensorTable {
       let code = try parser.integer(UInt32.self, "the type of '\(name)'")
       offset = try parser.integer(UInt64.self, "the offset of '\(name)'")
       guard let type = ElementType(ggmlCode: code) else {
+        if let known = UnreadType(code) { throw malformed("its type \(known.name) is not read here: \(known.advice)") }
         throw CheckpointError.unsupportedType(
           file: parser.file, tensor: name, type: "number \(code)", supported: ElementType.ggmlNames)
       }

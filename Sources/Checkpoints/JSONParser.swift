@@ -24,6 +24,17 @@ extension JSONValue {
     }
   }
 
+  /// Reads the value that a text begins with; what follows it is left to the caller.
+  /// - Returns: the value, and the position of the first byte after it.
+  /// - Throws: `JSONSyntaxError`.
+  public static func parsePrefix(
+    _ bytes: UnsafeRawBufferPointer, dialect: Dialect = .strict
+  ) throws(JSONSyntaxError) -> (value: JSONValue, end: Int) {
+    var parser = JSONParser(bytes: bytes, isPython: dialect == .python)
+    let value = try parser.value(depth: 0)
+    return (value, parser.position)
+  }
+
   public static func parse(_ text: String, file: String, dialect: Dialect = .strict) throws -> JSONValue {
     var text = text
     return try text.withUTF8 { try parse(UnsafeRawBufferPointer($0), file: file, dialect: dialect) }
@@ -42,9 +53,16 @@ extension JSONValue {
   }
 }
 
-struct JSONSyntaxError: Error {
-  let problem: String
-  let position: Int
+/// Where a text stops to be JSON, and why.
+public struct JSONSyntaxError: Error, Equatable {
+  public let problem: String
+  /// The byte, counted from 0.
+  public let position: Int
+
+  public init(problem: String, position: Int) {
+    self.problem = problem
+    self.position = position
+  }
 }
 
 /// Recursive descent over the bytes of a JSON text.
@@ -81,7 +99,7 @@ private struct JSONParser {
     return true
   }
 
-  private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+  mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
     guard depth < JSONParser.maximumDepth else { throw failure("nesting deeper than \(JSONParser.maximumDepth)") }
     skipSpace()
     switch next {
@@ -159,7 +177,8 @@ private struct JSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let value = Int(text) { return .integer(value) }
-    guard let value = Double(text), value.isFinite else {
+    // Python reads 1e400 as infinity.
+    guard let value = Double(text), value.isFinite || isPython else {
       throw JSONSyntaxError(problem: "the number \(text.prefix(40)) is out of range", position: start)
     }
     return .number(value)

@@ -22,6 +22,9 @@ func decode(
   case .u16: convert(UInt16.self, source, count, target) { Float($0) }
   case .u8: convert(UInt8.self, source, count, target) { Float($0) }
   case .bool: convert(UInt8.self, source, count, target) { $0 == 0 ? 0 : 1 }
+  case .f8E4M3: convert(UInt8.self, source, count, target, table: Float8.e4m3)
+  case .f8E5M2: convert(UInt8.self, source, count, target, table: Float8.e5m2)
+  case .f8E8M0: convert(UInt8.self, source, count, target, table: Float8.e8m0)
   case .q40: eachBlock(type, source, count, target, decodeQ40)
   case .q41: eachBlock(type, source, count, target, decodeQ41)
   case .q50: eachBlock(type, source, count, target, decodeQ50)
@@ -32,6 +35,11 @@ func decode(
   case .q4K: eachBlock(type, source, count, target, decodeQ4K)
   case .q5K: eachBlock(type, source, count, target, decodeQ5K)
   case .q6K: eachBlock(type, source, count, target, decodeQ6K)
+  case .iq4NL: eachBlock(type, source, count, target, decodeIQ4NL)
+  case .iq4XS: eachBlock(type, source, count, target, decodeIQ4XS)
+  case .mxfp4: eachBlock(type, source, count, target, decodeMXFP4)
+  case .tq10: eachBlock(type, source, count, target, decodeTQ10)
+  case .tq20: eachBlock(type, source, count, target, decodeTQ20)
   }
 }
 
@@ -53,6 +61,15 @@ private func convert<Stored: BitwiseCopyable>(
 ) {
   for i in 0..<count {
     target[i] = float(source.loadUnaligned(fromByteOffset: i &* MemoryLayout<Stored>.stride, as: Stored.self))
+  }
+}
+
+/// Looks every byte up.
+private func convert(
+  _ type: UInt8.Type, _ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>, table: [Float]
+) {
+  table.withUnsafeBufferPointer { table in
+    for i in 0..<count { target[i] = table[Int(source.load(fromByteOffset: i, as: UInt8.self))] }
   }
 }
 

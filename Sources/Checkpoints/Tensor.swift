@@ -1,3 +1,5 @@
+import Foundation
+
 /// A named array in a mapped checkpoint file. Holding a tensor keeps its file mapped; nothing is read before it is used.
 public struct Tensor: Sendable {
   public let name: String
@@ -50,6 +52,22 @@ public struct Tensor: Sendable {
       try widen(rows: 0..<rowCount, into: buffer)
       initialized = count
     }
+  }
+
+  /// Whether another tensor has the same shape and values, in whatever types both are stored.
+  public func hasSameValues(as other: Tensor) throws -> Bool {
+    guard shape == other.shape else { return false }
+    if type == other.type {
+      guard let first = bytes.baseAddress, let second = other.bytes.baseAddress else { return true }
+      return memcmp(first, second, byteCount) == 0
+    }
+    var (mine, theirs) = ([Float](repeating: 0, count: rowLength), [Float](repeating: 0, count: rowLength))
+    for row in 0..<rowCount {
+      try mine.withUnsafeMutableBufferPointer { try widen(rows: row..<row + 1, into: $0) }
+      try theirs.withUnsafeMutableBufferPointer { try other.widen(rows: row..<row + 1, into: $0) }
+      if mine != theirs { return false }
+    }
+    return true
   }
 
   /// The values themselves, without a copy, if they are stored as Float32 at an address Float32 allows. Valid while

@@ -23,7 +23,7 @@ public struct ExportOptions {
   /// Type of the weights: `.f32`, `.f16` or `.bf16`. In GGUF, norms, biases and rope divisors are always F32, as
   /// llama.cpp wants them.
   public var type: ElementType
-  /// Whether an existing file, or an existing folder with all it holds, may be replaced.
+  /// Whether an earlier export at the destination may be replaced. What else is there never is.
   public var replacing: Bool
   /// Windows on which the logits of the export are compared with the network's; nil stands for one window of 64
   /// pseudo-random tokens (fewer where the context is shorter).
@@ -81,13 +81,15 @@ public enum Exporter {
     _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, options: ExportOptions
   ) throws -> ExportResult {
     guard [.f32, .f16, .bf16].contains(options.type) else { throw ExportError.unsupportedType(options.type) }
-    try checkDestination(url, options)
+    let destination = try destination(url, options)
+    try destination.keepClear(of: parent.location)
+    try destination.check()
     let tokens = try verificationTokens(options, network.configuration)
     let name = options.name ?? (options.format == .gguf ? url.deletingPathExtension() : url).lastPathComponent
     switch options.format {
     case .huggingFace:
       let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
-      let (bytes, verification) = try AtomicDirectory.build(at: url, replacing: options.replacing) { temporary in
+      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
         folder.tensors.progress = options.progress
         try folder.write(to: temporary)
         let verification = try Verification(
@@ -99,7 +101,7 @@ public enum Exporter {
         hasTokenizer: folder.hasTokenizer, bytes: bytes, verification: verification)
     case .gguf:
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
-      let (bytes, verification) = try ProvisionalFile.write(to: url, replacing: options.replacing) { temporary in
+      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
         file.tensors.progress = options.progress
         try file.write(to: temporary)
         let verification = try Verification(
@@ -112,36 +114,11 @@ public enum Exporter {
     }
   }
 
-  /// Whether an export may take its place at a destination, for callers that want to know before long work.
-  ///
-  /// A folder is replaced only where it is a checkpoint: a folder of other things is never what was meant.
-  /// - Throws: `CheckpointError.alreadyExists`, `.unwritable`.
-  public static func checkDestination(_ url: URL, _ options: ExportOptions) throws {
-    let path = url.standardizedFileURL.path
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return }
-    switch options.format {
-    case .gguf:
-      if isDirectory.boolValue { throw CheckpointError.unwritable(path: path, reason: "it is a folder") }
-      if !options.replacing { throw CheckpointError.alreadyExists(path: path) }
-    case .huggingFace:
-      guard isDirectory.boolValue else {
-        throw CheckpointError.unwritable(path: path, reason: "it exists and is not a folder")
-      }
-      let content = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-      if content.isEmpty { return }
-      if !options.replacing { throw CheckpointError.alreadyExists(path: path) }
-      if !content.contains("config.json") {
-        throw CheckpointError.unwritable(path: path, reason: "it is a folder of other things than a checkpoint")
-      }
-    }
-  }
-
   /// Whether subnets of a model can be written in a format, as far as the model alone tells, for callers that want to know before
   /// long work.
   ///
   /// - Throws: what `export` would throw before it writes anything.
-  public static func check(_ parent: LanguageModel, _ format: ExportFormat) throws {
+  static func check(_ parent: LanguageModel, _ format: ExportFormat) throws {
     switch format {
     case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
     case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)

@@ -35,18 +35,8 @@ enum GGUFArchitecture: String, Sendable {
     }
     let isSquare = configuration.layers[0].queryHeads * configuration.headDimension == configuration.hiddenSize
     let onlyInnerBiases = configuration.queryKeyValueBias && !configuration.outputBias && !configuration.mlpBias
-    self = onlyInnerBiases && isSquare && configuration.ropeDivisors == nil ? .qwen2 : .llama
+    self = onlyInnerBiases && isSquare && GGUFRope(configuration).tensors.isEmpty ? .qwen2 : .llama
   }
 
   var interleavesRotaryRows: Bool { self != .qwen2 }
-}
-
-extension ModelConfiguration {
-  /// The content of `rope_freqs.weight`; nil where the scaling is a key of the metadata, or none.
-  var ropeDivisors: [Float]? {
-    switch rotary.scaling {
-    case .none, .linear: nil
-    case .llama3, .factors: rotary.frequencyDivisors(headDimension: headDimension)
-    }
-  }
 }

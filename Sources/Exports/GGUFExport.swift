@@ -23,13 +23,25 @@ struct GGUFExport<Exported: Network> {
     architecture = try GGUFArchitecture(configuration)
     tensors = NetworkTensors(
       self.network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
-      ropeDivisors: configuration.ropeDivisors)
-    let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary()
+      ropeTensors: GGUFRope(configuration).tensors)
+    let vocabulary = try Self.vocabulary(of: parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
       Self.general(architecture, name: name, type: type) + Self.model(configuration, architecture)
       + Self.tokenizer(vocabulary, configuration)
-      + [("nas_search.record", .string(record.text(indented: false)))]
+      + [(OwnExport.recordKey, .string(record.text(indented: false)))]
+  }
+
+  /// The tokenizer with a token for every row. llama.cpp takes the number of rows from the number of tokens.
+  private static func vocabulary(of parent: LanguageModel, rows: Int) throws -> GGUFVocabulary? {
+    guard let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary() else { return nil }
+    if vocabulary.tokens.count > rows {
+      Notices.tell(
+        "\(parent.location.path): the tokenizer has \(vocabulary.tokens.count) tokens, the embedding \(rows) rows; a GGUF "
+          + "file lists the tokens with a row, so '\(vocabulary.tokens[rows])' is left out"
+          + (vocabulary.tokens.count > rows + 1 ? ", and all after it" : ""))
+    }
+    return try vocabulary.fitted(to: rows)
   }
 
   func write(to url: URL) throws {
@@ -75,11 +87,8 @@ struct GGUFExport<Exported: Network> {
       ("attention.value_length", count(configuration.headDimension)),
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
       ("rope.dimension_count", count(configuration.headDimension)),
-      ("rope.freq_base", .float32(Float(configuration.rotary.theta))),
     ]
-    if case .linear(let factor) = configuration.rotary.scaling {
-      members += [("rope.scaling.type", .string("linear")), ("rope.scaling.factor", .float32(Float(factor)))]
-    }
+    members += GGUFRope(configuration).members
     if let window = configuration.slidingWindow { members.append(("attention.sliding_window", count(window))) }
     return members.map { ("\(architecture.rawValue).\($0.key)", $0.value) }
   }
@@ -94,18 +103,11 @@ struct GGUFExport<Exported: Network> {
     let eos = id("eos", vocabulary?.eosToken ?? configuration.eosTokens.first)
     guard let vocabulary else { return [("tokenizer.ggml.model", .string("no_vocab"))] + bos + eos }
 
-    // llama.cpp takes the size of the embedding from the number of tokens, so rows without a token get one.
-    let missing = vocabulary.tokens.count..<max(vocabulary.tokens.count, configuration.vocabularySize)
-    let types =
-      vocabulary.tokenTypes ?? Array(repeating: GGUFVocabulary.TokenType.normal, count: vocabulary.tokens.count)
     var members: [(key: String, value: GGUFValue)] = [("tokenizer.ggml.model", .string(vocabulary.model))]
     if let pre = vocabulary.pre { members.append(("tokenizer.ggml.pre", .string(pre))) }
-    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens + missing.map { "[PAD\($0)]" }))))
-    if let scores = vocabulary.scores {
-      members.append(("tokenizer.ggml.scores", .array(.float32(scores + missing.map { _ in -1e4 }))))
-    }
-    members.append(
-      ("tokenizer.ggml.token_type", .array(.int32(types + missing.map { _ in GGUFVocabulary.TokenType.unused }))))
+    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens))))
+    if let scores = vocabulary.scores { members.append(("tokenizer.ggml.scores", .array(.float32(scores)))) }
+    if let types = vocabulary.tokenTypes { members.append(("tokenizer.ggml.token_type", .array(.int32(types)))) }
     if !vocabulary.merges.isEmpty {
       members.append(("tokenizer.ggml.merges", .array(.string(vocabulary.merges))))
     }

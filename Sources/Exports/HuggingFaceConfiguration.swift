@@ -6,7 +6,6 @@ enum HuggingFaceConfiguration {
   static let moduleName = "modeling_nas_mistral"
 
   /// - Parameter parent: gives the model-wide widths of a model whose layers differ; they stand for no layer.
-  /// - Throws: `ExportError.notExpressible` for rope divisors that no rope scaling gives.
   static func config(
     _ configuration: ModelConfiguration, parent: ModelConfiguration, architecture: HuggingFaceArchitecture,
     type: ElementType
@@ -27,7 +26,7 @@ enum HuggingFaceConfiguration {
       "dtype": .string(typeName(type)),
       "torch_dtype": .string(typeName(type)),
     ]
-    members.merge(try rope(configuration)) { $1 }
+    members.merge(HuggingFaceRope(configuration).members) { $1 }
     members.merge(specialTokens(configuration)) { $1 }
     let heads = configuration.layers.allSatisfy { $0 == configuration.layers[0] } ? configuration : parent
     members.merge(widths(widest(heads.layers))) { $1 }
@@ -82,43 +81,6 @@ enum HuggingFaceConfiguration {
       "bos_token_id": configuration.bosToken.map { .integer(Int($0)) } ?? .null,
       "eos_token_id": end.count > 1 ? .array(end) : end.first ?? .null,
     ]
-  }
-
-  /// `rope_parameters` for transformers 5, `rope_theta` and `rope_scaling` for older ones and other loaders.
-  private static func rope(_ configuration: ModelConfiguration) throws -> [String: JSONValue] {
-    let theta = JSONValue.number(configuration.rotary.theta)
-    var scaling: [String: JSONValue]
-    switch try expressible(configuration.rotary, headDimension: configuration.headDimension) {
-    case .linear(let factor):
-      scaling = ["rope_type": "linear", "factor": .number(factor)]
-    case .llama3(let factor, let low, let high, let original):
-      scaling = [
-        "rope_type": "llama3", "factor": .number(factor), "low_freq_factor": .number(low),
-        "high_freq_factor": .number(high),
-        "original_max_position_embeddings": Int(exactly: original).map { .integer($0) } ?? .number(original),
-      ]
-    case .none, .factors:
-      scaling = ["rope_type": "default"]
-    }
-    var members: [String: JSONValue] = ["rope_theta": theta]
-    if scaling["factor"] != nil { members["rope_scaling"] = .object(scaling) }
-    scaling["rope_theta"] = theta
-    members["rope_parameters"] = .object(scaling)
-    return members
-  }
-
-  private static func expressible(
-    _ rotary: RotaryConfiguration, headDimension: Int
-  ) throws -> RotaryConfiguration.Scaling {
-    guard case .factors(let factors) = rotary.scaling else { return rotary.scaling }
-    guard let scaling = rotary.recognisedScaling(headDimension: headDimension) else {
-      throw ExportError.notExpressible(
-        format: .huggingFace,
-        rule:
-          "its rope divisors, \(factors.count) from \(factors.min() ?? 1) to \(factors.max() ?? 1), are those of no "
-          + "'linear' or 'llama3' rope scaling (export it as GGUF)")
-    }
-    return scaling
   }
 
   static func typeName(_ type: ElementType) -> String {

@@ -30,7 +30,7 @@ struct HuggingFaceExport<Exported: Network> {
       try HuggingFaceConfiguration.config(
         configuration, parent: parent.configuration, architecture: architecture, type: type))
     add("generation_config.json", try Self.generationConfig(parent, configuration))
-    add("nas_search.json", record)
+    add(OwnExport.recordFile, record)
     if architecture.needsRemoteCode {
       files["\(HuggingFaceConfiguration.moduleName).py"] = Data(PackageResources.modeling_nas_mistral_py)
     }
@@ -87,7 +87,7 @@ extension LanguageModel {
   func exportableTokenizer() throws -> Tokenizer? {
     if let file = checkpoint as? GGUFFile {
       let model = try file.stringIfPresent("tokenizer.ggml.model")
-      guard let model, model != "no_vocab", model != "none" else { return nil }
+      guard let model, !GGUFVocabulary.modelsWithoutTokens.contains(model) else { return nil }
     } else {
       let path = location.appendingPathComponent("tokenizer.json").path
       guard FileManager.default.fileExists(atPath: path) else { return nil }

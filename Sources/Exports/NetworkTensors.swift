@@ -30,10 +30,10 @@ final class NetworkTensors<Exported: Network> {
   /// - Parameters:
   ///   - matrixType: type of embedding, head and projections.
   ///   - vectorType: type of norms and biases.
-  ///   - ropeDivisors: written as `rope_freqs.weight` in F32.
+  ///   - ropeTensors: divisors of rotary frequencies and their names; written in F32.
   init(
     _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,
-    interleaving: Bool = false, ropeDivisors: [Float]? = nil
+    interleaving: Bool = false, ropeTensors: [(name: String, values: [Float])] = []
   ) {
     self.network = network
     self.names = names
@@ -47,7 +47,7 @@ final class NetworkTensors<Exported: Network> {
       sources[name] = source
     }
     add(names.embedding, matrixType, [configuration.vocabularySize, hidden], .embedding)
-    if let ropeDivisors { add("rope_freqs.weight", .f32, [ropeDivisors.count], .ropeDivisors(ropeDivisors)) }
+    for (name, values) in ropeTensors { add(name, .f32, [values.count], .ropeDivisors(values)) }
     for (layer, shape) in configuration.layers.enumerated() {
       for part in LayerPart.allCases where part.isPresent(in: shape) {
         let dimensions = part.dimensions(in: configuration, shape)
@@ -145,22 +145,6 @@ final class NetworkTensors<Exported: Network> {
   private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ plan: TensorPlan, from start: Int) throws {
     if let index = firstNonFinite(in: values) {
       throw ExportError.notFinite(tensor: plan.name, index: start + index, value: values[index])
-    }
-  }
-}
-
-extension LayerWeights {
-  /// The linear map that is this part; nil for a norm.
-  func linear(_ part: LayerPart) -> Linear? {
-    switch part {
-    case .attentionNorm, .mlpNorm: nil
-    case .query: query
-    case .key: key
-    case .value: value
-    case .output: output
-    case .gate: gate
-    case .up: up
-    case .down: down
     }
   }
 }

@@ -38,10 +38,7 @@ extension Verification {
       }
     }
 
-    // What there is to remark on was said when the parent was opened.
-    let reloaded = try reading {
-      try Notices.$hear.withValue({ _ in }) { try LanguageModel(temporary, keepingLayers: false) }
-    }
+    let reloaded = try reading { try LanguageModel(temporary, keepingLayers: false) }
     let types = try reading {
       try Dictionary(
         uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })
@@ -121,9 +118,21 @@ struct ConfigurationComparison {
     try same("tied embeddings") { $0.tiedEmbeddings }
     try same("sliding window") { $0.slidingWindow }
     try same("biases") { [$0.queryKeyValueBias, $0.outputBias, $0.mlpBias] }
+    try sameFrequencies(length: 1)
+    try sameFrequencies(length: expected.contextLength)
+    let factors = (found.rotary.attentionFactor, expected.rotary.attentionFactor)
+    guard abs(factors.0 - factors.1) <= 1e-5 * factors.1 else {
+      throw ExportError.differentConfiguration(
+        path: path, property: "rotary attention factor", found: "\(factors.0)", expected: "\(factors.1)")
+    }
+  }
+
+  /// - Parameter length: of the sequence, on which the frequencies of some scalings depend.
+  private func sameFrequencies(length: Int) throws {
     let dimension = expected.headDimension
     let pairs = zip(
-      found.rotary.frequencies(headDimension: dimension), expected.rotary.frequencies(headDimension: dimension))
+      found.rotary.frequencies(headDimension: dimension, length: length),
+      expected.rotary.frequencies(headDimension: dimension, length: length))
     for (pair, frequencies) in pairs.enumerated() {
       // Files hold theta and divisors in single precision, and llama3 parameters that were recognised are within 1e-4.
       guard abs(frequencies.0 - frequencies.1) <= 1e-4 * frequencies.1 else {

@@ -1,79 +1,116 @@
 import Checkpoints
 
 extension ModelConfiguration {
-  /// Reads the metadata of a GGUF file. Widths may be numbers or arrays with one entry a layer.
+  /// Reads the metadata of a GGUF file, with llama.cpp's defaults where keys are absent.
   ///
   /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, and
   ///   `CheckpointError` for missing and mistyped keys.
   public init(gguf file: GGUFFile) throws {
     let path = file.location.path
+    try GGUFContent.requireModel(file)
     let architecture = try file.string("general.architecture")
     guard let family = Family.all.first(where: { $0.ggufArchitectures.contains(architecture) }) else {
       throw ModelError.unsupportedArchitecture(file: path, found: architecture, supported: Family.supported)
     }
     let key = { (name: String) in "\(architecture).\(name)" }
-    let layerCount = try file.integer(key("block_count"))
-    guard layerCount > 0, layerCount <= 100_000 else {
-      throw ModelError.invalidConfiguration(file: path, problem: "\(key("block_count")) is \(layerCount)")
+    if let experts = try file.integerIfPresent(key("expert_count")), experts > 0 {
+      throw ModelError.unsupportedFeature(file: path, feature: "a mixture of \(experts) experts")
+    }
+    let layers = try GGUFWidths(file, key: key).layers
+    let hidden = try file.integer(key("embedding_length"))
+    let headDimension = try Self.headDimension(file, key: key, hidden: hidden, heads: layers[0].queryHeads)
+    try GGUFKeyAccount.check(file, architecture: architecture, headDimension: headDimension)
+    let context = try Self.contextLength(file, key("context_length"))
+    /// Whether any layer has the bias; llama.cpp asks every layer for itself.
+    let bias = { (parts: [LayerPart]) in
+      layers.indices.contains { index in parts.contains { file.contains(TensorNames.gguf.bias($0, layer: index)) } }
+    }
+    let joinedBias = layers.indices.contains { file.contains(GGUFFile.joinedProjections("bias", layer: $0)) }
+    self.init(
+      family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
+      headDimension: headDimension, layers: layers,
+      normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
+      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
+      tiedEmbeddings: !file.contains("output.weight"),
+      contextLength: context,
+      slidingWindow: try Self.slidingWindow(file, key("attention.sliding_window"), context),
+      queryKeyValueBias: joinedBias || bias([.query, .key, .value]), outputBias: bias([.output]),
+      mlpBias: bias([.gate, .up, .down]),
+      bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
+      eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
+        $0.flatMap { Int32(exactly: $0) }
+      })
+    try validate(file: path)
+  }
+
+  /// llama.cpp requires the key; files that lack it are read here as if it were what the first Llama had.
+  private static func contextLength(_ file: GGUFFile, _ key: String) throws -> Int {
+    if let length = try file.integerIfPresent(key) { return length }
+    let length = Family.llama.defaults.context
+    Notices.tell("\(file.location.path): the key '\(key)' is missing; \(length) is taken")
+    return length
+  }
+
+  /// The window that the key asks for; 0 stands for none. llama.cpp runs these architectures without one.
+  private static func slidingWindow(_ file: GGUFFile, _ key: String, _ context: Int) throws -> Int? {
+    guard let window = try file.integerIfPresent(key), window != 0 else { return nil }
+    if window < context {
+      Notices.tell(
+        "\(file.location.path): '\(key)' is \(window): longer windows of text see no more than that here, but everything in "
+          + "llama.cpp, which takes no notice of the key")
+    }
+    return window
+  }
+
+  /// `attention.key_length`, or the hidden size over the heads of the first layer. Values are as long as keys.
+  private static func headDimension(
+    _ file: GGUFFile, key: (String) -> String, hidden: Int, heads: Int
+  ) throws -> Int {
+    let standard = heads > 0 ? hidden / heads : 0
+    let keys = try file.integerIfPresent(key("attention.key_length")) ?? standard
+    let values = try file.integerIfPresent(key("attention.value_length")) ?? keys
+    guard keys == values else {
+      throw ModelError.unsupportedFeature(
+        file: file.location.path,
+        feature: "an attention with keys of \(keys) and values of \(values) ('\(key("attention.key_length"))', "
+          + "'\(key("attention.value_length"))')")
+    }
+    return keys
+  }
+}
+
+/// The widths of the layers, which the metadata of a GGUF file holds as one number each or as arrays with one entry a layer.
+private struct GGUFWidths {
+  let layers: [LayerShape]
+
+  init(_ file: GGUFFile, key: (String) -> String) throws {
+    let path = file.location.path
+    let count = try file.integer(key("block_count"))
+    guard count > 0, count <= 100_000 else {
+      throw ModelError.invalidConfiguration(file: path, problem: "\(key("block_count")) is \(count)")
     }
     func perLayer(_ name: String, otherwise: [Int]? = nil) throws -> [Int] {
       let key = key(name)
       if file[key] == nil, let otherwise { return otherwise }
-      if file[key]?.array == nil { return Array(repeating: try file.integer(key), count: layerCount) }
+      if file[key]?.array == nil { return Array(repeating: try file.integer(key), count: count) }
       let values = try file.integers(key)
-      guard values.count == layerCount else {
+      guard values.count == count else {
         throw ModelError.invalidConfiguration(
-          file: path, problem: "\(key) has \(values.count) entries for \(layerCount) layers")
+          file: path, problem: "\(key) has \(values.count) entries for \(count) layers")
       }
       return values
     }
     let heads = try perLayer("attention.head_count")
     let kvHeads = try perLayer("attention.head_count_kv", otherwise: heads)
     let channels = try perLayer("feed_forward_length")
-    let hidden = try file.integer(key("embedding_length"))
-    let headDimension =
-      try file.integerIfPresent(key("attention.key_length")) ?? (heads[0] > 0 ? hidden / heads[0] : 0)
-    let embedding = try file.tensor("token_embd.weight")
-    let bias = { (name: String) in file.contains("blk.0.\(name).bias") }
-    self.init(
-      family: family, hiddenSize: hidden, vocabularySize: embedding.rowCount, headDimension: headDimension,
-      layers: (0..<layerCount).map {
-        LayerShape(queryHeads: heads[$0], kvHeads: kvHeads[$0], mlpChannels: channels[$0])
-      },
-      normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
-      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension),
-      tiedEmbeddings: !file.contains("output.weight"),
-      contextLength: try file.integerIfPresent(key("context_length")) ?? 2048,
-      // 0 stands for none.
-      slidingWindow: try file.integerIfPresent(key("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 },
-      queryKeyValueBias: bias("attn_q"), outputBias: bias("attn_output"), mlpBias: bias("ffn_down"),
-      bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
-      eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
-        $0.flatMap { Int32(exactly: $0) }
-      })
-    if let experts = try file.integerIfPresent(key("expert_count")), experts > 0 {
-      throw ModelError.unsupportedFeature(file: path, feature: "a mixture of \(experts) experts")
+    layers = (0..<count).map {
+      LayerShape(queryHeads: heads[$0], kvHeads: kvHeads[$0], mlpChannels: channels[$0])
     }
-    try validate(file: path)
-  }
-}
-
-extension RotaryConfiguration {
-  init(gguf file: GGUFFile, key: (String) -> String, headDimension: Int) throws {
-    let theta = try file.floatIfPresent(key("rope.freq_base")) ?? 10_000
-    if let dimensions = try file.integerIfPresent(key("rope.dimension_count")), dimensions != headDimension {
+    for (index, layer) in layers.enumerated() where layer.queryHeads > 0 && layer.kvHeads > 0 && layer.mlpChannels == 0
+    {
       throw ModelError.unsupportedFeature(
-        file: file.location.path, feature: "a rotary dimension of \(dimensions) in heads of \(headDimension)")
-    }
-    let type = try file.stringIfPresent(key("rope.scaling.type")) ?? "none"
-    if file.contains("rope_freqs.weight") {
-      self.init(theta: theta, scaling: .factors(try file.tensor("rope_freqs.weight").floats()))
-    } else if type == "linear", let factor = try file.floatIfPresent(key("rope.scaling.factor")) {
-      self.init(theta: theta, scaling: .linear(factor: factor))
-    } else if type == "none" {
-      self.init(theta: theta, scaling: .none)
-    } else {
-      throw ModelError.unsupportedFeature(file: file.location.path, feature: "rope scaling '\(type)'")
+        file: path,
+        feature: "layer \(index), which has attention and no MLP and would be left out by llama.cpp as a whole,")
     }
   }
 }

@@ -2,13 +2,21 @@ import Checkpoints
 import Tokenizers
 
 extension GGUFVocabulary {
+  /// Values of `tokenizer.ggml.model` that stand for none.
+  public static var modelsWithoutTokens: [String] { ["no_vocab", "none"] }
+
   /// Reads the `tokenizer.ggml.*` keys of a GGUF file.
   public init(_ file: GGUFFile) throws {
     func token(_ name: String) throws -> Int32? {
       try file.integerIfPresent("tokenizer.ggml.\(name)_token_id").flatMap { Int32(exactly: $0) }
     }
+    let model = try file.string("tokenizer.ggml.model")
+    if Self.modelsWithoutTokens.contains(model) {
+      throw TokenizerError.missingFile(
+        path: file.location.path, advice: "tokenizer.ggml.model is '\(model)': the file holds no tokenizer")
+    }
     self.init(
-      model: try file.string("tokenizer.ggml.model"),
+      model: model,
       pre: try file.stringIfPresent("tokenizer.ggml.pre"),
       tokens: try file.strings("tokenizer.ggml.tokens"),
       scores: try file.floatsIfPresent("tokenizer.ggml.scores")?.map { Float($0) },

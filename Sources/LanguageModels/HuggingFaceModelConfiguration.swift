@@ -3,158 +3,162 @@ import Checkpoints
 extension ModelConfiguration {
   /// Reads a Hugging Face `config.json`, also one of ours with `per_layer_config`, `qkv_bias` and `output_bias`.
   ///
-  /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, and
-  ///   `CheckpointError` for missing and mistyped keys.
+  /// A key that is missing has the default of the family's configuration class in transformers 5. A key that this class takes no
+  /// notice of changes nothing here either.
+  ///
+  /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, `.contradiction`, and
+  ///   `CheckpointError` for mistyped keys.
   public init(huggingFace config: HuggingFaceConfig) throws {
-    let family = try Self.family(of: config)
-    let hidden = try config.integer("hidden_size")
-    let heads = try config.integer("num_attention_heads")
-    let layerCount = try config.integer("num_hidden_layers")
+    let (family, isOurs) = try Self.family(of: config)
+    let defaults = family.defaults
+    func integer(_ key: String, _ value: Int) throws -> Int { try config.integerIfPresent(key) ?? value }
+    let hidden = try integer("hidden_size", defaults.hidden)
+    let heads = try integer("num_attention_heads", defaults.heads)
+    let layerCount = try integer("num_hidden_layers", defaults.layers)
+    let kvHeads =
+      try config.integerIfPresent("num_key_value_heads")
+      ?? (config.lacks("num_key_value_heads") ? defaults.kvHeads : nil)
     let base = LayerShape(
-      queryHeads: heads, kvHeads: try config.integerIfPresent("num_key_value_heads") ?? heads,
-      mlpChannels: try config.integer("intermediate_size"))
-    if let activation = try config.stringIfPresent("hidden_act"), activation != "silu" {
+      queryHeads: heads, kvHeads: kvHeads ?? heads,
+      mlpChannels: try integer("intermediate_size", defaults.channels))
+    // Two names of one function.
+    if let activation = try config.stringIfPresent("hidden_act"), !["silu", "swish"].contains(activation) {
       throw ModelError.unsupportedFeature(file: config.file, feature: "activation '\(activation)'")
     }
     guard layerCount > 0, layerCount <= 100_000, heads > 0 else {
       throw ModelError.invalidConfiguration(
         file: config.file, problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads)")
     }
-    let attentionBias = try config.boolIfPresent("attention_bias") ?? false
-    let headDimension = try config.integerIfPresent("head_dim") ?? (hidden / heads)
+    let context = try integer("max_position_embeddings", defaults.context)
+    let biases = try Self.biases(config, family, isOurs: isOurs)
     self.init(
-      family: family, hiddenSize: hidden, vocabularySize: try config.integer("vocab_size"),
-      headDimension: headDimension,
+      family: family, hiddenSize: hidden, vocabularySize: try integer("vocab_size", defaults.vocabulary),
+      headDimension: try integer("head_dim", hidden / heads),
       layers: try Self.layers(config, count: layerCount, base: base),
-      normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? 1e-6),
-      rotary: try RotaryConfiguration(huggingFace: config),
-      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false,
-      contextLength: try config.integerIfPresent("max_position_embeddings") ?? 2048,
+      normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? defaults.normEpsilon),
+      rotary: try RotaryConfiguration(huggingFace: config, context: context),
+      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false, contextLength: context,
       slidingWindow: try Self.slidingWindow(config, family, layerCount: layerCount),
-      queryKeyValueBias: try attentionBias || family.queryKeyValueBias || config.boolIfPresent("qkv_bias") ?? false,
-      outputBias: try attentionBias || config.boolIfPresent("output_bias") ?? false,
-      mlpBias: try config.boolIfPresent("mlp_bias") ?? false,
-      bosToken: try Self.tokens(config, "bos_token_id").first, eosTokens: try Self.tokens(config, "eos_token_id"))
+      queryKeyValueBias: biases.queryKeyValue, outputBias: biases.output, mlpBias: biases.mlp,
+      bosToken: try Self.tokens(config, "bos_token_id", defaults.bosToken).first,
+      eosTokens: try Self.tokens(config, "eos_token_id", defaults.eosToken))
     try validate(file: config.file)
   }
 
-  private static func family(of config: HuggingFaceConfig) throws -> Family {
+  /// The family by `model_type` and `architectures`, which must agree, and whether the file is one of our exports with widths per
+  /// layer.
+  private static func family(of config: HuggingFaceConfig) throws -> (family: Family, isOurs: Bool) {
     let architectures = try config.stringsIfPresent("architectures") ?? []
     let type = try config.stringIfPresent("model_type")
-    let found = Family.all.first { family in
-      architectures.contains { family.architectures.contains($0) }
-        || (architectures.isEmpty && type.map { family.modelTypes.contains($0) } ?? false)
+    let named = Family.all.first { family in architectures.contains { family.isCalled($0) } }
+    let typed = type.flatMap { type in Family.all.first { $0.modelTypes.contains(type) } }
+    if let named, let typed, named != typed {
+      throw ModelError.contradiction(
+        file: config.file, first: "architectures", architectures.joined(separator: ", "), second: "model_type",
+        type ?? "")
     }
-    guard let found else {
+    guard let found = architectures.isEmpty ? typed : named, type == nil || typed != nil else {
+      let isKnown = architectures.isEmpty || named != nil
       throw ModelError.unsupportedArchitecture(
-        file: config.file, found: architectures.first ?? type ?? "(none named)", supported: Family.supported)
+        file: config.file, found: (isKnown ? type : architectures.first) ?? "(none named)", supported: Family.supported)
     }
-    return found
+    return (found, architectures.contains { $0.hasPrefix("NAS") })
   }
 
   private static func layers(_ config: HuggingFaceConfig, count: Int, base: LayerShape) throws -> [LayerShape] {
-    let overrides = try config.sectionIfPresent("per_layer_config")
-    return try (0..<count).map { index in
-      guard let layer = try overrides?.sectionIfPresent(String(index)) else { return base }
-      return LayerShape(
-        queryHeads: try layer.integerIfPresent("num_attention_heads") ?? base.queryHeads,
-        kvHeads: try layer.integerIfPresent("num_key_value_heads") ?? base.kvHeads,
-        mlpChannels: try layer.integerIfPresent("intermediate_size") ?? base.mlpChannels)
+    let key = "per_layer_config"
+    let widths = ["num_attention_heads", "num_key_value_heads", "intermediate_size"]
+    guard let overrides = try config.sectionIfPresent(key) else { return Array(repeating: base, count: count) }
+    if let stray = overrides.members.keys.sorted().first(where: { !(Int($0).map((0..<count).contains) ?? false) }) {
+      throw ModelError.invalidConfiguration(
+        file: config.file, problem: "\(key) names the layer '\(stray)', but there are \(count) layers")
     }
+    return try (0..<count).map { index in
+      guard let layer = try overrides.sectionIfPresent(String(index)) else { return base }
+      if let stray = layer.members.keys.sorted().first(where: { !widths.contains($0) && layer.contains($0) }) {
+        throw ModelError.unsupportedFeature(file: config.file, feature: "the key \(key).\(index).\(stray)")
+      }
+      return LayerShape(
+        queryHeads: try layer.integerIfPresent(widths[0]) ?? base.queryHeads,
+        kvHeads: try layer.integerIfPresent(widths[1]) ?? base.kvHeads,
+        mlpChannels: try layer.integerIfPresent(widths[2]) ?? base.mlpChannels)
+    }
+  }
+
+  private static func biases(
+    _ config: HuggingFaceConfig, _ family: Family, isOurs: Bool
+  ) throws -> (queryKeyValue: Bool, output: Bool, mlp: Bool) {
+    func flag(_ key: String) throws -> Bool { try config.boolIfPresent(key) ?? false }
+    if isOurs { return (try flag("qkv_bias"), try flag("output_bias"), try flag("mlp_bias")) }
+    if family.biases == .configured {
+      let attention = try flag("attention_bias")
+      return (attention, attention, try flag("mlp_bias"))
+    }
+    for key in ["attention_bias", "mlp_bias"] where try flag(key) {
+      tellIgnored(config, key, "true", family)
+    }
+    return (family.biases == .queryKeyValue, false, false)
   }
 
   private static func slidingWindow(
     _ config: HuggingFaceConfig, _ family: Family, layerCount: Int
   ) throws -> Int? {
-    let used = try config.boolIfPresent("use_sliding_window") ?? family.slidingWindowByDefault
-    guard used, let window = try config.integerIfPresent("sliding_window") else { return nil }
-    let types = try config.stringsIfPresent("layer_types") ?? []
-    // Older files of Qwen 2 have no list: the layers before `max_window_layers` see everything.
-    let full = types.isEmpty ? try config.integerIfPresent("max_window_layers") ?? 0 : 0
-    if Set(types).count > 1 || (full > 0 && full < layerCount) {
-      throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
+    let key = "sliding_window"
+    let window = try config.integerIfPresent(key) ?? (config.lacks(key) ? family.defaults.window : nil)
+    switch family.window {
+    case .none:
+      if let window, try config.boolIfPresent("use_sliding_window") ?? true {
+        tellIgnored(config, key, "\(window)", family)
+      }
+      return nil
+    case .allLayers:
+      return window
+    case .switched:
+      guard try config.boolIfPresent("use_sliding_window") ?? false else { return nil }
+      let first = try config.integerIfPresent("max_window_layers") ?? family.defaults.windowLayers
+      let types =
+        try config.stringsIfPresent("layer_types")
+        ?? (0..<layerCount).map { $0 >= first ? "sliding_attention" : "full_attention" }
+      if types.count != layerCount {
+        throw ModelError.invalidConfiguration(
+          file: config.file, problem: "layer_types has \(types.count) entries for \(layerCount) layers")
+      }
+      if let other = types.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
+        throw ModelError.unsupportedFeature(file: config.file, feature: "the layer type '\(other)'")
+      }
+      if Set(types).count > 1 {
+        throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
+      }
+      return types.first == "full_attention" ? nil : window
     }
-    return types.first == "full_attention" || full >= layerCount ? nil : window
   }
 
-  private static func tokens(_ config: HuggingFaceConfig, _ key: String) throws -> [Int32] {
+  private static func tellIgnored(_ config: HuggingFaceConfig, _ key: String, _ value: String, _ family: Family) {
+    Notices.tell(
+      "\(config.file): \(key) is \(value), of which a model of type '\(family.modelTypes[0])' takes no notice (as in transformers)"
+    )
+  }
+
+  private static func tokens(_ config: HuggingFaceConfig, _ key: String, _ otherwise: Int32?) throws -> [Int32] {
+    if config.lacks(key) { return otherwise.map { [$0] } ?? [] }
     guard let value = config[key] else { return [] }
     let integers = value.array.map { $0.compactMap(\.integer) } ?? value.integer.map { [$0] } ?? []
     return integers.compactMap { Int32(exactly: $0) }
   }
-
-  /// Checks what the rest of the package relies on, whatever the file's format.
-  func validate(file: String) throws {
-    func require(_ condition: Bool, _ problem: @autoclosure () -> String) throws {
-      if !condition { throw ModelError.invalidConfiguration(file: file, problem: problem()) }
-    }
-    let limit = 1 << 24
-    try require(
-      hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
-      "hidden size \(hiddenSize) and vocabulary \(vocabularySize) must be positive and below \(limit)")
-    try require(
-      headDimension > 0 && headDimension % 2 == 0 && headDimension < limit,
-      "head dimension \(headDimension) must be a positive even number")
-    for (index, layer) in layers.enumerated() {
-      try require(
-        layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
-          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit,
-        "layer \(index) has impossible widths \(layer.queryHeads), \(layer.kvHeads), \(layer.mlpChannels)")
-      try require(
-        layer.kvHeads == 0 ? layer.queryHeads == 0 : layer.queryHeads % layer.kvHeads == 0 && layer.queryHeads > 0,
-        "layer \(index) has \(layer.queryHeads) query heads for \(layer.kvHeads) KV heads")
-    }
-    if case .factors(let factors) = rotary.scaling {
-      try require(
-        factors.count == headDimension / 2,
-        "\(factors.count) rope factors for a head dimension of \(headDimension)")
-    }
-    try require(rotary.theta > 0 && normEpsilon >= 0, "rope theta and norm epsilon must be positive")
-    try require(
-      rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
-      "the numbers of the rope scaling must be positive: \(rotary.scaling)")
-    if let slidingWindow { try require(slidingWindow > 0, "a sliding window \(slidingWindow) sees nothing") }
-  }
 }
 
-extension RotaryConfiguration.Scaling {
-  /// What frequencies are divided by or compared with: all must be positive.
-  fileprivate var numbers: [Double] {
-    switch self {
-    case .none: []
-    case .linear(let factor): [factor]
-    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
-      [factor, lowFrequency, highFrequency, originalContext]
-    case .factors(let factors): factors.map(Double.init)
-    }
-  }
+extension HuggingFaceConfig {
+  /// Whether a key is not there at all: null stands for "none", absence for the default.
+  fileprivate func lacks(_ key: String) -> Bool { members[key] == nil }
 }
 
-extension RotaryConfiguration {
-  /// Reads `rope_parameters` (current files) or `rope_theta` and `rope_scaling` (older ones).
-  init(huggingFace config: HuggingFaceConfig) throws {
-    let section = try config.sectionIfPresent("rope_parameters") ?? config.sectionIfPresent("rope_scaling")
-    let theta = try section?.doubleIfPresent("rope_theta") ?? config.doubleIfPresent("rope_theta") ?? 10_000
-    let type = try section?.stringIfPresent("rope_type") ?? section?.stringIfPresent("type") ?? "default"
-    let part = "partial_rotary_factor"
-    if let share = try section?.doubleIfPresent(part) ?? config.doubleIfPresent(part), share != 1 {
-      throw ModelError.unsupportedFeature(file: config.file, feature: "partial_rotary_factor \(share)")
-    }
-    switch (type, section) {
-    case ("default", _):
-      self.init(theta: theta, scaling: .none)
-    case ("linear", let section?):
-      self.init(theta: theta, scaling: .linear(factor: try section.double("factor")))
-    case ("llama3", let section?):
-      let low = try section.double("low_freq_factor")
-      let high = try section.double("high_freq_factor")
-      self.init(
-        theta: theta,
-        scaling: .llama3(
-          factor: try section.double("factor"), lowFrequency: low, highFrequency: high,
-          originalContext: try section.double("original_max_position_embeddings")))
-    default:
-      throw ModelError.unsupportedFeature(file: config.file, feature: "rope type '\(type)'")
+extension Family {
+  /// Whether an architecture is one of this family: its causal language model, in any case of letters ("LLaMAForCausalLM" of early
+  /// files), or the base class, whose checkpoints lack the output head where it is tied.
+  fileprivate func isCalled(_ architecture: String) -> Bool {
+    architectures.contains { name in
+      let base = name.replacing("ForCausalLM", with: "Model")
+      return [name, base].contains { $0.lowercased() == architecture.lowercased() }
     }
   }
 }

@@ -26,17 +26,16 @@ public final class LanguageModel: Network {
   /// - Throws: `ModelError` and `CheckpointError`.
   public init(_ location: URL, keepingLayers: Bool? = nil) throws {
     self.location = location
-    let isGGUF = try Self.isGGUF(location)
-    if isGGUF {
-      let file = try GGUFFile(location)
-      configuration = try ModelConfiguration(gguf: file)
+    if try ModelFolder.isFile(location) {
+      let stored = try GGUFFile(location)
+      let configuration = try ModelConfiguration(gguf: stored)
+      let file = try stored.separatingProjections(configuration)
+      try GGUFTensorAccount.check(file: file, configuration: configuration, names: .gguf)
       reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
     } else {
-      let checkpoint = try SafetensorsCheckpoint(directory: location)
-      let config = try HuggingFaceConfig(directory: location)
-      configuration = try ModelConfiguration(huggingFace: config)
-      reader = WeightReader(checkpoint: checkpoint, names: .huggingFace, configuration: configuration)
+      reader = try HuggingFaceModel(location).reader
     }
+    configuration = reader.configuration
     try reader.checkShapes()
     let names = reader.names
     let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
@@ -74,32 +73,23 @@ public final class LanguageModel: Network {
   /// Whether the model was read from a GGUF file.
   public var isGGUF: Bool { checkpoint is GGUFFile }
 
-  /// The tokenizer that came with the checkpoint.
+  /// The tokenizer that came with the checkpoint. It may know tokens for which the embedding has no row: see `checked`.
   ///
-  /// - Throws: `TokenizerError` where there is none or it is of an unknown kind, `ModelError.vocabularyMismatch` where
-  ///   it knows tokens that the model does not.
+  /// - Throws: `TokenizerError` where there is none or it is of an unknown kind.
   public func tokenizer() throws -> Tokenizer {
-    let tokenizer =
-      if let file = checkpoint as? GGUFFile {
-        try Tokenizer(gguf: GGUFVocabulary(file))
-      } else {
-        try Tokenizer(directory: location)
-      }
-    if tokenizer.vocabularySize > configuration.vocabularySize {
-      throw ModelError.vocabularyMismatch(
-        file: location.path, tokenizer: tokenizer.vocabularySize, model: configuration.vocabularySize)
-    }
-    return tokenizer
+    guard let file = checkpoint as? GGUFFile else { return try Tokenizer(directory: location) }
+    return try Tokenizer(gguf: GGUFVocabulary(file), file: location.path)
   }
 
-  private static func isGGUF(_ location: URL) throws -> Bool {
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: location.path, isDirectory: &isDirectory) else {
-      throw CheckpointError.unreadable(path: location.path, reason: "no such file or folder")
-    }
-    if !isDirectory.boolValue { return true }
-    let config = location.appendingPathComponent("config.json").path
-    guard FileManager.default.fileExists(atPath: config) else { throw ModelError.notAModel(path: location.path) }
-    return false
+  /// The tokens of a text, where the embedding has a row for every one.
+  ///
+  /// - Parameter text: what the tokens are the text of, for the error.
+  /// - Throws: `ModelError.tokenWithoutRow`.
+  public func checked(_ tokens: [Int32], of text: String, _ tokenizer: Tokenizer) throws -> [Int32] {
+    let rows = configuration.vocabularySize
+    // Most tokenizers have no token without a row.
+    let highest = max(tokenizer.vocabularySize, Int(tokenizer.prefix.max() ?? 0) + 1)
+    guard highest > rows, let id = tokens.first(where: { Int($0) >= rows }) else { return tokens }
+    throw ModelError.tokenWithoutRow(text: text, token: tokenizer.token(for: id) ?? "", id: Int(id), rows: rows)
   }
 }

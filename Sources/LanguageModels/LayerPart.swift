@@ -2,6 +2,9 @@
 public enum LayerPart: String, CaseIterable, Sendable {
   case attentionNorm, query, key, value, output, mlpNorm, gate, up, down
 
+  /// Whether the part is a matrix; the others are gains of norms.
+  var isLinear: Bool { self != .attentionNorm && self != .mlpNorm }
+
   /// Whether layers of this shape have the part.
   public func isPresent(in shape: LayerShape) -> Bool {
     switch self {
@@ -32,6 +35,22 @@ public enum LayerPart: String, CaseIterable, Sendable {
     case .output: [hidden, queries]
     case .gate, .up: [shape.mlpChannels, hidden]
     case .down: [hidden, shape.mlpChannels]
+    }
+  }
+}
+
+extension LayerWeights {
+  /// The linear map that is this part; nil for a norm.
+  public func linear(_ part: LayerPart) -> Linear? {
+    switch part {
+    case .attentionNorm, .mlpNorm: nil
+    case .query: query
+    case .key: key
+    case .value: value
+    case .output: output
+    case .gate: gate
+    case .up: up
+    case .down: down
     }
   }
 }

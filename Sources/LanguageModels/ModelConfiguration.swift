@@ -47,6 +47,17 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   public var layerCount: Int { layers.count }
+  /// Longest sequence that the model can be used on: some rope scalings stretch what it was made for.
+  public var longestContext: Int {
+    switch rotary.scaling {
+    case .none, .linear, .llama3, .factors, .divided, .longrope: contextLength
+    case .dynamic(let factor, let context):
+      max(contextLength, Int(exactly: (factor * context).rounded()) ?? contextLength)
+    case .yarn(let yarn):
+      max(contextLength, Int(exactly: (yarn.factor * yarn.originalContext).rounded()) ?? contextLength)
+    }
+  }
+
   public var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
 
   /// The same with other widths.
@@ -112,25 +123,4 @@ extension ModelConfiguration {
   public var outerParameters: Int { vocabularySize * hiddenSize * (tiedEmbeddings ? 1 : 2) + hiddenSize }
 
   public var totalParameters: Int { blockParameters + outerParameters }
-}
-
-/// Rotary position embedding.
-public struct RotaryConfiguration: Sendable, Equatable {
-  public var theta: Double
-  public var scaling: Scaling
-
-  public enum Scaling: Sendable, Equatable {
-    case none
-    /// Positions divided by `factor`.
-    case linear(factor: Double)
-    /// Llama 3's frequency-dependent interpolation.
-    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Double)
-    /// Divisors of the base frequencies, one per pair (`rope_freqs.weight` of a GGUF file).
-    case factors([Float])
-  }
-
-  public init(theta: Double, scaling: Scaling) {
-    self.theta = theta
-    self.scaling = scaling
-  }
 }

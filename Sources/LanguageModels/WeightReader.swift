@@ -6,6 +6,7 @@ struct WeightReader: Sendable {
   let checkpoint: any Checkpoint
   let names: TensorNames
   let configuration: ModelConfiguration
+  var encoding = WeightEncoding.plain
 
   /// Compares the shape of every tensor with the configuration, without reading values.
   func checkShapes() throws {
@@ -13,12 +14,21 @@ struct WeightReader: Sendable {
     try check(names.embedding, [configuration.vocabularySize, hidden])
     try check(names.finalNorm, [hidden])
     if !configuration.tiedEmbeddings { try check(names.head, [configuration.vocabularySize, hidden]) }
+    var missing: [String] = []
     for (index, shape) in configuration.layers.enumerated() {
       for part in LayerPart.allCases where part.isPresent(in: shape) {
         let expected = part.dimensions(in: configuration, shape)
         try check(names.weight(part, layer: index), expected)
-        if part.hasBias(in: configuration) { try check(names.bias(part, layer: index), [expected[0]]) }
+        guard part.hasBias(in: configuration) else { continue }
+        let bias = names.bias(part, layer: index)
+        if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
       }
+    }
+    // llama.cpp looks for the biases of each layer, so that files in GGUF promise none.
+    if let first = missing.first, !(checkpoint is GGUFFile) {
+      Notices.tell(
+        "\(checkpoint.location.path): \(missing.count) biases that the configuration promises are not stored, the first "
+          + "'\(first)'; zeros stand for them")
     }
   }
 
@@ -32,7 +42,7 @@ struct WeightReader: Sendable {
       }
       let result = Linear(
         weight: try matrix(names.weight(part, layer: index), rows: expected[0], columns: expected[1]),
-        bias: part.hasBias(in: configuration) ? try vector(names.bias(part, layer: index), count: expected[0]) : nil)
+        bias: part.hasBias(in: configuration) ? try bias(part, layer: index, count: expected[0]) : nil)
       let interleaved = checkpoint is GGUFFile && configuration.family.ggufInterleavesRotaryRows
       guard interleaved, part == .query || part == .key else { return result }
       return result.reorderingOutputs(
@@ -56,6 +66,12 @@ struct WeightReader: Sendable {
     }
   }
 
+  /// The bias of a part; zeros where none is stored.
+  private func bias(_ part: LayerPart, layer: Int, count: Int) throws -> [Float] {
+    let name = names.bias(part, layer: layer)
+    return checkpoint.contains(name) ? try vector(name, count: count) : Array(repeating: 0, count: count)
+  }
+
   /// A matrix, without a copy where the file holds single precision.
   func matrix(_ name: String, rows: Int, columns: Int) throws -> Matrix<Float> {
     let tensor = try check(name, [rows, columns])
@@ -68,9 +84,25 @@ struct WeightReader: Sendable {
       result = Matrix(rows: rows, columns: columns)
       try tensor.widen(rows: 0..<rows, into: UnsafeMutableBufferPointer(start: result.pointer, count: result.count))
       tensor.release()
+      try scales(of: tensor, rows: rows, columns: columns)?.scale(result)
     }
     try checkFinite(UnsafeBufferPointer(start: result.pointer, count: result.count), tensor)
     return result
+  }
+
+  /// The scales that belong to a matrix of 8-bit floats.
+  private func scales(of tensor: Tensor, rows: Int, columns: Int) throws -> ScaledMatrix? {
+    guard tensor.type.isFloat8 else { return nil }
+    let stored = WeightEncoding.scaleSuffixes.map { tensor.name + $0 }.filter { checkpoint.contains($0) }
+    if stored.count > 1 {
+      throw ModelError.contradiction(file: tensor.file, first: stored[0], "stored", second: stored[1], "stored, too")
+    }
+    guard case .float8(let block) = encoding else {
+      guard let name = stored.first else { return nil }
+      return try ScaledMatrix(checkpoint.tensor(name), rows: rows, columns: columns, block: nil)
+    }
+    let name = stored.first ?? tensor.name + WeightEncoding.scaleSuffixes[0]
+    return try ScaledMatrix(checkpoint.tensor(name), rows: rows, columns: columns, block: block)
   }
 
   func vector(_ name: String, count: Int) throws -> [Float] {
@@ -83,10 +115,22 @@ struct WeightReader: Sendable {
   @discardableResult
   private func check(_ name: String, _ expected: [Int]) throws -> Tensor {
     let tensor = try checkpoint.tensor(name)
-    guard tensor.shape == expected else {
+    guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
     }
+    if tensor.type.isInteger {
+      throw ModelError.quantised(
+        file: tensor.file, form: "tensor '\(name)' holds integers, \(tensor.type.name)", advice: WeightEncoding.original
+      )
+    }
     return tensor
+  }
+
+  /// Whether the shape has only ones more, on the outside: ggml's tensors have four dimensions, of which files may hold any.
+  private func isPadded(_ tensor: Tensor, _ expected: [Int]) -> Bool {
+    checkpoint is GGUFFile && tensor.shape.count > expected.count
+      && tensor.shape.suffix(expected.count) == expected[...]
+      && tensor.shape.dropLast(expected.count).allSatisfy { $0 == 1 }
   }
 
   private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {

@@ -107,7 +107,11 @@ public struct CalibrationFile: Codable, Sendable {
       throw PipelineError.damaged(
         path: path, problem: "its windows were made for the model \(model), not \(fingerprint)")
     }
+    guard let first = sets.first else { throw PipelineError.damaged(path: path, problem: "it holds no windows") }
     for set in sets {
+      guard set.calibrationLength == first.calibrationLength, set.fitnessLength == first.fitnessLength else {
+        throw PipelineError.damaged(path: path, problem: "the windows of '\(set.name)' have a length of their own")
+      }
       let tokens = [set.calibrationTokens, set.fitnessTokens].joined()
       if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
         throw PipelineError.damaged(

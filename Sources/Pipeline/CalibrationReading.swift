@@ -80,7 +80,8 @@ private struct CalibrationReader {
       text = try TextCorpus.read(source)
     }
     do {
-      let tokens = tokenizer.encode(text, addSpecialTokens: false)
+      let tokens = try model.checked(
+        tokenizer.encode(text, addSpecialTokens: false), of: source.url?.path ?? source.name, tokenizer)
       return (try CalibrationSet(name: source.name, tokens: tokens, plan: cut, seed: plan.seed), report)
     } catch CalibrationError.tooShort(let name, let tokens, let window, let needed) {
       let path = source.url?.path ?? name

@@ -85,6 +85,7 @@ public final class ComparisonSession {
     entries = try Self.entries(request)
     let model = try LanguageModel(URL(fileURLWithPath: request.model))
     texts = try Self.texts(request, model)
+    try Self.check(directory, keeping: model.location)
     let known = try Self.state(in: directory, request, entries, fingerprint: model.fingerprint())
     let stored = try known.map { state in
       try CalibrationFile(
@@ -117,7 +118,7 @@ public final class ComparisonSession {
       let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
-          name: url.deletingPathExtension().lastPathComponent + (isKnown ? " (calibrated on)" : ""),
+          name: CalibrationSource.name(of: url) + (isKnown ? " (calibrated on)" : ""),
           windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
           densePerplexity: try perplexity(model, windows)))
     }
@@ -241,7 +242,7 @@ extension ComparisonSession {
     return try request.texts.map { path in
       let source = CalibrationSource(path, field: request.plan.field)
       guard source != .model else { throw PipelineError.invalidOption("--text is a file, not 'self'") }
-      let tokens = try tokenizer.runningTokens(TextCorpus.read(source))
+      let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: path, tokenizer)
       let count = min(tokens.count / request.window, request.windows)
       guard count > 0 else {
         throw CalibrationError.tooShort(source: path, tokens: tokens.count, window: request.window, needed: 1)
@@ -251,6 +252,29 @@ extension ComparisonSession {
   }
 
   // MARK: - State
+
+  /// Files that a comparison's folder holds.
+  private static let files = [
+    stateFile, CalibrationFile.name, "comparison.csv", "comparison.json", "comparison.html", "winners.md",
+  ]
+
+  /// Whether the folder takes the comparison's files: it is new, empty or one of a comparison, and can be written.
+  private static func check(_ directory: URL, keeping model: URL) throws {
+    try Destination(directory.appendingPathComponent(stateFile), .file) { _ in nil }.keepApart(from: model)
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+    let foreign = names.filter { name in !files.contains { name == $0 || name.hasPrefix(".\($0).") } }.sorted()
+    if let name = foreign.first, !names.contains(stateFile) {
+      throw CheckpointError.unwritable(
+        path: directory.path, reason: "it is a folder of other things than a comparison, such as '\(name)'")
+    }
+    for name in files {
+      do {
+        try Destination(directory.appendingPathComponent(name), .file) { _ in nil }.rehearse()
+      } catch CheckpointError.unwritable(let path, let reason) where names.isEmpty {
+        throw CheckpointError.unwritable(path: (path as NSString).deletingLastPathComponent, reason: reason)
+      }
+    }
+  }
 
   private static func state(
     in directory: URL, _ request: Request, _ entries: [Entry],

@@ -43,8 +43,7 @@ public struct ModelEvaluation: Sendable {
     self.model = try LanguageModel(model)
     self.dense = try dense.map { try LanguageModel($0) }
     let tokenizer = try self.model.tokenizer()
-    bosRule =
-      tokenizer.addsBOS ? "one at the start of the text (token \(tokenizer.bosToken ?? -1))" : "none"
+    bosRule = Self.rule(tokenizer.prefix)
     if let dense = self.dense, dense.configuration.vocabularySize != self.model.configuration.vocabularySize {
       throw PipelineError.invalidOption(
         "--against has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
@@ -52,12 +51,30 @@ public struct ModelEvaluation: Sendable {
     }
   }
 
+  /// Of the model, and of the dense one beside it.
+  public var context: ContextLimit {
+    let own = ContextLimit(model)
+    guard let other = dense.map({ ContextLimit($0) }), other.tokens < own.tokens else { return own }
+    return other
+  }
+
+  private static func rule(_ prefix: [Int32]) -> String {
+    switch prefix.count {
+    case 0: "none"
+    case 1: "one at the start of the text (token \(prefix[0]))"
+    default: "\(prefix.count) at the start of the text (tokens \(prefix.map { "\($0)" }.joined(separator: ", ")))"
+    }
+  }
+
   /// Reads a text.
   ///
   /// - Parameter longestWindow: in tokens.
-  /// - Throws: `CalibrationError` for texts that are missing, empty or shorter than the window.
+  /// - Throws: `CalibrationError` for texts that are missing, empty or shorter than the window, `ModelError` for tokens that
+  ///   the model does not embed.
   public func read(_ source: CalibrationSource, called name: String, longestWindow: Int) throws -> Text {
-    let text = Text(name: name, tokens: try model.tokenizer().runningTokens(TextCorpus.read(source)))
+    let tokenizer = try model.tokenizer()
+    let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: name, tokenizer)
+    let text = Text(name: name, tokens: tokens)
     guard text.tokens.count >= longestWindow else {
       throw CalibrationError.tooShort(source: name, tokens: text.tokens.count, window: longestWindow, needed: 1)
     }

@@ -1,4 +1,5 @@
 import Calibration
+import Checkpoints
 import Exports
 import Foundation
 import LanguageModels
@@ -25,31 +26,54 @@ struct OpenedStudy {
   let bound: BoundSpace
   private let statistics: [any Statistics]
 
+  /// Opens the study at an address.
+  ///
   /// - Parameters:
   ///   - access: what is to be done with the study.
   ///   - path: of the parent, where it is no longer at the place that the study remembers.
-  ///   - formats: those in which subnets will be written; one that cannot be is an error before anything slow.
   /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
   init(
-    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, formats: [ExportFormat] = [],
-    cache: URL, isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
+    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL,
+    isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
   ) throws {
-    study = try address.opened(access: access)
-    description = try StudyDescription(study)
+    let study = try address.opened(access: access)
+    try self.init(
+      study, StudyDescription(study), model: path, cache: cache, isStopped: isStopped, report: report)
+  }
+
+  /// - Parameters:
+  ///   - targets: where a subnet will be written; one that cannot be is an error before anything slow.
+  ///   - parameters: of that subnet.
+  init(
+    _ study: Study, _ description: StudyDescription, model path: String?, targets: [ExportTarget] = [],
+    parameters: Int = 0, cache: URL, isStopped: @escaping () -> Bool = { false },
+    report: @escaping (SearchSession.Event) -> Void
+  ) throws {
+    self.study = study
+    self.description = description
     let settings = description.settings
-    model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+    do {
+      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+    } catch CheckpointError.unreadable(let place, let reason) where path == nil {
+      throw PipelineError.damaged(
+        path: place, problem: "\(reason); the study's model was there, --model says where it is now")
+    }
     let fingerprint = try model.fingerprint()
     guard fingerprint == description.model.fingerprint else {
       throw PipelineError.damaged(
         path: model.location.path,
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
-    for format in formats { try Exporter.check(model, format) }
+    try Exporter.check(model, targets)
     calibration = try CalibrationFile(
       of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
+    try CachePlace(
+      folder: cache, fingerprint: fingerprint,
+      bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)
+    ).check(beside: targets.map { $0.need(parameters: parameters) })
     statistics = try SearchSession.statistics(
       model, fingerprint, calibration, cache, bound, plan: settings.plan, lossGradients: false, isStopped, report)
   }

@@ -34,11 +34,11 @@ public struct PruneSession {
   /// - Parameters:
   ///   - path: of the model.
   ///   - assignments: `name=value`, settings of the method.
-  ///   - format: that in which the subnet will be written.
+  ///   - output: where the subnet will be written.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
-    plan: CalibrationPlan, damping: Double?, format: ExportFormat, cache: URL,
+    plan: CalibrationPlan, damping: Double?, output: ExportTarget, cache: URL,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     method = try MethodRegistry.named(name)
@@ -47,8 +47,10 @@ public struct PruneSession {
     self.plan = plan
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path))
-    try Exporter.check(model, format)
-    bench = try PruningBench(model: model, plan: plan, damping: damping, cache: cache, report: report)
+    try Exporter.check(model, [output])
+    bench = try PruningBench(
+      model: model, plan: plan, damping: damping, cache: cache,
+      needs: [output.need(parameters: target.parameters(of: model.configuration))], report: report)
   }
 
   /// Makes the subnet and compares it with the dense model on the held-out windows.
@@ -72,11 +74,10 @@ public struct PruneSession {
   }
 
   /// Writes an outcome as a checkpoint.
-  public func write(
-    _ outcome: Outcome, to url: URL, options: ExportOptions, toolVersion: String
-  ) throws -> ExportResult {
+  public func write(_ outcome: Outcome, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
     try Exporter.export(
-      outcome.pruned.network, parent: bench.model, record: record(outcome, toolVersion), to: url, options: options)
+      outcome.pruned.network, parent: bench.model, record: record(outcome, toolVersion), to: target.url,
+      options: target.options)
   }
 
   private func record(_ outcome: Outcome, _ toolVersion: String) -> JSONValue {
@@ -119,11 +120,16 @@ extension SearchSettings.Target {
     case .memory(let bytes): bytes / 2 - configuration.outerParameters
     }
   }
+
+  /// Parameters of a subnet that comes within a tenth of the target, for what is known of its size beforehand.
+  func parameters(of configuration: ModelConfiguration) -> Int {
+    configuration.outerParameters + max(0, blockParameters(of: configuration)) / 10 * 9
+  }
 }
 
 extension LanguageModel {
   /// The checkpoint's name: that of its folder or file.
-  var name: String { isGGUF ? location.deletingPathExtension().lastPathComponent : location.lastPathComponent }
+  var name: String { (checkpoint as? GGUFFile)?.name ?? location.lastPathComponent }
 }
 
 extension CalibrationFile {

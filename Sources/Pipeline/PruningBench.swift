@@ -1,4 +1,5 @@
 import Calibration
+import Checkpoints
 import Evaluation
 import Foundation
 import LanguageModels
@@ -23,10 +24,11 @@ public final class PruningBench {
   ///   - damping: λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose.
   ///   - precision: in which the model runs while text is sampled from it.
   ///   - cache: folder for statistics and gradients.
+  ///   - needs: what else will be written.
   ///   - report: told of progress; what it throws ends the work.
   public init(
     model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?,
-    precision: Precision = .single, cache: URL,
+    precision: Precision = .single, cache: URL, needs: [DiskSpace.Need] = [],
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     self.model = model
@@ -35,6 +37,10 @@ public final class PruningBench {
     self.cache = cache
     self.report = report
     fingerprint = try model.fingerprint()
+    try CachePlace(
+      folder: cache, fingerprint: fingerprint,
+      bytes: WorkEstimate.disk(model.configuration, sets: 1, outputMoments: 0)
+    ).check(beside: needs)
     calibration =
       try stored
       ?? CalibrationFile(plan, model: model, fingerprint: fingerprint, precision: precision) { done, total in

@@ -28,29 +28,18 @@ public struct RepairSession {
   private let pruned: LanguageModel
   private let calibration: CalibrationFile
 
-  /// - Parameter format: that in which the repaired subnet will be written.
+  /// - Parameter output: where the repaired subnet will be written.
   /// - Throws: before anything slow, whatever does not fit together.
   public init(
-    dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan, format: ExportFormat,
+    dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan, output: ExportTarget,
     report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
     dense = try LanguageModel(URL(fileURLWithPath: densePath))
     pruned = try LanguageModel(URL(fileURLWithPath: subnetPath))
-    let (a, b) = (dense.configuration, pruned.configuration)
-    func same<Value: Equatable>(_ property: String, _ value: (ModelConfiguration) -> Value) throws {
-      if value(a) == value(b) { return }
-      throw PipelineError.invalidOption(
-        "\(subnetPath) is no subnet of \(densePath): its \(property) is \(value(b)), not \(value(a))")
-    }
-    try same("hidden size") { $0.hiddenSize }
-    try same("vocabulary") { $0.vocabularySize }
-    try same("number of layers") { $0.layerCount }
-    try same("head dimension") { $0.headDimension }
-    for index in a.layers.indices where !b.layers[index].fits(into: a.layers[index]) {
-      throw PipelineError.invalidOption("\(subnetPath) is no subnet of \(densePath): layer \(index) is wider")
-    }
-    try Exporter.check(pruned, format)
+    try Exporter.check(pruned, [output], inputs: [dense.location])
+    try DiskSpace.check([output.need(parameters: pruned.configuration.totalParameters)])
     _ = try plan.sources()
+    try SubnetCheck(dense: dense, subnet: pruned).run { try report("looking for zeros", $0, $1) }
     calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
       try report("sampling calibration text from the model", done, total)
     }
@@ -77,8 +66,7 @@ public struct RepairSession {
   }
 
   /// Writes the repaired subnet, or the subnet as it was where repair did not help.
-  public func write(_ outcome: Outcome, to url: URL, options: ExportOptions, toolVersion: String) throws -> ExportResult
-  {
+  public func write(_ outcome: Outcome, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
     let configuration = dense.configuration
     let chosen = outcome.improves ? outcome.after : outcome.before
     let record: JSONValue = [
@@ -97,15 +85,9 @@ public struct RepairSession {
       ],
     ]
     return outcome.improves
-      ? try Exporter.export(outcome.subnet, parent: pruned, record: record, to: url, options: options)
-      : try Exporter.export(pruned, parent: pruned, record: record, to: url, options: options)
-  }
-}
-
-extension LayerShape {
-  /// Whether a layer of this shape can be a part of another.
-  fileprivate func fits(into other: LayerShape) -> Bool {
-    kvHeads <= other.kvHeads && queryHeads <= other.queryHeads && mlpChannels <= other.mlpChannels
+      ? try Exporter.export(
+        outcome.subnet, parent: pruned, record: record, to: target.url, options: target.options)
+      : try Exporter.export(pruned, parent: pruned, record: record, to: target.url, options: target.options)
   }
 }
 

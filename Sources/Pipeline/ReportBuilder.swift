@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Reports
 import Search
@@ -80,13 +81,7 @@ public enum ReportBuilder {
       words += ["--objectives", settings.objectives.joined(separator: ",")]
     }
     if let cache { words += ["--cache", cache] }
-    return words.map(quoted).joined(separator: " ")
-  }
-
-  /// A word that a POSIX shell reads back as it is.
-  public static func quoted(_ word: String) -> String {
-    word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:,=+@%".contains($0) } && !word.isEmpty
-      ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    return words.map(ShellWord.quoted).joined(separator: " ")
   }
 
   /// A budget as the command line takes it.

@@ -1,4 +1,5 @@
 import Calibration
+import Checkpoints
 import Foundation
 import Importance
 import LanguageModels
@@ -80,7 +81,8 @@ public final class SearchSession {
       if case .preparing(let step, _, _) = event { clock?.enter(step) }
       show(event)
     }
-    var place = try known == nil ? StudyPlace(at: address.location, name: name) : nil
+    try CachePlace(folder: cache, fingerprint: fingerprint, bytes: clock?.estimate.disk ?? 0).check()
+    var place = try known == nil ? Self.place(address, name: name, settings, model) : nil
     do {
       let calibration =
         try known.map { study in
@@ -180,6 +182,28 @@ public final class SearchSession {
     return study
   }
 
+  /// Holds the place of a new study, after it has shown that it takes one.
+  private static func place(
+    _ address: StudyAddress, name: String, _ settings: SearchSettings, _ model: LanguageModel
+  ) throws -> StudyPlace {
+    if let folder = address.folder {
+      if FileManager.default.fileExists(atPath: folder.path) {
+        try Destination(folder.appendingPathComponent(Study.fileName), .file).keepApart(from: model.location)
+      }
+      // A lock tells of a search that was killed before its study was whole.
+      for name in [CalibrationFile.name, StudyDescription.configurationFile]
+      where FileManager.default.fileExists(atPath: folder.appendingPathComponent(name).path)
+        && !FileManager.default.fileExists(atPath: folder.appendingPathComponent(StudyPlace.lockName).path)
+      {
+        throw PipelineError.damaged(
+          path: folder.appendingPathComponent(name).path,
+          problem: "there is a file of this name, but no study; choose another --study")
+      }
+    }
+    return try StudyPlace(
+      at: address.location, name: name, attributes: ["settings": try JSONText.encode(settings)])
+  }
+
   /// Evaluates candidates until the budget is spent, the space is exhausted, or `isStopped` says so.
   ///
   /// - Parameter sharing: how workers take part, this process among them; `nil` to evaluate alone.
@@ -203,7 +227,7 @@ public final class SearchSession {
       if let seconds = budget.seconds {
         // No more than there is time for, as far as is known.
         let each = elapsed / Double(max(1, runner.evaluations))
-        limit = runner.evaluations == 0 ? 1 : min(limit, max(1, Int((seconds - elapsed) / max(each, 1e-3))))
+        limit = runner.evaluations == 0 ? 1 : max(1, Int(min(Double(limit), (seconds - elapsed) / max(each, 1e-3))))
       }
       do {
         let more =

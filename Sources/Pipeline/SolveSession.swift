@@ -55,13 +55,13 @@ public final class SolveSession {
   ///   - droppingModules: whether layers but the first may lose their attention, their MLP, or both.
   ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
   ///   - precision: in which answers are measured, and the model runs while text is sampled from it.
-  ///   - formats: those in which answers will be written.
+  ///   - outputs: where answers will be written, each of at most a share of the block parameters.
   ///   - announce: told what the work will take, before it starts.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
     droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, precision: Precision = .single,
-    formats: [ExportFormat], cache: URL,
+    outputs: [(target: ExportTarget, keep: Double)], cache: URL,
     announce: (String) -> Void = { _ in },
     report progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
   ) throws {
@@ -86,7 +86,7 @@ public final class SolveSession {
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
-    for format in formats { try Exporter.check(model, format) }
+    try Exporter.check(model, outputs.map(\.target))
     let gradients = metric.gradients.union(scores.compactMap(\.gradients))
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     let estimate = try WorkEstimate(
@@ -104,8 +104,12 @@ public final class SolveSession {
       clock.enter(step)
       try progress(step, done, total)
     }
+    let needs = outputs.map { output in
+      output.target.need(parameters: SearchSettings.Target.keep(output.keep).parameters(of: model.configuration))
+    }
     bench = try PruningBench(
-      model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, report: report)
+      model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, needs: needs,
+      report: report)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)
     let statistics = try workbench.statistics(
       gradients: gradients, samples: plan.gradientWindows)
@@ -156,7 +160,7 @@ public final class SolveSession {
   }
 
   /// Writes the repaired subnet of an answer as a checkpoint.
-  public func write(_ answer: Answer, to url: URL, options: ExportOptions, toolVersion: String) throws -> ExportResult {
+  public func write(_ answer: Answer, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
     let candidates = candidates[answer.candidates].candidates
     let configuration = bench.model.configuration
     let record: JSONValue = [
@@ -175,7 +179,8 @@ public final class SolveSession {
       ],
     ]
     return try Exporter.export(
-      candidates.subnet(answer.solution.genome), parent: bench.model, record: record, to: url, options: options)
+      candidates.subnet(answer.solution.genome), parent: bench.model, record: record, to: target.url,
+      options: target.options)
   }
 }
 

@@ -84,13 +84,10 @@ public struct StudyDescription: Sendable {
     if stored["peak"] != nil { peak = try value(Int.self, "peak") }
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
-    // What no model has, reports cannot reckon with. Parameters are reckoned with as Double, too.
-    let counts = 1...(1 << 53)
-    guard keep.count == 2, keep.allSatisfy({ (0...1).contains($0) }), counts.contains(model.parametersBlock),
-      counts.contains(targetParameters ?? 1), (1...100_000).contains(model.layers), !settings.objectives.isEmpty
-    else {
+    guard model.parametersBlock > 0, !settings.objectives.isEmpty else {
       throw PipelineError.damaged(path: study.path(), problem: "the study's attributes are incomplete")
     }
+    try StudyNumbers.check(self, of: study)
   }
 
   func attributes() throws -> [String: String] {
@@ -179,6 +176,7 @@ struct TrialDescription: Sendable {
       }
     }
     guard let measurement = try value(PointMeasurement.self, "measurement") else { return nil }
+    try StudyNumbers.check(measurement, ofTrial: trial.number, of: study)
     self.measurement = measurement
     score = try value(String.self, "score_name") ?? ""
     calibration = try value(String.self, "calibration_name") ?? ""

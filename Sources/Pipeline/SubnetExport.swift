@@ -29,19 +29,33 @@ public struct SubnetExport {
   private let model: LanguageModel
   private let evaluator: CandidateEvaluator
   private let calibration: CalibrationFile
-  private let points: FrontPoints
+  private let point: FrontPoint
+  private let trial: StoredTrial
 
+  /// Opens the study and gathers what the point's weights need.
+  ///
   /// - Parameters:
-  ///   - model: path of the parent, where it is no longer at the place that the study remembers.
-  ///   - formats: those in which the subnet will be written.
+  ///   - point: `best`, `knee` or a point's number.
+  ///   - keep: with `best`, the largest share of block parameters.
+  ///   - path: of the parent, where it is no longer at the place that the study remembers.
+  ///   - targets: where the subnet will be written.
+  /// - Throws: before anything slow, whatever is wrong with point, parent and targets.
   public init(
-    _ address: StudyAddress, model path: String?, formats: [ExportFormat], cache: URL,
-    report: @escaping (SearchSession.Event) -> Void
+    _ address: StudyAddress, point wanted: String, keep: Double?, model path: String?, targets: [ExportTarget],
+    cache: URL, report: @escaping (SearchSession.Event) -> Void
   ) throws {
-    let opened = try OpenedStudy(address, model: path, formats: formats, cache: cache, report: report)
-    name = address.newName ?? opened.study.name
-    description = opened.description
-    points = try FrontPoints(study: opened.study, description: description, trials: try opened.study.trials())
+    let study = try address.opened()
+    description = try StudyDescription(study)
+    let points = try FrontPoints(study: study, description: description, trials: try study.trials())
+    point = try points.point(wanted, keep: keep)
+    guard let trial = points.trial(point) else {
+      throw PipelineError.noPoint(wanted: "'\(wanted)'", available: "its trial is missing")
+    }
+    self.trial = trial
+    name = address.newName ?? study.name
+    let opened = try OpenedStudy(
+      study, description, model: path, targets: targets, parameters: point.measurement.parametersTotal, cache: cache,
+      report: report)
     model = opened.model
     calibration = opened.calibration
     evaluator = try opened.evaluator(precision: .single)
@@ -57,19 +71,10 @@ public struct SubnetExport {
     case none
   }
 
-  /// Gives a point of the front its final weights.
-  ///
-  /// - Parameters:
-  ///   - name: `best`, `knee` or a point's number.
-  ///   - keep: with `best`, the largest share of block parameters.
+  /// Gives the point its final weights.
   public func finish(
-    point name: String, keep: Double?, repair: Repair, toolVersion: String,
-    report: @escaping (SearchSession.Event) -> Void
+    repair: Repair, toolVersion: String, report: @escaping (SearchSession.Event) -> Void
   ) throws -> Finished {
-    let point = try points.point(name, keep: keep)
-    guard let trial = points.trial(point) else {
-      throw PipelineError.noPoint(wanted: "'\(name)'", available: "its trial is missing")
-    }
     let genes = evaluator.bound.genes(trial.genome)
     let factory = repair == .none ? evaluator.inherited : evaluator.repaired
     let choice = genes.choice
@@ -103,8 +108,9 @@ public struct SubnetExport {
   }
 
   /// Writes a finished subnet as a checkpoint.
-  public func write(_ finished: Finished, to url: URL, options: ExportOptions) throws -> ExportResult {
-    try Exporter.export(finished.subnet, parent: model, record: finished.record, to: url, options: options)
+  public func write(_ finished: Finished, to target: ExportTarget) throws -> ExportResult {
+    try Exporter.export(
+      finished.subnet, parent: model, record: finished.record, to: target.url, options: target.options)
   }
 
   private func windows(_ genes: BoundSpace.Genes) -> TokenWindows {

@@ -152,8 +152,16 @@ public struct WorkEstimate: Sendable {
       outer + packedHead + kept
       + max(ranked + packedParts, (together - 1) * configuration.bytesPerLayerTask)
       + configuration.bytesPerLayerTask
-    let triangles = Int(grams / 2) * MemoryLayout<Float>.size * work.calibrationTokens.count
-    disk = triangles + Int(moments) * MemoryLayout<Float>.size * work.gradients.count { $0.scalar == .sampledLoss }
+    disk = Self.disk(
+      configuration, sets: work.calibrationTokens.count,
+      outputMoments: work.gradients.count { $0.scalar == .sampledLoss })
+  }
+
+  /// What statistics of some sets, and gradients that keep moments of outputs, take on disk, in bytes.
+  static func disk(_ configuration: ModelConfiguration, sets: Int, outputMoments: Int) -> Int {
+    let grams = configuration.layers.reduce(0) { $0 + LayerStatistics.gramElements(of: $1, in: configuration) }
+    let moments = 2 * configuration.hiddenSize * configuration.hiddenSize * configuration.layerCount
+    return (grams / 2 * sets + moments * outputMoments) * MemoryLayout<Float>.size
   }
 
   public var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
@@ -183,7 +191,8 @@ public struct StageCost: Codable, Sendable, Equatable {
   static func clock(_ seconds: Double) -> String {
     guard abs(seconds) < 1e12 else { return "–" }
     if seconds < 60 { return String(format: "%.1f s", seconds) }
-    return String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60)
+    let whole = Int(min(seconds, 1e15))
+    return String(format: "%d min %02d s", whole / 60, whole % 60)
   }
 }
 

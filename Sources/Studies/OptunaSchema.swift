@@ -135,15 +135,13 @@ enum OptunaSchema {
   static func installOnServer(_ session: some DatabaseSession, path: String) throws {
     // One process at a time, until the end of the transaction.
     try session.run("SELECT pg_advisory_xact_lock(?)", [PostgresDatabase.lockKey("")])
-    let found = try migration(of: session)
-    if found == nil {
-      try install(session)
-    } else if found != migration {
-      throw StudyError.unsupportedSchema(path: path, found: found, expected: migration)
-    }
+    if try migration(of: session) == nil { try install(session) }
+    try check(session, path: path)
+    // Whoever may only use tables may not even ask for one that is there.
+    if try session.hasTable("nas_search_files") { return }
     try session.run(
       """
-      CREATE TABLE IF NOT EXISTS nas_search_files (
+      CREATE TABLE nas_search_files (
         study_id INTEGER NOT NULL, name VARCHAR(512) NOT NULL, content BYTEA NOT NULL, sha256 CHAR(64) NOT NULL,
         PRIMARY KEY (study_id, name), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)
       """)
@@ -153,6 +151,12 @@ enum OptunaSchema {
   static func hasStudy(_ session: some DatabaseSession, named name: String) throws -> Bool {
     guard try session.hasTable("studies") else { return false }
     return try !session.run("SELECT study_id FROM studies WHERE study_name = ?", [name]).isEmpty
+  }
+
+  /// - Throws: `StudyError.unsupportedSchema` unless the tables are of this version.
+  static func check(_ session: some DatabaseSession, path: String) throws {
+    let found = try migration(of: session)
+    if found != migration { throw StudyError.unsupportedSchema(path: path, found: found, expected: migration) }
   }
 
   /// The migration a database was brought to, `nil` if it is not a storage of Optuna's.

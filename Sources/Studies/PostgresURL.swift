@@ -7,37 +7,81 @@ import Foundation
 /// password need not be part of it. Source:
 /// <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>.
 public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
+  static let schemes = ["postgresql", "postgres"]
+
   /// The whole URL, for libpq only.
   let text: String
   /// The URL without a password and without options, fit to be shown.
   public let description: String
+  /// Whether an `@` after the host could belong to the password, so that what stands before it could, too.
+  let mayHidePassword: Bool
 
-  /// Whether a text is an address of this kind, well-formed or not.
-  static func isMeant(by text: String) -> Bool {
-    ["postgresql://", "postgres://"].contains { text.hasPrefix($0) }
-  }
-
+  /// - Parameter text: with its scheme in small letters.
   /// - Throws: `StudyError.invalidURL` if libpq cannot read it.
   public init(_ text: String) throws(StudyError) {
     // libpq's own message may repeat the URL with its password, so it is not shown.
-    guard let shown = Self.shown(text), !text.utf8.contains(0), let options = PQconninfoParse(text, nil) else {
+    guard let parts = Parts(text), parts.isPlain, !text.utf8.contains(0), let options = PQconninfoParse(text, nil)
+    else {
       throw .invalidURL(url: text.prefix { $0 != ":" } + "://…")
     }
     PQconninfoFree(options)
     self.text = text
-    description = shown
+    description = parts.shown
+    mayHidePassword = parts.mayHidePassword
   }
 
-  /// The text without password and options; `nil` where a part of the password may pass for something else.
-  private static func shown(_ text: String) -> String? {
-    guard isMeant(by: text), let scheme = text.range(of: "://") else { return nil }
-    let address = text[scheme.upperBound...]
-    // As libpq does: what stands before an `@` without a `/` is user and password, whatever else it holds.
-    let authority = address.prefix { $0 != "/" }
-    let at = authority.firstIndex(of: "@")
-    let user = at.map { authority[..<$0].prefix { $0 != ":" } }
-    let rest = address[(at.map { address.index(after: $0) } ?? address.startIndex)...].prefix { $0 != "?" }
-    if user?.contains("?") ?? false || rest.contains("@") { return nil }
-    return text[..<scheme.upperBound] + (user.map { $0 + "@" } ?? "") + rest
+  /// A URL cut as libpq cuts it.
+  private struct Parts {
+    let scheme: Substring
+    /// `nil` without credentials.
+    let user: Substring?
+    let hasPassword: Bool
+    /// Hosts and ports, joined by commas.
+    let hosts: Substring
+    /// `/` and the database's name, or nothing.
+    let path: Substring
+
+    init?(_ text: String) {
+      guard let mark = text.range(of: "://"), PostgresURL.schemes.contains(String(text[..<mark.lowerBound])) else {
+        return nil
+      }
+      scheme = text[..<mark.upperBound]
+      let address = text[mark.upperBound...]
+      var rest = address
+      let head = address.prefix { $0 != "/" }
+      if let at = head.firstIndex(of: "@") {
+        let credentials = head[..<at]
+        user = credentials.prefix { $0 != ":" }
+        hasPassword = credentials.contains(":")
+        rest = address[address.index(after: at)...]
+      } else {
+        user = nil
+        hasPassword = false
+      }
+      hosts = rest.prefix { $0 != "/" && $0 != "?" }
+      path = rest[hosts.endIndex...].prefix { $0 != "?" }
+    }
+
+    var shown: String { scheme + (user.map { $0 + "@" } ?? "") + hosts + path }
+
+    private var ports: [Substring] {
+      hosts.split(separator: ",").compactMap { host in
+        let end = host.lastIndex(of: "]") ?? host.startIndex
+        return host[end...].firstIndex(of: ":").map { host[host.index(after: $0)...] }
+      }
+    }
+
+    /// A password that holds an `@` of its own goes on where the host seems to stand; one that holds a `/` or `#`
+    /// begins where the port does.
+    var mayHidePassword: Bool { hasPassword || user == nil && !ports.isEmpty }
+
+    /// Whether nothing that is shown can be, or be a part of, a password, also of one that is not encoded as it should.
+    var isPlain: Bool {
+      guard let user = (user ?? "").removingPercentEncoding, let hosts = hosts.removingPercentEncoding,
+        let path = path.removingPercentEncoding
+      else { return false }
+      return !user.contains { ":=".contains($0) } && !hosts.contains { "@=".contains($0) }
+        && !path.contains { "@=".contains($0) } && ports.allSatisfy { $0.allSatisfy(\.isNumber) }
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import GRDB
 
@@ -14,8 +15,9 @@ final class SQLiteDatabase: StudyDatabase {
 
   /// Opens a database that exists, or makes an empty one where writing is allowed.
   ///
-  /// - Throws: `StudyError.corrupt`, `.database`.
+  /// - Throws: `StudyError.notADatabase`, `.corrupt`, `.database`.
   init(path: String, isReadOnly: Bool) throws(StudyError) {
+    try Self.checkKind(path)
     var configuration = Configuration()
     configuration.busyMode = .timeout(20)
     configuration.readonly = isReadOnly
@@ -25,6 +27,22 @@ final class SQLiteDatabase: StudyDatabase {
       queue = try Self.open(path, configuration)
     } catch {
       throw Self.studyError(error, path: path)
+    }
+  }
+
+  /// SQLite would only say that it is no database, and would wait for the writer of a pipe.
+  private static func checkKind(_ path: String) throws(StudyError) {
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    do {
+      let file = try MappedFile(URL(fileURLWithPath: path))
+      guard let kind = withExtendedLifetime(file, { FileKind(file.bytes) }), kind != .sqlite else { return }
+      throw StudyError.notADatabase(path: path, found: kind.name + (kind.advice.map { "; \($0)" } ?? ""))
+    } catch CheckpointError.unreadable(_, let reason) {
+      throw .database(path: path, reason: reason)
+    } catch let error as StudyError {
+      throw error
+    } catch {
+      throw .database(path: path, reason: "\(error)")
     }
   }
 

@@ -107,7 +107,7 @@ public final class Study: Sendable, CustomStringConvertible {
   /// to be begun again, and take over their rows. What workers have claimed stays with them until it expires.
   ///
   /// - Parameters:
-  ///   - name: which study of the database; `nil` if it holds one only.
+  ///   - name: which study of the database; `nil` if one only was made here.
   ///   - model: the model the caller means. Another fingerprint is an error.
   ///   - space: the space the caller means. Another one is an error.
   /// - Throws: `StudyError.missing`, `.corrupt`, `.unsupportedSchema`, `.noSuchStudy`, `.inUse`, `.otherModel`,
@@ -125,6 +125,7 @@ public final class Study: Sendable, CustomStringConvertible {
       throw .otherModel(path: study.description, stored: study.model, requested: model)
     }
     if let space { try study.check(space) }
+    if access != .inspect { try study.rehearse() }
     if access == .resume { try study.releaseInterrupted() }
     return study
   }
@@ -166,6 +167,35 @@ public final class Study: Sendable, CustomStringConvertible {
       return "'\(old.name)' is declared differently"
     }
     return "it has \(stored.variables.count) variables, not \(requested.variables.count)"
+  }
+
+  /// Stores a trial and undoes it: who may not write is told so before there is something to write.
+  private func rehearse() throws(StudyError) {
+    try database.rehearse { session in
+      try Self.rehearseTrial(of: identifier, session)
+      try session.insert(
+        into: "study_user_attributes", ["study_id", "key", "value_json"], [[identifier, "nas_search:trial", "0"]])
+    }
+  }
+
+  /// The statements of a trial's life. Its number is one that no trial has.
+  static func rehearseTrial(of study: Int64, _ session: any DatabaseSession) throws {
+    let created = try session.insert(
+      into: "trials", ["number", "study_id", "state"], [[-1, study, TrialState.waiting.rawValue]],
+      "RETURNING trial_id")
+    let trial = created.first?.integer("trial_id")
+    try session.insert(
+      into: "trial_params", ["trial_id", "param_name", "param_value", "distribution_json"], [[trial, "x", 0.0, "{}"]])
+    for table in ["trial_user_attributes", "trial_system_attributes"] {
+      try session.insert(into: table, ["trial_id", "key", "value_json"], [[trial, "x", "0"]])
+    }
+    try session.insert(
+      into: "trial_values", ["trial_id", "objective", "value", "value_type"], [[trial, 0, 0.0, "FINITE"]])
+    try session.run("INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?, \(session.dialect.now))", [trial])
+    try session.run("UPDATE trials SET state = ? WHERE trial_id = ?", [TrialState.running.rawValue, trial])
+    try session.run("UPDATE trial_heartbeats SET heartbeat = \(session.dialect.now) WHERE trial_id = ?", [trial])
+    try session.run("DELETE FROM trial_system_attributes WHERE trial_id = ?", [trial])
+    try session.run("DELETE FROM trial_heartbeats WHERE trial_id = ?", [trial])
   }
 
   /// Ends the use of the study and lets others have it.
@@ -210,14 +240,8 @@ struct StudyHead: Sendable {
 
   /// - Parameter path: of the database, for errors.
   init(_ session: some DatabaseSession, name: String?, path: String) throws {
-    let migration = try OptunaSchema.migration(of: session)
-    if migration != OptunaSchema.migration {
-      throw StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
-    }
-    let studies = try session.run("SELECT study_id, study_name FROM studies ORDER BY study_id")
-    let chosen = studies.filter { name == nil || $0.text("study_name") == name }
-    guard chosen.count == 1, let identifier = chosen[0].integer("study_id"), let found = chosen[0].text("study_name")
-    else { throw StudyError.noSuchStudy(path: path, name: name, present: studies.compactMap { $0.text("study_name") }) }
+    try OptunaSchema.check(session, path: path)
+    let (identifier, found) = try Self.chosen(session, name: name, path: path)
     self.identifier = identifier
     self.name = found
     directions = try session.run(
@@ -239,5 +263,31 @@ struct StudyHead: Sendable {
     }
     space = try attribute(DesignSpace.self, Study.Key.space)
     model = try attribute(ModelIdentity.self, Study.Key.model)
+  }
+
+  /// Which study is meant: the one of that name, or the only one that was made here. Optuna may keep others beside it.
+  ///
+  /// - Throws: `StudyError.noSuchStudy`, `.foreignStudy`.
+  private static func chosen(
+    _ session: some DatabaseSession, name: String?, path: String
+  ) throws -> (identifier: Int64, name: String) {
+    let rows = try session.run(
+      """
+      SELECT study_id, study_name, EXISTS (
+        SELECT 1 FROM study_user_attributes AS a WHERE a.study_id = studies.study_id AND (
+          a.key = ? AND a.value_json LIKE '%"segment"%' OR a.key = ? AND a.value_json LIKE '%"fingerprint"%')) AS own
+      FROM studies ORDER BY study_id
+      """, [Study.Key.space, Study.Key.model])
+    let studies = rows.compactMap { row in
+      row.integer("study_id").map {
+        (identifier: $0, name: row.text("study_name") ?? "", isOwn: row.integer("own") == 1)
+      }
+    }
+    let named = studies.filter { name == nil || $0.name == name }
+    let own = named.filter(\.isOwn)
+    if let only = own.first, own.count == 1 { return (only.identifier, only.name) }
+    if own.isEmpty, !named.isEmpty { throw StudyError.foreignStudy(path: path, names: named.map(\.name)) }
+    throw StudyError.noSuchStudy(
+      path: path, name: name, present: (name == nil ? own : studies).map(\.name))
   }
 }

@@ -11,15 +11,34 @@ public struct StudyAddress: Hashable, Sendable, CustomStringConvertible {
   /// As the command line takes it, a path as it was given, a URL without its password.
   public let description: String
 
-  /// - Throws: `StudyError.invalidURL`.
+  /// - Throws: `StudyError.invalidURL`, `.invalidAddress`.
   public init(_ text: String) throws(StudyError) {
-    let parts =
-      PostgresURL.isMeant(by: text)
-      ? text.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init) : [text]
-    location = try StudyLocation(parts[0])
-    name = parts.count == 2 && !parts[1].isEmpty ? parts[1] : nil
-    description =
-      if case .server(let url) = location { url.description + (name.map { "#" + $0 } ?? "") } else { text }
+    switch try PlaceText(text) {
+    case .folder(let path):
+      location = .folder(URL(fileURLWithPath: path))
+      name = nil
+      description = path
+    case .server(let text):
+      let parts = text.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let url = try PostgresURL(parts[0])
+      name = parts.count == 2 && !parts[1].isEmpty ? parts[1] : nil
+      if let name { try Self.check(name, after: url) }
+      location = .server(url)
+      description = url.description + (name.map { "#" + $0 } ?? "")
+    }
+  }
+
+  /// A name is shown, so it must not be the rest of a password or hold options.
+  private static func check(_ name: String, after url: PostgresURL) throws(StudyError) {
+    let plain = name.removingPercentEncoding ?? name
+    let given = "postgresql://…#…"
+    if url.mayHidePassword && plain.contains("@") {
+      throw .invalidAddress(given: given, advice: "write '#' and '@' of a password as %23 and %40")
+    }
+    if plain.contains("=") && (plain.contains("?") || plain.lowercased().contains("password")) {
+      throw .invalidAddress(
+        given: given, advice: "options stand before the name: postgresql://host/database?option=value#NAME")
+    }
   }
 
   /// The folder of the study; `nil` on a server.

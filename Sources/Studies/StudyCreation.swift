@@ -89,13 +89,37 @@ extension Study {
     }
   }
 
+  /// Makes a database in a directory and removes it.
+  static func rehearseCreation(in directory: URL) throws(StudyError) {
+    let draft = directory.appendingPathComponent(fileName).path + ".new"
+    remove(draft: draft)
+    defer { remove(draft: draft) }
+    let database = try SQLiteDatabase(path: draft, isReadOnly: false)
+    try database.write { try OptunaSchema.install($0) }
+    try database.close()
+  }
+
+  /// Makes a study as `create` does, with a file and a trial, and undoes it.
+  static func rehearseCreation(
+    in database: PostgresDatabase, _ url: PostgresURL, name: String, _ attributes: [String: String]
+  ) throws(StudyError) {
+    try JSONText.check(attributes)
+    let description = NewStudy(name: name, directions: [.minimize], metrics: "[]", attributes: attributes)
+    try database.rehearse { session in
+      try OptunaSchema.installOnServer(session, path: url.description)
+      let study = try description.insert(session)
+      try insert(file: "x", Data(), study: study, session)
+      try rehearseTrial(of: study, session)
+    }
+  }
+
   private static func remove(draft: String) {
     for suffix in ["", "-journal", "-wal", "-shm"] { unlink(draft + suffix) }
   }
 }
 
 /// A study that is about to be stored.
-private struct NewStudy {
+struct NewStudy {
   let name: String
   let directions: [Direction]
   /// A JSON text.
@@ -103,12 +127,19 @@ private struct NewStudy {
   /// All user attributes, each a JSON text.
   let attributes: [String: String]
 
+  init(name: String, directions: [Direction], metrics: String?, attributes: [String: String]) {
+    self.name = name
+    self.directions = directions
+    self.metrics = metrics
+    self.attributes = attributes
+  }
+
   /// - Throws: `StudyError.invalidStudy`, `.invalidJSON`.
   init(
     name: String, directions: [Direction], metricNames: [String]?, model: ModelIdentity, space: DesignSpace,
     attributes: [String: String]
   ) throws(StudyError) {
-    if name.isEmpty || name.count > 512 { throw .invalidStudy(reason: "its name has \(name.count) characters") }
+    try Self.check(name: name)
     if directions.isEmpty { throw .invalidStudy(reason: "there is no objective") }
     if let metricNames, metricNames.count != directions.count {
       throw .invalidStudy(reason: "\(metricNames.count) metric names for \(directions.count) objectives")
@@ -130,9 +161,23 @@ private struct NewStudy {
     metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
   }
 
-  func insert(_ session: some DatabaseSession) throws {
+  /// What Optuna's column of names takes.
+  ///
+  /// - Throws: `StudyError.invalidStudy`.
+  static func check(name: String) throws(StudyError) {
+    // Databases count Unicode's code points.
+    let length = name.unicodeScalars.count
+    if (1...512).contains(length) { return }
+    throw .invalidStudy(reason: "its name has \(length) characters, and may have 1 to 512")
+  }
+
+  /// - Returns: the study's number.
+  @discardableResult
+  func insert(_ session: some DatabaseSession) throws -> Int64 {
     let created = try session.run("INSERT INTO studies (study_name) VALUES (?) RETURNING study_id", [name])
-    let identifier = created.first?.integer("study_id")
+    guard let identifier = created.first?.integer("study_id") else {
+      throw StudyError.invalidStudy(reason: "the database gave it no number")
+    }
     try session.insert(
       into: "study_directions", ["direction", "study_id", "objective"],
       directions.enumerated().map { [$1.rawValue, identifier, $0] })
@@ -144,5 +189,6 @@ private struct NewStudy {
         into: "study_system_attributes", ["study_id", "key", "value_json"],
         [[identifier, Study.Key.metricNames, metrics]])
     }
+    return identifier
   }
 }

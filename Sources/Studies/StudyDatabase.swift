@@ -15,6 +15,27 @@ protocol StudyDatabase: Sendable {
   func close() throws(StudyError)
 }
 
+extension StudyDatabase {
+  /// Does what `body` does and undoes it, which shows whether the database takes it.
+  ///
+  /// - Throws: `StudyError.database` with what the database refuses.
+  func rehearse(_ body: (any DatabaseSession) throws -> Void) throws(StudyError) {
+    var isDone = false
+    do throws(StudyError) {
+      try write { session in
+        try body(session)
+        isDone = true
+        throw RehearsalEnd()
+      }
+    } catch {
+      if !isDone { throw error }
+    }
+  }
+}
+
+/// Ends a transaction that is to be undone.
+private struct RehearsalEnd: Error {}
+
 /// Statements inside a transaction.
 protocol DatabaseSession {
   var dialect: SQLDialect { get }

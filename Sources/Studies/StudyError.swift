@@ -12,6 +12,10 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   case unsupportedSchema(path: String, found: String?, expected: String)
   /// The database holds no study of that name (or, where no name was given, not exactly one).
   case noSuchStudy(path: String, name: String?, present: [String])
+  /// The database holds studies of Optuna's, but none of them was made here.
+  case foreignStudy(path: String, names: [String])
+  /// A file of another kind in the place of the database.
+  case notADatabase(path: String, found: String)
   /// Another process is working on the study.
   case inUse(path: String, process: Int?)
   /// The study belongs to another model.
@@ -44,6 +48,8 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidStudy(reason: String)
   /// An address of a PostgreSQL server that is not one. The password is left out.
   case invalidURL(url: String)
+  /// A text that is neither an address of ours nor a folder. `given`: what of it can be shown.
+  case invalidAddress(given: String, advice: String)
   /// A change that only the searching process may make, from a study that was opened to work for it.
   case notSearching(path: String)
   /// A second result that differs from the first: the same genome must give the same values everywhere.
@@ -56,14 +62,21 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
     case .missing(let path): "there is no study in \(path): \(Study.fileName) is missing"
     case .alreadyExists(let path): "there is a study in \(path) already"
     case .corrupt(let path, let reason): "the study database \(path) is damaged: \(reason)"
-    case .unsupportedSchema(let path, let found, let expected):
-      "\(path) is not a study database of schema \(expected)" + (found.map { ", but of \($0)" } ?? "")
+    case .unsupportedSchema(let path, let found?, let expected):
+      "\(path) is not a study database of schema \(expected), but of \(found): another version of Optuna made it "
+        + "('optuna storage upgrade' brings an older one up to date)"
+    case .unsupportedSchema(let path, nil, let expected):
+      "\(path) is not a study database of schema \(expected), but a database of another program, or empty"
     case .noSuchStudy(let path, let name, let present):
       if let name {
         "there is no study '\(name)' in \(path)" + Self.listed(present)
       } else {
         "\(path) holds \(present.count) studies where one was expected" + Self.listed(present)
       }
+    case .foreignStudy(let path, let names):
+      "\(path) holds the Optuna stud\(names.count == 1 ? "y" : "ies") "
+        + names.map { "'\($0)'" }.joined(separator: ", ") + ", which nas-search did not make"
+    case .notADatabase(let path, let found): "\(path) is not a study database: it is \(found)"
     case .inUse(let path, let process):
       "the study in \(path) is in use by another process" + (process.map { " (\($0))" } ?? "")
     case .otherModel(let path, let stored, let requested):
@@ -85,7 +98,10 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
     case .notANumber(let number): "trial \(number): a value is not a number"
     case .invalidJSON(let key): "attribute '\(key)' is not JSON"
     case .invalidStudy(let reason): "the study cannot be stored: \(reason)"
-    case .invalidURL(let url): "\(url) is not the URL of a PostgreSQL database (postgresql://user@host/database)"
+    case .invalidURL(let url):
+      "\(url) is not the URL of a PostgreSQL database (postgresql://user@host/database#NAME; "
+        + "write %40, %3A, %2F, %3F, %23 and %3D for @ : / ? # = in a name or a password)"
+    case .invalidAddress(let given, let advice): "\(given) is not the address of a study: \(advice)"
     case .notSearching(let path): "the study in \(path) was opened to evaluate its trials, not to search"
     case .conflictingResult(let number, let stored, let given):
       "trial \(number) has the result \(Self.listed(stored)); another evaluation gave \(Self.listed(given))"

@@ -7,9 +7,12 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
   case server(PostgresURL)
 
   /// - Parameter text: `postgresql://…`, else the path of a folder.
-  /// - Throws: `StudyError.invalidURL`.
+  /// - Throws: `StudyError.invalidURL`, `.invalidAddress`.
   public init(_ text: String) throws(StudyError) {
-    self = PostgresURL.isMeant(by: text) ? .server(try PostgresURL(text)) : .folder(URL(fileURLWithPath: text))
+    switch try PlaceText(text) {
+    case .folder(let path): self = .folder(URL(fileURLWithPath: path))
+    case .server(let url): self = .server(try PostgresURL(url))
+    }
   }
 
   /// The path, or the URL without its password.

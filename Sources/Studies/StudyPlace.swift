@@ -3,7 +3,7 @@ import Foundation
 /// A directory, or a name on a server, that is held for a study from before it is prepared, so that no second process
 /// prepares one there too.
 public final class StudyPlace: Sendable {
-  static let lockName = "study.lock"
+  public static let lockName = "study.lock"
 
   /// What is held.
   enum Hold: Sendable {
@@ -22,22 +22,37 @@ public final class StudyPlace: Sendable {
 
   /// Makes the directory and those above it where they are missing, or connects to the server, and takes the lock.
   ///
-  /// - Parameter name: what the study will be called; a directory is held as a whole.
-  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`. Nothing is left behind then.
-  public convenience init(at location: StudyLocation, name: String) throws(StudyError) {
+  /// What a disk or a server would refuse at the end, such as room, tables or a name, it is asked for here: tables are
+  /// made and undone.
+  ///
+  /// - Parameters:
+  ///   - name: what the study will be called; a directory is held as a whole.
+  ///   - attributes: some of what will be stored with it, each a JSON text.
+  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`, `.invalidStudy`, `.unsupportedSchema`. Nothing
+  ///   is left behind then.
+  public convenience init(
+    at location: StudyLocation, name: String, attributes: [String: String] = [:]
+  ) throws(StudyError) {
     switch location {
     case .folder(let directory): try self.init(folder: directory)
-    case .server(let url): try self.init(server: url, name: name)
+    case .server(let url): try self.init(server: url, name: name, attributes)
     }
   }
 
-  private init(server url: PostgresURL, name: String) throws(StudyError) {
+  private init(server url: PostgresURL, name: String, _ attributes: [String: String]) throws(StudyError) {
+    try NewStudy.check(name: name)
     let database = try PostgresDatabase(url)
     try database.holdLock(named: name)
     hold = .server(url, database, name: name)
     if try database.read({ try OptunaSchema.hasStudy($0, named: name) }) {
       abandon()
       throw .alreadyExists(path: StudyLocation.server(url).studyName(name))
+    }
+    do {
+      try Study.rehearseCreation(in: database, url, name: name, attributes)
+    } catch {
+      abandon()
+      throw error
     }
   }
 
@@ -55,6 +70,12 @@ public final class StudyPlace: Sendable {
     if Study.exists(at: directory) {
       abandon()
       throw .alreadyExists(path: directory.path)
+    }
+    do {
+      try Study.rehearseCreation(in: directory)
+    } catch {
+      abandon()
+      throw error
     }
   }
 

@@ -28,27 +28,20 @@ struct BytePairEncoder: Sendable {
     unknown = definition.unknownSymbol
     fusesUnknown = definition.fusesUnknown
 
-    func symbol(of text: some Collection<UInt8>) -> Int32? {
-      guard let index = definition.tokens.index(of: text) else { return nil }
-      return definition.addedOnly.contains(Int32(index)) ? nil : Int32(index)
-    }
-    fallbackSymbols =
-      definition.byteFallback
-      ? (UInt8.min...UInt8.max).map { symbol(of: DecoderStep.token(of: $0).utf8) ?? -1 } : nil
-    byteSymbols = ByteAlphabet.scalars.map { symbol(of: String(Character($0)).utf8) ?? -1 }
+    fallbackSymbols = definition.byteFallback ? definition.fallbackIds.map { $0 ?? -1 } : nil
+    byteSymbols = definition.byteIds.map { $0 ?? -1 }
 
     var characters: [UInt32: Int32] = [:]
     var wholeTokens = TokenTable()
     var wholeTokenIds: [Int32] = []
-    for index in 0..<definition.tokens.count where !definition.addedOnly.contains(Int32(index)) {
-      let text = definition.tokens[index]
+    definition.forEachModelToken { text, id in
       if !text.isEmpty, decodeScalar(text, at: text.startIndex).length == text.count {
-        characters[decodeScalar(text, at: text.startIndex).value] = Int32(index)
+        characters[decodeScalar(text, at: text.startIndex).value] = id
       }
-      guard definition.ignoresMerges else { continue }
+      guard definition.ignoresMerges else { return }
       if let bytes = definition.isByteLevel ? ByteAlphabet.decode(text) : Array(text) {
         wholeTokens.append(bytes)
-        wholeTokenIds.append(Int32(index))
+        wholeTokenIds.append(id)
       }
     }
     characterSymbols = characters
@@ -57,7 +50,7 @@ struct BytePairEncoder: Sendable {
     self.wholeTokenIds = wholeTokenIds
 
     let mark = Array("▁".utf8)
-    let isKnown = definition.tokens.index(of: mark) != nil
+    let isKnown = definition.id(of: mark) != nil
     let canCut = definition.merges.allSatisfy { merge in
       !definition.tokens[Int(merge.right)].starts(with: mark)
         || definition.tokens[Int(merge.left)].suffix(mark.count).elementsEqual(mark)

@@ -1,16 +1,35 @@
+import Checkpoints
+
 /// Writes a tokenizer as GGUF metadata for llama.cpp.
 enum GGUFExport {
   private static let format = "a GGUF tokenizer"
 
+  /// The token that stands first is the one of `bos_token_id`, whichever the configuration calls BOS: llama.cpp knows no
+  /// other.
   static func vocabulary(for definition: TokenizerDefinition) throws -> GGUFVocabulary {
+    if definition.otherTexts.count > 0 {
+      let id = definition.otherIds[0]
+      let other = String(decoding: definition.otherTexts[0], as: UTF8.self)
+      throw TokenizerError.notExpressible(
+        format: format, reason: "its id \(id) stands for both \"\(definition.text(of: id))\" and \"\(other)\"")
+    }
     var vocabulary = GGUFVocabulary(
-      model: definition.isByteLevel ? "gpt2" : "llama",
-      tokens: (0..<Int32(definition.tokens.count)).map { definition.text(of: $0) },
+      model: definition.isByteLevel ? "gpt2" : "llama", tokens: tokens(of: definition),
       tokenTypes: types(of: definition),
-      bosToken: definition.bosToken, eosToken: definition.eosToken, unknownToken: definition.unknownToken,
-      paddingToken: definition.paddingToken,
-      addBOS: try isAdded(definition.prefix, definition.bosToken, "before"),
-      addEOS: try isAdded(definition.suffix, definition.eosToken, "after"), chatTemplate: definition.chatTemplate)
+      bosToken: try token(definition.prefix, "before", definition), eosToken: definition.eosToken,
+      unknownToken: definition.unknownToken, paddingToken: definition.paddingToken,
+      addBOS: !definition.prefix.isEmpty, addEOS: !definition.suffix.isEmpty, chatTemplate: definition.chatTemplate)
+    vocabulary.bosToken = vocabulary.bosToken ?? definition.bosToken
+    if let last = try token(definition.suffix, "after", definition) {
+      if let eos = definition.eosToken, eos != last {
+        throw TokenizerError.notExpressible(
+          format: format,
+          reason:
+            "it puts \(definition.named(last)) after a text and calls \(definition.named(eos)) EOS, where GGUF has one token"
+        )
+      }
+      vocabulary.eosToken = last
+    }
     if definition.isByteLevel {
       vocabulary.pre = try preTokenizer(of: definition).names[0]
       if definition.merges.isEmpty {
@@ -22,21 +41,41 @@ enum GGUFExport {
       vocabulary.pre = "default"
       vocabulary.addSpacePrefix = try addsSpacePrefix(definition)
       vocabulary.scores = scores(of: definition)
+      if let difference = GGUFMerges.difference(definition, vocabulary) {
+        Notices.tell(
+          "the tokenizer of the GGUF export cuts some words in another way than this one: \(difference)")
+      }
     }
     return vocabulary
   }
 
-  private static func isAdded(_ affix: [Int32], _ token: Int32?, _ place: String) throws -> Bool {
-    if affix.isEmpty { return false }
-    guard affix.count == 1, affix[0] == token else {
+  /// The one token that stands before or after a text, nil for none.
+  private static func token(_ affix: [Int32], _ place: String, _ definition: TokenizerDefinition) throws -> Int32? {
+    guard let token = affix.first else { return nil }
+    guard affix.count == 1 else {
+      let names = affix.map { definition.named($0) }.joined(separator: ", ")
       throw TokenizerError.notExpressible(
-        format: format, reason: "it puts the ids \(affix) \(place) a text, where GGUF has one token")
+        format: format, reason: "it puts \(affix.count) tokens \(place) a text (\(names)), where GGUF has one")
     }
-    return true
+    guard definition.hasToken(token) else {
+      throw TokenizerError.notExpressible(
+        format: format, reason: "it puts id \(token) \(place) a text, which has no token")
+    }
+    return token
+  }
+
+  /// The text of every id. Ids without a token get one that is not used.
+  private static func tokens(of definition: TokenizerDefinition) -> [String] {
+    var tokens = definition.tokens.indices.map { definition.text(of: Int32($0)) }
+    let gaps = tokens.indices.filter { definition.tokens.isGap($0) }
+    for (id, text) in zip(gaps, GGUFVocabulary.unusedTokens(for: gaps, besides: tokens)) { tokens[id] = text }
+    return tokens
   }
 
   private static func types(of definition: TokenizerDefinition) -> [Int32] {
-    var types = [Int32](repeating: GGUFVocabulary.TokenType.normal, count: definition.tokens.count)
+    var types = definition.tokens.indices.map { id in
+      definition.tokens.isGap(id) ? GGUFVocabulary.TokenType.unused : GGUFVocabulary.TokenType.normal
+    }
     if definition.byteFallback {
       for id in types.indices where DecoderStep.byte(of: definition.tokens[id]) != nil {
         types[id] = GGUFVocabulary.TokenType.byte
@@ -53,14 +92,19 @@ enum GGUFExport {
 
   /// The GGUF name of the pre-tokenizer. The normaliser may be NFC, which GGUF cannot say.
   private static func preTokenizer(of definition: TokenizerDefinition) throws -> GGUFPreTokenizer {
-    let pre = GGUFPreTokenizer.allCases.first { pre in
+    let named = GGUFPreTokenizer.allCases.filter { pre in
       definition.preTokenizer == pre.steps
         || definition.preTokenizer == [.split(.gpt2), .byteLevel(addPrefixSpace: false, useRegex: false)]
           && pre == .gpt2
     }
-    guard let pre else {
+    // Whether whole tokens are taken as they are matters only where some token is not what its merges make.
+    let exact = named.first { $0.ignoresMerges == definition.ignoresMerges }
+    guard let first = named.first, let pre = definition.mergesMakeEveryToken ? first : exact else {
       throw TokenizerError.notExpressible(
-        format: format, reason: "no value of tokenizer.ggml.pre has its pre-tokenizer")
+        format: format,
+        reason: named.isEmpty
+          ? "no value of tokenizer.ggml.pre has its pre-tokenizer"
+          : "no value of tokenizer.ggml.pre has its pre-tokenizer and ignore_merges \(definition.ignoresMerges)")
     }
     guard definition.normalizer.allSatisfy({ $0 == .nfc }) else {
       throw TokenizerError.notExpressible(format: format, reason: "it rewrites text before byte-level BPE")
@@ -89,14 +133,32 @@ enum GGUFExport {
 
   /// A score for each token that puts the merges in their order: minus the rank of the first merge that makes the
   /// token. Tokens that no merge makes come last.
-  ///
-  /// llama.cpp merges any two neighbours whose concatenation is a token. That is the same as the list of merges when
-  /// the list is complete in this sense and sorted by token, as the lists made from SentencePiece models are.
   private static func scores(of definition: TokenizerDefinition) -> [Float] {
     let last = Float(definition.merges.map(\.rank).max() ?? 0) + 1
     var scores = [Float](repeating: -last, count: definition.tokens.count)
     for merge in definition.merges.reversed() { scores[Int(merge.result)] = -Float(merge.rank) }
     for token in definition.addedTokens { scores[Int(token.id)] = 0 }
     return scores
+  }
+}
+
+extension TokenizerDefinition {
+  /// A token for messages: `1 (</s>)`.
+  fileprivate func named(_ id: Int32) -> String { "\(id) (\(text(of: id)))" }
+
+  /// Whether every token of the model that spells bytes comes out of the merges when its text is encoded.
+  fileprivate var mergesMakeEveryToken: Bool {
+    var merging = self
+    merging.ignoresMerges = false
+    let encoder = BytePairEncoder(merging)
+    var holds = true
+    forEachModelToken { text, id in
+      guard holds, let bytes = ByteAlphabet.decode(text), !bytes.isEmpty else { return }
+      var ids: [Int32] = []
+      var cache = PieceCache()
+      encoder.encode(PreTokenizedText(bytes, isFirst: true), into: &ids, cache: &cache)
+      if ids != [id] { holds = addedTokens.contains { $0.id == id } }
+    }
+    return holds
   }
 }

@@ -1,16 +1,19 @@
-/// Reads a tokenizer from GGUF metadata, in the way of llama.cpp's loader for the models `gpt2` and `llama`.
-enum GGUFImport {
-  static let source = "GGUF metadata"
+import Checkpoints
 
-  static func definition(from vocabulary: GGUFVocabulary) throws -> TokenizerDefinition {
+/// Reads a tokenizer from GGUF metadata, in the way of llama.cpp's loader for the models `gpt2` and `llama`.
+struct GGUFImport {
+  /// The file, for messages.
+  let source: String
+
+  func definition(from vocabulary: GGUFVocabulary) throws -> TokenizerDefinition {
     var definition = TokenizerDefinition()
     try readTokens(vocabulary, into: &definition)
     definition.chatTemplate = vocabulary.chatTemplate
     let addsBOS: Bool
     switch vocabulary.model {
     case "gpt2":
-      try readByteLevel(vocabulary, into: &definition)
-      addsBOS = vocabulary.addBOS ?? definition.preTokenizer.contains(.split(.llama3))
+      let pre = try readByteLevel(vocabulary, into: &definition)
+      addsBOS = vocabulary.addBOS ?? pre.addsBOS
     case "llama":
       try readSentencePiece(vocabulary, into: &definition)
       addsBOS = vocabulary.addBOS ?? true
@@ -18,67 +21,80 @@ enum GGUFImport {
       throw TokenizerError.unsupported(
         file: source, component: "tokenizer.ggml.model", found: vocabulary.model, supported: ["gpt2", "llama"])
     }
-    definition.prefix = try affix(addsBOS, definition.bosToken, explicit: vocabulary.addBOS, "bos")
-    definition.suffix = try affix(vocabulary.addEOS ?? false, definition.eosToken, explicit: vocabulary.addEOS, "eos")
+    let defaults = GGUFSpecialTokens.defaults(of: vocabulary.model)
+    definition.prefix = try affix(addsBOS, &definition.bosToken, defaults.bos, "bos", definition.tokens.count)
+    definition.suffix = try affix(
+      vocabulary.addEOS ?? false, &definition.eosToken, defaults.eos, "eos", definition.tokens.count)
     return definition
   }
 
-  private static func affix(_ isAdded: Bool, _ token: Int32?, explicit: Bool?, _ name: String) throws -> [Int32] {
-    if isAdded, token == nil, explicit == true {
+  /// - Parameter token: becomes the default where it is needed and the file gives none.
+  private func affix(
+    _ isAdded: Bool, _ token: inout Int32?, _ standard: Int32, _ name: String, _ count: Int
+  ) throws -> [Int32] {
+    guard isAdded else { return [] }
+    if token == nil, Int(standard) < count { token = standard }
+    guard let token else {
       throw TokenizerError.invalidField(
         file: source, field: "tokenizer.ggml.\(name)_token_id",
         expected: "a token id, because tokenizer.ggml.add_\(name)_token is true")
     }
-    return isAdded ? token.map { [$0] } ?? [] : []
+    return [token]
   }
 
   // MARK: tokens
 
-  private static func readTokens(_ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition) throws {
+  private func readTokens(_ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition) throws {
     let count = vocabulary.tokens.count
     guard count > 0 else { throw TokenizerError.invalidVocabulary(file: source, reason: "it is empty") }
     for (id, token) in vocabulary.tokens.enumerated() {
-      if let other = definition.tokens.append(token.utf8) {
-        throw TokenizerError.invalidVocabulary(
-          file: source, reason: "token \"\(token)\" has the ids \(other) and \(id)")
+      // Where a token has no text, llama.cpp gives it one.
+      let text = token.isEmpty ? "[EMPTY_\(id)]" : token
+      if let other = definition.tokens.append(text.utf8) {
+        throw TokenizerError.invalidVocabulary(file: source, reason: "token \"\(text)\" has the ids \(other) and \(id)")
       }
     }
-    if let types = vocabulary.tokenTypes, types.count != count {
+    if let types = vocabulary.tokenTypes, types.count < count {
       throw TokenizerError.invalidVocabulary(file: source, reason: "\(count) tokens, but \(types.count) token types")
     }
-    for (id, type) in (vocabulary.tokenTypes ?? []).enumerated() {
+    for id in 0..<count {
       // These are recognised in the text before it is cut and encoded, as written.
-      let isMatched = [
-        GGUFVocabulary.TokenType.unknown, GGUFVocabulary.TokenType.control, GGUFVocabulary.TokenType.userDefined,
-      ].contains(type)
-      if isMatched, !definition.tokens[id].isEmpty {
-        definition.addedTokens.append(
-          AddedToken(
-            id: Int32(id), content: Array(definition.tokens[id]),
-            special: type != GGUFVocabulary.TokenType.userDefined))
-      }
+      let type = GGUFSpecialTokens.type(
+        of: vocabulary.tokens[id], written: vocabulary.tokenTypes?[id] ?? GGUFVocabulary.TokenType.normal)
+      guard GGUFSpecialTokens.isMatched(type) else { continue }
+      definition.addedTokens.append(
+        AddedToken(
+          id: Int32(id), content: Array(definition.tokens[id]), special: type != GGUFVocabulary.TokenType.userDefined))
     }
-    func token(_ id: Int32?, _ name: String) throws -> Int32? {
-      guard let id else { return nil }
-      guard id >= 0, Int(id) < count else {
-        throw TokenizerError.invalidVocabulary(
-          file: source, reason: "tokenizer.ggml.\(name)_token_id is \(id), but there are \(count) tokens")
-      }
-      return id
-    }
-    definition.bosToken = try token(vocabulary.bosToken, "bos")
-    definition.eosToken = try token(vocabulary.eosToken, "eos")
-    definition.unknownToken = try token(vocabulary.unknownToken, "unknown")
-    definition.paddingToken = try token(vocabulary.paddingToken, "padding")
+    definition.bosToken = token(vocabulary.bosToken, "bos", count)
+    definition.eosToken = token(vocabulary.eosToken, "eos", count)
+    definition.unknownToken = token(vocabulary.unknownToken, "unknown", count)
+    definition.paddingToken = token(vocabulary.paddingToken, "padding", count)
+  }
+
+  /// A special token's id. One that no token has counts for none, as in llama.cpp.
+  private func token(_ id: Int32?, _ name: String, _ count: Int) -> Int32? {
+    guard let id, id < 0 || Int(id) >= count else { return id }
+    Notices.tell(
+      "\(source): tokenizer.ggml.\(name)_token_id is \(id), but there are \(count) tokens: it is taken as missing")
+    return nil
   }
 
   // MARK: gpt2
 
-  private static func readByteLevel(_ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition) throws {
-    guard let pre = GGUFPreTokenizer(name: vocabulary.pre ?? "default") else {
+  private func readByteLevel(
+    _ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition
+  ) throws -> GGUFPreTokenizer {
+    guard let pre = GGUFPreTokenizer(name: vocabulary.pre) else {
       throw TokenizerError.unsupported(
         file: source, component: "tokenizer.ggml.pre", found: vocabulary.pre ?? "",
         supported: GGUFPreTokenizer.allCases.flatMap(\.names))
+    }
+    if pre == .unnamed {
+      Notices.tell(
+        "\(source): tokenizer.ggml.pre, which says how words are cut before they become tokens, is "
+          + "\(vocabulary.pre.map { "'\($0)'" } ?? "missing"): llama.cpp's default is used, which few models were trained "
+          + "with; convert the model again for a file that names its pre-tokenizer")
     }
     definition.normalizer = pre.normalizer
     definition.preTokenizer = pre.steps
@@ -87,27 +103,29 @@ enum GGUFImport {
     guard !vocabulary.merges.isEmpty else {
       throw TokenizerError.invalidField(file: source, field: "tokenizer.ggml.merges", expected: "the merges")
     }
+    var known: Set<UInt64> = []
     for (index, text) in vocabulary.merges.enumerated() {
       // The first character may itself be a space.
       guard let space = text.utf8.dropFirst().firstIndex(of: 0x20) else {
         throw TokenizerError.invalidMerge(file: source, index: index, reason: "expected two tokens, not \"\(text)\"")
       }
-      definition.merges.append(
-        try definition.merge(
-          text.utf8[..<space], text.utf8[text.utf8.index(after: space)...], rank: Int32(clamping: index), file: source,
-          index: index))
+      let merge = try definition.merge(
+        text.utf8[..<space], text.utf8[text.utf8.index(after: space)...], rank: Int32(clamping: index), file: source,
+        index: index)
+      // Where a pair is there twice, the first counts.
+      let pair = UInt64(UInt32(bitPattern: merge.left)) << 32 | UInt64(UInt32(bitPattern: merge.right))
+      if known.insert(pair).inserted { definition.merges.append(merge) }
     }
+    return pre
   }
 
   // MARK: llama
 
-  private static func readSentencePiece(
+  private func readSentencePiece(
     _ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition
   ) throws {
-    guard let scores = vocabulary.scores else {
-      throw TokenizerError.invalidField(file: source, field: "tokenizer.ggml.scores", expected: "one score a token")
-    }
-    guard scores.count == vocabulary.tokens.count else {
+    let scores = vocabulary.scores ?? Array(repeating: 0, count: vocabulary.tokens.count)
+    guard scores.count >= vocabulary.tokens.count else {
       throw TokenizerError.invalidVocabulary(
         file: source, reason: "\(vocabulary.tokens.count) tokens, but \(scores.count) scores")
     }
@@ -122,8 +140,9 @@ enum GGUFImport {
       + (addsSpace ? [.strip(content: [0x20], start: 1, stop: 0)] : [])
     definition.byteFallback = true
     definition.fusesUnknown = true
+    definition.unknownToken = definition.unknownToken ?? 0
     definition.unknownSymbol = definition.unknownToken
-    definition.merges = merges(of: definition.tokens, scores: scores, types: vocabulary.tokenTypes)
+    definition.merges = Self.merges(of: definition.tokens, scores: scores, types: vocabulary.tokenTypes)
   }
 
   /// SentencePiece keeps no list of merges: any two neighbours whose concatenation is a token may become that token,
@@ -131,7 +150,7 @@ enum GGUFImport {
   /// merge, ranked by the token's score. Control, unknown and byte tokens take no part.
   ///
   /// Source: Kudo and Richardson 2018, "SentencePiece", and its BPE model.
-  private static func merges(
+  static func merges(
     of tokens: TokenTable, scores: [Float], types: [Int32]?
   ) -> [TokenizerDefinition.Merge] {
     let reserved = [

@@ -64,17 +64,58 @@ public struct GGUFVocabulary: Sendable, Equatable {
     self.chatTemplate = chatTemplate
   }
 
-  /// The vocabulary with unused tokens `[PAD512]`, `[PAD513]`, … appended, for a model whose embedding has more rows
-  /// than its tokenizer has tokens: a GGUF file lists a token for every row. Unchanged when it has `count` or more.
-  public func padded(to count: Int) -> GGUFVocabulary {
+  /// The vocabulary with exactly `count` tokens, as a GGUF file lists them: one for every row of the embedding.
+  ///
+  /// Rows without a token get unused tokens `[PAD512]`, `[PAD513]`, …. Tokens without a row are left out, and with them the
+  /// merges that they take part in.
+  ///
+  /// - Throws: `TokenizerError.notExpressible` where a token that begins or ends every text has no row.
+  public func fitted(to count: Int) throws -> GGUFVocabulary {
+    count < tokens.count ? try shortened(to: count) : padded(to: count)
+  }
+
+  private func padded(to count: Int) -> GGUFVocabulary {
+    guard count > tokens.count else { return self }
     var padded = self
-    let missing = tokens.count..<max(tokens.count, count)
-    padded.tokens += missing.map { "[PAD\($0)]" }
-    padded.tokenTypes? += missing.map { _ in TokenType.unused }
-    padded.scores? += missing.map { _ in -10_000 }
-    if padded.tokenTypes == nil, !missing.isEmpty {
-      padded.tokenTypes = tokens.map { _ in TokenType.normal } + missing.map { _ in TokenType.unused }
-    }
+    let missing = count - tokens.count
+    padded.tokens += Self.unusedTokens(for: tokens.count..<count, besides: tokens)
+    padded.tokenTypes =
+      (tokenTypes ?? tokens.map { _ in TokenType.normal }) + Array(repeating: TokenType.unused, count: missing)
+    padded.scores? += Array(repeating: -10_000, count: missing)
     return padded
+  }
+
+  /// Texts for ids without a token, none of which is the text of another.
+  static func unusedTokens(for ids: some Collection<Int>, besides tokens: [String]) -> [String] {
+    let taken = Set(tokens.filter { $0.hasPrefix("[PAD") })
+    return ids.map { id in
+      var text = "[PAD\(id)]"
+      while taken.contains(text) { text = "[PAD" + text + "]" }
+      return text
+    }
+  }
+
+  private func shortened(to count: Int) throws -> GGUFVocabulary {
+    func kept(_ id: Int32?) -> Int32? { id.flatMap { Int($0) < count ? $0 : nil } }
+    for (token, isAdded) in [(bosToken, addBOS), (eosToken, addEOS)] where isAdded == true {
+      guard let token, kept(token) == nil else { continue }
+      throw TokenizerError.notExpressible(
+        format: "a GGUF tokenizer",
+        reason: "it puts token \(token) (\(tokens[Int(token)])) beside every text, and the embedding has \(count) rows")
+    }
+    var shortened = self
+    shortened.tokens = Array(tokens.prefix(count))
+    shortened.tokenTypes = tokenTypes.map { Array($0.prefix(count)) }
+    shortened.scores = scores.map { Array($0.prefix(count)) }
+    let dropped = Set(tokens.dropFirst(count).map { Array($0.utf8) })
+    shortened.merges = merges.filter { merge in
+      let parts = merge.utf8.split(separator: 0x20, maxSplits: 1).map { Array($0) }
+      return !parts.contains { dropped.contains($0) } && !dropped.contains(Array(parts.joined()))
+    }
+    shortened.bosToken = kept(bosToken)
+    shortened.eosToken = kept(eosToken)
+    shortened.unknownToken = kept(unknownToken)
+    shortened.paddingToken = kept(paddingToken)
+    return shortened
   }
 }

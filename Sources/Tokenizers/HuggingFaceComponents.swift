@@ -19,14 +19,17 @@ struct HuggingFaceComponents {
     return Array(text.utf8)
   }
 
+  /// `prepend_scheme`, or in old files `add_prefix_space`. Where both are there, they must not contradict each other.
   private func scheme(_ json: JSONValue, _ field: String) throws -> PrependScheme {
-    if let name = json["prepend_scheme"]?.text {
-      guard let scheme = PrependScheme(rawValue: name) else {
-        throw invalid("\(field).prepend_scheme", "always, first or never, not \(name)")
-      }
-      return scheme
+    let addsSpace = json["add_prefix_space"]?.flag
+    guard let name = json["prepend_scheme"]?.text else { return addsSpace ?? true ? .always : .never }
+    guard let scheme = PrependScheme(rawValue: name) else {
+      throw invalid("\(field).prepend_scheme", "always, first or never, not \(name)")
     }
-    return json["add_prefix_space"]?.flag ?? true ? .always : .never
+    if addsSpace == false, scheme != .never {
+      throw invalid("\(field).prepend_scheme", "never, because add_prefix_space is false, not \(name)")
+    }
+    return scheme
   }
 
   /// The members of a `Sequence` (under `key`), the component itself, or nothing for null.
@@ -58,7 +61,7 @@ struct HuggingFaceComponents {
   }
 
   func preTokenizer(_ json: JSONValue?) throws -> [PreTokenizerStep] {
-    try sequence(json, "pre_tokenizer", key: "pretokenizers").map { step in
+    let steps = try sequence(json, "pre_tokenizer", key: "pretokenizers").map { step throws -> PreTokenizerStep in
       switch step["type"]?.text {
       case "ByteLevel":
         return .byteLevel(
@@ -70,25 +73,34 @@ struct HuggingFaceComponents {
           mark: try bytes(step["replacement"], "pre_tokenizer.replacement"), scheme: try scheme(step, "pre_tokenizer"),
           split: step["split"]?.flag ?? true)
       case "Split":
-        return .split(try split(step))
+        return try split(step)
       case let other:
         throw unsupported("pre-tokenizer", other, PreTokenizerStep.supported)
       }
     }
+    // ByteLevel respells the text, and what comes after it would see that spelling.
+    if let place = steps.firstIndex(where: \.isByteLevel), place < steps.count - 1 {
+      throw unsupported("pre-tokenizer", "with a step after ByteLevel", ["ByteLevel as the last step"])
+    }
+    return steps
   }
 
-  private func split(_ step: JSONValue) throws -> WordPattern {
+  private func split(_ step: JSONValue) throws -> PreTokenizerStep {
     guard let expression = step["pattern"]?["Regex"]?.text else {
       throw unsupported("pre-tokenizer", "Split without a Regex pattern", PreTokenizerStep.supported)
+    }
+    let behavior = step["behavior"]?.text ?? "without a name"
+    let inverted = step["invert"]?.flag ?? false
+    if let pattern = RunPattern(expression: expression) {
+      guard behavior == "Isolated" else { throw unsupported("Split behavior", behavior, ["Isolated"]) }
+      return .isolate(pattern)
     }
     guard let pattern = WordPattern(expression: expression) else {
       throw unsupported("pre-tokenizer", "Split pattern \(expression)", WordPattern.names)
     }
-    let behavior = step["behavior"]?.text ?? "without a name"
-    let inverted = step["invert"]?.flag ?? false
     switch (behavior, inverted) {
     case ("Isolated", _), ("Removed", true):
-      return pattern
+      return .split(pattern)
     default:
       throw unsupported(
         "Split behavior", behavior + (inverted ? " inverted" : ""), ["Isolated", "Removed inverted"])
@@ -127,36 +139,62 @@ struct HuggingFaceComponents {
     }
   }
 
-  /// The ids that a `TemplateProcessing` puts before and after a single text; none for `ByteLevel` and null.
+  /// The ids that the post-processor puts before and after a single text; `ByteLevel` and null put none.
   func postProcessor(_ json: JSONValue?) throws -> (prefix: [Int32], suffix: [Int32]) {
-    let field = "post_processor"
-    var result: (prefix: [Int32], suffix: [Int32]) = ([], [])
-    for step in try sequence(json, field, key: "processors") {
-      switch step["type"]?.text {
+    var result: (prefix: [Int32], suffix: [Int32])?
+    for step in try sequence(json, "post_processor", key: "processors") {
+      let type = step["type"]?.text
+      // The library fails at a second one.
+      if result != nil, type != "ByteLevel" {
+        throw unsupported("post-processor", "Sequence of two that add tokens", ["one that adds tokens"])
+      }
+      switch type {
       case "ByteLevel":
         break
       case "TemplateProcessing":
-        guard let template = step["single"]?.elements else { throw invalid("\(field).single", "an array") }
-        var isAfterText = false
-        for part in template {
-          if part["Sequence"] != nil {
-            isAfterText = true
-            continue
-          }
-          guard let name = part["SpecialToken"]?["id"]?.text else {
-            throw invalid("\(field).single", "objects SpecialToken and Sequence")
-          }
-          let entry = step["special_tokens"]?[name]
-          guard let ids = entry?["ids"]?.elements?.map(\.id), !ids.contains(nil) else {
-            throw invalid("\(field).special_tokens.\(name).ids", "an array of token ids")
-          }
-          if isAfterText { result.suffix += ids.compactMap { $0 } } else { result.prefix += ids.compactMap { $0 } }
-        }
-        guard isAfterText else { throw invalid("\(field).single", "a Sequence for the text") }
+        result = try template(step)
+      case "BertProcessing", "RobertaProcessing":
+        result = ([try pair(step, "cls")], [try pair(step, "sep")])
       case let other:
-        throw unsupported("post-processor", other, ["ByteLevel", "Sequence", "TemplateProcessing"])
+        throw unsupported(
+          "post-processor", other,
+          ["BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing"])
       }
     }
+    return result ?? ([], [])
+  }
+
+  /// A token as `["</s>", 2]`.
+  private func pair(_ step: JSONValue, _ name: String) throws -> Int32 {
+    guard let pair = step[name]?.elements, pair.count == 2, let id = pair[1].id else {
+      throw invalid("post_processor.\(name)", "a token and its id")
+    }
+    return id
+  }
+
+  private func template(_ step: JSONValue) throws -> (prefix: [Int32], suffix: [Int32]) {
+    let field = "post_processor"
+    guard let template = step["single"]?.elements else { throw invalid("\(field).single", "an array") }
+    var result: (prefix: [Int32], suffix: [Int32]) = ([], [])
+    var isAfterText = false
+    for part in template {
+      if let sequence = part["Sequence"] {
+        guard !isAfterText, sequence["id"]?.text != "B" else {
+          throw invalid("\(field).single", "one Sequence, which is A")
+        }
+        isAfterText = true
+        continue
+      }
+      guard let name = part["SpecialToken"]?["id"]?.text else {
+        throw invalid("\(field).single", "objects SpecialToken and Sequence")
+      }
+      let entry = step["special_tokens"]?[name]
+      guard let ids = entry?["ids"]?.elements?.map(\.id), !ids.contains(nil) else {
+        throw invalid("\(field).special_tokens.\(name).ids", "an array of token ids")
+      }
+      if isAfterText { result.suffix += ids.compactMap { $0 } } else { result.prefix += ids.compactMap { $0 } }
+    }
+    guard isAfterText else { throw invalid("\(field).single", "a Sequence for the text") }
     return result
   }
 }

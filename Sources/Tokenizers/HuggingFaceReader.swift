@@ -1,9 +1,22 @@
+import Checkpoints
 import Foundation
 
 /// Reads a tokenizer from the JSON files of a Hugging Face folder.
 enum HuggingFaceReader {
+  private static let main = "tokenizer.json"
+  private static let configuration = "tokenizer_config.json"
+  private static let map = "special_tokens_map.json"
+  private static let added = "added_tokens.json"
+  private static let template = "chat_template.jinja"
   /// The files that belong to the tokenizer; only the first is required.
-  static let fileNames = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"]
+  static let fileNames = [main, configuration, map, added, template]
+  /// The members of `tokenizer.json`.
+  private static let parts = [
+    "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+    "model",
+  ]
+  /// What a folder has instead of `tokenizer.json`, which only other programs read.
+  private static let otherTokenizers = ["tokenizer.model", "vocab.json", "tekken.json", "tiktoken.model"]
 
   /// The tokenizer's files in `directory`, by name.
   static func files(in directory: URL) throws -> [String: Data] {
@@ -16,9 +29,21 @@ enum HuggingFaceReader {
       } catch {
         throw TokenizerError.unreadableFile(path: url.path, reason: error.localizedDescription)
       }
+      let kind = files[name]?.withUnsafeBytes { FileKind($0) }
+      if let kind, kind != .utf8Mark {
+        throw CheckpointError.otherKind(kind, path: url.path, expected: "a part of a tokenizer")
+      }
     }
-    if files[fileNames[0]] == nil {
-      throw TokenizerError.missingFile(path: directory.appendingPathComponent(fileNames[0]).path)
+    if files[main] == nil {
+      let other = otherTokenizers.first {
+        FileManager.default.fileExists(atPath: directory.appendingPathComponent($0).path)
+      }
+      throw TokenizerError.missingFile(
+        path: directory.appendingPathComponent(main).path,
+        advice: other.map {
+          "there is \($0), from which transformers makes it: python -c \"from transformers import AutoTokenizer as T; "
+            + "T.from_pretrained('\(directory.path)').save_pretrained('\(directory.path)')\""
+        })
     }
     return files
   }
@@ -26,53 +51,63 @@ enum HuggingFaceReader {
   /// - Parameter folder: the path that error messages put before the names of the files.
   static func definition(from files: [String: Data], folder: String) throws -> TokenizerDefinition {
     func path(_ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
-    func parse(_ name: String) throws -> JSONValue? {
-      try files[name].map { try JSONReader.parse($0, file: path(name)) }
+    func object(_ name: String) throws -> JSONValue? {
+      guard let data = files[name] else { return nil }
+      let value = try JSONReader.parse(data, file: path(name))
+      guard value.members != nil else {
+        throw TokenizerError.invalidField(file: path(name), field: "the document", expected: "an object")
+      }
+      return value
     }
-    guard let json = try parse(fileNames[0]) else { throw TokenizerError.missingFile(path: path(fileNames[0])) }
-    var definition = try tokenizer(json, file: path(fileNames[0]))
-    let configuration = try parse(fileNames[1])
-    let map = try parse(fileNames[2])
-    try applyConfiguration(configuration, map, file: path(fileNames[1]), to: &definition)
-    if let template = files[fileNames[3]] {
-      definition.chatTemplate = String(decoding: template, as: UTF8.self)
-    }
+    guard let json = try object(main) else { throw TokenizerError.missingFile(path: path(main)) }
+    let configuration = try object(configuration)
+    var vocabulary = HuggingFaceVocabulary()
+    let written = try readVocabulary(json, file: path(main), into: &vocabulary)
+    let special = try HuggingFaceSpecialTokens(
+      configuration: configuration, map: try object(map), addedFile: try object(added).map { ($0, path(added)) },
+      path: path(self.configuration), vocabulary: vocabulary, writtenIds: written, padding: json["padding"])
+    vocabulary.add(special.additions)
+
+    var definition = try tokenizer(json, vocabulary, file: path(main))
+    func token(_ name: String) -> Int32? { special.named[name].flatMap { definition.id(of: $0) } }
+    definition.bosToken = token("bos_token") ?? definition.prefix.first
+    definition.eosToken = token("eos_token") ?? definition.suffix.last
+    definition.paddingToken = token("pad_token")
+    definition.unknownToken = token("unk_token") ?? definition.unknownToken
+    definition.splitsSpecialTokens = configuration?["split_special_tokens"]?.flag ?? false
+    definition.chatTemplate =
+      files[template].map { String(decoding: $0, as: UTF8.self) } ?? chatTemplate(configuration?["chat_template"])
     return definition
   }
 
   // MARK: tokenizer.json
 
-  private static func tokenizer(_ json: JSONValue, file: String) throws -> TokenizerDefinition {
+  private static func tokenizer(
+    _ json: JSONValue, _ vocabulary: HuggingFaceVocabulary, file: String
+  ) throws -> TokenizerDefinition {
     let components = HuggingFaceComponents(file: file)
-    guard let model = json["model"], model.members != nil else {
-      throw TokenizerError.invalidField(file: file, field: "model", expected: "an object")
-    }
-    // Files of before 2021 name no type; only BPE has merges.
-    let type = model["type"]?.text ?? (model["merges"] == nil ? "without a type" : "BPE")
-    guard type == "BPE" else {
-      throw TokenizerError.unsupported(file: file, component: "tokenizer model", found: type, supported: ["BPE"])
-    }
+    let model = json["model"] ?? .null
     var definition = TokenizerDefinition()
     definition.normalizer = try components.normalizer(json["normalizer"])
     definition.preTokenizer = try components.preTokenizer(json["pre_tokenizer"])
     definition.decoder = try components.decoder(json["decoder"])
+    try vocabulary.write(into: &definition, file: file)
     try readOptions(model, file: file, into: &definition)
-    try readVocabulary(model, added: json["added_tokens"], file: file, into: &definition)
     try readMerges(model, file: file, into: &definition)
-    if let unknown = model["unk_token"]?.text {
-      guard let id = definition.tokens.index(of: unknown.utf8) else {
-        throw TokenizerError.invalidField(
-          file: file, field: "model.unk_token", expected: "a token of the vocabulary, not \(unknown)")
-      }
-      definition.unknownSymbol = Int32(id)
-      definition.unknownToken = Int32(id)
-    }
+    try readUnknown(model, file: file, into: &definition)
     (definition.prefix, definition.suffix) = try components.postProcessor(json["post_processor"])
-    for id in definition.prefix + definition.suffix where Int(id) >= definition.tokens.count {
-      throw TokenizerError.invalidVocabulary(
-        file: file, reason: "post_processor names id \(id), but there are \(definition.tokens.count) tokens")
-    }
     return definition
+  }
+
+  private static func readUnknown(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
+    guard let unknown = model["unk_token"]?.text else { return }
+    definition.unknownToken = definition.id(of: unknown.utf8)
+    definition.unknownSymbol = definition.modelId(of: unknown.utf8)
+    // The library looks for the token where a text needs it.
+    guard definition.unknownSymbol != nil || definition.knowsEveryText else {
+      throw TokenizerError.invalidField(
+        file: file, field: "model.unk_token", expected: "a token of the vocabulary, not \(unknown)")
+    }
   }
 
   private static func readOptions(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
@@ -82,71 +117,78 @@ enum HuggingFaceReader {
           file: file, component: "model.\(name)", found: "\"\(affix)\"", supported: ["none"])
       }
     }
-    if case .number(let dropout) = model["dropout"], dropout != 0 {
+    switch model["dropout"] ?? .null {
+    case .null, .number(0): break
+    case .number(let dropout):
       throw TokenizerError.unsupported(
         file: file, component: "model.dropout", found: "\(dropout)", supported: ["none"])
+    default:
+      throw TokenizerError.invalidField(file: file, field: "model.dropout", expected: "a number or null")
     }
-    definition.byteFallback = model["byte_fallback"]?.flag ?? false
-    definition.fusesUnknown = model["fuse_unk"]?.flag ?? false
-    definition.ignoresMerges = model["ignore_merges"]?.flag ?? false
+    func flag(_ name: String) throws -> Bool {
+      guard let value = model[name], !value.isNull else { return false }
+      guard let flag = value.flag else {
+        throw TokenizerError.invalidField(file: file, field: "model.\(name)", expected: "true or false")
+      }
+      return flag
+    }
+    definition.byteFallback = try flag("byte_fallback")
+    definition.fusesUnknown = try flag("fuse_unk")
+    definition.ignoresMerges = try flag("ignore_merges")
+    if definition.byteFallback, definition.isByteLevel {
+      // With a symbol for every byte there is nothing to fall back from.
+      definition.byteFallback = !definition.knowsEveryText
+    }
     if definition.byteFallback, definition.isByteLevel {
       throw TokenizerError.unsupported(
-        file: file, component: "model.byte_fallback", found: "with a ByteLevel pre-tokenizer", supported: ["false"])
+        file: file, component: "model.byte_fallback", found: "with a ByteLevel pre-tokenizer that lacks bytes",
+        supported: ["false"])
     }
   }
 
+  /// - Returns: the ids that the file writes beside its added tokens.
   private static func readVocabulary(
-    _ model: JSONValue, added: JSONValue?, file: String, into definition: inout TokenizerDefinition
-  ) throws {
+    _ json: JSONValue, file: String, into result: inout HuggingFaceVocabulary
+  ) throws -> Set<Int32> {
+    for (key, _) in json.members ?? [] where !parts.contains(key) {
+      throw TokenizerError.unsupported(file: file, component: "part", found: key, supported: parts)
+    }
+    if let version = json["version"], version.text != "1.0" {
+      throw TokenizerError.invalidField(file: file, field: "version", expected: "\"1.0\", the only one there is")
+    }
+    guard let model = json["model"], model.members != nil else {
+      throw TokenizerError.invalidField(file: file, field: "model", expected: "an object")
+    }
+    // Files of before 2021 name no type; only BPE has merges.
+    let type = model["type"]?.text ?? (model["merges"] == nil ? "without a type" : "BPE")
+    guard type == "BPE" else {
+      throw TokenizerError.unsupported(file: file, component: "tokenizer model", found: type, supported: ["BPE"])
+    }
     guard let vocabulary = model["vocab"]?.members else {
       throw TokenizerError.invalidField(file: file, field: "model.vocab", expected: "an object of token to id")
-    }
-    let addedEntries = added?.elements ?? []
-    let capacity = vocabulary.count + addedEntries.count
-    /// The text of every id; an id may not lie beyond the number of entries, so a gap is found below.
-    var texts = [String?](repeating: nil, count: capacity)
-    func place(_ text: String, _ id: Int32) throws {
-      guard Int(id) < capacity else {
-        throw TokenizerError.invalidVocabulary(
-          file: file, reason: "token \"\(text)\" has id \(id), but there are at most \(capacity) tokens")
-      }
-      if let other = texts[Int(id)], !other.utf8.elementsEqual(text.utf8) {
-        throw TokenizerError.invalidVocabulary(
-          file: file, reason: "id \(id) stands for both \"\(other)\" and \"\(text)\"")
-      }
-      texts[Int(id)] = text
     }
     for (token, value) in vocabulary {
       guard let id = value.id else {
         throw TokenizerError.invalidField(file: file, field: "model.vocab.\(token)", expected: "a token id")
       }
-      try place(token, id)
+      result.insert(token.utf8, id)
     }
-    for (index, entry) in addedEntries.enumerated() {
+    var written: Set<Int32> = []
+    var tokens: [AddedToken] = []
+    for (index, entry) in (json["added_tokens"]?.elements ?? []).enumerated() {
       guard let id = entry["id"]?.id, let content = entry["content"]?.text else {
         throw TokenizerError.invalidField(
           file: file, field: "added_tokens[\(index)]", expected: "an object with id and content")
       }
-      let isNew = Int(id) < capacity && texts[Int(id)] == nil
-      try place(content, id)
-      if content.isEmpty { continue }
-      if isNew { definition.addedOnly.insert(id) }
-      definition.addedTokens.append(
+      written.insert(id)
+      tokens.append(
         AddedToken(
           id: id, content: Array(content.utf8), singleWord: entry["single_word"]?.flag ?? false,
           stripsLeft: entry["lstrip"]?.flag ?? false, stripsRight: entry["rstrip"]?.flag ?? false,
           normalized: entry["normalized"]?.flag ?? true, special: entry["special"]?.flag ?? false))
     }
-    let count = texts.lastIndex { $0 != nil }.map { $0 + 1 } ?? 0
-    guard count > 0 else { throw TokenizerError.invalidVocabulary(file: file, reason: "it is empty") }
-    for id in 0..<count {
-      guard let text = texts[id] else {
-        throw TokenizerError.invalidVocabulary(file: file, reason: "no token has id \(id), but one has id \(count - 1)")
-      }
-      if let other = definition.tokens.append(text.utf8) {
-        throw TokenizerError.invalidVocabulary(file: file, reason: "token \"\(text)\" has the ids \(other) and \(id)")
-      }
-    }
+    result.add(tokens)
+    return written
   }
 
   private static func readMerges(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
@@ -154,7 +196,16 @@ enum HuggingFaceReader {
       throw TokenizerError.invalidField(file: file, field: "model.merges", expected: "an array")
     }
     definition.merges.reserveCapacity(merges.count)
-    for (index, value) in merges.enumerated() {
+    let areTexts = merges.first?.text != nil
+    var index = -1
+    for value in merges {
+      // Old files have the first line of merges.txt.
+      if let text = value.text, text.hasPrefix("#version") { continue }
+      index += 1
+      guard (value.text != nil) == areTexts else {
+        throw TokenizerError.invalidMerge(
+          file: file, index: index, reason: "expected \(areTexts ? "\"left right\"" : "a pair") like the first")
+      }
       let left: Substring.UTF8View
       let right: Substring.UTF8View
       if let text = value.text {
@@ -174,42 +225,6 @@ enum HuggingFaceReader {
     }
   }
 
-  // MARK: tokenizer_config.json
-
-  private static func applyConfiguration(
-    _ configuration: JSONValue?, _ map: JSONValue?, file: String, to definition: inout TokenizerDefinition
-  ) throws {
-    func token(_ name: String) -> Int32? {
-      for source in [configuration, map] {
-        let value = source?[name]
-        guard let text = value?.text ?? value?["content"]?.text else { continue }
-        return definition.tokens.index(of: text.utf8).map { Int32($0) }
-      }
-      return nil
-    }
-    definition.bosToken = token("bos_token") ?? definition.prefix.first
-    definition.eosToken = token("eos_token") ?? definition.suffix.last
-    definition.paddingToken = token("pad_token")
-    definition.unknownToken = token("unk_token") ?? definition.unknownToken
-    definition.prefix = try affix("bos_token", configuration, definition.prefix, definition.bosToken, file: file)
-    definition.suffix = try affix("eos_token", configuration, definition.suffix, definition.eosToken, file: file)
-    definition.chatTemplate = chatTemplate(configuration?["chat_template"])
-  }
-
-  /// What stands before (or after) a text: what the post-processor says, unless `add_bos_token` (`add_eos_token`) of
-  /// the configuration says otherwise, as in `transformers`.
-  private static func affix(
-    _ name: String, _ configuration: JSONValue?, _ template: [Int32], _ token: Int32?, file: String
-  ) throws -> [Int32] {
-    guard let isAdded = configuration?["add_\(name)"]?.flag, isAdded == template.isEmpty else { return template }
-    guard isAdded else { return [] }
-    guard let token else {
-      throw TokenizerError.invalidField(
-        file: file, field: name, expected: "a token of the vocabulary, because add_\(name) is true")
-    }
-    return [token]
-  }
-
   /// A template as it is, or the one named "default" of a list of templates.
   private static func chatTemplate(_ json: JSONValue?) -> String? {
     if let template = json?.text { return template }
@@ -226,7 +241,7 @@ extension TokenizerDefinition {
     _ left: some Collection<UInt8>, _ right: some Collection<UInt8>, rank: Int32, file: String, index: Int
   ) throws -> Merge {
     func id(_ text: some Collection<UInt8>) throws -> Int32 {
-      if let id = tokens.index(of: text) { return Int32(id) }
+      if let id = modelId(of: text) { return id }
       let text = String(decoding: text, as: UTF8.self)
       throw TokenizerError.invalidMerge(file: file, index: index, reason: "\"\(text)\" is not in the vocabulary")
     }

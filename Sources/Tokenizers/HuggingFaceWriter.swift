@@ -56,9 +56,9 @@ enum HuggingFaceWriter {
   private static func preTokenizer(_ step: PreTokenizerStep) -> JSONValue {
     switch step {
     case .split(let pattern):
-      [
-        "type": "Split", "pattern": ["Regex": .string(pattern.expression)], "behavior": "Isolated", "invert": false,
-      ]
+      split(pattern.expression)
+    case .isolate(let pattern):
+      split(pattern.expression)
     case .digits(let individual):
       ["type": "Digits", "individual_digits": .bool(individual)]
     case .byteLevel(let addPrefixSpace, let useRegex):
@@ -69,6 +69,10 @@ enum HuggingFaceWriter {
         "split": .bool(split),
       ]
     }
+  }
+
+  private static func split(_ expression: String) -> JSONValue {
+    ["type": "Split", "pattern": ["Regex": .string(expression)], "behavior": "Isolated", "invert": false]
   }
 
   private static func byteLevel(addPrefixSpace: Bool, useRegex: Bool) -> JSONValue {
@@ -125,8 +129,10 @@ enum HuggingFaceWriter {
   }
 
   private static func model(_ definition: TokenizerDefinition) -> JSONValue {
-    let vocabulary = (0..<Int32(definition.tokens.count)).filter { !definition.addedOnly.contains($0) }
-      .map { id in (key: definition.text(of: id), value: JSONValue.number(Double(id))) }
+    var vocabulary: [(key: String, value: JSONValue)] = []
+    definition.forEachModelToken { text, id in
+      vocabulary.append((String(decoding: text, as: UTF8.self), .number(Double(id))))
+    }
     return [
       "type": "BPE",
       "dropout": nil,

@@ -28,7 +28,8 @@ enum JSONValue: Sendable {
   }
 }
 
-/// A strict JSON parser (RFC 8259) over the bytes of a file.
+/// A JSON parser (RFC 8259) over the bytes of a file. Beyond the standard it takes what Python writes and reads: a byte
+/// order mark, `NaN`, `Infinity` and `-Infinity`.
 struct JSONReader {
   private let bytes: UnsafeBufferPointer<UInt8>
   private let file: String
@@ -40,6 +41,7 @@ struct JSONReader {
   static func parse(_ data: Data, file: String) throws -> JSONValue {
     try data.withUnsafeBytes { (raw: UnsafeRawBufferPointer) in
       var reader = JSONReader(bytes: raw.bindMemory(to: UInt8.self), file: file)
+      if raw.starts(with: [0xEF, 0xBB, 0xBF]) { reader.position = 3 }
       let value = try reader.value(depth: 0)
       reader.skipSpace()
       guard reader.position == reader.bytes.count else { throw reader.error("text after the end of the document") }
@@ -90,6 +92,12 @@ struct JSONReader {
     case UInt8(ascii: "n"):
       try expect("null")
       return .null
+    case UInt8(ascii: "N"):
+      try expect("NaN")
+      return .number(.nan)
+    case UInt8(ascii: "I"):
+      try expect("Infinity")
+      return .number(.infinity)
     default:
       return .number(try number())
     }
@@ -145,6 +153,10 @@ struct JSONReader {
   private mutating func number() throws -> Double {
     let start = position
     if current == UInt8(ascii: "-") { position += 1 }
+    if position > start, current == UInt8(ascii: "I") {
+      try expect("Infinity")
+      return -.infinity
+    }
     let integerStart = position
     try digits()
     if bytes[integerStart] == UInt8(ascii: "0"), position > integerStart + 1 {

@@ -7,6 +7,8 @@ enum PrependScheme: String, Sendable {
 enum PreTokenizerStep: Sendable, Equatable {
   /// Cuts at the matches of one of the known expressions.
   case split(WordPattern)
+  /// Cuts before and after the matches of an expression that leaves text between them.
+  case isolate(RunPattern)
   /// Cuts at digits: each alone, or each run of them.
   case digits(individual: Bool)
   /// The step of byte-level BPE: optionally a space before the piece and a cut at the GPT-2 pattern. (That the pieces
@@ -36,6 +38,8 @@ struct PreTokenizedText {
   mutating func apply(_ step: PreTokenizerStep) {
     switch step {
     case .split(let pattern):
+      cut { text, piece, cuts in pattern.split(text, piece, into: &cuts) }
+    case .isolate(let pattern):
       cut { text, piece, cuts in pattern.split(text, piece, into: &cuts) }
     case .digits(let individual):
       cut { text, piece, cuts in Self.splitDigits(text, piece, individual: individual, into: &cuts) }

@@ -7,13 +7,18 @@ struct TokenTable: Sendable {
   private var ends: [Int] = []
   /// Open addressing: entry + 1, or 0 where empty. Its size is a power of two, at most half full.
   private var slots: [Int32] = Array(repeating: 0, count: 16)
+  /// Numbers that no key has.
+  private var gaps: Set<Int> = []
 
   var count: Int { ends.count }
+  var indices: Range<Int> { ends.indices }
 
   /// The bytes of entry `index`.
   subscript(index: Int) -> ArraySlice<UInt8> {
     blob[(index == 0 ? 0 : ends[index - 1])..<ends[index]]
   }
+
+  func isGap(_ index: Int) -> Bool { gaps.contains(index) }
 
   /// The entry of these bytes, nil when there is none.
   func index(of key: some Collection<UInt8>) -> Int? {
@@ -33,9 +38,17 @@ struct TokenTable: Sendable {
     return nil
   }
 
+  /// Appends an entry without a key: its bytes are empty, and nothing finds it.
+  mutating func appendGap() {
+    gaps.insert(ends.count)
+    ends.append(blob.count)
+    if ends.count * 2 > slots.count { grow() }
+  }
+
+  /// Doubles the slots, and fills in all entries but the last.
   private mutating func grow() {
     slots = Array(repeating: 0, count: slots.count * 2)
-    for index in 0..<(ends.count - 1) {
+    for index in 0..<(ends.count - 1) where !gaps.contains(index) {
       let slot = slot(of: self[index])
       if slots[slot] == 0 { slots[slot] = Int32(index) + 1 }
     }

@@ -24,8 +24,11 @@ public struct Tokenizer: Sendable {
 
   // MARK: Reading
 
-  /// Reads `tokenizer.json` from a Hugging Face folder, and `tokenizer_config.json`, `special_tokens_map.json` and
-  /// `chat_template.jinja` where they are there.
+  /// Reads `tokenizer.json` from a Hugging Face folder, and `tokenizer_config.json`, `special_tokens_map.json`,
+  /// `added_tokens.json` and `chat_template.jinja` where they are there.
+  ///
+  /// What stands before and after a text is the post-processor's business alone: like `transformers` 5, this takes no
+  /// notice of `add_bos_token` and `add_eos_token`.
   ///
   /// - Throws: `TokenizerError`, which names the file and the component.
   public init(directory: URL) throws {
@@ -36,9 +39,10 @@ public struct Tokenizer: Sendable {
 
   /// Reads the tokenizer of a GGUF file from its metadata.
   ///
+  /// - Parameter file: the file's name for messages.
   /// - Throws: `TokenizerError`, which names the metadata key.
-  public init(gguf vocabulary: GGUFVocabulary) throws {
-    self.init(source: .gguf(vocabulary), definition: try GGUFImport.definition(from: vocabulary))
+  public init(gguf vocabulary: GGUFVocabulary, file: String = "GGUF metadata") throws {
+    self.init(source: .gguf(vocabulary), definition: try GGUFImport(source: file).definition(from: vocabulary))
   }
 
   private init(source: Source, definition: TokenizerDefinition) {
@@ -55,8 +59,8 @@ public struct Tokenizer: Sendable {
 
   // MARK: Properties
 
-  /// The number of tokens, added ones included: ids are `0..<vocabularySize`. (A model's embedding may have more
-  /// rows.)
+  /// One more than the highest id, added tokens included. A model's embedding may have more rows, or fewer; ids below it
+  /// may have no token.
   public var vocabularySize: Int { definition.tokens.count }
   /// The token that begins a text, where the model has one.
   public var bosToken: Int32? { definition.bosToken }
@@ -64,20 +68,18 @@ public struct Tokenizer: Sendable {
   public var eosToken: Int32? { definition.eosToken }
   public var unknownToken: Int32? { definition.unknownToken }
   public var paddingToken: Int32? { definition.paddingToken }
-  /// Whether `encode` puts a token before the text, when special tokens are asked for.
-  public var addsBOS: Bool { !definition.prefix.isEmpty }
-  /// Whether `encode` puts a token after the text, when special tokens are asked for.
-  public var addsEOS: Bool { !definition.suffix.isEmpty }
+  /// The tokens that `encode` puts before the text when special tokens are asked for: usually BOS, or none.
+  public var prefix: [Int32] { definition.prefix }
+  /// The tokens that `encode` puts after the text when special tokens are asked for: usually none.
+  public var suffix: [Int32] { definition.suffix }
   /// The Jinja template that turns a conversation into text.
   public var chatTemplate: String? { definition.chatTemplate }
 
   /// The id of a token by its text in the vocabulary, compared byte by byte.
-  public func id(of token: String) -> Int32? { definition.tokens.index(of: token.utf8).map { Int32($0) } }
+  public func id(of token: String) -> Int32? { definition.id(of: token.utf8) }
 
-  /// The text of a token in the vocabulary; nil when the id is not in `0..<vocabularySize`.
-  public func token(for id: Int32) -> String? {
-    id >= 0 && Int(id) < vocabularySize ? definition.text(of: id) : nil
-  }
+  /// The text of a token in the vocabulary; nil for an id without a token.
+  public func token(for id: Int32) -> String? { definition.hasToken(id) ? definition.text(of: id) : nil }
 
   /// Whether `decode` leaves the token out on request.
   public func isSpecial(_ id: Int32) -> Bool { specialIds.contains(id) }
@@ -91,6 +93,7 @@ public struct Tokenizer: Sendable {
   ///   - parseSpecial: special tokens written out in the text (`<|im_end|>`) become their ids, as in `tokenizers`.
   ///     With false they are encoded like any other text; added tokens that are not special still become their ids.
   public func encode(_ text: String, addSpecialTokens: Bool, parseSpecial: Bool = true) -> [Int32] {
+    let parseSpecial = parseSpecial && !definition.splitsSpecialTokens
     var ids = addSpecialTokens ? definition.prefix : []
     var cache = PieceCache()
     let text = Array(text.utf8)
@@ -136,12 +139,26 @@ public struct Tokenizer: Sendable {
   ///   text is another than their text.)
   public func decode(_ ids: [Int32], skipSpecialTokens: Bool) -> String {
     var tokens: [[UInt8]] = []
-    for id in ids where id >= 0 && Int(id) < vocabularySize && !(skipSpecialTokens && specialIds.contains(id)) {
+    for id in ids where definition.hasToken(id) && !(skipSpecialTokens && specialIds.contains(id)) {
       tokens.append(decodedTexts[id] ?? Array(definition.tokens[Int(id)]))
     }
     for step in definition.decoder ?? [] { tokens = step.apply(to: tokens) }
     let separator: [UInt8] = definition.decoder == nil ? [0x20] : []
     return String(decoding: Array(tokens.joined(separator: separator)), as: UTF8.self)
+  }
+
+  /// The text that `tokens` continue a prompt by: what follows the prompt's text in the text of all tokens together, because
+  /// a decoder may take a space off the beginning, or read bytes across the border.
+  public func continuation(of prompt: [Int32], by tokens: [Int32]) -> String {
+    func text(_ ids: [Int32]) -> String { decode(ids, skipSpecialTokens: true) }
+    func continuation(of context: [Int32]) -> String? {
+      let (before, all) = (text(context).utf8, text(context + tokens).utf8)
+      return all.starts(with: before) ? String(decoding: all.dropFirst(before.count), as: UTF8.self) : nil
+    }
+    if let whole = continuation(of: prompt) { return whole }
+    // New bytes spoil the last character of the prompt: then the last token that is no byte is context enough.
+    let word = prompt.last { definition.hasToken($0) && DecoderStep.byte(of: definition.tokens[Int($0)]) == nil }
+    return word.flatMap { continuation(of: [$0]) } ?? text(tokens)
   }
 
   // MARK: Writing

@@ -10,10 +10,13 @@ struct TokenizerDefinition: Sendable {
     var rank: Int32
   }
 
-  /// The text of every id, as the vocabulary spells it.
+  /// The text of every id, as the vocabulary spells it. An id between others may have none.
   var tokens = TokenTable()
-  /// Ids that exist as added tokens only: the model never produces them.
+  /// Ids whose text is an added token's only: the model never produces that text.
   var addedOnly: Set<Int32> = []
+  /// Texts of the model beside those in `tokens`, where an id stands for two texts, and the ids of these.
+  var otherTexts = TokenTable()
+  var otherIds: [Int32] = []
   var merges: [Merge] = []
   var addedTokens: [AddedToken] = []
 
@@ -41,8 +44,42 @@ struct TokenizerDefinition: Sendable {
   var paddingToken: Int32?
   var chatTemplate: String?
 
+  /// Special tokens in a text are taken for text.
+  var splitsSpecialTokens = false
+
   /// Whether pieces are encoded byte by byte, in `ByteAlphabet`.
   var isByteLevel: Bool { preTokenizer.contains(where: \.isByteLevel) }
 
-  func text(of id: Int32) -> String { String(decoding: tokens[Int(id)], as: UTF8.self) }
+  /// The text of a token, empty where the id has none.
+  func text(of id: Int32) -> String {
+    tokens.indices.contains(Int(id)) ? String(decoding: tokens[Int(id)], as: UTF8.self) : ""
+  }
+
+  func hasToken(_ id: Int32) -> Bool { tokens.indices.contains(Int(id)) && !tokens.isGap(Int(id)) }
+
+  /// The id of a text, be it an added token or one of the model.
+  func id(of text: some Collection<UInt8>) -> Int32? {
+    tokens.index(of: text).map { Int32($0) } ?? otherTexts.index(of: text).map { otherIds[$0] }
+  }
+
+  /// The id that the model has for a text; nil for added tokens that it does not know.
+  func modelId(of text: some Collection<UInt8>) -> Int32? {
+    if let index = tokens.index(of: text), !addedOnly.contains(Int32(index)) { return Int32(index) }
+    return otherTexts.index(of: text).map { otherIds[$0] }
+  }
+
+  /// Calls `body` with every text of the model and its id.
+  func forEachModelToken(_ body: (ArraySlice<UInt8>, Int32) -> Void) {
+    for index in tokens.indices where !addedOnly.contains(Int32(index)) && !tokens.isGap(index) {
+      body(tokens[index], Int32(index))
+    }
+    for index in otherTexts.indices { body(otherTexts[index], otherIds[index]) }
+  }
+
+  /// The model's id of each byte in the alphabet of byte-level BPE.
+  var byteIds: [Int32?] { ByteAlphabet.scalars.map { modelId(of: String(Character($0)).utf8) } }
+  /// The model's id of each byte's token, `<0x00>`…`<0xFF>`.
+  var fallbackIds: [Int32?] { (UInt8.min...UInt8.max).map { modelId(of: DecoderStep.token(of: $0).utf8) } }
+  /// Whether the model has symbols for any text: then its unknown token never occurs.
+  var knowsEveryText: Bool { !(isByteLevel ? byteIds : byteFallback ? fallbackIds : [nil]).contains(nil) }
 }

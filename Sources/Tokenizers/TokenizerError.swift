@@ -3,8 +3,8 @@ import Foundation
 /// Why a tokenizer could not be read, built or written. Every case prints as one line that names the file (or
 /// "GGUF metadata"), the component, and what was expected in its place.
 public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The folder holds no such file.
-  case missingFile(path: String)
+  /// The folder holds no such file. `advice` says what can be done about it.
+  case missingFile(path: String, advice: String? = nil)
   /// The file is there but could not be read.
   case unreadableFile(path: String, reason: String)
   /// The bytes are not JSON; `offset` counts bytes from the start of the file.
@@ -13,7 +13,7 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   case invalidField(file: String, field: String, expected: String)
   /// A component that this module does not implement.
   case unsupported(file: String, component: String, found: String, supported: [String])
-  /// The vocabulary contradicts itself: gaps, duplicates, ids out of range.
+  /// The vocabulary contradicts itself: duplicates, ids out of range.
   case invalidVocabulary(file: String, reason: String)
   /// Merge number `index` (from 0) cannot be used.
   case invalidMerge(file: String, index: Int, reason: String)
@@ -22,8 +22,8 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
 
   public var description: String {
     switch self {
-    case .missingFile(let path):
-      return "\(path): no such file"
+    case .missingFile(let path, let advice):
+      return "\(path): no such file" + (advice.map { "; \($0)" } ?? "")
     case .unreadableFile(let path, let reason):
       return "\(path): cannot be read: \(reason)"
     case .invalidJSON(let file, let offset, let reason):

@@ -45,6 +45,26 @@ enum UnicodeClass: UInt8 {
     }
   }
 
+  /// `\p{N}`.
+  static func isNumber(_ value: UInt32) -> Bool {
+    (value < 0x10000 ? basicPlane[Int(value)] : supplementary(value)) == number.rawValue
+  }
+
+  /// `[\p{P}\$\+<=>\^~\|]`: all of ASCII's marks but the backtick, and the punctuation of other scripts.
+  static func isPunctuationRun(_ value: UInt32) -> Bool {
+    if value < 0x80 { return value > 0x20 && value < 0x7F && value != 0x60 && basicPlane[Int(value)] == other.rawValue }
+    guard let properties = Unicode.Scalar(value)?.properties, isAssigned(properties, by: patternVersion) else {
+      return false
+    }
+    switch properties.generalCategory {
+    case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+      .finalPunctuation, .otherPunctuation:
+      return true
+    default:
+      return false
+    }
+  }
+
   /// `\w` of the reference's check for whole words: Alphabetic, marks, Nd, Pc and the join controls.
   static func isWord(_ value: UInt32) -> Bool {
     guard let properties = Unicode.Scalar(value)?.properties, isAssigned(properties, by: patternVersion) else {

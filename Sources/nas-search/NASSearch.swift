@@ -31,18 +31,38 @@ struct NASSearch: ParsableCommand {
 
   /// Says so where the program was built for another processor, instead of dying of an unknown instruction.
   static func main() {
+    StandardStreams.secure()
     if let feature = Processor.missingFeature {
-      let message =
+      Console.note(
         "Error: this nas-search was built for processors with \(feature), which this one lacks; build it here, or with "
-        + "make build PORTABLE=1\n"
-      FileHandle.standardError.write(Data(message.utf8))
+          + "make build PORTABLE=1")
       Foundation.exit(1)
     }
     Processor.restartWithFittingBLAS()
     let told = Mutex<Set<String>>([])
-    let hear: @Sendable (String) -> Void = { notice in
+    Notices.hearEverywhere { notice in
       if told.withLock({ $0.insert(notice).inserted }) { Console.warn(notice) }
     }
-    Notices.$hear.withValue(hear) { main(nil) }
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      end(by: error)
+    }
+  }
+
+  /// Prints help, or an error without the passwords that it may repeat from the command line.
+  private static func end(by error: any Error) -> Never {
+    let code = exitCode(for: error)
+    let text = Passwords.hidden(in: fullMessage(for: error), arguments: CommandLine.arguments)
+    if !text.isEmpty {
+      if code.isSuccess {
+        // Help and version are results, too.
+        do { try Console.print(text) } catch { end(by: error) }
+      } else {
+        Console.note(text)
+      }
+    }
+    Foundation.exit(code.rawValue)
   }
 }

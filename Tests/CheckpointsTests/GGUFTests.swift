@@ -99,7 +99,8 @@ import Testing
     #expect(open(version: 4) == "f: GGUF version 4; only versions 2 and 3 are supported")
     #expect(
       open(version: UInt32(3).byteSwapped)
-        == "f: a big-endian GGUF file (version 3); only little-endian is supported")
+        == "f: a big-endian GGUF file (version 3); only little-endian is supported: 'gguf-convert-endian FILE little' of the "
+        + "Python package gguf converts it")
     #expect(
       open(tensorCount: 1 << 60)
         == "f: the number of tensors is 1152921504606846976, but the remaining 8 bytes hold at most 0")
@@ -156,9 +157,9 @@ import Testing
       open(tensors: [tensor("t", [8], 0, .max)], valueBytes: 32)?.hasPrefix(
         "f: tensor 't': its 32 bytes at offset 18446744073709551615 exceed the 32 bytes") == true)
     #expect(
-      open(tensors: [tensor("t", [32], 23, 0)], valueBytes: 32)
-        == "f: tensor 't' has the unsupported type number 23 (supported: F64, F32, F16, BF16, I64, I32, I16, I8, "
-        + "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K)")
+      open(tensors: [tensor("t", [32], 43, 0)], valueBytes: 32)
+        == "f: tensor 't' has the unsupported type number 43 (supported: F64, F32, F16, BF16, I64, I32, I16, I8, "
+        + "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4, TQ1_0, TQ2_0)")
     #expect(
       open(tensors: [tensor("t", [33], 2, 0)], valueBytes: 64)
         == "f: tensor 't': its rows have 33 elements, not a multiple of the 32 that Q4_0 needs")
@@ -169,7 +170,8 @@ import Testing
       open(tensors: [tensor("t", [.max], 0, 0)])
         == "f: tensor 't': its dimensions [18446744073709551615] exceed 63 bits")
     #expect(
-      open(tensors: [tensor("t", [1, 1, 1, 1, 1], 0, 0)]) == "f: tensor 't': it has 5 dimensions; 1 to 4 are allowed")
+      open(tensors: [tensor("t", [1, 1, 1, 1, 1], 0, 0)]) == "f: tensor 't': it has 5 dimensions; at most 4 are allowed"
+    )
     let twice = tensor("t", [8], 0, 0)
     #expect(open(tensors: [twice, twice], valueBytes: 32) == "f: the tensor name 't' is repeated")
     #expect(

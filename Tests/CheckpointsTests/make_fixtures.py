@@ -78,6 +78,36 @@ def write_quantised() -> None:
     save_file({name: np.ascontiguousarray(values) for name, values in expected.items()}, folder / "quantised.safetensors")
 
 
+def write_tables() -> None:
+    """The types that are looked up in a table or are ternary, each byte of a block random but for the scales."""
+    random = np.random.default_rng(26)
+    writer = gguf.GGUFWriter(folder / "tables.gguf", "llama")
+    expected = {}
+    for kind, scale in [(Type.IQ4_NL, 0), (Type.IQ4_XS, 0), (Type.MXFP4, None), (Type.TQ1_0, 52), (Type.TQ2_0, 64)]:
+        size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+        count = 6 if size == 256 else 48
+        blocks = random.integers(0, 256, (count, block_bytes), dtype=np.uint8)
+        if scale is None:
+            # Exponents of eight bits: subnormal at 0 and 1, and no products beyond binary32.
+            blocks[:, 0] = random.integers(0, 252, count)
+            blocks[:3, 0] = [0, 1, 2]
+        else:
+            halves = random.normal(0, 0.1, count).astype(np.float16)
+            halves[0], halves[1] = 3e-6, 0
+            blocks[:, scale : scale + 2] = halves.view(np.uint8).reshape(count, 2)
+        blocks = blocks.reshape(3, -1)
+        writer.add_tensor(f"random.{kind.name}", blocks, raw_dtype=kind)
+        expected[f"random.{kind.name}"] = gguf.quants.dequantize(blocks, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    save_file(expected, folder / "tables.safetensors")
+    # The numbers of all types that files may hold.
+    numbers = {kind.name: int(kind) for kind in Type}
+    (folder / "types.json").write_text(json.dumps(numbers, indent=1) + "\n")
+
+
 def write_metadata() -> None:
     """Every type of metadata value, in version 3; and the same file relabelled as version 2, which has this layout."""
     writer = gguf.GGUFWriter(folder / "metadata-v3.gguf", "llama")
@@ -162,6 +192,7 @@ if __name__ == "__main__":
     write_metadata()
     write_narrowing()
     write_folders()
+    write_tables()
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
     print("total bytes:", sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))

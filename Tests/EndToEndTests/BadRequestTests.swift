@@ -30,7 +30,7 @@ extension EndToEnd {
       try workspace.write("{\"text\": \"a\"}\n{\"body\": \"b\"}\n", to: "body.jsonl")
       try fail("body.jsonl", "body.jsonl:2", "'text'")
       try workspace.write("{\"text\": \"a\"}\nhello\n", to: "broken.jsonl")
-      try fail("broken.jsonl", "broken.jsonl:2", "'text'")
+      try fail("broken.jsonl", "broken.jsonl:2", "not valid JSON", "at byte 0 of the line")
       try workspace.expectFailure(
         Workspace.search("--calibration", "text/notes.jsonl", "--field", "body"), "notes.jsonl:1", "'body'")
     }

@@ -62,14 +62,15 @@ final class RunningTool: @unchecked Sendable {
       .appendingPathComponent("nas-search")
   }()
 
-  init(_ command: [String], in workspace: Workspace) throws {
+  /// - Parameter script: how bash is to run it, such as `"$0" "$@" > /dev/full`; `nil` runs it as it is.
+  init(_ command: [String], in workspace: Workspace, through script: String? = nil) throws {
     self.command = command
     let name = UUID().uuidString
     outputFile = workspace.logs.appendingPathComponent(name + ".out")
     errorFile = workspace.logs.appendingPathComponent(name + ".err")
     for file in [outputFile, errorFile] { try Data().write(to: file) }
-    process.executableURL = Self.executable
-    process.arguments = command
+    process.executableURL = script == nil ? Self.executable : URL(fileURLWithPath: "/bin/bash")
+    process.arguments = (script.map { ["-c", $0, Self.executable.path] } ?? []) + command
     process.currentDirectoryURL = workspace.folder
     process.environment = workspace.environment
     process.standardInput = FileHandle.nullDevice

@@ -45,6 +45,11 @@ final class Workspace {
   func run(_ command: String...) throws -> Outcome { try run(command) }
   func run(_ command: [String]) throws -> Outcome { try RunningTool(command, in: self).finish() }
 
+  /// Runs a command as a script of bash says, which has it as `"$0" "$@"`.
+  func run(_ command: [String], through script: String) throws -> Outcome {
+    try RunningTool(command, in: self, through: script).finish()
+  }
+
   /// A search that takes a moment on a fixture.
   static func search(
     _ more: String..., model: String = "model", budget: String = "12", study: String = "results/study"

@@ -111,17 +111,6 @@ import Testing
     #expect(try failure(parent, parent, .gguf, tokens: TokenWindows([])).contains("there are none"))
   }
 
-  @Test func ropeDivisorsOfNoScaling() throws {
-    let parent = try parent()
-    var odd = EditedNetwork(parent)
-    odd.configuration.rotary.scaling = .factors([1, 2, 1, 5])
-    #expect(try failure(odd, parent, .huggingFace).contains("its rope divisors, 4 from 1.0 to 5.0"))
-    let folder = try TemporaryFolder()
-    let url = folder.url.appendingPathComponent("out")
-    try Exporter.export(odd, parent: parent, record: nil, to: url, options: ExportOptions(format: .gguf))
-    #expect(try LanguageModel(url).configuration.rotary.scaling == .factors([1, 2, 1, 5]))
-  }
-
   @Test func ropeScalingsAreRecognised() throws {
     func recognised(_ theta: Double, _ dimension: Int, _ scaling: RotaryConfiguration.Scaling) -> RotaryConfiguration
       .Scaling?

@@ -45,7 +45,7 @@ import Testing
     ])
     #expect(found.layers[0] == LayerShape(queryHeads: 4, kvHeads: 4, mlpChannels: 24))
     #expect(found.headDimension == 4 && found.normEpsilon == 1e-6 && found.rotary.theta == 10_000)
-    #expect(found.contextLength == 2048 && !found.tiedEmbeddings && found.bosToken == nil && found.eosTokens == [])
+    #expect(found.contextLength == 2048 && !found.tiedEmbeddings && found.bosToken == nil && found.eosTokens == [2])
   }
 
   @Test func widthsOfLayersOverrideTheCommonOnes() throws {
@@ -63,10 +63,17 @@ import Testing
 
   @Test func familiesAreFoundByArchitectureOrType() throws {
     #expect(try configuration(["architectures": nil, "model_type": "qwen2"]).family == .qwen2)
-    #expect(try configuration(["architectures": ["MistralForCausalLM"]]).family == .mistral)
+    #expect(try configuration(["architectures": ["MistralForCausalLM"], "model_type": nil]).family == .mistral)
     #expect(try configuration(["architectures": nil, "model_type": "mistral"]).family == .mistral)
-    #expect(try configuration(["architectures": ["Qwen2ForCausalLM"]]).queryKeyValueBias)
-    #expect(try !configuration(["architectures": ["Qwen2ForCausalLM"]]).outputBias)
+    let qwen = try configuration(["architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"])
+    #expect(qwen.queryKeyValueBias && !qwen.outputBias)
+    #expect(try configuration(["architectures": ["LlamaModel"]]).family == .llama)
+  }
+
+  @Test func architectureAndTypeMustAgree() {
+    expectError(["architectures": ["MistralForCausalLM"]], "MistralForCausalLM", "model_type is llama")
+    expectError(["model_type": "qwen2"], "LlamaForCausalLM", "model_type is qwen2")
+    expectError(["model_type": "llama4"], "llama4", "not supported")
   }
 
   @Test func unsupportedArchitectureListsTheSupportedOnes() {
@@ -81,9 +88,8 @@ import Testing
     expectError(["architectures": nil, "model_type": nil], "none named")
   }
 
-  @Test func missingAndMistypedKeysAreNamed() {
+  @Test func mistypedKeysAreNamed() {
     for key in ["hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "vocab_size"] {
-      expectError([key: nil], "'\(key)'", "missing")
       expectError([key: "many"], "'\(key)'", "integer", "many")
     }
     expectError(["rms_norm_eps": "small"], "'rms_norm_eps'")
@@ -93,16 +99,26 @@ import Testing
 
   @Test func unsupportedFeaturesAreNamed() {
     expectError(["hidden_act": "gelu"], "gelu", "not supported")
-    expectError(["rope_scaling": ["rope_type": "yarn", "factor": 4.0]], "yarn", "not supported")
-    expectError(["rope_scaling": ["type": "dynamic", "factor": 4.0]], "dynamic")
-    expectError(["rope_parameters": ["rope_type": "longrope"]], "longrope")
+    expectError(["rope_scaling": ["rope_type": "su", "factor": 4.0]], "su", "not supported")
+    expectError(["rope_parameters": ["full_attention": ["rope_type": "default"]]], "full_attention")
+    expectError(["rope_scaling": ["type": "dynamic"]], "rope_scaling.factor", "missing")
+    expectError(["rope_scaling": ["type": "yarn"]], "rope_scaling.factor", "missing")
+    expectError(["rope_parameters": ["rope_type": "longrope", "long_factor": [1, 1]]], "short_factor", "missing")
+    expectError(
+      ["rope_parameters": ["rope_type": "longrope", "short_factor": [1, 1], "long_factor": [1, "x"]]],
+      "rope_parameters.long_factor[1]")
+    expectError(
+      ["rope_parameters": ["rope_type": "longrope", "short_factor": [1, 1], "long_factor": [1, 1, 1]]],
+      "3 rope factors")
+    expectError(["per_layer_config": ["1": ["head_dim": 8]]], "per_layer_config.1.head_dim")
+    expectError(["per_layer_config": ["2": ["intermediate_size": 8]]], "per_layer_config", "'2'", "2 layers")
     expectError(["partial_rotary_factor": 0.5], "partial_rotary_factor")
     expectError(["rope_parameters": ["rope_type": "default", "partial_rotary_factor": 0.25]], "partial_rotary_factor")
   }
 
   @Test func ropeSettingsNeedTheirKeys() {
     expectError(["rope_scaling": ["type": "linear"]], "rope_scaling.factor", "missing")
-    for key in ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
+    for key in ["factor", "low_freq_factor", "high_freq_factor"] {
       var section: [String: JSONValue] = [
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 32,
@@ -112,11 +128,31 @@ import Testing
     }
   }
 
-  @Test func newRopeSectionWinsAndMayHoldTheta() throws {
-    let found = try configuration(["rope_parameters": ["rope_type": "default", "rope_theta": 77.0]])
+  @Test func ropeSectionsMayHoldTheta() throws {
+    let found = try configuration(["rope_theta": nil, "rope_parameters": ["rope_type": "default", "rope_theta": 77.0]])
     #expect(found.rotary == RotaryConfiguration(theta: 77, scaling: .none))
     let old = try configuration(["rope_scaling": ["type": "linear", "factor": 2]])
     #expect(old.rotary == RotaryConfiguration(theta: 100, scaling: .linear(factor: 2)))
+  }
+
+  /// Two spellings of one setting that say different things are refused with both values.
+  @Test func contradictionsAreNamed() {
+    expectError(["rope_parameters": ["rope_theta": 77.0]], "rope_parameters.rope_theta is 77.0", "rope_theta is 100.0")
+    expectError(
+      ["rope_scaling": ["rope_type": "linear", "type": "dynamic", "factor": 2]], "rope_type is linear",
+      "type is dynamic")
+    expectError(
+      ["rope_parameters": ["rope_type": "default"], "rope_scaling": ["type": "linear", "factor": 4]],
+      "rope_parameters is", "default", "rope_scaling is", "linear")
+    expectError(
+      [
+        "rope_parameters": ["rope_type": "linear", "factor": 2], "rope_scaling": ["rope_type": "linear", "factor": 4],
+      ], "\"factor\": 2", "\"factor\": 4")
+    expectError(
+      [
+        "original_max_position_embeddings": 64,
+        "rope_scaling": ["type": "yarn", "factor": 4, "original_max_position_embeddings": 32],
+      ], "rope_scaling.original_max_position_embeddings is 32.0", "original_max_position_embeddings is 64.0")
   }
 
   @Test func impossibleValuesAreErrors() {
@@ -163,8 +199,8 @@ import Testing
   }
 
   @Test func slidingWindowFollowsTheFamilysSwitch() throws {
-    let mistral: [String: JSONValue?] = ["architectures": ["MistralForCausalLM"]]
-    let qwen: [String: JSONValue?] = ["architectures": ["Qwen2ForCausalLM"]]
+    let mistral: [String: JSONValue?] = ["architectures": ["MistralForCausalLM"], "model_type": nil]
+    let qwen: [String: JSONValue?] = ["architectures": ["Qwen2ForCausalLM"], "model_type": nil]
     func window(_ base: [String: JSONValue?], _ extra: [String: JSONValue?]) throws -> Int? {
       try configuration(base.merging(extra) { $1 }).slidingWindow
     }
@@ -179,17 +215,18 @@ import Testing
     #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": true, "layer_types": none]) == nil)
     expectError(
       [
-        "architectures": ["Qwen2ForCausalLM"], "sliding_window": 7, "use_sliding_window": true,
+        "architectures": ["Qwen2ForCausalLM"], "model_type": nil, "sliding_window": 7, "use_sliding_window": true,
         "layer_types": ["full_attention", "sliding_attention"],
       ], "some layers only")
-    expectError(["architectures": ["MistralForCausalLM"], "sliding_window": 0], "sliding window 0")
-    expectError(["architectures": ["MistralForCausalLM"], "sliding_window": -3], "sliding window -3")
+    expectError(["architectures": ["MistralForCausalLM"], "model_type": nil, "sliding_window": 0], "sliding window 0")
+    expectError(
+      ["architectures": ["MistralForCausalLM"], "model_type": nil, "sliding_window": -3], "sliding window -3")
   }
 
   /// Qwen 2 without `layer_types` slides from layer `max_window_layers` on.
   @Test func firstLayersOfQwenSeeEverything() throws {
     let base: [String: JSONValue?] = [
-      "architectures": ["Qwen2ForCausalLM"], "sliding_window": 7, "use_sliding_window": true,
+      "architectures": ["Qwen2ForCausalLM"], "model_type": nil, "sliding_window": 7, "use_sliding_window": true,
     ]
     #expect(try configuration(base.merging(["max_window_layers": 0]) { $1 }).slidingWindow == 7)
     #expect(try configuration(base.merging(["max_window_layers": 2]) { $1 }).slidingWindow == nil)

@@ -7,9 +7,7 @@ import Testing
 /// GGUF files made from a tiny Llama, with metadata changed one key at a time.
 @Suite struct GGUFModelTests {
   private let folder: TemporaryFolder
-  private let tiny = TinyModel(layers: [
-    LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: 24), LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 16),
-  ])
+  private let tiny = TinyModel(layers: TinyGGUF.layers)
 
   init() throws { folder = try TemporaryFolder() }
 
@@ -17,44 +15,7 @@ import Testing
 
   /// - Parameter extra: tensors beside the model's.
   private func write(_ changes: [String: GGUFValue?] = [:], extra: [String: [Float]] = [:]) throws {
-    var metadata: [String: GGUFValue] = [
-      "general.architecture": .string("llama"), "llama.block_count": .uint32(2), "llama.context_length": .uint32(512),
-      "llama.embedding_length": .uint32(16), "llama.feed_forward_length": .array(.uint32([24, 16])),
-      "llama.attention.head_count": .array(.uint32([4, 2])), "llama.attention.head_count_kv": .array(.uint32([2, 1])),
-      "llama.attention.key_length": .uint32(4), "llama.attention.layer_norm_rms_epsilon": .float32(1e-5),
-      "llama.rope.freq_base": .float32(100),
-    ]
-    for (key, value) in changes { metadata[key] = value }
-    let names = TensorNames.gguf
-    var tensors: [(plan: TensorPlan, values: [Float])] = []
-    func add(_ name: String, _ original: String, interleaved: Bool = false) {
-      guard let tensor = tiny.tensors[original] else { return }
-      var values = tensor.values
-      if interleaved {
-        let width = tensor.shape[1]
-        values = RotaryRows.interleaved(rows: tensor.shape[0], headDimension: 4).flatMap {
-          tensor.values[$0 * width..<($0 + 1) * width]
-        }
-      }
-      tensors.append((TensorPlan(name: name, type: .f32, shape: tensor.shape), values))
-    }
-    add(names.embedding, TensorNames.huggingFace.embedding)
-    add(names.head, TensorNames.huggingFace.head)
-    add(names.finalNorm, TensorNames.huggingFace.finalNorm)
-    for layer in 0..<2 {
-      for part in LayerPart.allCases {
-        add(
-          names.weight(part, layer: layer), TensorNames.huggingFace.weight(part, layer: layer),
-          interleaved: part == .query || part == .key)
-      }
-    }
-    for (name, values) in extra { tensors.append((TensorPlan(name: name, type: .f32, shape: [values.count]), values)) }
-    try GGUFWriter.write(
-      metadata: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, tensors: tensors.map(\.plan), to: place
-    ) { plan, write in
-      let values = tensors.first { $0.plan.name == plan.name }?.values ?? []
-      try values.withUnsafeBufferPointer { try write($0) }
-    }
+    try TinyGGUF(tiny).write(to: place, changes, extra: extra)
   }
 
   private func expectError(_ parts: String..., sourceLocation: SourceLocation = #_sourceLocation) {
@@ -85,8 +46,22 @@ import Testing
     ])
     #expect(
       try LanguageModel(place).configuration.rotary == RotaryConfiguration(theta: 100, scaling: .linear(factor: 4)))
+    // A factor without a type is linear; the first spelling of the factor; no factor is 1.
+    for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+      try write([key: .float32(4)])
+      #expect(try LanguageModel(place).configuration.rotary.scaling == .linear(factor: 4))
+    }
+    try write(["llama.rope.scaling.type": .string("linear")])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .none)
+    try write(["llama.rope.scaling.type": .string("none"), "llama.rope.scaling.factor": .float32(4)])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .none)
     try write(extra: ["rope_freqs.weight": [1, 5]])
     #expect(try LanguageModel(place).configuration.rotary.scaling == .factors([1, 5]))
+    try write(["llama.rope.scaling.factor": .float32(4)], extra: ["rope_freqs.weight": [1, 5]])
+    #expect(try LanguageModel(place).configuration.rotary.scaling == .factors([4, 20]))
+    try write(["llama.rope.scaling.attn_factor": .float32(1.5)])
+    #expect(
+      try LanguageModel(place).configuration.rotary.scaling == .divided(by: [1, 1], attentionFactor: 1.5))
     try write(["llama.rope.freq_base": nil])
     #expect(try LanguageModel(place).configuration.rotary.theta == 10_000)
   }
@@ -98,8 +73,8 @@ import Testing
     expectError("8 experts")
     try write(["llama.expert_count": .uint32(0)])
     _ = try LanguageModel(place)
-    try write(["llama.rope.scaling.type": .string("yarn"), "llama.rope.scaling.factor": .float32(4)])
-    expectError("yarn")
+    try write(["llama.rope.scaling.type": .string("dynamic"), "llama.rope.scaling.factor": .float32(4)])
+    expectError("dynamic")
     try write(["llama.rope.dimension_count": .uint32(2)])
     expectError("rotary dimension of 2")
   }

@@ -51,7 +51,9 @@ import Testing
     #expect(twin.configuration.bosToken == model.configuration.bosToken)
     #expect(twin.configuration.eosTokens.first == model.configuration.eosTokens.first)
     for sequence in expected.sequences {
-      #expect(distance(try twin.logits(sequence.tokens), try model.logits(sequence.tokens)) <= 1e-5)
+      let difference = distance(try twin.logits(sequence.tokens), try model.logits(sequence.tokens))
+      // Divisors of frequencies in single precision give other last bits than the formula of the configuration.
+      #expect(difference <= (fixture == .llama3GQA ? 3e-5 : 1e-5), "\(difference)")
     }
     for index in 0..<model.configuration.layerCount {
       let (a, b) = (try model.layer(index), try twin.layer(index))
@@ -99,7 +101,8 @@ import Testing
     let model = try fixture.model()
     let rotary = model.configuration.rotary
     let tokens = Array(try fixture.expected().sequences[1].tokens)
-    let naive = try NaiveTransformer(model, frequencies: rotary.frequencies(headDimension: 8)).logits(tokens)
+    let naive = try NaiveTransformer(model, frequencies: rotary.frequencies(headDimension: 8).map(Double.init)).logits(
+      tokens)
     let found = try model.logits(tokens)
     #expect(distance(found.elements, naive.flatMap { $0 }) <= 5e-5)
   }

@@ -211,9 +211,10 @@ import Testing
       return try Study.open(at: scratch.url).trials()
     }
     #expect(try opened(after: "UPDATE studies SET study_name = 'renamed'").count == 1)
+    #expect(try opened(after: "INSERT INTO studies (study_name) VALUES ('of Optuna')").count == 1)
     for sql in [
       "UPDATE alembic_version SET version_num = 'v9'", "DELETE FROM studies",
-      "INSERT INTO studies (study_name) VALUES ('second')", "DELETE FROM study_user_attributes",
+      "DELETE FROM study_user_attributes",
       "UPDATE study_user_attributes SET value_json = '[]' WHERE key = 'model'",
       "UPDATE study_directions SET direction = 'SIDEWAYS'", "UPDATE trials SET state = 'LOST'",
       "DELETE FROM trial_params WHERE param_name = 'score'", "UPDATE trial_params SET param_value = 0.5",

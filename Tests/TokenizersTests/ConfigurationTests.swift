@@ -13,20 +13,20 @@ struct ConfigurationTests {
 
   @Test func theTemplateDecidesWithoutAConfiguration() throws {
     let tokenizer = try tokenizer("llama2", [:])
-    #expect(tokenizer.addsBOS && !tokenizer.addsEOS)
+    #expect(tokenizer.prefix == [1] && tokenizer.suffix.isEmpty)
     #expect(tokenizer.bosToken == 1)
     #expect(tokenizer.unknownToken == 0)
     #expect(tokenizer.encode("", addSpecialTokens: true) == [1])
     #expect(tokenizer.encode("", addSpecialTokens: false) == [])
   }
 
-  @Test func theConfigurationOverridesTheTemplate() throws {
+  @Test func theTemplateDecidesBesideAConfiguration() throws {
     let configuration =
-      #"{"add_bos_token": false, "add_eos_token": true, "bos_token": "<s>", "eos_token": {"content": "</s>"}}"#
+      #"{"add_bos_token": false, "add_eos_token": true, "bos_token": "</s>", "eos_token": {"content": "<s>"}}"#
     let tokenizer = try tokenizer("llama2", ["tokenizer_config.json": configuration])
-    #expect(!tokenizer.addsBOS && tokenizer.addsEOS)
-    #expect(tokenizer.bosToken == 1 && tokenizer.eosToken == 2)
-    #expect(tokenizer.encode("", addSpecialTokens: true) == [2])
+    #expect(tokenizer.prefix == [1] && tokenizer.suffix.isEmpty)
+    #expect(tokenizer.bosToken == 2 && tokenizer.eosToken == 1)
+    #expect(tokenizer.encode("", addSpecialTokens: true) == [1])
   }
 
   @Test func theMapNamesTokensThatTheConfigurationDoesNot() throws {
@@ -34,13 +34,7 @@ struct ConfigurationTests {
       "smollm",
       ["tokenizer_config.json": "{}", "special_tokens_map.json": #"{"eos_token": "<|end|>", "pad_token": "<|end|>"}"#])
     #expect(tokenizer.eosToken == 1 && tokenizer.paddingToken == 1 && tokenizer.bosToken == nil)
-    #expect(!tokenizer.addsBOS && !tokenizer.addsEOS)
-  }
-
-  @Test func aTokenToAddMustExist() throws {
-    #expect(throws: TokenizerError.self) {
-      try tokenizer("smollm", ["tokenizer_config.json": #"{"add_bos_token": true, "bos_token": "<nowhere>"}"#])
-    }
+    #expect(tokenizer.prefix.isEmpty && tokenizer.suffix.isEmpty)
   }
 
   @Test func findsTheChatTemplate() throws {

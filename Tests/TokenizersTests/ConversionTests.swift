@@ -17,7 +17,7 @@ struct ConversionTests {
     let original = try Fixture.tokenizer(name)
     let vocabulary = try original.ggufVocabulary()
     let copy = try Tokenizer(gguf: vocabulary)
-    #expect(copy.addsBOS == original.addsBOS)
+    #expect(copy.prefix == original.prefix)
     #expect(try copy.ggufVocabulary() == vocabulary)
     for text in try texts() {
       let ids = original.encode(text, addSpecialTokens: true)
@@ -38,7 +38,7 @@ struct ConversionTests {
     #expect(copy.chatTemplate == "{{ messages }}")
     #expect(copy.eosToken == 1)
     #expect(copy.bosToken == tokenizer.bosToken)
-    #expect(copy.addsBOS == tokenizer.addsBOS)
+    #expect(copy.prefix == tokenizer.prefix)
     for text in try texts() {
       #expect(copy.encode(text, addSpecialTokens: true) == tokenizer.encode(text, addSpecialTokens: true))
     }
@@ -66,11 +66,11 @@ struct ConversionTests {
 
   @Test func paddingAddsUnusedTokens() throws {
     let vocabulary = try Fixture.tokenizer("llama2").ggufVocabulary()
-    let padded = vocabulary.padded(to: vocabulary.tokens.count + 2)
+    let padded = try vocabulary.fitted(to: vocabulary.tokens.count + 2)
     #expect(padded.tokens.suffix(2) == ["[PAD\(vocabulary.tokens.count)]", "[PAD\(vocabulary.tokens.count + 1)]"])
     #expect(padded.tokenTypes?.suffix(2) == [5, 5])
     #expect(padded.scores?.count == padded.tokens.count)
-    #expect(vocabulary.padded(to: 3) == vocabulary)
+    #expect(try vocabulary.fitted(to: vocabulary.tokens.count) == vocabulary)
     let text = "the little river [PAD1]"
     #expect(
       try Tokenizer(gguf: padded).encode(text, addSpecialTokens: true)

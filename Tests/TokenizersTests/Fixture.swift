@@ -69,5 +69,11 @@ final class TemporaryFolder {
     for (name, data) in files { try data.write(to: url.appendingPathComponent(name)) }
   }
 
+  /// The tokenizer of a folder with these files.
+  static func tokenizer(_ files: [String: Data]) throws -> Tokenizer {
+    let folder = try TemporaryFolder(files)
+    return try withExtendedLifetime(folder) { try Tokenizer(directory: folder.url) }
+  }
+
   deinit { try? FileManager.default.removeItem(at: url) }
 }

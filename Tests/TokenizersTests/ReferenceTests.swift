@@ -34,7 +34,7 @@ struct ReferenceTests {
   @Test func encodesScoresAsSentencePiece() throws {
     let fixture: Fixture.LlamaVocabulary = try Fixture.load("gguf-llama.json")
     let tokenizer = try Tokenizer(gguf: fixture.gguf)
-    #expect(tokenizer.addsBOS && !tokenizer.addsEOS)
+    #expect(tokenizer.prefix == [1] && tokenizer.suffix.isEmpty)
     for expected in fixture.cases {
       let ids = tokenizer.encode(expected.text, addSpecialTokens: false)
       #expect(ids == expected.ids, "\(expected.text.debugDescription)")

@@ -51,7 +51,8 @@ public struct ModelShape: Sendable {
         scaling: factor.map {
           .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
         } ?? .none),
-      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil, queryKeyValueBias: family.queryKeyValueBias,
+      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil,
+      queryKeyValueBias: family.biases == .queryKeyValue,
       outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
   }
 
@@ -75,6 +76,12 @@ public struct ModelShape: Sendable {
       result.configuration.vocabularySize >= least
     else {
       throw ExportError.invalidShape(problem: "every number must be positive, and the vocabulary at least \(least)")
+    }
+    for (name, number, most) in [
+      ("layers", count, 1000), ("query heads", shape.queryHeads, 1 << 14), ("MLP channels", shape.mlpChannels, 1 << 20),
+      ("the vocabulary", result.configuration.vocabularySize, 1 << 22),
+    ] where number > most {
+      throw ExportError.invalidShape(problem: "\(number) is too large for \(name): at most \(most)")
     }
     guard shape.queryHeads % shape.kvHeads == 0 else {
       throw ExportError.invalidShape(

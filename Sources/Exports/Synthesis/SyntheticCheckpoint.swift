@@ -8,6 +8,7 @@ public enum SyntheticCheckpoint {
   ///
   /// - Parameters:
   ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.
+  ///   - replacing: whether an earlier checkpoint of this program may be replaced.
   ///   - report: called before each tensor with the bytes of values written so far and in all.
   /// - Returns: bytes of values.
   /// - Throws: `CheckpointError` where the destination exists or cannot be written.
@@ -22,8 +23,17 @@ public enum SyntheticCheckpoint {
     let tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
     let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
-    return try AtomicDirectory.build(at: url, replacing: replacing) { folder in
-      for (name, value) in [("config.json", config), ("tokenizer.json", SyntheticTokenizer.file)] {
+    let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))
+    try destination.rehearse()
+    try DiskSpace.check([.init(url, bytes: total, what: "the weights")])
+    let record: JSONValue = [
+      "schema": "nas-search.synthesize", "version": 1, "shape": .string(shape.name), "seed": .string("\(seed)"),
+    ]
+    let files = [
+      ("config.json", config), ("tokenizer.json", SyntheticTokenizer.file), (OwnExport.recordFile, record),
+    ]
+    return try AtomicDirectory.build(at: destination) { folder in
+      for (name, value) in files {
         try AtomicFile.write(Data((value.text() + "\n").utf8), to: folder.appendingPathComponent(name))
       }
       var done = 0

@@ -4,5 +4,6 @@ extension Family {
   /// GGUF files of Mistral models carry the architecture `llama` too; `deci` is llama.cpp's form with widths per layer.
   public static let llama = Family(
     name: "llama", architectures: ["LlamaForCausalLM"], modelTypes: ["llama"], ggufArchitectures: ["llama", "deci"],
-    ggufInterleavesRotaryRows: true, queryKeyValueBias: false, slidingWindowByDefault: false)
+    ggufInterleavesRotaryRows: true, biases: .configured, window: .none,
+    defaults: Defaults(vocabulary: 32_000, channels: 11_008, context: 2048, bosToken: 1, eosToken: 2))
 }

@@ -4,5 +4,7 @@ extension Family {
   public static let mistral = Family(
     name: "mistral", architectures: ["MistralForCausalLM", "NASMistralForCausalLM"],
     modelTypes: ["mistral"], ggufArchitectures: ["mistral"], ggufInterleavesRotaryRows: true,
-    queryKeyValueBias: false, slidingWindowByDefault: true)
+    biases: .none, window: .allLayers,
+    defaults: Defaults(
+      vocabulary: 32_000, channels: 14_336, kvHeads: 8, context: 131_072, window: 4096, bosToken: 1, eosToken: 2))
 }

@@ -17,8 +17,9 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Candidates, the last of the study.") var candidates = 64
   @Option(help: "Fitness windows to measure on, the first of the study. Default: all.") var windows: Int?
   @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs = 1
-  @Option(help: "The model, where it is no longer where the study remembers it.") var model: String?
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "The model, where it is no longer where the study remembers it.", transform: LocalPath.checked)
+  var model: String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Compare evaluation in f32 and in bf16 instead.") var precisions = false
   @Flag(help: "Print the result as JSON.") var json = false
@@ -39,15 +40,15 @@ struct BenchmarkCommand: ParsableCommand {
         StudyAddress(study), model: model, candidates: candidates, windows: windows,
         cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
       display.finish()
-      if json { return Console.json(try ReportFiles.json(result)) }
-      return Console.print(result.lines.joined(separator: "\n"))
+      if json { return try Console.json(ReportFiles.json(result)) }
+      return try Console.print(result.lines.joined(separator: "\n"))
     }
     let result = try EvaluatorBenchmark(
       StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
       cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
       report: display.show)
     display.finish()
-    if json { return Console.json(try ReportFiles.json(result)) }
-    Console.print(result.lines.joined(separator: "\n"))
+    if json { return try Console.json(ReportFiles.json(result)) }
+    try Console.print(result.lines.joined(separator: "\n"))
   }
 }

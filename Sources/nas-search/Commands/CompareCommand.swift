@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Methods
 import Pipeline
@@ -8,7 +9,7 @@ struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare", abstract: "Measure pruning methods side by side at several sizes.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Names separated by commas (see 'methods'), or all; ours-fast:repair=none is a variant.") var methods =
     "all"
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep = "0.9,0.8,0.65,0.5"
@@ -17,14 +18,20 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Candidates that a method with a search may judge at each size, where --set says no other number.")
   var evaluations = 100
   @OptionGroup var calibration: CalibrationOptions
-  @Option(parsing: .upToNextOption, help: "Texts to evaluate on, none of them calibrated on: plain text, or .jsonl.")
+  @Option(
+    parsing: .upToNextOption,
+    help: "Texts to evaluate on, none of them calibrated on: plain or JSON lines, also packed (.gz, .zst).",
+    transform: LocalPath.checked)
   var text: [String]
-  @Option(help: "Tokens in an evaluation window.") var window = 1024
+  @Option(help: "Tokens in an evaluation window. Default: 1024, or the model's context where that is shorter.")
+  var window: Int?
   @Option(help: "Most evaluation windows of each text.") var limit = 10
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.") var output: String?
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(
+    help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.", transform: LocalPath.checked)
+  var output: String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -35,7 +42,7 @@ struct CompareCommand: ParsableCommand {
     }
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
     if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
-    if window < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
+    if window ?? 2 < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
@@ -54,9 +61,10 @@ struct CompareCommand: ParsableCommand {
     plannedMemory.apply(cache: CacheFolder.url(cache))
     Interrupt.install()
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
+    let context = try ContextLimit(of: model)
     let request = ComparisonSession.Request(
-      model: model, methods: names, keeps: keeps, plan: calibration.plan(seed: seed), texts: text, window: window,
-      windows: limit,
+      model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context, seed: seed), texts: text,
+      window: context.length(window, default: 1024, option: "--window"), windows: limit,
       assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession
@@ -75,9 +83,10 @@ struct CompareCommand: ParsableCommand {
       return
     }
     display.finish()
-    if json { return Console.json(ComparisonJSON.data(session.comparison)) }
-    Console.print(
-      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal))
+    let kept = "the comparison is in \(folder)"
+    if json { return try Console.json(ComparisonJSON.data(session.comparison), kept: kept) }
+    try Console.print(
+      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal), kept: kept)
     Console.note("report: \(folder)/comparison.html")
   }
 
@@ -91,6 +100,6 @@ struct CompareCommand: ParsableCommand {
 
   /// The command line as it was given.
   private var command: String {
-    (["nas-search"] + CommandLine.arguments.dropFirst()).map(ReportBuilder.quoted).joined(separator: " ")
+    (["nas-search"] + CommandLine.arguments.dropFirst()).map(ShellWord.quoted).joined(separator: " ")
   }
 }

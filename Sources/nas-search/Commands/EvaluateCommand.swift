@@ -9,51 +9,67 @@ struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a model on texts: perplexity, and KL to a dense model.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.") var model: String
-  @Option(parsing: .upToNextOption, help: "Text files: plain text, or .jsonl.") var text: [String]
-  @Option(help: "Window lengths in tokens, separated by commas.") var window = "2048,128"
+  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.", transform: LocalPath.checked)
+  var model: String
+  @Option(
+    parsing: .upToNextOption, help: "Text files: plain or JSON lines, also packed (.gz, .zst).",
+    transform: LocalPath.checked) var text: [String]
+  @Option(
+    help:
+      "Window lengths in tokens, separated by commas. Default: 2048,128, or the model's context where that is shorter.")
+  var window: String?
   @Option(help: "Most windows of each text and length.") var limit: Int?
-  @Option(help: "A dense model of the same vocabulary to compare with.") var against: String?
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var against:
+    String?
+  @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
 
   func validate() throws {
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
-    if windows.isEmpty || windows.contains(where: { $0 < 2 }) {
+    if let window, windows.isEmpty || windows.contains(where: { $0 < 2 }) {
       throw ValidationError("--window is a list of lengths of at least 2, such as 2048,128, not '\(window)'")
     }
     if let limit, limit < 1 { throw ValidationError("--limit must be at least 1") }
   }
 
+  /// Those that were asked for.
   private var windows: [Int] {
+    guard let window else { return [] }
     let parts = window.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
     return parts.contains(nil) ? [] : parts.compactMap { $0 }
+  }
+
+  /// Those that are measured: each once.
+  private func windows(within context: ContextLimit) -> [Int] {
+    func length(_ given: Int?, _ standard: Int) -> Int {
+      context.length(given, default: standard, option: "--window")
+    }
+    let lengths = window == nil ? [2048, 128].map { length(nil, $0) } : windows.map { length($0, $0) }
+    return lengths.indices.filter { !lengths[..<$0].contains(lengths[$0]) }.map { lengths[$0] }
   }
 
   func run() throws {
     plannedMemory.apply(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
       model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
-    let sources = text.map { path in
-      let url = URL(fileURLWithPath: path)
-      return url.pathExtension == "jsonl" ? CalibrationSource.jsonLines(url, field: field) : .text(url)
-    }
+    let sources = text.map { CalibrationSource.file(URL(fileURLWithPath: $0), field: field) }
+    let windows = windows(within: evaluation.context)
     // Whatever is wrong with a text is found before the first is measured.
     let texts = try zip(sources, text).map { source, path in
       try evaluation.read(source, called: path, longestWindow: windows.max() ?? 2)
     }
     for warning in try evaluation.calibrationWarnings(sources) { Console.warn(warning) }
-    if !json { Console.print(EvaluationOutput.header(evaluation, path: model)) }
+    if !json { try Console.print(EvaluationOutput.header(evaluation, path: model)) }
     var measurements: [ModelEvaluation.Measurement] = []
     for text in texts {
       for window in windows {
         let measured = try evaluation.measure(text, window: window, limit: limit)
         measurements.append(measured)
-        if !json { Console.print(EvaluationOutput.line(measured)) }
+        if !json { try Console.print(EvaluationOutput.line(measured)) }
       }
     }
-    if json { return Console.print(EvaluationOutput.json(evaluation, path: model, measurements).text()) }
-    if let peak = ProcessMemory.lifetimePeak { Console.print("peak memory \(peak / 1_048_576) MiB") }
+    if json { return try Console.print(EvaluationOutput.json(evaluation, path: model, measurements).text()) }
+    if let peak = ProcessMemory.lifetimePeak { try Console.print("peak memory \(peak / 1_048_576) MiB") }
   }
 }

@@ -15,17 +15,18 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
   var format: [ExportFormat]
-  @Option(help: "Folder or file to write.") var output: [String]
+  @Option(help: "Folder or file to write.", transform: LocalPath.checked) var output: [String]
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(
     help:
       "Correction of the weights: ls (least squares, layer by layer where that is better), nested (as the search judged it) or none."
   )
   var repair = SubnetExport.Repair.leastSquares
-  @Option(help: "The parent model, where it has moved since the search.") var model: String?
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
+    String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -45,23 +46,18 @@ struct ExportCommand: ParsableCommand {
     plannedMemory.apply(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let targets = zip(format, output).map { format, output in
-      (
-        output: output, url: URL(fileURLWithPath: output),
-        options: ExportOptions(
-          format: format, type: dtype.element, replacing: replace,
-          progress: display.step)
-      )
+      ExportTarget(
+        output,
+        ExportOptions(format: format, type: dtype.element, replacing: replace, progress: display.step))
     }
-    for target in targets { try Exporter.checkDestination(target.url, target.options) }
     let export = try SubnetExport(
-      StudyAddress(study), model: model, formats: format, cache: CacheFolder.url(cache), report: display.show)
-    let subnet = try export.finish(
-      point: point, keep: keep, repair: repair, toolVersion: NASSearch.version, report: display.show)
-    let results = try targets.map { target in
-      (output: target.output, result: try export.write(subnet, to: target.url, options: target.options))
-    }
+      StudyAddress(study), point: point, keep: keep, model: model, targets: targets, cache: CacheFolder.url(cache),
+      report: display.show)
+    let subnet = try export.finish(repair: repair, toolVersion: NASSearch.version, report: display.show)
+    let results = try targets.map { (output: $0.path, result: try export.write(subnet, to: $0)) }
     display.finish()
     let measured = subnet.measurement
+    let kept = "the checkpoint is in \(output.joined(separator: ", "))"
     if json {
       let document: JSONValue = [
         "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
@@ -78,24 +74,31 @@ struct ExportCommand: ParsableCommand {
             ]
           }),
       ]
-      return Console.print(document.text())
+      return try Console.print(document.text(), kept: kept)
     }
     let share = (measured.keepRatio * 1000).rounded() / 10
-    Console.print(
+    var lines = [
       "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
-        + "\(subnet.repair == "none" ? "no" : subnet.repair) repair, KL \(rounded(measured.kl)) on the fitness windows")
-    if !subnet.steps.isEmpty { Console.print(SequentialReformation.Step.summary(subnet.steps)) }
+        + "\(subnet.repair == "none" ? "no" : subnet.repair) repair, KL \(rounded(measured.kl)) on the fitness windows"
+    ]
+    if !subnet.steps.isEmpty { lines.append(SequentialReformation.Step.summary(subnet.steps)) }
     for (output, result) in results {
-      Console.print(
+      lines.append(
         "\(output): architecture \(result.architecture), \(result.bytes) bytes; reloaded and compared: equal"
           + (result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
     }
+    try Console.print(lines.joined(separator: "\n"), kept: kept)
   }
 
   private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
 }
 
-extension ExportFormat: ExpressibleByArgument {}
+extension ExportFormat: ExpressibleByArgument {
+  /// What an output looks like.
+  static func fitting(_ output: String) -> ExportFormat {
+    URL(fileURLWithPath: output).pathExtension.lowercased() == "gguf" ? .gguf : .huggingFace
+  }
+}
 extension SubnetExport.Repair: ExpressibleByArgument {}
 extension RepairMode: ExpressibleByArgument {
   /// A bias is a method's own repair, not one of searches.

@@ -8,7 +8,7 @@ struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate", abstract: "Continue a prompt, to see how a model writes.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Text to continue.") var prompt: String
   @Option(help: "Tokens to generate at most.") var tokens = 64
   @Option(help: "0 takes the most likely token.") var temperature: Float = 0.8
@@ -26,8 +26,8 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     let model = try LanguageModel(URL(fileURLWithPath: model))
     let tokenizer = try model.tokenizer()
-    let start = tokenizer.runningTokens(prompt)
-    let context = model.configuration.contextLength
+    let start = try model.checked(tokenizer.runningTokens(prompt), of: "--prompt", tokenizer)
+    let context = model.configuration.longestContext
     guard tokens <= context - start.count else {
       throw PipelineError.invalidOption(
         "--tokens \(tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
@@ -35,6 +35,6 @@ struct GenerateCommand: ParsableCommand {
     let result = try Generator.continuations(
       of: [start], by: tokens, model: model, sampling: Sampling(temperature: temperature, topP: topP), seed: seed)
     let written = result[0].dropFirst(start.count).prefix { !model.configuration.eosTokens.contains($0) }
-    Console.print(prompt + tokenizer.decode(Array(written), skipSpecialTokens: true))
+    try Console.print(prompt + tokenizer.continuation(of: start, by: Array(written)))
   }
 }

@@ -5,12 +5,12 @@ struct MethodsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "methods", abstract: "List the pruning methods: paper, needs and settings.")
 
-  func run() {
+  func run() throws {
     for method in MethodRegistry.all {
       let needs = method.gradients.isEmpty ? "forward passes only" : "gradients"
-      Console.print("\(method.name)\t\(method.summary) [\(method.source)] needs \(needs)")
+      try Console.print("\(method.name)\t\(method.summary) [\(method.source)] needs \(needs)")
       for setting in method.settings {
-        Console.print("  \(setting.name)=\(setting.initial)\t\(setting.meaning); \(setting.expected)")
+        try Console.print("  \(setting.name)=\(setting.initial)\t\(setting.meaning); \(setting.expected)")
       }
     }
   }

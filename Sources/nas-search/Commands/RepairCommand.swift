@@ -9,14 +9,16 @@ struct RepairCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "repair", abstract: "Correct the weights of a subnet that any tool pruned, by least squares.")
 
-  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.") var dense: String
-  @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.") var subnet: String
+  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var dense:
+    String
+  @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.", transform: LocalPath.checked)
+  var subnet: String
   @OptionGroup var text: CalibrationOptions
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write.") var output: String
+  @Option(help: "Folder or .gguf file to write.", transform: LocalPath.checked) var output: String
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
@@ -26,18 +28,19 @@ struct RepairCommand: ParsableCommand {
 
   func run() throws {
     plannedMemory.apply(cache: CacheFolder.url(nil))
-    let url = URL(fileURLWithPath: output)
     let display = ProgressDisplay(quiet: json)
-    let options = ExportOptions(
-      format: format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace), type: dtype.element, replacing: replace,
-      progress: display.step)
-    try Exporter.checkDestination(url, options)
+    let target = ExportTarget(
+      output,
+      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+    )
     let session = try RepairSession(
-      dense: dense, subnet: subnet, plan: text.plan(seed: seed), format: options.format, report: display.step)
+      dense: dense, subnet: subnet, plan: text.plan(within: ContextLimit(of: dense, subnet), seed: seed),
+      output: target, report: display.step)
     let outcome = try session.repair(report: display.step)
     display.finish()
-    let result = try session.write(outcome, to: url, options: options, toolVersion: NASSearch.version)
+    let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
     display.finish()
+    let kept = "the checkpoint is in \(output)"
     if json {
       let document: JSONValue = [
         "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),
@@ -49,15 +52,17 @@ struct RepairCommand: ParsableCommand {
           outcome.steps.map(\.record)),
         "output": .string(output), "architecture": .string(result.architecture),
       ]
-      return Console.print(document.text())
+      return try Console.print(document.text(), kept: kept)
     }
-    Console.print(
+    var lines = [
       "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
         + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
-        + "(dense \(rounded(outcome.densePerplexity)))")
-    Console.print(SequentialReformation.Step.summary(outcome.steps))
-    if !outcome.improves { Console.print("repair did not help: the subnet was written as it is") }
-    Console.print("\(output): architecture \(result.architecture)")
+        + "(dense \(rounded(outcome.densePerplexity)))",
+      SequentialReformation.Step.summary(outcome.steps),
+    ]
+    if !outcome.improves { lines.append("repair did not help: the subnet was written as it is") }
+    lines.append("\(output): architecture \(result.architecture)")
+    try Console.print(lines.joined(separator: "\n"), kept: kept)
   }
 
   private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }

@@ -10,13 +10,17 @@ struct ReportCommand: ParsableCommand {
   @Argument(help: "Folder of the study, or postgresql://…#NAME; of several studies, a comparison.")
   var studies: [String]
   @Flag(help: "Write front.csv, front.json and report.html, too.") var html = false
-  @Option(help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.")
+  @Option(
+    help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.",
+    transform: LocalPath.checked)
   var output: String?
   @Flag(help: "Print the front as JSON.") var json = false
   @Flag(help: "Tell how well some of the fitness windows, and error curves alone, order the candidates.")
   var fidelity = false
 
   func validate() throws {
+    if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+    if output != nil && !html { throw ValidationError("--output goes with --html") }
     if studies.count > 1 && (html || json || fidelity) {
       throw ValidationError("--html, --json and --fidelity go with one study")
     }
@@ -24,17 +28,18 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     guard let study = studies.first, studies.count == 1 else {
-      return Console.print(StudiesTable.render(try studies.map(ReportBuilder.report), width: Console.width(1)))
+      return try Console.print(StudiesTable.render(studies.map(ReportBuilder.report), width: Console.width(1)))
     }
     if fidelity {
       let fidelity = try FidelityReport(StudyAddress(study))
-      if json { return Console.json(try ReportFiles.json(fidelity)) }
-      return Console.print(fidelity.sentences.joined(separator: "\n"))
+      if json { return try Console.json(ReportFiles.json(fidelity)) }
+      return try Console.print(fidelity.sentences.joined(separator: "\n"))
     }
     let report = try ReportBuilder.report(study)
     let folder = html ? try ReportFiles.write(report, of: StudyAddress(study), to: output) : nil
-    if json { return Console.json(ReportFiles.json(report)) }
-    Console.print(ReportFiles.table(report))
+    let kept = folder.map { "the report is in \($0)" }
+    if json { return try Console.json(ReportFiles.json(report), kept: kept) }
+    try Console.print(ReportFiles.table(report), kept: kept)
     if let folder { Console.note("report: \(folder)/report.html") }
   }
 }

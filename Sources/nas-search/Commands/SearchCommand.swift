@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Pipeline
 import Studies
@@ -12,7 +13,8 @@ struct SearchCommand: ParsableCommand {
   var budget: BudgetArgument
   @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: results/MODEL-SPACE.")
   var study: String?
-  @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
+  @Option(help: "Folder for calibration statistics (several hundred MB a model).", transform: LocalPath.checked)
+  var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Let workers take part (see 'worker'); a study on a server always does.") var shared = false
   @OptionGroup var sharing: SharingOptions
@@ -32,6 +34,7 @@ struct SearchCommand: ParsableCommand {
     let isShared = shared || onlyWorkers || address.folder == nil
     let display = ProgressDisplay(quiet: json)
     if !json { Console.note("study: \(address)") }
+    try ReportFiles.check(address, to: nil)
     let session: SearchSession
     do {
       session = try SearchSession(
@@ -50,11 +53,12 @@ struct SearchCommand: ParsableCommand {
     if !complete { return stopped(settings, address) }
     let report = try ReportBuilder.report(folder)
     let written = try ReportFiles.write(report, of: address, to: nil)
-    if json { return Console.json(ReportFiles.json(report)) }
-    Console.print(ReportFiles.table(report))
+    let kept = "the study is complete in \(address)"
+    if json { return try Console.json(ReportFiles.json(report), kept: kept) }
+    try Console.print(ReportFiles.table(report), kept: kept)
     Console.note("report: \(written)/report.html")
     Console.note(
-      "export: nas-search export \(ReportBuilder.quoted("\(address)")) --point best --format hf --output OUT")
+      "export: nas-search export \(ShellWord.quoted("\(address)")) --point best --format hf --output OUT")
   }
 
   private func stopped(_ settings: SearchSettings, _ address: StudyAddress) {

@@ -10,7 +10,9 @@ struct SolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "solve", abstract: "Subnets for any budgets from error curves alone, in seconds, without a search.")
 
-  @Option(help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.") var model: String?
+  @Option(
+    help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.", transform: LocalPath.checked
+  ) var model: String?
   @Option(help: "Folder of a study whose calibration is taken.") var study: String?
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
@@ -27,14 +29,16 @@ struct SolveCommand: ParsableCommand {
   @OptionGroup var gradients: GradientOption
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write; with several budgets a folder for one each.") var output: String?
+  @Option(
+    help: "Folder or .gguf file to write; with several budgets a folder for one each.", transform: LocalPath.checked)
+  var output: String?
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Option(help: "Folder for calibration statistics.") var cache: String?
+  @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
   @OptionGroup var evaluation: PrecisionOption
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -62,29 +66,25 @@ struct SolveCommand: ParsableCommand {
   }
 
   /// Where each budget's checkpoint goes.
-  private func destinations(_ display: ProgressDisplay) -> [(url: URL, options: ExportOptions)] {
+  private func targets(_ display: ProgressDisplay) -> [ExportTarget] {
     guard let output else { return [] }
-    let url = URL(fileURLWithPath: output)
-    let format = format ?? (url.pathExtension == "gguf" ? .gguf : .huggingFace)
+    let format = format ?? .fitting(output)
     let options = ExportOptions(
       format: format, type: dtype.element, replacing: replace, progress: display.step)
-    if keeps.count == 1 { return [(url, options)] }
-    return keeps.map { (url.appendingPathComponent("keep-\($0)" + (format == .gguf ? ".gguf" : "")), options) }
+    if keeps.count == 1 { return [ExportTarget(output, options)] }
+    let folder = output.hasSuffix("/") ? output : output + "/"
+    return keeps.map { ExportTarget(folder + "keep-\($0)" + (format == .gguf ? ".gguf" : ""), options) }
   }
 
   func run() throws {
     plannedMemory.apply(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
-    let destinations = destinations(display)
-    for destination in destinations { try Exporter.checkDestination(destination.url, destination.options) }
+    let targets = targets(display)
     let session = try SolveSession(
-      model: model,
-      source: study.map { .study(try StudyAddress($0)) }
-        ?? .plan(
-          text.plan(seed: seed, gradientWindows: gradients.gradientWindows)),
+      model: model, source: source(),
       scores: scores.split(separator: ",").map(String.init), metric: metric,
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
-      precision: evaluation.precision.value, formats: destinations.prefix(1).map(\.options.format),
+      precision: evaluation.precision.value, outputs: Array(zip(targets, keeps)),
       cache: CacheFolder.url(cache),
       announce: { if !json { Console.note($0) } }, report: display.step)
     display.finish()
@@ -94,26 +94,31 @@ struct SolveCommand: ParsableCommand {
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let measured = measure ? try answers.map { try session.measure($0) } : []
     display.finish()
-    if !json {
-      Console.print(SolveOutput.table(answers, measured))
-      Console.print(
-        "error curves in \(String(format: "%.1f", session.curveSeconds)) s, \(answers.count) budgets in "
-          + "\(String(format: "%.2f", seconds)) s\(session.damping.map { "; damping \($0) of the mean diagonal" } ?? "")"
-      )
-    }
     if !json { Console.note(session.work.text) }
-    for (answer, destination) in zip(answers, destinations) {
-      let result = try session.write(
-        answer, to: destination.url, options: destination.options, toolVersion: NASSearch.version)
+    var lines = [
+      SolveOutput.table(answers, measured),
+      "error curves in \(String(format: "%.1f", session.curveSeconds)) s, \(answers.count) budgets in "
+        + "\(String(format: "%.2f", seconds)) s\(session.damping.map { "; damping \($0) of the mean diagonal" } ?? "")",
+    ]
+    for (answer, target) in zip(answers, targets) {
+      let result = try session.write(answer, to: target, toolVersion: NASSearch.version)
       display.finish()
-      if !json { Console.print("\(destination.url.relativePath): architecture \(result.architecture)") }
+      lines.append("\(target.path): architecture \(result.architecture)")
     }
-    if json {
-      Console.print(
-        SolveOutput.json(
-          answers, measured, metric: metric, damping: session.damping, seconds: (session.curveSeconds, seconds)
-        ).text())
-    }
+    // After all is written: an output that cannot be printed takes no checkpoint away.
+    let document = SolveOutput.json(
+      answers, measured, metric: metric, damping: session.damping, seconds: (session.curveSeconds, seconds))
+    try Console.print(
+      json ? document.text() : lines.joined(separator: "\n"), kept: output.map { "the checkpoints are in \($0)" })
+  }
+
+  /// Whose windows are taken.
+  private func source() throws -> SolveSession.Source {
+    if let study { return .study(try StudyAddress(study)) }
+    // `validate` wants one of the two.
+    return .plan(
+      text.plan(
+        within: try ContextLimit(of: model ?? ""), seed: seed, gradientWindows: gradients.gradientWindows))
   }
 }
 

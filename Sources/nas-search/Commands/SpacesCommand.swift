@@ -9,7 +9,7 @@ struct SpacesCommand: ParsableCommand {
   func run() throws {
     for file in SpaceLibrary.all() {
       let space = try SearchSpace(file)
-      Console.print("\(space.name)\t\(space.summary)")
+      try Console.print("\(space.name)\t\(space.summary)")
     }
   }
 }
@@ -17,7 +17,7 @@ struct SpacesCommand: ParsableCommand {
 struct ScoresCommand: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "scores", abstract: "List the importance scores.")
 
-  func run() {
-    for score in ImportanceRegistry.all { Console.print("\(score.name)\t\(score.summary) [\(score.source)]") }
+  func run() throws {
+    for score in ImportanceRegistry.all { try Console.print("\(score.name)\t\(score.summary) [\(score.source)]") }
   }
 }

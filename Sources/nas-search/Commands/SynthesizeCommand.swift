@@ -14,10 +14,10 @@ struct SynthesizeCommand: ParsableCommand {
   @Option(help: "Another number of key and value heads.") var kvHeads: Int?
   @Option(help: "Another number of MLP channels.") var channels: Int?
   @Option(help: "Another size of the vocabulary.") var vocabulary: Int?
-  @Option(help: "Folder to write.") var output: String
+  @Option(help: "Folder to write.", transform: LocalPath.checked) var output: String
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.bf16
   @Option(help: "Seed of the weights.") var seed: UInt64 = 0
-  @Flag(help: "Replace what is at the output.") var replace = false
+  @Flag(help: "Replace an earlier export at the output.") var replace = false
 
   func validate() throws {
     if output.isEmpty { throw ValidationError("--output is empty") }
@@ -32,7 +32,8 @@ struct SynthesizeCommand: ParsableCommand {
       shape, type: dtype.element, seed: seed, to: url, replacing: replace
     ) { display.show(.preparing("random weights, MiB", done: $0 >> 20, total: $1 >> 20)) }
     display.finish()
-    Console.print(
-      "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB")
+    try Console.print(
+      "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB",
+      kept: "the checkpoint is in \(output)")
   }
 }

@@ -12,10 +12,13 @@ struct WorkerCommand: ParsableCommand {
       """)
 
   @Option(help: "Folder of the study, or postgresql://…#NAME.") var study: String
-  @Option(help: "The model, where it is not where the study remembers it; compared by hash.") var model: String?
+  @Option(
+    help: "The model, where it is not where the study remembers it; compared by hash.", transform: LocalPath.checked)
+  var model: String?
   @OptionGroup var sharing: SharingOptions
   @Option(help: "Seconds to wait for the study to appear.") var wait = 0.0
-  @Option(help: "Folder for calibration statistics (several hundred MB a model).") var cache: String?
+  @Option(help: "Folder for calibration statistics (several hundred MB a model).", transform: LocalPath.checked)
+  var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
 
   func validate() throws {

@@ -7,6 +7,8 @@ import Reports
 /// `200`, `30m`, `2h`, `90s`, or an amount and a time joined by a comma: whichever ends first.
 struct BudgetArgument: ExpressibleByArgument {
   let budget: SearchBudget
+  /// Seconds: a hundred years. Who asks for more has mistyped.
+  static let longest = 3.2e9
 
   init?(argument: String) {
     var evaluations: Int?
@@ -16,7 +18,7 @@ struct BudgetArgument: ExpressibleByArgument {
       if let count = Int(part), count > 0, evaluations == nil {
         evaluations = count
       } else if let last = part.last, let unit = units[last], let amount = Double(part.dropLast()), amount > 0,
-        amount.isFinite, seconds == nil
+        amount * unit <= Self.longest, seconds == nil
       {
         seconds = amount * unit
       } else {
@@ -37,7 +39,7 @@ struct AmountArgument: ExpressibleByArgument {
       ("M", 1e6), ("K", 1e3), ("", 1),
     ]
     guard let (suffix, scale) = units.first(where: { argument.hasSuffix($0.0) }),
-      let number = Double(argument.dropLast(suffix.count)), number > 0, number * scale < 9e18
+      let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
     else { return nil }
     value = Int((number * scale).rounded())
   }

@@ -4,12 +4,17 @@ import Pipeline
 
 /// The options that decide which text a command calibrates on and judges by.
 struct CalibrationOptions: ParsableArguments {
-  @Option(help: "Calibration: self, or .txt and .jsonl files; repeat for several sets.") var calibration: [String] = []
-  @Option(help: "Field of the text in .jsonl files.") var field = "text"
+  @Option(
+    help: "Calibration: self, or text files, plain or JSON lines, also packed (.gz, .zst); repeat for several sets.",
+    transform: LocalPath.checked)
+  var calibration: [String] = []
+  @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @Option(help: "Calibration windows of each set.") var calibrationWindows = 32
-  @Option(help: "Tokens in a calibration window.") var calibrationLength = 512
+  @Option(help: "Tokens in a calibration window. Default: 512, or the model's context where that is shorter.")
+  var calibrationLength: Int?
   @Option(help: "Windows on which candidates are measured, shared out between the sets.") var fitnessWindows = 8
-  @Option(help: "Tokens in a fitness window.") var fitnessLength = 256
+  @Option(help: "Tokens in a fitness window. Default: 256, or the model's context where that is shorter.")
+  var fitnessLength: Int?
 
   @Option(help: "Leave out documents (records, paragraphs) of fewer tokens.") var minTokens = 0
   @Option(help: "Leave out repeated documents: none, exact or near.") var duplicates = CalibrationFilter.Duplicates.none
@@ -24,21 +29,28 @@ struct CalibrationOptions: ParsableArguments {
     try require(
       (1...most).contains(calibrationWindows) && (1...most).contains(fitnessWindows),
       "there must be between 1 and \(most) windows of each kind")
+    let lengths = (calibrationLength ?? Self.calibrationLength, fitnessLength ?? Self.fitnessLength)
     try require(
-      (2...most).contains(calibrationLength) && (2...most).contains(fitnessLength),
+      (2...most).contains(lengths.0) && (2...most).contains(lengths.1),
       "windows must have between 2 and \(most) tokens")
     try require(
-      calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
+      calibrationWindows * lengths.0 <= 1 << 28 && fitnessWindows * lengths.1 <= 1 << 28,
       "the windows of each kind must have at most \(1 << 28) tokens together")
     try require(minTokens >= 0, "--min-tokens must not be negative")
   }
 
+  private static let (calibrationLength, fitnessLength) = (512, 256)
+
+  /// - Parameter context: of the models that read the windows.
   func plan(
-    seed: UInt64, gradientWindows: Int = GradientStore.windows, subsets: Int = 1
+    within context: ContextLimit, seed: UInt64, gradientWindows: Int = GradientStore.windows, subsets: Int = 1
   ) -> CalibrationPlan {
     CalibrationPlan(
       calibration: calibration.isEmpty ? ["self"] : calibration, field: field, calibrationWindows: calibrationWindows,
-      calibrationLength: calibrationLength, fitnessWindows: fitnessWindows, fitnessLength: fitnessLength,
+      calibrationLength: context.length(
+        calibrationLength, default: Self.calibrationLength, option: "--calibration-length"),
+      fitnessWindows: fitnessWindows,
+      fitnessLength: context.length(fitnessLength, default: Self.fitnessLength, option: "--fitness-length"),
       gradientWindows: gradientWindows, seed: seed,
       filter: CalibrationFilter(minimumTokens: minTokens, duplicates: duplicates, lossBand: lossBand?.band),
       subsets: subsets)

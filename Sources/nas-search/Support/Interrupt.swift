@@ -16,7 +16,6 @@ enum Interrupt {
         }
       }
     }
-    signal(SIGPIPE, SIG_IGN)
   }
 
   static var requested: Bool { count.load(ordering: .relaxed) > 0 }

@@ -4,8 +4,9 @@ import Pipeline
 
 /// The options that decide what a search finds.
 struct SearchOptions: ParsableArguments {
-  @Option(help: "A Hugging Face folder or a .gguf file.") var model: String
-  @Option(help: "Search space: a name (see 'spaces') or a .yaml file.") var space = "widths"
+  @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
+  @Option(help: "Search space: a name (see 'spaces') or a .yaml file.", transform: LocalPath.checked) var space =
+    "widths"
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
@@ -56,8 +57,9 @@ struct SearchOptions: ParsableArguments {
     return SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
-      plan: self.text.plan(
-        seed: seed, gradientWindows: gradients.gradientWindows, subsets: calibrationSubsets),
+      plan: try self.text.plan(
+        within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows,
+        subsets: calibrationSubsets),
       damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)

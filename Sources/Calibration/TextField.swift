@@ -1,0 +1,81 @@
+import Checkpoints
+
+/// Where the text stands in a record: a key, or keys and indices joined by dots, such as `messages.0.content`.
+struct TextField {
+  let path: String
+
+  /// - Parameter place: of the record, for errors.
+  /// - Throws: `CalibrationError.badRecord`.
+  func text(of record: JSONValue, at place: String) throws -> String {
+    // A record that is a text has no fields.
+    if let text = record.string { return text }
+    guard record.object != nil else {
+      throw CalibrationError.badRecord(
+        place: place, problem: "\(record.summary), not an object with the text in '\(path)'" + hint(record))
+    }
+    guard let value = Self.value(path[...], in: record) else {
+      throw CalibrationError.badRecord(place: place, problem: "no field '\(path)'" + hint(record))
+    }
+    guard let text = value.string else {
+      throw CalibrationError.badRecord(
+        place: place, problem: "the field '\(path)' is \(value.summary), not a string" + hint(record))
+    }
+    return text
+  }
+
+  /// A key that has dots of its own comes before what the dots would mean.
+  static func value(_ path: Substring, in value: JSONValue) -> JSONValue? {
+    if let found = value[key: path] { return found }
+    for dot in path.indices.reversed() where path[dot] == "." {
+      if let inner = value[key: path[..<dot]],
+        let found = Self.value(path[path.index(after: dot)...], in: inner)
+      {
+        return found
+      }
+    }
+    return nil
+  }
+
+  // MARK: - What would do
+
+  private static let mostKeys = 12
+  private static let mostFields = 3
+  private static let deepest = 4
+
+  /// The keys that are there, and the fields that hold the longest strings.
+  private func hint(_ record: JSONValue) -> String {
+    var parts: [String] = []
+    if let keys = record.object?.keys.sorted(), !keys.isEmpty {
+      let more = keys.count > Self.mostKeys ? ", …" : ""
+      parts.append("its keys are \(keys.prefix(Self.mostKeys).joined(separator: ", "))\(more)")
+    }
+    let fields = Self.strings(in: record, depth: 0).sorted { ($1.length, $0.path) < ($0.length, $1.path) }
+    if !fields.isEmpty {
+      parts.append("there is text in --field " + fields.prefix(Self.mostFields).map(\.path).joined(separator: ", "))
+    }
+    if let list = record.object?.filter({ $0.value.array?.first?.object != nil }).keys.min() {
+      parts.append("'jq -c \".\(list)[]\"' makes JSON lines of the list '\(list)'")
+    }
+    return parts.isEmpty ? "" : "; " + parts.joined(separator: "; ")
+  }
+
+  /// Strings within a value; of a list, in its first element.
+  private static func strings(in value: JSONValue, depth: Int) -> [(path: String, length: Int)] {
+    if depth > deepest { return [] }
+    let members: [(String, JSONValue)] =
+      value.object?.sorted { $0.key < $1.key } ?? value.array?.first.map { [("0", $0)] } ?? []
+    return members.flatMap { key, member in
+      member.string.map { [(key, $0.utf8.count)] }
+        ?? strings(in: member, depth: depth + 1).map { ("\(key).\($0.path)", $0.length) }
+    }
+  }
+}
+
+extension JSONValue {
+  /// A member by its key, or an element by its number.
+  fileprivate subscript(key key: Substring) -> JSONValue? {
+    if let object { return object[String(key)] }
+    guard let array, let index = Int(key), array.indices.contains(index) else { return nil }
+    return array[index]
+  }
+}

@@ -1,0 +1,101 @@
+import Checkpoints
+import Foundation
+
+/// A text file as UTF-8, whatever it is stored in.
+///
+/// What a file is is told by its first bytes: gzip and zstd are unpacked, UTF-16 and UTF-32 with a byte order mark are
+/// converted, and what is well known to be no text is refused by name.
+enum TextFile {
+  /// Most bytes that a packed text may unpack to: more than anyone calibrates on.
+  static let largestUnpacked = 4 << 30
+
+  /// - Parameters:
+  ///   - limit: most bytes that a packed text may unpack to.
+  ///   - body: gets the text, which is valid UTF-8 without a byte order mark and not empty, for the time of the call.
+  /// - Throws: `CalibrationError`, and what `body` throws.
+  static func withUTF8<Value>(
+    of url: URL, limit: Int = largestUnpacked, _ body: (UnsafeRawBufferPointer) throws -> Value
+  ) throws -> Value {
+    let path = url.path
+    let file = try map(url)
+    return try withExtendedLifetime(file) {
+      guard let unpacked = try unpacked(file.bytes, path: path, limit: limit) else {
+        return try withUTF8(of: file.bytes, path: path, body)
+      }
+      return try unpacked.withUnsafeBytes { try withUTF8(of: $0, path: path, body) }
+    }
+  }
+
+  private static func map(_ url: URL) throws -> MappedFile {
+    do {
+      return try MappedFile(url)
+    } catch CheckpointError.unreadable(let path, let reason) {
+      let isMissing = !FileManager.default.fileExists(atPath: path)
+      let isTilde = url.pathComponents.contains { $0.hasPrefix("~") }
+      throw CalibrationError.unreadable(
+        file: path,
+        reason: !isMissing
+          ? "it cannot be read: \(reason)" : "no such file" + (isTilde ? "; the shell left '~' as it is" : ""))
+    }
+  }
+
+  /// The content of a packed file; `nil` for any other.
+  private static func unpacked(_ bytes: UnsafeRawBufferPointer, path: String, limit: Int) throws -> [UInt8]? {
+    do {
+      switch FileKind(bytes) {
+      case .gzip:
+        return try Unpacking.gzip(bytes, limit: limit) { count in
+          Notices.tell("\(path): \(count) bytes after the packed data are ignored")
+        }
+      case .zstd: return try Unpacking.zstd(bytes, limit: limit)
+      default: return nil
+      }
+    } catch {
+      throw CalibrationError.unreadable(file: path, reason: error.problem)
+    }
+  }
+
+  private static func withUTF8<Value>(
+    of bytes: UnsafeRawBufferPointer, path: String, _ body: (UnsafeRawBufferPointer) throws -> Value
+  ) throws -> Value {
+    switch kind(of: bytes) {
+    case nil: return try body(checked(bytes, path: path))
+    case .utf8Mark: return try body(checked(.init(rebasing: bytes.dropFirst(3)), path: path))
+    case .utf16, .utf32:
+      var text = try WideText.decode(bytes, path: path)
+      return try text.withUTF8 { try body(checked(UnsafeRawBufferPointer($0), path: path)) }
+    case .some(let kind): throw CalibrationError.notText(file: path, kind: kind)
+    }
+  }
+
+  /// What a file is instead of plain UTF-8.
+  ///
+  /// The marks of some kinds are plain words, with which a text may begin, too; their files go on with other bytes.
+  private static func kind(of bytes: UnsafeRawBufferPointer) -> FileKind? {
+    let kind = FileKind(bytes)
+    switch kind {
+    case .gguf, .parquet, .arrow, .oldGGML:
+      return bytes.prefix(32).contains { $0 < 32 && !(9...13).contains($0) } ? kind : nil
+    default: return kind
+    }
+  }
+
+  /// - Returns: the same bytes.
+  /// - Throws: `CalibrationError` unless they are UTF-8 as texts are.
+  private static func checked(_ bytes: UnsafeRawBufferPointer, path: String) throws -> UnsafeRawBufferPointer {
+    if bytes.isEmpty { throw CalibrationError.emptyText(file: path) }
+    if let zero = bytes.first(0) {
+      throw WideText.isLikely(bytes)
+        ? CalibrationError.unreadable(
+          file: path, reason: "it looks like UTF-16 without a byte order mark; 'iconv -f UTF-16LE -t UTF-8' converts it"
+        )
+        : .binary(file: path, byte: zero)
+    }
+    do {
+      _ = try UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)
+    } catch {
+      throw CalibrationError.notUTF8(file: path, byte: error.byteOffsets.lowerBound)
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,169 @@
+import Foundation
+
+/// A place that a command is going to write to, looked at before the work that fills it.
+///
+/// Links are followed: the link stays, and what it leads to is written. What is replaced is decided by whoever knows the
+/// content; fifos, sockets and devices never are.
+public struct Destination {
+  /// What will lie there.
+  public enum Form: Sendable {
+    case file
+    case folder
+  }
+
+  /// What speaks against replacing the file or folder that is there, in words; `nil` where nothing does.
+  public typealias Objection = (URL) -> String?
+
+  /// As messages name it.
+  public let path: String
+  /// Where it really is.
+  public let url: URL
+  public let form: Form
+  private let objection: Objection?
+
+  /// - Parameters:
+  ///   - url: the place; folders above it may be missing.
+  ///   - objection: asked before a file that is not empty, or a folder that holds something, is replaced; without it
+  ///     neither is.
+  /// - Throws: `CheckpointError.unwritable` for a path at which nothing can lie.
+  public init(_ url: URL, _ form: Form, replacing objection: Objection? = nil) throws(CheckpointError) {
+    path = url.standardizedFileURL.path
+    self.url = URL(fileURLWithPath: try ResolvedPath.of(url.path, called: path))
+    self.form = form
+    self.objection = objection
+  }
+
+  /// Whether what is there now may give way.
+  ///
+  /// - Throws: `CheckpointError.alreadyExists`, `.unwritable` with what is there.
+  public func check() throws(CheckpointError) {
+    var status = stat()
+    guard lstat(url.path, &status) == 0 else {
+      if errno == ENOENT { return }
+      throw refused(systemMessage(errno))
+    }
+    let found = Self.kind(status.st_mode)
+    switch (form, found) {
+    case (.file, .file):
+      guard let objection else { throw .alreadyExists(path: path) }
+      if status.st_size > 0, let reason = objection(url) { throw refused(reason) }
+      try checkCanGo()
+    case (.folder, .folder):
+      guard let content = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
+        throw refused("its present content cannot be listed")
+      }
+      if !content.isEmpty {
+        guard let objection else { throw .alreadyExists(path: path) }
+        if let reason = objection(url) { throw refused(reason) }
+      }
+      try checkCanGo()
+    case (.file, _): throw refused("it is \(found.rawValue)" + (found == .folder ? "" : ", not a regular file"))
+    case (.folder, .file): throw refused("it exists and is not a folder")
+    case (.folder, _): throw refused("it is \(found.rawValue) and not a folder")
+    }
+  }
+
+  /// Whether the place can be written: makes a file as it will be made, and removes it.
+  ///
+  /// - Throws: as `check`, and `CheckpointError.unwritable` with the system's reason.
+  public func rehearse() throws {
+    try check()
+    let temporary = try TemporaryFolder(besides: self)
+    defer { temporary.discard() }
+    do {
+      // In a folder come files with names of up to so many letters.
+      try AtomicFile.write("x", to: temporary.content ?? temporary.url.appendingPathComponent(Self.longName))
+      // What is replaced must let go of what it holds.
+      if form == .folder, access(url.path, F_OK) == 0 { _ = try FileOutput(replacing: url.appendingPathComponent("x")) }
+    } catch CheckpointError.unwritable(_, let reason) {
+      throw refused(reason)
+    }
+  }
+
+  private static let longName = String(repeating: "x", count: 64)
+
+  /// Whether files can be made in a folder, and the folder where it is missing.
+  ///
+  /// - Throws: `CheckpointError.unwritable` with the folder's path.
+  public static func rehearseFolder(_ folder: URL) throws {
+    do {
+      try Destination(folder.appendingPathComponent("x.\(getpid())"), .file).rehearse()
+    } catch CheckpointError.unwritable(_, let reason) {
+      throw CheckpointError.unwritable(path: folder.path, reason: reason)
+    }
+  }
+
+  /// Whether what is read stays: it must not be the destination, lie in it, or hold it.
+  ///
+  /// - Throws: `CheckpointError.unwritable`, `.alreadyExists` naming the input.
+  public func keepClear(of input: URL) throws(CheckpointError) {
+    guard let real = ResolvedPath.existing(input.path) else { return }
+    if real == url.path || Self.same(real, url.path) {
+      throw refused("it is the input \(input.relativePath) itself, which is never replaced")
+    }
+    if url.path.hasPrefix(real + "/") { throw refused("it lies inside the input \(input.relativePath)") }
+    if real.hasPrefix(url.path + "/") { throw refused("the input \(input.relativePath) lies inside it") }
+  }
+
+  /// Whether the folder that the destination lies in is another than an input.
+  ///
+  /// - Throws: `CheckpointError.unwritable`.
+  public func keepApart(from input: URL) throws(CheckpointError) {
+    guard let real = ResolvedPath.existing(input.path) else { return }
+    let folder = url.deletingLastPathComponent().path
+    guard real == folder || Self.same(real, folder) else { return }
+    throw .unwritable(
+      path: (path as NSString).deletingLastPathComponent, reason: "it is the input \(input.relativePath)")
+  }
+
+  /// Whether two outputs are two: not the same place, and none inside the other.
+  ///
+  /// - Throws: `CheckpointError.unwritable`.
+  public func keepClear(of other: Destination) throws(CheckpointError) {
+    if url.path == other.url.path { throw refused("it is the same place as the other output \(other.path)") }
+    if url.path.hasPrefix(other.url.path + "/") { throw refused("it lies inside the other output \(other.path)") }
+    if other.url.path.hasPrefix(url.path + "/") { throw refused("the other output \(other.path) lies inside it") }
+  }
+
+  // MARK: - What is there
+
+  private enum Kind: String {
+    case file = "a file"
+    case folder = "a folder"
+    case fifo = "a fifo (named pipe)"
+    case socket = "a socket"
+    case device = "a device"
+    case other = "something else"
+  }
+
+  private static func kind(_ mode: mode_t) -> Kind {
+    switch mode & S_IFMT {
+    case S_IFREG: .file
+    case S_IFDIR: .folder
+    case S_IFIFO: .fifo
+    case S_IFSOCK: .socket
+    case S_IFBLK, S_IFCHR: .device
+    default: .other
+    }
+  }
+
+  /// Two names of one file.
+  private static func same(_ a: String, _ b: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
+  }
+
+  /// Nothing can be renamed to where a file system begins, and a folder that is replaced vanishes from under whoever works
+  /// in it.
+  private func checkCanGo() throws(CheckpointError) {
+    if ResolvedPath.isMountPoint(url.path) {
+      throw refused("it is a mount point, which cannot be replaced; take a name inside it")
+    }
+    if ResolvedPath.existing(".") == url.path {
+      throw refused("it is the folder that the command runs in; take a name inside it")
+    }
+  }
+
+  private func refused(_ reason: String) -> CheckpointError { .unwritable(path: path, reason: reason) }
+}

@@ -1,0 +1,134 @@
+import Foundation
+
+/// An empty folder beside a destination, in which what takes its place is built.
+///
+/// Its lock says that it is in use. That of a process that was killed has none, and is removed by the next that builds at
+/// the same place.
+final class TemporaryFolder {
+  let url: URL
+  private let destination: Destination
+  private let descriptor: Int32
+  /// Folders that were made above the destination, outermost first.
+  private let parents: [String]
+
+  /// - Throws: `CheckpointError.unwritable`; nothing is left behind then.
+  init(besides destination: Destination) throws {
+    self.destination = destination
+    parents = try Self.createParents(of: destination)
+    Self.removeLeftovers(of: destination.url)
+    while true {
+      let temporary = temporarySibling(of: destination.url)
+      guard mkdir(temporary.path, 0o777) == 0 else {
+        let reason = errno
+        for parent in parents.reversed() { rmdir(parent) }
+        throw Self.failure(destination, reason)
+      }
+      let descriptor = open(temporary.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      let isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+      // Between the two steps another process may have taken it for a leftover.
+      if isHeld, access(temporary.path, F_OK) == 0 {
+        (url, self.descriptor) = (temporary, descriptor)
+        return
+      }
+      close(descriptor)
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Where the file is built that takes the place of a destination of that form; `nil` for a folder, which is built whole.
+  var content: URL? {
+    destination.form == .file ? url.appendingPathComponent(destination.url.lastPathComponent) : nil
+  }
+
+  /// Removes it, and the folders that were made for it.
+  func discard() {
+    try? FileManager.default.removeItem(at: url)
+    for parent in parents.reversed() { rmdir(parent) }
+  }
+
+  /// Gives what was built the destination's name, and removes what was there.
+  func settle() throws {
+    if let content {
+      guard rename(content.path, destination.url.path) == 0 else { throw Self.failure(destination, errno) }
+      return rmdir(url.path) == 0 ? () : try FileManager.default.removeItem(at: url)
+    }
+    let path = destination.url.path
+    // Replaces nothing or an empty folder.
+    if rename(url.path, path) == 0 { return }
+    guard errno == ENOTEMPTY || errno == EEXIST else { throw Self.failure(destination, errno) }
+    // Both names change hands in one step; the old folder is then the temporary one.
+    if Self.exchange(url.path, path) {
+      try? FileManager.default.removeItem(at: url)
+      return
+    }
+    // A file system without exchange: set the old folder aside, and bring it back if the new one cannot take its place.
+    let aside = temporarySibling(of: destination.url)
+    guard rename(path, aside.path) == 0 else { throw Self.failure(destination, errno) }
+    guard rename(url.path, path) == 0 else {
+      let reason = errno
+      rename(aside.path, path)
+      throw Self.failure(destination, reason)
+    }
+    try? FileManager.default.removeItem(at: aside)
+  }
+
+  /// An error about a file in the folder, as one about that file at the place the caller knows.
+  func renamed(_ error: any Error) -> any Error {
+    func known(_ path: String) -> String {
+      if let content, path.hasPrefix(content.path) { return destination.path }
+      return path.hasPrefix(url.path) ? destination.path + path.dropFirst(url.path.count) : path
+    }
+    return switch error as? CheckpointError {
+    case .unwritable(let file, let reason): CheckpointError.unwritable(path: known(file), reason: reason)
+    case .invalidPlan(let file, let problem): CheckpointError.invalidPlan(file: known(file), problem: problem)
+    default: error
+    }
+  }
+
+  /// Removes the temporary folders of this destination that no process holds any more.
+  private static func removeLeftovers(of destination: URL) {
+    let folder = destination.deletingLastPathComponent()
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names where isTemporary(name, of: destination) {
+      let path = folder.appendingPathComponent(name).path
+      let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      if descriptor < 0 { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: path) }
+      close(descriptor)
+    }
+  }
+
+  /// - Returns: the folders that were created, outermost first.
+  private static func createParents(of destination: Destination) throws -> [String] {
+    var missing: [String] = []
+    var parent = destination.url.deletingLastPathComponent()
+    while !FileManager.default.fileExists(atPath: parent.path), parent.path != "/" {
+      missing.append(parent.path)
+      parent = parent.deletingLastPathComponent()
+    }
+    var created: [String] = []
+    for path in missing.reversed() {
+      guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+        let reason = errno
+        for path in created.reversed() { rmdir(path) }
+        throw failure(destination, reason)
+      }
+      created.append(path)
+    }
+    return created
+  }
+
+  /// Linux's `renameat2` with `RENAME_EXCHANGE`. Looked up at run time, because the headers that Swift sees declare it
+  /// only as an extension.
+  private static func exchange(_ first: String, _ second: String) -> Bool {
+    typealias Rename = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+    guard let symbol = dlsym(nil, "renameat2") else { return false }
+    let exchangeFlag: UInt32 = 2
+    return unsafeBitCast(symbol, to: Rename.self)(AT_FDCWD, first, AT_FDCWD, second, exchangeFlag) == 0
+  }
+
+  private static func failure(_ destination: Destination, _ code: Int32) -> CheckpointError {
+    .unwritable(path: destination.path, reason: systemMessage(code))
+  }
+}

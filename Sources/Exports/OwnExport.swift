@@ -1,0 +1,64 @@
+import Checkpoints
+import Foundation
+
+/// Whether something was written by this program, so that `--replace` may take its place.
+enum OwnExport {
+  /// The record that every folder of ours holds.
+  static let recordFile = "nas_search.json"
+  /// The same in GGUF.
+  static let recordKey = "nas_search.record"
+
+  /// Files of an export beside the weights.
+  private static let fileNames: Set<String> = [
+    recordFile, "README.md", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "chat_template.jinja", "\(HuggingFaceConfiguration.moduleName).py",
+    SafetensorsCheckpoint.singleFileName, SafetensorsCheckpoint.indexFileName,
+  ]
+
+  /// What speaks against replacing what is at a destination.
+  static func objection(_ format: ExportFormat) -> Destination.Objection {
+    switch format {
+    case .huggingFace: folder
+    case .gguf: file
+    }
+  }
+
+  private static func folder(_ url: URL) -> String? {
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted()
+    guard names.contains(recordFile) else {
+      return names.contains("config.json")
+        ? "it is a checkpoint that nas-search did not write (there is no \(recordFile))"
+        : "it is a folder of other things than a checkpoint of nas-search: \(listed(names))"
+    }
+    let foreign = names.filter { !isOurs($0, in: url) }
+    if !foreign.isEmpty { return "it also holds what nas-search did not write: \(listed(foreign))" }
+    // Other writers of checkpoints sign what they save over ours.
+    let config = try? JSONValue.read(url.appendingPathComponent("config.json"))
+    if let version = config?["transformers_version"]?.string {
+      return "its checkpoint was saved anew by transformers \(version)"
+    }
+    return nil
+  }
+
+  private static func isOurs(_ name: String, in folder: URL) -> Bool {
+    let isShard =
+      name.hasPrefix("model-") && name.hasSuffix(".safetensors")
+      && name.dropFirst("model-".count).dropLast(".safetensors".count).allSatisfy { $0.isNumber || "-of".contains($0) }
+    var status = stat()
+    return (isShard || fileNames.contains(name)) && lstat(folder.appendingPathComponent(name).path, &status) == 0
+      && status.st_mode & S_IFMT != S_IFDIR
+  }
+
+  private static func file(_ url: URL) -> String? {
+    guard let file = try? GGUFFile(url), file[recordKey] != nil else { return "it is no GGUF file of nas-search" }
+    // Tools that quantise keep the keys.
+    let types = Set(file.tensorNames.compactMap { try? file.tensor($0).type })
+    let other = types.subtracting([.f32, .f16, .bf16]).map(\.name).sorted()
+    return other.isEmpty
+      ? nil : "its tensors were converted to \(other.joined(separator: ", ")) since nas-search wrote it"
+  }
+
+  private static func listed(_ names: [String]) -> String {
+    names.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
+  }
+}

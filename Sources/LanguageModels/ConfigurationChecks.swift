@@ -1,0 +1,70 @@
+extension ModelConfiguration {
+  /// Checks what the rest of the package relies on, whatever the file's format.
+  func validate(file: String) throws {
+    func require(_ condition: Bool, _ problem: @autoclosure () -> String) throws {
+      if !condition { throw ModelError.invalidConfiguration(file: file, problem: problem()) }
+    }
+    let limit = 1 << 24
+    try require(
+      hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
+      "hidden size \(hiddenSize) and vocabulary \(vocabularySize) must be positive and below \(limit)")
+    try require(
+      headDimension > 0 && headDimension % 2 == 0 && headDimension < limit,
+      "head dimension \(headDimension) must be a positive even number")
+    for (index, layer) in layers.enumerated() {
+      try require(
+        layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
+          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit,
+        "layer \(index) has impossible widths \(layer.queryHeads), \(layer.kvHeads), \(layer.mlpChannels)")
+      try require(
+        layer.kvHeads == 0 ? layer.queryHeads == 0 : layer.queryHeads % layer.kvHeads == 0 && layer.queryHeads > 0,
+        "layer \(index) has \(layer.queryHeads) query heads for \(layer.kvHeads) KV heads")
+    }
+    for divisors in rotary.scaling.divisors {
+      try require(
+        divisors.count == headDimension / 2,
+        "\(divisors.count) rope factors for a head dimension of \(headDimension)")
+    }
+    if case .dynamic = rotary.scaling {
+      try require(headDimension > 2, "dynamic rope scaling needs heads of more than 2 dimensions")
+    }
+    try require(
+      rotary.theta > 0 && rotary.theta.isFinite && normEpsilon >= 0 && normEpsilon.isFinite,
+      "rope theta \(rotary.theta) and norm epsilon \(normEpsilon) must be positive")
+    try require(
+      rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
+      "the numbers of the rope scaling must be positive: \(rotary.scaling)")
+    try require(
+      headDimension > 1 << 16 || rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
+      "the rope scaling \(rotary.scaling) with theta \(rotary.theta) gives frequencies that are not finite")
+    if let slidingWindow { try require(slidingWindow > 0, "a sliding window \(slidingWindow) sees nothing") }
+  }
+}
+
+extension RotaryConfiguration.Scaling {
+  /// What frequencies are divided by or compared with: all must be positive.
+  fileprivate var numbers: [Double] {
+    switch self {
+    case .none: []
+    case .linear(let factor): [factor]
+    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
+      [factor, lowFrequency, highFrequency, originalContext]
+    case .factors(let factors): factors.map(Double.init)
+    case .divided(let factors, let attention): factors.map(Double.init) + [attention]
+    case .dynamic(let factor, let context): [factor, context]
+    case .yarn(let yarn):
+      [yarn.factor, yarn.originalContext, yarn.betaFast, yarn.betaSlow, yarn.attentionFactor]
+    case .longrope(let longrope):
+      [longrope.originalContext, longrope.attentionFactor] + (longrope.short + longrope.long).map(Double.init)
+    }
+  }
+
+  /// Lists of which each must have one number a pair.
+  fileprivate var divisors: [[Float]] {
+    switch self {
+    case .none, .linear, .llama3, .dynamic, .yarn: []
+    case .factors(let factors), .divided(let factors, _): [factors]
+    case .longrope(let longrope): [longrope.short, longrope.long]
+    }
+  }
+}

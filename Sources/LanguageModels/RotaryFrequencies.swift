@@ -1,0 +1,108 @@
+import Foundation
+
+extension RotaryConfiguration {
+  /// Angular frequencies of the pairs, in radians per position, after scaling.
+  ///
+  /// Every step is rounded to single precision in the order of the reference implementation (`modeling_rope_utils.py` of
+  /// transformers): at position 100,000 the last bit of a frequency is worth a hundredth of a radian.
+  ///
+  /// - Parameter length: positions of the sequence; `.dynamic` and `.longrope` turn long ones otherwise than short ones.
+  public func frequencies(headDimension: Int, length: Int = 1) -> [Float] {
+    switch scaling {
+    case .none:
+      return Self.base(theta, headDimension)
+    case .linear(let factor):
+      return Self.base(theta, headDimension).map { $0 / Float(factor) }
+    case .factors(let factors), .divided(let factors, _):
+      return zip(Self.base(theta, headDimension), factors).map { $0 / $1 }
+    case .dynamic(let factor, let context):
+      guard Double(length) > context else { return Self.base(theta, headDimension) }
+      let stretch = Float(factor) * Float(length) / Float(context) - Float(factor - 1)
+      let exponent = Double(headDimension) / Double(headDimension - 2)
+      return Self.base(Double(Float(theta) * Float(pow(Double(stretch), exponent))), headDimension)
+    case .llama3(let factor, let low, let high, let context):
+      return Self.base(theta, headDimension).map {
+        Self.llama3($0, factor: Float(factor), low: Float(low), high: Float(high), context: Float(context))
+      }
+    case .yarn(let yarn):
+      return yarn.frequencies(theta: theta, headDimension: headDimension)
+    case .longrope(let longrope):
+      let divisors = Double(length) > longrope.originalContext ? longrope.long : longrope.short
+      return zip(Self.powers(theta, headDimension), divisors).map { 1 / ($1 * $0) }
+    }
+  }
+
+  /// What each base frequency is divided by: ones where there is no scaling. Of the scalings that depend on a sequence's length,
+  /// those of short ones.
+  public func frequencyDivisors(headDimension: Int) -> [Float] {
+    let half = headDimension / 2
+    switch scaling {
+    case .none, .dynamic:
+      return Array(repeating: 1, count: half)
+    case .linear(let factor):
+      return Array(repeating: Float(factor), count: half)
+    case .factors(let factors), .divided(let factors, _):
+      return factors
+    case .yarn:
+      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map { $0 / $1 }
+    case .longrope(let longrope):
+      return longrope.short
+    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
+      // Long wavelengths are interpolated by `factor`, short ones left alone, those between blended linearly.
+      return (0..<half).map { i in
+        let frequency = pow(theta, -2 * Double(i) / Double(headDimension))
+        let wavelength = 2 * Double.pi / frequency
+        if wavelength < originalContext / highFrequency { return 1 }
+        if wavelength > originalContext / lowFrequency { return Float(factor) }
+        let smooth = (originalContext / wavelength - lowFrequency) / (highFrequency - lowFrequency)
+        return Float(1 / ((1 - smooth) / factor + smooth))
+      }
+    }
+  }
+
+  /// `theta^(2i/D)`.
+  fileprivate static func powers(_ theta: Double, _ headDimension: Int) -> [Float] {
+    (0..<headDimension / 2).map { i in
+      let exponent = Float(2 * i) / Float(headDimension)
+      return Float(pow(Double(Float(theta)), Double(exponent)))
+    }
+  }
+
+  /// `theta^(−2i/D)`.
+  fileprivate static func base(_ theta: Double, _ headDimension: Int) -> [Float] {
+    powers(theta, headDimension).map { 1 / $0 }
+  }
+
+  /// Llama 3.1's rule: long wavelengths are interpolated by `factor`, short ones left alone, those between blended linearly.
+  private static func llama3(_ frequency: Float, factor: Float, low: Float, high: Float, context: Float) -> Float {
+    let wavelength = Float(2 * Double.pi) / frequency
+    if wavelength > context / low { return frequency / factor }
+    if wavelength < context / high { return frequency }
+    let smooth = (context / wavelength - low) / (high - low)
+    return (1 - smooth) * frequency / factor + smooth * frequency
+  }
+}
+
+extension YarnScaling {
+  /// Equations 17 to 21 of the paper, pair by pair.
+  func frequencies(theta: Double, headDimension: Int) -> [Float] {
+    let (low, length) = blend(theta: theta, headDimension: headDimension)
+    return RotaryConfiguration.powers(theta, headDimension).enumerated().map { i, power -> Float in
+      let ramp = min(1, max(0, (Float(i) - low) / length))
+      let kept = 1 - ramp
+      return 1 / (Float(factor) * power) * (1 - kept) + 1 / power * kept
+    }
+  }
+
+  /// The first of the pairs whose frequencies are blended, and how many they are.
+  private func blend(theta: Double, headDimension: Int) -> (low: Float, length: Float) {
+    /// The pair that makes so many turns within the original context.
+    func pair(turns: Double) -> Double {
+      Double(headDimension) * log(originalContext / (turns * 2 * Double.pi)) / (2 * log(theta))
+    }
+    var (low, high) = (pair(turns: betaFast), pair(turns: betaSlow))
+    if truncates { (low, high) = (low.rounded(.down), high.rounded(.up)) }
+    (low, high) = (max(low, 0), min(high, Double(headDimension - 1)))
+    return (Float(low), Float(high == low ? 0.001 : high - low))
+  }
+}

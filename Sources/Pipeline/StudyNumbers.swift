@@ -1,0 +1,62 @@
+import Reports
+import Studies
+
+/// Whether the numbers of a study are some that a search can have stored. Others come from a damaged or edited database;
+/// sums and products of them could leave their types.
+enum StudyNumbers {
+  /// More parameters, bytes and tokens than anything has, and exact as JSON numbers.
+  static let most = 1 << 53
+  /// More layers than any model has: reports go over all of them.
+  static let mostLayers = 1 << 16
+
+  /// - Throws: `PipelineError.damaged` that names the number.
+  static func check(_ description: StudyDescription, of study: Study) throws {
+    let settings = description.settings
+    let keep = description.keep
+    let damaged = { (problem: String) in PipelineError.damaged(path: study.path(), problem: problem) }
+    guard keep.count == 2, keep[0] >= 0, keep[0] <= keep[1], keep[1] <= 1 else {
+      throw damaged("the study's 'keep_range' is \(keep), not two shares")
+    }
+    let named: [(String, Int?, Int)] =
+      [
+        ("layers", description.model.layers, mostLayers), ("population", settings.population, 10_000),
+        ("rungs", settings.rungs, 10), ("subsets", settings.subsets, 1000),
+        ("calibrationWindows", settings.calibrationWindows, 1 << 20),
+        ("calibrationLength", settings.calibrationLength, 1 << 20),
+        ("fitnessWindows", settings.fitnessWindows, 1 << 20), ("fitnessLength", settings.fitnessLength, 1 << 20),
+        ("gradientWindows", settings.gradientWindows, most), ("target_parameters", description.targetParameters, most),
+        ("parametersTotal", description.model.parametersTotal, most),
+        ("parametersBlock", description.model.parametersBlock, most),
+        ("kvGroupsPerLayer", description.model.kvGroupsPerLayer, most),
+        ("queryHeadsPerGroup", description.model.queryHeadsPerGroup, most),
+        ("mlpChannels", description.model.mlpChannels, most), ("headDimension", description.model.headDimension, most),
+        ("fitness windows", description.fitness.windows, most), ("fitness tokens", description.fitness.tokens, most),
+        ("peak", description.peak, most), ("expected memory", description.work?.expectedMemory, most),
+        ("peak of the preparation", description.work?.peak, most),
+      ] + counts(description.dense) + description.baselines.flatMap { counts($0.measurement) + counts($0.widths) }
+    for (name, value, most) in named {
+      guard let value, !(0...most).contains(value) else { continue }
+      throw damaged("the study's number '\(name)' is \(value)")
+    }
+    guard description.model.parametersBlock <= description.model.parametersTotal else {
+      throw damaged("the study's model has more parameters in blocks than in all")
+    }
+  }
+
+  /// - Parameter number: of the trial.
+  static func check(_ measurement: PointMeasurement, ofTrial number: Int, of study: Study) throws {
+    for (name, value, most) in counts(measurement) where !(0...most).contains(value ?? 0) {
+      throw PipelineError.damaged(path: study.path(), problem: "trial \(number): its '\(name)' is \(value ?? 0)")
+    }
+  }
+
+  private static func counts(_ measurement: PointMeasurement) -> [(String, Int?, Int)] {
+    [
+      ("parametersTotal", measurement.parametersTotal, most), ("parametersBlock", measurement.parametersBlock, most),
+    ]
+  }
+
+  private static func counts(_ widths: [LayerWidths]) -> [(String, Int?, Int)] {
+    widths.flatMap { [("kvGroups", $0.kvGroups, most), ("mlpChannels", $0.mlpChannels, most)] }
+  }
+}

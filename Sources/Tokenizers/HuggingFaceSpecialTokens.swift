@@ -1,0 +1,118 @@
+/// The tokens that `transformers` adds to those of `tokenizer.json` when it opens a folder, and the names of the special
+/// ones.
+///
+/// `added_tokens_decoder` of `tokenizer_config.json` comes first. Only where the configuration lacks it,
+/// `special_tokens_map.json` (which then overrides the configuration) and `added_tokens.json` are read. Named special
+/// tokens that are no added tokens yet become such.
+///
+/// Source: `transformers` 5, `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend`.
+struct HuggingFaceSpecialTokens {
+  /// What is added, in order.
+  private(set) var additions: [AddedToken] = []
+  /// The special tokens by name, such as `bos_token`.
+  private(set) var named: [String: [UInt8]] = [:]
+
+  private static let names = [
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+  ]
+
+  /// - Parameters:
+  ///   - configuration, map, addedFile: the three JSON files beside `tokenizer.json`, where they are there.
+  ///   - vocabulary: the tokens of `tokenizer.json`, whose added ones have the ids `writtenIds` in the file.
+  ///   - padding: the member of this name in `tokenizer.json`.
+  init(
+    configuration: JSONValue?, map: JSONValue?, addedFile: (json: JSONValue, path: String)?, path: String,
+    vocabulary: HuggingFaceVocabulary, writtenIds: Set<Int32>, padding: JSONValue?
+  ) throws {
+    let decoder = configuration?["added_tokens_decoder"]
+    let members = configuration?.members ?? []
+    let overriding = decoder == nil ? map?.members ?? [] : []
+    let values = (padding?["pad_token"].map { [(key: "pad_token", value: $0)] } ?? []) + members + overriding
+    /// Special tokens in the order in which they are added: the usual names, others, then those without a name.
+    var specials = Self.names.compactMap { name in Self.last(name, in: values).map { (name: name, value: $0) } }
+    for (name, value) in values where name.hasSuffix("_token") && !Self.names.contains(name) && value.text != nil {
+      specials.append((name, value))
+    }
+    for name in ["extra_special_tokens", "additional_special_tokens"] {
+      let list = Self.last(name, in: values)
+      specials += list?.members?.map { (name: $0.key, value: $0.value) } ?? []
+      specials += list?.elements?.map { (name: "", value: $0) } ?? []
+    }
+    var described = try Self.described(decoder, path: path)
+    if decoder == nil, let addedFile {
+      // Tokens without a name are special in this file where the configuration lists them, not where the map does.
+      let lists = [Self.last("extra_special_tokens", in: values), Self.last("additional_special_tokens", in: members)]
+      let texts = Self.names.compactMap { Self.last($0, in: values) } + lists.flatMap { $0?.elements ?? [] }
+      // Where both files have an id, tokenizer.json says what it is.
+      described = try Self.described(addedFile, specials: texts.compactMap { Self.text($0) })
+        .filter { !writtenIds.contains($0.id) }
+    }
+    additions = described.filter { !(vocabulary.addedToken($0.content)?.isSame($0) ?? false) }
+    for (name, value) in specials {
+      guard let text = Self.text(value) else { continue }
+      if Self.names.contains(name) { named[name] = text }
+      guard !vocabulary.isAdded(text), !additions.contains(where: { $0.content == text }) else { continue }
+      additions.append(Self.token(value, special: true))
+    }
+    let namedTexts = Set(named.values)
+    for index in additions.indices where namedTexts.contains(additions[index].content) {
+      additions[index].special = true
+    }
+  }
+
+  private static func last(_ name: String, in members: [(key: String, value: JSONValue)]) -> JSONValue? {
+    members.last { $0.key == name }.flatMap { $0.value.isNull ? nil : $0.value }
+  }
+
+  private static func text(_ value: JSONValue) -> [UInt8]? {
+    let text = value.text ?? value["content"]?.text
+    return text.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
+  }
+
+  /// A token as a string, or as an object with `content` and what is to be known of it.
+  private static func token(_ value: JSONValue, special: Bool) -> AddedToken {
+    let special = value["special"]?.flag ?? special
+    return AddedToken(
+      id: 0, content: text(value) ?? [], singleWord: value["single_word"]?.flag ?? false,
+      stripsLeft: value["lstrip"]?.flag ?? false, stripsRight: value["rstrip"]?.flag ?? false,
+      normalized: value["normalized"]?.flag ?? !special, special: special)
+  }
+
+  /// The tokens of `added_tokens_decoder`, in the order of their ids.
+  private static func described(_ decoder: JSONValue?, path: String) throws -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    for (key, value) in decoder?.members ?? [] {
+      guard let id = Int32(key), value["content"]?.text != nil else {
+        throw TokenizerError.invalidField(
+          file: path, field: "added_tokens_decoder.\(key)", expected: "an id, and an object with content")
+      }
+      tokens.append(token(value, special: false))
+      tokens[tokens.count - 1].id = id
+    }
+    return tokens.sorted { $0.id < $1.id }
+  }
+
+  /// The tokens of `added_tokens.json`, an object of text to id, in the order of their ids.
+  private static func described(
+    _ file: (json: JSONValue, path: String), specials: [[UInt8]]
+  ) throws -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    for (key, value) in file.json.members ?? [] {
+      guard let id = value.id else {
+        throw TokenizerError.invalidField(file: file.path, field: key, expected: "a token id")
+      }
+      tokens.append(token(.string(key), special: specials.contains(Array(key.utf8))))
+      tokens[tokens.count - 1].id = id
+    }
+    return tokens.sorted { $0.id < $1.id }
+  }
+}
+
+extension AddedToken {
+  /// Whether all but the ids are equal.
+  fileprivate func isSame(_ other: AddedToken) -> Bool {
+    var other = other
+    other.id = id
+    return self == other
+  }
+}

@@ -1,0 +1,58 @@
+/// Expressions that match some runs of a text and leave the text between them. Both are pieces.
+///
+/// With them llama.cpp cuts the words of a model that does not say how to (`LLAMA_VOCAB_PRE_TYPE_DEFAULT`).
+enum RunPattern: String, CaseIterable, Sendable {
+  /// Punctuation, and the symbols of ASCII but the backtick.
+  case punctuation = #"[\p{P}\$\+<=>\^~\|]+"#
+  case numbers = #"\p{N}+"#
+  case threeDigits = "[0-9][0-9][0-9]"
+
+  /// The spelling in a `tokenizer.json`.
+  var expression: String { rawValue }
+
+  init?(expression: String) { self.init(rawValue: expression) }
+
+  /// Cuts `range` of `text` (valid UTF-8) at the ends of the matches, and appends the parts to `pieces`.
+  func split(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
+    switch self {
+    case .punctuation: Self.split(text, range, into: &pieces, at: UnicodeClass.isPunctuationRun)
+    case .numbers: Self.split(text, range, into: &pieces, at: UnicodeClass.isNumber)
+    case .threeDigits: Self.splitThreeDigits(text, range, into: &pieces)
+    }
+  }
+
+  private static func split(
+    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>],
+    at matches: (UInt32) -> Bool
+  ) {
+    var start = range.lowerBound
+    var position = start
+    var isMatch = false
+    while position < range.upperBound {
+      let (value, length) = decodeScalar(text, at: position)
+      if matches(value) != isMatch {
+        if start < position { pieces.append(start..<position) }
+        start = position
+        isMatch.toggle()
+      }
+      position += length
+    }
+    if start < position { pieces.append(start..<position) }
+  }
+
+  private static func splitThreeDigits(
+    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>]
+  ) {
+    var start = range.lowerBound
+    var digits = 0
+    for position in range {
+      digits = text[position] >= 0x30 && text[position] <= 0x39 ? digits + 1 : 0
+      guard digits == 3 else { continue }
+      if start < position - 2 { pieces.append(start..<position - 2) }
+      pieces.append(position - 2..<position + 1)
+      start = position + 1
+      digits = 0
+    }
+    if start < range.upperBound { pieces.append(start..<range.upperBound) }
+  }
+}
