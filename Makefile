@@ -68,7 +68,7 @@ test: deps
 	$(MAKE) --no-print-directory lint
 
 # Coverage-guided fuzzing, in builds of its own. FUZZ_READERS="gguf config" takes only these; FUZZ_WITH=,address adds the address
-# sanitizer, at a third of the speed.
+# sanitizer, in a build of its own.
 FUZZ_RUNS ?= 10000000
 FUZZ_READERS ?=
 FUZZ_WITH ?=

@@ -187,9 +187,8 @@ public struct StageCost: Codable, Sendable, Equatable {
     self.seconds = seconds
   }
 
-  /// `4.2 s`, `3 min 05 s`; a dash for what no stage can take.
+  /// `4.2 s`, `3 min 05 s`.
   static func clock(_ seconds: Double) -> String {
-    guard abs(seconds) < 1e12 else { return "–" }
     if seconds < 60 { return String(format: "%.1f s", seconds) }
     let whole = Int(min(seconds, 1e15))
     return String(format: "%d min %02d s", whole / 60, whole % 60)

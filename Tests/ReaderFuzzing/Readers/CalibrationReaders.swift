@@ -8,19 +8,19 @@ extension FuzzedReader {
     "text", .text,
     isRefusal: { $0 is CalibrationError },
     read: { input in
-      // Read under each name on its own: one may be refused where another is not.
-      let results = ["text.txt", "text.jsonl"].map { name in
-        Result {
-          let url = try textFolder.write(input, to: name)
-          defer { textFolder.remove(name) }
-          let source = CalibrationSource(url.path, field: "text")
-          let text = try TextCorpus.read(source)
-          try Violation.require(!text.isEmpty, "a text without a character was accepted")
-          for filter in try TextDocuments.read(source) { _ = filter.utf8.count }
-        }
+      // Under one name it may be refused where under another it is not.
+      let results = ["text.txt", "text.jsonl"].map { name in Result { try readText(textFolder.write(input, to: name)) }
       }
+      for case .failure(let error) in results where !(error is CalibrationError) { throw error }
+      for case .success in results { return }
       for result in results { try result.get() }
     })
+
+  private static func readText(_ url: URL) throws {
+    let source = CalibrationSource(url.path, field: "text")
+    try Violation.require(try !TextCorpus.read(source).isEmpty, "a text without a character was accepted")
+    _ = try TextDocuments.read(source).count
+  }
 
   private static let textFolder = InputFolder("text")
 
