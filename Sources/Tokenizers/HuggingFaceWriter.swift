@@ -143,9 +143,26 @@ enum HuggingFaceWriter {
       "byte_fallback": .bool(definition.byteFallback),
       "ignore_merges": .bool(definition.ignoresMerges),
       "vocab": .object(vocabulary),
-      "merges": .array(
-        definition.merges.map { [.string(definition.text(of: $0.left)), .string(definition.text(of: $0.right))] }),
+      "merges": .array(merges(definition)),
     ]
+  }
+
+  /// The merges by their texts. Where an id has several, those are taken whose concatenation is a text of the result.
+  private static func merges(_ definition: TokenizerDefinition) -> [JSONValue] {
+    var others: [Int32: [[UInt8]]] = [:]
+    for index in definition.otherTexts.indices {
+      others[definition.otherIds[index], default: []].append(Array(definition.otherTexts[index]))
+    }
+    func texts(_ id: Int32) -> [[UInt8]] { [Array(definition.tokens[Int(id)])] + (others[id] ?? []) }
+    return definition.merges.map { merge in
+      var pair = (Array(definition.tokens[Int(merge.left)]), Array(definition.tokens[Int(merge.right)]))
+      if others[merge.left] ?? others[merge.right] ?? others[merge.result] != nil {
+        let results = texts(merge.result)
+        let pairs = texts(merge.left).flatMap { left in texts(merge.right).map { (left, $0) } }
+        pair = pairs.first { results.contains($0.0 + $0.1) } ?? pair
+      }
+      return [string(pair.0), string(pair.1)]
+    }
   }
 
   private static func configuration(_ definition: TokenizerDefinition) -> JSONValue {
