@@ -287,8 +287,9 @@ VARIANTS = {
     "HF, yarn, 128 of 64, no biases": ("mistral", rope(YARN)),
     "HF, dynamic, within 256": ("llama", rope(DYNAMIC)),
     "HF, dynamic, 128 of 64": ("llama", rope(DYNAMIC, context=64, gguf_window=64)),
-    "HF, longrope, long": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 64})),
-    "HF, longrope, short": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 128})),
+    # llama.cpp chooses by the context that it makes room for, 256 at least, and not by the length of the text.
+    "HF, longrope, 128 of 64": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 64})),
+    "HF, longrope, within 256": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 256}, context=512)),
     "HF, llama3, 128 of 64": ("llama", rope(LLAMA3)),
     "HF, FP8 in blocks": ("llama", float8),
 }
