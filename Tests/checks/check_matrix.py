@@ -37,7 +37,7 @@ import transformers  # noqa: E402
 
 import tiny_models  # noqa: E402
 from check_export import CheckError, measure_gguf, open_hugging_face, perplexity, read_text, windows_of  # noqa: E402
-from stock_llama_cpp import LlamaCppError, version  # noqa: E402
+from stock_llama_cpp import version  # noqa: E402
 
 TOLERANCE = 0.001  # relative difference of two perplexities
 FITNESS_LENGTH = 64
@@ -68,6 +68,7 @@ class Row:
     def __init__(self, family, format):
         self.cells = {"family": family, "format": format}
         self.differences = {}
+        self.failure = None
 
     def compare(self, name, ours, references):
         """`ours` and each reference: (perplexity, windows)."""
@@ -116,6 +117,7 @@ def measure_search(program, checkpoint, row, place):
     study = os.path.join(place, "study")
     length = max(FITNESS_LENGTH, checkpoint.window if checkpoint.gguf_window < checkpoint.window else 0)
     program.run("search", "--model", checkpoint.path, "--study", study, "--budget", 6, "--population", 4,
+                "--space", checkpoint.space,
                 "--calibration", tiny_models.TEXT, "--calibration-windows", 8, "--calibration-length", length,
                 "--gradient-windows", 4, "--fitness-windows", 8, "--fitness-length", length,
                 "--cache", os.path.join(place, "statistics"))
@@ -142,15 +144,13 @@ def measure_exports(program, checkpoint, row, study, windows, dtype):
                 {"llama.cpp": of_gguf(file, checkpoint.gguf_window)})
 
 
-def measure(program, family, format, make, base):
-    row = Row(family, format)
+def measure(program, make, base, row):
     with tempfile.TemporaryDirectory(dir=SCRATCH.name) as place:
-        checkpoint = make(base, family, place)
+        checkpoint = make(base, row.cells["family"], place)
         measure_dense(program, checkpoint, row)
         study, windows = measure_search(program, checkpoint, row, place)
         for dtype in ("f32", "f16"):
             measure_exports(program, checkpoint, row, study, windows, dtype)
-    return row
 
 
 def all_rows():
@@ -158,8 +158,7 @@ def all_rows():
     for family in tiny_models.FAMILIES:
         for format, make in tiny_models.FORMATS.items():
             yield family, format, make
-    for format, (family, make) in tiny_models.VARIANTS.items():
-        yield family, format, make
+    yield from tiny_models.VARIANTS
 
 
 # ---- table
@@ -168,6 +167,25 @@ COLUMNS = {
     "dense": "dense", "dense_transformers": "transformers", "dense_llama.cpp": "llama.cpp",
     "hf_f32": "HF export", "hf_f32_transformers": "transformers", "gguf_f32": "GGUF export", "gguf_f32_llama.cpp": "llama.cpp",
 }
+README = """# Families and formats against transformers and llama.cpp
+
+```sh
+python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --output results/formats
+```
+
+Perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens: what `nas-search evaluate`
+says, and behind it what the references say of the same weights with tokenizers of their own. *dense* is the checkpoint as it is
+given; the exports are the best point of a search of 6 evaluations, in F32. The largest difference is of all pairs of figures in
+the row, also those that only `matrix.csv` shows: exports in F16, the dense perplexity in `report` and the one that `export`
+states. The command fails if one is larger than 0.1 %. What is compared with what is said at the head of the script.
+
+A GGUF has no dynamic rope scaling: its context ends where the scaling would begin, so the row *128 of 64* measures the GGUF
+export in windows of 64, and has no figure of llama.cpp for the dense model.
+
+{table}
+
+{summary}
+"""
 
 
 def markdown(rows):
@@ -176,12 +194,13 @@ def markdown(rows):
     for row in rows:
         cells = row.cells
         figures = [f"{cells[name]:.4f}" if name in cells else "–" for name in COLUMNS]
-        yield (f"| {cells['family']} | {cells['format']} | {' | '.join(figures)} | "
-               f"{cells['hf_architecture']}, {cells['gguf_architecture']} | {100 * row.largest:.4f} % |")
+        exported = ", ".join(cells[name] for name in ("hf_architecture", "gguf_architecture") if name in cells)
+        yield (f"| {cells['family']} | {cells['format']} | {' | '.join(figures)} | {exported or '–'} | "
+               f"{'failed' if row.failure else f'{100 * row.largest:.4f} %'} |")
 
 
-def write_table(folder, rows):
-    """matrix.csv with every figure, matrix.md with the main ones."""
+def write_table(folder, rows, summary):
+    """matrix.csv with every figure, README.md with the main ones."""
     os.makedirs(folder, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row.cells)) + ["largest_difference_percent"]
     with open(os.path.join(folder, "matrix.csv"), "w", encoding="utf-8", newline="") as file:
@@ -189,42 +208,50 @@ def write_table(folder, rows):
         writer.writeheader()
         for row in rows:
             cells = {key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.cells.items()}
-            writer.writerow({**cells, "largest_difference_percent": f"{100 * row.largest:.5f}"})
-    with open(os.path.join(folder, "matrix.md"), "w", encoding="utf-8") as file:
-        file.write("\n".join(markdown(rows)) + "\n")
+            largest = "failed" if row.failure else f"{100 * row.largest:.5f}"
+            writer.writerow({**cells, "largest_difference_percent": largest})
+    with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
+        file.write(README.format(table="\n".join(markdown(rows)), summary=summary))
+
+
+def verdict(row):
+    """What is printed of a row."""
+    if row.failure:
+        return f"FAILED: {row.failure}"
+    figures = " ".join(f"{name}={value:.4f}" for name, value in row.cells.items() if isinstance(value, float))
+    apart = [f"{name} {100 * value:.4f} %" for name, value in row.differences.items() if not value <= TOLERANCE]
+    return f"{figures}; largest difference {100 * row.largest:.4f} %" + (f"; DIFFERS: {', '.join(apart)}" if apart else "")
 
 
 def run(program, wanted, output):
-    began, bases, rows, failures = time.monotonic(), {}, [], 0
+    began, bases, rows = time.monotonic(), {}, []
     for family, format, make in all_rows():
         if not all(word in f"{family}, {format}" for word in wanted):
             continue
         if family not in bases:
             bases[family] = os.path.join(SCRATCH.name, family)
             tiny_models.save(tiny_models.train(family), family, bases[family])
+        row = Row(family, format)
         try:
-            row = measure(program, family, format, make, bases[family])
-        except (CheckError, LlamaCppError, OSError, ValueError) as error:
-            failures += 1
-            print(f"{family}, {format}: FAILED: {error}", flush=True)
-            continue
+            measure(program, make, bases[family], row)
+        except Exception as error:  # of the program, of transformers or of llama.cpp: the other rows still count
+            row.failure = f"{type(error).__name__}: {error}"
         rows.append(row)
-        apart = [f"{name} {100 * value:.4f} %" for name, value in row.differences.items() if not value <= TOLERANCE]
-        figures = " ".join(f"{name}={value:.4f}" for name, value in row.cells.items() if isinstance(value, float))
-        print(f"{family}, {format}: {figures}; largest difference {100 * row.largest:.4f} %"
-              + (f"; DIFFERS: {', '.join(apart)}" if apart else ""), flush=True)
+        print(f"{family}, {format}: {verdict(row)}", flush=True)
+    failed = sum(row.failure is not None for row in rows)
+    apart = sum(row.failure is None and not row.agrees for row in rows)
+    summary = (f"{len(rows)} rows, {apart} with a difference above {100 * TOLERANCE:g} %, {failed} failed; transformers "
+               f"{transformers.__version__}, llama.cpp of {version()}.")
+    print(summary, f"{time.monotonic() - began:.0f} s")
     if output and rows:
-        write_table(output, rows)
-    apart = sum(not row.agrees for row in rows)
-    print(f"{len(rows)} rows, {apart} differ, {failures} failed; {time.monotonic() - began:.0f} s; "
-          f"transformers {transformers.__version__}, {version()}")
-    return 2 if failures or not rows else 1 if apart else 0
+        write_table(output, rows, summary)
+    return 2 if failed or not rows else 1 if apart else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nas-search", metavar="FILE", required=True, help="the program")
-    parser.add_argument("--output", metavar="DIR", help="folder for matrix.csv and matrix.md")
+    parser.add_argument("--output", metavar="DIR", help="folder for README.md and matrix.csv")
     parser.add_argument("--only", metavar="WORD", action="append", default=[],
                         help="only rows whose family and format contain it, such as qwen2 or Q4_K; repeatable")
     arguments = parser.parse_args()

@@ -84,7 +84,8 @@ def texts():
 
 def save(model, family, folder, shard_size="1GB"):
     """A folder in bfloat16, as most checkpoints are, with the family's tokenizer; `model` itself stays as it is."""
-    state = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()
+             if not (name == "lm_head.weight" and model.config.tie_word_embeddings)}
     model.config.dtype = torch.bfloat16
     model.save_pretrained(folder, state_dict=state, max_shard_size=shard_size)
     tokenizer, settings = make_fixtures.make_tokenizer(FAMILIES[family].tokenizer)
@@ -108,6 +109,7 @@ class Checkpoint:
     twin_gguf: str | None  # the same weights for llama.cpp, in F32; None where it has no such network
     window: int = 128
     gguf_window: int = 128
+    space: str = "widths"
 
 
 def write_gguf(folder, path, architecture, kind=Type.F32):
@@ -275,21 +277,36 @@ def float8(base, family, place):
     return result
 
 
-PAIRS = [1 + j / 8 for j in range(16)]  # 16 pairs of a head of 32
+def alike(make):
+    """The same, searched for one width of all layers: exports are then of stock classes."""
+    def searched(base, family, place):
+        result = make(base, family, place)
+        result.space = "uniform"
+        return result
+
+    return searched
+
+
 DYNAMIC = {"rope_type": "dynamic", "factor": 4.0}
-LONGROPE = {"rope_type": "longrope", "short_factor": [1 + j / 32 for j in range(16)], "long_factor": PAIRS}
+LONGROPE = {"rope_type": "longrope", "short_factor": [1 + j / 32 for j in range(16)],
+            "long_factor": [1 + j / 8 for j in range(16)]}  # 16 pairs of a head of 32
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
 
-VARIANTS = {
-    "HF, yarn, 128 of 64": ("qwen2", rope(YARN)),
-    "HF, yarn, 128 of 64, no biases": ("mistral", rope(YARN)),
-    "HF, dynamic, within 256": ("llama", rope(DYNAMIC)),
-    "HF, dynamic, 128 of 64": ("llama", rope(DYNAMIC, context=64, gguf_window=64)),
+VARIANTS = [
+    ("llama", "HF, all layers alike", alike(plain)),
+    ("mistral", "HF, all layers alike", alike(plain)),
+    ("qwen2", "HF, all layers alike", alike(plain)),
+    ("qwen2", "HF, yarn, 128 of 64", rope(YARN)),
+    ("qwen2", "HF, yarn, all layers alike", alike(rope(YARN))),
+    ("mistral", "HF, yarn, 128 of 64", rope(YARN)),
+    ("llama", "HF, dynamic, within 256", rope(DYNAMIC)),
+    ("llama", "HF, dynamic, 128 of 64", rope(DYNAMIC, context=64, gguf_window=64)),
     # llama.cpp chooses by the context that it makes room for, 256 at least, and not by the length of the text.
-    "HF, longrope, 128 of 64": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 64})),
-    "HF, longrope, within 256": ("llama", rope({**LONGROPE, "original_max_position_embeddings": 256}, context=512)),
-    "HF, llama3, 128 of 64": ("llama", rope(LLAMA3)),
-    "HF, FP8 in blocks": ("llama", float8),
-}
+    ("llama", "HF, longrope, 128 of 64", rope({**LONGROPE, "original_max_position_embeddings": 64})),
+    ("llama", "HF, longrope, within 256", rope({**LONGROPE, "original_max_position_embeddings": 256}, context=512)),
+    ("llama", "HF, longrope, all layers alike", alike(rope({**LONGROPE, "original_max_position_embeddings": 64}))),
+    ("llama", "HF, llama3, 128 of 64", rope(LLAMA3)),
+    ("llama", "HF, FP8 in blocks", float8),
+]
