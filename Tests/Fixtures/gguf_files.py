@@ -4,7 +4,8 @@
 * The architecture `llama` (and `deci`) rotates neighbouring pairs, so the rows of every query and key head go from the
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
   `qwen2` rotates half-split pairs, as Hugging Face does, and keeps the order.
-* Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; kind `linear` is two keys.
+* Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; `linear` and `yarn` are keys; `longrope` is
+  keys and two tensors of divisors. Kind `dynamic` is not written: within the context it changes nothing.
 """
 
 import json
@@ -72,6 +73,11 @@ def llama3_divisors(theta, head_dim, scaling):
     return np.array(divisors, np.float32)
 
 
+def longrope_attention(factor, original):
+    """What queries and keys are multiplied by, each (transformers: `_compute_longrope_parameters`)."""
+    return math.sqrt(1 + math.log(factor) / math.log(original)) if factor > 1 else 1.0
+
+
 def interleave(rows, heads):
     """Half-split to interleaved order inside each of `heads` heads, on the first axis."""
     shape = rows.shape
@@ -118,6 +124,15 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     if scaling and scaling["rope_type"] == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(scaling["factor"])
+    elif scaling and scaling["rope_type"] == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(scaling["factor"])
+        writer.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+    elif scaling and scaling["rope_type"] == "longrope":
+        original = scaling["original_max_position_embeddings"]
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(longrope_attention(config["max_position_embeddings"] / original, original))
     if tokenizer_folder:
         _add_tokenizer(writer, tokenizer_folder, config)
     else:
@@ -131,6 +146,9 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
 
     if scaling and scaling["rope_type"] == "llama3":
         add("rope_freqs.weight", llama3_divisors(theta, head_dim, scaling), wide=True)
+    if scaling and scaling["rope_type"] == "longrope":
+        for length in ("long", "short"):
+            add(f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32), wide=True)
     add("token_embd.weight", tensors["model.embed_tokens.weight"], wide=False)
     for i in range(layers):
         for source, target in TENSOR_NAMES.items():

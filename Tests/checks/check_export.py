@@ -58,7 +58,8 @@ def read_text(path):
         return file.read()
 
 
-def measure_hugging_face(folder, text, window, limit, threads):
+def open_hugging_face(folder, threads):
+    """(tokenizer, function from token ids to their logits) of stock transformers in float32."""
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -69,7 +70,6 @@ def measure_hugging_face(folder, text, window, limit, threads):
     if not os.path.isdir(folder):
         raise CheckError(f"{folder} is not a folder")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    windows = windows_of(tokenizer(text).input_ids, window, limit, folder)
     model, loading = AutoModelForCausalLM.from_pretrained(
         folder, trust_remote_code=True, torch_dtype=torch.float32, output_loading_info=True)
     wrong = {kind: sorted(names) for kind, names in loading.items() if names}
@@ -81,6 +81,14 @@ def measure_hugging_face(folder, text, window, limit, threads):
     def logits_of(tokens):
         return model(torch.tensor([tokens]), use_cache=False).logits[0].numpy()
 
+    return tokenizer, logits_of
+
+
+def measure_hugging_face(folder, text, window, limit, threads):
+    import transformers
+
+    tokenizer, logits_of = open_hugging_face(folder, threads)
+    windows = windows_of(tokenizer(text).input_ids, window, limit, folder)
     label = f"transformers {transformers.__version__}"
     return label, len(windows), perplexity(logits_of, windows, label)
 

@@ -118,6 +118,7 @@ def _load_library():
     declare("llama_get_logits_ith", c.POINTER(c.c_float), pointer, c.c_int32)
     declare("llama_get_memory", pointer, pointer)
     declare("llama_memory_clear", None, pointer, c.c_bool)
+    declare("ggml_quantize_chunk", c.c_size_t, c.c_int, pointer, pointer, c.c_int64, c.c_int64, c.c_int64, pointer)
     return lib
 
 
@@ -164,6 +165,25 @@ def version():
     from importlib.metadata import version as installed
 
     return f"xllamacpp {installed('xllamacpp')}"
+
+
+def quantize(rows, kind):
+    """Float32 [rows, columns] in blocks of a type (gguf.GGMLQuantizationType), by llama.cpp's own encoder without importances.
+
+    The result is uint8 [rows, bytes of a row]. The wheel has no `llama_model_quantize`, which calls the same encoder.
+    """
+    from gguf import GGML_QUANT_SIZES
+
+    size, block_bytes = GGML_QUANT_SIZES[kind]
+    count, columns = rows.shape
+    if columns % size:
+        raise LlamaCppError(f"rows of {columns} do not divide into blocks of {size} ({kind.name})")
+    source = np.ascontiguousarray(rows, np.float32)
+    result = np.empty((count, columns // size * block_bytes), np.uint8)
+    written = library().ggml_quantize_chunk(int(kind), source.ctypes.data, result.ctypes.data, 0, count, columns, None)
+    if written != result.nbytes:
+        raise LlamaCppError(f"ggml_quantize_chunk wrote {written} bytes of {kind.name}, expected {result.nbytes}")
+    return result
 
 
 class LlamaCpp:

@@ -19,6 +19,8 @@ from transformers.models.mistral.modeling_mistral import (
     MistralForCausalLM,
     MistralModel,
     MistralPreTrainedModel,
+    MistralRMSNorm,
+    MistralRotaryEmbedding,
 )
 
 WIDTHS = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
@@ -80,13 +82,15 @@ def build_layer(config, layer):
 
 class NASMistralModel(MistralModel):
     def __init__(self, config):
-        layers = config.num_hidden_layers
-        config.num_hidden_layers = 0  # the parent class would build all its layers alike
-        try:
-            super().__init__(config)
-        finally:
-            config.num_hidden_layers = layers
-        self.layers = nn.ModuleList([build_layer(config, layer) for layer in range(layers)])
+        MistralPreTrainedModel.__init__(self, config)
+        self.padding_idx = config.pad_token_id
+        self.vocab_size = config.vocab_size
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, self.padding_idx)
+        self.layers = nn.ModuleList([build_layer(config, layer) for layer in range(config.num_hidden_layers)])
+        self.norm = MistralRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        # Some rope scalings ask for the number of heads, which transformers 5.15 and newer tell of single layers only.
+        self.rotary_emb = MistralRotaryEmbedding(config=layer_config(config, 0))
+        self.gradient_checkpointing = False
         self.post_init()
 
 

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Every family and format through search, report and export, against stock transformers and stock llama.cpp.
+
+    python check_matrix.py --nas-search .build/release/nas-search --output results/formats
+
+For each row: a tiny trained model (tiny_models.py) is written in the format; `nas-search evaluate` measures it; `search` with a
+budget of 6, `report` and `export --point best` to a Hugging Face folder and a GGUF, in F32 and in F16, are run on it;
+`evaluate` measures each export. Each figure has to agree with the reference's on the same weights and the same text:
+
+* `evaluate` of the model: transformers, and llama.cpp, on the weights that the file means, in F32;
+* the dense perplexity in `report`, and the one that `export` states: transformers on the fitness windows of the study;
+* `evaluate` of an exported folder: transformers on the folder (with its remote code where layers differ);
+* `evaluate` of an exported GGUF: llama.cpp on the file.
+
+Token ids are the reference's own, from the tokenizer in the folder or the GGUF. For information only, `llama.cpp_file` is
+llama.cpp's figure on a 16-bit or quantised input itself: it rounds activations to multiply them with such weights.
+
+Exit code 0: every difference is at most 0.1 %. 1: some are larger. 2: a row could not be made or run.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+SCRATCH = tempfile.TemporaryDirectory()
+# transformers copies remote code to its cache; nothing is fetched.
+os.environ |= {"HF_HOME": os.path.join(SCRATCH.name, "cache"), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
+               "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+import tiny_models  # noqa: E402
+from check_export import CheckError, measure_gguf, open_hugging_face, perplexity, read_text, windows_of  # noqa: E402
+from stock_llama_cpp import version  # noqa: E402
+
+TOLERANCE = 0.001  # relative difference of two perplexities
+FITNESS_LENGTH = 64
+
+
+class Program:
+    def __init__(self, path):
+        self.path = os.path.abspath(path)
+
+    def run(self, *arguments):
+        done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise CheckError(f"nas-search {' '.join(map(str, arguments))}: exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.run(*arguments, "--json"))
+
+    def perplexity(self, model, window):
+        """(perplexity, windows)"""
+        line = self.json("evaluate", "--model", model, "--text", tiny_models.TEXT, "--window", window)["measurements"][0]
+        return line["perplexity"], line["windows"]
+
+
+class Row:
+    """The figures of one row by their names in the table, and the pairs among them that have to agree."""
+
+    def __init__(self, family, format):
+        self.cells = {"family": family, "format": format}
+        self.differences = {}
+        self.failure = None
+
+    def compare(self, name, ours, references):
+        """`ours` and each reference: (perplexity, windows)."""
+        self.cells[name] = ours[0]
+        for label, reference in references.items():
+            if ours[1] != reference[1]:
+                raise CheckError(f"{name}: {ours[1]} windows, {label} has {reference[1]}")
+            self.cells[f"{name}_{label}"] = reference[0]
+            self.differences[f"{name}_{label}"] = abs(ours[0] / reference[0] - 1)
+
+    @property
+    def largest(self):
+        return max(self.differences.values())
+
+    @property
+    def agrees(self):
+        return all(difference <= TOLERANCE for difference in self.differences.values())  # false for NaN, too
+
+
+def of_text(folder, window):
+    """transformers: (perplexity, windows) on the text."""
+    tokenizer, logits_of = open_hugging_face(folder, 1)
+    windows = windows_of(tokenizer(read_text(tiny_models.TEXT)).input_ids, window, None, folder)
+    return perplexity(logits_of, windows, "transformers"), len(windows)
+
+
+def of_windows(folder, windows):
+    return perplexity(open_hugging_face(folder, 1)[1], windows, "transformers"), len(windows)
+
+
+def of_gguf(path, window):
+    _, windows, value = measure_gguf(path, read_text(tiny_models.TEXT), window, None, 1)
+    return value, windows
+
+
+def measure_dense(program, checkpoint, row):
+    references = {"transformers": of_text(checkpoint.twin_folder, checkpoint.window)}
+    if checkpoint.gguf_window == checkpoint.window:
+        references["llama.cpp"] = of_gguf(checkpoint.twin_gguf, checkpoint.window)
+    row.compare("dense", program.perplexity(checkpoint.path, checkpoint.window), references)
+    if checkpoint.path.endswith(".gguf"):
+        row.cells["llama.cpp_file"] = of_gguf(checkpoint.path, checkpoint.window)[0]
+
+
+def measure_search(program, checkpoint, row, place):
+    study = os.path.join(place, "study")
+    length = max(FITNESS_LENGTH, checkpoint.window if checkpoint.gguf_window < checkpoint.window else 0)
+    program.run("search", "--model", checkpoint.path, "--study", study, "--budget", 6, "--population", 4,
+                "--space", checkpoint.space,
+                "--calibration", tiny_models.TEXT, "--calibration-windows", 8, "--calibration-length", length,
+                "--gradient-windows", 4, "--fitness-windows", 8, "--fitness-length", length,
+                "--cache", os.path.join(place, "statistics"))
+    report = program.json("report", study)
+    with open(os.path.join(study, "calibration.json"), encoding="utf-8") as file:
+        fitness = json.load(file)["sets"][0]
+    windows = windows_of(fitness["fitnessTokens"], fitness["fitnessLength"], None, study)
+    row.compare("report", (report["dense"]["perplexity"], report["fitness"]["windows"]),
+                {"transformers": of_windows(checkpoint.twin_folder, windows)})
+    return study, windows
+
+
+def measure_exports(program, checkpoint, row, study, windows, dtype):
+    folder, file = f"{study}-{dtype}", f"{study}-{dtype}.gguf"
+    stated = program.json("export", study, "--point", "best", "--dtype", dtype, "--format", "hf", "--output", folder,
+                          "--format", "gguf", "--output", file, "--cache", os.path.join(os.path.dirname(study), "statistics"))
+    for form, written in zip(("hf", "gguf"), stated["checkpoints"]):
+        row.cells[f"{form}_architecture"] = written["architecture"]
+    if dtype == "f32":
+        row.compare("export", (stated["perplexity"], len(windows)), {"transformers": of_windows(folder, windows)})
+    row.compare(f"hf_{dtype}", program.perplexity(folder, checkpoint.window),
+                {"transformers": of_text(folder, checkpoint.window)})
+    row.compare(f"gguf_{dtype}", program.perplexity(file, checkpoint.gguf_window),
+                {"llama.cpp": of_gguf(file, checkpoint.gguf_window)})
+
+
+def measure(program, make, base, row):
+    with tempfile.TemporaryDirectory(dir=SCRATCH.name) as place:
+        checkpoint = make(base, row.cells["family"], place)
+        measure_dense(program, checkpoint, row)
+        study, windows = measure_search(program, checkpoint, row, place)
+        for dtype in ("f32", "f16"):
+            measure_exports(program, checkpoint, row, study, windows, dtype)
+
+
+def all_rows():
+    """(family, format, maker), in the order of the table."""
+    for family in tiny_models.FAMILIES:
+        for format, make in tiny_models.FORMATS.items():
+            yield family, format, make
+    yield from tiny_models.VARIANTS
+
+
+# ---- table
+
+COLUMNS = {
+    "dense": "dense", "dense_transformers": "transformers", "dense_llama.cpp": "llama.cpp",
+    "hf_f32": "HF export", "hf_f32_transformers": "transformers", "gguf_f32": "GGUF export", "gguf_f32_llama.cpp": "llama.cpp",
+}
+README = """# Families and formats against transformers and llama.cpp
+
+```sh
+python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --output results/formats
+```
+
+Perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens: what `nas-search evaluate`
+says, and behind it what the references say of the same weights with tokenizers of their own. *dense* is the checkpoint as it is
+given; the exports are the best point of a search of 6 evaluations, in F32. The largest difference is of all pairs of figures in
+the row, also those that only `matrix.csv` shows: exports in F16, the dense perplexity in `report` and the one that `export`
+states. The command fails if one is larger than 0.1 %. What is compared with what is said at the head of the script.
+
+A GGUF has no dynamic rope scaling: its context ends where the scaling would begin, so the row *128 of 64* measures the GGUF
+export in windows of 64, and has no figure of llama.cpp for the dense model.
+
+{table}
+
+{summary}
+"""
+
+
+def markdown(rows):
+    yield "| family | format | " + " | ".join(COLUMNS.values()) + " | exported as | largest difference |"
+    yield "| --- | --- |" + " --- |" * (len(COLUMNS) + 2)
+    for row in rows:
+        cells = row.cells
+        figures = [f"{cells[name]:.4f}" if name in cells else "–" for name in COLUMNS]
+        exported = ", ".join(cells[name] for name in ("hf_architecture", "gguf_architecture") if name in cells)
+        yield (f"| {cells['family']} | {cells['format']} | {' | '.join(figures)} | {exported or '–'} | "
+               f"{'failed' if row.failure else f'{100 * row.largest:.4f} %'} |")
+
+
+def write_table(folder, rows, summary):
+    """matrix.csv with every figure, README.md with the main ones."""
+    os.makedirs(folder, exist_ok=True)
+    names = list(dict.fromkeys(name for row in rows for name in row.cells)) + ["largest_difference_percent"]
+    with open(os.path.join(folder, "matrix.csv"), "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            cells = {key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.cells.items()}
+            largest = "failed" if row.failure else f"{100 * row.largest:.5f}"
+            writer.writerow({**cells, "largest_difference_percent": largest})
+    with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
+        file.write(README.format(table="\n".join(markdown(rows)), summary=summary))
+
+
+def verdict(row):
+    """What is printed of a row."""
+    if row.failure:
+        return f"FAILED: {row.failure}"
+    figures = " ".join(f"{name}={value:.4f}" for name, value in row.cells.items() if isinstance(value, float))
+    apart = [f"{name} {100 * value:.4f} %" for name, value in row.differences.items() if not value <= TOLERANCE]
+    return f"{figures}; largest difference {100 * row.largest:.4f} %" + (f"; DIFFERS: {', '.join(apart)}" if apart else "")
+
+
+def run(program, wanted, output):
+    began, bases, rows = time.monotonic(), {}, []
+    for family, format, make in all_rows():
+        if not all(word in f"{family}, {format}" for word in wanted):
+            continue
+        if family not in bases:
+            bases[family] = os.path.join(SCRATCH.name, family)
+            tiny_models.save(tiny_models.train(family), family, bases[family])
+        row = Row(family, format)
+        try:
+            measure(program, make, bases[family], row)
+        except Exception as error:  # of the program, of transformers or of llama.cpp: the other rows still count
+            row.failure = f"{type(error).__name__}: {error}"
+        rows.append(row)
+        print(f"{family}, {format}: {verdict(row)}", flush=True)
+    failed = sum(row.failure is not None for row in rows)
+    apart = sum(row.failure is None and not row.agrees for row in rows)
+    summary = (f"{len(rows)} rows, {apart} with a difference above {100 * TOLERANCE:g} %, {failed} failed; transformers "
+               f"{transformers.__version__}, llama.cpp of {version()}.")
+    print(summary, f"{time.monotonic() - began:.0f} s")
+    if output and rows:
+        write_table(output, rows, summary)
+    return 2 if failed or not rows else 1 if apart else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nas-search", metavar="FILE", required=True, help="the program")
+    parser.add_argument("--output", metavar="DIR", help="folder for README.md and matrix.csv")
+    parser.add_argument("--only", metavar="WORD", action="append", default=[],
+                        help="only rows whose family and format contain it, such as qwen2 or Q4_K; repeatable")
+    arguments = parser.parse_args()
+    if not os.access(arguments.nas_search, os.X_OK):
+        parser.error(f"no program at {arguments.nas_search}")
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    sys.exit(run(Program(arguments.nas_search), arguments.only, arguments.output))
+
+
+if __name__ == "__main__":
+    main()
