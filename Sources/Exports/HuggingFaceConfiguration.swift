@@ -49,6 +49,10 @@ enum HuggingFaceConfiguration {
       members["per_layer_config"] = .object(
         Dictionary(
           uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
+      // transformers checks longrope's factors against the heads of the whole model, which a model with widths per layer lacks.
+      if members["rope_parameters"]?["rope_type"] == "longrope" {
+        members["allow_global_per_layer_attribute_access"] = true
+      }
       if configuration.queryKeyValueBias { members["qkv_bias"] = true }
       if configuration.outputBias { members["output_bias"] = true }
       if configuration.mlpBias { members["mlp_bias"] = true }

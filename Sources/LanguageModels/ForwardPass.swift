@@ -150,10 +150,12 @@ public struct ForwardPass: Sendable {
       return result
     }
 
-    /// `hidden += projection(activations)` for all tokens.
+    /// `hidden += projection(activations)` for all tokens, to the last bit as in `run`.
     public func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
-      try Threads.forEach(chunks.count) { chunk, _ in
-        projection.apply(activations.rows(chunks[chunk]), into: hidden.rows(chunks[chunk]), accumulating: true)
+      let projection = PackedLinear(projection, precision)
+      try Threads.forEach(chunks.count) { chunk, worker in
+        let rows = PackedRows(activations.rows(chunks[chunk]), precision, in: workspaces[worker].packedRows)
+        projection.apply(rows, into: hidden.rows(chunks[chunk]), accumulating: true)
       }
     }
 

@@ -61,7 +61,7 @@ enum ModelFolder {
       throw other("the publisher's original format (\(original))", "give the checkpoint in the form of transformers")
     }
     if let gguf = content.first(where: { $0.lowercased().hasSuffix(".gguf") }), !hasConfiguration {
-      throw other("GGUF", "give the file itself: \(folder.appendingPathComponent(gguf).path)")
+      throw other("GGUF and no config.json", "give the file itself: \(folder.appendingPathComponent(gguf).path)")
     }
     if let shard = content.first(where: { $0.hasSuffix(".safetensors") }), hasConfiguration {
       throw other(

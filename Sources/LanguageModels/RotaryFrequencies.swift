@@ -43,20 +43,11 @@ extension RotaryConfiguration {
       return Array(repeating: Float(factor), count: half)
     case .factors(let factors), .divided(let factors, _):
       return factors
-    case .yarn:
-      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map { $0 / $1 }
     case .longrope(let longrope):
       return longrope.short
-    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
-      // Long wavelengths are interpolated by `factor`, short ones left alone, those between blended linearly.
-      return (0..<half).map { i in
-        let frequency = pow(theta, -2 * Double(i) / Double(headDimension))
-        let wavelength = 2 * Double.pi / frequency
-        if wavelength < originalContext / highFrequency { return 1 }
-        if wavelength > originalContext / lowFrequency { return Float(factor) }
-        let smooth = (originalContext / wavelength - lowFrequency) / (highFrequency - lowFrequency)
-        return Float(1 / ((1 - smooth) / factor + smooth))
-      }
+    case .llama3, .yarn:
+      // From the frequencies themselves, so that dividing gives them again.
+      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map { $0 / $1 }
     }
   }
 

@@ -135,9 +135,9 @@ import Testing
       open("{\(tensor())}", valueBytes: 9)
         == "f: the tensors end at byte 8, but the file holds 9 bytes of values")
     #expect(
-      open("{\(tensor("t", "F8_E4M3", "[8]"))}", valueBytes: 8)
-        == "f: tensor 't' has the unsupported type F8_E4M3 (supported: F64, F32, F16, BF16, I64, I32, I16, I8, U64, "
-        + "U32, U16, U8, BOOL)")
+      open("{\(tensor("t", "F6_E3M2", "[8]"))}", valueBytes: 8)
+        == "f: tensor 't' has the unsupported type F6_E3M2 (supported: F64, F32, F16, BF16, I64, I32, I16, I8, U64, "
+        + "U32, U16, U8, BOOL, F8_E4M3, F8_E5M2, F8_E8M0)")
     #expect(open("{\(tensor("t", "Q4_0", "[32]", "0", "18"))}", valueBytes: 18)?.contains("unsupported type") == true)
   }
 

@@ -93,10 +93,13 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     let url = folder.url.appendingPathComponent("new/folders/dense")
     let result = try Exporter.export(
       parent, parent: parent, record: nil, to: url, options: ExportOptions(format: format, type: .f32))
-    #expect(result.verification.largestDifference < 1e-5)
-    #expect(largestDifference(try logits(LanguageModel(url), tokens), try logits(parent, tokens)) < 1e-5)
+    #expect(result.verification.largestDifference < Double(limit(name)))
+    #expect(largestDifference(try logits(LanguageModel(url), tokens), try logits(parent, tokens)) < limit(name))
     if name == "qwen2-bias", format == .gguf { #expect(result.architecture == "qwen2") }
   }
+
+  /// GGUF holds what llama3's frequencies are divided by, in single precision; a configuration the formula. Their last bits differ.
+  private func limit(_ name: String) -> Float { name == "llama3-gqa" ? 3e-5 : 1e-5 }
 
   /// GGUF to GGUF, and GGUF to a folder whose rope scaling is recognised from the divisors.
   @Test(arguments: ["llama-mha", "llama3-gqa"], ExportFormat.allCases)
@@ -108,7 +111,7 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     try Exporter.export(
       subnet, parent: parent, record: nil, to: url, options: ExportOptions(format: format, type: .f32))
     let reloaded = try LanguageModel(url)
-    #expect(largestDifference(try logits(reloaded, tokens), try logits(subnet, tokens)) < 1e-5)
+    #expect(largestDifference(try logits(reloaded, tokens), try logits(subnet, tokens)) < limit(name))
     let text = "Ships and harbours."
     let expected = try parent.tokenizer().encode(text, addSpecialTokens: true)
     #expect(try reloaded.tokenizer().encode(text, addSpecialTokens: true) == expected)

@@ -52,7 +52,8 @@ import Testing
       of: model)
     #expect(hidden.elements.allSatisfy { $0.isFinite && abs($0) < 10 })
     // Both formats take it, tokenizer and all.
-    let place = folder.appendingPathComponent("model.gguf")
+    let exports = try TemporaryFolder()
+    let place = exports.url.appendingPathComponent("model.gguf")
     let result = try Exporter.export(
       model, parent: model, record: [:], to: place, options: ExportOptions(format: .gguf, type: type))
     #expect(result.hasTokenizer && result.verification.largestDifference == 0)
