@@ -69,12 +69,19 @@ extension ModelConfiguration {
     let key = "per_layer_config"
     let widths = ["num_attention_heads", "num_key_value_heads", "intermediate_size"]
     guard let overrides = try config.sectionIfPresent(key) else { return Array(repeating: base, count: count) }
-    if let stray = overrides.members.keys.sorted().first(where: { !(Int($0).map((0..<count).contains) ?? false) }) {
-      throw ModelError.invalidConfiguration(
-        file: config.file, problem: "\(key) names the layer '\(stray)', but there are \(count) layers")
+    var names: [Int: String] = [:]
+    for name in overrides.members.keys.sorted() {
+      // transformers pads the numbers with zeros.
+      guard let index = Int(name), (0..<count).contains(index) else {
+        throw ModelError.invalidConfiguration(
+          file: config.file, problem: "\(key) names the layer '\(name)', but there are \(count) layers")
+      }
+      if let other = names.updateValue(name, forKey: index) {
+        throw ModelError.invalidConfiguration(file: config.file, problem: "\(key) has both '\(other)' and '\(name)'")
+      }
     }
     return try (0..<count).map { index in
-      guard let layer = try overrides.sectionIfPresent(String(index)) else { return base }
+      guard let name = names[index], let layer = try overrides.sectionIfPresent(name) else { return base }
       if let stray = layer.members.keys.sorted().first(where: { !widths.contains($0) && layer.contains($0) }) {
         throw ModelError.unsupportedFeature(file: config.file, feature: "the key \(key).\(index).\(stray)")
       }

@@ -5,8 +5,10 @@ import Foundation
 enum ModelFolder {
   /// The one line that turns weights that only Python reads into safetensors.
   private static func converting(_ path: String) -> String {
-    "python3 -c \"from transformers import AutoModelForCausalLM as M, AutoTokenizer as T; p = '\(path)'; o = p + '-safetensors'; "
-      + "M.from_pretrained(p, dtype='auto').save_pretrained(o); T.from_pretrained(p).save_pretrained(o)\""
+    let code =
+      "import sys; from transformers import AutoModelForCausalLM as M, AutoTokenizer as T; p = sys.argv[1]; "
+      + "o = p + '-safetensors'; M.from_pretrained(p, dtype='auto').save_pretrained(o); T.from_pretrained(p).save_pretrained(o)"
+    return "python3 -c \"\(code)\" '\(path.replacing("'", with: "'\\''"))'"
   }
 
   /// Whether the model is a single file, and so GGUF.

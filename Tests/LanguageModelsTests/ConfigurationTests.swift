@@ -61,6 +61,15 @@ import Testing
       ])
   }
 
+  /// transformers 5 saves the map with numbers of two digits, and only what differs.
+  @Test func numbersOfLayersMayBePadded() throws {
+    let found = try configuration(["per_layer_config": ["01": ["intermediate_size": 8]]])
+    #expect(found.layers.map(\.mlpChannels) == [24, 8])
+    expectError(
+      ["per_layer_config": ["1": ["intermediate_size": 8], "01": ["intermediate_size": 16]]], "per_layer_config", "'01'"
+    )
+  }
+
   @Test func familiesAreFoundByArchitectureOrType() throws {
     #expect(try configuration(["architectures": nil, "model_type": "qwen2"]).family == .qwen2)
     #expect(try configuration(["architectures": ["MistralForCausalLM"], "model_type": nil]).family == .mistral)
