@@ -46,9 +46,15 @@ extension RotaryConfiguration {
     case .longrope(let longrope):
       return longrope.short
     case .llama3, .yarn:
-      // From the frequencies themselves, so that dividing gives them again.
-      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map { $0 / $1 }
+      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map(Self.divisor)
     }
+  }
+
+  /// The number by which a frequency must be divided to give another, to the last bit where one does.
+  private static func divisor(of base: Float, for frequency: Float) -> Float {
+    let quotient = base / frequency
+    let near = [quotient, quotient.nextUp, quotient.nextDown]
+    return near.min { abs(base / $0 - frequency) < abs(base / $1 - frequency) } ?? quotient
   }
 
   /// `theta^(2i/D)`.

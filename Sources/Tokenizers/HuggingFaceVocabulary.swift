@@ -59,7 +59,11 @@ struct HuggingFaceVocabulary {
     }
     var entry = [Int?](repeating: nil, count: Int(last) + 1)
     for (index, id) in ids.enumerated() {
-      if entry[Int(id)] == nil { entry[Int(id)] = index } else { definition.appendOther(texts[index], id) }
+      if entry[Int(id)] == nil {
+        entry[Int(id)] = index
+      } else if !(added[id]?.content.elementsEqual(texts[index]) ?? false) {
+        definition.appendOther(texts[index], id)
+      }
     }
     for id in 0...last {
       let text = entry[Int(id)].map { texts[$0] }

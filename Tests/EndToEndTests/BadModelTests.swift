@@ -68,8 +68,9 @@ extension EndToEnd {
         Workspace.search(), "config.json", "'FalconForCausalLM'", "LlamaForCausalLM", "MistralForCausalLM",
         "Qwen2ForCausalLM")
       try original.write(to: workspace.url("model/config.json"))
+      // The family's default stands for what is missing.
       try workspace.configure(["hidden_size": nil])
-      try workspace.expectFailure(Workspace.search(), "config.json", "'hidden_size'")
+      try workspace.expectFailure(Workspace.search(), "'model.embed_tokens.weight'", "[320, 32]", "[320, 4096]")
       try workspace.edit("model/config.json") { $0 = $0.prefix(50) }
       try workspace.expectFailure(Workspace.search(), "config.json", "JSON")
     }

@@ -224,11 +224,11 @@ extension EndToEnd {
     }
 
     @Test func fromGGUF() throws {
-      let workspace = try Workspace("llama3-gqa")
+      let workspace = try Workspace("llama-mha")
       // The default folder of a study is named after model and space.
-      let folder = Array(Workspace.search(model: "model/llama3-gqa.gguf", budget: "6").filter { $0 != "--study" })
+      let folder = Array(Workspace.search(model: "model/llama-mha.gguf", budget: "6").filter { $0 != "--study" })
       try workspace.run(folder.filter { $0 != "results/study" }).expectSuccess()
-      let study = "results/llama3-gqa-widths"
+      let study = "results/llama-mha-widths"
       #expect(workspace.exists(study + "/study.db"))
       // The folder and the file hold the same numbers: the same search.
       try workspace.run(Workspace.search(budget: "6")).expectSuccess()
