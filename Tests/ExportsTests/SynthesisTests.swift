@@ -56,7 +56,8 @@ import Testing
     let place = exports.url.appendingPathComponent("model.gguf")
     let result = try Exporter.export(
       model, parent: model, record: [:], to: place, options: ExportOptions(format: .gguf, type: type))
-    #expect(result.hasTokenizer && result.verification.largestDifference == 0)
+    // Not every frequency of llama3's scaling has a divisor in single precision that gives it again.
+    #expect(result.hasTokenizer && result.verification.largestDifference < 1e-5)
     #expect(try LanguageModel(place).tokenizer().encode(text + " to", addSpecialTokens: false).last == 0x6f)
     // Written again it is the same, and with another seed another one.
     let weights = try model.layer(1).down.weight.elements
