@@ -29,7 +29,7 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format deps fuzz sanitize check-export bench bench-peers clean
+.PHONY: help demo test build lint format deps fuzz sanitize check-export check-matrix bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
@@ -38,6 +38,7 @@ help:
 	@echo "make sanitize      run the tests of kernels and readers with the address and undefined-behaviour sanitizers"
 	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
+	@echo "make check-matrix  families and formats, before and after a search, against transformers and llama.cpp"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
 	@echo "make bench-peers   the same work in torch, transformers and llama.cpp, and ratios"
 	@echo "make format        format the Swift sources;  make lint: only report"
@@ -121,6 +122,10 @@ check-export: build
 	  > $(STUDY)/evaluate.json
 	$(CHECK_PYTHON) Tests/checks/check_export.py --hf $(STUDY)/exported-hf --gguf $(STUDY)/exported.gguf \
 	  --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --evaluate-json $(STUDY)/evaluate.json
+
+# Needs the same Python packages.
+check-matrix: build
+	$(CHECK_PYTHON) Tests/checks/check_matrix.py --nas-search $(NAS_SEARCH) --output results/formats
 
 bench: deps $(MODEL)
 	swift build $(SWIFT_FLAGS) --product speed-benchmark
