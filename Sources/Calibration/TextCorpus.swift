@@ -17,9 +17,9 @@ public enum TextCorpus {
     switch try content(of: source) {
     case .text(let text): return text
     case .records(let texts):
-      let joined = texts.joined(separator: TextDocuments.separator)
-      if joined.utf8.isEmpty, let url = source.url { throw CalibrationError.emptyText(file: url.path) }
-      return joined
+      // Separators alone are no text.
+      if texts.allSatisfy(\.utf8.isEmpty), let url = source.url { throw CalibrationError.emptyText(file: url.path) }
+      return texts.joined(separator: TextDocuments.separator)
     }
   }
 

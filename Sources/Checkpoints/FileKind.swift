@@ -3,7 +3,8 @@
 /// Readers ask this before they complain about a header length or a magic number: a file that is something well known
 /// gets an error that names it. Only kinds that people really put in the place of a model or a text are listed.
 public enum FileKind: CaseIterable, Sendable {
-  case gguf, safetensors, gitLFSPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4, sevenZip, tar,
+  case gguf, safetensors, gitLFSPointer, gitAnnexPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4,
+    sevenZip, tar,
     utf8Mark, utf16, utf32, oldGGML, numpy, hdf5, sqlite, pdf
 
   /// - Parameter bytes: the file from its beginning; a few dozen bytes are enough for most kinds.
@@ -21,6 +22,7 @@ public enum FileKind: CaseIterable, Sendable {
     case .safetensors: return Self.isSafetensors(bytes)
     case .gitLFSPointer:
       return begins("version https://git-lfs.github.com/spec/") || begins("version https://hawser.github.com/")
+    case .gitAnnexPointer: return begins("/annex/objects/")
     case .html: return Self.isHTML(bytes)
     case .parquet: return begins("PAR1")
     // A file, or a stream: a mark, the length of the schema, and the offset of its table.
@@ -68,7 +70,10 @@ public enum FileKind: CaseIterable, Sendable {
     let start = String(decoding: bytes.prefix(256), as: UTF8.self).lowercased().drop {
       $0.isWhitespace || $0 == "\u{FEFF}"
     }
-    return ["<!doctype html", "<html", "<head"].contains { start.hasPrefix($0) }
+    let marks = ["<!doctype html", "<html", "<head"]
+    // Behind a declaration of XML or a comment, too.
+    let isBehind = ["<?xml", "<!--"].contains { start.hasPrefix($0) } && marks.contains { start.contains($0) }
+    return isBehind || marks.contains { start.hasPrefix($0) }
   }
 
   /// What it is, with an article: "a Git LFS pointer".
@@ -77,6 +82,7 @@ public enum FileKind: CaseIterable, Sendable {
     case .gguf: "a GGUF file"
     case .safetensors: "a safetensors file"
     case .gitLFSPointer: "a Git LFS pointer"
+    case .gitAnnexPointer: "a git-annex pointer"
     case .html: "a web page (HTML)"
     case .parquet: "a Parquet file"
     case .arrow: "an Arrow file"
@@ -104,6 +110,7 @@ public enum FileKind: CaseIterable, Sendable {
   public var advice: String? {
     switch self {
     case .gitLFSPointer: "the real file was not downloaded; 'git lfs pull' in its repository fetches it"
+    case .gitAnnexPointer: "the real file was not downloaded; 'git annex get' in its repository fetches it"
     case .html: "a download that failed or wanted a login often leaves one; download the file again"
     case .gzip: "'gunzip' unpacks it"
     case .zstd: "'zstd -d' unpacks it"

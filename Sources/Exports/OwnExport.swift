@@ -30,6 +30,7 @@ enum OwnExport {
         ? "it is a checkpoint that nas-search did not write (there is no \(recordFile))"
         : "it is a folder of other things than a checkpoint of nas-search: \(listed(names))"
     }
+    if !isRecord(url.appendingPathComponent(recordFile)) { return "its \(recordFile) is no record of nas-search" }
     let foreign = names.filter { !isOurs($0, in: url) }
     if !foreign.isEmpty { return "it also holds what nas-search did not write: \(listed(foreign))" }
     // Other writers of checkpoints sign what they save over ours.
@@ -38,6 +39,16 @@ enum OwnExport {
       return "its checkpoint was saved anew by transformers \(version)"
     }
     return nil
+  }
+
+  /// Whether a file says what only a record of ours says; an export that was given no record has null.
+  private static func isRecord(_ url: URL) -> Bool {
+    var status = stat()
+    guard lstat(url.path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let record = try? JSONValue.read(url)
+    else {
+      return false
+    }
+    return record == .null || record["schema"]?.string?.hasPrefix("nas-search.") ?? (record["parent"] != nil)
   }
 
   private static func isOurs(_ name: String, in folder: URL) -> Bool {

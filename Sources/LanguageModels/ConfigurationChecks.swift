@@ -28,9 +28,8 @@ extension ModelConfiguration {
     if case .dynamic = rotary.scaling {
       try require(headDimension > 2, "dynamic rope scaling needs heads of more than 2 dimensions")
     }
-    try require(
-      rotary.theta > 0 && rotary.theta.isFinite && normEpsilon >= 0 && normEpsilon.isFinite,
-      "rope theta \(rotary.theta) and norm epsilon \(normEpsilon) must be positive")
+    try require(rotary.theta > 0 && rotary.theta.isFinite, "rope theta \(rotary.theta) must be positive")
+    try require(normEpsilon >= 0 && normEpsilon.isFinite, "the norm epsilon \(normEpsilon) must not be negative")
     try require(
       rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
       "the numbers of the rope scaling must be positive: \(rotary.scaling)")

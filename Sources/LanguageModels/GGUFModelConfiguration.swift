@@ -51,15 +51,15 @@ extension ModelConfiguration {
     return length
   }
 
-  /// The window that the key asks for; 0 stands for none. llama.cpp runs these architectures without one.
+  /// The window that the key asks for, where it is as long as the context and so changes nothing; 0 stands for none. llama.cpp runs
+  /// these architectures without one.
   private static func slidingWindow(_ file: GGUFFile, _ key: String, _ context: Int) throws -> Int? {
     guard let window = try file.integerIfPresent(key), window != 0 else { return nil }
-    if window < context {
-      Notices.tell(
-        "\(file.location.path): '\(key)' is \(window): longer windows of text see no more than that here, but everything in "
-          + "llama.cpp, which takes no notice of the key")
-    }
-    return window
+    if window >= context { return window }
+    Notices.tell(
+      "\(file.location.path): '\(key)' is \(window), of which llama.cpp takes no notice in this architecture; neither is any "
+        + "taken here")
+    return nil
   }
 
   /// `attention.key_length`, or the hidden size over the heads of the first layer. Values are as long as keys.

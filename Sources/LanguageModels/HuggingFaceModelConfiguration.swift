@@ -25,9 +25,15 @@ extension ModelConfiguration {
     if let activation = try config.stringIfPresent("hidden_act"), !["silu", "swish"].contains(activation) {
       throw ModelError.unsupportedFeature(file: config.file, feature: "activation '\(activation)'")
     }
+    // Any other value, null too, lets transformers look ahead.
+    if let causal = config.members["is_causal"], causal != .bool(true) {
+      throw ModelError.unsupportedFeature(
+        file: config.file, feature: "attention to later tokens (is_causal is \(causal.summary))")
+    }
     guard layerCount > 0, layerCount <= 100_000, heads > 0 else {
       throw ModelError.invalidConfiguration(
-        file: config.file, problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads)")
+        file: config.file,
+        problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads); both must be positive")
     }
     let context = try integer("max_position_embeddings", defaults.context)
     let biases = try Self.biases(config, family, isOurs: isOurs)
@@ -119,25 +125,32 @@ extension ModelConfiguration {
       }
       return nil
     case .allLayers:
-      return window
+      // transformers takes a Mistral with such a list for a Ministral, which heeds it.
+      guard let types = try config.stringsIfPresent("layer_types") else { return window }
+      return try isWindowed(types, config, layerCount) ? window : nil
     case .switched:
       guard try config.boolIfPresent("use_sliding_window") ?? false else { return nil }
       let first = try config.integerIfPresent("max_window_layers") ?? family.defaults.windowLayers
       let types =
         try config.stringsIfPresent("layer_types")
         ?? (0..<layerCount).map { $0 >= first ? "sliding_attention" : "full_attention" }
-      if types.count != layerCount {
-        throw ModelError.invalidConfiguration(
-          file: config.file, problem: "layer_types has \(types.count) entries for \(layerCount) layers")
-      }
-      if let other = types.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
-        throw ModelError.unsupportedFeature(file: config.file, feature: "the layer type '\(other)'")
-      }
-      if Set(types).count > 1 {
-        throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
-      }
-      return types.first == "full_attention" ? nil : window
+      return try isWindowed(types, config, layerCount) ? window : nil
     }
+  }
+
+  /// Whether all layers have a window, or none.
+  private static func isWindowed(_ types: [String], _ config: HuggingFaceConfig, _ layerCount: Int) throws -> Bool {
+    if types.count != layerCount {
+      throw ModelError.invalidConfiguration(
+        file: config.file, problem: "layer_types has \(types.count) entries for \(layerCount) layers")
+    }
+    if let other = types.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
+      throw ModelError.unsupportedFeature(file: config.file, feature: "the layer type '\(other)'")
+    }
+    if Set(types).count > 1 {
+      throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
+    }
+    return types.first == "sliding_attention"
   }
 
   private static func tellIgnored(_ config: HuggingFaceConfig, _ key: String, _ value: String, _ family: Family) {

@@ -78,6 +78,11 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
     return sources
   }
 
+  /// The files that are read.
+  ///
+  /// - Throws: as `sources()`.
+  func files() throws -> [URL] { try sources().compactMap(\.url) }
+
   /// Names of the sets: `wiki`, or `wiki#1`, `wiki#2`, … where the source is dealt out to several.
   ///
   /// - Throws: as `sources()`.

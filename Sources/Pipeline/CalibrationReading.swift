@@ -1,4 +1,5 @@
 import Calibration
+import Checkpoints
 import Evaluation
 import LanguageModels
 import LinearAlgebra
@@ -119,6 +120,9 @@ private struct CalibrationReader {
       throw CalibrationError.tooFewForSubsets(
         source: path, available: windows.count, length: windows.length, subsets: plan.subsets,
         windows: plan.calibrationWindows)
+    }
+    if windows.count < plan.wanted {
+      Notices.tell("\(path) gives \(windows.count) calibration windows of \(windows.length) tokens, not \(plan.wanted)")
     }
     let hash = try source.url.map(CalibrationFile.sha256)
     return (1...plan.subsets).map { subset in

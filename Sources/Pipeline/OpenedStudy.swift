@@ -70,6 +70,7 @@ struct OpenedStudy {
     bound = try BoundSpace(
       SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
+    try study.check(bound.design)
     try CachePlace(
       folder: cache, fingerprint: fingerprint,
       bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)

@@ -47,7 +47,7 @@ public struct PruneSession {
     self.plan = plan
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path))
-    try Exporter.check(model, [output])
+    try Exporter.check(model, [output], inputs: plan.files())
     bench = try PruningBench(
       model: model, plan: plan, damping: damping, cache: cache,
       needs: [output.need(parameters: target.parameters(of: model.configuration))], report: report)

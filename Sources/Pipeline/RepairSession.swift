@@ -36,7 +36,7 @@ public struct RepairSession {
   ) throws {
     dense = try LanguageModel(URL(fileURLWithPath: densePath))
     pruned = try LanguageModel(URL(fileURLWithPath: subnetPath))
-    try Exporter.check(pruned, [output], inputs: [dense.location])
+    try Exporter.check(pruned, [output], inputs: [dense.location] + plan.files())
     try DiskSpace.check([output.need(parameters: pruned.configuration.totalParameters)])
     _ = try plan.sources()
     try SubnetCheck(dense: dense, subnet: pruned).run { try report("looking for zeros", $0, $1) }

@@ -86,7 +86,7 @@ public final class SolveSession {
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
-    try Exporter.check(model, outputs.map(\.target))
+    try Exporter.check(model, outputs.map(\.target), inputs: plan.files())
     let gradients = metric.gradients.union(scores.compactMap(\.gradients))
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     let estimate = try WorkEstimate(

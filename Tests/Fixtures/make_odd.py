@@ -68,6 +68,8 @@ CASES = [
      [["fill", f"model.layers.{i}.self_attn.rotary_emb.inv_freq", [4], 3.0] for i in range(LAYERS)]),
     ("sliding window of a Mistral", "mistral-gqa", {"sliding_window": 8}, [], []),
     ("sliding window of a Mistral, switched off", "mistral-gqa", {"sliding_window": 8, "use_sliding_window": False}, [], []),
+    ("full layers of a Mistral", "mistral-gqa", {"sliding_window": 8, "layer_types": ["full_attention"] * LAYERS}, [], []),
+    ("sliding layers of a Mistral", "mistral-gqa", {"sliding_window": 8, "layer_types": ["sliding_attention"] * LAYERS}, [], []),
     ("sliding window of a Llama", "llama3-gqa", {"sliding_window": 8}, [], []),
     ("sliding window of a Qwen 2", "qwen2-bias",
      {"sliding_window": 8, "use_sliding_window": True, "max_window_layers": 0}, ["layer_types"], []),

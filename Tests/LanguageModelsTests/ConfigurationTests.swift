@@ -108,6 +108,8 @@ import Testing
 
   @Test func unsupportedFeaturesAreNamed() {
     expectError(["hidden_act": "gelu"], "gelu", "not supported")
+    expectError(["is_causal": false], "is_causal is false")
+    expectError(["is_causal": .null], "is_causal is null")
     expectError(["rope_scaling": ["rope_type": "su", "factor": 4.0]], "su", "not supported")
     expectError(["rope_parameters": ["full_attention": ["rope_type": "default"]]], "full_attention")
     expectError(["rope_scaling": ["type": "dynamic"]], "rope_scaling.factor", "missing")
@@ -220,6 +222,8 @@ import Testing
     #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": false]) == nil)
     let all: JSONValue = ["sliding_attention", "sliding_attention"]
     let none: JSONValue = ["full_attention", "full_attention"]
+    #expect(try window(mistral, ["sliding_window": 7, "layer_types": all]) == 7)
+    #expect(try window(mistral, ["sliding_window": 7, "layer_types": none]) == nil)
     #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": true, "layer_types": all]) == 7)
     #expect(try window(qwen, ["sliding_window": 7, "use_sliding_window": true, "layer_types": none]) == nil)
     expectError(

@@ -110,7 +110,10 @@ import Testing
   @Test func slidingWindowOfZeroIsNone() throws {
     try write(["llama.attention.sliding_window": .uint32(0)])
     #expect(try LanguageModel(place).configuration.slidingWindow == nil)
+    // llama.cpp takes no notice of one; as long as the context it changes nothing.
     try write(["llama.attention.sliding_window": .uint32(9)])
-    #expect(try LanguageModel(place).configuration.slidingWindow == 9)
+    #expect(try LanguageModel(place).configuration.slidingWindow == nil)
+    try write(["llama.attention.sliding_window": .uint32(512), "llama.context_length": .uint32(512)])
+    #expect(try LanguageModel(place).configuration.slidingWindow == 512)
   }
 }

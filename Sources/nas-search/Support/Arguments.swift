@@ -38,7 +38,9 @@ struct AmountArgument: ExpressibleByArgument {
       ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1e9),
       ("M", 1e6), ("K", 1e3), ("", 1),
     ]
-    guard let (suffix, scale) = units.first(where: { argument.hasSuffix($0.0) }),
+    // Numbers in base 16 would be taken for others: 0x10 ends with no unit, 0x1B with one.
+    guard !argument.lowercased().hasPrefix("0x"),
+      let (suffix, scale) = units.first(where: { argument.hasSuffix($0.0) }),
       let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
     else { return nil }
     value = Int((number * scale).rounded())
