@@ -46,6 +46,27 @@ extension EndToEnd {
       #expect(values.count == files.count + 1 && Set(values).count == 1, "\(values)")
     }
 
+    /// Records without a letter are no text, and what a text is short of is said.
+    @Test func emptyAndShortTexts() throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.write(String(repeating: "{\"text\": \"\"}\n", count: 3000), to: "empty.jsonl")
+      try workspace.expectFailure(Workspace.search("--calibration", "empty.jsonl"), "empty.jsonl", "empty")
+      let prune = [
+        "prune", "--model", "model", "--method", "magnitude", "--keep", "0.9", "--output", "out", "--calibration",
+        "text/lighthouse.txt", "--calibration-windows", "4000", "--calibration-length", "64", "--fitness-windows", "2",
+        "--fitness-length", "64",
+      ]
+      let result = try workspace.run(prune).expectSuccess()
+      #expect(result.errors.contains("calibration windows of 64 tokens, not 4000"))
+      // A text inside what would be replaced is not replaced.
+      try workspace.copy(workspace.url("text/lighthouse.txt"), to: "copy.txt")
+      try workspace.remove("out/README.md")
+      try workspace.copy(workspace.url("copy.txt"), to: "out/README.md")
+      var again = prune
+      again[again.firstIndex(of: "text/lighthouse.txt") ?? 0] = "out/README.md"
+      try workspace.expectFailure(again + ["--replace"], "out")
+    }
+
     /// A search calibrates on the same windows, knows the packed file again, and resumes.
     @Test func searchReadsPackedRecords() throws {
       let workspace = try workspace("lines.jsonl", "lines.jsonl.gz")

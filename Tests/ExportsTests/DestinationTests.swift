@@ -51,6 +51,15 @@ import Testing
     #expect(refusal(.huggingFace, "out") == nil)
   }
 
+  /// A file of the record's name does not make a checkpoint ours.
+  @Test(arguments: ["junk", "{}", "[]", "{\"schema\": \"other\"}"])
+  func recordsThatAreNone(_ text: String) throws {
+    try export(.huggingFace, to: "out")
+    try write(text, to: "out/nas_search.json")
+    #expect(refusal(.huggingFace, "out") == "its nas_search.json is no record of nas-search")
+    #expect(try String(contentsOf: url("out/nas_search.json"), encoding: .utf8) == text)
+  }
+
   @Test func somebodysFolderInAnExport() throws {
     try export(.huggingFace, to: "out")
     try FileManager.default.removeItem(at: url("out/README.md"))

@@ -137,10 +137,12 @@ import Testing
     let parent = try parent()
     let url = folder.url.appendingPathComponent("out")
     var options = ExportOptions(format: format)
-    try Exporter.export(parent, parent: parent, record: "first", to: url, options: options)
+    try Exporter.export(
+      parent, parent: parent, record: ["schema": "nas-search.export", "is": "first"], to: url, options: options)
     let first = try LanguageModel(url).fingerprint()
     #expect(throws: CheckpointError.alreadyExists(path: url.path)) {
-      try Exporter.export(parent, parent: parent, record: "second", to: url, options: options)
+      try Exporter.export(
+        parent, parent: parent, record: ["schema": "nas-search.export", "is": "second"], to: url, options: options)
     }
     options.replacing = true
     options.type = .f32
@@ -151,7 +153,8 @@ import Testing
       try Exporter.export(broken, parent: parent, record: nil, to: url, options: options)
     }
     #expect(try LanguageModel(url).fingerprint() == first)
-    try Exporter.export(parent, parent: parent, record: "second", to: url, options: options)
+    try Exporter.export(
+      parent, parent: parent, record: ["schema": "nas-search.export", "is": "second"], to: url, options: options)
     #expect(try LanguageModel(url).fingerprint() != first)
     #expect(folder.content == ["out"])
   }
