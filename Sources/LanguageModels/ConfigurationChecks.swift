@@ -9,8 +9,8 @@ extension ModelConfiguration {
       hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
       "hidden size \(hiddenSize) and vocabulary \(vocabularySize) must be positive and below \(limit)")
     try require(
-      headDimension > 0 && headDimension % 2 == 0 && headDimension < limit,
-      "head dimension \(headDimension) must be a positive even number")
+      headDimension > 0 && headDimension % 2 == 0 && headDimension <= RotaryConfiguration.largestHead,
+      "head dimension \(headDimension) must be a positive even number of at most \(RotaryConfiguration.largestHead)")
     for (index, layer) in layers.enumerated() {
       try require(
         layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
@@ -34,7 +34,7 @@ extension ModelConfiguration {
       rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
       "the numbers of the rope scaling must be positive: \(rotary.scaling)")
     try require(
-      headDimension > 1 << 16 || rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
+      rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
       "the rope scaling \(rotary.scaling) with theta \(rotary.theta) gives frequencies that are not finite")
     if let slidingWindow { try require(slidingWindow > 0, "a sliding window \(slidingWindow) sees nothing") }
   }

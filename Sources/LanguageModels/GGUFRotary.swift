@@ -11,6 +11,11 @@ extension RotaryConfiguration {
   /// - Parameter context: `context_length`, which stands in for an original context that is not given.
   init(gguf file: GGUFFile, key: @escaping (String) -> String, headDimension: Int, context: Int) throws {
     let path = file.location.path
+    // Before anything has a number for each pair: the dimension is what the file says.
+    guard (1...Self.largestHead).contains(headDimension) else {
+      throw ModelError.invalidConfiguration(
+        file: path, problem: "head dimension \(headDimension) must be positive and at most \(Self.largestHead)")
+    }
     if let dimensions = try file.integerIfPresent(key("rope.dimension_count")), dimensions != headDimension {
       throw ModelError.unsupportedFeature(
         file: path, feature: "a rotary dimension of \(dimensions) in heads of \(headDimension)")

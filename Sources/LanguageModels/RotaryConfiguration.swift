@@ -2,6 +2,9 @@ import Foundation
 
 /// Rotary position embedding.
 public struct RotaryConfiguration: Sendable, Equatable {
+  /// More dimensions than heads of any model have.
+  static let largestHead = 1 << 16
+
   public var theta: Double
   public var scaling: Scaling
 
