@@ -8,7 +8,7 @@ enum ModelFolder {
     let code =
       "import sys; from transformers import AutoModelForCausalLM as M, AutoTokenizer as T; p = sys.argv[1]; "
       + "o = p + '-safetensors'; M.from_pretrained(p, dtype='auto').save_pretrained(o); T.from_pretrained(p).save_pretrained(o)"
-    return "python3 -c \"\(code)\" '\(path.replacing("'", with: "'\\''"))'"
+    return "python3 -c \"\(code)\" \(ShellWord.quoted(path))"
   }
 
   /// Whether the model is a single file, and so GGUF.
@@ -74,5 +74,17 @@ enum ModelFolder {
     throw CheckpointError.unreadable(
       path: folder.path,
       reason: "it has neither \(SafetensorsCheckpoint.singleFileName) nor \(SafetensorsCheckpoint.indexFileName)")
+  }
+}
+
+extension ModelConfiguration {
+  /// What a model says of itself, without a look at its weights.
+  ///
+  /// - Throws: as the initialisers for either format, and what `ModelFolder.isFile` throws.
+  public init(of location: URL) throws {
+    self =
+      try ModelFolder.isFile(location)
+      ? ModelConfiguration(gguf: GGUFFile(location))
+      : ModelConfiguration(huggingFace: HuggingFaceConfig(directory: location))
   }
 }

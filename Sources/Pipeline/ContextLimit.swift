@@ -11,11 +11,13 @@ public struct ContextLimit {
   /// That model.
   private let path: String
 
+  /// Reads no weights: whoever asks opens the models themselves later.
+  ///
   /// - Parameter paths: of the models, at least one.
-  /// - Throws: what is wrong with a model.
+  /// - Throws: what is wrong with a model's configuration.
   public init(of paths: String...) throws {
     let contexts = try paths.map { path in
-      (path: path, tokens: try LanguageModel(URL(fileURLWithPath: path)).configuration.longestContext)
+      (path: path, tokens: try ModelConfiguration(of: URL(fileURLWithPath: path)).longestContext)
     }
     guard let least = contexts.min(by: { $0.tokens < $1.tokens }) else {
       throw PipelineError.invalidOption("no model was given")

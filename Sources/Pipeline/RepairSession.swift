@@ -38,7 +38,6 @@ public struct RepairSession {
     pruned = try LanguageModel(URL(fileURLWithPath: subnetPath))
     try Exporter.check(pruned, [output], inputs: [dense.location] + plan.files())
     try DiskSpace.check([output.need(parameters: pruned.configuration.totalParameters)])
-    _ = try plan.sources()
     try SubnetCheck(dense: dense, subnet: pruned).run { try report("looking for zeros", $0, $1) }
     calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
       try report("sampling calibration text from the model", done, total)

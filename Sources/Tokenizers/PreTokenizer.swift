@@ -42,7 +42,7 @@ struct PreTokenizedText {
     case .isolate(let pattern):
       cut { text, piece, cuts in pattern.split(text, piece, into: &cuts) }
     case .digits(let individual):
-      cut { text, piece, cuts in Self.splitDigits(text, piece, individual: individual, into: &cuts) }
+      cut { text, piece, cuts in splitRuns(text, piece, into: &cuts, each: individual, of: UnicodeClass.isNumeric) }
     case .byteLevel(let addPrefixSpace, let useRegex):
       if addPrefixSpace { prepend([0x20]) { _ in true } }
       if useRegex { apply(.split(.gpt2)) }
@@ -88,25 +88,6 @@ struct PreTokenizedText {
         if byte == 0x20 { result.append(contentsOf: mark) } else { result.append(byte) }
       }
     }
-  }
-
-  private static func splitDigits(
-    _ text: UnsafeBufferPointer<UInt8>, _ piece: Range<Int>, individual: Bool, into cuts: inout [Range<Int>]
-  ) {
-    var start = piece.lowerBound
-    var position = start
-    var startIsDigit = false
-    while position < piece.upperBound {
-      let (value, length) = decodeScalar(text, at: position)
-      let isDigit = UnicodeClass.isNumeric(value)
-      if position > start, isDigit != startIsDigit || isDigit && individual {
-        cuts.append(start..<position)
-        start = position
-      }
-      startIsDigit = isDigit
-      position += length
-    }
-    if start < position { cuts.append(start..<position) }
   }
 
   private static func splitBefore(

@@ -15,29 +15,10 @@ enum RunPattern: String, CaseIterable, Sendable {
   /// Cuts `range` of `text` (valid UTF-8) at the ends of the matches, and appends the parts to `pieces`.
   func split(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
     switch self {
-    case .punctuation: Self.split(text, range, into: &pieces, at: UnicodeClass.isPunctuationRun)
-    case .numbers: Self.split(text, range, into: &pieces, at: UnicodeClass.isNumber)
+    case .punctuation: splitRuns(text, range, into: &pieces, of: UnicodeClass.isPunctuationRun)
+    case .numbers: splitRuns(text, range, into: &pieces, of: UnicodeClass.isNumber)
     case .threeDigits: Self.splitThreeDigits(text, range, into: &pieces)
     }
-  }
-
-  private static func split(
-    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>],
-    at matches: (UInt32) -> Bool
-  ) {
-    var start = range.lowerBound
-    var position = start
-    var isMatch = false
-    while position < range.upperBound {
-      let (value, length) = decodeScalar(text, at: position)
-      if matches(value) != isMatch {
-        if start < position { pieces.append(start..<position) }
-        start = position
-        isMatch.toggle()
-      }
-      position += length
-    }
-    if start < position { pieces.append(start..<position) }
   }
 
   private static func splitThreeDigits(
@@ -55,4 +36,28 @@ enum RunPattern: String, CaseIterable, Sendable {
     }
     if start < range.upperBound { pieces.append(start..<range.upperBound) }
   }
+}
+
+/// Cuts `range` of `text` (valid UTF-8) at both ends of each run of matching scalars, and appends the parts to `pieces`.
+///
+/// - Parameter each: whether every matching scalar is a part of its own.
+@inline(__always)
+func splitRuns(
+  _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>], each: Bool = false,
+  of matches: (UInt32) -> Bool
+) {
+  var start = range.lowerBound
+  var position = start
+  var wasMatch = false
+  while position < range.upperBound {
+    let (value, length) = decodeScalar(text, at: position)
+    let isMatch = matches(value)
+    if position > start, isMatch != wasMatch || isMatch && each {
+      pieces.append(start..<position)
+      start = position
+    }
+    wasMatch = isMatch
+    position += length
+  }
+  if start < position { pieces.append(start..<position) }
 }
