@@ -8,8 +8,8 @@ STUDY ?= results/demo
 PORTABLE ?= 0
 # ---------------------------------------------------
 
-PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev pkg-config
-LIBRARIES := openblas gsl sqlite3 libpq zlib libzstd
+PACKAGES := libopenblas-dev libgsl-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libzstd-dev pkg-config
+LIBRARIES := openblas gsl sqlite3 libpq libcrypto zlib libzstd
 
 # Kernels in C are compiled for several sets of instructions and chosen at run time; the rest of the program uses the vector
 # units only if the compiler is told which machine. All builds for use share these flags and .build, all builds for tests share

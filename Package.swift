@@ -25,7 +25,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
@@ -36,71 +35,78 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(
       name: "CCompression", pkgConfig: "libzstd", providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CKernels"),
-    module("LinearAlgebra", ["CNumerics", "CKernels"]),
+    module("Runtime", ["CNumerics", "CKernels", "CCrypto"]),
+    module("LinearAlgebra", ["Runtime", "CNumerics", "CKernels"]),
     module("Checkpoints", ["CKernels"]),
     module("Tokenizers", ["Checkpoints"]),
     module(
       "LanguageModels",
-      ["LinearAlgebra", "Checkpoints", "Tokenizers", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Calibration", ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers", "CCompression"]),
-    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra"], exclude: ["README.md"]),
-    module("Subnets", ["LanguageModels", "LinearAlgebra", "Search", "Yams"]),
-    module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra"]),
-    module("Evaluation", ["LanguageModels", "LinearAlgebra"]),
-    module("Search", ["LinearAlgebra", "CNumerics"]),
+      ["LinearAlgebra", "Checkpoints", "Tokenizers", "Runtime"]),
+    module("Calibration", ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers", "CCompression"]),
+    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra", "Runtime"], exclude: ["README.md"]),
+    module("Subnets", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Yams"]),
+    module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
+    module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime"]),
+    module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
     module("Reports", exclude: ["README.md"]),
     .target(
-      name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Checkpoints", "Tokenizers"],
+      name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
       exclude: ["README.md"],
       resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
     module(
       "Methods",
       [
         "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
-        "LinearAlgebra",
+        "LinearAlgebra", "Runtime",
       ], exclude: ["README.md"]),
     module(
       "Pipeline",
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
-        "Evaluation", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Evaluation", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra", "Runtime",
       ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
         "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Methods",
-        "Reports", "Exports", "Studies", "LinearAlgebra",
+        "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "speed-benchmark",
-      dependencies: ["CKernels", "LinearAlgebra", "LanguageModels", "Calibration", "Evaluation", "Search", "Subnets"],
+      dependencies: [
+        "CKernels", "LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Evaluation", "Search", "Subnets",
+      ],
       path: "Benchmarks/Speed", exclude: ["README.md", "peers.py"], swiftSettings: strict),
     .executableTarget(
-      name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra"], path: "Benchmarks/Optimizers",
+      name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra", "Runtime"], path: "Benchmarks/Optimizers",
       exclude: ["README.md", "peers.py", "record.py", "recorded.csv", "recorded.yaml", "table.py"],
       swiftSettings: strict),
-    tests(of: "LinearAlgebra", ["CKernels"]),
-    tests(of: "LanguageModels", ["LinearAlgebra", "Checkpoints", "Tokenizers"]),
+    tests(of: "Runtime", ["CKernels", "LinearAlgebra"]),
+    tests(of: "LinearAlgebra", ["CKernels", "Runtime"]),
+    tests(of: "LanguageModels", ["LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"]),
     tests(
-      of: "Calibration", ["LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels"],
+      of: "Calibration", ["LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers", "LanguageModels"],
       exclude: ["Fixtures", "make_texts.py"]),
-    tests(of: "Importance", ["LinearAlgebra", "LanguageModels", "Calibration"]),
-    tests(of: "Subnets", ["LinearAlgebra", "LanguageModels", "Search"]),
-    tests(of: "Reformation", ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets"]),
-    tests(of: "Evaluation", ["LinearAlgebra", "LanguageModels", "Subnets"]),
+    tests(of: "Importance", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration"]),
+    tests(of: "Subnets", ["LinearAlgebra", "Runtime", "LanguageModels", "Search"]),
+    tests(of: "Reformation", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets"]),
+    tests(of: "Evaluation", ["LinearAlgebra", "Runtime", "LanguageModels", "Subnets"]),
     tests(
       of: "Methods",
-      ["LinearAlgebra", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation", "Evaluation"]),
+      [
+        "LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation",
+        "Evaluation",
+      ]),
     tests(of: "Checkpoints", ["CKernels"], exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints"],
       exclude: ["make_fixtures.py", "make_odd_fixtures.py", "make_gguf_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
-    tests(of: "Search", ["LinearAlgebra"], exclude: ["make_gp_reference.py"]),
+    tests(of: "Search", ["LinearAlgebra", "Runtime"], exclude: ["make_gp_reference.py"]),
     tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
     .executableTarget(
       name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
@@ -109,16 +115,20 @@ let package = Package(
     tests(of: "Exports", ["Subnets"]),
     tests(
       of: "Pipeline",
-      ["Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Subnets", "Exports"]),
+      [
+        "Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime", "Subnets",
+        "Exports",
+      ]),
     .target(
       name: "ReaderFuzzing",
       dependencies: [
-        "Checkpoints", "Tokenizers", "LanguageModels", "LinearAlgebra", "Search", "Subnets", "Calibration", "Studies",
+        "Checkpoints", "Tokenizers", "LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets", "Calibration",
+        "Studies",
         "Reports", "Pipeline", "CPostgres", .product(name: "GRDB", package: "GRDB.swift"),
       ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
-    tests(of: "ReaderFuzzing", ["LinearAlgebra"]),
+    tests(of: "ReaderFuzzing", ["LinearAlgebra", "Runtime"]),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra"], exclude: ["Help"],
+      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra", "Runtime"], exclude: ["Help"],
       swiftSettings: strict),
   ]
 )
@@ -134,9 +144,9 @@ if Context.environment["FUZZ"] != nil {
 
 // `make sanitize` looks at what holds C kernels or reads bytes of files, and builds nothing else.
 if Context.environment["SANITIZE"] != nil {
-  let looked = ["LinearAlgebra", "Checkpoints", "Tokenizers"]
+  let looked = ["Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers"]
   package.targets.removeAll { target in
-    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics"]).contains(target.name)
+    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics", "CCrypto"]).contains(target.name)
   }
   package.products = []
 }

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// Element-wise kernels on one worker, on rows of the lengths that SmolLM2-135M has.
 func measureKernels(_ report: Report) throws {

@@ -1,6 +1,7 @@
 import CKernels
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// Measures and prints, line by line.
 struct Report {

@@ -3,6 +3,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Search
 
 let usage = "speed-benchmark --model MODEL [--text FILE] [--only PART-OF-A-NAME]"

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// Gradient saliencies on disk, one safetensors file a layer, keyed by model, scalar and windows.
 public struct GradientStore: Sendable {
@@ -60,7 +61,7 @@ public struct GradientStore: Sendable {
   }
 
   private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
-    var fingerprint = Fingerprint()
+    let fingerprint = Fingerprint()
     fingerprint.add("saliencies 4 of \(scalar.rawValue), windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))

@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// What every score and the reformation need to know of one decoder layer's activations, as means over tokens.
 public struct LayerStatistics: Sendable {

@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// Gathers the statistics of one layer while the forward pass runs through it.
 ///

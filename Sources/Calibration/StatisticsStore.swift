@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// Statistics on disk, one safetensors file a layer, keyed by the model and the calibration windows.
 ///
@@ -35,7 +36,7 @@ public struct StatisticsStore: Sendable {
   }
 
   private static func fingerprint(of windows: TokenWindows) -> String {
-    var fingerprint = Fingerprint()
+    let fingerprint = Fingerprint()
     fingerprint.add("statistics 5, windows of \(windows.length)")
     fingerprint.add(tokens: windows.tokens)
     return String(fingerprint.text.prefix(16))

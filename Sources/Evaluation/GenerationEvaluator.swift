@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Synchronization
 
 /// Compares many candidates with the dense model at once, layer by layer.

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// Exact gradients of a scalar with respect to every weight and every output of every decoder layer, in the memory of one
 /// layer.

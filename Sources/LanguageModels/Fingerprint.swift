@@ -1,36 +1,23 @@
 import Checkpoints
-import Crypto
 import Foundation
+import Runtime
 
 /// SHA-256 over a sequence of labelled parts, written as the first 32 hexadecimal digits.
-public struct Fingerprint {
-  private var hash = SHA256()
+public final class Fingerprint {
+  private let hash = SHA256()
 
   public init() {}
 
-  public mutating func add(_ text: String) {
-    let bytes = Array(text.utf8)
-    add(count: bytes.count)
-    hash.update(data: bytes)
+  public func add(_ text: String) { Array(text.utf8).withUnsafeBytes { add($0) } }
+
+  public func add(_ bytes: UnsafeRawBufferPointer) {
+    withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update($0) }
+    hash.update(bytes)
   }
 
-  public mutating func add(_ bytes: UnsafeRawBufferPointer) {
-    add(count: bytes.count)
-    hash.update(bufferPointer: bytes)
-  }
+  public func add(tokens: [Int32]) { tokens.withUnsafeBytes { add($0) } }
 
-  public mutating func add(tokens: [Int32]) { tokens.withUnsafeBytes { add($0) } }
-
-  private mutating func add(count: Int) {
-    withUnsafeBytes(of: UInt64(count).littleEndian) { hash.update(bufferPointer: $0) }
-  }
-
-  public var text: String {
-    hash.finalize().prefix(16).map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
-    }.joined()
-  }
+  public var text: String { String(hash.hexadecimal.prefix(32)) }
 }
 
 extension LanguageModel {
@@ -40,7 +27,7 @@ extension LanguageModel {
   /// Sampling keeps this instant for models of any size. Two checkpoints that differ only between the samples would
   /// share a fingerprint; a retrained, converted or quantised model never does.
   public func fingerprint() throws -> String {
-    var fingerprint = Fingerprint()
+    let fingerprint = Fingerprint()
     let sample = 4096
     let settings = configuration
     fingerprint.add(

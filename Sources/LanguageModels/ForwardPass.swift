@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Runtime
 
 /// Runs a network over token windows, layer by layer.
 ///

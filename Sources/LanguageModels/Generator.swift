@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Runtime
 
 /// How the next token is drawn from the logits.
 public struct Sampling: Sendable {

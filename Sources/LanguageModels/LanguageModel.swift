@@ -2,6 +2,7 @@ import Checkpoints
 import Dispatch
 import Foundation
 import LinearAlgebra
+import Runtime
 import Synchronization
 import Tokenizers
 

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Runtime
 import Synchronization
 
 /// Layers that were made once and are asked for several times: in memory where all of them fit into a quarter of

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// Turns hidden states into logits, block by block, so that the logits of all tokens never exist at once.
 ///

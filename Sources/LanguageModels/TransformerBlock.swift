@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Runtime
 
 /// One decoder layer on whole windows: attention, then the gated MLP, each added to the residual stream.
 ///

@@ -1,3 +1,5 @@
+import Runtime
+
 /// The lower Cholesky factor `L` of a symmetric positive definite matrix, `A = L·Lᵀ`.
 ///
 /// The factor of a leading block of `A` is the leading block of the factor, which is what nested reformation uses.

@@ -1,3 +1,5 @@
+import Runtime
+
 /// The few heavy operations that all mathematics of the package goes through.
 ///
 /// Large ones are cut into tiles, which idle workers share. How they are cut depends on the shapes alone, so the result does

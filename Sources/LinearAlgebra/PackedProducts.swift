@@ -1,4 +1,5 @@
 import CKernels
+import Runtime
 
 /// Memory for a packed operand, used again for operands that are not larger.
 public final class PackedBuffer: @unchecked Sendable {

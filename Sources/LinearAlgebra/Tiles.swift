@@ -1,3 +1,5 @@
+import Runtime
+
 /// A range cut into tiles of nearly equal length, for an operation that treats the elements of the range alike.
 struct Tiles {
   let length: Int

@@ -4,6 +4,7 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Reformation
+import Runtime
 import Search
 import Subnets
 

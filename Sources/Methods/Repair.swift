@@ -3,6 +3,7 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Reformation
+import Runtime
 import Subnets
 
 extension Workbench {

@@ -5,6 +5,7 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Reformation
+import Runtime
 import Subnets
 
 /// What a method works with: the dense model, a budget, calibration text, and what is computed from them once.

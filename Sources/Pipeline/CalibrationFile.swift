@@ -1,7 +1,7 @@
 import Calibration
 import Checkpoints
-import Crypto
 import Foundation
+import Runtime
 import LanguageModels
 import Studies
 
@@ -165,6 +165,8 @@ public struct CalibrationFile: Codable, Sendable {
       let exists = FileManager.default.fileExists(atPath: url.path)
       throw CalibrationError.unreadable(file: url.path, reason: exists ? "it cannot be read" : "no such file")
     }
-    return SHA256.hash(data: data).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    let hash = SHA256()
+    data.withUnsafeBytes { hash.update($0) }
+    return hash.hexadecimal
   }
 }

@@ -6,6 +6,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Reports
+import Runtime
 import Search
 import Subnets
 

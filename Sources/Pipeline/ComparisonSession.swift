@@ -6,6 +6,7 @@ import LanguageModels
 import LinearAlgebra
 import Methods
 import Reports
+import Runtime
 
 /// Named methods at several sizes on one model: every one with the same calibration and the same evaluation.
 ///

@@ -3,6 +3,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reformation
+import Runtime
 import Search
 import Studies
 import Subnets

@@ -7,6 +7,7 @@ import LanguageModels
 import LinearAlgebra
 import Methods
 import Reports
+import Runtime
 import Subnets
 
 /// One method applied to one model.

@@ -2,6 +2,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reports
+import Runtime
 import Studies
 import Subnets
 

@@ -3,6 +3,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reformation
+import Runtime
 
 /// What a search or `solve` will take, by counting the products of matrices and the bytes, before any work starts.
 public struct WorkEstimate: Sendable {

@@ -3,6 +3,7 @@ import Foundation
 import Importance
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Synchronization
 
 /// The damping of the least squares that predicts unseen tokens best.

@@ -1,6 +1,7 @@
 import Calibration
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Synchronization
 

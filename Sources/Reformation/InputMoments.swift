@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// Mean products over tokens, in single precision token by token and in double precision from there.
 enum SecondMoments {

@@ -1,6 +1,7 @@
 import Calibration
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 extension ModelConfiguration {
   /// Memory that ranking, factorising or repairing one layer takes at most, in bytes: its weights twice, its statistics, and in

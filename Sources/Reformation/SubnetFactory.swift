@@ -2,6 +2,7 @@ import Calibration
 import Importance
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Synchronization
 

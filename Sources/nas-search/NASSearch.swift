@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import LinearAlgebra
+import Runtime
 import Synchronization
 
 /// The command line: `nas-search` alone searches.

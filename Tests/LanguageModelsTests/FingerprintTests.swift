@@ -7,7 +7,7 @@ import Testing
 @Suite struct FingerprintTests {
   @Test func partsAreDelimited() {
     func text(_ parts: String...) -> String {
-      var fingerprint = Fingerprint()
+      let fingerprint = Fingerprint()
       for part in parts { fingerprint.add(part) }
       return fingerprint.text
     }
@@ -15,9 +15,9 @@ import Testing
     #expect(text("abc") == text("abc") && text("abc").count == 32)
     #expect(text("abc").allSatisfy { $0.isHexDigit && !$0.isUppercase })
     #expect(Set([text("abc"), text("ab", "c"), text("a", "bc"), text("abc", ""), text("", "abc")]).count == 5)
-    var tokens = Fingerprint()
+    let tokens = Fingerprint()
     tokens.add(tokens: [1, 2])
-    var others = Fingerprint()
+    let others = Fingerprint()
     others.add(tokens: [1, 3])
     #expect(tokens.text != others.text)
   }

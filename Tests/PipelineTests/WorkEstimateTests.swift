@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Testing
 
 @testable import Exports

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// The linear algebra of a Gaussian process with given hyper-parameters.
 ///

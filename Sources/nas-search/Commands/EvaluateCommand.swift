@@ -4,6 +4,7 @@ import Checkpoints
 import Foundation
 import LinearAlgebra
 import Pipeline
+import Runtime
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

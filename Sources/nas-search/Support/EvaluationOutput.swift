@@ -3,6 +3,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Pipeline
+import Runtime
 
 /// The words and the JSON of `evaluate`; `README.md` documents the JSON.
 enum EvaluationOutput {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LinearAlgebra
+import Runtime
 
 /// How much memory to plan with, the same option for every command that works on whole models.
 struct MemoryOption: ParsableArguments {

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import LinearAlgebra
+@testable import Runtime
 
 @Suite struct CrewTests {
   /// Short jobs from several threads at once, some within others, with pauses in which helpers fall asleep.

@@ -1,7 +1,9 @@
 import CKernels
 import Testing
 
-@testable import LinearAlgebra
+import LinearAlgebra
+
+@testable import Runtime
 
 @Suite struct ProcessorTests {
   /// OpenBLAS takes kernels of SSE3 for what it does not know.

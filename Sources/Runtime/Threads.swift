@@ -17,7 +17,7 @@ public enum Threads {
   }()
 
   /// Workers that what is started here runs on.
-  @TaskLocal static var idle: Int = count
+  @TaskLocal public static var idle: Int = count
 
   /// Of the workers that what is started here runs on, those that each of some tasks has to itself.
   public static func share(among tasks: Int) -> Int { max(1, idle / max(1, tasks)) }
@@ -104,7 +104,7 @@ public enum Threads {
   }
 
   /// The same for work that cannot fail.
-  static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
+  public static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
     do { try forEach(tasks) { task, _ in body(task) } } catch { preconditionFailure("nothing throws: \(error)") }
   }
 }

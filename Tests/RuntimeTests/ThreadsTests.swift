@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import LinearAlgebra
+@testable import Runtime
 
 @Suite struct ThreadsTests {
   private final class Log: @unchecked Sendable {
