@@ -1,8 +1,8 @@
 import Calibration
 import Checkpoints
 import Foundation
-import Runtime
 import LanguageModels
+import Runtime
 import Studies
 
 /// The token windows of a study, kept beside it so that resuming and exporting see exactly the same ones.

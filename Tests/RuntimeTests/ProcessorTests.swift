@@ -1,7 +1,6 @@
 import CKernels
-import Testing
-
 import LinearAlgebra
+import Testing
 
 @testable import Runtime
 
