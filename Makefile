@@ -125,7 +125,7 @@ check-export: build
 
 # Needs the same Python packages.
 check-matrix: build
-	$(CHECK_PYTHON) Tests/checks/check_matrix.py --nas-search $(NAS_SEARCH) --output results/formats
+	$(CHECK_PYTHON) Tests/checks/check_matrix.py --nas-search $(NAS_SEARCH) --output results/do-exports-open
 
 bench: deps $(MODEL)
 	swift build $(SWIFT_FLAGS) --product speed-benchmark

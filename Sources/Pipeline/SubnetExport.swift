@@ -86,7 +86,7 @@ public struct SubnetExport {
     if repair == .leastSquares {
       let total = model.configuration.layerCount
       let sequential = try SequentialReformation(
-        // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/repair-SmolLM2-135M).
+        // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/which-repair).
         parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
         calibration: windows(genes), heldOut: calibration.fitness
       ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }

@@ -42,7 +42,7 @@ public struct SequentialReformation: Sendable {
     public enum Tokens: String, CaseIterable, Sendable {
       case equal
       /// Divided by the length of the dense residual stream there: between the two, and the most reliable
-      /// (`results/sequential-SmolLM2-135M`).
+      /// (`results/which-sequential-repair`).
       case balanced
       /// Divided by the square of that length.
       case relative

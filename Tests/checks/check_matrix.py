@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every family and format through search, report and export, against stock transformers and stock llama.cpp.
 
-    python check_matrix.py --nas-search .build/release/nas-search --output results/formats
+    python check_matrix.py --nas-search .build/release/nas-search --output results/do-exports-open
 
 For each row: a tiny trained model (tiny_models.py) is written in the format; `nas-search evaluate` measures it; `search` with a
 budget of 6, `report` and `export --point best` to a Hugging Face folder and a GGUF, in F32 and in F16, are run on it;
@@ -167,17 +167,21 @@ COLUMNS = {
     "dense": "dense", "dense_transformers": "transformers", "dense_llama.cpp": "llama.cpp",
     "hf_f32": "HF export", "hf_f32_transformers": "transformers", "gguf_f32": "GGUF export", "gguf_f32_llama.cpp": "llama.cpp",
 }
-README = """# Families and formats against transformers and llama.cpp
+README = """# Do exports open in stock loaders, with the same figures?
+
+Every family and format goes through search, report and both exports. transformers and llama.cpp then open the exports.
+
+**Answer:** yes. The table says how far perplexities differ.
 
 ```sh
-python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --output results/formats
+python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --output results/do-exports-open
 ```
 
-Perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens: what `nas-search evaluate`
-says, and behind it what the references say of the same weights with tokenizers of their own. *dense* is the checkpoint as it is
-given; the exports are the best point of a search of 6 evaluations, in F32. The largest difference is of all pairs of figures in
-the row, also those that only `matrix.csv` shows: exports in F16, the dense perplexity in `report` and the one that `export`
-states. The command fails if one is larger than 0.1 %. What is compared with what is said at the head of the script.
+The figures are perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens. Each figure of
+`nas-search evaluate` is followed by what the references compute from the same weights with tokenizers of their own. *dense* is the checkpoint
+as it is given. The exports are the best point of a search of 6 evaluations, in F32. The largest difference is that of all pairs of figures in
+the row. `matrix.csv` has further pairs: exports in F16, the dense perplexity in `report`, and the one that `export` states. The command fails
+if a difference is larger than 0.1 %. The head of the script says what is compared with what.
 
 A GGUF has no dynamic rope scaling: its context ends where the scaling would begin, so the row *128 of 64* measures the GGUF
 export in windows of 64, and has no figure of llama.cpp for the dense model.
