@@ -46,7 +46,11 @@ let package = Package(
       ["LinearAlgebra", "Checkpoints", "Tokenizers", "Runtime"]),
     module("Calibration", ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers", "CCompression"]),
     module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra", "Runtime"], exclude: ["README.md"]),
-    module("Subnets", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Yams"]),
+    .target(
+      name: "Subnets", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Yams"],
+      exclude: ["search-spaces/README.md"],
+      // A link to the folder at the top: resources must lie inside their target.
+      resources: [.embedInCode("search-spaces")], swiftSettings: strict),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),

@@ -45,7 +45,7 @@ def measure(options, sizes):
     for folder in [study, cache]:
         shutil.rmtree(folder, ignore_errors=True)
     run([options.tool, "--model", str(model), "--budget", str(sizes["candidates"]), "--population", str(sizes["candidates"]),
-         "--optimizer", "random", "--space", "widths-only", "--keep", "0.8", "--calibration", options.text,
+         "--optimizer", "random", "--scores", "obs-loss", "--keep", "0.8", "--calibration", options.text,
          "--calibration-windows", str(sizes["tokens"] // 512), "--calibration-length", "512", "--fitness-windows", "4",
          "--fitness-length", "256", "--damping", "0.01", "--study", str(study), "--cache", str(cache)])
     database = sqlite3.connect(study / "study.db")

@@ -68,7 +68,7 @@ struct OpenedStudy {
     calibration = try CalibrationFile(
       of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(
-      SearchSpace(yaml: settings.spaceText, file: settings.space), to: model.configuration,
+      settings.searchSpace(), to: model.configuration,
       calibrationSets: calibration.sets.map(\.name))
     try study.check(bound.design)
     try CachePlace(

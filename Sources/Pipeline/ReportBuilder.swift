@@ -61,6 +61,7 @@ public enum ReportBuilder {
     case .memory(let bytes): words += ["--memory", "\(bytes)"]
     }
     words += ["--space", settings.space, "--study", directory, "--seed", "\(settings.seed)"]
+    if let scores = settings.scores { words += ["--scores", scores.joined(separator: ",")] }
     for source in settings.calibration where settings.calibration != ["self"] { words += ["--calibration", source] }
     words += ["--calibration-windows", "\(settings.calibrationWindows)"]
     words += ["--calibration-length", "\(settings.calibrationLength)"]
@@ -151,7 +152,9 @@ public enum ReportBuilder {
       case .memory(let bytes): "at most \(bytes) bytes at two bytes a parameter"
       }
     return [
-      Setting("model", settings.model), Setting("space", settings.space), Setting("target", target),
+      Setting("model", settings.model),
+      Setting("space", settings.space + (settings.scores.map { " with \($0.joined(separator: ", "))" } ?? "")),
+      Setting("target", target),
       Setting("objectives", settings.objectives.joined(separator: ", ")),
       Setting("optimizer", description.optimizer.description),
       Setting("calibration", settings.calibration.joined(separator: ", ")),

@@ -68,7 +68,7 @@ public final class SearchSession {
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
     let precision = try settings.evaluationPrecision()
-    let space = try SpaceLibrary.parse(settings.spaceText, file: settings.space)
+    let space = try settings.searchSpace()
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)

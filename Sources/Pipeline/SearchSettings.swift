@@ -16,6 +16,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var space: String
   /// The text of its file, so that a study does not change when the file does.
   public var spaceText: String
+  /// Scores that replace those of the space; `nil` for the space's own.
+  public var scores: [String]?
   public var target: Target?
   /// Objectives in order, all minimised: `kl` or `perplexity`, and `params`.
   public var objectives: [String]
@@ -115,6 +117,9 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return known
   }
 
+  /// The space that the search looks through.
+  func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
+
   /// The windows that the search reads or samples.
   public var plan: CalibrationPlan {
     CalibrationPlan(
@@ -133,6 +138,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   private static func words(_ damping: Double?) -> String { damping.map { "\($0)" } ?? "auto" }
 
+  private static func words(_ scores: [String]?) -> String { scores?.joined(separator: ",") ?? "those of the space" }
+
   private static func words(_ filter: CalibrationFilter?) -> String { filter?.options.joined(separator: " ") ?? "none" }
 
   /// The first setting in which another search differs from this one, in words; `nil` if they agree. The model is
@@ -140,6 +147,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   func difference(to other: SearchSettings) -> String? {
     let pairs: [(String, String, String)] = [
       ("space", space, other.space), ("space file", spaceText, other.spaceText),
+      ("scores", Self.words(scores), Self.words(other.scores)),
       ("target", target?.description ?? "none", other.target?.description ?? "none"),
       ("objectives", objectives.joined(separator: ","), other.objectives.joined(separator: ",")),
       ("calibration", calibration.joined(separator: ","), other.calibration.joined(separator: ",")),

@@ -4,14 +4,23 @@ import Yams
 extension SearchSpace {
   /// Reads a space from a YAML file.
   public init(_ url: URL) throws {
+    try self.init(yaml: Self.text(of: url), file: url.path)
+  }
+
+  /// Text of a file.
+  public static func text(of url: URL) throws -> String {
     guard let data = try? Data(contentsOf: url), let text = String(validating: data, as: UTF8.self) else {
       throw SearchSpaceError.unreadable(file: url.path)
     }
-    try self.init(yaml: text, file: url.path)
+    return text
   }
 
-  /// - Parameter file: the name that errors carry.
-  public init(yaml: String, file: String) throws {
+  /// Reads a space from a text.
+  ///
+  /// - Parameters:
+  ///   - file: name for errors.
+  ///   - replacement: scores that replace those of the text; `nil` keeps them.
+  public init(yaml: String, file: String, scores replacement: [String]? = nil) throws {
     let root: Node?
     do {
       root = try Yams.compose(yaml: yaml)
@@ -31,11 +40,11 @@ extension SearchSpace {
     summary = try top.string("summary") ?? ""
     layers = try top.choice("layers") ?? .each
     attention = try WidthRule(top.section("attention"), minimum: .units(1), step: 1, ofAttention: true)
-    mlp = try WidthRule(top.section("mlp"), minimum: .share(0.1), step: nil)
+    mlp = try WidthRule(top.section("mlp"), minimum: .share(0.15), step: nil)
     floors = try top.sections("floors").map(Floor.init)
-    scores = try top.strings("scores") ?? ["wanda-sp"]
+    scores = try replacement ?? top.strings("scores") ?? ["obs-loss", "obs", "flap"]
     aggregations = try top.strings("aggregations") ?? []
-    calibrations = try top.choices("calibration") ?? [.each]
+    calibrations = try top.choices("calibration") ?? [.each, .mix]
     samples = try top.integers("samples") ?? []
     damping = try top.numbers("damping") ?? []
     let range = try top.numbers("keep") ?? [0.5, 1]

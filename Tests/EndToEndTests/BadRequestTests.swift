@@ -188,10 +188,13 @@ extension EndToEnd {
 
     @Test func spacesThatAreNotThere() throws {
       let workspace = try Workspace("llama3-gqa")
-      try workspace.expectFailure(Workspace.search("--space", "nowhere"), "'nowhere'", "known: adapruner", "widths")
+      try workspace.expectFailure(Workspace.search("--scores", "obs,nope"), "widths", "'nope'")
+      try workspace.expectFailure(Workspace.search("--scores", "obs,obs"), "scores", "twice")
+      try workspace.expectFailure(["spaces", "nowhere"], "'nowhere'", "known: widths")
+      try workspace.expectFailure(Workspace.search("--space", "nowhere"), "'nowhere'", "known: widths")
       try workspace.expectFailure(Workspace.search("--space", "nowhere.yaml"), "nowhere.yaml", "no such search space")
       try workspace.expectFailure(
-        ["describe", "nowhere", "--model", "model"], "'nowhere'", "known: adapruner", "widths")
+        ["describe", "nowhere", "--model", "model"], "'nowhere'", "known: widths")
     }
   }
 }

@@ -33,6 +33,9 @@ extension EndToEnd {
         Workspace.search("--keep", "0.8", "--space", "uniform"), study, "space was widths, now uniform")
       try workspace.expectFailure(
         Workspace.search("--keep", "0.8", "--calibration", "text/notes.jsonl"), study, "calibration was self")
+      try workspace.expectFailure(
+        Workspace.search("--keep", "0.8", "--scores", "obs,flap"), study,
+        "scores was those of the space, now obs,flap")
       // Another model comes first, whatever else is different.
       for target in ["0.8", "0.7"] {
         try workspace.expectFailure(

@@ -159,6 +159,27 @@ extension EndToEnd {
       try workspace.run(export).expectSuccess()
     }
 
+    /// `--scores` replaces the scores of the space: in the search, in its report's command, and in what resumes it.
+    @Test func scoresOfTheCommandLine() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let search = Workspace.search("--keep", "0.8", "--scores", "flap,wanda-sp")
+      let first = try workspace.run(search + ["--json"]).expectSuccess()
+      #expect(
+        try String(contentsOf: workspace.url("results/study/report.html"), encoding: .utf8)
+          .contains("--scores flap,wanda-sp"))
+      #expect(!first.output.contains("obs"))
+      #expect(try workspace.run(search + ["--json"]).expectSuccess().output == first.output)
+    }
+
+    /// Whole modules can go in `blocks`, and what is left exports.
+    @Test func blocksMayGo() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let genes = try workspace.run("describe", "blocks", "--model", "model").expectSuccess().output
+      #expect(genes.contains("layers.0.attention: 1 to 2") && genes.contains("layers.1.attention: 0 to 2"))
+      try workspace.run(Workspace.search("--space", "blocks", "--keep", "0.5", "--scores", "flap")).expectSuccess()
+      try workspace.run("export", "results/study", "--format", "gguf", "--output", "out.gguf").expectSuccess()
+    }
+
     /// Groups that keep one of their two query heads, in a search and in `solve`, exported in both formats.
     @Test func thinnedQueries() throws {
       let workspace = try Workspace("llama3-gqa")

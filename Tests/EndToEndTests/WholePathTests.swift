@@ -278,6 +278,10 @@ extension EndToEnd {
     @Test func lists() throws {
       let workspace = try Workspace("llama3-gqa")
       #expect(try workspace.run("spaces").expectSuccess().output.contains("widths\t"))
+      let widths = try workspace.run("spaces", "widths").expectSuccess().output
+      try workspace.write(widths, to: "mine.yaml")
+      let genes = try workspace.run("describe", "mine.yaml", "--model", "model").expectSuccess().output
+      #expect(try workspace.run("describe", "widths", "--model", "model").output == genes)
       let scores = try workspace.run("scores").expectSuccess().output
       for score in ["wanda-sp", "llm-bip", "magnitude-l2", "random"] { #expect(scores.contains(score + "\t")) }
       let first = try workspace.run("generate", "--model", "model", "--prompt", "A", "--tokens", "8", "--seed", "3")

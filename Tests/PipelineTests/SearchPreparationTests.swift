@@ -34,7 +34,8 @@ import Testing
           name: name, source: name, sha256: nil,
           windows: CalibrationSet(name: name, calibration: windows(30), fitness: windows(5)), seed: 0)
       })
-    let (space, text) = try SpaceLibrary.load("widths")
+    let text = try SpaceLibrary.text("widths")
+    let space = try SpaceLibrary.parse(text, file: "widths")
     bound = try BoundSpace(space, to: model.configuration, calibrationSets: ["a", "b"])
     settings = SearchSettings(
       model: path.path, space: "widths", spaceText: text, target: nil, objectives: ["kl", "params"],

@@ -68,11 +68,11 @@ import Testing
       try read("name: x")
         == SearchSpace(
           name: "x", summary: "", layers: .each, attention: .init(minimum: .units(1), step: 1),
-          mlp: .init(minimum: .share(0.1), step: nil), floors: [], scores: ["wanda-sp"], calibrations: [.each],
-          keep: 0.5...1))
+          mlp: .init(minimum: .share(0.15), step: nil), floors: [], scores: ["obs-loss", "obs", "flap"],
+          calibrations: [.each, .mix], keep: 0.5...1))
     // Also within a section.
     #expect(try read("name: x\nmlp: {minimum: 3}").mlp == .init(minimum: .units(3), step: nil))
-    #expect(try read("name: x\nmlp: {step: 8}").mlp == .init(minimum: .share(0.1), step: 8))
+    #expect(try read("name: x\nmlp: {step: 8}").mlp == .init(minimum: .share(0.15), step: 8))
   }
 
   /// A whole number counts units, a decimal point makes a share.
@@ -178,15 +178,38 @@ import Testing
     #expect(throws: SearchSpaceError.unreadable(file: place.path)) { try SearchSpace(place) }
   }
 
-  /// The spaces that are shipped are valid and carry the name of their file.
+  /// The example says what the defaults are, and all its keys are keys, those behind `#` too.
+  @Test func theExampleIsTrue() throws {
+    let example = try #require(SearchSpace.shipped.first { $0.name == "example" }).yaml
+    var defaults = try read("name: example")
+    defaults.summary = try read(example).summary
+    #expect(try read(example) == defaults)
+    let optional = /# (?=(queries|floors|  - layers|    attention|    mlp|aggregations|samples|damping):)/
+    let full = try read(
+      example.replacing(optional, with: "").replacing("obs-loss, obs, flap", with: "obs, llm-pruner-first"))
+    #expect(full.attention.queries == 2)
+    #expect(full.floors == [.init(layers: [0, -1], attention: .share(0.5), mlp: .share(0.5))])
+    #expect(full.aggregations == ["sum", "max"])
+    #expect(full.samples == [8, 32])
+    #expect(full.damping == [0.001, 0.01, 0.1])
+  }
+
+  @Test func scoresReplaceThoseOfTheFile() throws {
+    let text = "name: x\nscores: [wanda-sp]"
+    #expect(try SearchSpace(yaml: text, file: "x", scores: ["flap", "obs"]).scores == ["flap", "obs"])
+    #expect(try SearchSpace(yaml: text, file: "x", scores: nil).scores == ["wanda-sp"])
+    #expect(throws: SearchSpaceError.self) { try SearchSpace(yaml: text, file: "x", scores: ["flap", "flap"]) }
+  }
+
+  /// The spaces of the program are the files of the folder, valid, and carry the names of their files.
   @Test func shippedSpacesAreValid() throws {
     let folder = Fixture.repository.appendingPathComponent("search-spaces")
     let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
-      .map { folder.appendingPathComponent($0) }
-    #expect(files.count >= 2)
-    for file in files {
-      let space = try SearchSpace(file)
-      #expect(space.name == file.deletingPathExtension().lastPathComponent)
+    #expect(Set(files) == Set(SearchSpace.shipped.map { "\($0.name).yaml" }))
+    for (name, yaml) in SearchSpace.shipped {
+      #expect(try SearchSpace.text(of: folder.appendingPathComponent("\(name).yaml")) == yaml)
+      let space = try SearchSpace(yaml: yaml, file: name)
+      #expect(space.name == name)
       #expect(!space.summary.isEmpty)
       for fixture in Fixture.allCases {
         let configuration = try fixture.model().configuration

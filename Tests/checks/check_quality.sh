@@ -13,7 +13,7 @@ limit=${LIMIT:+--limit $LIMIT}
 
 common=(--model "$model" --keep "$keep" --calibration "$calibration" --calibration-windows "$windows")
 "$tool" "${common[@]}" --budget "$budget" --study "$folder/search"
-"$tool" "${common[@]}" --budget 40 --space uniform-wanda-sp --repair none --study "$folder/uniform"
+"$tool" "${common[@]}" --budget 40 --space uniform --scores wanda-sp --repair none --study "$folder/uniform"
 "$tool" export "$folder/search" --point best --format hf --dtype f32 --output "$folder/search-hf" --replace
 "$tool" export "$folder/uniform" --point best --repair none --format hf --dtype f32 --output "$folder/uniform-hf" --replace
 

@@ -14,7 +14,7 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Calibration sets, as for a search.", transform: LocalPath.checked) var calibration: [String] = []
 
   func run() throws {
-    let space = try SpaceLibrary.load(space).space
+    let space = try SpaceLibrary.parse(SpaceLibrary.text(space), file: space)
     let model = try LanguageModel(URL(fileURLWithPath: model))
     let names = (calibration.isEmpty ? ["self"] : calibration).map { CalibrationSource($0, field: "text").name }
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)

@@ -4,12 +4,15 @@ import Pipeline
 import Subnets
 
 struct SpacesCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "spaces", abstract: "List the search spaces.")
+  static let configuration = CommandConfiguration(
+    commandName: "spaces", abstract: "List the search spaces, or print one.")
+
+  @Argument(help: "Name of a space to print, to be saved and changed.") var name: String?
 
   func run() throws {
-    for file in SpaceLibrary.all() {
-      let space = try SearchSpace(file)
-      try Console.print("\(space.name)\t\(space.summary)")
+    if let name { return try Console.print(SpaceLibrary.text(name)) }
+    for (name, yaml) in SearchSpace.shipped {
+      try Console.print("\(name)\t\(SearchSpace(yaml: yaml, file: name).summary)")
     }
   }
 }

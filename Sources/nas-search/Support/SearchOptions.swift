@@ -7,6 +7,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Search space: a name (see 'spaces') or a .yaml file.", transform: LocalPath.checked) var space =
     "widths"
+  @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
@@ -49,12 +50,12 @@ struct SearchOptions: ParsableArguments {
   }
 
   func settings() throws -> SearchSettings {
-    let (_, text) = try SpaceLibrary.load(space)
+    let text = try SpaceLibrary.text(space)
     var target: SearchSettings.Target?
     if let keep { target = .keep(keep) }
     if let params { target = .parameters(params.value) }
     if let memory { target = .memory(memory.value) }
-    return SearchSettings(
+    var settings = SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
       plan: try self.text.plan(
@@ -63,6 +64,8 @@ struct SearchOptions: ParsableArguments {
       damping: leastSquares.damping, repair: repair,
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
+    settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    return settings
   }
 
   /// `results/` and the names of model and space.

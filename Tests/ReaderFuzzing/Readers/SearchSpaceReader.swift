@@ -7,9 +7,7 @@ extension FuzzedReader {
   /// A search space in YAML, and its genes for a model.
   static let searchSpace = FuzzedReader(
     "search-space", .text,
-    fixtures: [
-      "joint", "adapruner", "llm-bip", "llm-pruner", "nirvana", "numerical", "search-llm", "uniform", "widths",
-    ].map { "search-spaces/\($0).yaml" },
+    fixtures: SearchSpace.shipped.map { "search-spaces/\($0.name).yaml" },
     isRefusal: { $0 is SearchSpaceError || $0 is SearchError },
     read: { input in
       let space = try SearchSpace(yaml: String(decoding: input, as: UTF8.self), file: "input.yaml")
