@@ -104,7 +104,7 @@ $(MODEL):
 	@rm -rf $(CACHE)/unpacking
 
 demo: $(MODEL) build
-	$(NAS_SEARCH) --model $(MODEL) --budget $(BUDGET) --gradient-windows 8 --precision auto --study $(STUDY)
+	$(NAS_SEARCH) --model $(MODEL) --aim $(KEEP) --budget $(BUDGET) --gradient-windows 8 --precision auto --study $(STUDY)
 	$(NAS_SEARCH) report $(STUDY) --html
 	$(NAS_SEARCH) export $(STUDY) --point best --keep $(KEEP) --replace \
 	  --format hf --output $(STUDY)/exported-hf --format gguf --output $(STUDY)/exported.gguf

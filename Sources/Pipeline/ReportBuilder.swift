@@ -60,6 +60,7 @@ public enum ReportBuilder {
     case .parameters(let count): words += ["--params", "\(count)"]
     case .memory(let bytes): words += ["--memory", "\(bytes)"]
     }
+    if let aim = settings.aim { words += ["--aim", "\(aim)"] }
     words += ["--space", settings.space, "--study", directory, "--seed", "\(settings.seed)"]
     if let scores = settings.scores { words += ["--scores", scores.joined(separator: ",")] }
     for source in settings.calibration where settings.calibration != ["self"] { words += ["--calibration", source] }

@@ -25,6 +25,11 @@ extension SearchSession {
         bound.design, cost: bound.cost, budget: Budget(maximum: target, useWholeBudget: true))
     }
     let keep = bound.space.keep
+    if let aim = settings.aim, !keep.contains(aim) {
+      throw PipelineError.invalidOption(
+        "--aim \(aim) is outside the shares that the space '\(bound.space.name)' spans, "
+          + "\(keep.lowerBound) to \(keep.upperBound)")
+    }
     guard Int(keep.upperBound * Double(dense)) >= reachable.lowerBound else {
       throw PipelineError.impossibleTarget(
         target: "its key 'keep' (at most \(Int(keep.upperBound * Double(dense))) block parameters)",
@@ -37,11 +42,19 @@ extension SearchSession {
         minimum: max(reachable.lowerBound, Int(keep.lowerBound * Double(dense)))))
   }
 
-  /// Sizes that the first population aims at, the largest first.
-  static func budgets(_ budgeted: BudgetedSpace, _ settings: SearchSettings) -> [Int] {
+  /// Sizes that the first population aims at, the largest first: spread evenly, and the nearest one moved to the setting
+  /// `aim`.
+  ///
+  /// - Parameter dense: block parameters of the dense model.
+  static func budgets(_ budgeted: BudgetedSpace, _ settings: SearchSettings, dense: Int) -> [Int] {
     let (low, high) = (budgeted.allowed.lowerBound, budgeted.allowed.upperBound)
     if settings.target != nil { return [high] }
-    return (1...sizes).map { high - (high - low) * $0 / sizes }
+    var even = (1...sizes).map { high - (high - low) * $0 / sizes }
+    guard let aim = settings.aim.map({ Int($0 * Double(dense)) }),
+      let nearest = even.indices.min(by: { abs(even[$0] - aim) < abs(even[$1] - aim) })
+    else { return even }
+    even[nearest] = aim
+    return even
   }
 
   private static let sizes = 6

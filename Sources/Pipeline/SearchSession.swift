@@ -107,7 +107,7 @@ public final class SearchSession {
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, residual: residual,
         settings: settings, damping: damping)
-      let budgets = Self.budgets(budgeted, settings)
+      let budgets = Self.budgets(budgeted, settings, dense: model.configuration.blockParameters)
       let done = try known?.trials().count ?? 0
       let population = try FirstPopulation(
         evaluator: evaluator, statistics: statistics, metric: settings.metric, budgets: budgets,

@@ -19,6 +19,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Scores that replace those of the space; `nil` for the space's own.
   public var scores: [String]?
   public var target: Target?
+  /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
+  public var aim: Double?
   /// Objectives in order, all minimised: `kl` or `perplexity`, and `params`.
   public var objectives: [String]
   /// `self` or paths, as given.
@@ -136,7 +138,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return try encoder.encode(self)
   }
 
-  private static func words(_ damping: Double?) -> String { damping.map { "\($0)" } ?? "auto" }
+  private static func words(_ number: Double?, else absent: String) -> String { number.map { "\($0)" } ?? absent }
 
   private static func words(_ scores: [String]?) -> String { scores?.joined(separator: ",") ?? "those of the space" }
 
@@ -149,6 +151,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("space", space, other.space), ("space file", spaceText, other.spaceText),
       ("scores", Self.words(scores), Self.words(other.scores)),
       ("target", target?.description ?? "none", other.target?.description ?? "none"),
+      ("aim", Self.words(aim, else: "none"), Self.words(other.aim, else: "none")),
       ("objectives", objectives.joined(separator: ","), other.objectives.joined(separator: ",")),
       ("calibration", calibration.joined(separator: ","), other.calibration.joined(separator: ",")),
       ("field", field, other.field),
@@ -159,7 +162,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("fitness windows", "\(fitnessWindows)", "\(other.fitnessWindows)"),
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("gradient windows", "\(plan.gradientWindows)", "\(other.plan.gradientWindows)"),
-      ("damping", Self.words(damping), Self.words(other.damping)), ("repair", repair, other.repair),
+      ("damping", Self.words(damping, else: "auto"), Self.words(other.damping, else: "auto")),
+      ("repair", repair, other.repair),
       ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
       (
         "optimizer", optimizer ?? SearchOptimizer.evolution.rawValue,

@@ -188,6 +188,8 @@ extension EndToEnd {
 
     @Test func spacesThatAreNotThere() throws {
       let workspace = try Workspace("llama3-gqa")
+      try workspace.expectFailure(Workspace.search("--aim", "0.3"), "--aim 0.3", "'widths'", "0.5 to 1")
+      try workspace.expectFailure(Workspace.search("--aim", "0.8", "--keep", "0.8"), "--aim", "--keep", code: 64)
       try workspace.expectFailure(Workspace.search("--scores", "obs,nope"), "widths", "'nope'")
       try workspace.expectFailure(Workspace.search("--scores", "obs,obs"), "scores", "twice")
       try workspace.expectFailure(["spaces", "nowhere"], "'nowhere'", "known: widths")

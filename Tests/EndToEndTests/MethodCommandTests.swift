@@ -162,11 +162,11 @@ extension EndToEnd {
     /// `--scores` replaces the scores of the space: in the search, in its report's command, and in what resumes it.
     @Test func scoresOfTheCommandLine() throws {
       let workspace = try Workspace("llama3-gqa")
-      let search = Workspace.search("--keep", "0.8", "--scores", "flap,wanda-sp")
+      let search = Workspace.search("--aim", "0.8", "--scores", "flap,wanda-sp")
       let first = try workspace.run(search + ["--json"]).expectSuccess()
       #expect(
         try String(contentsOf: workspace.url("results/study/report.html"), encoding: .utf8)
-          .contains("--scores flap,wanda-sp"))
+          .contains("--aim 0.8 --space widths --study results/study --seed 0 --scores flap,wanda-sp"))
       #expect(!first.output.contains("obs"))
       #expect(try workspace.run(search + ["--json"]).expectSuccess().output == first.output)
     }

@@ -108,12 +108,35 @@ import Testing
     }
   }
 
+  /// The size that a search aims at takes the place of the nearest one, and a candidate begins there.
+  @Test func theFirstCandidatesAimAtASize() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let dense = model.configuration.blockParameters
+    var aiming = settings
+    aiming.aim = 0.8
+    let budgeted = try SearchSession.budgeted(bound, aiming)
+    let even = SearchSession.budgets(budgeted, settings, dense: dense)
+    let aimed = SearchSession.budgets(budgeted, aiming, dense: dense)
+    let wanted = Int(0.8 * Double(dense))
+    let moved = aimed.indices.filter { aimed[$0] != even[$0] }
+    #expect(moved.count == 1 && aimed.count == even.count && aimed == aimed.sorted(by: >))
+    #expect(aimed[moved[0]] == wanted && even.allSatisfy { abs($0 - wanted) >= abs(even[moved[0]] - wanted) })
+    let seeds = try FirstPopulation(
+      evaluator: evaluator(), statistics: statistics("cache", gradients: true), metric: .loss, budgets: aimed,
+      limit: aimed.count, evaluations: nil
+    ).seeds
+    let costs = seeds.map { bound.cost.cost($0.genome) }
+    #expect(costs.contains { $0 <= wanted && $0 > aimed[moved[0] + 1] })
+    aiming.aim = 0.3
+    #expect(throws: PipelineError.self) { try SearchSession.budgeted(bound, aiming) }
+  }
+
   /// A search that ends among the seeds of the most promising choice has the same seeds as a longer one, and no curves of others.
   @Test func aShortSearchMakesOneChoicesCurves() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let evaluator = try evaluator()
     let budgeted = try SearchSession.budgeted(bound, settings)
-    let budgets = SearchSession.budgets(budgeted, settings)
+    let budgets = SearchSession.budgets(budgeted, settings, dense: model.configuration.blockParameters)
     func population(_ evaluations: Int?, limit: Int = 100) throws -> (population: FirstPopulation, layers: Int) {
       var (last, layers) = (0, 0)
       let population = try FirstPopulation(

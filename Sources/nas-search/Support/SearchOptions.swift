@@ -11,6 +11,8 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
   @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
+  @Option(help: "Without such a limit: share that the first candidates aim at, among others, such as 0.8.") var aim:
+    Double?
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
@@ -39,6 +41,10 @@ struct SearchOptions: ParsableArguments {
     let targets = [keep != nil, params != nil, memory != nil].filter { $0 }.count
     try require(targets <= 1, "give only one of --keep, --params and --memory")
     if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
+    if let aim {
+      try require(targets == 0, "--aim is for searches without --keep, --params and --memory")
+      try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
+    }
     try require(!model.isEmpty, "--model is empty")
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
@@ -65,6 +71,7 @@ struct SearchOptions: ParsableArguments {
       curves: curves, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    settings.aim = aim
     return settings
   }
 
