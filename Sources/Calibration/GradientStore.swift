@@ -104,14 +104,9 @@ public struct StoredSaliencies: Sendable {
           attention: Matrix(try values("attention.moments", [size, size]), rows: size, columns: size),
           mlp: Matrix(try values("mlp.moments", [size, size]), rows: size, columns: size))
       }
-      let (queries, keys) = (
-        shape.queryHeads * configuration.headDimension, shape.kvHeads * configuration.headDimension
-      )
-      return LayerSaliencies(
-        query: try saliencies("query", queries), key: try saliencies("key", keys),
-        value: try saliencies("value", keys), output: try saliencies("output", queries),
-        gate: try saliencies("gate", shape.mlpChannels), up: try saliencies("up", shape.mlpChannels),
-        down: try saliencies("down", shape.mlpChannels), outputMoments: try moments())
+      return try LayerSaliencies(outputMoments: moments()) {
+        try saliencies("\($0)", $0.unit.count(in: configuration, shape))
+      }
     } catch let error as CheckpointError {
       throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
     }
@@ -124,9 +119,7 @@ public struct StoredSaliencies: Sendable {
 
 extension LayerSaliencies {
   fileprivate func write(to url: URL) throws {
-    let named = [
-      ("query", query), ("key", key), ("value", value), ("output", output), ("gate", gate), ("up", up), ("down", down),
-    ]
+    let named = LayerPart.projections.map { ("\($0)", self[$0]) }
     // A projection without units has no saliencies; one of them all has units.
     let hasWeights = named.contains { !$0.1.first.isEmpty }
     let hasSquares = named.contains { !$0.1.second.isEmpty }

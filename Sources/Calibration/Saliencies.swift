@@ -25,48 +25,30 @@ public struct Saliencies: Sendable, Equatable {
   }
 }
 
-/// What gradients say of one decoder layer.
-public struct LayerSaliencies: Sendable {
-  public var query: Saliencies
-  public var key: Saliencies
-  public var value: Saliencies
-  public var output: Saliencies
-  public var gate: Saliencies
-  public var up: Saliencies
-  public var down: Saliencies
+/// What gradients say of one decoder layer, projection by projection.
+public struct LayerSaliencies: Sendable, ProjectionTable {
+  private var projections: LayerTable<Saliencies>
   /// `S = E[g gᵀ]` at the outputs of attention and MLP, shape `[hidden, hidden]`; see `BackwardPass.OutputMoments`.
   public var outputMoments: BackwardPass.OutputMoments?
 
   public init(
-    query: Saliencies, key: Saliencies, value: Saliencies, output: Saliencies, gate: Saliencies, up: Saliencies,
-    down: Saliencies, outputMoments: BackwardPass.OutputMoments? = nil
-  ) {
-    self.query = query
-    self.key = key
-    self.value = value
-    self.output = output
-    self.gate = gate
-    self.up = up
-    self.down = down
+    outputMoments: BackwardPass.OutputMoments? = nil, _ saliencies: (_ projection: LayerPart) throws -> Saliencies
+  ) rethrows {
+    projections = try LayerTable { $0.isLinear ? try saliencies($0) : Saliencies() }
     self.outputMoments = outputMoments
   }
 
+  public subscript(part: LayerPart) -> Saliencies {
+    get { projections[part] }
+    set { projections[part] = newValue }
+  }
+
   init(_ layer: BackwardPass.Layer) {
-    let (weights, gradients, squares) = (layer.weights, layer.gradients, layer.squares)
-    func saliencies(
-      _ weights: Linear, _ projection: KeyPath<LayerGradients, LayerGradients.Projection>, byOutput: Bool
-    ) -> Saliencies {
-      guard let gradients else { return Saliencies() }
-      return Saliencies(weights, gradients[keyPath: projection], squares?[keyPath: projection], byOutput: byOutput)
+    self.init(outputMoments: layer.outputMoments) { part in
+      guard let gradients = layer.gradients else { return Saliencies() }
+      return Saliencies(
+        layer.weights[part], gradients[part], layer.squares?[part], byOutput: !part.writesToStream)
     }
-    query = saliencies(weights.query, \.query, byOutput: true)
-    key = saliencies(weights.key, \.key, byOutput: true)
-    value = saliencies(weights.value, \.value, byOutput: true)
-    output = saliencies(weights.output, \.output, byOutput: false)
-    gate = saliencies(weights.gate, \.gate, byOutput: true)
-    up = saliencies(weights.up, \.up, byOutput: true)
-    down = saliencies(weights.down, \.down, byOutput: false)
-    outputMoments = layer.outputMoments
   }
 }
 

@@ -35,23 +35,17 @@ struct AdaptedNetwork<Base: Network>: Network {
     let shape = configuration.layers[index]
     let getsMLP = shape.mlpChannels > 0 && base.configuration.layers[numbers[index]].mlpChannels == 0
     if getsMLP {
-      let hidden = configuration.hiddenSize
-      weights.mlpNorm = Array(repeating: 1, count: hidden)
-      weights.gate = Self.zeros(shape.mlpChannels, hidden)
-      weights.up = Self.zeros(shape.mlpChannels, hidden)
-      weights.down = Self.zeros(hidden, shape.mlpChannels)
+      for part in configuration.parts(of: shape) where part.module == .mlp {
+        let size = part.dimensions(in: configuration, shape)
+        if part.isLinear {
+          weights[part] = Linear(weight: Matrix(rows: size[0], columns: size[1]))
+        } else {
+          weights[gain: part] = Array(repeating: 1, count: size[0])
+        }
+      }
     }
-    let own = base.configuration
     var added = configuration
-    added.queryKeyValueBias = configuration.queryKeyValueBias && !own.queryKeyValueBias
-    added.outputBias = configuration.outputBias && !own.outputBias
-    added.mlpBias = configuration.mlpBias && (getsMLP || !own.mlpBias)
+    added.block.biases.subtract(base.configuration.block.biases.filter { !(getsMLP && $0.module == .mlp) })
     return weights.fillingBiases(for: added)
-  }
-
-  private static func zeros(_ outputs: Int, _ inputs: Int) -> Linear {
-    let weight = Matrix<Float>(rows: outputs, columns: inputs)
-    weight.fill(0)
-    return Linear(weight: weight)
   }
 }

@@ -49,11 +49,11 @@ final class NetworkTensors<Exported: Network> {
     add(names.embedding, matrixType, [configuration.vocabularySize, hidden], .embedding)
     for (name, values) in ropeTensors { add(name, .f32, [values.count], .ropeDivisors(values)) }
     for (layer, shape) in configuration.layers.enumerated() {
-      for part in LayerPart.allCases where part.isPresent(in: shape) {
+      for part in configuration.parts(of: shape) {
         let dimensions = part.dimensions(in: configuration, shape)
         let type = dimensions.count == 1 ? vectorType : matrixType
         add(names.weight(part, layer: layer), type, dimensions, .weight(part, layer: layer))
-        if part.hasBias(in: configuration) {
+        if configuration.hasBias(part) {
           add(names.bias(part, layer: layer), vectorType, [dimensions[0]], .bias(part, layer: layer))
         }
       }
@@ -77,15 +77,15 @@ final class NetworkTensors<Exported: Network> {
     case .ropeDivisors(let divisors): try supply(divisors, plan, write)
     case .weight(let part, let index):
       let layer = try layer(index)
-      guard let linear = layer.linear(part) else {
-        return try supply(part == .mlpNorm ? layer.mlpNorm : layer.attentionNorm, plan, write)
-      }
-      if linear.bias != nil, !part.hasBias(in: network.configuration) {
+      guard part.isLinear else { return try supply(layer[gain: part], plan, write) }
+      let linear = layer[part]
+      if linear.bias != nil, !network.configuration.hasBias(part) {
         throw ExportError.biasMismatch(tensor: names.bias(part, layer: index), present: true)
       }
       try supply(linear.weight, plan, order: order(of: part, rows: linear.outputs), write)
     case .bias(let part, let index):
-      guard let linear = try layer(index).linear(part), let bias = linear.bias else {
+      let linear = try layer(index)[part]
+      guard let bias = linear.bias else {
         throw ExportError.biasMismatch(tensor: plan.name, present: false)
       }
       let order = order(of: part, rows: linear.outputs)
@@ -105,7 +105,7 @@ final class NetworkTensors<Exported: Network> {
   }
 
   private func order(of part: LayerPart, rows: Int) -> [Int]? {
-    guard interleaving, part == .query || part == .key else { return nil }
+    guard interleaving, part.isRotated else { return nil }
     return RotaryRows.interleaved(rows: rows, headDimension: network.configuration.headDimension)
   }
 

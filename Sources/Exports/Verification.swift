@@ -63,17 +63,15 @@ extension Verification {
       try progress("reading back", index, network.configuration.layerCount)
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
-      for part in LayerPart.allCases where part.isPresent(in: shape) {
+      for part in network.configuration.parts(of: shape) {
         let name = names.weight(part, layer: index)
-        guard let foundLinear = found.linear(part), let expectedLinear = expected.linear(part) else {
-          let norms =
-            part == .mlpNorm ? (found.mlpNorm, expected.mlpNorm) : (found.attentionNorm, expected.attentionNorm)
-          try comparison.check(norms.0, norms.1, name)
+        guard part.isLinear else {
+          try comparison.check(found[gain: part], expected[gain: part], name)
           continue
         }
-        try comparison.check(foundLinear.weight, expectedLinear.weight, name)
-        if part.hasBias(in: network.configuration) {
-          try comparison.check(foundLinear.bias ?? [], expectedLinear.bias ?? [], names.bias(part, layer: index))
+        try comparison.check(found[part].weight, expected[part].weight, name)
+        if network.configuration.hasBias(part) {
+          try comparison.check(found[part].bias ?? [], expected[part].bias ?? [], names.bias(part, layer: index))
         }
       }
       try expectedRunner.run(layer: index, weights: expected, expectedHidden)
@@ -117,7 +115,8 @@ struct ConfigurationComparison {
     try same("norm epsilon") { $0.normEpsilon }
     try same("tied embeddings") { $0.tiedEmbeddings }
     try same("sliding window") { $0.slidingWindow }
-    try same("biases") { [$0.queryKeyValueBias, $0.outputBias, $0.mlpBias] }
+    try same("biases") { $0.block.biases.map { "\($0)" }.sorted() }
+    try same("parts of a layer") { $0.block.parts.map { "\($0)" }.sorted() }
     try sameFrequencies(length: 1)
     try sameFrequencies(length: expected.contextLength)
     let factors = (found.rotary.attentionFactor, expected.rotary.attentionFactor)

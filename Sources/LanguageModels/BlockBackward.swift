@@ -7,6 +7,7 @@ import LinearAlgebra
 final class BlockBackward: @unchecked Sendable {
   private let configuration: ModelConfiguration
   private let length: Int
+  private let pass: WindowPass
   private let rotary: RotaryEmbedding
   private let workspace: Workspace
   /// The residual stream after the attention, `[length, hidden]`.
@@ -16,6 +17,9 @@ final class BlockBackward: @unchecked Sendable {
   private let keyGrad: Matrix<Float>
   private let valueGrad: Matrix<Float>
   private let contextGrad: Matrix<Float>
+  /// Queries and keys before their norms, where heads have norms.
+  private let projectedQuery: Matrix<Float>
+  private let projectedKey: Matrix<Float>
   private let hiddenGrad: Matrix<Float>
   /// Attention probabilities of some queries of one head and their gradient, `[queryBlock, length]`.
   private let probabilities: Matrix<Float>
@@ -41,9 +45,13 @@ final class BlockBackward: @unchecked Sendable {
     valueGrad = Matrix(rows: length, columns: workspace.value.columns)
     contextGrad = Matrix(rows: length, columns: workspace.context.columns)
     hiddenGrad = Matrix(rows: length, columns: workspace.gate.columns)
+    let kept = configuration.block.normalisesHeads ? length : 0
+    projectedQuery = Matrix(rows: kept, columns: workspace.query.columns)
+    projectedKey = Matrix(rows: kept, columns: workspace.key.columns)
+    pass = WindowPass(length: length)
     probabilities = Matrix(rows: self.queryBlock, columns: length)
     probabilityGrad = Matrix(rows: self.queryBlock, columns: length)
-    unwanted = Matrix(rows: 1, columns: configuration.hiddenSize)
+    unwanted = Matrix(rows: 1, columns: max(configuration.hiddenSize, configuration.headDimension))
   }
 
   /// - Parameters:
@@ -60,8 +68,12 @@ final class BlockBackward: @unchecked Sendable {
     let block = TransformerBlock(configuration: configuration, weights: packed, rotary: rotary)
     middle.assign(input)
     if shape.kvHeads > 0 {
-      let context = block.attentionContext(input, length: length, workspace: workspace)
-      packed.output.apply(block.packed(context, workspace), into: middle, accumulating: true)
+      let context = block.attentionContext(input, pass, workspace) { heads in
+        if !configuration.block.normalisesHeads { return }
+        projectedQuery.reshaped(rows: length, columns: heads.query.columns).assign(heads.query)
+        projectedKey.reshaped(rows: length, columns: heads.key.columns).assign(heads.key)
+      }
+      block.add(packed[.output], of: context, to: middle, pass, workspace)
     }
     if let moments { accumulateGram(grad, accumulate: 1, into: moments.mlp) }
     if shape.mlpChannels > 0 { mlp(weights, block, grad: grad, gradients) }
@@ -73,7 +85,7 @@ final class BlockBackward: @unchecked Sendable {
     _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients?
   ) {
     let normed = workspace.normed
-    let (gate, up) = block.mlpFactors(middle, workspace: workspace)
+    let (gate, up) = block.mlpFactors(middle, pass, workspace)
     let hidden = hiddenGrad.reshaped(rows: length, columns: gate.columns)
     multiply(grad, weights.down.weight, into: hidden)
     Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: hidden.pointer, count: hidden.count)
@@ -82,7 +94,7 @@ final class BlockBackward: @unchecked Sendable {
     accumulate(gradients?.up, outputGrad: up, input: normed)
     multiply(gate, weights.gate.weight, into: normedGrad)
     multiply(up, weights.up.weight, accumulate: 1, into: normedGrad)
-    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients?.mlpNorm)
+    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients?[gain: .mlpNorm])
   }
 
   /// Query, key and value are still in the workspace: rotated, as attention saw them.
@@ -91,7 +103,8 @@ final class BlockBackward: @unchecked Sendable {
     _ gradients: LayerGradients?
   ) {
     let dimension = configuration.headDimension
-    let (query, key, value, context) = workspace.attention(rows: length, shape, headDimension: dimension)
+    let heads = workspace.heads(rows: length, shape)
+    let (query, key, value, context) = (heads.query, heads.key, heads.value, heads.context)
     let (dQuery, dKey) = (
       queryGrad.reshaped(rows: length, columns: query.columns), keyGrad.reshaped(rows: length, columns: key.columns)
     )
@@ -114,6 +127,10 @@ final class BlockBackward: @unchecked Sendable {
       rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
       rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
     }
+    if configuration.block.normalisesHeads {
+      normBackward(projectedQuery, weights, .queryNorm, outputGrad: dQuery, spare: query, gradients)
+      normBackward(projectedKey, weights, .keyNorm, outputGrad: dKey, spare: key, gradients)
+    }
     if let gradients {
       configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
       accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
@@ -123,26 +140,26 @@ final class BlockBackward: @unchecked Sendable {
     multiply(dQuery, weights.query.weight, into: normedGrad)
     multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
     multiply(dValue, weights.value.weight, accumulate: 1, into: normedGrad)
-    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients?.attentionNorm)
+    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients?[gain: .attentionNorm])
   }
 
-  /// One head: with `P = softmax(Q·Kᵀ/√D)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = ∂S·K/√D`,
-  /// `∂K = ∂Sᵀ·Q/√D`. Gradients of key and value are added to what other heads of the group gave.
+  /// One head: with `P = softmax(s·Q·Kᵀ)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = s·∂S·K`,
+  /// `∂K = s·∂Sᵀ·Q`. Gradients of key and value are added to what other heads of the group gave.
   private func attend(
     query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
     queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>
   ) {
-    let scale = 1 / Float(configuration.headDimension).squareRoot()
+    let scale = configuration.scoreScale
     for start in stride(from: 0, to: length, by: queryBlock) {
       let queries = start..<min(start + queryBlock, length)
-      let first = configuration.slidingWindow.map { max(0, start - $0 + 1) } ?? 0
+      let first = configuration.firstSeen(from: start)
       let keys = first..<queries.upperBound
       let scores = probabilities.reshaped(rows: queries.count, columns: keys.count)
       let grad = probabilityGrad.reshaped(rows: queries.count, columns: keys.count)
       multiply(query.rows(queries), key.rows(keys), transposingB: true, scale: scale, into: scores)
       for i in queries {
         let row = scores.row(i - start)
-        let from = configuration.slidingWindow.map { max(0, i - $0 + 1) - first } ?? 0
+        let from = configuration.firstSeen(from: i) - first
         row.update(repeating: 0, count: from)
         Kernels.softmax(row + from, count: i + 1 - first - from)
         (row + (i + 1 - first)).update(repeating: 0, count: keys.upperBound - i - 1)
@@ -170,5 +187,25 @@ final class BlockBackward: @unchecked Sendable {
         x.row(i), gain: gain, epsilon: configuration.normEpsilon, outputGrad: normedGrad.row(i),
         addingTo: grad.row(i), gainGrad: (gainGrad ?? unwanted).pointer, count: x.columns)
     }
+  }
+
+  /// The norms of the heads of queries or keys, in place: `outputGrad` becomes the gradient before them.
+  ///
+  /// - Parameter spare: memory of the same shape.
+  private func normBackward(
+    _ projected: Matrix<Float>, _ weights: LayerWeights, _ part: LayerPart, outputGrad: Matrix<Float>,
+    spare: Matrix<Float>, _ gradients: LayerGradients?
+  ) {
+    let (dimension, columns) = (configuration.headDimension, outputGrad.columns)
+    let gainGrad = gradients?[gain: part] ?? unwanted
+    spare.fill(0)
+    for place in 0..<length * columns / dimension {
+      let offset = place * dimension
+      Kernels.rmsNormBackward(
+        projected.pointer + offset, gain: weights[gain: part], epsilon: configuration.normEpsilon,
+        outputGrad: outputGrad.pointer + offset, addingTo: spare.pointer + offset, gainGrad: gainGrad.pointer,
+        count: dimension)
+    }
+    outputGrad.assign(spare)
   }
 }

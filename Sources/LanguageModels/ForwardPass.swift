@@ -73,7 +73,7 @@ public struct ForwardPass: Sendable {
   public final class LayerRunner: Sendable {
     private let configuration: ModelConfiguration
     private let chunks: [Range<Int>]
-    private let length: Int
+    private let pass: WindowPass
     private let rotary: RotaryEmbedding
     private let workspaces: [Workspace]
     private let precision: Precision
@@ -86,7 +86,7 @@ public struct ForwardPass: Sendable {
       self.configuration = configuration
       self.precision = precision
       chunks = pass.chunks
-      length = pass.windows.length
+      self.pass = WindowPass(length: pass.windows.length)
       rotary = RotaryEmbedding(
         configuration.rotary, headDimension: configuration.headDimension, positions: pass.windows.length)
       let rows = pass.chunks.map(\.count).max() ?? 0
@@ -111,7 +111,7 @@ public struct ForwardPass: Sendable {
       let block = block(packed(weights))
       let lanes = observer == nil ? chunks.count : min(most, chunks.count)
       try Threads.forEach(chunks.count, inLanes: lanes) { chunk, lane, worker in
-        block.run(hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker]) { tap, activations in
+        block.run(hidden.rows(chunks[chunk]), pass, workspaces[worker]) { tap, activations in
           observer?(index, tap, activations, lane)
         }
       }
@@ -124,17 +124,16 @@ public struct ForwardPass: Sendable {
       try Threads.forEach(streams.count * chunks.count) { task, worker in
         let (stream, chunk) = (task / chunks.count, task % chunks.count)
         let hidden = streams[stream].hidden.rows(chunks[chunk])
-        blocks[stream].run(hidden, length: length, workspace: workspaces[worker]) { _, _ in }
+        blocks[stream].run(hidden, pass, workspaces[worker]) { _, _ in }
       }
     }
 
     /// The inputs of one layer's output projection for all tokens, shape `[tokens, queryHeads·D]`.
     public func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(packed(weights.without([\.output, \.gate, \.up, \.down])))
+      let block = block(packed(weights.without([.output, .gate, .up, .down])))
       let result = Matrix<Float>(rows: hidden.rows, columns: weights.output.inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
-        let context = block.attentionContext(
-          hidden.rows(chunks[chunk]), length: length, workspace: workspaces[worker])
+        let context = block.attentionContext(hidden.rows(chunks[chunk]), pass, workspaces[worker])
         result.rows(chunks[chunk]).assign(context)
       }
       return result
@@ -142,10 +141,10 @@ public struct ForwardPass: Sendable {
 
     /// The inputs of one layer's down projection for all tokens, shape `[tokens, mlpChannels]`.
     public func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(packed(weights.without([\.query, \.key, \.value, \.output, \.down])))
+      let block = block(packed(weights.without([.query, .key, .value, .output, .down])))
       let result = Matrix<Float>(rows: hidden.rows, columns: weights.down.inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
-        let activations = block.mlpHidden(hidden.rows(chunks[chunk]), workspace: workspaces[worker])
+        let activations = block.mlpHidden(hidden.rows(chunks[chunk]), pass, workspaces[worker])
         result.rows(chunks[chunk]).assign(activations)
       }
       return result
@@ -174,13 +173,5 @@ public struct ForwardPass: Sendable {
         configuration.normalise(rows, gain: gain, into: rows)
       }
     }
-  }
-}
-
-extension LayerWeights {
-  /// The widths that the matrices have.
-  func shape(headDimension: Int) -> LayerShape {
-    LayerShape(
-      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension, mlpChannels: gate.outputs)
   }
 }

@@ -21,26 +21,32 @@ extension ModelConfiguration {
     let headDimension = try Self.headDimension(file, key: key, hidden: hidden, heads: layers[0].queryHeads)
     try GGUFKeyAccount.check(file, architecture: architecture, headDimension: headDimension)
     let context = try Self.contextLength(file, key("context_length"))
-    /// Whether any layer has the bias; llama.cpp asks every layer for itself.
-    let bias = { (parts: [LayerPart]) in
-      layers.indices.contains { index in parts.contains { file.contains(TensorNames.gguf.bias($0, layer: index)) } }
-    }
-    let joinedBias = layers.indices.contains { file.contains(GGUFFile.joinedProjections("bias", layer: $0)) }
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
       headDimension: headDimension, layers: layers,
-      normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
-      rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
-      tiedEmbeddings: !file.contains("output.weight"),
-      contextLength: context,
-      slidingWindow: try Self.slidingWindow(file, key("attention.sliding_window"), context),
-      queryKeyValueBias: joinedBias || bias([.query, .key, .value]), outputBias: bias([.output]),
-      mlpBias: bias([.gate, .up, .down]),
-      bosToken: try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) },
-      eosTokens: [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
-        $0.flatMap { Int32(exactly: $0) }
-      })
+      block: BlockDescription(
+        normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
+        rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
+        window: try Self.slidingWindow(file, key("attention.sliding_window"), context),
+        biases: Self.biases(file, layers: layers.indices), parts: family.parts),
+      tiedEmbeddings: !file.contains("output.weight"), contextLength: context)
+    bosToken = try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) }
+    eosTokens = [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
+      $0.flatMap { Int32(exactly: $0) }
+    }
     try validate(file: path)
+  }
+
+  /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself.
+  private static func biases(_ file: GGUFFile, layers: Range<Int>) -> Set<LayerPart> {
+    let groups: [[LayerPart]] = [[.query, .key, .value], [.output], [.gate, .up, .down]]
+    let found = groups.filter { group in
+      layers.contains { layer in
+        group.contains { file.contains(TensorNames.gguf.bias($0, layer: layer)) }
+          || group[0] == .query && file.contains(GGUFFile.joinedProjections("bias", layer: layer))
+      }
+    }
+    return Set(found.joined())
   }
 
   /// llama.cpp requires the key; files that lack it are read here as if it were what the first Llama had.

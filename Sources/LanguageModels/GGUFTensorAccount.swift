@@ -15,10 +15,9 @@ enum GGUFTensorAccount {
   private static func isUsed(_ name: String, _ configuration: ModelConfiguration, _ names: TensorNames) -> Bool {
     if let layer = layer(of: name) {
       guard configuration.layers.indices.contains(layer) else { return false }
-      return LayerPart.allCases.contains { part in
-        part.isPresent(in: configuration.layers[layer])
-          && (name == names.weight(part, layer: layer)
-            || part.hasBias(in: configuration) && name == names.bias(part, layer: layer))
+      return configuration.parts(of: configuration.layers[layer]).contains { part in
+        name == names.weight(part, layer: layer)
+          || configuration.hasBias(part) && name == names.bias(part, layer: layer)
       }
     }
     if case .longrope = configuration.rotary.scaling {

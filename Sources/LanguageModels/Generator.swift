@@ -19,7 +19,7 @@ public struct Sampling: Sendable {
 /// Generates tokens for several sequences in lockstep, with a cache of keys and values.
 ///
 /// Sequences start with prompts of one length and never wait for each other, so every step is one product per
-/// projection with as many rows as there are sequences. Products are split by outputs, so each weight is read once a step.
+/// projection with as many rows as there are sequences (`CachedPass`).
 /// Weights are packed for products at the first step and kept, where all of them fit a quarter of `MemoryLimit`; else those of
 /// layers are packed at every step.
 ///
@@ -46,11 +46,6 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let keepsLayers: Bool
   /// The layer at work, where they are not.
   private let layerMemory: LayerBuffers
-
-  /// Parts that products are cut into at most, many, so that workers end together. The results do not depend on it.
-  private static var slices: Int { 8 * Threads.count }
-  /// Slices begin at panels of packed weights.
-  private static var panel: Int { 32 }
 
   /// - Parameters:
   ///   - capacity: positions that the cache holds: prompt and generated tokens together.
@@ -99,21 +94,18 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     precondition(tokens.count == sequences && position < capacity, "one token a sequence, within the cache")
     let pass = ForwardPass(TokenWindows(length: 1, tokens: tokens))
     hidden.assign(try pass.embed(model))
-    for index in 0..<model.configuration.layerCount {
-      let weights = try layer(index)
-      if model.configuration.layers[index].kvHeads > 0 {
-        normalise(gain: weights.attentionNorm)
-        try attend(layer: index, weights)
-      }
-      if model.configuration.layers[index].mlpChannels > 0 {
-        normalise(gain: weights.mlpNorm)
-        try multilayerPerceptron(weights)
-      }
+    let configuration = model.configuration
+    for index in 0..<configuration.layerCount {
+      let block = TransformerBlock(configuration: configuration, weights: try layer(index), rotary: rotary)
+      let pass = CachedPass(cache: caches[index], position: position, scores: scores)
+      block.run(hidden, pass, workspace) { _, _ in }
     }
     position += 1
-    normalise(gain: model.finalNorm)
-    let rows = packed(workspace.normed)
-    try forEachSlice(of: head.outputs) { self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs)) }
+    configuration.normalise(hidden, gain: model.finalNorm, into: workspace.normed)
+    let rows = PackedRows(workspace.normed, precision, in: workspace.packedRows)
+    CachedPass.forEachShare(of: head.outputs) {
+      self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs))
+    }
     return logits
   }
 
@@ -123,79 +115,6 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     if !keepsLayers { return PackedLayer(weights, precision, in: layerMemory) }
     layers.append(PackedLayer(weights, precision))
     return layers[index]
-  }
-
-  /// The inputs of projections, until others are packed.
-  private func packed(_ x: Matrix<Float>) -> PackedRows { PackedRows(x, precision, in: workspace.packedRows) }
-
-  /// Calls `body` for every slice with a function that cuts a number of outputs to the slice's share of panels.
-  ///
-  /// - Parameter most: outputs of the largest product.
-  private func forEachSlice(of most: Int, _ body: @Sendable (_ share: (Int) -> Range<Int>) -> Void) throws {
-    @Sendable func panels(_ outputs: Int) -> Int { (outputs + Self.panel - 1) / Self.panel }
-    let slices = min(Self.slices, panels(most))
-    try Threads.forEach(slices) { slice, _ in
-      body { outputs in
-        let panels = panels(outputs)
-        func edge(_ slice: Int) -> Int { min(outputs, slice * panels / slices * Self.panel) }
-        return edge(slice)..<edge(slice + 1)
-      }
-    }
-  }
-
-  private func normalise(gain: [Float]) {
-    model.configuration.normalise(hidden, gain: gain, into: workspace.normed)
-  }
-
-  private func multilayerPerceptron(_ weights: PackedLayer) throws {
-    let gate = workspace.gate.reshaped(rows: sequences, columns: weights.gate.outputs)
-    let up = workspace.up.reshaped(rows: sequences, columns: weights.up.outputs)
-    let normed = packed(workspace.normed)
-    try forEachSlice(of: gate.columns) { share in
-      let channels = share(gate.columns)
-      weights.gate.apply(normed, into: gate, outputs: channels)
-      weights.up.apply(normed, into: up, outputs: channels)
-      for i in 0..<gate.rows {
-        Kernels.siluMultiply(
-          gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
-      }
-    }
-    try addToHidden(weights.down, of: gate)
-  }
-
-  /// `hidden += projection(x)`
-  private func addToHidden(_ projection: PackedLinear, of x: Matrix<Float>) throws {
-    let rows = packed(x)
-    try forEachSlice(of: hidden.columns) { share in
-      projection.apply(rows, into: self.hidden, outputs: share(self.hidden.columns), accumulating: true)
-    }
-  }
-
-  private func attend(layer index: Int, _ weights: PackedLayer) throws {
-    let query = workspace.query.reshaped(rows: sequences, columns: weights.query.outputs)
-    let key = workspace.key.reshaped(rows: sequences, columns: weights.key.outputs)
-    let value = workspace.value.reshaped(rows: sequences, columns: weights.value.outputs)
-    let context = workspace.context.reshaped(rows: sequences, columns: weights.output.weight.inputs)
-    let normed = packed(workspace.normed)
-    try forEachSlice(of: max(query.columns, key.columns)) { share in
-      weights.query.apply(normed, into: query, outputs: share(query.columns))
-      weights.key.apply(normed, into: key, outputs: share(key.columns))
-      weights.value.apply(normed, into: value, outputs: share(value.columns))
-    }
-    let configuration = model.configuration
-    let shape = configuration.layers[index]
-    let seen = (configuration.slidingWindow.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
-    let cache = caches[index]
-    try Threads.forEach(sequences) { sequence, worker in
-      let (query, key) = (query.row(sequence), key.row(sequence))
-      self.rotary.apply(to: query, heads: shape.queryHeads, position: self.position)
-      self.rotary.apply(to: key, heads: shape.kvHeads, position: self.position)
-      cache.remember(key: key, value: value.row(sequence), sequence: sequence, position: self.position)
-      cache.attend(
-        query, rows: shape.queriesPerGroup, sequence: sequence, seen: seen, scratch: self.scores[worker].pointer,
-        into: context.row(sequence))
-    }
-    try addToHidden(weights.output, of: context)
   }
 }
 

@@ -36,18 +36,18 @@ extension ModelConfiguration {
         problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads); both must be positive")
     }
     let context = try integer("max_position_embeddings", defaults.context)
-    let biases = try Self.biases(config, family, isOurs: isOurs)
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try integer("vocab_size", defaults.vocabulary),
-      headDimension: try integer("head_dim", hidden / heads),
+      headDimension: try integer("head_dim", defaults.headDimension ?? hidden / heads),
       layers: try Self.layers(config, count: layerCount, base: base),
-      normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? defaults.normEpsilon),
-      rotary: try RotaryConfiguration(huggingFace: config, context: context),
-      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false, contextLength: context,
-      slidingWindow: try Self.slidingWindow(config, family, layerCount: layerCount),
-      queryKeyValueBias: biases.queryKeyValue, outputBias: biases.output, mlpBias: biases.mlp,
-      bosToken: try Self.tokens(config, "bos_token_id", defaults.bosToken).first,
-      eosTokens: try Self.tokens(config, "eos_token_id", defaults.eosToken))
+      block: BlockDescription(
+        normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? defaults.normEpsilon),
+        rotary: try RotaryConfiguration(huggingFace: config, context: context),
+        window: try Self.slidingWindow(config, family, layerCount: layerCount),
+        biases: try Self.biases(config, family, isOurs: isOurs), parts: family.parts),
+      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false, contextLength: context)
+    bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken).first
+    eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosToken)
     try validate(file: config.file)
   }
 
@@ -98,19 +98,22 @@ extension ModelConfiguration {
     }
   }
 
-  private static func biases(
-    _ config: HuggingFaceConfig, _ family: Family, isOurs: Bool
-  ) throws -> (queryKeyValue: Bool, output: Bool, mlp: Bool) {
-    func flag(_ key: String) throws -> Bool { try config.boolIfPresent(key) ?? false }
-    if isOurs { return (try flag("qkv_bias"), try flag("output_bias"), try flag("mlp_bias")) }
-    if family.biases == .configured {
-      let attention = try flag("attention_bias")
-      return (attention, attention, try flag("mlp_bias"))
+  private static func biases(_ config: HuggingFaceConfig, _ family: Family, isOurs: Bool) throws -> Set<LayerPart> {
+    func parts(_ switches: [String: Set<LayerPart>]) throws -> Set<LayerPart> {
+      try switches.reduce(into: []) { if try config.boolIfPresent($1.key) ?? false { $0.formUnion($1.value) } }
     }
-    for key in ["attention_bias", "mlp_bias"] where try flag(key) {
-      tellIgnored(config, key, "true", family)
+    let (inner, mlp): (Set<LayerPart>, Set<LayerPart>) = ([.query, .key, .value], [.gate, .up, .down])
+    if isOurs { return try parts(["qkv_bias": inner, "output_bias": [.output], "mlp_bias": mlp]) }
+    let known: [String: Set<LayerPart>] =
+      switch family.biases {
+      case .none, .queryKeyValue: [:]
+      case .attention: ["attention_bias": inner.union([.output])]
+      case .configured: ["attention_bias": inner.union([.output]), "mlp_bias": mlp]
+      }
+    for key in ["attention_bias", "mlp_bias"] where known[key] == nil {
+      if try config.boolIfPresent(key) ?? false { tellIgnored(config, key, "true", family) }
     }
-    return (family.biases == .queryKeyValue, false, false)
+    return family.biases == .queryKeyValue ? inner : try parts(known)
   }
 
   private static func slidingWindow(

@@ -17,15 +17,9 @@ extension LayerWeights {
   /// The layer with a bias of zeros on every projection that has one by the configuration and none here. Biases that
   /// are there stay, also where the configuration has none.
   public func fillingBiases(for configuration: ModelConfiguration) -> LayerWeights {
-    var result = self
-    func fill(_ parts: [WritableKeyPath<LayerWeights, Linear>]) {
-      for part in parts where result[keyPath: part].bias == nil {
-        result[keyPath: part].bias = Array(repeating: 0, count: result[keyPath: part].outputs)
-      }
+    mapProjections { part, linear in
+      guard configuration.hasBias(part), linear.bias == nil else { return linear }
+      return Linear(weight: linear.weight, bias: Array(repeating: 0, count: linear.outputs))
     }
-    if configuration.queryKeyValueBias { fill([\.query, \.key, \.value]) }
-    if configuration.outputBias { fill([\.output]) }
-    if configuration.mlpBias { fill([\.gate, \.up, \.down]) }
-    return result
   }
 }

@@ -1,7 +1,7 @@
 import LinearAlgebra
 
-/// What belongs to the weights of one layer, matrix by matrix, in their shapes; biases and gains are one row.
-public struct LayerGradients: Sendable {
+/// What belongs to the weights of one layer, part by part, in their shapes; biases and gains are one row.
+public struct LayerGradients: Sendable, ProjectionTable {
   /// Gradient of a linear map.
   public struct Projection: Sendable {
     /// Shape `[outputs, inputs]`.
@@ -15,34 +15,32 @@ public struct LayerGradients: Sendable {
     }
 
     var parts: [Matrix<Float>] { [weight] + (bias.map { [$0] } ?? []) }
+
+    func fits(_ linear: Linear) -> Bool {
+      weight.rows == linear.outputs && weight.columns == linear.inputs && (bias == nil) == (linear.bias == nil)
+    }
   }
 
-  public let attentionNorm: Matrix<Float>
-  public let query: Projection
-  public let key: Projection
-  public let value: Projection
-  public let output: Projection
-  public let mlpNorm: Matrix<Float>
-  public let gate: Projection
-  public let up: Projection
-  public let down: Projection
+  private var projections: LayerTable<Projection>
+  private let gains: LayerTable<Matrix<Float>>
 
   /// Zeros in the shapes of a layer's weights.
   init(like weights: LayerWeights) {
-    attentionNorm = Matrix(rows: 1, columns: weights.attentionNorm.count)
-    query = Projection(like: weights.query)
-    key = Projection(like: weights.key)
-    value = Projection(like: weights.value)
-    output = Projection(like: weights.output)
-    mlpNorm = Matrix(rows: 1, columns: weights.mlpNorm.count)
-    gate = Projection(like: weights.gate)
-    up = Projection(like: weights.up)
-    down = Projection(like: weights.down)
+    projections = LayerTable { Projection(like: weights[$0]) }
+    gains = LayerTable { Matrix(rows: 1, columns: weights[gain: $0].count) }
   }
+
+  public subscript(part: LayerPart) -> Projection {
+    get { projections[part] }
+    set { projections[part] = newValue }
+  }
+
+  /// Of the gains of a norm, shape `[1, gains]`.
+  public subscript(gain part: LayerPart) -> Matrix<Float> { gains[part] }
 
   /// Everything, in a fixed order.
   var parts: [Matrix<Float>] {
-    [attentionNorm, mlpNorm] + [query, key, value, output, gate, up, down].flatMap(\.parts)
+    LayerPart.norms.map { gains[$0] } + LayerPart.projections.flatMap { projections[$0].parts }
   }
 
   /// Makes zeros of the shapes of a layer's weights, in the memory that is there if it fits.
@@ -53,13 +51,8 @@ public struct LayerGradients: Sendable {
   }
 
   private func fits(_ weights: LayerWeights) -> Bool {
-    let mine = [query, key, value, output, gate, up, down]
-    let theirs = [
-      weights.query, weights.key, weights.value, weights.output, weights.gate, weights.up, weights.down,
-    ]
-    return zip(mine, theirs).allSatisfy {
-      $0.weight.rows == $1.outputs && $0.weight.columns == $1.inputs && ($0.bias == nil) == ($1.bias == nil)
-    }
+    LayerPart.projections.allSatisfy { projections[$0].fits(weights[$0]) }
+      && LayerPart.norms.allSatisfy { gains[$0].columns == weights[gain: $0].count }
   }
 
   func fill(_ value: Float) { for part in parts { part.fill(value) } }

@@ -1,56 +1,95 @@
-/// The parts of a decoder layer that are stored as tensors.
-public enum LayerPart: String, CaseIterable, Sendable {
-  case attentionNorm, query, key, value, output, mlpNorm, gate, up, down
+/// The parts of a decoder layer that are stored as tensors, in the order in which files hold them.
+///
+/// This is the one place that tells parts apart: weights, gradients, saliencies, packed weights, stores and exports are
+/// tables over it, and loop over what it says of a part. A new part is one case, its line in `form`, and its name in
+/// `TensorNames`.
+public enum LayerPart: Int, CaseIterable, Sendable {
+  case attentionNorm, query, key, value, queryNorm, keyNorm, output, mlpNorm, gate, up, down
+
+  /// A half of a layer.
+  public enum Module: String, CaseIterable, Sendable {
+    case attention, mlp
+
+    /// Units of a layer of this shape.
+    public func width(of shape: LayerShape) -> Int { self == .attention ? shape.kvHeads : shape.mlpChannels }
+
+    /// The norm of what the module reads.
+    public var norm: LayerPart { self == .attention ? .attentionNorm : .mlpNorm }
+
+    /// The projection that adds to the residual stream.
+    public var output: LayerPart { self == .attention ? .output : .down }
+
+    /// The projections that read the residual stream.
+    public var inputProjections: [LayerPart] { self == .attention ? [.query, .key, .value] : [.gate, .up] }
+  }
+
+  /// What the outputs or inputs of a part are counted by.
+  public enum Axis: Sendable {
+    case hidden
+    /// The dimensions of one head, which no pruning changes.
+    case head
+    case queryHeads, kvHeads, channels
+
+    /// How many there are in a layer.
+    public func count(in configuration: ModelConfiguration, _ shape: LayerShape) -> Int {
+      switch self {
+      case .hidden: configuration.hiddenSize
+      case .head: configuration.headDimension
+      case .queryHeads: shape.queryHeads * configuration.headDimension
+      case .kvHeads: shape.kvHeads * configuration.headDimension
+      case .channels: shape.mlpChannels
+      }
+    }
+  }
+
+  /// A norm has outputs and no inputs.
+  private var form: (module: Module, outputs: Axis, inputs: Axis?) {
+    switch self {
+    case .attentionNorm: (.attention, .hidden, nil)
+    case .query: (.attention, .queryHeads, .hidden)
+    case .key, .value: (.attention, .kvHeads, .hidden)
+    case .queryNorm, .keyNorm: (.attention, .head, nil)
+    case .output: (.attention, .hidden, .queryHeads)
+    case .mlpNorm: (.mlp, .hidden, nil)
+    case .gate, .up: (.mlp, .channels, .hidden)
+    case .down: (.mlp, .hidden, .channels)
+    }
+  }
+
+  public var module: Module { form.module }
+  public var outputs: Axis { form.outputs }
+  /// `nil` for the gains of a norm.
+  public var inputs: Axis? { form.inputs }
 
   /// Whether the part is a matrix; the others are gains of norms.
-  var isLinear: Bool { self != .attentionNorm && self != .mlpNorm }
+  public var isLinear: Bool { inputs != nil }
 
-  /// Whether layers of this shape have the part.
-  public func isPresent(in shape: LayerShape) -> Bool {
-    switch self {
-    case .attentionNorm, .query, .key, .value, .output: shape.kvHeads > 0
-    case .mlpNorm, .gate, .up, .down: shape.mlpChannels > 0
-    }
-  }
+  /// Whether the part is a projection that adds to the residual stream: its inputs are what is pruned, not its outputs.
+  public var writesToStream: Bool { isLinear && outputs == .hidden }
 
-  /// Whether the part carries a bias.
-  public func hasBias(in configuration: ModelConfiguration) -> Bool {
-    switch self {
-    case .attentionNorm, .mlpNorm: false
-    case .query, .key, .value: configuration.queryKeyValueBias
-    case .output: configuration.outputBias
-    case .gate, .up, .down: configuration.mlpBias
-    }
-  }
+  /// What is pruned of a projection.
+  public var unit: Axis { writesToStream ? inputs ?? outputs : outputs }
+
+  /// Whether the rows of a head are turned by the rotary embedding, so that their order is a matter of the file.
+  public var isRotated: Bool { self == .query || self == .key }
+
+  /// The parts that are matrices.
+  public static let projections = allCases.filter(\.isLinear)
+  /// The parts that are gains of norms.
+  public static let norms = allCases.filter { !$0.isLinear }
 
   /// Shape of the part's weight.
   public func dimensions(in configuration: ModelConfiguration, _ shape: LayerShape) -> [Int] {
-    let hidden = configuration.hiddenSize
-    let queries = shape.queryHeads * configuration.headDimension
-    let keys = shape.kvHeads * configuration.headDimension
-    return switch self {
-    case .attentionNorm, .mlpNorm: [hidden]
-    case .query: [queries, hidden]
-    case .key, .value: [keys, hidden]
-    case .output: [hidden, queries]
-    case .gate, .up: [shape.mlpChannels, hidden]
-    case .down: [hidden, shape.mlpChannels]
-    }
+    [outputs.count(in: configuration, shape)] + (inputs.map { [$0.count(in: configuration, shape)] } ?? [])
   }
 }
 
-extension LayerWeights {
-  /// The linear map that is this part; nil for a norm.
-  public func linear(_ part: LayerPart) -> Linear? {
-    switch part {
-    case .attentionNorm, .mlpNorm: nil
-    case .query: query
-    case .key: key
-    case .value: value
-    case .output: output
-    case .gate: gate
-    case .up: up
-    case .down: down
-    }
+extension ModelConfiguration {
+  /// The parts that a layer of this shape has, in the order of `LayerPart`.
+  public func parts(of shape: LayerShape) -> [LayerPart] {
+    LayerPart.allCases.filter { block.parts.contains($0) && $0.module.width(of: shape) > 0 }
   }
+
+  /// Whether a part carries a bias.
+  public func hasBias(_ part: LayerPart) -> Bool { block.biases.contains(part) }
 }

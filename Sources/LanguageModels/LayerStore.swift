@@ -8,12 +8,8 @@ import Synchronization
 public final class LayerStore: Sendable {
   private enum Entry {
     case inMemory(LayerWeights)
-    /// The layer with empty projections, and where they lie, in the order of `LayerStore.projections`.
+    /// The layer with empty projections, and where they lie, in the order of `LayerPart.projections`.
     case onDisk(LayerWeights, [ScratchFile.Place])
-  }
-
-  private static var projections: [WritableKeyPath<LayerWeights, Linear> & Sendable] {
-    [\.query, \.key, \.value, \.output, \.gate, \.up, \.down]
   }
 
   private let entries: Mutex<[Int: Entry]>
@@ -43,9 +39,9 @@ public final class LayerStore: Sendable {
     var entry = Entry.inMemory(layer)
     if let file {
       var rest = layer
-      let places = try Self.projections.map { projection in
-        let place = try file.append(layer[keyPath: projection].weight)
-        rest[keyPath: projection].weight = Matrix(rows: 0, columns: 0)
+      let places = try LayerPart.projections.map { part in
+        let place = try file.append(layer[part].weight)
+        rest[part].weight = Matrix(rows: 0, columns: 0)
         return place
       }
       entry = .onDisk(rest, places)
@@ -60,9 +56,7 @@ public final class LayerStore: Sendable {
     case .inMemory(let layer): return layer
     case .onDisk(var layer, let places):
       guard let file else { return layer }
-      for (projection, place) in zip(Self.projections, places) {
-        layer[keyPath: projection].weight = try file.read(place)
-      }
+      for (part, place) in zip(LayerPart.projections, places) { layer[part].weight = try file.read(place) }
       return layer
     }
   }

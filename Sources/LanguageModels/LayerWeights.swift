@@ -10,6 +10,9 @@ public struct Linear: Sendable {
     self.bias = bias
   }
 
+  /// A map of nothing to nothing.
+  static let none = Linear(weight: Matrix(rows: 0, columns: 0))
+
   public var outputs: Int { weight.rows }
   public var inputs: Int { weight.columns }
 
@@ -24,31 +27,48 @@ public struct Linear: Sendable {
   }
 }
 
-/// The weights of one decoder layer, in single precision.
-public struct LayerWeights: Sendable {
-  public var attentionNorm: [Float]
-  public var query: Linear
-  public var key: Linear
-  public var value: Linear
-  public var output: Linear
-  public var mlpNorm: [Float]
-  public var gate: Linear
-  public var up: Linear
-  public var down: Linear
+/// The weights of one decoder layer, in single precision: a table of its parts.
+public struct LayerWeights: Sendable, ProjectionTable {
+  private var linears: LayerTable<Linear>
+  private var gains: LayerTable<[Float]>
 
-  public init(
-    attentionNorm: [Float], query: Linear, key: Linear, value: Linear, output: Linear,
-    mlpNorm: [Float], gate: Linear, up: Linear, down: Linear
-  ) {
-    self.attentionNorm = attentionNorm
-    self.query = query
-    self.key = key
-    self.value = value
-    self.output = output
-    self.mlpNorm = mlpNorm
-    self.gate = gate
-    self.up = up
-    self.down = down
+  /// - Parameters:
+  ///   - projections: those that are not given have neither outputs nor inputs.
+  ///   - gains: of norms; one that is not given is a norm that the layer does not have.
+  public init(_ projections: [LayerPart: Linear] = [:], gains: [LayerPart: [Float]] = [:]) {
+    linears = LayerTable { projections[$0] ?? .none }
+    self.gains = LayerTable { gains[$0] ?? [] }
+  }
+
+  /// A projection.
+  public subscript(part: LayerPart) -> Linear {
+    get { linears[part] }
+    set { linears[part] = newValue }
+  }
+
+  /// The gains of a norm; empty where the layer does not have it.
+  public subscript(gain part: LayerPart) -> [Float] {
+    get { gains[part] }
+    set { gains[part] = newValue }
+  }
+
+  public var attentionNorm: [Float] { gains[.attentionNorm] }
+  public var mlpNorm: [Float] { gains[.mlpNorm] }
+
+  /// Elements of all matrices.
+  public var matrixElements: Int { LayerPart.projections.reduce(0) { $0 + linears[$1].weight.count } }
+
+  /// The same with other projections.
+  public func mapProjections(_ transform: (LayerPart, Linear) throws -> Linear) rethrows -> LayerWeights {
+    var result = self
+    for part in LayerPart.projections { result.linears[part] = try transform(part, linears[part]) }
+    return result
+  }
+
+  /// The widths that the matrices have.
+  func shape(headDimension: Int) -> LayerShape {
+    LayerShape(
+      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension, mlpChannels: gate.outputs)
   }
 }
 

@@ -8,42 +8,26 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var vocabularySize: Int
   public var headDimension: Int
   public var layers: [LayerShape]
-  public var normEpsilon: Float
-  public var rotary: RotaryConfiguration
+  /// What every layer computes.
+  public var block: BlockDescription
   public var tiedEmbeddings: Bool
   /// Longest sequence the parent was made for, in tokens.
   public var contextLength: Int
-  /// Mistral's sliding window in tokens: position `i` sees `i - window + 1 … i`. `nil` sees everything before it.
-  public var slidingWindow: Int?
-  /// Biases on the query, key and value projections.
-  public var queryKeyValueBias: Bool
-  /// A bias on the attention's output projection (Llama with `attention_bias`).
-  public var outputBias: Bool
-  /// Biases on the three MLP projections (Llama with `mlp_bias`).
-  public var mlpBias: Bool
   public var bosToken: Int32?
-  public var eosTokens: [Int32]
+  public var eosTokens: [Int32] = []
 
   public init(
-    family: Family, hiddenSize: Int, vocabularySize: Int, headDimension: Int, layers: [LayerShape], normEpsilon: Float,
-    rotary: RotaryConfiguration, tiedEmbeddings: Bool, contextLength: Int, slidingWindow: Int?, queryKeyValueBias: Bool,
-    outputBias: Bool, mlpBias: Bool, bosToken: Int32?, eosTokens: [Int32]
+    family: Family, hiddenSize: Int, vocabularySize: Int, headDimension: Int, layers: [LayerShape],
+    block: BlockDescription, tiedEmbeddings: Bool, contextLength: Int
   ) {
     self.family = family
     self.hiddenSize = hiddenSize
     self.vocabularySize = vocabularySize
     self.headDimension = headDimension
     self.layers = layers
-    self.normEpsilon = normEpsilon
-    self.rotary = rotary
+    self.block = block
     self.tiedEmbeddings = tiedEmbeddings
     self.contextLength = contextLength
-    self.slidingWindow = slidingWindow
-    self.queryKeyValueBias = queryKeyValueBias
-    self.outputBias = outputBias
-    self.mlpBias = mlpBias
-    self.bosToken = bosToken
-    self.eosTokens = eosTokens
   }
 
   public var layerCount: Int { layers.count }
@@ -87,33 +71,33 @@ public struct LayerShape: Sendable, Equatable, Hashable {
 }
 
 extension ModelConfiguration {
-  /// The most outputs that a query projection, a key or value projection, and a gate or up projection have in any layer.
-  var widest: (queries: Int, keys: Int, channels: Int) {
-    (
-      (layers.map(\.queryHeads).max() ?? 0) * headDimension, (layers.map(\.kvHeads).max() ?? 0) * headDimension,
-      layers.map(\.mlpChannels).max() ?? 0
-    )
+  /// The most heads, KV heads and channels of any layer.
+  var widest: LayerShape {
+    LayerShape(
+      queryHeads: layers.map(\.queryHeads).max() ?? 0, kvHeads: layers.map(\.kvHeads).max() ?? 0,
+      mlpChannels: layers.map(\.mlpChannels).max() ?? 0)
   }
 
   /// Parameters of one KV group in a layer with `queriesPerGroup` queries a group: its rows of Q, K, V (weights and
   /// biases) and its columns of O.
   public func parametersPerKVGroup(queriesPerGroup r: Int) -> Int {
-    let rows = (r + 2) * headDimension
-    return rows * hiddenSize + (queryKeyValueBias ? rows : 0) + r * headDimension * hiddenSize
+    parameters(of: LayerShape(queryHeads: r, kvHeads: 1, mlpChannels: 0)) - fixedParametersPerLayer
   }
 
   /// Parameters of one MLP channel: a row of gate, a row of up (weights and biases) and a column of down.
-  public var parametersPerMLPChannel: Int { 3 * hiddenSize + (mlpBias ? 2 : 0) }
-
-  /// What a layer holds beside its groups and channels: two norm gains and the biases of the output projections.
-  public var fixedParametersPerLayer: Int {
-    2 * hiddenSize + (outputBias ? hiddenSize : 0) + (mlpBias ? hiddenSize : 0)
+  public var parametersPerMLPChannel: Int {
+    parameters(of: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 1)) - fixedParametersPerLayer
   }
 
+  /// What a layer holds beside its groups and channels: the gains of norms and the biases of the output projections.
+  public var fixedParametersPerLayer: Int { parameters(of: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 0)) }
+
+  /// Parameters of a layer. Norms and biases count where a layer has lost its attention or its MLP, too.
   public func parameters(of layer: LayerShape) -> Int {
-    fixedParametersPerLayer
-      + layer.kvHeads * parametersPerKVGroup(queriesPerGroup: layer.queriesPerGroup)
-      + layer.mlpChannels * parametersPerMLPChannel
+    block.parts.reduce(0) { sum, part in
+      let dimensions = part.dimensions(in: self, layer)
+      return sum + dimensions.reduce(1, *) + (hasBias(part) ? dimensions[0] : 0)
+    }
   }
 
   /// Parameters of all decoder layers, norms included. This is what `--keep` is a share of.

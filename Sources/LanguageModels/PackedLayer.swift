@@ -32,15 +32,8 @@ struct PackedLinear: Sendable {
 /// Norms and biases stay in single precision.
 public struct PackedLayer: Sendable {
   let precision: Precision
-  let attentionNorm: [Float]
-  let query: PackedLinear
-  let key: PackedLinear
-  let value: PackedLinear
-  let output: PackedLinear
-  let mlpNorm: [Float]
-  let gate: PackedLinear
-  let up: PackedLinear
-  let down: PackedLinear
+  private let linears: LayerTable<PackedLinear>
+  private let gains: LayerTable<[Float]>
 
   /// In memory of its own.
   public init(_ weights: LayerWeights, _ precision: Precision) { self.init(weights, precision, in: nil) }
@@ -48,28 +41,25 @@ public struct PackedLayer: Sendable {
   /// - Parameter memory: to use until another layer is packed in it; `nil` for memory of its own.
   init(_ weights: LayerWeights, _ precision: Precision, in memory: LayerBuffers?) {
     self.precision = precision
-    attentionNorm = weights.attentionNorm
-    query = PackedLinear(weights.query, precision, in: memory?.query)
-    key = PackedLinear(weights.key, precision, in: memory?.key)
-    value = PackedLinear(weights.value, precision, in: memory?.value)
-    output = PackedLinear(weights.output, precision, in: memory?.output)
-    mlpNorm = weights.mlpNorm
-    gate = PackedLinear(weights.gate, precision, in: memory?.gate)
-    up = PackedLinear(weights.up, precision, in: memory?.up)
-    down = PackedLinear(weights.down, precision, in: memory?.down)
+    linears = LayerTable { PackedLinear(weights[$0], precision, in: memory?[$0]) }
+    gains = LayerTable { weights[gain: $0] }
   }
+
+  subscript(part: LayerPart) -> PackedLinear { linears[part] }
+
+  subscript(gain part: LayerPart) -> [Float] { gains[part] }
 
   /// The widths that the matrices have.
   func shape(headDimension: Int) -> LayerShape {
     LayerShape(
-      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension, mlpChannels: gate.outputs)
+      queryHeads: self[.query].outputs / headDimension, kvHeads: self[.key].outputs / headDimension,
+      mlpChannels: self[.gate].outputs)
   }
 
   /// Bytes that the packed matrices of a layer take.
   public static func byteCount(_ shape: LayerShape, in configuration: ModelConfiguration, _ precision: Precision) -> Int
   {
-    let projections: [LayerPart] = [.query, .key, .value, .output, .gate, .up, .down]
-    return projections.reduce(0) { sum, part in
+    LayerPart.projections.reduce(0) { sum, part in
       let dimensions = part.dimensions(in: configuration, shape)
       return sum + PackedWeight.byteCount(outputs: dimensions[0], inputs: dimensions[1], precision)
     }
@@ -78,35 +68,25 @@ public struct PackedLayer: Sendable {
 
 /// Memory for a packed layer, used again for layers that are not wider.
 final class LayerBuffers: Sendable {
-  let query: PackedBuffer
-  let key: PackedBuffer
-  let value: PackedBuffer
-  let output: PackedBuffer
-  let gate: PackedBuffer
-  let up: PackedBuffer
-  let down: PackedBuffer
+  private let buffers: LayerTable<PackedBuffer>
 
   /// For the layers of a configuration, in any precision.
   init(_ configuration: ModelConfiguration) {
-    let hidden = configuration.hiddenSize
-    let (queries, keys, channels) = configuration.widest
-    query = PackedBuffer(outputs: queries, inputs: hidden)
-    key = PackedBuffer(outputs: keys, inputs: hidden)
-    value = PackedBuffer(outputs: keys, inputs: hidden)
-    output = PackedBuffer(outputs: hidden, inputs: queries)
-    gate = PackedBuffer(outputs: channels, inputs: hidden)
-    up = PackedBuffer(outputs: channels, inputs: hidden)
-    down = PackedBuffer(outputs: hidden, inputs: channels)
+    let widest = configuration.widest
+    buffers = LayerTable { part in
+      let dimensions = part.isLinear ? part.dimensions(in: configuration, widest) : [0, 0]
+      return PackedBuffer(outputs: dimensions[0], inputs: dimensions[1])
+    }
   }
+
+  subscript(part: LayerPart) -> PackedBuffer { buffers[part] }
 }
 
 extension LayerWeights {
   /// The layer with some projections that have no outputs.
-  func without(_ projections: [WritableKeyPath<LayerWeights, Linear>]) -> LayerWeights {
-    var result = self
-    for projection in projections {
-      result[keyPath: projection] = Linear(weight: self[keyPath: projection].weight.rows(0..<0))
+  func without(_ projections: [LayerPart]) -> LayerWeights {
+    mapProjections { part, linear in
+      projections.contains(part) ? Linear(weight: linear.weight.rows(0..<0)) : linear
     }
-    return result
   }
 }

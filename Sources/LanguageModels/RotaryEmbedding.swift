@@ -37,11 +37,6 @@ struct RotaryEmbedding: Sendable {
     }
   }
 
-  /// Rotates every head of every row in place; rows are whole windows of `length` positions.
-  func apply(to rows: Matrix<Float>, heads: Int, length: Int) {
-    for i in 0..<rows.rows { apply(to: rows.row(i), heads: heads, position: i % length) }
-  }
-
   /// Rotates every head of one row in place.
   func apply(to row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
     for head in 0..<heads {

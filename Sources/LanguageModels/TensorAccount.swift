@@ -34,11 +34,10 @@ struct TensorAccount {
     var used = Set([names.embedding, names.finalNorm, names.head])
     var dropped = Set<String>()
     for (index, shape) in configuration.layers.enumerated() {
-      for part in LayerPart.allCases {
+      for part in configuration.parts(of: shape) {
         let bias = names.bias(part, layer: index)
-        guard part.isPresent(in: shape) else { continue }
         used.insert(names.weight(part, layer: index))
-        if part.hasBias(in: configuration) { used.insert(bias) } else if part.isLinear { dropped.insert(bias) }
+        if configuration.hasBias(part) { used.insert(bias) } else if part.isLinear { dropped.insert(bias) }
       }
     }
     var strays: [String] = []

@@ -28,7 +28,8 @@ public struct TensorNames: Sendable {
       layerPrefix: prefix + "layers.",
       parts: [
         .attentionNorm: "input_layernorm", .query: "self_attn.q_proj", .key: "self_attn.k_proj",
-        .value: "self_attn.v_proj", .output: "self_attn.o_proj", .mlpNorm: "post_attention_layernorm",
+        .value: "self_attn.v_proj", .queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm",
+        .output: "self_attn.o_proj", .mlpNorm: "post_attention_layernorm",
         .gate: "mlp.gate_proj", .up: "mlp.up_proj", .down: "mlp.down_proj",
       ])
   }
@@ -43,7 +44,8 @@ public struct TensorNames: Sendable {
   public static let gguf = TensorNames(
     embedding: "token_embd.weight", finalNorm: "output_norm.weight", head: "output.weight", layerPrefix: "blk.",
     parts: [
-      .attentionNorm: "attn_norm", .query: "attn_q", .key: "attn_k", .value: "attn_v", .output: "attn_output",
-      .mlpNorm: "ffn_norm", .gate: "ffn_gate", .up: "ffn_up", .down: "ffn_down",
+      .attentionNorm: "attn_norm", .query: "attn_q", .key: "attn_k", .value: "attn_v", .queryNorm: "attn_q_norm",
+      .keyNorm: "attn_k_norm", .output: "attn_output", .mlpNorm: "ffn_norm", .gate: "ffn_gate", .up: "ffn_up",
+      .down: "ffn_down",
     ])
 }

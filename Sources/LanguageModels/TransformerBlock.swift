@@ -1,133 +1,155 @@
 import LinearAlgebra
-import Runtime
 
-/// One decoder layer on whole windows: attention, then the gated MLP, each added to the residual stream.
+/// One decoder layer: attention, then the gated MLP, each added to the residual stream.
 ///
-///     x ← x + O·attention(rmsNorm(x))          context = softmax(Q·Kᵀ/√D)·V, causal
+///     x ← x + O·attention(rmsNorm(x))          context = softmax(s·Q·Kᵀ)·V, causal
 ///     x ← x + D·(silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x))
 ///
-/// The factors of all products are in the precision of the weights; the residual stream, norms, rotation, softmax and
-/// activation are in single precision always.
-struct TransformerBlock {
+/// This is the only text of the layer: whole windows, single positions with a cache, and what the backward pass computes again
+/// go through it, and differ by their `BlockPass`. The factors of all products are in the precision of the weights; the residual
+/// stream, norms, rotation, softmax and activation are in single precision always.
+struct TransformerBlock: Sendable {
   let configuration: ModelConfiguration
   let weights: PackedLayer
   let rotary: RotaryEmbedding
+  let shape: LayerShape
+  private let normalisesHeads: Bool
 
-  /// Query rows handled at once: a multiple of the rows of a panel, few enough to waste little on what is masked.
-  static let queryBlock = 48
-  /// Keys of a panel.
-  private static let keyPanel = 32
+  init(configuration: ModelConfiguration, weights: PackedLayer, rotary: RotaryEmbedding) {
+    self.configuration = configuration
+    self.weights = weights
+    self.rotary = rotary
+    shape = weights.shape(headDimension: configuration.headDimension)
+    normalisesHeads = configuration.block.normalisesHeads
+  }
 
-  private var shape: LayerShape { weights.shape(headDimension: configuration.headDimension) }
-
-  /// Runs the layer on `x` of shape `[windows·length, hidden]`, in place.
+  /// Runs the layer on `x` of shape `[tokens, hidden]`, in place.
   ///
   /// `tap` sees the inputs of the prunable projections while they are at hand; their memory is reused afterwards.
-  func run(_ x: Matrix<Float>, length: Int, workspace: Workspace, tap: (ActivationTap, Matrix<Float>) -> Void) {
-    let shape = shape
+  func run(
+    _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace, tap: (ActivationTap, Matrix<Float>) -> Void
+  ) {
     if shape.kvHeads > 0 {
-      let context = attentionContext(x, length: length, workspace: workspace)
+      let context = attentionContext(x, pass, workspace)
       tap(.attentionInput, workspace.normed.rows(0..<x.rows))
       tap(.attentionContext, context)
-      weights.output.apply(packed(context, workspace), into: x, accumulating: true)
+      add(weights[.output], of: context, to: x, pass, workspace)
     }
     tap(.afterAttention, x)
     if shape.mlpChannels > 0 {
-      let hidden = mlpHidden(x, workspace: workspace)
+      let hidden = mlpHidden(x, pass, workspace)
       tap(.mlpInput, workspace.normed.rows(0..<x.rows))
       tap(.mlpHidden, hidden)
-      weights.down.apply(packed(hidden, workspace), into: x, accumulating: true)
+      add(weights[.down], of: hidden, to: x, pass, workspace)
     }
     tap(.afterMLP, x)
   }
 
-  /// The inputs of projections, in the workspace until others are packed.
-  func packed(_ x: Matrix<Float>, _ workspace: Workspace) -> PackedRows {
-    PackedRows(x, weights.precision, in: workspace.packedRows)
+  /// `x += projection(activations)`
+  func add(
+    _ projection: PackedLinear, of activations: Matrix<Float>, to x: Matrix<Float>, _ pass: some BlockPass,
+    _ workspace: Workspace
+  ) {
+    let rows = packed(activations, workspace)
+    pass.forEachShare(of: x.columns) { share in
+      projection.apply(rows, into: x, outputs: share(x.columns), accumulating: true)
+    }
   }
 
   /// The concatenated head outputs for the residual stream `x`: the input of the output projection,
   /// shape `[tokens, queryHeads·D]`, in the workspace.
-  func attentionContext(_ x: Matrix<Float>, length: Int, workspace: Workspace) -> Matrix<Float> {
-    let normed = workspace.normed.rows(0..<x.rows)
-    configuration.normalise(x, gain: weights.attentionNorm, into: normed)
-    return attention(packed(normed, workspace), length: length, workspace: workspace)
+  ///
+  /// - Parameter projected: told queries and keys before they are normalised and turned.
+  func attentionContext(
+    _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace,
+    projected: (Workspace.Heads) -> Void = { _ in }
+  ) -> Matrix<Float> {
+    let rows = normed(x, .attentionNorm, workspace)
+    let heads = workspace.heads(rows: x.rows, shape)
+    let (weights, most) = (weights, max(heads.query.columns, heads.key.columns))
+    pass.forEachShare(of: most) { share in
+      weights[.query].apply(rows, into: heads.query, outputs: share(heads.query.columns))
+      weights[.key].apply(rows, into: heads.key, outputs: share(heads.key.columns))
+      weights[.value].apply(rows, into: heads.value, outputs: share(heads.value.columns))
+    }
+    projected(heads)
+    pass.attend(heads, self, workspace)
+    return heads.context
+  }
+
+  /// Brings the queries and keys of a row to where attention compares them: normalised head by head if the description says so,
+  /// and turned.
+  func place(_ heads: Workspace.Heads, row: Int, at position: Int) {
+    place(heads.query.row(row), .queryNorm, heads: shape.queryHeads, at: position)
+    place(heads.key.row(row), .keyNorm, heads: shape.kvHeads, at: position)
+  }
+
+  private func place(_ x: UnsafeMutablePointer<Float>, _ norm: LayerPart, heads: Int, at position: Int) {
+    if normalisesHeads {
+      let (dimension, epsilon) = (configuration.headDimension, configuration.normEpsilon)
+      weights[gain: norm].withUnsafeBufferPointer { gain in
+        guard let gain = gain.baseAddress else { return }
+        for head in 0..<heads {
+          let x = x + head * dimension
+          Kernels.rmsNorm(x, gain: gain, epsilon: epsilon, into: x, count: dimension)
+        }
+      }
+    }
+    rotary.apply(to: x, heads: heads, position: position)
   }
 
   /// `silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x)`: the input of the down projection, shape `[tokens, mlpChannels]`, in the
   /// workspace.
-  func mlpHidden(_ x: Matrix<Float>, workspace: Workspace) -> Matrix<Float> {
-    let (gate, up) = mlpFactors(x, workspace: workspace)
-    Kernels.siluMultiply(gate.pointer, up.pointer, count: gate.count)
-    return gate
+  func mlpHidden(_ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace) -> Matrix<Float> {
+    mlpFactors(x, pass, workspace) { gate, up, channels in
+      if channels.count == gate.columns { return Kernels.siluMultiply(gate.pointer, up.pointer, count: gate.count) }
+      for i in 0..<gate.rows {
+        Kernels.siluMultiply(
+          gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
+      }
+    }.gate
   }
 
   /// `G·rmsNorm(x)` and `U·rmsNorm(x)`, shape `[tokens, mlpChannels]`, in the workspace.
-  func mlpFactors(_ x: Matrix<Float>, workspace: Workspace) -> (gate: Matrix<Float>, up: Matrix<Float>) {
-    let normed = workspace.normed.rows(0..<x.rows)
-    configuration.normalise(x, gain: weights.mlpNorm, into: normed)
-    let rows = packed(normed, workspace)
-    let gate = workspace.gate.reshaped(rows: x.rows, columns: weights.gate.outputs)
-    let up = workspace.up.reshaped(rows: x.rows, columns: weights.up.outputs)
-    weights.gate.apply(rows, into: gate)
-    weights.up.apply(rows, into: up)
+  ///
+  /// - Parameter finish: told the channels of each share when they are there.
+  func mlpFactors(
+    _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace,
+    finish: @Sendable (_ gate: Matrix<Float>, _ up: Matrix<Float>, _ channels: Range<Int>) -> Void = { _, _, _ in }
+  ) -> (gate: Matrix<Float>, up: Matrix<Float>) {
+    let rows = normed(x, .mlpNorm, workspace)
+    let weights = weights
+    let gate = workspace.gate.reshaped(rows: x.rows, columns: weights[.gate].outputs)
+    let up = workspace.up.reshaped(rows: x.rows, columns: weights[.up].outputs)
+    pass.forEachShare(of: gate.columns) { share in
+      let channels = share(gate.columns)
+      weights[.gate].apply(rows, into: gate, outputs: channels)
+      weights[.up].apply(rows, into: up, outputs: channels)
+      finish(gate, up, channels)
+    }
     return (gate, up)
   }
 
-  private func attention(_ x: PackedRows, length: Int, workspace: Workspace) -> Matrix<Float> {
-    let (shape, dimension) = (shape, configuration.headDimension)
-    let (query, key, value, context) = workspace.attention(rows: x.rows, shape, headDimension: dimension)
-    weights.query.apply(x, into: query)
-    weights.key.apply(x, into: key)
-    weights.value.apply(x, into: value)
-    rotary.apply(to: query, heads: shape.queryHeads, length: length)
-    rotary.apply(to: key, heads: shape.kvHeads, length: length)
-    let precision = weights.precision
-    Threads.forEach(x.rows / length * shape.kvHeads, workers: workspace.attention.count) { task, worker in
-      let (start, group) = (task / shape.kvHeads * length, task % shape.kvHeads)
-      let (window, scratch) = (start..<start + length, workspace.attention[worker])
-      let columns = group * dimension..<(group + 1) * dimension
-      // Packed once for all query heads of the group.
-      let keys = PackedWeight(key.rows(window).columns(columns), precision, in: scratch.keys)
-      let values = PackedWeight(transposeOf: value.rows(window).columns(columns), precision, in: scratch.values)
-      for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
-        let columns = head * dimension..<(head + 1) * dimension
-        attend(
-          query: query.rows(window).columns(columns), keys, values, scratch,
-          into: context.rows(window).columns(columns))
-      }
-    }
-    return context
+  /// What a module's projections read: the normed stream, in the workspace plain and packed.
+  private func normed(_ x: Matrix<Float>, _ norm: LayerPart, _ workspace: Workspace) -> PackedRows {
+    let normed = workspace.normed.rows(0..<x.rows)
+    configuration.normalise(x, gain: weights[gain: norm], into: normed)
+    return packed(normed, workspace)
   }
 
-  /// Causal attention of one head over one window; `query` and `context` are `[length, D]`.
-  private func attend(
-    query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, _ scratch: AttentionScratch,
-    into context: Matrix<Float>
-  ) {
-    let scale = 1 / Float(configuration.headDimension).squareRoot()
-    func packed(_ x: Matrix<Float>, scale: Float = 1) -> PackedRows {
-      PackedRows(x, weights.precision, scale: scale, in: scratch.packedScores)
-    }
-    for start in stride(from: 0, to: query.rows, by: Self.queryBlock) {
-      let end = min(start + Self.queryBlock, query.rows)
-      // The keys that the first row sees begin in this panel.
-      let first = configuration.slidingWindow.map { max(0, start - $0 + 1) / Self.keyPanel * Self.keyPanel } ?? 0
-      let block = scratch.scores.reshaped(rows: end - start, columns: end - first)
-      multiply(packed(query.rows(start..<end), scale: scale), keys, outputs: first..<end, into: block)
-      for i in start..<end {
-        let row = block.row(i - start)
-        let from = configuration.slidingWindow.map { max(first, i - $0 + 1) } ?? first
-        row.update(repeating: 0, count: from - first)
-        Kernels.softmax(row + (from - first), count: i - from + 1)
-        (row + (i - first + 1)).update(repeating: 0, count: end - i - 1)
-      }
-      multiply(packed(block), values, inputs: first..<end, into: context.rows(start..<end))
-    }
+  /// The inputs of projections, in the workspace until others are packed.
+  private func packed(_ x: Matrix<Float>, _ workspace: Workspace) -> PackedRows {
+    PackedRows(x, weights.precision, in: workspace.packedRows)
   }
 }
 
 extension ModelConfiguration {
+  /// What attention's scores are multiplied by: `1/√D`.
+  var scoreScale: Float { 1 / Float(headDimension).squareRoot() }
+
+  /// The first position that a position sees.
+  func firstSeen(from position: Int) -> Int { block.window.map { max(0, position - $0 + 1) } ?? 0 }
+
   /// The root-mean-square norm of every row of `x`, which may be `y` itself.
   func normalise(_ x: Matrix<Float>, gain: [Float], into y: Matrix<Float>) {
     gain.withUnsafeBufferPointer { gain in
@@ -153,61 +175,4 @@ public enum ActivationTap: Sendable {
   case mlpHidden
   /// Residual stream after the MLP was added, `[tokens, hidden]`.
   case afterMLP
-}
-
-/// Memory that one worker reuses for every layer and chunk.
-final class Workspace: @unchecked Sendable {
-  let normed: Matrix<Float>
-  let query: Matrix<Float>
-  let key: Matrix<Float>
-  let value: Matrix<Float>
-  let context: Matrix<Float>
-  let gate: Matrix<Float>
-  let up: Matrix<Float>
-  /// The inputs of projections.
-  let packedRows: PackedBuffer
-  /// One for each worker that shares the heads.
-  let attention: [AttentionScratch]
-
-  /// - Parameter workers: those that share a chunk, at most.
-  init(_ configuration: ModelConfiguration, rows: Int, length: Int, workers: Int = 1) {
-    let (queries, keys, channels) = configuration.widest
-    normed = Matrix(rows: rows, columns: configuration.hiddenSize)
-    query = Matrix(rows: rows, columns: queries)
-    key = Matrix(rows: rows, columns: keys)
-    value = Matrix(rows: rows, columns: keys)
-    context = Matrix(rows: rows, columns: queries)
-    gate = Matrix(rows: rows, columns: channels)
-    up = Matrix(rows: rows, columns: channels)
-    packedRows = PackedBuffer(rows: rows, columns: max(configuration.hiddenSize, queries, channels))
-    attention = (0..<workers).map { _ in AttentionScratch(length: length, dimension: configuration.headDimension) }
-  }
-
-  /// Queries, keys, values and head outputs of a layer, shape `[rows, heads·D]`.
-  func attention(
-    rows: Int, _ shape: LayerShape, headDimension: Int
-  ) -> (query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, context: Matrix<Float>) {
-    let (queries, keys) = (shape.queryHeads * headDimension, shape.kvHeads * headDimension)
-    return (
-      query.reshaped(rows: rows, columns: queries), key.reshaped(rows: rows, columns: keys),
-      value.reshaped(rows: rows, columns: keys), context.reshaped(rows: rows, columns: queries)
-    )
-  }
-}
-
-/// Memory for the attention of one head over one window.
-struct AttentionScratch: Sendable {
-  let keys: PackedBuffer
-  let values: PackedBuffer
-  let scores: Matrix<Float>
-  /// A block of queries, then of their scores.
-  let packedScores: PackedBuffer
-
-  init(length: Int, dimension: Int) {
-    let block = min(length, TransformerBlock.queryBlock)
-    keys = PackedBuffer(outputs: length, inputs: dimension)
-    values = PackedBuffer(outputs: dimension, inputs: length)
-    scores = Matrix(rows: block, columns: length)
-    packedScores = PackedBuffer(rows: block, columns: max(length, dimension))
-  }
 }

@@ -16,10 +16,10 @@ struct WeightReader: Sendable {
     if !configuration.tiedEmbeddings { try check(names.head, [configuration.vocabularySize, hidden]) }
     var missing: [String] = []
     for (index, shape) in configuration.layers.enumerated() {
-      for part in LayerPart.allCases where part.isPresent(in: shape) {
+      for part in configuration.parts(of: shape) {
         let expected = part.dimensions(in: configuration, shape)
         try check(names.weight(part, layer: index), expected)
-        guard part.hasBias(in: configuration) else { continue }
+        guard configuration.hasBias(part) else { continue }
         let bias = names.bias(part, layer: index)
         if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
       }
@@ -35,33 +35,34 @@ struct WeightReader: Sendable {
   /// The weights of one layer. Parts that a layer of zero width does not have are empty.
   func layer(_ index: Int) throws -> LayerWeights {
     let shape = configuration.layers[index]
-    func linear(_ part: LayerPart) throws -> Linear {
-      let expected = part.dimensions(in: configuration, shape)
-      guard part.isPresent(in: shape) else {
-        return Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
+    let present = configuration.parts(of: shape)
+    var layer = LayerWeights()
+    for part in LayerPart.allCases where configuration.block.parts.contains(part) {
+      let (expected, name) = (part.dimensions(in: configuration, shape), names.weight(part, layer: index))
+      let isPresent = present.contains(part)
+      if part.isLinear {
+        layer[part] =
+          isPresent
+          ? try linear(part, layer: index, expected) : Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
+      } else {
+        layer[gain: part] =
+          isPresent ? try vector(name, count: expected[0]) : Array(repeating: 1, count: expected[0])
       }
-      let result = Linear(
-        weight: try matrix(names.weight(part, layer: index), rows: expected[0], columns: expected[1]),
-        bias: part.hasBias(in: configuration) ? try bias(part, layer: index, count: expected[0]) : nil)
-      let interleaved = checkpoint is GGUFFile && configuration.family.ggufInterleavesRotaryRows
-      guard interleaved, part == .query || part == .key else { return result }
-      return result.reorderingOutputs(
-        RotaryRows.halfSplit(rows: expected[0], headDimension: configuration.headDimension))
     }
-    func gain(_ part: LayerPart) throws -> [Float] {
-      guard part.isPresent(in: shape) else { return Array(repeating: 1, count: configuration.hiddenSize) }
-      return try vector(names.weight(part, layer: index), count: configuration.hiddenSize)
-    }
-    return LayerWeights(
-      attentionNorm: try gain(.attentionNorm), query: try linear(.query), key: try linear(.key),
-      value: try linear(.value), output: try linear(.output), mlpNorm: try gain(.mlpNorm), gate: try linear(.gate),
-      up: try linear(.up), down: try linear(.down))
+    return layer
+  }
+
+  private func linear(_ part: LayerPart, layer index: Int, _ shape: [Int]) throws -> Linear {
+    let result = Linear(
+      weight: try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]),
+      bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]) : nil)
+    guard part.isRotated, checkpoint is GGUFFile, configuration.family.ggufInterleavesRotaryRows else { return result }
+    return result.reorderingOutputs(RotaryRows.halfSplit(rows: shape[0], headDimension: configuration.headDimension))
   }
 
   /// Has the matrices of a layer read from disk, to be there when they are asked for.
   func prefetch(_ index: Int) {
-    let shape = configuration.layers[index]
-    for part in LayerPart.allCases where part.isPresent(in: shape) {
+    for part in configuration.parts(of: configuration.layers[index]) {
       try? checkpoint.tensor(names.weight(part, layer: index)).prefetch()
     }
   }

@@ -63,17 +63,18 @@ public final class KeyValueCache: @unchecked Sendable {
     }
   }
 
-  /// `softmax(Q·Kᵀ/√D)·V` over kept positions, for the queries of one position: `[groups·rows·D]`, as is the result.
+  /// `softmax(s·Q·Kᵀ)·V` over kept positions, for the queries of one position: `[groups·rows·D]`, as is the result.
   ///
   /// - Parameters:
   ///   - rows: queries of a group.
   ///   - seen: positions, one or more.
+  ///   - scale: the factor `s` of the scores.
   ///   - scratch: of `scratchCount` values.
   public func attend(
-    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scratch: UnsafeMutablePointer<Float>,
-    into context: UnsafeMutablePointer<Float>
+    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scale: Float,
+    scratch: UnsafeMutablePointer<Float>, into context: UnsafeMutablePointer<Float>
   ) {
-    let (first, end, scale) = (seen.lowerBound, seen.upperBound, 1 / Float(dimension).squareRoot())
+    let (first, end) = (seen.lowerBound, seen.upperBound)
     for group in 0..<groups {
       let place = places(sequence, group)
       let (query, context) = (query + group * rows * dimension, context + group * rows * dimension)

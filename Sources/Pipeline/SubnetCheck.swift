@@ -77,15 +77,15 @@ struct SubnetCheck {
   private func checkZeros(_ index: Int) throws {
     let layer = try subnet.layer(index)
     var whole: LayerWeights?
-    for part in LayerPart.allCases where part.isPresent(in: subnet.configuration.layers[index]) {
-      guard let weight = layer.linear(part)?.weight, weight.count > 0 else { continue }
+    for part in LayerPart.projections where layer[part].weight.count > 0 {
+      let weight = layer[part].weight
       let name = (subnet.isGGUF ? TensorNames.gguf : .huggingFace).weight(part, layer: index)
       let limit = Self.limit(of: (try? subnet.checkpoint.tensor(name))?.type)
       let zeros = weight.zeroCount
       guard Double(zeros) > limit * Double(weight.count) else { continue }
       // Units that the dense model pads with are no sparsity: a fit leaves them at zero.
       whole = try whole ?? dense.layer(index)
-      let padded = whole?.linear(part)?.weight.countInZeroLines ?? 0
+      let padded = whole?[part].weight.countInZeroLines ?? 0
       guard Double(zeros - padded) > limit * Double(weight.count) else { continue }
       let percent = (1000 * Double(zeros) / Double(weight.count)).rounded() / 10
       throw refused(

@@ -161,9 +161,7 @@ public final class RankedLayer: Sendable {
   /// Bytes held now.
   public var byteCount: Int {
     let factors = [attention, mlp].reduce(0) { $0 + ($1?.byteCount ?? 0) }
-    let held = weights.withLock { $0.weights }
-    let matrices = [held.query, held.key, held.value, held.output, held.gate, held.up, held.down]
-    let bytes = matrices.reduce(0) { $0 + $1.weight.count } * MemoryLayout<Float>.size
+    let bytes = weights.withLock { $0.weights.matrixElements } * MemoryLayout<Float>.size
     return factors + bytes + solved.withLock { $0.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size } }
   }
 }

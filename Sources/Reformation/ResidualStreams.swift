@@ -4,24 +4,6 @@ import Subnets
 
 /// The residual streams of the dense network and of the subnet over the same windows, advanced together.
 final class ResidualStreams {
-  /// A half of a layer.
-  enum Module: String, CaseIterable {
-    case attention, mlp
-
-    func width(of shape: LayerShape) -> Int { self == .attention ? shape.kvHeads : shape.mlpChannels }
-
-    /// The projection that adds to the residual stream.
-    var output: WritableKeyPath<LayerWeights, Linear> { self == .attention ? \.output : \.down }
-
-    /// The projections that read it.
-    var inputProjections: [(name: String, WritableKeyPath<LayerWeights, Linear>)] {
-      self == .attention
-        ? [("query", \.query), ("key", \.key), ("value", \.value)] : [("gate", \.gate), ("up", \.up)]
-    }
-
-    var norm: KeyPath<LayerWeights, [Float]> { self == .attention ? \.attentionNorm : \.mlpNorm }
-  }
-
   private let pass: ForwardPass
   private let denseRunner: ForwardPass.LayerRunner
   private let prunedRunner: ForwardPass.LayerRunner
@@ -43,7 +25,7 @@ final class ResidualStreams {
 
   /// Takes the dense stream past the module and computes the subnet's projection inputs.
   func enter(
-    _ module: Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
+    _ module: LayerPart.Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
     target: SequentialReformation.Options.Target
   ) throws {
     func activations(
@@ -52,7 +34,7 @@ final class ResidualStreams {
       module == .attention
         ? try runner.attentionContext(layer: weights, stream) : try runner.mlpHidden(layer: weights, stream)
     }
-    let output = weights[keyPath: module.output]
+    let output = weights[module.output]
     goal = dense
     if target == .own {
       goal = pruned.copy()
@@ -60,7 +42,7 @@ final class ResidualStreams {
     }
     try denseRunner.add(output, of: activations(denseRunner, weights, dense), to: dense)
     inputs =
-      prunedWeights[keyPath: module.output].inputs > 0 ? try activations(prunedRunner, prunedWeights, pruned) : nil
+      prunedWeights[module.output].inputs > 0 ? try activations(prunedRunner, prunedWeights, pruned) : nil
   }
 
   /// Takes the subnet's stream past the module.
@@ -89,10 +71,12 @@ final class ResidualStreams {
   }
 
   /// What the projections of a module read in the subnet, and how far that is from what they read in the dense network.
-  func inputMoments(_ module: Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws -> InputMoments {
+  func inputMoments(_ module: LayerPart.Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws
+    -> InputMoments
+  {
     let (difference, inputs) = (dense.copy(), pruned.copy())
-    try denseRunner.normalise(difference, gain: weights[keyPath: module.norm])
-    try prunedRunner.normalise(inputs, gain: prunedWeights[keyPath: module.norm])
+    try denseRunner.normalise(difference, gain: weights[gain: module.norm])
+    try prunedRunner.normalise(inputs, gain: prunedWeights[gain: module.norm])
     Kernels.addScaled(inputs.pointer, -1, to: difference.pointer, count: difference.count)
     return try InputMoments(inputs: inputs, difference: difference)
   }

@@ -91,18 +91,18 @@ public struct SequentialReformation: Sendable {
     for index in 0..<subnet.configuration.layerCount {
       let dense = try parent.layer(index)
       var pruned = try subnet.layer(index)
-      for module in ResidualStreams.Module.allCases {
+      for module in LayerPart.Module.allCases {
         guard module.width(of: parent.configuration.layers[index]) > 0 else { continue }
         let width = module.width(of: subnet.configuration.layers[index])
         if options.scope == .all, width > 0 {
           let (inputs, others) = (
             try fit.inputMoments(module, dense, pruned), try check.inputMoments(module, dense, pruned)
           )
-          for (name, projection) in module.inputProjections {
-            let fitter = ProjectionFit(layer: index, module: name, dampings: options.dampings, bias: false)
+          for projection in module.inputProjections {
+            let fitter = ProjectionFit(layer: index, module: "\(projection)", dampings: options.dampings, bias: false)
             try fitter.improve(
-              &pruned[keyPath: projection], inputs.problem(pruned[keyPath: projection]),
-              others.problem(pruned[keyPath: projection]), &steps)
+              &pruned[projection], inputs.problem(pruned[projection]),
+              others.problem(pruned[projection]), &steps)
           }
         }
         try fit.enter(module, dense: dense, pruned: pruned, target: options.target)
@@ -111,13 +111,13 @@ public struct SequentialReformation: Sendable {
         if width > 0, isPruned || options.scope != .pruned {
           let fitter = ProjectionFit(
             layer: index, module: module.rawValue, dampings: options.dampings, bias: options.bias)
-          let projection = pruned[keyPath: module.output]
+          let projection = pruned[module.output]
           try fitter.improve(
-            &pruned[keyPath: module.output], fit.problem(projection, options.tokens),
+            &pruned[module.output], fit.problem(projection, options.tokens),
             check.problem(projection, options.tokens), &steps)
         }
-        try fit.leave(pruned[keyPath: module.output])
-        try check.leave(pruned[keyPath: module.output])
+        try fit.leave(pruned[module.output])
+        try check.leave(pruned[module.output])
       }
       try layers.store(index, pruned)
       try progress?(index)

@@ -105,8 +105,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       if isSmall { return made }
       var layer = try parent.layer(index)
         .inherit(units[index], from: configuration.layers[index], headDimension: configuration.headDimension)
-      layer.output = made.output
-      layer.down = made.down
+      for part in LayerPart.projections where part.writesToStream { layer[part] = made[part] }
       return layer
     }
   }
@@ -294,10 +293,6 @@ extension KeptUnits {
 extension LayerWeights {
   /// The output and down projections, the others empty.
   fileprivate var onlyOutputs: LayerWeights {
-    var result = self
-    for projection in [\LayerWeights.query, \.key, \.value, \.gate, \.up] {
-      result[keyPath: projection] = Linear(weight: Matrix(rows: 0, columns: 0))
-    }
-    return result
+    mapProjections { $0.writesToStream ? $1 : Linear(weight: Matrix(rows: 0, columns: 0)) }
   }
 }

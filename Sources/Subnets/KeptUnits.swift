@@ -45,6 +45,8 @@ public struct KeptUnits: Sendable, Equatable {
   }
 }
 
+/// Norms stay as they are: those of the stream keep its size, and those of queries and keys belong to one head, whichever
+/// heads stay.
 extension LayerWeights {
   /// The weights of a layer that keeps only some units, in the order given; nothing is corrected.
   public func inherit(_ units: KeptUnits, from shape: LayerShape, headDimension: Int) -> LayerWeights {
@@ -58,42 +60,48 @@ extension LayerWeights {
     _ units: KeptUnits, from shape: LayerShape, queryIndices queries: [Int], headDimension: Int
   ) -> LayerWeights {
     let keys = units.keyIndices(headDimension: headDimension)
-    return LayerWeights(
-      attentionNorm: attentionNorm,
-      query: query.gatheringOutputs(queries), key: key.gatheringOutputs(keys), value: value.gatheringOutputs(keys),
-      output: output.gatheringInputs(queries),
-      mlpNorm: mlpNorm,
-      gate: gate.gatheringOutputs(units.channels), up: up.gatheringOutputs(units.channels),
-      down: down.gatheringInputs(units.channels))
+    func indices(_ axis: LayerPart.Axis?) -> [Int]? {
+      switch axis {
+      case .queryHeads: queries
+      case .kvHeads: keys
+      case .channels: units.channels
+      case .hidden, .head, nil: nil
+      }
+    }
+    return mapProjections { $1.gathering(outputs: indices($0.outputs), inputs: indices($0.inputs)) }
   }
 
   /// The first units of a layer whose units stand in the order of a ranking: views, no copies.
   public func prefix(groups: Int, queriesPerGroup: Int, channels: Int, headDimension: Int) -> LayerWeights {
-    let queries = groups * queriesPerGroup * headDimension
-    let keys = groups * headDimension
-    return LayerWeights(
-      attentionNorm: attentionNorm,
-      query: query.firstOutputs(queries), key: key.firstOutputs(keys), value: value.firstOutputs(keys),
-      output: output.firstInputs(queries),
-      mlpNorm: mlpNorm,
-      gate: gate.firstOutputs(channels), up: up.firstOutputs(channels), down: down.firstInputs(channels))
+    func count(_ axis: LayerPart.Axis?) -> Int? {
+      switch axis {
+      case .queryHeads: groups * queriesPerGroup * headDimension
+      case .kvHeads: groups * headDimension
+      case .channels: channels
+      case .hidden, .head, nil: nil
+      }
+    }
+    return mapProjections { $1.first(outputs: count($0.outputs), inputs: count($0.inputs)) }
   }
 }
 
 extension Linear {
-  func gatheringOutputs(_ indices: [Int]) -> Linear {
-    Linear(weight: weight.gatherRows(indices), bias: bias.map { bias in indices.map { bias[$0] } })
+  /// - Parameters: outputs and inputs that stay, in order; `nil` for all.
+  fileprivate func gathering(outputs: [Int]?, inputs: [Int]?) -> Linear {
+    var result = self
+    if let outputs {
+      result = Linear(weight: weight.gatherRows(outputs), bias: bias.map { bias in outputs.map { bias[$0] } })
+    }
+    if let inputs { result.weight = result.weight.gatherColumns(inputs) }
+    return result
   }
 
-  func gatheringInputs(_ indices: [Int]) -> Linear {
-    Linear(weight: weight.gatherColumns(indices), bias: bias)
-  }
-
-  func firstOutputs(_ count: Int) -> Linear {
-    Linear(weight: weight.rows(0..<count), bias: bias.map { Array($0.prefix(count)) })
-  }
-
-  func firstInputs(_ count: Int) -> Linear {
-    Linear(weight: weight.columns(0..<count), bias: bias)
+  fileprivate func first(outputs: Int?, inputs: Int?) -> Linear {
+    var result = self
+    if let outputs {
+      result = Linear(weight: weight.rows(0..<outputs), bias: bias.map { Array($0.prefix(outputs)) })
+    }
+    if let inputs { result.weight = result.weight.columns(0..<inputs) }
+    return result
   }
 }

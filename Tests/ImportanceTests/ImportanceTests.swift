@@ -127,11 +127,11 @@ private func expectClose(
 
   /// A layer that has lost a part has no scores for it.
   @Test func missingPartsHaveNoScores() throws {
-    let weights = LayerWeights(
-      attentionNorm: tiny.weights.attentionNorm, query: Linear(weight: Matrix(rows: 0, columns: 7)),
-      key: Linear(weight: Matrix(rows: 0, columns: 7)), value: Linear(weight: Matrix(rows: 0, columns: 7)),
-      output: Linear(weight: Matrix(rows: 7, columns: 0)), mlpNorm: tiny.weights.mlpNorm, gate: tiny.weights.gate,
-      up: tiny.weights.up, down: tiny.weights.down)
+    let weights = tiny.weights.mapProjections { part, linear in
+      if part.module == .mlp { return linear }
+      let isOutput = part.writesToStream
+      return Linear(weight: Matrix(rows: isOutput ? 7 : 0, columns: isOutput ? 0 : 7))
+    }
     var statistics = tiny.statistics
     statistics.contextGram = Matrix(rows: 0, columns: 0)
     statistics.contextMagnitude = []

@@ -27,10 +27,23 @@ struct Tiny {
       multiply(x, x, transposingA: true, scale: 1 / 40, into: result)
       return result
     }
-    weights = LayerWeights(
-      attentionNorm: vector(7), query: Linear(weight: matrix(12, 7)), key: Linear(weight: matrix(6, 7)),
-      value: Linear(weight: matrix(6, 7)), output: Linear(weight: matrix(7, 12)), mlpNorm: vector(7),
-      gate: Linear(weight: matrix(5, 7)), up: Linear(weight: matrix(5, 7)), down: Linear(weight: matrix(7, 5)))
+    weights = LayerWeights()
+    for part in LayerPart.allCases where BlockDescription.standardParts.contains(part) {
+      func size(_ axis: LayerPart.Axis) -> Int {
+        switch axis {
+        case .hidden: 7
+        case .head: 2
+        case .queryHeads: 12
+        case .kvHeads: 6
+        case .channels: 5
+        }
+      }
+      if let inputs = part.inputs {
+        weights[part] = Linear(weight: matrix(size(part.outputs), size(inputs)))
+      } else {
+        weights[gain: part] = vector(size(part.outputs))
+      }
+    }
     statistics = LayerStatistics(
       attentionInputGram: gram(7), mlpInputGram: gram(7), contextGram: gram(12),
       contextMagnitude: vector(12, positive: true), contextMean: vector(12), hiddenGram: gram(5),

@@ -48,14 +48,14 @@ private struct ExpectedGradients: Decodable {
 extension LayerGradients {
   /// By the names that checkpoints use within a layer.
   fileprivate var named: [String: Matrix<Float>] {
-    var result = ["input_layernorm.weight": attentionNorm, "post_attention_layernorm.weight": mlpNorm]
-    let projections = [
-      "self_attn.q_proj": query, "self_attn.k_proj": key, "self_attn.v_proj": value, "self_attn.o_proj": output,
-      "mlp.gate_proj": gate, "mlp.up_proj": up, "mlp.down_proj": down,
-    ]
-    for (name, projection) in projections {
-      result["\(name).weight"] = projection.weight
-      if let bias = projection.bias { result["\(name).bias"] = bias }
+    var result: [String: Matrix<Float>] = [:]
+    for part in LayerPart.allCases {
+      let prefix = "model.layers.0."
+      let name = TensorNames.huggingFace.weight(part, layer: 0).dropFirst(prefix.count)
+      let gains = self[gain: part]
+      if gains.count > 0 { result["\(name)"] = gains }
+      if part.isLinear { result["\(name)"] = self[part].weight }
+      result["\(TensorNames.huggingFace.bias(part, layer: 0).dropFirst(prefix.count))"] = self[part].bias
     }
     return result
   }

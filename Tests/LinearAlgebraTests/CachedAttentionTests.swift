@@ -120,7 +120,8 @@ import Testing
         let query = numbers.matrix(groups * rows, dimension, as: Float.self)
         let context = Matrix<Float>(rows: groups * rows, columns: dimension)
         cache.attend(
-          query.pointer, rows: rows, sequence: sequence, seen: seen, scratch: scratch.pointer, into: context.pointer)
+          query.pointer, rows: rows, sequence: sequence, seen: seen, scale: 0.25, scratch: scratch.pointer,
+          into: context.pointer)
         for group in 0..<groups {
           let (mine, columns) = (group * rows..<(group + 1) * rows, group * dimension..<(group + 1) * dimension)
           let expected = attention(

@@ -62,9 +62,8 @@ func shape(
     family: .llama, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: dimension,
     layers: Array(
       repeating: LayerShape(queryHeads: heads, kvHeads: kvHeads, mlpChannels: channels), count: layers),
-    normEpsilon: 1e-5, rotary: RotaryConfiguration(theta: 10_000, scaling: .none), tiedEmbeddings: tied,
-    contextLength: 2048, slidingWindow: nil, queryKeyValueBias: false, outputBias: false, mlpBias: false,
-    bosToken: 1, eosTokens: [2])
+    block: BlockDescription(normEpsilon: 1e-5, rotary: RotaryConfiguration(theta: 10_000, scaling: .none)),
+    tiedEmbeddings: tied, contextLength: 2048)
 }
 
 let llama7B = shape(

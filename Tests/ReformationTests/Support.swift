@@ -62,7 +62,6 @@ func distance(_ a: Matrix<Float>, _ b: Matrix<Float>) -> Double {
 extension LayerWeights {
   /// All numbers, for comparisons.
   var elements: [Float] {
-    [query, key, value, output, gate, up, down].flatMap { $0.weight.elements + ($0.bias ?? []) } + attentionNorm
-      + mlpNorm
+    LayerPart.allCases.flatMap { self[$0].weight.elements + (self[$0].bias ?? []) + self[gain: $0] }
   }
 }

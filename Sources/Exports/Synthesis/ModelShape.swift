@@ -45,15 +45,15 @@ public struct ModelShape: Sendable {
     configuration = ModelConfiguration(
       family: family, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: hidden / heads,
       layers: Array(repeating: LayerShape(queryHeads: heads, kvHeads: kv, mlpChannels: mlp), count: layers),
-      normEpsilon: 1e-5,
-      rotary: RotaryConfiguration(
-        theta: theta,
-        scaling: factor.map {
-          .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
-        } ?? .none),
-      tiedEmbeddings: tied, contextLength: context, slidingWindow: nil,
-      queryKeyValueBias: family.biases == .queryKeyValue,
-      outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
+      block: BlockDescription(
+        normEpsilon: 1e-5,
+        rotary: RotaryConfiguration(
+          theta: theta,
+          scaling: factor.map {
+            .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
+          } ?? .none),
+        biases: family.biases == .queryKeyValue ? [.query, .key, .value] : [], parts: family.parts),
+      tiedEmbeddings: tied, contextLength: context)
   }
 
   /// The same with other numbers of layers, channels, heads or words.

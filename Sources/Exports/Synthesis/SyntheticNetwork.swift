@@ -12,13 +12,11 @@ struct SyntheticNetwork: Network {
     self.seed = seed
   }
 
-  var finalNorm: [Float] { ones }
+  var finalNorm: [Float] { Array(repeating: 1, count: configuration.hiddenSize) }
   var embedding: Matrix<Float> { matrix(configuration.vocabularySize, scale: 1, stream: 0) }
   var head: Matrix<Float> {
     configuration.tiedEmbeddings ? embedding : matrix(configuration.vocabularySize, scale: 1, stream: 1)
   }
-
-  private var ones: [Float] { Array(repeating: 1, count: configuration.hiddenSize) }
 
   /// Shape `[outputs, inputs]`, variance `scale²/inputs`.
   private func matrix(_ outputs: Int, _ inputs: Int? = nil, scale: Float, stream: Int) -> Matrix<Float> {
@@ -30,20 +28,19 @@ struct SyntheticNetwork: Network {
   }
 
   func layer(_ index: Int) -> LayerWeights {
-    let (shape, hidden) = (configuration.layers[index], configuration.hiddenSize)
-    let queries = shape.queryHeads * configuration.headDimension
-    let keys = shape.kvHeads * configuration.headDimension
+    let shape = configuration.layers[index]
     let back = 1 / Float(2 * configuration.layerCount).squareRoot()
-    func linear(_ outputs: Int, _ inputs: Int, _ place: Int, scale: Float = 1, bias: Bool = false) -> Linear {
-      Linear(
-        weight: matrix(outputs, inputs, scale: scale, stream: 8 * (index + 1) + place),
-        bias: bias ? Array(repeating: 0, count: outputs) : nil)
+    var layer = LayerWeights()
+    for part in configuration.parts(of: shape) where !part.isLinear {
+      layer[gain: part] = Array(repeating: 1, count: part.dimensions(in: configuration, shape)[0])
     }
-    let bias = configuration.queryKeyValueBias
-    return LayerWeights(
-      attentionNorm: ones, query: linear(queries, hidden, 0, bias: bias), key: linear(keys, hidden, 1, bias: bias),
-      value: linear(keys, hidden, 2, bias: bias), output: linear(hidden, queries, 3, scale: back), mlpNorm: ones,
-      gate: linear(shape.mlpChannels, hidden, 4), up: linear(shape.mlpChannels, hidden, 5),
-      down: linear(hidden, shape.mlpChannels, 6, scale: back))
+    for (place, part) in LayerPart.projections.enumerated() {
+      let size = part.dimensions(in: configuration, shape)
+      let weight = matrix(
+        size[0], size[1], scale: part.writesToStream ? back : 1, stream: 8 * (index + 1) + place)
+      layer[part] = Linear(
+        weight: weight, bias: configuration.hasBias(part) ? Array(repeating: 0, count: size[0]) : nil)
+    }
+    return layer
   }
 }

@@ -13,6 +13,8 @@ public struct Family: Sendable, Equatable {
   /// Whether GGUF files store the rows of each head of Q and K interleaved (new row `2j` = row `j`, new row `2j + 1` =
   /// row `j + D/2`), as llama.cpp's "normal" rope wants them.
   public let ggufInterleavesRotaryRows: Bool
+  /// The parts of a layer, where it has attention and MLP.
+  public var parts = BlockDescription.standardParts
   /// Which projections have biases.
   public let biases: Biases
   /// Which layers see a sliding window only.
@@ -26,7 +28,9 @@ public struct Family: Sendable, Equatable {
     case none
     /// Always on query, key and value, and nowhere else.
     case queryKeyValue
-    /// `attention_bias` (query, key, value and output) and `mlp_bias` (gate, up and down) of the configuration.
+    /// `attention_bias` (query, key, value and output) of the configuration.
+    case attention
+    /// The same, and `mlp_bias` (gate, up and down).
     case configured
   }
 
@@ -48,6 +52,8 @@ public struct Family: Sendable, Equatable {
     public var channels: Int
     public var layers = 32
     public var heads = 32
+    /// nil: the hidden size over the query heads.
+    public var headDimension: Int?
     /// nil: as many as query heads.
     public var kvHeads: Int?
     public var context: Int

@@ -30,8 +30,8 @@ extension FuzzedReader {
   private static let models = [[(4, 64), (4, 64)], [(4, 64), (2, 100), (0, 96)]].map { widths in
     ModelConfiguration(
       family: .llama, hiddenSize: 32, vocabularySize: 100, headDimension: 8,
-      layers: widths.map { LayerShape(queryHeads: 2 * $0.0, kvHeads: $0.0, mlpChannels: $0.1) }, normEpsilon: 1e-5,
-      rotary: RotaryConfiguration(theta: 10_000, scaling: .none), tiedEmbeddings: true, contextLength: 128,
-      slidingWindow: nil, queryKeyValueBias: false, outputBias: false, mlpBias: false, bosToken: nil, eosTokens: [])
+      layers: widths.map { LayerShape(queryHeads: 2 * $0.0, kvHeads: $0.0, mlpChannels: $0.1) },
+      block: BlockDescription(normEpsilon: 1e-5, rotary: RotaryConfiguration(theta: 10_000, scaling: .none)),
+      tiedEmbeddings: true, contextLength: 128)
   }
 }
