@@ -29,7 +29,7 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format deps fuzz sanitize check-export check-matrix bench bench-peers clean
+.PHONY: help demo test build lint format deps fuzz sanitize check-docs check-export check-matrix bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
@@ -37,6 +37,7 @@ help:
 	@echo "make fuzz          fuzz every reader, guided by coverage ($(FUZZ_RUNS) executions); Fuzz/README.md"
 	@echo "make sanitize      run the tests of kernels and readers with the address and undefined-behaviour sanitizers"
 	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
+	@echo "make check-docs    run every command of README.md and docs/ in a fresh clone, on the fixtures"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make check-matrix  families and formats, before and after a search, against transformers and llama.cpp"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
@@ -112,6 +113,9 @@ demo: $(MODEL) build
 	@echo "report:  $(STUDY)/report.html"
 	@echo "subnet:  $(STUDY)/exported-hf     (transformers: AutoModelForCausalLM.from_pretrained, trust_remote_code=True)"
 	@echo "         $(STUDY)/exported.gguf   (llama.cpp)"
+
+check-docs: build
+	$(PYTHON) Tests/checks/check_docs.py --nas-search $(NAS_SEARCH)
 
 # Needs Python packages: python3 -m venv .venv && .venv/bin/pip install -r Tests/checks/requirements.txt
 CHECK_PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))

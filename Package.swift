@@ -45,7 +45,7 @@ let package = Package(
       "LanguageModels",
       ["LinearAlgebra", "Checkpoints", "Tokenizers", "Runtime"]),
     module("Calibration", ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers", "CCompression"]),
-    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra", "Runtime"], exclude: ["README.md"]),
+    module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra", "Runtime"]),
     .target(
       name: "Subnets", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Yams"],
       exclude: ["search-spaces/README.md"],

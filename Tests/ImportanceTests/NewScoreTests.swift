@@ -4,7 +4,7 @@ import Testing
 @testable import Calibration
 @testable import Importance
 
-/// The mean squared activation of a unit, weights not looked at.
+/// The mean squared activation of a unit. The weights play no role.
 struct ActivationEnergy: Importance {
   let name = "activation-energy"
   let summary = "mean squared activation of a unit"
@@ -17,12 +17,12 @@ struct ActivationEnergy: Importance {
   }
 }
 
-/// `Sources/Importance/README.md` shows how a score is added; its example is the one above.
+/// `docs/adding-a-score.md` shows how to add a score. Its example is the one above.
 @Suite struct NewScoreTests {
   @Test func theExampleOfTheDocumentationIsThisOne() throws {
     let here = URL(fileURLWithPath: #filePath)
     let readme = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Sources/Importance/README.md")
+      .appendingPathComponent("docs/adding-a-score.md")
     let parts = try String(contentsOf: readme, encoding: .utf8).components(separatedBy: "```")
     let example = try #require(parts.first { $0.hasPrefix("swift\n") }).dropFirst(6)
     #expect(try String(contentsOf: here, encoding: .utf8).contains(example))
