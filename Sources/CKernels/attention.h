@@ -1,5 +1,5 @@
-// Attention of one new position to cached ones. Included once for each type of the cache's elements: ELEMENT, OF_TYPE(name),
-// and load_elements, which widens the next vector of a row of which `left` elements are left.
+// Attention of one new position to cached ones. Included once for each type of the cache's elements: ELEMENT,
+// OF_TYPE(name), and load_elements, which widens the next vector of a row that has `left` elements left.
 
 // Scores of 16 positions by `rows` query heads; consecutive rows of q are d apart, those of the scores `stride`.
 INLINE void OF_TYPE(score_panel)(
@@ -14,7 +14,7 @@ INLINE void OF_TYPE(score_panel)(
   for (int r = 0; r < rows; r++) store(sum[r] * scale, scores + r * stride);
 }
 
-// Up to four vectors of the means of `rows` query heads, of which `left` values are wanted.
+// Up to four vectors of the means of `rows` query heads; the first `left` values are written.
 INLINE void OF_TYPE(mean_of_values)(
     const int rows, const int vectors, const float *p, ptrdiff_t stride, const ELEMENT *values, ptrdiff_t count,
     ptrdiff_t d, ptrdiff_t left, float *context) {

@@ -1,6 +1,6 @@
 #include "kernel-choice.h"
 
-// Without AVX even where all else is compiled for it.
+// Without AVX, even if everything else is compiled for it.
 #if defined(__x86_64__)
 #pragma clang attribute push(__attribute__((target("no-avx"))), apply_to = function)
 #endif

@@ -1,5 +1,5 @@
-// The kernels of VectorKernels.h, written with vectors of sixteen lanes. Included once for each set of instructions; TABLE is
-// the name of the kernels so compiled.
+// The kernels of VectorKernels.h, written with vectors of sixteen lanes. Included once for each set of instructions;
+// TABLE names the compiled kernels.
 
 #include "HalfPrecision.h"
 
@@ -23,7 +23,7 @@ INLINE floats load(const float *x) {
 
 INLINE void store(floats value, float *x) { memcpy(x, &value, sizeof value); }
 
-// Copies the less than sixteen elements that are left of a row.
+// Copies the remaining elements of a row, fewer than sixteen.
 INLINE void copy_rest(float *to, const float *from, ptrdiff_t left) {
   for (ptrdiff_t width = LANES / 2; width > 0; width /= 2)
     if (left & width) {
@@ -33,7 +33,7 @@ INLINE void copy_rest(float *to, const float *from, ptrdiff_t left) {
     }
 }
 
-// The next vector of a row of which `left` elements are left, filled up with zeros.
+// The next vector of a row that has `left` elements left, filled up with zeros.
 INLINE floats load_part(const float *x, ptrdiff_t left) {
   if (left >= LANES) return load(x);
   float rest[LANES] = {0};

@@ -1,4 +1,4 @@
-// What packed operands have in common, whatever their words hold.
+// The code that packed operands share, for words of any content.
 #ifndef NAS_SEARCH_PANELS_H
 #define NAS_SEARCH_PANELS_H
 
@@ -10,14 +10,14 @@ enum { ROWS = NAS_PANEL_ROWS, COLUMNS = NAS_PANEL_COLUMNS };
 
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-// One panel of the left operand times one panel of the right one, of which `rows` and `columns` are wanted.
+// One panel of the left operand times one panel of the right one; `rows` and `columns` of the result are written.
 typedef void panel_product(
     ptrdiff_t words, const uint32_t *left, const uint32_t *right, float *c, ptrdiff_t stride, ptrdiff_t rows,
     ptrdiff_t columns, bool accumulate);
 
 // All panels. Blocks of the left operand stay in the second cache while all panels of the right one pass.
 //
-// `narrow` computes the panels of the right operand that are at most half full.
+// `narrow` computes panels of the right operand that are at most half full.
 static inline void multiply_blocks(
     panel_product *wide, panel_product *narrow, ptrdiff_t m, ptrdiff_t n, ptrdiff_t words, const uint32_t *left,
     const uint32_t *right, ptrdiff_t right_words, float *c, ptrdiff_t stride, bool accumulate) {
@@ -97,13 +97,13 @@ WITH_AVX512 static inline void store_transposed(
   for (ptrdiff_t i = 0; i < count; i++) _mm512_mask_storeu_epi32(packed + i * width, first(lines), r[i]);
 }
 
-// Fetches what `store_sums` writes, while the sums are made.
+// Fetches the memory that `store_sums` writes while the sums are made.
 static inline void prefetch_sums(const float *c, ptrdiff_t stride, ptrdiff_t rows) {
   for (ptrdiff_t i = 0; i < rows; i++)
     for (ptrdiff_t j = 0; j <= COLUMNS; j += 16) _mm_prefetch(c + i * stride + j, _MM_HINT_T0);
 }
 
-// Writes sums of 16·vectors columns, or adds them to what is there.
+// Writes sums of 16·vectors columns, or adds them to c.
 WITH_AVX512 static inline __attribute__((always_inline)) void store_sums(
     const int vectors, __m512 sum[ROWS][2], float *c, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
     bool accumulate) {

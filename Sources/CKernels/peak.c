@@ -1,6 +1,6 @@
 #include "panels.h"
 
-// Products and sums of registers alone: 24 independent chains, as many as the packed products have.
+// Products and sums in registers only: 24 independent chains, as many as the packed products have.
 
 enum { CHAINS = 24 };
 

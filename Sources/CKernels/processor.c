@@ -1,6 +1,6 @@
 #include "CKernels.h"
 
-// The compiler's macros say what it was told of the processor.
+// The compiler's macros tell for which processor it compiles.
 const char *nas_missing_feature(void) {
 #if defined(__x86_64__)
 #define REQUIRE(feature) \

@@ -10,7 +10,7 @@ static void pack_portable(
     for (ptrdiff_t line = 0; line < lines; line++) to[line] = line < rows ? scale * x[line * stride + i] : 0;
 }
 
-// Adds what is wanted of a tile of sums, `width` a row, to c.
+// Adds the wanted part of a tile of sums, `width` in a row, to c.
 static inline void store_tile(
     const float *sum, ptrdiff_t width, float *c, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, bool accumulate) {
   for (ptrdiff_t i = 0; i < rows; i++)
@@ -123,7 +123,7 @@ WITH_AVX512 static inline __attribute__((always_inline)) void multiply_panels(
   for (const float *end = a + words * ROWS; a != end; a += ROWS, b += COLUMNS) {
     __m512 b0 = _mm512_loadu_ps(b);
     __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + 16) : b0;
-    // The next panel: with few rows this one would not last until memory has brought it.
+    // Fetches the next panel: with few rows this one is done before memory has brought the next.
     _mm_prefetch(b + words * COLUMNS, _MM_HINT_T1);
     _mm_prefetch(b + words * COLUMNS + 16, _MM_HINT_T1);
 #pragma clang loop unroll(full)

@@ -1,5 +1,5 @@
-// The loops of a small lower triangle, for elements of type SCALAR; included by `kernels.h` for each type. Every element's
-// sum runs in order, so the compiler may use vectors of any width.
+// The loops of a small lower triangle, for elements of type SCALAR. `kernels.h` includes it for each type. Each
+// element's sum runs in order, so the compiler may use vectors of any width.
 
 // y −= factor·x
 INLINE void OF_TYPE(subtract)(SCALAR factor, const SCALAR *x, SCALAR *y, ptrdiff_t count) {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Building a folder so that its place holds the old folder or the whole new one, never a part.
+/// Builds a folder so that its place holds the old folder or the whole new one, never a part.
 public enum AtomicDirectory {
   /// Builds at a path; see `build(at:_:)` for a destination.
   ///
@@ -14,9 +14,9 @@ public enum AtomicDirectory {
   }
 
   /// Calls `body` with an empty temporary folder beside the destination, and gives that folder the destination's name
-  /// when `body` returns. Where anything fails, the temporary folder is removed and the destination stays as it was.
+  /// when `body` returns. If anything fails, the temporary folder is removed and the destination stays as it was.
   ///
-  /// For a destination that is a file, `body` gets a path at which it writes that file.
+  /// If the destination is a file, `body` gets a path at which it writes that file.
   /// - Throws: `CheckpointError.alreadyExists`, `.unwritable`, and what `body` throws.
   public static func build<Result>(at destination: Destination, _ body: (URL) throws -> Result) throws -> Result {
     try destination.check()

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Writing a file so that its place holds the old content or the whole new one, never a part.
+/// Writes a file so that its place holds the old content or the whole new one, never a part.
 ///
-/// The content goes to a temporary file in the same folder, which is flushed to disk and then renamed. Where anything
+/// The content goes to a temporary file in the same folder, which is flushed to disk and then renamed. If anything
 /// fails, the temporary file is removed and the destination stays as it was.
 public enum AtomicFile {
   /// - Throws: `CheckpointError.unwritable` with the path and the system's reason.
@@ -16,7 +16,7 @@ public enum AtomicFile {
     try write(to: url) { try $0.write(text) }
   }
 
-  /// Writes what `body` sends to the output.
+  /// Writes the bytes that `body` sends to the output.
   /// - Throws: `CheckpointError.unwritable`, and what `body` throws.
   public static func write(to url: URL, _ body: (FileOutput) throws -> Void) throws {
     let output = try FileOutput(replacing: url)
@@ -25,7 +25,8 @@ public enum AtomicFile {
   }
 }
 
-/// A stream into a temporary file that takes its final name on `commit`. Released without that, it leaves nothing.
+/// A stream into a temporary file that takes its final name on `commit`. If it is released without that, it leaves
+/// nothing.
 public final class FileOutput {
   public let url: URL
   /// Number of bytes written so far.

@@ -60,7 +60,7 @@ private func fifthBits(_ bits: UInt16) -> Bytes16 {
   return ((spread & position) &* toTop) &>> 3
 }
 
-/// Q5_0: `d · (q − 16)`, where the fifth bits of q are a 32-bit word of their own.
+/// Q5_0: `d · (q − 16)`; the fifth bits of q are a 32-bit word of their own.
 func decodeQ50(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = half(block, 0)
   let fifth = block.loadUnaligned(fromByteOffset: 2, as: UInt32.self)

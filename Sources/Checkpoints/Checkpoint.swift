@@ -1,18 +1,18 @@
 import Foundation
 
-/// Named tensors in one or several files, whatever the format.
+/// Named tensors in one or several files of any format.
 public protocol Checkpoint: Sendable {
   /// The file or folder that was opened.
   var location: URL { get }
-  /// In the order in which their values lie in the files.
+  /// Tensors in the order in which their values lie in the files.
   var tensorNames: [String] { get }
   func contains(_ name: String) -> Bool
   /// - Throws: `CheckpointError.missingTensor`, which lists the most similar names.
   func tensor(_ name: String) throws -> Tensor
 }
 
-/// The names most similar to one that was not found, best first, at most three. Names further away than half of their
-/// length are no help and are left out.
+/// The names most similar to one that was not found, best first, at most three. Names that differ by more than half of
+/// their length are left out.
 func similarNames(to name: String, in names: [String]) -> [String] {
   let wanted = Array(name.utf8)
   let scored = names.compactMap { candidate -> (distance: Int, name: String)? in

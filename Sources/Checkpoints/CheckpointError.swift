@@ -1,5 +1,5 @@
-/// What can go wrong with a checkpoint. Each case prints as one line that names the file, the tensor or key where
-/// there is one, and the values that disagree.
+/// The errors of reading and writing checkpoints. Each case prints as one line that names the file, the tensor or key
+/// if there is one, and the values that disagree.
 public enum CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The operating system refused to open, examine or map a file.
   case unreadable(path: String, reason: String)
@@ -17,13 +17,13 @@ public enum CheckpointError: Error, Equatable, Sendable, CustomStringConvertible
   case missingTensor(file: String, tensor: String, near: [String])
   /// A metadata or configuration key is absent.
   case missingKey(file: String, key: String)
-  /// A metadata or configuration value has another type than was asked for.
+  /// A metadata or configuration value has another type than the caller asked for.
   case wrongType(file: String, key: String, expected: String, found: String)
-  /// Rows or a buffer that do not fit the tensor were asked for.
+  /// The caller asked for rows, or gave a buffer, that do not fit the tensor.
   case invalidRequest(file: String, tensor: String, problem: String)
   /// A finite value became infinite when it was narrowed for writing.
   case overflow(tensor: String, index: Int, value: Float, type: ElementType)
-  /// What is to be written contradicts itself or its plan.
+  /// The values to write contradict themselves or their plan.
   case invalidPlan(file: String, problem: String)
 
   public var description: String {

@@ -1,22 +1,22 @@
 import Foundation
 
-/// A place that a command is going to write to, looked at before the work that fills it.
+/// A place that a command is going to write to, checked before the work that fills it.
 ///
-/// Links are followed: the link stays, and what it leads to is written. What is replaced is decided by whoever knows the
-/// content; fifos, sockets and devices never are.
+/// Links are followed: the link stays, and its target is written. The caller, which knows the content, decides about
+/// replacing; fifos, sockets and devices are never replaced.
 public struct Destination {
-  /// What will lie there.
+  /// The kind of output that will lie there.
   public enum Form: Sendable {
     case file
     case folder
   }
 
-  /// What speaks against replacing the file or folder that is there, in words; `nil` where nothing does.
+  /// A reason in words against replacing the file or folder that is there; `nil` if there is none.
   public typealias Objection = (URL) -> String?
 
-  /// As messages name it.
+  /// The name in messages.
   public let path: String
-  /// Where it really is.
+  /// The path without links.
   public let url: URL
   public let form: Form
   private let objection: Objection?
@@ -33,7 +33,7 @@ public struct Destination {
     self.objection = objection
   }
 
-  /// Whether what is there now may give way.
+  /// Checks that the file or folder that is there now may be replaced.
   ///
   /// - Throws: `CheckpointError.alreadyExists`, `.unwritable` with what is there.
   public func check() throws(CheckpointError) {
@@ -63,7 +63,7 @@ public struct Destination {
     }
   }
 
-  /// Whether the place can be written: makes a file as it will be made, and removes it.
+  /// Checks that the place can be written: makes a file in the same way as later, and removes it.
   ///
   /// - Throws: as `check`, and `CheckpointError.unwritable` with the system's reason.
   public func rehearse() throws {
@@ -71,9 +71,9 @@ public struct Destination {
     let temporary = try TemporaryFolder(besides: self)
     defer { temporary.discard() }
     do {
-      // In a folder come files with names of up to so many letters.
+      // Longest name of a file that comes into a folder.
       try AtomicFile.write("x", to: temporary.content ?? temporary.url.appendingPathComponent(Self.longName))
-      // What is replaced must let go of what it holds.
+      // A folder that is replaced must allow the removal of its files.
       if form == .folder, access(url.path, F_OK) == 0 { _ = try FileOutput(replacing: url.appendingPathComponent("x")) }
     } catch CheckpointError.unwritable(_, let reason) {
       throw refused(reason)
@@ -82,7 +82,7 @@ public struct Destination {
 
   private static let longName = String(repeating: "x", count: 64)
 
-  /// Whether files can be made in a folder, and the folder where it is missing.
+  /// Checks that files can be made in a folder, and the folder itself if it is missing.
   ///
   /// - Throws: `CheckpointError.unwritable` with the folder's path.
   public static func rehearseFolder(_ folder: URL) throws {
@@ -93,7 +93,7 @@ public struct Destination {
     }
   }
 
-  /// Whether what is read stays: it must not be the destination, lie in it, or hold it.
+  /// Checks that an input stays: it must not be the destination, lie in it, or hold it.
   ///
   /// - Throws: `CheckpointError.unwritable`, `.alreadyExists` naming the input.
   public func keepClear(of input: URL) throws(CheckpointError) {
@@ -105,7 +105,7 @@ public struct Destination {
     if real.hasPrefix(url.path + "/") { throw refused("the input \(input.relativePath) lies inside it") }
   }
 
-  /// Whether the folder that the destination lies in is another than an input.
+  /// Checks that the folder of the destination is not an input.
   ///
   /// - Throws: `CheckpointError.unwritable`.
   public func keepApart(from input: URL) throws(CheckpointError) {
@@ -116,7 +116,7 @@ public struct Destination {
       path: (path as NSString).deletingLastPathComponent, reason: "it is the input \(input.relativePath)")
   }
 
-  /// Whether two outputs are two: not the same place, and none inside the other.
+  /// Checks that two outputs differ: not the same place, and none inside the other.
   ///
   /// - Throws: `CheckpointError.unwritable`.
   public func keepClear(of other: Destination) throws(CheckpointError) {
@@ -154,7 +154,7 @@ public struct Destination {
       && first.st_ino == second.st_ino
   }
 
-  /// Nothing can be renamed to where a file system begins, and a folder that is replaced vanishes from under whoever works
+  /// Nothing can be renamed to the root of a file system, and a replaced folder vanishes for every process that works
   /// in it.
   private func checkCanGo() throws(CheckpointError) {
     if ResolvedPath.isMountPoint(url.path) {

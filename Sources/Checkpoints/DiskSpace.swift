@@ -1,8 +1,8 @@
 import Foundation
 
-/// Room on disks, as far as the system tells.
+/// Free room on disks, as far as the system reports it.
 public enum DiskSpace {
-  /// Bytes that are going to be written somewhere.
+  /// Bytes that will be written to a place.
   public struct Need: Sendable {
     public var place: URL
     public var bytes: Int
@@ -16,9 +16,9 @@ public enum DiskSpace {
     }
   }
 
-  /// Whether there is room for everything together.
+  /// Checks that there is room for everything together.
   ///
-  /// - Throws: `CheckpointError.unwritable` with what is needed and what is free.
+  /// - Throws: `CheckpointError.unwritable` with the bytes that are needed and those that are free.
   public static func check(_ needs: [Need]) throws(CheckpointError) {
     var taken: [dev_t: [Need]] = [:]
     for need in needs where need.bytes > 0 {
@@ -33,13 +33,13 @@ public enum DiskSpace {
     }
   }
 
-  /// The file system that a place is or will be on, and its free bytes; `nil` where it does not say.
+  /// The file system that a place is or will be on, and its free bytes; `nil` if the system does not report them.
   static func room(at place: URL) -> (device: dev_t, free: Int)? {
     guard var path = try? ResolvedPath.of(place.path, called: place.path) else { return nil }
     while path != "/", access(path, F_OK) != 0 { path = (path as NSString).deletingLastPathComponent }
     var (system, status) = (statvfs(), stat())
     guard statvfs(path, &system) == 0, stat(path, &status) == 0, system.f_blocks > 0 else { return nil }
-    // Some blocks are the superuser's alone.
+    // Some blocks are reserved for the superuser.
     let blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail
     let (bytes, isHuge) = Int(clamping: blocks).multipliedReportingOverflow(by: Int(clamping: system.f_frsize))
     return (status.st_dev, isHuge ? .max : bytes)

@@ -1,5 +1,5 @@
-/// How the elements of a stored tensor are encoded: the plain types of safetensors and the plain and block-quantised
-/// types of GGUF (ggml). The raw value is the name that both formats print.
+/// The encoding of a stored tensor's elements: the plain types of safetensors, and the plain and block-quantised types
+/// of GGUF (ggml). The raw value is the name that both formats print.
 public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case f64 = "F64"
   case f32 = "F32"
@@ -74,10 +74,10 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
 
   public var isQuantised: Bool { blockSize > 1 }
 
-  /// 8-bit floats, which are weights only together with a scale.
+  /// 8-bit floats. They are weights only together with a scale.
   public var isFloat8: Bool { self == .f8E4M3 || self == .f8E5M2 }
 
-  /// Whole numbers: never weights themselves, but what quantised weights are made of.
+  /// Whole numbers: never weights themselves, but parts of quantised weights.
   public var isInteger: Bool {
     switch self {
     case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: true
@@ -129,7 +129,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   static let safetensorsNames = allCases.filter { !$0.isQuantised }.map(\.name)
   static let ggmlNames = allCases.filter { $0.ggmlCode != nil }.map(\.name)
 
-  /// Why a shape cannot be stored in a type.
+  /// The reason why a shape cannot be stored in a type.
   enum ShapeProblem: Error {
     case overflow
     case partialBlock

@@ -1,14 +1,14 @@
-/// What a file is, told by its first bytes and not by its name.
+/// The kind of a file, recognised by its first bytes and not by its name.
 ///
-/// Readers ask this before they complain about a header length or a magic number: a file that is something well known
-/// gets an error that names it. Only kinds that people really put in the place of a model or a text are listed.
+/// Readers ask this before they report a wrong header length or magic number: a file of a well-known kind gets an error
+/// that names the kind. The list has only kinds that people really put in the place of a model or a text.
 public enum FileKind: CaseIterable, Sendable {
   case gguf, safetensors, gitLFSPointer, gitAnnexPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4,
     sevenZip, tar,
     utf8Mark, utf16, utf32, oldGGML, numpy, hdf5, sqlite, pdf
 
   /// - Parameter bytes: the file from its beginning; a few dozen bytes are enough for most kinds.
-  /// - Returns: nil for a file of no kind that is known here, such as plain text or JSON.
+  /// - Returns: nil for a file of an unknown kind, such as plain text or JSON.
   public init?(_ bytes: UnsafeRawBufferPointer) {
     guard let kind = FileKind.allCases.first(where: { $0.matches(bytes) }) else { return nil }
     self = kind
@@ -30,7 +30,7 @@ public enum FileKind: CaseIterable, Sendable {
       return begins("ARROW1")
         || begins([0xFF, 0xFF, 0xFF, 0xFF]) && bytes.dropFirst(8).starts(with: [0x10, 0, 0, 0])
     case .zip: return begins("PK\u{3}\u{4}") || begins("PK\u{5}\u{6}")
-    // Protocol 2 to 5, and an opcode with which a pickle goes on: EMPTY_DICT, GLOBAL, FRAME, LONG1, MARK, BINPUT and the like.
+    // Protocol 2 to 5, followed by an opcode of a pickle: EMPTY_DICT, GLOBAL, FRAME, LONG1, MARK, BINPUT and the like.
     case .pickle:
       return bytes.count > 2 && bytes[0] == 0x80 && (2...5).contains(bytes[1])
         && "}c\u{8A}(]lJM".utf8.contains(bytes[2])
@@ -71,12 +71,12 @@ public enum FileKind: CaseIterable, Sendable {
       $0.isWhitespace || $0 == "\u{FEFF}"
     }
     let marks = ["<!doctype html", "<html", "<head"]
-    // Behind a declaration of XML or a comment, too.
+    // Also after a declaration of XML or a comment.
     let isBehind = ["<?xml", "<!--"].contains { start.hasPrefix($0) } && marks.contains { start.contains($0) }
     return isBehind || marks.contains { start.hasPrefix($0) }
   }
 
-  /// What it is, with an article: "a Git LFS pointer".
+  /// The name of the kind with an article: "a Git LFS pointer".
   public var name: String {
     switch self {
     case .gguf: "a GGUF file"
@@ -106,7 +106,7 @@ public enum FileKind: CaseIterable, Sendable {
     }
   }
 
-  /// What its owner can do about it, as a command or a short sentence; nil where nothing general can be said.
+  /// Advice for its owner, as a command or a short sentence; nil if there is no general advice.
   public var advice: String? {
     switch self {
     case .gitLFSPointer: "the real file was not downloaded; 'git lfs pull' in its repository fetches it"
@@ -126,8 +126,8 @@ public enum FileKind: CaseIterable, Sendable {
 }
 
 extension CheckpointError {
-  /// The error of a reader that finds a file of another kind in its place.
-  /// - Parameter expected: what the reader reads, such as "a safetensors file".
+  /// The error of a reader that finds a file of another kind.
+  /// - Parameter expected: name of the kind that the reader reads, such as "a safetensors file".
   public static func otherKind(_ kind: FileKind, path: String, expected: String) -> CheckpointError {
     .malformed(file: path, problem: "it is \(kind.name), not \(expected)" + (kind.advice.map { ": \($0)" } ?? ""))
   }

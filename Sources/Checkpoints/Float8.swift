@@ -1,5 +1,5 @@
-/// The values of all 256 bytes in the 8-bit formats of the Open Compute Project ("OCP 8-bit Floating Point Specification", 2023, and
-/// "Microscaling Formats", 2023).
+/// The values of all 256 bytes in the 8-bit formats of the Open Compute Project ("OCP 8-bit Floating Point
+/// Specification", 2023, and "Microscaling Formats", 2023).
 enum Float8 {
   /// 4 bits of exponent with bias 7. All ones of exponent and fraction are NaN; there is no infinity.
   static let e4m3 = (0...255).map { byte -> Float in

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A model in GGUF: one file, or all parts of a split one, read as one.
+/// A model in GGUF: one file, or all parts of a split model, read as one.
 public struct GGUFFile: Checkpoint, GGUFMetadata {
   public static let magic: UInt32 = 0x4655_4747  // "GGUF", little endian
   public static let defaultAlignment = 32
@@ -13,8 +13,8 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
   private let first: GGUFPart
 
   /// Maps the file, and all other parts if it is one of a split model, and checks their headers in full.
-  /// - Throws: `CheckpointError.unreadable`, `.malformed`, `.malformedTensor`, `.unsupportedType`, and `.missingKey` and
-  ///   `.wrongType` for what a part must say about the split.
+  /// - Throws: `CheckpointError.unreadable`, `.malformed`, `.malformedTensor`, `.unsupportedType`, and `.missingKey`
+  ///   and `.wrongType` for keys that a part must have about the split.
   public init(_ url: URL) throws {
     let opened: GGUFPart
     do {
@@ -43,7 +43,7 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
   public var metadata: [String: GGUFValue] { first.metadata }
   public var metadataFile: String { first.metadataFile }
 
-  /// The model's name: the file's, without its suffix and without the number of a part.
+  /// The model's name: that of the file, without its suffix and without the number of a part.
   public var name: String {
     let name = location.deletingPathExtension().lastPathComponent
     return GGUFSplit.prefix(of: location.lastPathComponent) ?? name
@@ -59,7 +59,7 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
     return tensor
   }
 
-  /// The same with other tensors in the place of one.
+  /// The same file with other tensors in the place of one.
   func replacing(_ name: String, with others: [Tensor]) -> GGUFFile {
     var result = self
     result.tensorNames = tensorNames.flatMap { $0 == name ? others.map(\.name) : [$0] }
@@ -68,6 +68,6 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
     return result
   }
 
-  /// The strings of an array as the bytes that the file holds, which need not be UTF-8.
+  /// The strings of an array as the bytes of the file, which need not be UTF-8.
   public func stringBytes(_ key: String) throws -> [[UInt8]] { try first.stringBytes(key) }
 }

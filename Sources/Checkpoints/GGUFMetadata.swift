@@ -1,4 +1,4 @@
-/// What GGUF metadata is asked for: values by key, in the type that is wanted.
+/// Access to GGUF metadata: values by key, in the type that the caller wants.
 public protocol GGUFMetadata {
   /// Path of the file that holds the metadata, for messages.
   var metadataFile: String { get }

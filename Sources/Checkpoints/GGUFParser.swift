@@ -1,6 +1,6 @@
 /// Reads the header of a GGUF file from its bytes, one item after another, and never past their end.
 ///
-/// A count is believed only if that many items of the least possible size fit the rest of the file, so a damaged count
+/// A count is accepted only if that many items of the least possible size fit the rest of the file. So a damaged count
 /// allocates no more memory than the file has bytes, within a small factor.
 struct GGUFParser {
   let bytes: UnsafeRawBufferPointer
@@ -105,7 +105,7 @@ struct GGUFParser {
     }
   }
 
-  /// Numbers whose room in the file has been checked.
+  /// Numbers that are known to lie within the file.
   private mutating func numbers<Value: FixedWidthInteger & BitwiseCopyable>(_ count: Int) -> [Value] {
     let stride = MemoryLayout<Value>.stride
     let start = position

@@ -1,6 +1,6 @@
 import Foundation
 
-/// One file in GGUF, mapped: a whole model, or one part of a split one.
+/// One mapped GGUF file: a whole model, or one part of a split one.
 ///
 /// Format: `GGUF`, version, number of tensors, number of metadata entries, the entries (key, type, value), the tensors'
 /// descriptions (name, dimensions from the innermost outwards, type, offset), padding, and the values, each tensor's
@@ -14,7 +14,7 @@ struct GGUFPart: GGUFMetadata, Sendable {
   /// In the order of their values.
   let tensors: [Tensor]
   private let file: MappedFile
-  /// Where in the file the type of each key's value stands.
+  /// The place in the file of the type of each key's value.
   private let valuePositions: [String: Int]
 
   var metadataFile: String { file.path }
@@ -72,11 +72,12 @@ struct GGUFPart: GGUFMetadata, Sendable {
     return Int(version)
   }
 
-  /// The strings of an array as the bytes that the file holds, which need not be UTF-8.
+  /// The strings of an array as the bytes of the file, which need not be UTF-8.
   func stringBytes(_ key: String) throws -> [[UInt8]] {
     let count = try strings(key).count
     guard let position = valuePositions[key] else { throw CheckpointError.missingKey(file: file.path, key: key) }
-    // Behind the value's type (4 bytes), the elements' type (4) and their number (8), which were checked on opening.
+    // They follow the value's type (4 bytes), the elements' type (4) and their number (8), which were checked on
+    // opening.
     let elements = UnsafeRawBufferPointer(rebasing: file.bytes[(position + 16)...])
     var parser = GGUFParser(bytes: elements, file: file.path)
     return try withExtendedLifetime(file) {

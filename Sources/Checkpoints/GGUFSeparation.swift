@@ -1,8 +1,8 @@
 extension GGUFFile {
   /// The file with one tensor replaced by its rows under several names, as if they were stored one by one.
   ///
-  /// - Parameter parts: names and numbers of rows, in the order of the rows; a vector's rows are its elements.
-  /// - Throws: `CheckpointError.missingTensor`, and `.malformedTensor` if the rows are not that many.
+  /// - Parameter parts: names and numbers of rows, in the order of the rows; the rows of a vector are its elements.
+  /// - Throws: `CheckpointError.missingTensor`, and `.malformedTensor` if the tensor has another number of rows.
   public func separating(_ name: String, into parts: [(name: String, rows: Int)]) throws -> GGUFFile {
     let whole = try tensor(name)
     let rows = whole.shape.first ?? 0

@@ -1,9 +1,9 @@
 import Foundation
 
-/// The place of a file among those that hold a split model.
+/// The place of a file among the parts of a split model.
 ///
-/// Part 2 of 3 is called `NAME-00002-of-00003.gguf` and has the keys `split.no` (1, counted from 0) and `split.count` (3); the
-/// first part holds all other metadata. Source: `llama_split_path` and `llama_model_loader` of llama.cpp.
+/// Part 2 of 3 is called `NAME-00002-of-00003.gguf` and has the keys `split.no` (1, counted from 0) and `split.count`
+/// (3); the first part holds all other metadata. Source: `llama_split_path` and `llama_model_loader` of llama.cpp.
 struct GGUFSplit: Equatable, CustomStringConvertible {
   /// Counted from 0.
   let number: Int
@@ -27,21 +27,21 @@ struct GGUFSplit: Equatable, CustomStringConvertible {
 
   var description: String { "part \(number + 1) of \(count) of a split model" }
 
-  /// What the name of the part ends with.
+  /// The end of the part's name.
   private var suffix: String { "-\(Self.digits(number + 1))-of-\(Self.digits(count)).gguf" }
 
   private static func digits(_ number: Int) -> String {
     String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
   }
 
-  /// What the names of all parts begin with; nil if this is not the name of a part.
+  /// The beginning of the names of all parts; nil if this is not the name of a part.
   static func prefix(of name: String) -> String? {
     guard let match = name.wholeMatch(of: /(.+)-[0-9]{5,}-of-[0-9]{5,}\.gguf/) else { return nil }
     return String(match.1)
   }
 
   /// All parts of the model, in their order; the file alone if it is a whole model.
-  /// - Throws: `CheckpointError` where a part is missing, is misnamed, or belongs to another model.
+  /// - Throws: `CheckpointError` if a part is missing, is misnamed, or belongs to another model.
   static func parts(with opened: GGUFPart) throws -> [GGUFPart] {
     guard let place = try GGUFSplit(opened) else { return [opened] }
     let others = try place.files(of: opened)
@@ -58,7 +58,7 @@ struct GGUFSplit: Equatable, CustomStringConvertible {
     return parts
   }
 
-  /// Where the parts are, in their order.
+  /// The places of the parts, in their order.
   private func files(of opened: GGUFPart) throws -> [URL] {
     func malformed(_ problem: String) -> CheckpointError { .malformed(file: opened.url.path, problem: problem) }
     let name = opened.url.lastPathComponent
@@ -80,7 +80,7 @@ struct GGUFSplit: Equatable, CustomStringConvertible {
     return files
   }
 
-  /// Opens the file that stands at this place, and expects it to say so.
+  /// Opens the file at this place, and checks that its keys name this place.
   private func open(_ url: URL) throws -> GGUFPart {
     let part = try GGUFPart(url)
     let found = try GGUFSplit(part)
@@ -92,9 +92,9 @@ struct GGUFSplit: Equatable, CustomStringConvertible {
   }
 }
 
-/// Files whose names say that they are no whole GGUF files.
+/// Files that are not whole GGUF files according to their names.
 enum UnfinishedFile {
-  /// An error with a sentence about the file's name before it, where the name explains it.
+  /// An error that begins with a sentence about the file's name, if the name explains the error.
   static func explain(_ error: CheckpointError, _ url: URL) -> CheckpointError {
     guard let reason = reason(url.lastPathComponent.lowercased()) else { return error }
     return .malformed(file: url.path, problem: "\(reason) (\(error))")

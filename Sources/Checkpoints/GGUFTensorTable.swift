@@ -71,7 +71,7 @@ struct GGUFTensorTable {
     let type: ElementType
     let shape: [Int]
     let byteCount: Int
-    /// From the beginning of the values; not yet checked.
+    /// Offset from the beginning of the values; not yet checked.
     let offset: UInt64
 
     init(_ parser: inout GGUFParser, number: Int) throws {

@@ -42,7 +42,7 @@ public enum GGUFValue: Sendable, Hashable {
   public var string: String? { if case .string(let value) = self { value } else { nil } }
   public var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
 
-  /// What this is, for error messages.
+  /// A description for error messages.
   public var summary: String {
     switch self {
     case .string(let value): "the string \"\(value.prefix(40))\(value.count > 40 ? "…" : "")\""

@@ -5,8 +5,8 @@ extension JSONValue {
   public enum Dialect: Sendable {
     /// RFC 8259 in UTF-8: no comments, no trailing text, no repeated key in an object.
     case strict
-    /// What Python's `json` module reads and writes: besides, `NaN`, `Infinity` and `-Infinity` are numbers, and of repeated keys
-    /// the last one counts. A byte order mark at the beginning is passed over.
+    /// What Python's `json` module reads and writes: besides, `NaN`, `Infinity` and `-Infinity` are numbers, and of
+    /// repeated keys the last one counts. A byte order mark at the beginning is passed over.
     case python
   }
 
@@ -41,7 +41,8 @@ extension JSONValue {
   }
 
   /// Reads a whole file.
-  /// - Throws: `CheckpointError.unreadable` or `.malformed`, which names what the file is instead where that is well known.
+  /// - Throws: `CheckpointError.unreadable` or `.malformed`, which names what the file is instead where that is well
+  ///   known.
   public static func read(_ url: URL, dialect: Dialect = .strict) throws -> JSONValue {
     let file = try MappedFile(url)
     return try withExtendedLifetime(file) {

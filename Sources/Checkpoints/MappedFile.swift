@@ -41,10 +41,10 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init: t
     bytes = UnsafeRawBufferPointer(start: address, count: size)
   }
 
-  /// Lets go of the pages that lie within a part of the file.
+  /// Releases the pages that lie within a part of the file.
   func release(_ part: UnsafeRawBufferPointer) { advise(MADV_DONTNEED, part) }
 
-  /// Has the pages that lie within a part of the file read from disk, as far as they are not in the system's cache.
+  /// Lets the system read the pages within a part of the file from disk, unless they are in its cache.
   func prefetch(_ part: UnsafeRawBufferPointer) { advise(MADV_WILLNEED, part) }
 
   private func advise(_ advice: Int32, _ part: UnsafeRawBufferPointer) {

@@ -1,4 +1,4 @@
-/// Rounding Float32 to the 16-bit types: to nearest, ties to even. NaN stays NaN, and what is too large becomes
+/// Rounds Float32 to the 16-bit types: to nearest, ties to even. NaN stays NaN, and values that are too large become
 /// infinite. The loops have neither branches nor calls, so that the compiler turns them into vector instructions.
 public enum Narrowing {
   /// Rounds to IEEE binary16.
@@ -32,7 +32,7 @@ public enum Narrowing {
     // correctly increments the exponent.
     let odd = (magnitude &>> 13) & 1
     let normal = (magnitude &- 0x3800_0000 &+ 0xFFF &+ odd) &>> 13
-    // Below: the sum with ½ has binary16's subnormal spacing 2⁻²⁴, so that the addition rounds.
+    // Below 2⁻¹⁴: the sum with ½ has binary16's subnormal spacing 2⁻²⁴, so that the addition rounds.
     let subnormal = (Float(bitPattern: magnitude) + 0.5).bitPattern &- 0x3F00_0000
     let nan = 0x7E00 | (magnitude &>> 13) & 0x3FF
     let finite = magnitude < 0x3880_0000 ? subnormal : normal

@@ -1,13 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Remarks on an input that is read all the same, such as a default taken in the place of a missing key.
+/// Remarks on an input that is read all the same, such as a default in the place of a missing key.
 ///
-/// Readers tell; whoever runs them decides who hears: the whole process (`hearEverywhere`), or one call on one thread
-/// (`heard(during:)`). Nobody does by default.
+/// Readers make remarks. Their caller decides what receives them: the whole process (`hearEverywhere`), or one call on
+/// one thread (`heard(during:)`). By default nothing does.
 public enum Notices {
   private static let everywhere = Mutex<@Sendable (String) -> Void>({ _ in })
-  /// Where a thread keeps who listens to it. (A task local would do, but calls of `withValue` outside of tasks die when optimised.)
+  /// The key under which a thread keeps its listener. (A task local would be simpler, but calls of `withValue` outside
+  /// of tasks crash in optimised builds.)
   private static let key = "nas-search.notices"
 
   private final class Listener {
@@ -23,12 +24,12 @@ public enum Notices {
     }
   }
 
-  /// Lets one hear what is told on any thread, as a program does that has one place for warnings.
+  /// Installs one listener for the remarks of all threads, for a program that has one place for warnings.
   public static func hearEverywhere(_ hear: @escaping @Sendable (String) -> Void) {
     everywhere.withLock { $0 = hear }
   }
 
-  /// Runs a body and returns what it tells on this thread, which nobody else hears.
+  /// Runs a body and returns its remarks on this thread. No other listener receives them.
   public static func heard(during body: () throws -> Void) rethrows -> [String] {
     let listener = Listener()
     let outer = Thread.current.threadDictionary[key]

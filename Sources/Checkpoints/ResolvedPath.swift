@@ -1,11 +1,11 @@
 import Foundation
 
-/// Where a path leads: no links, no `.` and `..`, no slash at the end.
+/// The target of a path: no links, no `.` and `..`, no slash at the end.
 enum ResolvedPath {
-  /// The real path of what is there, or of the folder above it and the names that are missing.
+  /// The real path of an existing file or folder, or of the folder above it followed by the missing names.
   ///
-  /// - Throws: `CheckpointError.unwritable` for a path on which nothing can come to lie: through a file, in circles, too
-  ///   long, or through a link to nothing.
+  /// - Throws: `CheckpointError.unwritable` for a path at which nothing can be made: it goes through a file or a link
+  ///   to nothing, in circles, or is too long.
   static func of(_ path: String, called name: String) throws(CheckpointError) -> String {
     func refused(_ reason: String) -> CheckpointError { .unwritable(path: name, reason: reason) }
     var head = absolute(path)
@@ -20,7 +20,7 @@ enum ResolvedPath {
             ? "it is a link to \(target), where nothing is" : "\(head) is a link to \(target), where nothing is")
       }
       let last = (head as NSString).lastPathComponent
-      // `..` of a folder that is not there leads nowhere.
+      // `..` of a missing folder leads nowhere.
       if last == ".." || head == "/" { throw refused(systemMessage(code)) }
       if last != "." { missing.insert(last, at: 0) }
       head = (head as NSString).deletingLastPathComponent
@@ -42,13 +42,13 @@ enum ResolvedPath {
     names.isEmpty ? folder : (folder == "/" ? "" : folder) + "/" + names.joined(separator: "/")
   }
 
-  /// What a link leads to; `nil` for anything else.
+  /// The target of a link; `nil` for anything else.
   private static func link(_ path: String) -> String? {
     try? FileManager.default.destinationOfSymbolicLink(atPath: path)
   }
 
-  /// Whether another file system, or another part of one, begins at a real path. Such a place can be filled, but nothing
-  /// can be renamed to it.
+  /// Whether a file system, or a part of one, is mounted at a real path. Such a place can be filled, but nothing can be
+  /// renamed to it.
   ///
   /// Source: `proc_pid_mountinfo(5)`, whose fifth field is the place, with `\040` for a space.
   static func isMountPoint(_ path: String) -> Bool {

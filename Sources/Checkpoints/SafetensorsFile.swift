@@ -1,6 +1,6 @@
 import Foundation
 
-/// One safetensors file, mapped.
+/// One mapped safetensors file.
 ///
 /// Format: eight bytes n (little endian), n bytes of JSON, then the values. The JSON object maps each tensor's name to
 /// `dtype`, `shape` and `data_offsets` (begin and end, counted from the end of the header), and `__metadata__` to an
@@ -64,7 +64,7 @@ private struct SafetensorsHeader {
     let json = try JSONValue.parse(UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]), file: file.path)
     guard let members = json.object else { throw malformed("the header is \(json.summary), not an object") }
 
-    // In a fixed order, so that of several errors the same is reported every time.
+    // The order is fixed, so that the same of several errors is reported every time.
     for (name, description) in members.sorted(by: { $0.key < $1.key }) {
       if name == "__metadata__" {
         metadata = try Self.metadata(description, file)

@@ -5,7 +5,8 @@ public enum SafetensorsWriter {
   /// Writes one file, atomically.
   ///
   /// - Parameters:
-  ///   - tensors: what to write. In the file, as in those of the reference writer, tensors of wider types come first,
+  ///   - tensors: tensors to write. In the file, as in those of the reference writer, tensors of wider types come
+  ///     first,
   ///     so that all are aligned; otherwise the order is kept. `supply` is called in the order of the file.
   ///   - metadata: the header's `__metadata__`. transformers refuses files without `format`.
   /// - Throws: `CheckpointError.unwritable`, `.invalidPlan`, `.overflow`, and what `supply` throws.
@@ -59,7 +60,7 @@ public enum SafetensorsWriter {
     return try CheckedPlan.check(tensors, file: url.path)
   }
 
-  /// In order, a new shard wherever the next tensor would exceed the limit.
+  /// A new shard begins if the next tensor would exceed the limit.
   private static func split(_ plans: [CheckedPlan], maximumBytes: Int) -> [[CheckedPlan]] {
     var shards: [[CheckedPlan]] = []
     var room = 0

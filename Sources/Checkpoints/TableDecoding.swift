@@ -1,5 +1,5 @@
-// The blocks of ggml whose four-bit integers are places in a table of 16 values (layouts from ggml-common.h, formulas from
-// ggml-quants.c). As in Q4_0, elements j and j + 16 share a byte.
+// The blocks of ggml whose four-bit integers are places in a table of 16 values (layouts from ggml-common.h, formulas
+// from ggml-quants.c). As in Q4_0, elements j and j + 16 share a byte.
 
 /// IQ4_NL: `d · table[q]`.
 ///
@@ -48,7 +48,7 @@ private func decode16Bytes(
   store(floats(signed: lookUp(q &>> 4, table)) * d, target, 16)
 }
 
-/// The table's entries at 16 places of four bits: each bit, from the lowest on, halves what is left of the table.
+/// The table's entries at 16 places of four bits: each bit, from the lowest on, halves the rest of the table.
 @inline(__always)
 private func lookUp(_ places: Bytes16, _ table: SIMD16<Int8>) -> Bytes16 {
   let values = Bytes16(truncatingIfNeeded: table)

@@ -1,9 +1,9 @@
 import Foundation
 
-/// An empty folder beside a destination, in which what takes its place is built.
+/// An empty folder beside a destination, in which the new content is built.
 ///
-/// Its lock says that it is in use. That of a process that was killed has none, and is removed by the next that builds at
-/// the same place.
+/// A lock marks a folder in use. The folder of a killed process has no lock, and the next process that builds at the
+/// same place removes it.
 final class TemporaryFolder {
   let url: URL
   private let destination: Destination
@@ -25,7 +25,7 @@ final class TemporaryFolder {
       }
       let descriptor = open(temporary.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       let isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
-      // Between the two steps another process may have taken it for a leftover.
+      // Between the two steps another process may have removed it as a leftover.
       if isHeld, access(temporary.path, F_OK) == 0 {
         (url, self.descriptor) = (temporary, descriptor)
         return
@@ -36,18 +36,18 @@ final class TemporaryFolder {
 
   deinit { close(descriptor) }
 
-  /// Where the file is built that takes the place of a destination of that form; `nil` for a folder, which is built whole.
+  /// The path at which a file is built, if the destination is a file; `nil` for a folder, which is built whole.
   var content: URL? {
     destination.form == .file ? url.appendingPathComponent(destination.url.lastPathComponent) : nil
   }
 
-  /// Removes it, and the folders that were made for it.
+  /// Removes this folder, and the folders that were made for it.
   func discard() {
     try? FileManager.default.removeItem(at: url)
     for parent in parents.reversed() { rmdir(parent) }
   }
 
-  /// Gives what was built the destination's name, and removes what was there.
+  /// Gives the new content the destination's name, and removes the old content.
   func settle() throws {
     if let content {
       guard rename(content.path, destination.url.path) == 0 else { throw Self.failure(destination, errno) }
@@ -57,12 +57,13 @@ final class TemporaryFolder {
     // Replaces nothing or an empty folder.
     if rename(url.path, path) == 0 { return }
     guard errno == ENOTEMPTY || errno == EEXIST else { throw Self.failure(destination, errno) }
-    // Both names change hands in one step; the old folder is then the temporary one.
+    // The two folders exchange their names in one step; the old folder is then the temporary one.
     if Self.exchange(url.path, path) {
       try? FileManager.default.removeItem(at: url)
       return
     }
-    // A file system without exchange: set the old folder aside, and bring it back if the new one cannot take its place.
+    // On a file system without exchange: sets the old folder aside, and brings it back if the new one cannot take its
+    // place.
     let aside = temporarySibling(of: destination.url)
     guard rename(path, aside.path) == 0 else { throw Self.failure(destination, errno) }
     guard rename(url.path, path) == 0 else {
@@ -73,7 +74,7 @@ final class TemporaryFolder {
     try? FileManager.default.removeItem(at: aside)
   }
 
-  /// An error about a file in the folder, as one about that file at the place the caller knows.
+  /// Turns an error about a file in this folder into one about the place that the caller knows.
   func renamed(_ error: any Error) -> any Error {
     func known(_ path: String) -> String {
       if let content, path.hasPrefix(content.path) { return destination.path }
@@ -86,7 +87,7 @@ final class TemporaryFolder {
     }
   }
 
-  /// Removes the temporary folders of this destination that no process holds any more.
+  /// Removes temporary folders of this destination that no process holds any more.
   private static func removeLeftovers(of destination: URL) {
     let folder = destination.deletingLastPathComponent()
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []

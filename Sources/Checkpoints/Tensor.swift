@@ -1,6 +1,6 @@
 import Foundation
 
-/// A named array in a mapped checkpoint file. Holding a tensor keeps its file mapped; nothing is read before it is used.
+/// A named array in a mapped checkpoint file. A tensor keeps its file mapped; values are read when they are used.
 public struct Tensor: Sendable {
   public let name: String
   public let type: ElementType
@@ -29,7 +29,7 @@ public struct Tensor: Sendable {
   ///
   /// - Parameters:
   ///   - rows: rows of `rowLength` elements, out of `0..<rowCount`.
-  ///   - destination: takes `rows.count × rowLength` values from its start; what follows stays as it was.
+  ///   - destination: memory whose first `rows.count × rowLength` values are written; the rest stays as it was.
   /// - Throws: `CheckpointError.invalidRequest` if the rows are out of range or the destination is too short.
   public func widen(rows: Range<Int>, into destination: UnsafeMutableBufferPointer<Float>) throws {
     guard rows.lowerBound >= 0, rows.upperBound <= rowCount else {
@@ -54,7 +54,7 @@ public struct Tensor: Sendable {
     }
   }
 
-  /// Whether another tensor has the same shape and values, in whatever types both are stored.
+  /// Whether another tensor has the same shape and values; the stored types may differ.
   public func hasSameValues(as other: Tensor) throws -> Bool {
     guard shape == other.shape else { return false }
     if type == other.type {
@@ -78,12 +78,12 @@ public struct Tensor: Sendable {
     return UnsafeBufferPointer(start: base.assumingMemoryBound(to: Float.self), count: count)
   }
 
-  /// Tells the system that the values will not be needed soon: their pages no longer count as this process's memory. They may
-  /// be read again at any time.
+  /// Tells the system that the values will not be needed soon. Their pages no longer count as this process's memory.
+  /// They may be read again at any time.
   public func release() { owner.release(bytes) }
 
-  /// Has the values read from disk into the system's cache, which does not count as this process's memory. May block until the
-  /// disk has taken the orders.
+  /// Lets the system read the values from disk into its cache, which does not count as this process's memory. May block
+  /// until the disk has accepted the requests.
   public func prefetch() { owner.prefetch(bytes) }
 
   private func invalid(_ problem: String) -> CheckpointError {

@@ -13,8 +13,8 @@ public struct TensorPlan: Sendable, Hashable {
   }
 }
 
-/// Supplies the values of one tensor when the writer comes to it: calls the second argument with them, in row-major
-/// order, all at once or in as many pieces as is convenient.
+/// Supplies the values of one tensor when the writer reaches it: calls the second argument with them, in row-major
+/// order, at once or in any number of pieces.
 public typealias TensorSupply = (TensorPlan, _ write: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
 
 /// A plan whose type and size have been checked.
@@ -41,7 +41,7 @@ struct CheckedPlan {
     }
   }
 
-  /// Asks for the values and writes them, narrowed, to the output.
+  /// Asks for the values, narrows them and writes them to the output.
   /// - Throws: `CheckpointError.overflow`, or `.invalidPlan` if their number is not that of the plan.
   func write(to output: FileOutput, _ supply: TensorSupply) throws {
     var supplied = 0

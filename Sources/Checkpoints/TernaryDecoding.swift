@@ -1,8 +1,8 @@
 // The 256-element super-blocks of ggml with three values, −d, 0 and d (layouts from ggml-common.h, formulas from
 // ggml-quants.c).
 
-/// TQ1_0: `d · (q − 1)`, with five digits q of base 3 in a byte b: the byte is ⌈256·n/243⌉ for the digits' number n, so that
-/// the leading digit of `b·3^k mod 256`, ⌊3·(b·3^k mod 256)/256⌋, is digit k.
+/// TQ1_0: `d · (q − 1)`, with five digits q of base 3 in a byte b: the byte is ⌈256·n/243⌉ for the digits' number n, so
+/// that the leading digit of `b·3^k mod 256`, ⌊3·(b·3^k mod 256)/256⌋, is digit k.
 ///
 /// Bytes: 48 q, 4 more of four digits, d. Digit k of the first 32 bytes is elements 32·k …, of the next 16 elements
 /// 160 + 16·k …, of the last four elements 240 + 4·k ….
@@ -29,7 +29,7 @@ func decodeTQ10(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>
   store(floats(signed: leadingDigit(last) &- 1) * d, target, 240)
 }
 
-/// ⌊3·b/256⌋: how many of 86 and 171 a byte reaches.
+/// ⌊3·b/256⌋: the number of thresholds, 86 and 171, that a byte reaches.
 @inline(__always)
 private func leadingDigit(_ bytes: Bytes16) -> Bytes16 {
   let ones = Bytes16(repeating: 1)

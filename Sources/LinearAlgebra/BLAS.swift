@@ -3,8 +3,8 @@ import CNumerics
 
 /// The element types that OpenBLAS computes with: `Float` and `Double`.
 ///
-/// The requirements are the BLAS routines that the package needs, row-major, one to one, and loops that
-/// must know the type; call the operations of `MatrixOperations.swift` and `CholeskyFactor` instead.
+/// The requirements are the BLAS routines that the package needs (row-major, one to one), and loops that depend on the
+/// type. Callers use the operations of `MatrixOperations.swift` and `CholeskyFactor` instead.
 public protocol BLASScalar: BinaryFloatingPoint, Sendable {
   static func gemm(
     _ transposeA: Bool, _ transposeB: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Self,
@@ -30,7 +30,7 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
     _ n: Int, _ k: Int, _ alpha: Self, _ a: UnsafePointer<Self>, _ lda: Int,
     _ beta: Self, _ c: UnsafeMutablePointer<Self>, _ ldc: Int)
 
-  /// The Cholesky factor of the lower triangle of `a`, in place, without BLAS: for small blocks.
+  /// The Cholesky factor of the lower triangle of `a`, in place and without BLAS, for small blocks.
   ///
   /// - Parameter work: shape `[n, n]`.
   /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
@@ -38,7 +38,7 @@ public protocol BLASScalar: BinaryFloatingPoint, Sendable {
     _ n: Int, _ a: UnsafeMutablePointer<Self>, _ lda: Int, _ work: UnsafeMutablePointer<Self>, _ ldw: Int
   ) -> Int
 
-  /// `X = L⁻¹` of the lower triangular `L`, with zeros above its diagonal, without BLAS: for small blocks.
+  /// `X = L⁻¹` of the lower triangular `L`, with zeros above its diagonal, without BLAS, for small blocks.
   static func invertLower(
     _ n: Int, _ l: UnsafePointer<Self>, _ ldl: Int, _ x: UnsafeMutablePointer<Self>, _ ldx: Int)
 }

@@ -2,15 +2,15 @@ import Runtime
 
 /// The lower Cholesky factor `L` of a symmetric positive definite matrix, `A = L·Lᵀ`.
 ///
-/// The factor of a leading block of `A` is the leading block of the factor, which is what nested reformation uses.
+/// The factor of a leading block of `A` is the leading block of the factor. Nested repair uses this.
 ///
-/// Everything runs in blocks, nearly all of it matrix products: those on the diagonal are inverted, which makes products of
-/// the triangular solves, too (BLAS's own run at a third of its products' speed on blocks of this size).
+/// Everything runs in blocks, and nearly all of it is matrix products. Blocks on the diagonal are inverted, so that
+/// triangular solves are products, too: on blocks of this size BLAS solves at a third of the speed of its products.
 public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   /// Shape `[n, n]`; the strictly upper triangle is meaningless.
   public let lower: Matrix<Scalar>
 
-  /// Columns that are done before the matrix behind them is updated.
+  /// Number of columns that are factorised before the matrix behind them is updated.
   private static var panel: Int { 192 }
 
   /// Factorises in place; `matrix` is overwritten and becomes `lower`.
@@ -101,7 +101,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     multiply(factor, b.rows(solved), transposingA: transposed, scale: -1, accumulate: 1, into: b.rows(here))
   }
 
-  /// Of few columns a solve is not worth the inverses of the blocks.
+  /// For few columns a solve is cheaper than the inverses of the blocks.
   private func solveFew(_ b: Matrix<Scalar>, transposed: Bool) -> Bool {
     precondition(b.rows <= order, "more right-hand rows than the factor has")
     if b.columns >= TriangularBlock<Scalar>.order { return false }
@@ -125,7 +125,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     }
   }
 
-  /// Right-hand sides do not know of each other: tiles of them go to the workers.
+  /// Right-hand sides are independent, so tiles of them go to the workers.
   private func forEachColumns(of b: Matrix<Scalar>, _ body: @Sendable (Matrix<Scalar>) -> Void) {
     if b.rows == 0 || b.columns == 0 { return }
     Tiles(of: b.columns, work: b.rows * b.rows / 2).run { body(b.columns($0)) }
@@ -158,14 +158,15 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     return result
   }
 
-  /// Replaces a symmetric positive definite matrix by its inverse, both triangles, with one more of the order meanwhile.
+  /// Replaces a symmetric positive definite matrix by its inverse, both triangles. Needs one more matrix of the order
+  /// meanwhile.
   ///
   /// - Throws: as `init(factorising:)`.
   public static func invert(_ matrix: Matrix<Scalar>) throws(LinearAlgebraError) {
     try CholeskyFactor(factorising: matrix).writeInverse(to: matrix)
   }
 
-  /// The diagonal of `A⁻¹`: squared lengths of the columns of `L⁻¹`, of which no more than a few are there at a time.
+  /// The diagonal of `A⁻¹`: the squared lengths of the columns of `L⁻¹`, a few of which exist at a time.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func inverseDiagonal() -> [Scalar] {
@@ -182,7 +183,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     return result.elements
   }
 
-  /// Columns of `L⁻¹` from the first one's diagonal element on.
+  /// Columns of `L⁻¹`, from the diagonal element of the first one on.
   private func writeInverseColumns(_ range: Range<Int>, to x: Matrix<Scalar>) {
     let rows = range.lowerBound..<order
     x.fill(0)
@@ -190,7 +191,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
     CholeskyFactor(lower: lower.rows(rows).columns(rows)).solveLower(x)
   }
 
-  /// `L⁻¹`; above the blocks on the diagonal nothing is written.
+  /// `L⁻¹`; nothing is written above the blocks on the diagonal.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   private func lowerInverse() -> Matrix<Scalar> {

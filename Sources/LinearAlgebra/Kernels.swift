@@ -1,8 +1,9 @@
 import CKernels
 
-/// Element-wise kernels on rows, compiled for several sets of instructions; the processor's best one is taken.
+/// Element-wise kernels on rows, compiled for several sets of instructions. The best one that the processor has is
+/// used.
 ///
-/// Results have the same bits whichever that is (`VectorKernels.h`).
+/// Results have the same bits with each of them (`VectorKernels.h`).
 public enum Kernels {
   static let best = nas_best_kernels().pointee
 
@@ -50,10 +51,11 @@ public enum Kernels {
 
 /// Exponentials.
 ///
-/// In single precision `exp(x)` has a relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38, larger about 1e38.
+/// In single precision `exp(x)` has a relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38, larger
+/// about 1e38.
 extension Kernels {
-  /// `x ← exp(x)` for x ≤ 709, relative error below 1e-15; what is below −708 gives about 1e-308. An element's result does not
-  /// depend on its place.
+  /// `x ← exp(x)` for x ≤ 709, relative error below 1e-15; x below −708 gives about 1e-308. An element's result does
+  /// not depend on its place.
   public static func exponentials(_ x: UnsafeMutablePointer<Double>, count: Int) { best.exponentials(x, count) }
 
   /// `log Σ exp(x)`, stable.
@@ -67,7 +69,7 @@ extension Kernels {
     best.sum_exp(x, shift, count)
   }
 
-  /// Softmax of one row in place; returns nothing useful for `count` 0.
+  /// Softmax of one row in place; the result is meaningless for `count` 0.
   public static func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) { best.softmax(x, count) }
 
   /// Replaces a row of logits by its softmax `p` and returns the expected logit `Σ p·x`.

@@ -1,9 +1,9 @@
 import CKernels
 
-/// Keys and values of the positions that several sequences have seen, and attention of new positions to them.
+/// Keys and values of the positions that several sequences have seen, and the attention of new positions to them.
 ///
-/// Those of a sequence and a group of heads lie together: first the keys, in panels of 16 positions, then the values, position
-/// by position. Different sequences may be used at once.
+/// Keys and values of one sequence and one group of heads lie together: first the keys, in panels of 16 positions, then
+/// the values, position by position. Different sequences may be used at once.
 public final class KeyValueCache: @unchecked Sendable {
   private enum Memory {
     case single(UnsafeMutablePointer<Float>)
@@ -19,8 +19,8 @@ public final class KeyValueCache: @unchecked Sendable {
   /// - Parameters:
   ///   - capacity: positions of a sequence.
   ///   - groups: heads of keys and values.
-  ///   - dimension: of a head.
-  ///   - precision: in which keys and values are kept.
+  ///   - dimension: size of a head.
+  ///   - precision: type in which keys and values are kept.
   public init(sequences: Int, capacity: Int, groups: Int, dimension: Int, precision: Precision) {
     self.capacity = Self.wholePanels(capacity)
     (self.groups, self.dimension) = (groups, dimension)
@@ -40,10 +40,10 @@ public final class KeyValueCache: @unchecked Sendable {
 
   private static func wholePanels(_ capacity: Int) -> Int { (capacity + panel - 1) / panel * panel }
 
-  /// Values that `attend` needs room for.
+  /// Number of values for which `attend` needs room.
   public static func scratchCount(capacity: Int) -> Int { 4 * (wholePanels(capacity) + panel) }
 
-  /// Where keys and values of a group begin.
+  /// The place where keys and values of a group begin.
   private func places(_ sequence: Int, _ group: Int) -> (keys: Int, values: Int) {
     let keys = 2 * (sequence * groups + group) * capacity * dimension
     return (keys, keys + capacity * dimension)
@@ -67,9 +67,9 @@ public final class KeyValueCache: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - rows: queries of a group.
-  ///   - seen: positions, one or more.
-  ///   - scale: the factor `s` of the scores.
-  ///   - scratch: of `scratchCount` values.
+  ///   - seen: number of positions, one or more.
+  ///   - scale: factor `s` of the scores.
+  ///   - scratch: memory for `scratchCount` values.
   public func attend(
     _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scale: Float,
     scratch: UnsafeMutablePointer<Float>, into context: UnsafeMutablePointer<Float>

@@ -90,7 +90,7 @@ public struct Matrix<Scalar: BLASScalar>: @unchecked Sendable {
     for i in 0..<rows { Self.move(other.row(i), to: row(i), count: columns) }
   }
 
-  /// The scalars are plain bytes; left to the standard library, generic code would copy them one by one.
+  /// The scalars are plain bytes. Generic code of the standard library would copy them one by one.
   private static func move(
     _ source: UnsafePointer<Scalar>, to target: UnsafeMutablePointer<Scalar>, count: Int
   ) {
@@ -146,7 +146,7 @@ extension Matrix where Scalar == Float {
 
 extension Matrix where Scalar == Float {
   /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
-  /// inverted though inputs depend on one another. A Gram of zeros becomes the identity.
+  /// inverted even if inputs depend on one another. A Gram matrix of zeros becomes the identity.
   ///
   /// - Parameter order: the rows and columns in another order.
   public func damped(_ share: Double, order: [Int]? = nil) -> Matrix<Double> {

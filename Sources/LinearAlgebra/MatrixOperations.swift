@@ -1,14 +1,14 @@
 import Runtime
 
-/// The few heavy operations that all mathematics of the package goes through.
+/// The few heavy operations that all mathematics of the package uses.
 ///
-/// Large ones are cut into tiles, which idle workers share. How they are cut depends on the shapes alone, so the result does
-/// not depend on who computes it.
+/// Large ones are cut into tiles, which idle workers share. The cuts depend on the shapes alone, so the result does not
+/// depend on the workers.
 ///
 /// Shapes are the caller's contract and are checked by preconditions: a violation is a programming error, never the
 /// consequence of an input file.
 ///
-/// Other modules call generic code, which is compiled for both scalars here.
+/// Other modules call generic code. It is compiled here for both scalars.
 
 /// `C = alpha·op(A)·op(B) + beta·C`.
 @_specialize(where Scalar == Float)
@@ -65,7 +65,7 @@ private func syrk<Scalar: BLASScalar>(_ x: Matrix<Scalar>, _ beta: Scalar, _ gra
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func mirrorUpperTriangle<Scalar>(_ matrix: Matrix<Scalar>) {
-  // In tiles, so that rows and columns both stay in the cache.
+  // Works in tiles, so that rows and columns both stay in the cache.
   let (tile, order) = (32, matrix.rows)
   let strips = (order + tile - 1) / tile
   Threads.forEach(strips, workers: order >= 256 ? Threads.count : 1) { place, _ in

@@ -1,7 +1,7 @@
 import CKernels
 import Runtime
 
-/// Memory for a packed operand, used again for operands that are not larger.
+/// Memory for a packed operand. It serves again for operands that are not larger.
 public final class PackedBuffer: @unchecked Sendable {
   fileprivate let pointer: UnsafeMutablePointer<UInt32>
   private let capacity: Int
@@ -25,7 +25,7 @@ public final class PackedBuffer: @unchecked Sendable {
 }
 
 extension Precision {
-  /// Neighbours along the summed dimension in a word of a packed operand.
+  /// Number of neighbours along the summed dimension in a word of a packed operand.
   fileprivate var valuesPerWord: Int { self == .single ? 1 : 2 }
 
   /// Words of one line of a packed operand.
@@ -44,7 +44,7 @@ public struct PackedRows: Sendable {
     return (rows + panel - 1) / panel * panel * precision.words(columns)
   }
 
-  /// Packs `scale·x`; what was in the memory before is gone.
+  /// Packs `scale·x` and overwrites the memory.
   public init(_ x: Matrix<Float>, _ precision: Precision, scale: Float = 1, in buffer: PackedBuffer) {
     buffer.check(Self.words(x.rows, x.columns, precision))
     (rows, columns, self.precision, self.buffer) = (x.rows, x.columns, precision, buffer)
@@ -59,7 +59,7 @@ public struct PackedWeight: Sendable {
   public let inputs: Int
   public let precision: Precision
   fileprivate let buffer: PackedBuffer
-  /// Of a line.
+  /// Words of a line.
   fileprivate var words: Int { precision.words(inputs) }
 
   fileprivate static func words(_ outputs: Int, _ inputs: Int, _ precision: Precision) -> Int {
@@ -107,11 +107,12 @@ public struct PackedWeight: Sendable {
 
 /// `C = X·Wᵀ`, or `C += X·Wᵀ`.
 ///
-/// An element's value does not depend on the other rows and outputs of the product. Idle workers share a large one.
+/// The value of an element does not depend on the other rows and outputs of the product. Idle workers share a large
+/// product.
 ///
 /// - Parameters:
-///   - outputs: those of the weight's to compute, beginning at a multiple of 32; `nil` for all.
-///   - inputs: those of the weight's that the columns of `X` stand for, beginning at an even one; `nil` for all.
+///   - outputs: outputs of the weight to compute, beginning at a multiple of 32; `nil` for all.
+///   - inputs: inputs of the weight that the columns of `X` stand for, beginning at an even one; `nil` for all.
 ///   - c: shape `[rows, outputs]`.
 public func multiply(
   _ x: PackedRows, _ weight: PackedWeight, outputs: Range<Int>? = nil, inputs: Range<Int>? = nil,
@@ -153,7 +154,7 @@ typealias PackedProduct =
     Int, Int, Int, UnsafePointer<UInt32>?, UnsafePointer<UInt32>?, Int, UnsafeMutablePointer<Float>?, Int, Bool
   ) -> Void
 
-/// Runs `body` for tiles of whole panels, a few for every idle worker, or for all outputs at once where they are not many.
+/// Runs `body` for tiles of whole panels, a few for every idle worker, or for all outputs at once if there are few.
 private func forEachTile(of outputs: Range<Int>, isLarge: Bool, _ body: @Sendable (Range<Int>) -> Void) {
   if !isLarge || Threads.idle == 1 { return body(outputs) }
   let panel = Int(NAS_PANEL_COLUMNS)

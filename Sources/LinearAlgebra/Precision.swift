@@ -1,15 +1,15 @@
 import CKernels
 
-/// In which precision the products of a forward pass take their factors. Sums are in single precision either way.
+/// The precision of the factors in the products of a forward pass. Sums are in single precision either way.
 public enum Precision: String, Codable, Sendable, CaseIterable {
   case single = "f32"
   /// The upper half of a single: eight bits of exponent and seven of fraction.
   case bfloat16 = "bf16"
 
-  /// Whether the processor multiplies in this precision fast.
+  /// Whether the processor is fast at products in this precision.
   public var isSupported: Bool { self == .single || nas_bfloat16_is_supported() }
 
-  /// The one whose products are faster here. Some processors have both at the same speed; then it is single precision.
+  /// The precision with the faster products on this processor; single precision if both are equally fast.
   ///
   /// Measures for some ten milliseconds, once.
   public static let fastest: Precision = {
@@ -17,7 +17,7 @@ public enum Precision: String, Codable, Sendable, CaseIterable {
     return seconds(.bfloat16) < 0.8 * seconds(.single) ? .bfloat16 : .single
   }()
 
-  /// The least that a product takes one worker, of a size that stays in the cache.
+  /// The shortest time of a product on one worker, of a size that stays in the cache.
   private static func seconds(_ precision: Precision) -> Double {
     let (rows, order) = (96, 512)
     let (x, y) = (Matrix<Float>(rows: rows, columns: order), Matrix<Float>(rows: rows, columns: order))

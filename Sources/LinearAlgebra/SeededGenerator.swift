@@ -3,12 +3,11 @@
 /// xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021) with its 256 bits of
 /// state filled by SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), as its
 /// authors advise. Every candidate of a study has its own generator, made from the study's seed and the candidate's
-/// ordinal: what a candidate draws depends on nothing else, in particular not on how many workers ran or how often a
-/// run was resumed.
+/// ordinal. So the draws of a candidate depend neither on the number of workers nor on how often a run was resumed.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
-  /// The generator number `stream` of a family that `seed` names.
+  /// Generator number `stream` of the family that `seed` names.
   public init(seed: UInt64, stream: UInt64 = 0) {
     // The stream is scrambled before it meets the seed, so that neighbouring (seed, stream) pairs share no state.
     var filler = SplitMix64(state: stream)
@@ -37,7 +36,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     value << count | value >> (64 - count)
   }
 
-  /// Uniform in `0 ..< bound`, without bias; 0 where `bound` is below 2.
+  /// Uniform in `0 ..< bound`, without bias; 0 if `bound` is below 2.
   ///
   /// Source: Lemire, "Fast random integer generation in an interval", 2019.
   public mutating func integer(below bound: Int) -> Int {

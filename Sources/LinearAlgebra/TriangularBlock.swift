@@ -1,17 +1,17 @@
-/// A small lower triangular block with its inverse, which makes a matrix product of a solve.
+/// A small lower triangular block with its inverse, which turns a solve into a matrix product.
 ///
 /// Holds the memory that one factorisation or solve needs for all of its blocks.
 struct TriangularBlock<Scalar: BLASScalar> {
-  /// Order of a block at most.
+  /// Largest order of a block.
   static var order: Int { 64 }
 
   private let inverse: Matrix<Scalar>
   /// The block's columns as rows, while it is factorised.
   private let transposed: Matrix<Scalar>
-  /// A copy of what is multiplied in place.
+  /// A copy of the matrix that is multiplied in place.
   private let copy: Matrix<Scalar>
 
-  /// - Parameter copied: rows of what is solved from the right, or columns of what is multiplied from the left, at most.
+  /// - Parameter copied: largest number of rows of a solve from the right, or of columns of a product from the left.
   init(copied: Int) {
     inverse = Matrix(rows: Self.order, columns: Self.order)
     transposed = Matrix(rows: Self.order, columns: Self.order)

@@ -1,8 +1,9 @@
 extension Matrix where Scalar == Float {
   /// Uniform random numbers between −`magnitude` and `magnitude`, the same for a seed on any machine.
   ///
-  /// Sixteen 32-bit xorshift generators a row (Marsaglia, "Xorshift RNGs", 2003), started from `SeededGenerator`: for weights
-  /// that need to look random to a product of matrices, gigabytes of them, not for statistics.
+  /// Sixteen 32-bit xorshift generators for each row (Marsaglia, "Xorshift RNGs", 2003), started from
+  /// `SeededGenerator`. They are fast enough for gigabytes of weights that only need to look random to a matrix
+  /// product; they are not for statistics.
   public func fillUniform(magnitude: Float, seed: UInt64) {
     for index in 0..<rows {
       var generator = SeededGenerator(seed: seed, stream: UInt64(index))
@@ -14,7 +15,7 @@ extension Matrix where Scalar == Float {
         state ^= state &<< 13
         state ^= state &>> 17
         state ^= state &<< 5
-        // 23 bits of mantissa make a number of 1 to 2.
+        // 23 bits of mantissa make a number from 1 to 2.
         let bits = state &>> 9 | SIMD16<UInt32>(repeating: 0x3f80_0000)
         let values = (unsafeBitCast(bits, to: SIMD16<Float>.self) - 1.5) * (2 * magnitude)
         if place + 16 <= columns {

@@ -1,4 +1,4 @@
-/// How much of a matrix is exactly zero.
+/// The number of exact zeros of a matrix.
 extension Matrix where Scalar == Float {
   private typealias Lanes = SIMD16<Float>
 
@@ -19,7 +19,7 @@ extension Matrix where Scalar == Float {
     return total
   }
 
-  /// Elements that lie in rows or columns of zeros alone.
+  /// Elements that lie in rows or columns that hold only zeros.
   public var countInZeroLines: Int {
     var largest = [Float](repeating: 0, count: columns)
     var emptyRows = 0

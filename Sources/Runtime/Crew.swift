@@ -2,32 +2,32 @@ import CKernels
 import Foundation
 import Synchronization
 
-/// Threads that help whoever has work for several, for a while without sleep in between.
+/// Helper threads that share in a caller's work and stay awake for a while between two jobs.
 ///
-/// A thread that sleeps takes about a tenth of a millisecond to be at work again, longer than many a product takes: generating
-/// text starts a hundred thousand pieces of work a minute. So a helper without work looks for it for a fraction of a millisecond
-/// before it goes to sleep. Who has work begins at once and waits only for helpers that did take a place in it.
+/// A sleeping thread needs about a tenth of a millisecond to work again, longer than many products take: generating
+/// text starts a hundred thousand pieces of work a minute. So a helper without work looks for some for a fraction of a
+/// millisecond before it sleeps. A caller begins at once and waits only for helpers that took a place in its job.
 final class Crew: Sendable {
   static let shared = Crew(helpers: Threads.count - 1)
 
-  /// Looks before a thread that waits sleeps, with a pause of some ten nanoseconds in between.
+  /// Number of looks before a waiting thread sleeps, with a pause of some ten nanoseconds between two.
   private static let patience = 1 << 13
 
-  /// Something that several workers do together.
+  /// A job that several workers do together.
   private final class Job: Sendable {
     /// Called by each worker with its number.
     private let call: @convention(c) (UnsafeRawPointer, Int) -> Void
     private nonisolated(unsafe) let context: UnsafeRawPointer
     private let places: Int
     private let taken = Atomic(1)
-    /// Helpers at work here.
+    /// Helpers that work on this job.
     let helpers = Atomic(0)
 
     init(_ context: UnsafeRawPointer, places: Int, _ call: @escaping @convention(c) (UnsafeRawPointer, Int) -> Void) {
       (self.context, self.places, self.call) = (context, places, call)
     }
 
-    /// A helper's place, if one is free. The caller holds the lock under which the job is open.
+    /// Takes a place for a helper if one is free. The caller holds the lock under which the job is open.
     func enter() -> Int? {
       let place = taken.load(ordering: .relaxed)
       if place >= places { return nil }
@@ -39,13 +39,13 @@ final class Crew: Sendable {
     func work(at place: Int) { call(context, place) }
   }
 
-  /// Jobs that have not come to their end.
+  /// Jobs that have not ended.
   private let open = Mutex<[Job]>([])
-  /// Jobs that there were so far.
+  /// Number of jobs so far.
   private let posted = Atomic(0)
   private let sleepers = Atomic(0)
   private let alarm = NSCondition()
-  /// Those who wait for the helpers of a job, asleep.
+  /// Sleeping callers that wait for the helpers of a job.
   private let waiters = Atomic(0)
   private let ended = NSCondition()
 
@@ -58,8 +58,8 @@ final class Crew: Sendable {
     }
   }
 
-  /// Runs `body(worker)` here, as worker 0, and on as many helpers as are free, one less than `workers` at most; ends when all
-  /// of them have ended.
+  /// Runs `body(worker)` here, as worker 0, and on free helpers, at most `workers` − 1. Returns when all of them have
+  /// ended.
   func run(workers: Int, _ body: (_ worker: Int) -> Void) {
     withoutActuallyEscaping(body) { body in
       withUnsafePointer(to: body) { pointer in
@@ -80,9 +80,9 @@ final class Crew: Sendable {
     }
   }
 
-  /// Waits without sleep, as long as there is patience.
+  /// Waits without sleep for the limited number of looks.
   ///
-  /// - Returns: whether the condition came true.
+  /// - Returns: `true` if the condition came true.
   private static func looks(until condition: () -> Bool) -> Bool {
     for _ in 0..<patience {
       if condition() { return true }
@@ -98,13 +98,13 @@ final class Crew: Sendable {
     waiters.subtract(1, ordering: .sequentiallyConsistent)
   }
 
-  /// What a helper does all its life.
+  /// The loop of a helper.
   private func help() {
     while true {
       let known = posted.load(ordering: .sequentiallyConsistent)
       if let (job, place) = place() {
         job.work(at: place)
-        // Whoever waits for it goes on then: what it calls is gone.
+        // The waiting caller then goes on, and the closure is gone.
         let left = job.helpers.subtract(1, ordering: .sequentiallyConsistent).newValue
         if left == 0, waiters.load(ordering: .sequentiallyConsistent) > 0 { ended.withLock { ended.broadcast() } }
       } else {

@@ -2,14 +2,14 @@ import CNumerics
 import Foundation
 import Synchronization
 
-/// What the operating system says of this process's memory.
+/// The memory of this process, as the operating system reports it.
 public enum ProcessMemory {
   private static let earlier = Mutex(0)
 
-  /// Most resident memory since the process began, in bytes; `nil` where the system does not say.
+  /// Largest resident memory since the process began, in bytes; `nil` if the system does not report it.
   public static var lifetimePeak: Int? { peak.map { max($0, earlier.withLock { $0 }) } }
 
-  /// Most resident memory since `restartPeak`, in bytes; `nil` where the system does not say.
+  /// Largest resident memory since `restartPeak`, in bytes; `nil` if the system does not report it.
   public static var peak: Int? {
     guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
@@ -18,9 +18,9 @@ public enum ProcessMemory {
     return kilobytes * 1024
   }
 
-  /// Gives freed memory back and lets `peak` begin anew from what is resident now.
+  /// Gives freed memory back and restarts `peak` from the memory that is resident now.
   ///
-  /// - Returns: whether the system could do it.
+  /// - Returns: `true` if the system could do it.
   @discardableResult
   public static func restartPeak() -> Bool {
     if let peak { earlier.withLock { $0 = max($0, peak) } }
@@ -31,10 +31,10 @@ public enum ProcessMemory {
   }
 }
 
-/// What a computation took.
+/// Time and memory that a computation took.
 public struct ComputationCost: Codable, Sendable, Equatable {
   public var seconds: Double
-  /// Most resident memory of the process meanwhile, in bytes; `nil` where the system does not say.
+  /// Largest resident memory of the process meanwhile, in bytes; `nil` if the system does not report it.
   public var peakBytes: Int?
 
   public init(seconds: Double, peakBytes: Int?) {
@@ -42,7 +42,7 @@ public struct ComputationCost: Codable, Sendable, Equatable {
     self.peakBytes = peakBytes
   }
 
-  /// Runs `body` and measures it. The process's peak begins anew.
+  /// Runs `body` and measures it. The peak of the process is restarted.
   public static func measure<Value>(_ body: () throws -> Value) rethrows -> (value: Value, cost: ComputationCost) {
     let restarted = ProcessMemory.restartPeak()
     let start = ContinuousClock.now

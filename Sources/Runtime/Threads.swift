@@ -3,11 +3,11 @@ import Foundation
 import Synchronization
 
 /// How the package uses cores: work is split over *our* threads (token windows, layers), and each calls BLAS
-/// single-threaded. That scales better than threaded BLAS on matrices of this size, and keeps results independent of
-/// the number of threads, because no reduction is ever split by it. Where tasks are fewer than cores, each has its share of
-/// them for what it starts itself.
+/// single-threaded. This scales better than threaded BLAS on matrices of this size. It also keeps results independent
+/// of the number of threads, because that number never splits a reduction. If there are fewer tasks than cores, each
+/// task has its share of the cores for the work that it starts itself.
 public enum Threads {
-  /// Number of workers: `NAS_SEARCH_THREADS` where set, else the machine's active cores.
+  /// Number of workers: `NAS_SEARCH_THREADS` if it is set, else the machine's active cores.
   public static let count: Int = {
     openblas_set_num_threads(1)
     if let text = ProcessInfo.processInfo.environment["NAS_SEARCH_THREADS"], let number = Int(text), number > 0 {
@@ -16,18 +16,18 @@ public enum Threads {
     return max(1, ProcessInfo.processInfo.activeProcessorCount)
   }()
 
-  /// Workers that what is started here runs on.
+  /// Workers available to work that is started in this task.
   @TaskLocal public static var idle: Int = count
 
-  /// Of the workers that what is started here runs on, those that each of some tasks has to itself.
+  /// Workers that each task may use, if `tasks` tasks share the idle workers.
   public static func share(among tasks: Int) -> Int { max(1, idle / max(1, tasks)) }
 
-  /// Runs `body(task, worker)` for every task; at most `count` run at once, and no two at the same time share `worker`.
+  /// Runs `body(task, worker)` for every task. At most `count` run at once, and no two at the same time share `worker`.
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
   ///
-  /// - Parameter bytesEach: memory that a task takes; no more run at once than fit into three quarters of `MemoryLimit`. Where
-  ///   that is one, what it calls may use all workers.
+  /// - Parameter bytesEach: memory that a task takes; no more run at once than fit into three quarters of
+  ///   `MemoryLimit`. Where that is one, what it calls may use all workers.
   public static func forEach(
     _ tasks: Int, bytesEach: Int = 0, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
@@ -57,17 +57,17 @@ public enum Threads {
     try failure.rethrow()
   }
 
-  /// The same with word of what is done.
+  /// The same, and reports progress.
   ///
-  /// - Parameter progress: called here, before the first task and before those that run here, with how many are done; what it throws
-  ///   ends the work.
+  /// - Parameter progress: called here, before the first task and before those that run here, with how many are done;
+  ///   what it throws ends the work.
   public static func forEach(
     _ tasks: Int, bytesEach: Int, progress: (_ done: Int, _ total: Int) throws -> Void,
     _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
     if tasks > 0 { try progress(0, tasks) }
     try withoutActuallyEscaping(progress) { progress in
-      // Worker 0 is whoever calls.
+      // Worker 0 is the caller.
       nonisolated(unsafe) let progress = progress
       let done = Atomic(0)
       try forEach(tasks, bytesEach: bytesEach) { task, worker in
@@ -78,8 +78,8 @@ public enum Threads {
     }
   }
 
-  /// Runs `body(item, lane, worker)` for every item: item `i` belongs to lane `i % lanes`. Items of one lane run one after another
-  /// in their order, those of different lanes at once.
+  /// Runs `body(item, lane, worker)` for every item: item `i` belongs to lane `i % lanes`. Items of one lane run one
+  /// after another in order; items of different lanes run at once.
   public static func forEach(
     _ items: Int, inLanes lanes: Int, _ body: @Sendable (_ item: Int, _ lane: Int, _ worker: Int) throws -> Void
   ) throws {
@@ -96,7 +96,7 @@ public enum Threads {
     }
   }
 
-  /// The same for work that cannot fail, on no more than some workers.
+  /// The same for work that cannot fail, on a limited number of workers.
   public static func forEach(_ tasks: Int, workers most: Int, _ body: @Sendable (_ task: Int, _ worker: Int) -> Void) {
     do { try run(tasks, workers: min(idle, tasks, most), body) } catch {
       preconditionFailure("nothing throws: \(error)")
@@ -109,7 +109,7 @@ public enum Threads {
   }
 }
 
-/// Which items of some lanes are left, and which lanes are at work.
+/// The items that each lane has left, and the lanes that are at work.
 private final class LaneQueues: Sendable {
   private let items: Int
   /// The next item of each lane.
@@ -120,7 +120,7 @@ private final class LaneQueues: Sendable {
     self.lanes = Mutex((0..<lanes).map { ($0, true) })
   }
 
-  /// The next item of the free lane that has most left: so no lane is left alone at the end.
+  /// The next item of the free lane with most items left, so that no lane runs alone at the end.
   func take() -> (item: Int, lane: Int)? {
     lanes.withLock { lanes in
       let ready = lanes.indices.filter { lanes[$0].isFree && lanes[$0].next < items }

@@ -1,14 +1,14 @@
-/// A token that is found in the text before anything else happens to it: `<|im_start|>`, `</s>`.
+/// A token that is found in the text before any other step: `<|im_start|>`, `</s>`.
 struct AddedToken: Sendable, Equatable {
   var id: Int32
   var content: [UInt8]
-  /// Matches only where no word character stands on either side.
+  /// Matches only if no word character stands on either side.
   var singleWord = false
   /// Takes the white space before it.
   var stripsLeft = false
   /// Takes the white space after it.
   var stripsRight = false
-  /// Is matched, normalised, in the normalised text instead of the text as written.
+  /// Is normalised and matched in the normalised text, not in the text as written.
   var normalized = false
   /// Is left out of decoded text on request.
   var special = true
@@ -29,7 +29,7 @@ struct AddedTokenMatcher: Sendable {
   private var ends: [Int?] = [nil]
   private var isFirstByte = [Bool](repeating: false, count: 256)
 
-  /// - Parameter patterns: what to look for in the place of each token's content, which it is by default.
+  /// - Parameter patterns: texts to look for, one for each token; by default the content of the tokens.
   init(_ tokens: [AddedToken], patterns: [[UInt8]]? = nil) {
     self.tokens = tokens
     for (index, pattern) in (patterns ?? tokens.map(\.content)).enumerated() {
@@ -70,7 +70,7 @@ struct AddedTokenMatcher: Sendable {
     if text.isEmpty { return [] }
     if tokens.isEmpty { return [.text(0..<text.count)] }
     var parts: [Part] = []
-    /// Where the text that belongs to no part yet begins.
+    /// The start of the text that belongs to no part yet.
     var textStart = 0
     var position = 0
     while position < text.count {

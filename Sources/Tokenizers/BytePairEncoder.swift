@@ -1,7 +1,7 @@
 /// Byte pair encoding: pieces of text in, token ids out.
 ///
-/// In a byte-level model the first symbols are bytes, in a SentencePiece model characters. What follows is the same,
-/// the merges in the order of their ranks.
+/// In a byte-level model the first symbols are bytes, in a SentencePiece model characters. Both then merge in the order
+/// of the ranks.
 struct BytePairEncoder: Sendable {
   private let merges: MergeTable
   private let isByteLevel: Bool
@@ -13,13 +13,13 @@ struct BytePairEncoder: Sendable {
   private let characterSymbols: [UInt32: Int32]
   /// and that of ASCII characters once more, -1 where unknown,
   private let asciiSymbols: [Int32]
-  /// and the 256 tokens that stand for bytes, where the model falls back to them. (-1: there is none.)
+  /// and the 256 tokens that stand for bytes, if the model falls back to them. (-1: there is none.)
   private let fallbackSymbols: [Int32]?
-  /// The bytes of whole tokens, where the model takes whole tokens as they are, and their ids.
+  /// The bytes of whole tokens and their ids, if the model takes whole tokens as they are.
   private let wholeTokens: TokenTable
   private let wholeTokenIds: [Int32]
-  /// The mark of spaces, when no merge reaches from another character into one: then a piece can be cut before every
-  /// mark that does not follow a mark, and nothing changes but the time it takes.
+  /// The mark of spaces, if no merge reaches from another character into one. Then a piece can be cut before every mark
+  /// that does not follow a mark: the result is the same and takes less time.
   private let cutMark: [UInt8]?
 
   init(_ definition: TokenizerDefinition) {
@@ -73,7 +73,7 @@ struct BytePairEncoder: Sendable {
     }
   }
 
-  /// The first place after `start` where a mark follows another character, or `end`.
+  /// The first place after `start` at which a mark follows another character, or `end`.
   private func endOfCut(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, _ mark: [UInt8]) -> Int {
     func isMark(_ position: Int) -> Bool {
       position + 2 < end && bytes[position] == mark[0] && bytes[position + 1] == mark[1]

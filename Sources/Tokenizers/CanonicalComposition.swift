@@ -2,8 +2,8 @@ import Foundation
 
 /// Unicode normalisation form C over UTF-8.
 ///
-/// The reference implementation normalises by the data of Unicode 9: to it, a character assigned later is a starter
-/// that neither decomposes nor composes. So it is here, whatever Unicode version the Swift runtime carries.
+/// The reference implementation normalises by the data of Unicode 9: a character assigned later is a starter that
+/// neither decomposes nor composes. This implementation does the same with any Unicode version of the Swift runtime.
 ///
 /// Source: Unicode Standard Annex 15, and section 3.12 of the Unicode Standard for Hangul.
 struct CanonicalComposition: Sendable {
@@ -24,8 +24,8 @@ struct CanonicalComposition: Sendable {
   /// Full canonical decompositions.
   private var decompositions: [UInt32: [UInt32]] = [:]
   private var compositions: [Pair: UInt32] = [:]
-  /// Whether a scalar of the Basic Multilingual Plane, and which of the others, may change or take part in a change:
-  /// all but starters that stay as they are and never join a scalar before them.
+  /// The scalars that may change or take part in a change: all but starters that stay as they are and never join a
+  /// scalar before them. One flag for each scalar of the Basic Multilingual Plane, and a set of the others.
   private var isActive = [Bool](repeating: false, count: 0x10000)
   private var activeSupplementary: Set<UInt32> = []
 
@@ -66,15 +66,15 @@ struct CanonicalComposition: Sendable {
 
   /// The form C of `text`, which is valid UTF-8.
   func compose(_ text: [UInt8]) -> [UInt8] {
-    // Scalars below U+0300, which UTF-8 begins with a byte below 0xCC, are inert.
+    // Scalars below U+0300 are inert. In UTF-8 they begin with a byte below 0xCC.
     guard text.contains(where: { $0 >= 0xCC }) else { return text }
     var result: [UInt8] = []
     result.reserveCapacity(text.count)
     var segment: [UInt32] = []
     var position = 0
-    /// Where the last starter that may join what follows begins.
+    /// The place of the last starter that may join the next scalars.
     var starter = 0
-    /// Up to where `text` is in `result`.
+    /// The part of `text` before this place is in `result`.
     var copied = 0
     while position < text.count {
       let (value, length) = decodeScalar(text, at: position)

@@ -1,16 +1,16 @@
-/// One step of the decoder. Each takes the texts of the tokens and returns other texts; what the last one returns is
+/// One step of the decoder. Each step takes the texts of the tokens and returns other texts; those of the last step are
 /// joined.
 enum DecoderStep: Sendable, Equatable {
   /// Reads the tokens as `ByteAlphabet` and joins them; a token with a character outside it stands for its UTF-8.
   case byteLevel
-  /// Turns runs of tokens such as `<0xE2>` into the text of these bytes, or into one U+FFFD a byte when the run is
-  /// not UTF-8.
+  /// Turns runs of tokens such as `<0xE2>` into the text of these bytes, or into one U+FFFD a byte if the run is not
+  /// UTF-8.
   case byteFallback
   /// Joins the tokens.
   case fuse
   /// Replaces every occurrence of a pattern in each token.
   case replace(pattern: [UInt8], content: [UInt8])
-  /// Takes at most so many of this scalar from the start and the end of each token.
+  /// Removes up to so many of this scalar from the start and the end of each token.
   case strip(content: [UInt8], start: Int, stop: Int)
   /// Replaces marks by spaces; in the first token removes them, unless the scheme never put one there.
   case metaspace(mark: [UInt8], scheme: PrependScheme)

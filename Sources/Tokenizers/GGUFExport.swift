@@ -4,8 +4,8 @@ import Checkpoints
 enum GGUFExport {
   private static let format = "a GGUF tokenizer"
 
-  /// The token that stands first is the one of `bos_token_id`, whichever the configuration calls BOS: llama.cpp knows no
-  /// other.
+  /// `bos_token_id` names the token that stands first, whatever token the configuration calls BOS, because llama.cpp
+  /// puts no other first.
   static func vocabulary(for definition: TokenizerDefinition) throws -> GGUFVocabulary {
     if definition.otherTexts.count > 0 {
       let id = definition.otherIds[0]
@@ -64,7 +64,7 @@ enum GGUFExport {
     return token
   }
 
-  /// The text of every id. Ids without a token get one that is not used.
+  /// The text of every id. Ids without a token get an unused one.
   private static func tokens(of definition: TokenizerDefinition) -> [String] {
     var tokens = definition.tokens.indices.map { definition.text(of: Int32($0)) }
     let gaps = tokens.indices.filter { definition.tokens.isGap($0) }
@@ -97,7 +97,7 @@ enum GGUFExport {
         || definition.preTokenizer == [.split(.gpt2), .byteLevel(addPrefixSpace: false, useRegex: false)]
           && pre == .gpt2
     }
-    // Whether whole tokens are taken as they are matters only where some token is not what its merges make.
+    // It matters only if some token is not the result of its merges whether whole tokens are taken as they are.
     let exact = named.first { $0.ignoresMerges == definition.ignoresMerges }
     guard let first = named.first, let pre = definition.mergesMakeEveryToken ? first : exact else {
       throw TokenizerError.notExpressible(
@@ -114,7 +114,7 @@ enum GGUFExport {
 
   // MARK: llama
 
-  /// Reads "replace spaces by ▁, with or without one in front" off the normaliser or the `Metaspace` step.
+  /// Finds "replace spaces by ▁, with or without one in front" in the normaliser or the `Metaspace` step.
   private static func addsSpacePrefix(_ definition: TokenizerDefinition) throws -> Bool {
     let mark = Array("▁".utf8)
     let replace = NormalizerStep.replace(pattern: [0x20], content: mark)

@@ -1,6 +1,6 @@
 import Checkpoints
 
-/// Reads a tokenizer from GGUF metadata, in the way of llama.cpp's loader for the models `gpt2` and `llama`.
+/// Reads a tokenizer from GGUF metadata, as llama.cpp's loader does for the models `gpt2` and `llama`.
 struct GGUFImport {
   /// The file, for messages.
   let source: String
@@ -28,7 +28,7 @@ struct GGUFImport {
     return definition
   }
 
-  /// - Parameter token: becomes the default where it is needed and the file gives none.
+  /// - Parameter token: default for a token that is needed and that the file does not give.
   private func affix(
     _ isAdded: Bool, _ token: inout Int32?, _ standard: Int32, _ name: String, _ count: Int
   ) throws -> [Int32] {
@@ -48,7 +48,7 @@ struct GGUFImport {
     let count = vocabulary.tokens.count
     guard count > 0 else { throw TokenizerError.invalidVocabulary(file: source, reason: "it is empty") }
     for (id, token) in vocabulary.tokens.enumerated() {
-      // Where a token has no text, llama.cpp gives it one.
+      // If a token has no text, llama.cpp gives it one.
       let text = token.isEmpty ? "[EMPTY_\(id)]" : token
       if let other = definition.tokens.append(text.utf8) {
         throw TokenizerError.invalidVocabulary(file: source, reason: "token \"\(text)\" has the ids \(other) and \(id)")
@@ -58,7 +58,7 @@ struct GGUFImport {
       throw TokenizerError.invalidVocabulary(file: source, reason: "\(count) tokens, but \(types.count) token types")
     }
     for id in 0..<count {
-      // These are recognised in the text before it is cut and encoded, as written.
+      // These are recognised in the text as written, before it is cut and encoded.
       let type = GGUFSpecialTokens.type(
         of: vocabulary.tokens[id], written: vocabulary.tokenTypes?[id] ?? GGUFVocabulary.TokenType.normal)
       guard GGUFSpecialTokens.isMatched(type) else { continue }
@@ -72,7 +72,7 @@ struct GGUFImport {
     definition.paddingToken = token(vocabulary.paddingToken, "padding", count)
   }
 
-  /// A special token's id. One that no token has counts for none, as in llama.cpp.
+  /// The id of a special token. An id without a token counts as none, as in llama.cpp.
   private func token(_ id: Int32?, _ name: String, _ count: Int) -> Int32? {
     guard let id, id < 0 || Int(id) >= count else { return id }
     Notices.tell(
@@ -112,7 +112,7 @@ struct GGUFImport {
       let merge = try definition.merge(
         text.utf8[..<space], text.utf8[text.utf8.index(after: space)...], rank: Int32(clamping: index), file: source,
         index: index)
-      // Where a pair is there twice, the first counts.
+      // If a pair occurs twice, the first counts.
       let pair = UInt64(UInt32(bitPattern: merge.left)) << 32 | UInt64(UInt32(bitPattern: merge.right))
       if known.insert(pair).inserted { definition.merges.append(merge) }
     }

@@ -1,10 +1,10 @@
-/// What llama.cpp merges in a SentencePiece model: any two neighbours whose concatenation is a token, the one with the best
-/// score first.
+/// The merges of llama.cpp in a SentencePiece model: any two neighbours whose concatenation is a token, the best score
+/// first.
 enum GGUFMerges {
-  /// That is the same as a list of merges which has every such pair, sorted by token, as the lists made from SentencePiece
-  /// models are.
+  /// That is the same as a list with every such pair, sorted by token. Lists that are made from SentencePiece models
+  /// have this form.
   ///
-  /// - Returns: in what the list of a tokenizer is another, nil where it is the same.
+  /// - Returns: a difference of the tokenizer's list in words; nil if it is the same.
   static func difference(_ definition: TokenizerDefinition, _ vocabulary: GGUFVocabulary) -> String? {
     func key(_ merge: TokenizerDefinition.Merge) -> UInt64 {
       UInt64(UInt32(bitPattern: merge.left)) << 32 | UInt64(UInt32(bitPattern: merge.right))

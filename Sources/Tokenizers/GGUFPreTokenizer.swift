@@ -1,7 +1,7 @@
-/// What the values of `tokenizer.ggml.pre` stand for.
+/// The meanings of the values of `tokenizer.ggml.pre`.
 ///
-/// llama.cpp normalises no text for a `gpt2` model. Where the original tokenizer does (Qwen2: NFC), so does this one,
-/// because the model was trained on its ids. And where llama.cpp divides characters by the tables of Unicode 15, this goes by
+/// llama.cpp normalises no text for a `gpt2` model. If the original tokenizer does (Qwen2: NFC), this one does too,
+/// because the model was trained on its ids. llama.cpp divides characters by the tables of Unicode 15; this one uses
 /// those of `tokenizers`, Unicode 16.
 ///
 /// Source: the loader of llama.cpp's vocabularies, whose ids `Tests/TokenizersTests/make_gguf_fixtures.py` records for
@@ -25,7 +25,7 @@ enum GGUFPreTokenizer: CaseIterable {
     }
   }
 
-  /// - Parameter name: nil where the file gives none.
+  /// - Parameter name: name in the file; nil if the file gives none.
   init?(name: String?) {
     let name = name ?? ""
     guard let pre = Self.allCases.first(where: { $0.names.contains(name.isEmpty ? "default" : name) }) else {
@@ -51,6 +51,6 @@ enum GGUFPreTokenizer: CaseIterable {
   }
 
   var ignoresMerges: Bool { self == .llama3 }
-  /// Whether a text begins with BOS where the file does not say.
+  /// Whether a text begins with BOS if the file does not say so.
   var addsBOS: Bool { self == .llama3 }
 }

@@ -1,9 +1,8 @@
-/// What llama.cpp makes of special tokens beyond what a file says of them.
+/// Rules of llama.cpp for special tokens that a file does not state.
 ///
 /// Source: the loader of llama.cpp's vocabularies.
 enum GGUFSpecialTokens {
-  /// Tokens that are control tokens whatever type they are written with: those that end a generation, and those around a
-  /// gap that is to be filled.
+  /// Tokens that are control tokens with any written type: those that end a generation, and those around a gap to fill.
   private static let control: Set<String> = [
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
     "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>",
@@ -31,6 +30,6 @@ enum GGUFSpecialTokens {
       .contains(type)
   }
 
-  /// The ids that are put around a text where the file gives none.
+  /// The ids that are put around a text if the file gives none.
   static func defaults(of model: String) -> (bos: Int32, eos: Int32) { model == "gpt2" ? (11, 11) : (1, 2) }
 }

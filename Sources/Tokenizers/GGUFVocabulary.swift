@@ -1,4 +1,4 @@
-/// The tokenizer part of a GGUF file as plain data; each property is the key named beside it. Whoever reads or writes
+/// The tokenizer part of a GGUF file as plain data; each property is the key named beside it. The reader or writer of
 /// the file fills it in; this module never opens a GGUF file.
 ///
 /// Source: the GGUF specification, section "Tokenizer", and the loader of llama.cpp for the defaults of absent keys.
@@ -19,9 +19,9 @@ public struct GGUFVocabulary: Sendable, Equatable {
   public var pre: String?
   /// `tokenizer.ggml.tokens`: the text of every id, in order. `gpt2` spells bytes in the GPT-2 alphabet.
   public var tokens: [String]
-  /// `tokenizer.ggml.scores`: one a token; needed by `llama`, where the higher score is merged first.
+  /// `tokenizer.ggml.scores`: one for each token; needed by `llama`, which merges the higher score first.
   public var scores: [Float]?
-  /// `tokenizer.ggml.token_type`: one a token, see `TokenType`; all normal when absent.
+  /// `tokenizer.ggml.token_type`: one for each token, see `TokenType`; all normal if absent.
   public var tokenTypes: [Int32]?
   /// `tokenizer.ggml.merges`: "left right", first merged first; needed by `gpt2`.
   public var merges: [String]
@@ -66,10 +66,10 @@ public struct GGUFVocabulary: Sendable, Equatable {
 
   /// The vocabulary with exactly `count` tokens, as a GGUF file lists them: one for every row of the embedding.
   ///
-  /// Rows without a token get unused tokens `[PAD512]`, `[PAD513]`, …. Tokens without a row are left out, and with them the
-  /// merges that they take part in.
+  /// Rows without a token get unused tokens `[PAD512]`, `[PAD513]`, …. Tokens without a row are left out, together with
+  /// their merges.
   ///
-  /// - Throws: `TokenizerError.notExpressible` where a token that begins or ends every text has no row.
+  /// - Throws: `TokenizerError.notExpressible` if a token that begins or ends every text has no row.
   public func fitted(to count: Int) throws -> GGUFVocabulary {
     count < tokens.count ? try shortened(to: count) : padded(to: count)
   }
@@ -85,7 +85,7 @@ public struct GGUFVocabulary: Sendable, Equatable {
     return padded
   }
 
-  /// Texts for ids without a token, none of which is the text of another.
+  /// Texts for ids without a token; none is the text of another token.
   static func unusedTokens(for ids: some Collection<Int>, besides tokens: [String]) -> [String] {
     let taken = Set(tokens.filter { $0.hasPrefix("[PAD") })
     return ids.map { id in

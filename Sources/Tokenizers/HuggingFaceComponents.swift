@@ -19,7 +19,7 @@ struct HuggingFaceComponents {
     return Array(text.utf8)
   }
 
-  /// `prepend_scheme`, or in old files `add_prefix_space`. Where both are there, they must not contradict each other.
+  /// `prepend_scheme`, or in old files `add_prefix_space`. If a file has both, they must not contradict each other.
   private func scheme(_ json: JSONValue, _ field: String) throws -> PrependScheme {
     let addsSpace = json["add_prefix_space"]?.flag
     guard let name = json["prepend_scheme"]?.text else { return addsSpace ?? true ? .always : .never }
@@ -78,7 +78,7 @@ struct HuggingFaceComponents {
         throw unsupported("pre-tokenizer", other, PreTokenizerStep.supported)
       }
     }
-    // ByteLevel respells the text, and what comes after it would see that spelling.
+    // ByteLevel respells the text, and a step after it would see that spelling.
     if let place = steps.firstIndex(where: \.isByteLevel), place < steps.count - 1 {
       throw unsupported("pre-tokenizer", "with a step after ByteLevel", ["ByteLevel as the last step"])
     }

@@ -15,7 +15,7 @@ enum HuggingFaceReader {
     "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
     "model",
   ]
-  /// What a folder has instead of `tokenizer.json`, which only other programs read.
+  /// Files in the place of `tokenizer.json` that only other programs read.
   private static let otherTokenizers = ["tokenizer.model", "vocab.json", "tekken.json", "tiktoken.model"]
 
   /// The tokenizer's files in `directory`, by name.
@@ -103,7 +103,7 @@ enum HuggingFaceReader {
     guard let unknown = model["unk_token"]?.text else { return }
     definition.unknownToken = definition.id(of: unknown.utf8)
     definition.unknownSymbol = definition.modelId(of: unknown.utf8)
-    // The library looks for the token where a text needs it.
+    // The library looks for the token when a text needs it.
     guard definition.unknownSymbol != nil || definition.knowsEveryText else {
       throw TokenizerError.invalidField(
         file: file, field: "model.unk_token", expected: "a token of the vocabulary, not \(unknown)")
@@ -136,7 +136,7 @@ enum HuggingFaceReader {
     definition.fusesUnknown = try flag("fuse_unk")
     definition.ignoresMerges = try flag("ignore_merges")
     if definition.byteFallback, definition.isByteLevel {
-      // With a symbol for every byte there is nothing to fall back from.
+      // A model with a symbol for every byte needs no fallback.
       definition.byteFallback = !definition.knowsEveryText
     }
     if definition.byteFallback, definition.isByteLevel {
@@ -240,7 +240,7 @@ enum HuggingFaceReader {
 extension TokenizerDefinition {
   /// The merge of two tokens by their texts.
   ///
-  /// - Throws: `TokenizerError.invalidMerge` when one of them or their concatenation is no token.
+  /// - Throws: `TokenizerError.invalidMerge` if one of them or their concatenation is no token.
   func merge(
     _ left: some Collection<UInt8>, _ right: some Collection<UInt8>, rank: Int32, file: String, index: Int
   ) throws -> Merge {

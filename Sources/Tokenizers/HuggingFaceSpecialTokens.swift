@@ -1,13 +1,13 @@
-/// The tokens that `transformers` adds to those of `tokenizer.json` when it opens a folder, and the names of the special
-/// ones.
+/// The tokens that `transformers` adds to those of `tokenizer.json` when it opens a folder, and the names of the
+/// special ones.
 ///
-/// `added_tokens_decoder` of `tokenizer_config.json` comes first. Only where the configuration lacks it,
+/// `added_tokens_decoder` of `tokenizer_config.json` comes first. Only if the configuration lacks it,
 /// `special_tokens_map.json` (which then overrides the configuration) and `added_tokens.json` are read. Named special
-/// tokens that are no added tokens yet become such.
+/// tokens that are not added tokens yet become such.
 ///
 /// Source: `transformers` 5, `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend`.
 struct HuggingFaceSpecialTokens {
-  /// What is added, in order.
+  /// The added tokens, in order.
   private(set) var additions: [AddedToken] = []
   /// The special tokens by name, such as `bos_token`.
   private(set) var named: [String: [UInt8]] = [:]
@@ -17,8 +17,8 @@ struct HuggingFaceSpecialTokens {
   ]
 
   /// - Parameters:
-  ///   - configuration, map, addedFile: the three JSON files beside `tokenizer.json`, where they are there.
-  ///   - vocabulary: the tokens of `tokenizer.json`, whose added ones have the ids `writtenIds` in the file.
+  ///   - configuration, map, addedFile: the three JSON files beside `tokenizer.json`; nil for a missing one.
+  ///   - vocabulary: the tokens of `tokenizer.json`; its added tokens have the ids `writtenIds` in the file.
   ///   - padding: the member of this name in `tokenizer.json`.
   init(
     configuration: JSONValue?, map: JSONValue?, addedFile: (json: JSONValue, path: String)?, path: String,
@@ -28,7 +28,7 @@ struct HuggingFaceSpecialTokens {
     let members = configuration?.members ?? []
     let overriding = decoder == nil ? map?.members ?? [] : []
     let values = (padding?["pad_token"].map { [(key: "pad_token", value: $0)] } ?? []) + members + overriding
-    /// Special tokens in the order in which they are added: the usual names, others, then those without a name.
+    /// Special tokens in the order in which they are added: the usual names, other names, then tokens without a name.
     var specials = Self.names.compactMap { name in Self.last(name, in: values).map { (name: name, value: $0) } }
     for (name, value) in values where name.hasSuffix("_token") && !Self.names.contains(name) && value.text != nil {
       specials.append((name, value))
@@ -40,10 +40,10 @@ struct HuggingFaceSpecialTokens {
     }
     var described = try Self.described(decoder, path: path)
     if decoder == nil, let addedFile {
-      // Tokens without a name are special in this file where the configuration lists them, not where the map does.
+      // Tokens without a name are special in this file if the configuration lists them, not if the map does.
       let lists = [Self.last("extra_special_tokens", in: values), Self.last("additional_special_tokens", in: members)]
       let texts = Self.names.compactMap { Self.last($0, in: values) } + lists.flatMap { $0?.elements ?? [] }
-      // Where both files have an id, tokenizer.json says what it is.
+      // If both files have an id, tokenizer.json decides.
       described = try Self.described(addedFile, specials: texts.compactMap { Self.text($0) })
         .filter { !writtenIds.contains($0.id) }
     }
@@ -69,7 +69,7 @@ struct HuggingFaceSpecialTokens {
     return text.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
   }
 
-  /// A token as a string, or as an object with `content` and what is to be known of it.
+  /// A token as a string, or as an object with `content` and its flags.
   private static func token(_ value: JSONValue, special: Bool) -> AddedToken {
     let special = value["special"]?.flag ?? special
     return AddedToken(

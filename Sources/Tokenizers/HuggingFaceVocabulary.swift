@@ -1,9 +1,10 @@
 /// The tokens of a `tokenizer.json`: those of the model, and those added beside it.
 ///
-/// Ids are given out as the `tokenizers` library gives them: the model's are those of the file, and there may be gaps. An
-/// added token whose text the model knows takes the model's id, any other the next free one, whatever `id` the file says.
+/// Ids are assigned as the `tokenizers` library assigns them. The model's ids are those of the file, and there may be
+/// gaps. An added token whose text the model knows takes the model's id; any other takes the next free id, whatever
+/// `id` the file says.
 struct HuggingFaceVocabulary {
-  /// The texts of the model and their ids. Where the file has a text twice, the last id counts.
+  /// The texts of the model and their ids. If the file has a text twice, the last id counts.
   private var texts = TokenTable()
   private var ids: [Int32] = []
   private var added: [Int32: AddedToken] = [:]
@@ -18,8 +19,8 @@ struct HuggingFaceVocabulary {
 
   func modelId(of text: some Collection<UInt8>) -> Int32? { texts.index(of: text).map { ids[$0] } }
 
-  /// One more than the highest id that a model of so many tokens may have: a table has a place for every id, and must not
-  /// outgrow the file.
+  /// One more than the highest id that a model of so many tokens may have. A table has a place for every id, and must
+  /// not outgrow the file.
   static func limit(tokens: Int) -> Int { 16 * (tokens + 4096) }
 
   mutating func insert(_ text: some Collection<UInt8>, _ id: Int32) {
@@ -31,7 +32,7 @@ struct HuggingFaceVocabulary {
     }
   }
 
-  /// Adds tokens, or changes what is known of them. Tokens without text are left out.
+  /// Adds tokens, or changes their flags. Tokens without text are left out.
   mutating func add(_ tokens: [AddedToken]) {
     let size = Int32(clamping: texts.count)
     var next = added.keys.max().map { $0 >= size || size == 0 ? $0 + 1 : size } ?? size
@@ -49,10 +50,10 @@ struct HuggingFaceVocabulary {
     }
   }
 
-  /// Fills the definition's tables. Of an id's two texts the added token's is the one that ids are decoded to, and of two
-  /// of the model's the first in the file.
+  /// Fills the definition's tables. If an id has two texts, it is decoded to that of the added token; if both are the
+  /// model's, to the first in the file.
   ///
-  /// - Throws: `TokenizerError.invalidVocabulary` where there are no tokens.
+  /// - Throws: `TokenizerError.invalidVocabulary` if there are no tokens.
   func write(into definition: inout TokenizerDefinition, file: String) throws {
     guard let last = (ids + Array(added.keys)).max() else {
       throw TokenizerError.invalidVocabulary(file: file, reason: "it is empty")

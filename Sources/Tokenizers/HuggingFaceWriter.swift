@@ -147,7 +147,8 @@ enum HuggingFaceWriter {
     ]
   }
 
-  /// The merges by their texts. Where an id has several, those are taken whose concatenation is a text of the result.
+  /// The merges by their texts. If an id has several texts, those are taken whose concatenation is a text of the
+  /// result.
   private static func merges(_ definition: TokenizerDefinition) -> [JSONValue] {
     var others: [Int32: [[UInt8]]] = [:]
     for index in definition.otherTexts.indices {

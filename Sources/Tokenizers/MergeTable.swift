@@ -11,11 +11,12 @@ struct MergeTable: Sendable {
     var result: Int32 = 0
   }
 
-  /// Open addressing; the size is a power of two, at most half full. No key is UInt64.max: symbols are not negative.
+  /// Open addressing; the size is a power of two, at most half full. No key is UInt64.max, because symbols are not
+  /// negative.
   private var slots: [Slot]
   private let shift: Int
 
-  /// Where a pair occurs more than once, the last one counts.
+  /// If a pair occurs more than once, the last one counts.
   init(_ merges: [TokenizerDefinition.Merge]) {
     var bits = 4
     while 1 << bits < merges.count * 2 { bits += 1 }

@@ -28,7 +28,7 @@ struct MergeWorkspace {
     while let top = popSmallest() {
       let position = Int(top & 0xFFFF_FFFF)
       let right = Int(next[position])
-      // What stood here when the candidate was found may have changed since.
+      // The symbols here may have changed since the candidate was found.
       guard symbols[position] != Self.merged, right < count,
         let merge = merges.merge(symbols[position], symbols[right]), UInt64(merge.rank) == top >> 32
       else { continue }

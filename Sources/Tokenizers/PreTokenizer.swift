@@ -1,4 +1,4 @@
-/// When `Metaspace` puts its mark before the text.
+/// The condition under which `Metaspace` puts its mark before the text.
 enum PrependScheme: String, Sendable {
   case always, first, never
 }

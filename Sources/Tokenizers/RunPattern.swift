@@ -1,6 +1,6 @@
 /// Expressions that match some runs of a text and leave the text between them. Both are pieces.
 ///
-/// With them llama.cpp cuts the words of a model that does not say how to (`LLAMA_VOCAB_PRE_TYPE_DEFAULT`).
+/// llama.cpp cuts words with them if a model does not name a pre-tokenizer (`LLAMA_VOCAB_PRE_TYPE_DEFAULT`).
 enum RunPattern: String, CaseIterable, Sendable {
   /// Punctuation, and the symbols of ASCII but the backtick.
   case punctuation = #"[\p{P}\$\+<=>\^~\|]+"#
@@ -38,7 +38,8 @@ enum RunPattern: String, CaseIterable, Sendable {
   }
 }
 
-/// Cuts `range` of `text` (valid UTF-8) at both ends of each run of matching scalars, and appends the parts to `pieces`.
+/// Cuts `range` of `text` (valid UTF-8) at both ends of each run of matching scalars, and appends the parts to
+/// `pieces`.
 ///
 /// - Parameter each: whether every matching scalar is a part of its own.
 @inline(__always)

@@ -1,7 +1,7 @@
 /// Byte strings numbered 0, 1, 2, … with a hash index from the bytes back to the number.
 ///
-/// Keys are compared byte by byte. (`String` keys would not do: Swift holds canonically equivalent strings equal.)
-/// All keys lie in one buffer, so that a vocabulary of 150,000 tokens costs three allocations.
+/// Keys are compared byte by byte. (`String` keys would be wrong: Swift treats canonically equivalent strings as
+/// equal.) All keys lie in one buffer, so that a vocabulary of 150,000 tokens costs three allocations.
 struct TokenTable: Sendable {
   private var blob: [UInt8] = []
   private var ends: [Int] = []
@@ -20,13 +20,13 @@ struct TokenTable: Sendable {
 
   func isGap(_ index: Int) -> Bool { gaps.contains(index) }
 
-  /// The entry of these bytes, nil when there is none.
+  /// The entry of these bytes; nil if there is none.
   func index(of key: some Collection<UInt8>) -> Int? {
     let slot = slots[slot(of: key)]
     return slot == 0 ? nil : Int(slot) - 1
   }
 
-  /// Appends a key. Returns the entry that already has these bytes, which then stays the one that is found.
+  /// Appends a key. If an entry already has these bytes, lookups still find that one, and it is returned.
   @discardableResult
   mutating func append(_ key: some Collection<UInt8>) -> Int? {
     blob.append(contentsOf: key)

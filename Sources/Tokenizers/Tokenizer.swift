@@ -19,16 +19,16 @@ public struct Tokenizer: Sendable {
   private let writtenTokens: AddedTokenMatcher
   private let normalizedTokens: AddedTokenMatcher
   private let specialIds: Set<Int32>
-  /// The texts from which tokens are decoded, where they are not the vocabulary's.
+  /// The texts to which tokens are decoded, if they are not the vocabulary's.
   private let decodedTexts: [Int32: [UInt8]]
 
   // MARK: Reading
 
   /// Reads `tokenizer.json` from a Hugging Face folder, and `tokenizer_config.json`, `special_tokens_map.json`,
-  /// `added_tokens.json` and `chat_template.jinja` where they are there.
+  /// `added_tokens.json` and `chat_template.jinja` if they exist.
   ///
-  /// What stands before and after a text is the post-processor's business alone: like `transformers` 5, this takes no
-  /// notice of `add_bos_token` and `add_eos_token`.
+  /// Only the post-processor decides about the tokens before and after a text: like `transformers` 5, this ignores
+  /// `add_bos_token` and `add_eos_token`.
   ///
   /// - Throws: `TokenizerError`, which names the file and the component.
   public init(directory: URL) throws {
@@ -59,18 +59,18 @@ public struct Tokenizer: Sendable {
 
   // MARK: Properties
 
-  /// One more than the highest id, added tokens included. A model's embedding may have more rows, or fewer; ids below it
-  /// may have no token.
+  /// One more than the highest id, added tokens included. A model's embedding may have more rows, or fewer; ids below
+  /// it may have no token.
   public var vocabularySize: Int { definition.tokens.count }
-  /// The token that begins a text, where the model has one.
+  /// The token that begins a text, if the model has one.
   public var bosToken: Int32? { definition.bosToken }
-  /// The token that ends a text, where the model has one.
+  /// The token that ends a text, if the model has one.
   public var eosToken: Int32? { definition.eosToken }
   public var unknownToken: Int32? { definition.unknownToken }
   public var paddingToken: Int32? { definition.paddingToken }
-  /// The tokens that `encode` puts before the text when special tokens are asked for: usually BOS, or none.
+  /// The tokens that `encode` puts before the text if special tokens are wanted: usually BOS, or none.
   public var prefix: [Int32] { definition.prefix }
-  /// The tokens that `encode` puts after the text when special tokens are asked for: usually none.
+  /// The tokens that `encode` puts after the text if special tokens are wanted: usually none.
   public var suffix: [Int32] { definition.suffix }
   /// The Jinja template that turns a conversation into text.
   public var chatTemplate: String? { definition.chatTemplate }
@@ -89,7 +89,7 @@ public struct Tokenizer: Sendable {
   /// The token ids of a text.
   ///
   /// - Parameters:
-  ///   - addSpecialTokens: put the tokens around the text that the tokenizer prescribes, usually BOS.
+  ///   - addSpecialTokens: whether the prescribed tokens are put around the text, usually BOS.
   ///   - parseSpecial: special tokens written out in the text (`<|im_end|>`) become their ids, as in `tokenizers`.
   ///     With false they are encoded like any other text; added tokens that are not special still become their ids.
   public func encode(_ text: String, addSpecialTokens: Bool, parseSpecial: Bool = true) -> [Int32] {
@@ -147,8 +147,8 @@ public struct Tokenizer: Sendable {
     return String(decoding: Array(tokens.joined(separator: separator)), as: UTF8.self)
   }
 
-  /// The text that `tokens` continue a prompt by: what follows the prompt's text in the text of all tokens together, because
-  /// a decoder may take a space off the beginning, or read bytes across the border.
+  /// The text by which `tokens` continue a prompt. It is the rest of the text of all tokens together after the prompt's
+  /// text, because a decoder may remove a space at the beginning, or read bytes across the border.
   public func continuation(of prompt: [Int32], by tokens: [Int32]) -> String {
     func text(_ ids: [Int32]) -> String { decode(ids, skipSpecialTokens: true) }
     func continuation(of context: [Int32]) -> String? {
@@ -156,16 +156,17 @@ public struct Tokenizer: Sendable {
       return all.starts(with: before) ? String(decoding: all.dropFirst(before.count), as: UTF8.self) : nil
     }
     if let whole = continuation(of: prompt) { return whole }
-    // New bytes spoil the last character of the prompt: then the last token that is no byte is context enough.
+    // New bytes may change the last character of the prompt. Then the context begins with the last token that is no
+    // byte.
     let word = prompt.last { definition.hasToken($0) && DecoderStep.byte(of: definition.tokens[Int($0)]) == nil }
     return word.flatMap { continuation(of: [$0]) } ?? text(tokens)
   }
 
   // MARK: Writing
 
-  /// The files of this tokenizer in a Hugging Face folder, by name. Read from a folder: the files as they were. Read
-  /// from GGUF: a `tokenizer.json` and a `tokenizer_config.json` with which `tokenizers` and `transformers` give the
-  /// same ids.
+  /// The files of this tokenizer in a Hugging Face folder, by name. If it was read from a folder, these are its files
+  /// as they were. If it was read from GGUF, these are a `tokenizer.json` and a `tokenizer_config.json` with which
+  /// `tokenizers` and `transformers` give the same ids.
   public func huggingFaceFiles() throws -> [String: Data] {
     switch source {
     case .huggingFace(let files): files
@@ -173,13 +174,13 @@ public struct Tokenizer: Sendable {
     }
   }
 
-  /// The tokenizer as GGUF metadata. Read from GGUF: as it was. Read from a folder: built for llama.cpp.
+  /// The tokenizer as GGUF metadata: as it was if it was read from GGUF, else built for llama.cpp.
   ///
-  /// What GGUF cannot say is left out: NFC (llama.cpp applies none to the text of a Qwen2 tokenizer), and `lstrip`,
-  /// `rstrip` and `single_word` of added tokens. In front of a SentencePiece text llama.cpp puts a space always or
-  /// never, so `first` becomes always. Elsewhere the ids are the same.
+  /// GGUF has no keys for NFC (llama.cpp applies none to the text of a Qwen2 tokenizer), nor for `lstrip`, `rstrip` and
+  /// `single_word` of added tokens; these are left out. llama.cpp puts a space before a SentencePiece text always or
+  /// never, so `first` becomes always. Otherwise the ids are the same.
   ///
-  /// - Throws: `TokenizerError.notExpressible`, when llama.cpp has no pre-tokenizer or rule for it.
+  /// - Throws: `TokenizerError.notExpressible` if llama.cpp has no pre-tokenizer or rule for it.
   public func ggufVocabulary() throws -> GGUFVocabulary {
     switch source {
     case .huggingFace: try GGUFExport.vocabulary(for: definition)
@@ -187,7 +188,7 @@ public struct Tokenizer: Sendable {
     }
   }
 
-  /// Bytes that are equal for equal tokenizers, for callers to hash: the definition as a compact `tokenizer.json`,
-  /// whatever it was read from and however that file was laid out.
+  /// Bytes that are equal for equal tokenizers, for callers to hash: the definition as a compact `tokenizer.json`. They
+  /// do not depend on the source or its layout.
   public func canonicalBytes() -> Data { HuggingFaceWriter.tokenizer(definition).data }
 }

@@ -1,20 +1,20 @@
-/// Everything that decides what a tokenizer does, in the terms of a Hugging Face `tokenizer.json`. Both sources,
-/// `tokenizer.json` and GGUF metadata, are read into it, and both can be written from it.
+/// The complete definition of a tokenizer, in the terms of a Hugging Face `tokenizer.json`. `tokenizer.json` and GGUF
+/// metadata are read into it, and can be written from it.
 struct TokenizerDefinition: Sendable {
   /// Two neighbouring symbols that become one.
   struct Merge: Sendable, Equatable {
     var left: Int32
     var right: Int32
     var result: Int32
-    /// Lower is merged first; where equal, further left is merged first.
+    /// The lower rank is merged first; of equal ranks, the leftmost.
     var rank: Int32
   }
 
   /// The text of every id, as the vocabulary spells it. An id between others may have none.
   var tokens = TokenTable()
-  /// Ids whose text is an added token's only: the model never produces that text.
+  /// Ids whose text is only that of an added token: the model never produces it.
   var addedOnly: Set<Int32> = []
-  /// Texts of the model beside those in `tokens`, where an id stands for two texts, and the ids of these.
+  /// Further texts of the model and their ids, for ids that stand for two texts.
   var otherTexts = TokenTable()
   var otherIds: [Int32] = []
   var merges: [Merge] = []
@@ -27,14 +27,14 @@ struct TokenizerDefinition: Sendable {
 
   /// A piece that is a token as a whole is not taken apart.
   var ignoresMerges = false
-  /// A character outside the vocabulary becomes the tokens `<0x00>`…`<0xFF>` of its bytes, where all of them exist.
+  /// A character outside the vocabulary becomes the tokens `<0x00>`…`<0xFF>` of its bytes, if all of them exist.
   var byteFallback = false
   /// Neighbouring unknown characters become one unknown token.
   var fusesUnknown = false
   /// The token of unknown characters in text; nil leaves them out.
   var unknownSymbol: Int32?
 
-  /// What is put before and after a text when special tokens are asked for.
+  /// The tokens before and after a text, if special tokens are wanted.
   var prefix: [Int32] = []
   var suffix: [Int32] = []
 
@@ -44,20 +44,20 @@ struct TokenizerDefinition: Sendable {
   var paddingToken: Int32?
   var chatTemplate: String?
 
-  /// Special tokens in a text are taken for text.
+  /// Special tokens in a text are treated as text.
   var splitsSpecialTokens = false
 
   /// Whether pieces are encoded byte by byte, in `ByteAlphabet`.
   var isByteLevel: Bool { preTokenizer.contains(where: \.isByteLevel) }
 
-  /// The text of a token, empty where the id has none.
+  /// The text of a token; empty if the id has none.
   func text(of id: Int32) -> String {
     tokens.indices.contains(Int(id)) ? String(decoding: tokens[Int(id)], as: UTF8.self) : ""
   }
 
   func hasToken(_ id: Int32) -> Bool { tokens.indices.contains(Int(id)) && !tokens.isGap(Int(id)) }
 
-  /// The id of a text, be it an added token or one of the model.
+  /// The id of a text: an added token or a token of the model.
   func id(of text: some Collection<UInt8>) -> Int32? {
     tokens.index(of: text).map { Int32($0) } ?? otherTexts.index(of: text).map { otherIds[$0] }
   }

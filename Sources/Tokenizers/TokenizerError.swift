@@ -3,7 +3,7 @@ import Foundation
 /// Why a tokenizer could not be read, built or written. Every case prints as one line that names the file (or
 /// "GGUF metadata"), the component, and what was expected in its place.
 public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The folder holds no such file. `advice` says what can be done about it.
+  /// The folder holds no such file. `advice` tells the user a remedy.
   case missingFile(path: String, advice: String? = nil)
   /// The file is there but could not be read.
   case unreadableFile(path: String, reason: String)
@@ -17,7 +17,7 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   case invalidVocabulary(file: String, reason: String)
   /// Merge number `index` (from 0) cannot be used.
   case invalidMerge(file: String, index: Int, reason: String)
-  /// The tokenizer has no exact counterpart in the format asked for.
+  /// The tokenizer has no exact counterpart in the wanted format.
   case notExpressible(format: String, reason: String)
 
   public var description: String {

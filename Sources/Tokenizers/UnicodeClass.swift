@@ -1,8 +1,8 @@
 /// The four classes into which the pre-tokenizers' patterns divide all characters:
 /// `\p{L}`, `\p{N}`, `\s` and the rest.
 ///
-/// The reference implementation matches its patterns with the categories of Unicode 16. Characters assigned later
-/// are "other" there, and so they are here, whatever Unicode version the Swift runtime carries.
+/// The reference implementation matches its patterns with the categories of Unicode 16. Characters assigned later are
+/// "other" there. They are here, too, with any Unicode version of the Swift runtime.
 enum UnicodeClass: UInt8 {
   case other, letter, number, space
 

@@ -24,7 +24,7 @@ enum WordPattern: Sendable, Equatable {
     }
   }
 
-  /// The pattern that this expression spells, nil when it is none of them.
+  /// The pattern that this expression spells; nil if it is none of them.
   init?(expression: String) {
     let shortGPT2 = #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
     switch expression {
@@ -56,8 +56,8 @@ enum WordPattern: Sendable, Equatable {
   }
 }
 
-/// Finds where the match of a pattern that begins at a given place ends. The alternatives are tried in the order of
-/// the expression, as a backtracking matcher does.
+/// Finds the end of a match that begins at a given place. The alternatives are tried in the order of the expression, as
+/// a backtracking matcher does.
 private struct WordScanner {
   let text: UnsafeBufferPointer<UInt8>
   let end: Int
@@ -131,7 +131,7 @@ private struct WordScanner {
     return position > start ? position : spaces(at: start)
   }
 
-  /// `\s+(?!\S)|\s+`: a run of spaces, short of its last one when a word follows, unless that is the only one.
+  /// `\s+(?!\S)|\s+`: a run of spaces, without its last one if a word follows, unless that is the only one.
   private func spaces(at start: Int) -> Int {
     let runEnd = run(of: Self.space, from: start)
     if runEnd == end { return runEnd }

@@ -4,10 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
-// The value of an IEEE binary16 pattern, exactly, by integer arithmetic, which runs in vectors on any processor.
+// The exact value of an IEEE binary16 pattern, by integer arithmetic, which runs in vectors on any processor.
 //
-// Exponent and mantissa move into the places they have in binary32; multiplying by 2¹¹² corrects the exponent's bias and also
-// makes binary16's subnormals normal. Infinities and NaNs (exponent 31) get exponent 255 instead.
+// Exponent and mantissa move into the places they have in binary32; multiplying by 2¹¹² corrects the exponent's bias
+// and also makes binary16's subnormals normal. Infinities and NaNs (exponent 31) get exponent 255 instead.
 static inline float nas_half_value(uint16_t half) {
   int32_t magnitude = (half & 0x7fff) << 13, value;
   float result;
@@ -20,7 +20,7 @@ static inline float nas_half_value(uint16_t half) {
   return result;
 }
 
-// The upper half of a single, to the nearest, ties to even; a NaN stays one.
+// The upper half of a single, to the nearest, ties to even; NaN stays NaN.
 static inline uint16_t nas_bfloat16_pattern(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);

@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Element-wise kernels on rows and the loops of small triangles, compiled once for each set of instructions.
+// Element-wise kernels on rows, and loops of small triangles, compiled once for each set of instructions.
 //
-// All sets give the same bits, those of NaNs aside: sums run in sixteen lanes, which are added in order, before what is left of
-// the row; products and sums are rounded each for itself.
+// All sets give the same bits, except for those of NaNs. Sums run in sixteen lanes, which are added in order before the
+// rest of the row. Each product and each sum is rounded.
 
 #pragma clang assume_nonnull begin
 
@@ -53,14 +53,14 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*rotate)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
   void (*rotate_back)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
 
-  // Puts the d values of a position's key and value into a cache: keys in panels of 16 positions, [panel][d][16], values as
-  // [position][d]; bfloat16 as its pattern.
+  // Puts the d values of a position's key and value into a cache: keys in panels of 16 positions, [panel][d][16],
+  // values as [position][d]; bfloat16 as its pattern.
   void (*remember_float)(
       const float *key, const float *value, ptrdiff_t d, float *keys, float *values, ptrdiff_t position);
   void (*remember_bfloat16)(
       const float *key, const float *value, ptrdiff_t d, uint16_t *keys, uint16_t *values, ptrdiff_t position);
-  // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values. `scores` has room
-  // for four rows of end − first + 31 values.
+  // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values. `scores` has
+  // room for four rows of end − first + 31 values.
   void (*attend_float)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const float *keys, const float *values, ptrdiff_t first,
       ptrdiff_t end, float scale, float *scores, float *context);
@@ -68,7 +68,7 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
       const float *query, ptrdiff_t rows, ptrdiff_t d, const uint16_t *keys, const uint16_t *values, ptrdiff_t first,
       ptrdiff_t end, float scale, float *scores, float *context);
 
-  // The Cholesky factor of the lower triangle of a, by columns, which stand as rows in `work` meanwhile. Returns 0, or the
+  // The Cholesky factor of the lower triangle of a, by columns, which `work` holds as rows meanwhile. Returns 0, or the
   // order of the first leading minor that is not positive and finite.
   ptrdiff_t (*factorise_float)(ptrdiff_t n, float *a, ptrdiff_t lda, float *work, ptrdiff_t ldw);
   ptrdiff_t (*factorise_double)(ptrdiff_t n, double *a, ptrdiff_t lda, double *work, ptrdiff_t ldw);
@@ -79,7 +79,7 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
 
 enum nas_instructions { NAS_PORTABLE, NAS_AVX2, NAS_AVX512 };
 
-// The kernels compiled for a set of instructions; NULL where the processor does not have it.
+// The kernels compiled for a set of instructions; NULL if the processor lacks it.
 const struct nas_kernels *_Nullable nas_kernels_with(enum nas_instructions set);
 
 // The fastest set that the processor has.
