@@ -1,20 +1,20 @@
 import Checkpoints
 
-/// What can be wrong with calibration text and with stored statistics.
+/// Errors of calibration text and of stored statistics.
 public enum CalibrationError: Error, Equatable, CustomStringConvertible {
   case unreadable(file: String, reason: String)
   case emptyText(file: String)
-  /// `byte`: of the text after it was unpacked, counted from 0.
+  /// `byte`: place in the unpacked text, counted from 0.
   case notUTF8(file: String, byte: Int)
   case binary(file: String, byte: Int)
-  /// A file of a well-known kind that is no text.
+  /// A file of a well-known kind that is not text.
   case notText(file: String, kind: FileKind)
-  /// JSON that is damaged; `byte`: of the line, counted from 0.
+  /// Damaged JSON; `byte`: place in the line, counted from 0.
   case badJSON(file: String, line: Int, byte: Int, problem: String)
-  /// A record without the text that is asked for; `place`: file and line or number.
+  /// A record without the wanted text; `place`: file and line or number.
   case badRecord(place: String, problem: String)
   case tooShort(source: String, tokens: Int, window: Int, needed: Int)
-  /// Too little is left of a text after its documents were filtered.
+  /// Too little text is left after documents were filtered.
   case tooShortAfterFilters(source: String, tokens: Int, window: Int, needed: Int, dropped: Int, documents: Int)
   /// The loss band left no window.
   case emptyLossBand(source: String, band: CalibrationFilter.LossBand, windows: Int)

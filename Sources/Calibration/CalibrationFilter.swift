@@ -1,8 +1,8 @@
-/// What text may be calibrated on: rules for documents, and a band of losses for windows.
+/// Rules for calibration text: rules for documents, and a band of losses for windows.
 ///
-/// AdaPruner (arXiv 2503.06184) keeps text of little information out of the calibration data; web corpora besides hold
-/// much that is short or repeated. Documents are filtered before a text is cut into windows, windows after it. Text
-/// that a model samples itself has no documents, so only the loss band touches it.
+/// AdaPruner (arXiv 2503.06184) keeps text of little information out of the calibration data, and web corpora hold much
+/// short or repeated text. Documents are filtered before a text is cut into windows, windows after it. Text that a
+/// model samples itself has no documents, so only the loss band filters it.
 public struct CalibrationFilter: Codable, Equatable, Sendable {
   /// Documents with fewer tokens are dropped; 0 keeps all.
   public var minimumTokens: Int
@@ -10,12 +10,12 @@ public struct CalibrationFilter: Codable, Equatable, Sendable {
   /// Windows outside of the band are dropped; `nil` keeps all.
   public var lossBand: LossBand?
 
-  /// Which repeated documents are dropped. The first occurrence always stays.
+  /// The kinds of repeated documents that are dropped. The first occurrence always stays.
   public enum Duplicates: String, Codable, Sendable, CaseIterable {
     case none
-    /// Equal but for case and white space.
+    /// Documents that are equal except for case and white space.
     case exact
-    /// Besides those, documents with nearly the same words in the same order (`NearDuplicates`).
+    /// Also documents with nearly the same words in the same order (`NearDuplicates`).
     case near
   }
 
@@ -27,7 +27,7 @@ public struct CalibrationFilter: Codable, Equatable, Sendable {
 
   private enum CodingKeys: String, CodingKey { case minimumTokens, duplicates, lossBand }
 
-  /// Rules that are missing are off, so that records stay readable when rules are added.
+  /// A missing rule is off, so that records stay readable when rules are added.
   public init(from decoder: Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     minimumTokens = try values.decodeIfPresent(Int.self, forKey: .minimumTokens) ?? 0
@@ -46,12 +46,12 @@ public struct CalibrationFilter: Codable, Equatable, Sendable {
       + (lossBand.map { ["--loss-band", $0.description] } ?? [])
   }
 
-  /// Drops short and repeated documents. A document that is dropped as short makes no other one a duplicate.
+  /// Drops short and repeated documents. A short document that is dropped makes no other one a duplicate.
   ///
   /// - Parameters:
-  ///   - documents: in the order of their source.
-  ///   - countTokens: tokens of a document, only asked where a minimum is set.
-  /// - Returns: the documents that stay, in order, and what became of all.
+  ///   - documents: documents in the order of their source.
+  ///   - countTokens: function that counts the tokens of a document; called only if a minimum is set.
+  /// - Returns: the documents that stay, in order, and a record of the others.
   public func documents(
     _ documents: [String], countTokens: (String) -> Int
   ) -> (kept: [String], report: FilterReport) {
@@ -79,9 +79,9 @@ public struct CalibrationFilter: Codable, Equatable, Sendable {
   }
 }
 
-/// What a filter saw and dropped in one source.
+/// Counts of what a filter saw and dropped in one source.
 public struct FilterReport: Codable, Equatable, Sendable {
-  /// Documents seen; 0 where no rule looked at documents.
+  /// Documents seen; 0 if no rule looks at documents.
   public var documents: Int
   /// Documents with too few tokens.
   public var short = 0
@@ -89,7 +89,7 @@ public struct FilterReport: Codable, Equatable, Sendable {
   public var nearDuplicates = 0
   /// Candidate windows whose loss was measured; 0 without a loss band.
   public var windows = 0
-  /// Of them, the windows outside of the band.
+  /// Number of these windows outside of the band.
   public var windowsOutsideBand = 0
   /// The band's limits: mean negative log-likelihoods of a window under the dense model, in nats per token.
   public var lowestLoss: Double?
@@ -99,7 +99,7 @@ public struct FilterReport: Codable, Equatable, Sendable {
 
   public var documentsDropped: Int { short + exactDuplicates + nearDuplicates }
 
-  /// In words, for reports; empty where nothing was looked at.
+  /// The counts in words, for reports; empty if no rule applied.
   public var summary: String {
     var parts: [String] = []
     if documents > 0 {

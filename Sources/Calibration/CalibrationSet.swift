@@ -2,15 +2,15 @@ import LanguageModels
 import LinearAlgebra
 import Tokenizers
 
-/// Token windows of one source, some to calibrate on and others, disjoint from them, to judge candidates by.
+/// Token windows of one source: windows to calibrate on, and disjoint windows to judge candidates by.
 public struct CalibrationSet: Sendable {
   public let name: String
-  /// What the statistics are gathered on.
+  /// Windows on which the statistics are gathered.
   public let calibration: TokenWindows
-  /// What the search's fitness is measured on.
+  /// Windows on which the search measures fitness.
   public let fitness: TokenWindows
 
-  /// How many windows of what length.
+  /// Numbers and lengths of the windows.
   public struct Plan: Sendable, Equatable {
     public var windows: Int
     public var length: Int
@@ -24,7 +24,8 @@ public struct CalibrationSet: Sendable {
       self.fitnessLength = fitnessLength
     }
 
-    /// Sequences and their length where windows are sampled: whole fitness windows are cut from those after the calibration's.
+    /// Number and length of sampled sequences. Whole fitness windows are cut from the sequences after those of the
+    /// calibration.
     public var sampled: (sequences: Int, length: Int) {
       let perWindow = length / fitnessLength
       let forFitness = perWindow > 0 ? (fitnessWindows + perWindow - 1) / perWindow : fitnessWindows
@@ -32,8 +33,8 @@ public struct CalibrationSet: Sendable {
     }
   }
 
-  /// Most bytes that the cache of keys and values takes when windows are sampled: the same on every machine, because
-  /// the last bits of logits depend on how many sequences are generated together.
+  /// Largest number of bytes of the cache of keys and values while windows are sampled. It is the same on every
+  /// machine, because the last bits of logits depend on the number of sequences that are generated together.
   private static let cacheBytes = 2 << 30
 
   public init(name: String, calibration: TokenWindows, fitness: TokenWindows) {
@@ -44,7 +45,8 @@ public struct CalibrationSet: Sendable {
 
   /// Cuts a text into non-overlapping stretches and deals them out by the seed, fitness first.
   ///
-  /// A text too short for all windows gives fitness what it asks for, but at most a quarter, and calibration the rest.
+  /// If a text is too short for all windows, fitness gets what it asks for, but at most a quarter, and calibration gets
+  /// the rest.
   /// - Throws: `CalibrationError.tooShort` if there is not even one window for each.
   public init(name: String, tokens: [Int32], plan: Plan, seed: UInt64) throws {
     let stretch = max(plan.length, plan.fitnessLength)
@@ -71,10 +73,10 @@ public struct CalibrationSet: Sendable {
 
   /// Samples all windows from the model.
   ///
-  /// Every window starts with a token drawn uniformly from those that are plain text and goes on at temperature 1, never
-  /// drawing an end token (the starts of LLM-QAT, arXiv 2305.17888, section 3.1, with ancestral sampling).
+  /// Every window starts with a token drawn uniformly from the plain-text tokens and goes on at temperature 1, without
+  /// end tokens (the starts of LLM-QAT, arXiv 2305.17888, section 3.1, with ancestral sampling).
   ///
-  /// - Parameter precision: in which the model runs.
+  /// - Parameter precision: precision in which the model runs.
   public init<Model: Network>(
     sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
     precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
@@ -90,7 +92,7 @@ public struct CalibrationSet: Sendable {
     let room = Self.cacheBytes / max(1, Generator<Model>.cacheBytes(model.configuration, capacity: length))
     let batches = (total + max(1, room) - 1) / max(1, room)
     for batch in 0..<batches {
-      // As even as they go: a batch of a few windows takes nearly as long as one of many.
+      // Batches are as even as possible: one of a few windows takes nearly as long as one of many.
       let start = batch * total / batches
       let part = Array(prompts[start..<(batch + 1) * total / batches])
       windows += try Generator.continuations(

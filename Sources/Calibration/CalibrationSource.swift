@@ -1,10 +1,11 @@
 import Foundation
 
-/// Where calibration text comes from.
+/// The source of calibration text.
 public enum CalibrationSource: Sendable, Equatable {
   /// Windows sampled from the model itself, so that no data is needed.
   case model
-  /// A file. Its content tells whether it is one text or holds records of JSON; of a record, the text stands in `field`.
+  /// A file. Its content tells whether it is one text or holds records of JSON. `field` names the place of the text in
+  /// a record.
   case file(URL, field: String)
 
   /// Reads a command-line value: `self`, or the path of a file.
@@ -22,10 +23,10 @@ public enum CalibrationSource: Sendable, Equatable {
     }
   }
 
-  /// A packed file is called as what is in it.
+  /// A packed file is named after its content.
   public static func name(of url: URL) -> String { content(of: url).deletingPathExtension().lastPathComponent }
 
-  /// Whether a file's name promises JSON.
+  /// Whether the name of a file says that it is JSON.
   static func isNamedJSON(_ url: URL) -> Bool {
     ["json", "jsonl", "ndjson", "jsonlines"].contains(content(of: url).pathExtension.lowercased())
   }

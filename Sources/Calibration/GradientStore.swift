@@ -6,22 +6,22 @@ import Runtime
 
 /// Gradient saliencies on disk, one safetensors file a layer, keyed by model, scalar and windows.
 public struct GradientStore: Sendable {
-  /// Windows that gradients are taken on where nothing else is said: they cost several forward passes and need fewer tokens
-  /// than Gram matrices.
+  /// Default number of windows on which gradients are taken. Gradients cost several forward passes and need fewer
+  /// tokens than Gram matrices.
   public static let windows = 16
 
   private let folder: URL
 
-  /// - Parameter folder: holds one subfolder per (model, scalar, windows); created when needed.
+  /// - Parameter folder: folder with one subfolder per (model, scalar, windows); created when needed.
   public init(folder: URL) { self.folder = folder }
 
-  /// The saliencies of a network: from disk where they are, else computed by one backward pass and stored.
+  /// The saliencies of a network: read from disk if they are there, else computed by one backward pass and stored.
   ///
-  /// For the loss, squares are gathered too; for the sampled loss, output moments alone.
+  /// For the loss, squares are gathered too; for the sampled loss, output moments only.
   ///
   /// - Parameters:
-  ///   - fingerprint: of the network.
-  ///   - recorded: the network's residual stream on the windows, where it was recorded.
+  ///   - fingerprint: fingerprint of the network.
+  ///   - recorded: the network's residual stream on the windows, if it was recorded.
   ///   - progress: told how many layers are done; what it throws ends the computation.
   /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
   public func saliencies(
@@ -51,7 +51,7 @@ public struct GradientStore: Sendable {
       folder: place, configuration: network.configuration, parts: Self.parts(of: scalar), cost: CacheCost.read(place))
   }
 
-  /// What is gathered of a scalar's gradients.
+  /// The data that is gathered from a scalar's gradients.
   public static func parts(of scalar: BackwardPass.Scalar) -> BackwardPass.Parts {
     switch scalar {
     case .loss: .squares
@@ -68,12 +68,12 @@ public struct GradientStore: Sendable {
   }
 }
 
-/// Saliencies that lie on disk; a layer is read when asked for.
+/// Saliencies on disk; a layer is read on request.
 public struct StoredSaliencies: Sendable {
   fileprivate let folder: URL
   fileprivate let configuration: ModelConfiguration
   fileprivate let parts: BackwardPass.Parts
-  /// What computing them took, when they were computed; `nil` where it is not known.
+  /// Time and memory of their computation; `nil` if unknown.
   public let cost: ComputationCost?
 
   /// - Throws: `CalibrationError.damagedCache`.

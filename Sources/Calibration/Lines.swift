@@ -14,12 +14,12 @@ struct Lines: Sequence, IteratorProtocol {
     /// From 1.
     let number: Int
     let bytes: UnsafeRawBufferPointer
-    /// Where the line's bytes begin, counted from the line's beginning.
+    /// The place of the first byte that is not white space, counted from the line's beginning.
     let indentation: Int
-    /// Whether nothing but blank lines follows.
+    /// Whether only blank lines follow.
     let last: Bool
 
-    /// The JSON value that the line is.
+    /// The line as a JSON value.
     func value() throws(JSONSyntaxError) -> JSONValue {
       let (value, end) = try JSONValue.parsePrefix(bytes, dialect: .python)
       if let more = bytes[end...].firstIndex(where: { !isBlank($0) }) {

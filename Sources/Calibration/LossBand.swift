@@ -1,14 +1,14 @@
 extension CalibrationFilter {
-  /// The part of candidate windows whose loss under the dense model is neither too low nor too high, between two
-  /// quantiles. Low losses mark boilerplate and repetition, high ones noise and text of another kind.
+  /// A band of losses under the dense model, between two quantiles, in which candidate windows are kept. Low losses
+  /// mark boilerplate and repetition, high ones noise and text of another kind.
   public struct LossBand: Codable, Equatable, Sendable, CustomStringConvertible {
     /// Quantiles in 0 … 1, `lower` below `upper`.
     public var lower: Double
     public var upper: Double
 
-    /// The narrowest band that makes sense: twenty candidates for one window.
+    /// The narrowest useful band: twenty candidates for one window.
     public static let leastWidth = 0.05
-    /// What rounding may take from a product of quantile and rank.
+    /// Largest rounding error of a product of quantile and rank.
     private static let slack = 1e-9
 
     public init(lower: Double, upper: Double) {
@@ -18,22 +18,22 @@ extension CalibrationFilter {
 
     public var isValid: Bool { lower >= 0 && upper <= 1 && upper - lower >= Self.leastWidth - Self.slack }
 
-    /// As it is given on the command line.
+    /// The text on the command line.
     public var description: String { "\(lower),\(upper)" }
 
-    /// The fewest candidates of which at least `count` windows lie in the band.
+    /// The smallest number of candidates that leaves at least `count` windows in the band.
     public func candidates(for count: Int) -> Int {
       Int((Double(count) / (upper - lower) - Self.slack).rounded(.up)) + 1
     }
 
-    /// Which windows stay.
+    /// Selects the windows that stay.
     ///
-    /// With the `n` losses sorted, those with ranks from `lower · (n − 1)` to `upper · (n − 1)` are in the band, and
-    /// any that equal the outermost of them. A loss that is no finite number is never in it.
+    /// If the `n` losses are sorted, those with ranks from `lower · (n − 1)` to `upper · (n − 1)` are in the band, and
+    /// so are losses that equal the outermost of them. A loss that is not finite is never in the band.
     ///
     /// - Parameter losses: mean negative log-likelihood of each candidate window under the dense model, in nats.
     /// - Returns: indices of the windows that stay, ascending, and the lowest and highest loss in the band; no limits
-    ///   where no window stays.
+    ///   if no window stays.
     public func kept(_ losses: [Double]) -> (indices: [Int], limits: ClosedRange<Double>?) {
       let sorted = losses.filter(\.isFinite).sorted()
       let last = Double(sorted.count - 1)

@@ -14,15 +14,15 @@ struct NearDuplicates {
   static let bands = 16
   static let rows = 4
 
-  /// One a permutation; fixed, so that what is a duplicate depends on the documents alone.
+  /// One for each permutation; fixed, so that duplicates depend on the documents only.
   private static let keys: [UInt64] = {
     var random = SeededGenerator(seed: 0, stream: 3)
     return (0..<bands * rows).map { _ in random.next() }
   }()
 
-  /// The shingles of every document that is no near duplicate of one before.
+  /// The shingles of every document that is no near duplicate of an earlier one.
   private var documents: [Set<UInt64>] = []
-  /// For each band, the documents by what they hold there.
+  /// For each band, the documents by their value in the band.
   private var buckets: [[UInt64: [Int]]] = Array(repeating: [:], count: bands)
 
   /// The words of a text without regard to case.
@@ -32,7 +32,7 @@ struct NearDuplicates {
 
   /// Adds a document unless it is a near duplicate of one that was added.
   ///
-  /// - Returns: whether it was added.
+  /// - Returns: `true` if it was added.
   mutating func insert(_ words: [Substring]) -> Bool {
     let shingles = Self.shingles(words)
     let signature = Self.signature(shingles)
@@ -62,7 +62,7 @@ struct NearDuplicates {
       })
   }
 
-  /// What a document holds in each band: its smallest shingles under the band's permutations, mixed to one number.
+  /// A document's value in each band: its smallest shingles under the band's permutations, mixed to one number.
   private static func signature(_ shingles: Set<UInt64>) -> [UInt64] {
     (0..<bands).map { band in
       (0..<rows).reduce(0) { value, row in

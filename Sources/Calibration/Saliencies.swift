@@ -1,20 +1,20 @@
 import LanguageModels
 import LinearAlgebra
 
-/// Gradients of one projection weighed by its weights and summed over what is pruned with a unit: over the inputs for
-/// each output of Q, K, V, gate and up, over the outputs for each input of O and down.
+/// Gradients of one projection, multiplied by its weights and summed over each row or column that is pruned with a
+/// unit: over the inputs for each output of Q, K, V, gate and up, over the outputs for each input of O and down.
 ///
-/// With `g = ∂L/∂W` and `F` the mean over windows of the squared gradients of each window's own loss (the diagonal of the
-/// empirical Fisher matrix), these are the sums that LLM-Pruner (arXiv 2305.11627, eq. 3 to 6) needs. All are empty where
-/// gradients of weights were not gathered.
+/// With `g = ∂L/∂W` and `F` the mean over windows of the squared gradients of each window's own loss (the diagonal of
+/// the empirical Fisher matrix), these are the sums that LLM-Pruner (arXiv 2305.11627, eq. 3 to 6) needs. All are empty
+/// if gradients of weights were not gathered.
 public struct Saliencies: Sendable, Equatable {
   /// `Σ W·g`, with its sign.
   public var vector: [Float]
   /// `Σ |W·g|`.
   public var first: [Float]
-  /// `Σ W²·F`; empty where squares were not gathered.
+  /// `Σ W²·F`; empty if squares were not gathered.
   public var second: [Float]
-  /// `Σ |W·g − ½·W²·F|`; empty where squares were not gathered.
+  /// `Σ |W·g − ½·W²·F|`; empty if squares were not gathered.
   public var mixed: [Float]
 
   public init(vector: [Float] = [], first: [Float] = [], second: [Float] = [], mixed: [Float] = []) {
@@ -59,7 +59,7 @@ extension Saliencies {
     let (rows, columns) = (linear.outputs, linear.inputs)
     let count = byOutput ? rows : columns
     let sums = Matrix<Float>(rows: squares == nil ? 2 : 4, columns: count)
-    // One row of products at a time: summed whole where the row is the unit, element by element where the column is.
+    // One row of products at a time: summed whole if the row belongs to a unit, element by element if the column does.
     let products = Matrix<Float>(rows: 1, columns: columns)
     for i in 0..<rows {
       let (weight, slope) = (linear.weight.row(i), gradient.weight.row(i))

@@ -2,7 +2,7 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// What every score and the reformation need to know of one decoder layer's activations, as means over tokens.
+/// The activation statistics of one decoder layer that scores and repair need, as means over tokens.
 public struct LayerStatistics: Sendable {
   /// `E[x xᵀ]` of the normed input of the query, key and value projections, shape `[hidden, hidden]`.
   public var attentionInputGram: Matrix<Float>
@@ -22,20 +22,20 @@ public struct LayerStatistics: Sendable {
   public var hiddenMean: [Float]
   /// Harmonic mean of `‖x‖²` of the residual stream after the attention was added.
   ///
-  /// Harmonic, because what follows normalises every token on its own: an error matters relative to *its* token, and a
-  /// few tokens with huge activations (the first of a window) must not hide the others.
+  /// The mean is harmonic because the next norm normalises every token on its own: an error matters relative to *its*
+  /// token, and a few tokens with huge activations (the first of a window) must not hide the others.
   public var energyAfterAttention: Double
   /// Harmonic mean of `‖x‖²` of the residual stream after the MLP was added.
   public var energyAfterMLP: Double
 
   /// `E[x²]` of the output projection's input.
   public var contextSecondMoment: [Float] { (0..<contextGram.rows).map { contextGram[$0, $0] } }
-  /// `E[x²] − E[x]²` of the output projection's input: how much it fluctuates over tokens.
+  /// `E[x²] − E[x]²` of the output projection's input: its fluctuation over tokens.
   public var contextVariance: [Float] { Self.variance(contextSecondMoment, contextMean) }
   /// `E[x²] − E[x]²` of the down projection's input.
   public var hiddenVariance: [Float] { Self.variance(hiddenSecondMoment, hiddenMean) }
 
-  /// Elements of the Gram matrices of a layer together.
+  /// Number of elements of all Gram matrices of a layer.
   public static func gramElements(of shape: LayerShape, in configuration: ModelConfiguration) -> Int {
     let (hidden, context) = (configuration.hiddenSize, shape.queryHeads * configuration.headDimension)
     return 2 * hidden * hidden + context * context + shape.mlpChannels * shape.mlpChannels
@@ -53,13 +53,13 @@ public struct LayerStatistics: Sendable {
 public protocol Statistics: Sendable {
   /// Name of the calibration set, as genes and reports show it.
   var name: String { get }
-  /// Tokens that the means are over.
+  /// Number of tokens in the means.
   var tokens: Int { get }
   var layerCount: Int { get }
   func layer(_ index: Int) throws -> LayerStatistics
-  /// What gradients say of a layer; `nil` where they were not gathered.
+  /// The gradients of a layer; `nil` if they were not gathered.
   func saliencies(of scalar: BackwardPass.Scalar, layer index: Int) throws -> LayerSaliencies?
-  /// What computing them took, when they were computed; `nil` where it is not known.
+  /// Time and memory of their computation; `nil` if unknown.
   var cost: ComputationCost? { get }
 }
 
@@ -68,7 +68,7 @@ extension Statistics {
   public var cost: ComputationCost? { nil }
 }
 
-/// The statistics of several sets taken together, each weighted by its tokens. Needs no pass of its own.
+/// The statistics of several sets together, each weighted by its tokens. They need no pass of their own.
 public struct MixedStatistics: Statistics {
   public let name: String
   private let parts: [any Statistics]

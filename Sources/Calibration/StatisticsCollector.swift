@@ -5,8 +5,8 @@ import Runtime
 /// Gathers the statistics of one layer while the forward pass runs through it.
 ///
 /// One accumulator per lane of the forward pass, added up in the order of the lanes at the end of the layer, so the
-/// result does not depend on how many cores ran. Where the lanes' matrices would take more than a quarter of `MemoryLimit`,
-/// there are fewer.
+/// result does not depend on how many cores ran. Where the lanes' matrices would take more than a quarter of
+/// `MemoryLimit`, there are fewer.
 final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int

@@ -5,9 +5,9 @@ import LinearAlgebra
 public enum StatisticsPass {
   /// - Parameters:
   ///   - layers: those whose statistics are wanted; `nil` for all. The pass ends with the last of them.
-  ///   - record: opened; takes the residual stream of the first windows, where all layers are wanted.
+  ///   - record: open record that takes the residual stream of the first windows, if all layers are wanted.
   ///   - body: given each wanted layer's statistics in the order of the layers.
-  /// - Returns: the residual stream where the pass ends, shape `[tokens, hidden]`.
+  /// - Returns: the residual stream at the end of the pass, shape `[tokens, hidden]`.
   @discardableResult
   public static func run(
     _ network: some Network, on windows: TokenWindows, layers: Set<Int>? = nil,

@@ -6,18 +6,18 @@ import Runtime
 
 /// Statistics on disk, one safetensors file a layer, keyed by the model and the calibration windows.
 ///
-/// They are gathered in one streaming pass that holds one layer's statistics at a time, and mapped when read.
+/// One streaming pass gathers them and holds one layer's statistics at a time. They are mapped when read.
 public struct StatisticsStore: Sendable {
   private let folder: URL
 
-  /// - Parameter folder: holds one subfolder per (model, windows); created when needed.
+  /// - Parameter folder: folder with one subfolder per (model, windows); created when needed.
   public init(folder: URL) { self.folder = folder }
 
-  /// The statistics of a network on windows: from disk where they are, else computed and stored.
+  /// The statistics of a network on windows: read from disk if they are there, else computed and stored.
   ///
   /// - Parameters:
-  ///   - fingerprint: of the network.
-  ///   - record: takes the residual stream of the first windows if the statistics are computed.
+  ///   - fingerprint: fingerprint of the network.
+  ///   - record: record that takes the residual stream of the first windows if the statistics are computed.
   ///   - progress: told each layer that is done; what it throws ends the computation.
   /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
   public func statistics(
@@ -70,7 +70,7 @@ public struct StatisticsStore: Sendable {
       + vectors.map { TensorPlan(name: $0, type: .f32, shape: [$1.count]) }
     try SafetensorsWriter.write(plans.sorted { $0.name < $1.name }, to: url) { plan, write in
       if let gram = grams[plan.name] {
-        // Symmetric: the rows from the diagonal on.
+        // The matrix is symmetric, so the rows from the diagonal on suffice.
         for i in 0..<gram.rows { try write(UnsafeBufferPointer(start: gram.row(i) + i, count: gram.columns - i)) }
       } else {
         try vectors[plan.name]?.withUnsafeBufferPointer(write)
@@ -83,7 +83,8 @@ public struct StatisticsStore: Sendable {
   }
 }
 
-/// What it took to compute what a cache folder holds, kept in it: who uses the result is told the price, whoever paid it.
+/// Time and memory of the computation of a cache folder's content, kept in the folder: each user of the result is told
+/// its price.
 enum CacheCost {
   private static let name = "cost.json"
 
@@ -99,7 +100,7 @@ enum CacheCost {
   }
 }
 
-/// Statistics that lie on disk; a layer is mapped when asked for.
+/// Statistics on disk; a layer is mapped on request.
 private struct StoredStatistics: Statistics {
   let name: String
   let tokens: Int

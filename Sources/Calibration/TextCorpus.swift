@@ -1,9 +1,9 @@
 import Checkpoints
 import Foundation
 
-/// Reading text files for calibration and evaluation.
+/// Reads text files for calibration and evaluation.
 public enum TextCorpus {
-  /// What a file holds.
+  /// The content of a file.
   enum Content {
     case text(String)
     /// The texts of records, in order.
@@ -12,18 +12,19 @@ public enum TextCorpus {
 
   /// The whole text of a source; the texts of records are joined by blank lines. The model as a source has none.
   ///
-  /// - Throws: `CalibrationError` for a file that is missing, no text, damaged or empty, and for a record without the field.
+  /// - Throws: `CalibrationError` for a file that is missing, no text, damaged or empty, and for a record without the
+  ///   field.
   public static func read(_ source: CalibrationSource) throws -> String {
     switch try content(of: source) {
     case .text(let text): return text
     case .records(let texts):
-      // Separators alone are no text.
+      // Separators alone are not text.
       if texts.allSatisfy(\.utf8.isEmpty), let url = source.url { throw CalibrationError.emptyText(file: url.path) }
       return texts.joined(separator: TextDocuments.separator)
     }
   }
 
-  /// - Throws: as `read`, but for records that are all empty.
+  /// - Throws: as `read`, except for records that are all empty.
   static func content(of source: CalibrationSource) throws -> Content {
     guard case .file(let url, let field) = source else { return .records([]) }
     return try TextFile.withUTF8(of: url) { bytes in
@@ -59,7 +60,7 @@ private struct TextRecords {
     }
   }
 
-  /// Those of values one after another; a list holds one in each element.
+  /// The texts of values one after another; a list holds one in each element.
   func ofValues(_ first: JSONValue, end: Int) throws -> [String] {
     var texts: [String] = []
     var (value, start, end) = (first, text.firstIndex { !isBlank($0) } ?? 0, end)

@@ -1,6 +1,6 @@
-/// A text as separate documents, which filters look at one by one.
+/// A text as separate documents, for filters.
 public enum TextDocuments {
-  /// What stands between documents that are joined to one text.
+  /// The separator between documents that are joined to one text.
   public static let separator = "\n\n"
 
   /// The documents of a source: its records, or the paragraphs of a plain text.
@@ -13,8 +13,8 @@ public enum TextDocuments {
     }
   }
 
-  /// The stretches of a text between blank lines, which are lines with nothing but spaces, tabs and carriage returns.
-  /// Lines end with `\n` or `\r\n`; within a paragraph they are joined by `\n`.
+  /// The parts of a text between blank lines, which hold only spaces, tabs and carriage returns. Lines end with `\n` or
+  /// `\r\n`; within a paragraph they are joined by `\n`.
   public static func paragraphs(_ text: String) -> [String] {
     var paragraphs: [String] = []
     var lines: [Substring] = []
@@ -22,7 +22,7 @@ public enum TextDocuments {
       if !lines.isEmpty { paragraphs.append(lines.joined(separator: "\n")) }
       lines = []
     }
-    // On bytes: to Swift "\r\n" is one character, which is not "\n".
+    // Works on bytes: in Swift "\r\n" is one character, which is not "\n".
     for line in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       if line.allSatisfy({ $0 == 32 || $0 == 9 || $0 == 13 }) {
         close()

@@ -1,10 +1,10 @@
 import Checkpoints
 
-/// Where the text stands in a record: a key, or keys and indices joined by dots, such as `messages.0.content`.
+/// The place of the text in a record: a key, or keys and indices joined by dots, such as `messages.0.content`.
 struct TextField {
   let path: String
 
-  /// - Parameter place: of the record, for errors.
+  /// - Parameter place: place of the record, for errors.
   /// - Throws: `CalibrationError.badRecord`.
   func text(of record: JSONValue, at place: String) throws -> String {
     // A record that is a text has no fields.
@@ -23,7 +23,7 @@ struct TextField {
     return text
   }
 
-  /// A key that has dots of its own comes before what the dots would mean.
+  /// A key with dots of its own is tried before keys that are joined by dots.
   static func value(_ path: Substring, in value: JSONValue) -> JSONValue? {
     if let found = value[key: path] { return found }
     for dot in path.indices.reversed() where path[dot] == "." {
@@ -42,7 +42,7 @@ struct TextField {
   private static let mostFields = 3
   private static let deepest = 4
 
-  /// The keys that are there, and the fields that hold the longest strings.
+  /// The keys of the record, and the fields with the longest strings.
   private func hint(_ record: JSONValue) -> String {
     var parts: [String] = []
     if let keys = record.object?.keys.sorted(), !keys.isEmpty {
@@ -59,7 +59,7 @@ struct TextField {
     return parts.isEmpty ? "" : "; " + parts.joined(separator: "; ")
   }
 
-  /// Strings within a value; of a list, in its first element.
+  /// Strings within a value; for a list, within its first element.
   private static func strings(in value: JSONValue, depth: Int) -> [(path: String, length: Int)] {
     if depth > deepest { return [] }
     let members: [(String, JSONValue)] =

@@ -1,17 +1,18 @@
 import Checkpoints
 import Foundation
 
-/// A text file as UTF-8, whatever it is stored in.
+/// A text file as UTF-8, from any supported encoding.
 ///
-/// What a file is is told by its first bytes: gzip and zstd are unpacked, UTF-16 and UTF-32 with a byte order mark are
-/// converted, and what is well known to be no text is refused by name.
+/// The first bytes decide: gzip and zstd are unpacked, UTF-16 and UTF-32 with a byte order mark are converted, and
+/// well-known files that are not text are refused by name.
 enum TextFile {
-  /// Most bytes that a packed text may unpack to: more than anyone calibrates on.
+  /// Largest number of bytes to which a packed text may unpack: more than any calibration needs.
   static let largestUnpacked = 4 << 30
 
   /// - Parameters:
-  ///   - limit: most bytes that a packed text may unpack to.
-  ///   - body: gets the text, which is valid UTF-8 without a byte order mark and not empty, for the time of the call.
+  ///   - limit: largest number of bytes to which a packed text may unpack.
+  ///   - body: function that gets the text for the time of the call: valid UTF-8 without a byte order mark, and not
+  ///     empty.
   /// - Throws: `CalibrationError`, and what `body` throws.
   static func withUTF8<Value>(
     of url: URL, limit: Int = largestUnpacked, _ body: (UnsafeRawBufferPointer) throws -> Value
@@ -68,9 +69,9 @@ enum TextFile {
     }
   }
 
-  /// What a file is instead of plain UTF-8.
+  /// The kind of a file that is not plain UTF-8.
   ///
-  /// The marks of some kinds are plain words, with which a text may begin, too; their files go on with other bytes.
+  /// The marks of some kinds are plain words, with which a text may begin, too. Their files go on with other bytes.
   private static func kind(of bytes: UnsafeRawBufferPointer) -> FileKind? {
     let kind = FileKind(bytes)
     switch kind {

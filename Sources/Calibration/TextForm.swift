@@ -1,6 +1,7 @@
 import Checkpoints
 
-/// How a file holds its text. The content decides; the name does only where the content is no JSON though the name says so.
+/// The form in which a file holds its text. The content decides. The name matters only if it says JSON and the content
+/// is not JSON.
 enum TextForm {
   /// One running text.
   case plain
@@ -9,13 +10,13 @@ enum TextForm {
   /// JSON values over several lines, one after another; `first` is the first of them, and ends before the byte `end`.
   case values(first: JSONValue, end: Int)
 
-  /// So many lines that are not blank are looked at.
+  /// Number of lines that are examined, blank ones not counted.
   private static let sample = 64
 
   /// - Parameters:
   ///   - text: valid UTF-8.
   ///   - isNamedJSON: whether the file's name promises JSON.
-  /// - Throws: `JSONSyntaxError` for JSON that is damaged.
+  /// - Throws: `JSONSyntaxError` for damaged JSON.
   init(_ text: UnsafeRawBufferPointer, isNamedJSON: Bool) throws(JSONSyntaxError) {
     let counts = Counts(text, sample: Self.sample)
     if counts.areLines(isNamedJSON: isNamedJSON) {
@@ -38,8 +39,8 @@ enum TextForm {
     }
   }
 
-  /// Whether a text begins as an object with a quoted key, or as a list of such objects or of strings: then it is
-  /// JSON (or Python's way to print the same) even if it is damaged.
+  /// Whether a text begins as an object with a quoted key, or as a list of such objects or of strings. Then it is JSON
+  /// (or printed by Python) even if it is damaged.
   private static func opensAsJSON(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
     let text = text.drop(while: isBlank)
     guard let first = text.first else { return false }
@@ -53,12 +54,12 @@ enum TextForm {
   }
 }
 
-/// What the first lines of a text are.
+/// Counts of the kinds of a text's first lines.
 private struct Counts {
   var lines = 0
   /// Lines that are an object or a list.
   var records = 0
-  /// Lines that are a string, and those of them with an escape, which prose in quotation marks has not.
+  /// Lines that are a string, and those of them with an escape. Prose in quotation marks has no escapes.
   var strings = 0
   var escaped = 0
 
@@ -66,7 +67,7 @@ private struct Counts {
     for line in Lines(text) {
       lines += 1
       if lines == 1, line.last, "[{".utf8.contains(line.bytes[0]) {
-        // The whole text is this one line: it is read as a value, and not twice.
+        // The whole text is this one line. It is read as a value, and not twice.
         return
       }
       switch line.bytes[0] {
@@ -90,10 +91,11 @@ private struct Counts {
 }
 
 extension JSONValue {
-  /// Whether it may be a record on a line of its own. A number in brackets is rather a footnote.
+  /// Whether it may be a record on a line of its own. A number in brackets is more likely a footnote.
   fileprivate var isRecord: Bool { object.map { !$0.isEmpty } ?? array?.contains { $0.double == nil } ?? false }
 
-  /// Whether a text that begins with this value, and goes on with a byte, is data and not prose with an example of it.
+  /// Whether a text that begins with this value and continues with this byte is data, and not prose with an example of
+  /// data.
   fileprivate func isData(before next: UInt8?) -> Bool {
     if let object { return !object.isEmpty && next.map { "{[,".utf8.contains($0) } ?? true }
     return array.map { !$0.isEmpty && $0.allSatisfy { $0.object != nil } } ?? false

@@ -1,7 +1,7 @@
 import Tokenizers
 
 extension Tokenizer {
-  /// Tokens that mark structure rather than text: never drawn when text is sampled.
+  /// Tokens that mark structure rather than text. Sampled text never contains them.
   var specialTokens: [Int32] {
     (0..<Int32(vocabularySize)).filter { isSpecial($0) }
   }
@@ -18,8 +18,8 @@ extension Tokenizer {
 }
 
 extension Tokenizer {
-  /// The tokens of a text as perplexity is measured on it: the whole text at once, what the tokenizer puts before a text
-  /// (usually BOS or nothing) only before the very start. Running text has no end, so nothing is put after it.
+  /// The tokens of a text for a perplexity: the whole text at once. The tokens that the tokenizer puts before a text
+  /// (usually BOS or none) stand only at the very start. Running text has no end, so nothing is put after it.
   public func runningTokens(_ text: String) -> [Int32] {
     prefix + encode(text, addSpecialTokens: false)
   }

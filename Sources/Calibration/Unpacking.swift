@@ -1,7 +1,7 @@
 import CCompression
 import Checkpoints
 
-/// What is wrong with packed data.
+/// An error in packed data.
 struct UnpackingError: Error, Equatable {
   let problem: String
 
@@ -14,7 +14,7 @@ struct UnpackingError: Error, Equatable {
 
 /// Unpacks gzip (RFC 1952) and zstd (RFC 8878) in memory, in steps.
 ///
-/// The result grows with what was really unpacked: sizes that the data claims are not believed.
+/// The result grows with the unpacked bytes; sizes that the data states are not trusted.
 enum Unpacking {
   /// Bytes unpacked in one step.
   private static let step = 1 << 20
@@ -24,8 +24,9 @@ enum Unpacking {
   /// Unpacks all members of a gzip file.
   ///
   /// - Parameters:
-  ///   - limit: most bytes of the result.
-  ///   - ignored: told how many bytes follow the last member. As `gzip` does, they are left out.
+  ///   - limit: largest number of bytes of the result.
+  ///   - ignored: function that is called with the number of bytes after the last member. They are left out, as `gzip`
+  ///     does.
   static func gzip(
     _ packed: UnsafeRawBufferPointer, limit: Int, ignored: (Int) -> Void = { _ in }
   ) throws(UnpackingError) -> [UInt8] {
@@ -76,9 +77,9 @@ enum Unpacking {
     }
   }
 
-  /// Unpacks all frames of a zstd file; frames that are to be skipped are skipped.
+  /// Unpacks all frames of a zstd file; skippable frames are skipped.
   ///
-  /// - Parameter limit: most bytes of the result.
+  /// - Parameter limit: largest number of bytes of the result.
   static func zstd(_ packed: UnsafeRawBufferPointer, limit: Int) throws(UnpackingError) -> [UInt8] {
     guard let stream = ZSTD_createDStream() else { throw UnpackingError(problem: "libzstd cannot be started") }
     defer { ZSTD_freeDStream(stream) }

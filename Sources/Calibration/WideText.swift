@@ -1,7 +1,7 @@
-/// Text of 16 or 32 bits a unit, as some editors of Windows and PowerShell write it.
+/// Text in units of 16 or 32 bits, as some editors of Windows and PowerShell write it.
 enum WideText {
-  /// - Parameter bytes: they begin with a byte order mark.
-  /// - Throws: `CalibrationError.unreadable` for what is not whole or no text.
+  /// - Parameter bytes: text that begins with a byte order mark.
+  /// - Throws: `CalibrationError.unreadable` for bytes that are cut or are not text.
   static func decode(_ bytes: UnsafeRawBufferPointer, path: String) throws -> String {
     func text<Encoding: Unicode.Encoding>(
       _ encoding: Encoding.Type, _ name: String
@@ -21,7 +21,7 @@ enum WideText {
     return isWidest ? try text(UTF32.self, "UTF-32") : try text(UTF16.self, "UTF-16")
   }
 
-  /// Whether every other byte of the beginning is zero, as in Latin text of 16 bits a unit without a mark.
+  /// Whether every other byte of the beginning is zero, as in Latin text of 16-bit units without a mark.
   static func isLikely(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let start = bytes.prefix(256)
     let zeros = [0, 1].map { first in

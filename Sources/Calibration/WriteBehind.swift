@@ -1,16 +1,16 @@
 import Dispatch
 import Synchronization
 
-/// Writes to disk what a pass computes while the pass goes on, one piece at a time.
+/// Writes the results of a pass to disk while the pass goes on, one piece at a time.
 final class WriteBehind: Sendable {
   private let queue = DispatchQueue(label: "nas-search.write-behind")
   private let failure = Mutex<(any Error)?>(nil)
 
   private init() {}
 
-  /// Calls `body` with a writer, and ends when all it was given is written or failed.
+  /// Calls `body` with a writer, and returns when all pieces are written or one has failed.
   ///
-  /// - Throws: what `body` or a piece throws.
+  /// - Throws: the errors of `body` and of the pieces.
   static func during(_ body: (WriteBehind) throws -> Void) throws {
     let writer = WriteBehind()
     defer { writer.queue.sync {} }
@@ -18,9 +18,10 @@ final class WriteBehind: Sendable {
     try writer.wait()
   }
 
-  /// Waits until the last piece is written, and writes another while the caller goes on: so there is one at a time in memory.
+  /// Waits until the last piece is written, then writes another while the caller goes on. So one piece at a time is in
+  /// memory.
   ///
-  /// - Throws: what the last piece threw.
+  /// - Throws: the error of the last piece.
   func write(_ piece: @escaping @Sendable () throws -> Void) throws {
     try wait()
     queue.async {

@@ -17,7 +17,7 @@ func columnEnergies(of weight: Matrix<Float>) -> [Float] {
   return sums.elements
 }
 
-/// `Σ_j W[i,j]²·factor[j]` for every row `i`; a factor of 1 where none is given.
+/// `Σ_j W[i,j]²·factor[j]` for every row `i`; a missing factor is 1.
 func rowEnergies(of weight: Matrix<Float>, scaledBy factors: [Float]? = nil) -> [Float] {
   (0..<weight.rows).map { i in
     let row = weight.row(i)

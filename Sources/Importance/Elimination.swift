@@ -1,14 +1,14 @@
 import LinearAlgebra
 
-/// What is left of a projection while its inputs are removed (`LossOBS` has the formulas).
+/// The rest of a projection while its inputs are removed (`LossOBS` has the formulas).
 struct Elimination {
-  /// `[H⁻¹]` of the inputs of `units`; zeros in the rows and columns of those that are not left.
+  /// `[H⁻¹]` of the inputs of `units`; zeros in the rows and columns of removed inputs.
   private var inverse: Matrix<Double>
   /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs, outputs]`.
   private var weight: Matrix<Double>
   /// The units that the matrices hold.
   private var units: [Int]
-  /// Places in `units` of those that are left.
+  /// Places in `units` of the units that are left.
   private var left: [Int]
   private let width: Int
   /// λ of `H` as a share of the Gram's mean diagonal.
@@ -18,7 +18,7 @@ struct Elimination {
   ///
   /// - Parameters:
   ///   - moments: `S`, shape `[outputs, outputs]`; `nil` for the identity.
-  ///   - atOnce: units that go together.
+  ///   - atOnce: number of units that are removed together.
   /// - Throws: `ImportanceError.notFinite` in the name of the score.
   static func removals(
     weight: Matrix<Float>, gram: Matrix<Float>, moments: Matrix<Float>?, width: Int, atOnce: Int, score: String,
@@ -88,7 +88,7 @@ struct Elimination {
     }
   }
 
-  /// Takes the units at places out and adjusts the others.
+  /// Removes the units at these places and adjusts the others.
   private mutating func remove(_ places: [Int]) throws {
     let out = places.flatMap { Array(rows($0)) }
     // With [H⁻¹]_RR = F·Fᵀ: F⁻¹·[H⁻¹]_R· and F⁻¹·W_R.

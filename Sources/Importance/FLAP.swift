@@ -2,13 +2,13 @@ import LinearAlgebra
 
 /// Fluctuation-based importance (FLAP, arXiv 2312.11983, eq. 5 and 6).
 ///
-/// What a constant bias cannot replace when an input is removed is its fluctuation, so column `j` of `o_proj` or
+/// A constant bias can replace the mean of a removed input, but not its fluctuation. So column `j` of `o_proj` or
 /// `down_proj` scores
 ///
 ///     S[j] = Var(x_j)·‖W[:,j]‖²
 ///
 /// over tokens, standardised within its module, `(S − mean S) / std S`, so that the modules of all layers can be ranked
-/// together. A group's score is the mean over its columns. The variance here is that over all tokens; the released code
+/// together. A group's score is the mean over its columns. The variance here is over all tokens; the released code
 /// takes the variance of a running mean over samples.
 public struct FLAP: Importance {
   public init() {}
@@ -31,7 +31,7 @@ public struct FLAP: Importance {
     let count = Double(max(1, values.count))
     let mean = values.reduce(0.0) { $0 + Double($1) } / count
     let variance = values.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
-    // Equal values say nothing about each other.
+    // Equal values have no order.
     let deviation = variance > 0 ? variance.squareRoot() : 1
     return values.map { Float((Double($0) - mean) / deviation) }
   }

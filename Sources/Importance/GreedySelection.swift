@@ -2,14 +2,15 @@ import LinearAlgebra
 
 /// Forward selection by what a unit adds to those already kept (our own).
 ///
-/// With units `K` kept and the projection repaired by least squares, the output error is `tr(W·C·Wᵀ)`, `C` the Schur
-/// complement of the Gram `G` on `K`: what of the inputs the kept ones cannot predict. Keeping unit `b` as well lowers it
-/// by
+/// With units `K` kept and the projection repaired by least squares, the output error is `tr(W·C·Wᵀ)`. `C` is the Schur
+/// complement of the Gram matrix `G` on `K`: the part of the inputs that the kept ones cannot predict. If unit `b` is
+/// kept as well, the error falls by
 ///
 ///     gain(b) = tr( M_b · C_bb⁻¹ · M_bᵀ ),   M = W·C
 ///
-/// The unit of the largest gain is kept next: pivoted Cholesky with the output error as the pivot rule. Other scores look
-/// at one unit at a time and keep two that say the same. The scores are ranks, the first kept highest, as shares of 1.
+/// The unit with the largest gain is kept next: a pivoted Cholesky factorisation with the output error as the pivot
+/// rule. Other scores look at one unit at a time and keep two units that carry the same information. The scores are
+/// ranks as shares of 1; the unit that is kept first has the highest.
 public struct GreedySelection: Importance {
   private let damping = 0.01
 

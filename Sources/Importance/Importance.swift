@@ -9,9 +9,9 @@ public protocol Importance: Sendable {
   var name: String { get }
   /// One line for listings.
   var summary: String { get }
-  /// Where the formula comes from.
+  /// The source of the formula.
   var source: String { get }
-  /// Whose gradients the score needs, if any: a backward pass over the calibration.
+  /// The scalar whose gradients the score needs, if any: they cost a backward pass over the calibration.
   var gradients: BackwardPass.Scalar? { get }
   /// Scores of one layer's KV groups and MLP channels.
   func scores(of layer: ScoredLayer) throws -> UnitScores
@@ -21,14 +21,14 @@ extension Importance {
   public var gradients: BackwardPass.Scalar? { nil }
 }
 
-/// What a score may look at.
+/// The data that a score may look at.
 public struct ScoredLayer: Sendable {
   public let index: Int
   public let shape: LayerShape
   public let headDimension: Int
   public let weights: LayerWeights
   public let statistics: LayerStatistics
-  /// Of the scalar that the score asks for; `nil` where it asks for none.
+  /// Gradients of the scalar that the score asks for; `nil` if it asks for none.
   public let saliencies: LayerSaliencies?
 
   public init(
@@ -88,7 +88,7 @@ extension ScoredLayer {
 }
 
 extension Importance {
-  /// The scores of a layer, made sure to be finite.
+  /// The scores of a layer, checked to be finite.
   ///
   /// - Throws: `ImportanceError.notFinite`, and what the score throws.
   public func finiteScores(of layer: ScoredLayer) throws -> UnitScores {
@@ -112,7 +112,7 @@ public struct UnitScores: Sendable, Equatable {
     self.channels = channels
   }
 
-  /// Ranks as shares of 1, the first unit of an order highest.
+  /// Ranks as shares of 1; the first unit of an order has the highest.
   init(keepingGroups groups: [Int], channels: [Int]) {
     func ranks(_ order: [Int]) -> [Float] {
       var result = Array(repeating: Float(0), count: order.count)
@@ -136,8 +136,8 @@ public struct UnitScores: Sendable, Equatable {
 public struct UnitRanking: Sendable, Equatable {
   public var groups: [Int]
   public var channels: [Int]
-  /// The order in which the query heads of each of the parent's groups are kept, by their places in it; `nil` where
-  /// all are (`QueryHeads`).
+  /// The order in which the query heads of each of the parent's groups are kept, by their places in the group; `nil` if
+  /// all are kept (`QueryHeads`).
   public var queries: [[Int]]?
 
   public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
@@ -156,8 +156,8 @@ public enum ImportanceRegistry {
       LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), MagnitudeL1(), MagnitudeL2(), RandomImportance(),
     ]
 
-  /// A score by its name. Those of LLM-Pruner take the way in which a unit's matrices are put together behind a colon,
-  /// such as `llm-pruner-first:max`. Several, each with its weight, are a mixture of ranks: `0.7*obs+0.3*flap`.
+  /// A score by its name. LLM-Pruner's names may end with a colon and an aggregation, such as `llm-pruner-first:max`.
+  /// Several names with weights are a mixture of ranks: `0.7*obs+0.3*flap`.
   public static func named(_ name: String) throws -> any Importance {
     if let found = all.first(where: { $0.name == name }) { return found }
     if let found = LLMPruner(name: name) { return found }

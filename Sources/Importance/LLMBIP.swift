@@ -8,9 +8,9 @@ import LinearAlgebra
 ///     s_H[j] = E|x_H[j]| · Σ_i |W_O[i,j]|·v[i],   v = 1 + |W_U|ᵀ(|W_D|ᵀ1)   a channel j of the head outputs
 ///
 /// with `x_U`, `x_H` the inputs of `down_proj` and `o_proj`: a change of `o_proj`'s output reaches the block's output
-/// directly and through the MLP. A group's score is the sum over its channels. The formula is stated for an ungated MLP
-/// without norms. Here the norm's gain is folded into the MLP's input weights, and the inner factor of the gated MLP is
-/// `|W_gate| + |W_up|`, each halved: for a gate and an up branch of equal size both carry the change once.
+/// directly and through the MLP. A group's score is the sum over its channels. The paper states the formula for an
+/// ungated MLP without norms. Here the norm's gain is folded into the MLP's input weights, and the inner factor of the
+/// gated MLP is `|W_gate| + |W_up|`, each halved: if the two branches are of equal size, both carry the change once.
 public struct LLMBIP: Importance {
   public init() {}
 
@@ -33,7 +33,7 @@ public struct LLMBIP: Importance {
     return UnitScores(groups: layer.foldColumns(contexts), channels: channels)
   }
 
-  /// `v[i]`: how much of a change of component `i` of the residual stream the block's output shows.
+  /// `v[i]`: the share of a change of component `i` of the residual stream that reaches the block's output.
   private func propagation(down: [Float], _ layer: ScoredLayer) -> [Float] {
     let weights = layer.weights
     var through = Array(repeating: Float(0), count: weights.output.outputs)

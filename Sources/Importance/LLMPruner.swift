@@ -3,17 +3,18 @@ import LanguageModels
 
 /// First- and second-order Taylor scores of coupled structures (LLM-Pruner, arXiv 2305.11627, section 3.2).
 ///
-/// With `g` the gradient of the loss and `F` the diagonal of the empirical Fisher matrix, a channel of one matrix scores
+/// With `g` the gradient of the loss and `F` the diagonal of the empirical Fisher matrix, a channel of one matrix
+/// scores
 ///
 ///     vector   |Σ W·g|                      eq. 3, first order
 ///     first    Σ |W·g|                      eq. 5, element by element, first order
 ///     second   Σ W²·F                       its second-order term alone
 ///     mixed    Σ |W·g − ½·W²·F|             both
 ///
-/// The matrices that are cut together are put together channel by channel (sum, mean, maximum, product, or the last one
+/// Matrices that are cut together are aggregated channel by channel (sum, mean, maximum, product, or the last one
 /// alone), and a group's score is the sum over its head's channels. The released code folds the query rows of a
-/// grouped-query model so that a group is scored by queries of other groups; here group `g` has the query heads
-/// `g·r … (g+1)·r − 1`. `F` is accumulated in single precision, where the code's half precision underflows.
+/// grouped-query model so that a group is scored by queries of other groups; here group `g` has the query heads `g·r …
+/// (g+1)·r − 1`. `F` is accumulated in single precision; in the code's half precision it underflows.
 public struct LLMPruner: Importance {
   public enum Kind: String, Sendable, CaseIterable {
     case vector
@@ -22,7 +23,7 @@ public struct LLMPruner: Importance {
     case mixed = "mix"
   }
 
-  /// How the matrices of a unit are put together (section 3.2, “group importance”).
+  /// The aggregation of a unit's matrices (section 3.2, “group importance”).
   public enum Aggregation: String, Sendable, CaseIterable {
     case sum
     case mean
@@ -101,7 +102,7 @@ public struct LLMPruner: Importance {
     }
   }
 
-  /// One value a channel from one of each matrix, the output side last.
+  /// One value for each channel from the values of all matrices, the output side last.
   private func combine(_ matrices: [[Float]]) -> [Float] {
     let channels = matrices[0].indices
     switch aggregation {

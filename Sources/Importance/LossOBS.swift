@@ -3,21 +3,22 @@ import LinearAlgebra
 
 /// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
 ///
-/// With `S = E[g gᵀ]` the second moment, on sampled tokens, of the loss's gradient at the output of `o_proj` or `down_proj`, `H = E[x xᵀ] + λI` of its
-/// inputs, and all other inputs adjusted by least squares, removing unit `b` adds to the loss, to second order,
+/// Let `S = E[g gᵀ]` be the second moment, on sampled tokens, of the loss's gradient at the output of `o_proj` or
+/// `down_proj`, and `H = E[x xᵀ] + λI` that of its inputs. If unit `b` is removed and all other inputs are adjusted by
+/// least squares, the loss grows to second order by
 ///
 ///     ½·tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )
 ///
-/// The units of the smallest sums are removed a few at a time, and the weights and `H⁻¹` of the others adjusted after each
-/// time:
+/// The units with the smallest sums are removed a few at a time, and the weights and `H⁻¹` of the others are adjusted
+/// after each time:
 ///
 ///     W ← W − W_R ([H⁻¹]_RR)⁻¹ [H⁻¹]_R·          H⁻¹ ← H⁻¹ − [H⁻¹]_·R ([H⁻¹]_RR)⁻¹ [H⁻¹]_R·
 ///
-/// That is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by structures
-/// Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks, the last removed
-/// highest, as shares of 1.
+/// This is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by
+/// structures Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks
+/// as shares of 1; the unit that is removed last has the highest.
 public struct LossOBS: Importance {
-  /// Rounds in which the channels of an MLP are removed.
+  /// Number of rounds in which the channels of an MLP are removed.
   private let rounds = 64
 
   public init() {}

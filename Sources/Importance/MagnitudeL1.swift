@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// Absolute weights of everything that is removed with a unit.
+/// The sum of the absolute weights that are removed with a unit.
 ///
 /// A group: its rows of Q, K and V and its columns of O. A channel: its rows of gate and up and its column of down.
 /// Known to be a bad choice for language models (LLM-Pruner, arXiv 2305.11627, table 1): never a default.

@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// Squared weights of everything that is removed with a unit: the baseline that every paper compares with.
+/// The sum of the squared weights that are removed with a unit: the baseline with which every paper compares.
 ///
 /// A group: its rows of Q, K and V and its columns of O. A channel: its rows of gate and up and its column of down.
 /// Known to be a bad choice for language models (LLM-Pruner, arXiv 2305.11627, table 1): never a default.

@@ -2,9 +2,9 @@ import LanguageModels
 
 /// Saliency of the output (NIRVANA, arXiv 2509.14230): `Σ |W·∂f/∂W|` over the weights of a unit.
 ///
-/// `f` is the scalar of the released code, `BackwardPass.Scalar.maximumLogit`; the paper's tie to the neural tangent kernel
-/// under Adam bounds the kernel's change by the saliency pruned. A group takes the rows of its key, value and query heads
-/// and the columns of its outputs, a channel its rows of gate and up and its column of down.
+/// `f` is the scalar of the released code, `BackwardPass.Scalar.maximumLogit`. The paper relates it to the neural
+/// tangent kernel under Adam: the pruned saliency bounds the kernel's change. A group takes the rows of its key, value
+/// and query heads and the columns of its outputs, a channel its rows of gate and up and its column of down.
 public struct NIRVANA: Importance {
   public init() {}
 

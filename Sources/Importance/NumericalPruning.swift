@@ -10,9 +10,9 @@ import LinearAlgebra
 ///
 ///     z = 1 − c·u,   u = A⁻¹·1,   c = λ(D − r) / (1 + λ Σu)
 ///
-/// The order within a module depends on neither λ nor r. As λ grows, `c → (D − r)/Σu`, and the order across modules does
-/// not depend on the ratio either: this score is `1 − D·u/Σu`, that limit with everything to be removed. A group's score
-/// is the mean over its columns. `A` is damped by a hundredth of its mean diagonal.
+/// The order within a module depends on neither λ nor r. As λ grows, `c → (D − r)/Σu`, and the order across modules
+/// does not depend on the ratio either. This score is that limit for the removal of everything, `1 − D·u/Σu`. A group's
+/// score is the mean over its columns. `A` is damped by a hundredth of its mean diagonal.
 public struct NumericalPruning: Importance {
   private static let damping = 0.01
 
@@ -50,7 +50,7 @@ public struct NumericalPruning: Importance {
     return result
   }
 
-  /// `z` for a finite penalty λ, keeping `r` of the inputs; `nil` where `A` is not positive definite.
+  /// `z` for a finite penalty λ that keeps `r` of the inputs; `nil` if `A` is not positive definite.
   static func mask(of system: Matrix<Double>, penalty: Double, kept: Double) -> [Double]? {
     guard let u = solution(of: system.copy()) else { return nil }
     let c = penalty * (Double(u.count) - kept) / (1 + penalty * u.reduce(0, +))

@@ -4,10 +4,10 @@ import LinearAlgebra
 ///
 ///     Φ[i,j] = W[i,j]² / [(E[x xᵀ] + λI)⁻¹]_jj
 ///
-/// with `x` the projection's own input: the error that removing one weight costs after all others are adjusted. Rows of
+/// with `x` the projection's own input: the error of the removal of one weight after all others are adjusted. Rows of
 /// Q, K and V and columns of O are summed for a group, rows of gate and up and the column of down for a channel. The
-/// paper's factor 2·tokens is the same for all and left out; its damping is not stated, here λ is a hundredth of the mean
-/// diagonal.
+/// paper's factor 2·tokens is the same for all and left out. Its damping is not stated; here λ is a hundredth of the
+/// mean diagonal.
 public struct OBS: Importance {
   private let damping = 0.01
 

@@ -1,11 +1,12 @@
 import LanguageModels
 
-/// The order in which the query heads of a KV group go where every group keeps equally many.
+/// The order in which the query heads of a KV group are removed if every group keeps equally many.
 ///
-/// Heads are removed one after another from the whole layer, always the one that adds least to the squared error of the output
-/// projection once all others are adjusted: the elimination of `LossOBS` with `S = I`, which needs no gradients.
+/// Heads are removed one after another from the whole layer: each time the head that adds least to the squared error of
+/// the output projection after all others are adjusted. This is the elimination of `LossOBS` with `S = I`, which needs
+/// no gradients.
 public enum QueryHeads {
-  /// For every group its heads, by their places in it, from the first to the last kept.
+  /// For every group its heads, by their places in the group, from the first to the last kept.
   ///
   /// - Throws: `ImportanceError.notFinite`.
   public static func order(_ layer: ScoredLayer) throws -> [[Int]] {

@@ -3,7 +3,7 @@ import LanguageModels
 /// A convex mixture of scores, each replaced by its rank within the layer, from 0 for the least to 1 for the most
 /// important unit.
 ///
-/// AdaPruner (arXiv 2503.06184) combines coarse and fine Taylor scores; its exact form could not be read, ranks are the
+/// AdaPruner (arXiv 2503.06184) combines coarse and fine Taylor scores. Its exact form is not public; ranks are the
 /// scale-free way to add scores of different units.
 public struct RankMixture: Importance {
   private let parts: [(score: any Importance, weight: Float)]
@@ -31,7 +31,7 @@ public struct RankMixture: Importance {
     }
   }
 
-  /// As given, or made of weights and names.
+  /// The given name, or one made of weights and names.
   public let name: String
   public let summary = "weighted ranks of several scores"
   public let source = "AdaPruner, arXiv 2503.06184"

@@ -1,4 +1,4 @@
-/// An optimiser of whatever kind, for who chooses one at run time.
+/// An optimiser of any kind, for callers that choose one at run time.
 public struct AnyOptimizer: Optimizer {
   private var base: any Optimizer
 

@@ -7,16 +7,16 @@ public struct BudgetedSpace: Sendable {
   public let space: DesignSpace
   public let cost: LinearCost
   public let budget: Budget
-  /// The costs of the cheapest and the dearest genome, whatever the budget says.
+  /// The costs of the cheapest and the dearest genome, without regard to the budget.
   public let reachable: ClosedRange<Int>
-  /// The part of `reachable` that the budget allows. What `fit` returns costs this much.
+  /// The part of `reachable` that the budget allows. Genomes that `fit` returns have costs in it.
   public let allowed: ClosedRange<Int>
 
-  /// Cost of one step of each variable; 0 where the value costs nothing.
+  /// Cost of one step of each variable; 0 if the value costs nothing.
   let stepCosts: [Int]
   /// The variables that share a step cost, the cheapest first.
   let kinds: [Kind]
-  /// A genome inside the budget, for bands so narrow that `fit` misses them.
+  /// A genome inside the budget, for bands that are so narrow that `fit` misses them.
   private var witness: Genome
 
   struct Kind: Sendable {
@@ -54,7 +54,8 @@ public struct BudgetedSpace: Sendable {
     kinds = grouped.map { Kind(stepCost: $0.key, variables: $0.value) }.sorted { $0.stepCost < $1.stepCost }
     witness = space.lowest
 
-    // A band narrower than the widths' steps may hold no cost at all; look from several starts before saying so.
+    // A band narrower than the widths' steps may hold no cost at all. Several starts are tried before that is
+    // concluded.
     if cost.cost(witness) >= low { return }
     for attempt in 0..<32 {
       var generator = SeededGenerator(seed: 0, stream: UInt64(attempt))
@@ -71,14 +72,15 @@ public struct BudgetedSpace: Sendable {
   /// The genome moved to cost as nearly `target` as its steps allow, and never more.
   ///
   /// Values outside their domains are first moved to the nearest allowed one. Then widths go down one step at a time
-  /// until the cost is at most the target, and up again until no step fits any more; what is left is narrowed by
-  /// exchanges (some steps of one size down, some of another size up). The variable that moves is drawn in proportion
-  /// to the steps it has left, so that on average every width gives up, or wins back, the same share of what it could.
-  /// Variables without cost stay as they are.
+  /// until the cost is at most the target, and up again until no step fits any more. Exchanges narrow the remaining gap
+  /// (some steps of one size down, some of another size up). The variable that moves is drawn in proportion to its
+  /// remaining steps, so that on average every width gives up, or wins back, the same share of them. Variables without
+  /// cost stay as they are.
   ///
   /// - Parameters:
-  ///   - target: a cost; one outside `allowed` is taken as the nearer end. `nil` stands for the largest allowed cost.
-  ///   - generator: decides, and nothing else does, which widths move.
+  ///   - target: cost to reach; one outside `allowed` is replaced by the nearer end. `nil` stands for the largest
+  ///     allowed cost.
+  ///   - generator: the only source of the choice of widths that move.
   /// - Returns: a valid genome whose cost is in `allowed`.
   /// - Throws: `SearchError.wrongGenomeLength`.
   public func fit(
@@ -93,7 +95,7 @@ public struct BudgetedSpace: Sendable {
     let snapped = space.canonical(zip(space.variables, genome).map { $0.nearest(to: $1) })
     let goal = min(max(target, allowed.lowerBound), allowed.upperBound)
     var result = filled(snapped, to: goal, using: &generator)
-    // What steps cannot reach from below is passed by as little as they can.
+    // If steps cannot reach the target from below, the cost passes it by as little as possible.
     for kind in [kinds.first, kinds.last] where cost.cost(result) < allowed.lowerBound {
       let end = min(allowed.lowerBound + (kind?.stepCost ?? 1) - 1, allowed.upperBound)
       if end > goal { result = filled(result, to: end, using: &generator) }
@@ -104,7 +106,8 @@ public struct BudgetedSpace: Sendable {
     return result
   }
 
-  /// Whether a genome has what is not active at its lowest value, lies inside the budget and, where the whole budget is to be used, no step up fits.
+  /// Whether a genome has inactive variables at their lowest values, lies inside the budget and, if the whole budget is
+  /// to be used, has no step up that fits.
   public func isAcceptable(_ genome: Genome) -> Bool {
     let spent = cost.cost(genome)
     if !allowed.contains(spent) || space.canonical(genome) != genome { return false }
@@ -119,7 +122,7 @@ public struct BudgetedSpace: Sendable {
     space.variables.map { $0.lowest + generator.integer(below: $0.levels) * $0.step }
   }
 
-  /// The cost a new candidate aims at: the maximum where the whole budget is used, else uniform in `allowed`.
+  /// The cost at which a new candidate aims: the maximum if the whole budget is used, else uniform in `allowed`.
   func drawTarget(using generator: inout SeededGenerator) -> Int {
     budget.useWholeBudget ? allowed.upperBound : generator.integer(in: allowed)
   }
@@ -145,7 +148,7 @@ public struct BudgetedSpace: Sendable {
     return result
   }
 
-  /// Steps up while any fits.
+  /// Moves up while any step fits.
   private func fill(
     _ genome: inout Genome, _ spent: inout Int, to target: Int, using generator: inout SeededGenerator
   ) {
@@ -159,14 +162,14 @@ public struct BudgetedSpace: Sendable {
     }
   }
 
-  /// How many steps to move at once: one, unless the way is so long that eight moves a variable would not cover it.
+  /// Number of steps to move at once: one, unless eight moves of each variable would not cover the way.
   private func stride(over distance: Int, _ stepCost: Int) -> Int {
     max(1, distance / stepCost / (8 * max(1, stepCosts.count)))
   }
 
   /// Lowers up to 16 steps of one size and raises some of another size so that the cost comes nearest to the target.
   ///
-  /// - Returns: whether there was an exchange that raised the cost.
+  /// - Returns: `true` if an exchange raised the cost.
   private func exchange(
     _ genome: inout Genome, _ spent: inout Int, to target: Int, using generator: inout SeededGenerator
   ) -> Bool {
@@ -207,12 +210,12 @@ public struct BudgetedSpace: Sendable {
     kind.variables.reduce(0) { $0 + steps(genome, $1) }
   }
 
-  /// Steps that a variable's value stands above its lowest.
+  /// Number of steps between a variable's lowest value and its value.
   func stepsDown(_ genome: Genome, _ index: Int) -> Int {
     (genome[index] - space.variables[index].lowest) / space.variables[index].step
   }
 
-  /// Steps that a variable's value stands below its highest.
+  /// Number of steps between a variable's value and its highest.
   func stepsUp(_ genome: Genome, _ index: Int) -> Int {
     (space.variables[index].highest - genome[index]) / space.variables[index].step
   }

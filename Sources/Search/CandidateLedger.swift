@@ -1,4 +1,4 @@
-/// What was asked and what was told: the bookkeeping that every optimiser needs, with its checks.
+/// The record of asked candidates and told results that every optimiser needs, with its checks.
 struct CandidateLedger: Sendable {
   let objectiveCount: Int
   private(set) var asked: [Candidate] = []
@@ -45,7 +45,7 @@ struct CandidateLedger: Sendable {
   /// The ordinals asked and not told, ascending.
   var pending: [Int] { asked.indices.filter { !isTold($0) } }
 
-  /// Everything told, the least first objective first, of equal ones the earlier candidate.
+  /// Everything told, sorted by the first objective; of equal ones the earlier candidate comes first.
   var ranked: [EvaluatedCandidate] {
     evaluated.sorted {
       ($0.objectives[0], $0.candidate.ordinal) < ($1.objectives[0], $1.candidate.ordinal)

@@ -1,10 +1,10 @@
-/// One candidate's choices, one value a variable, in the order of the space's variables.
+/// One candidate's choices: one value for each variable, in the order of the space.
 ///
-/// An integer variable stands as its value (a width of 384 is 384), a categorical one as the index of its choice. A variable
-/// that is not active (`Variable.Condition`) has its lowest value.
+/// An integer variable is stored as its value (a width of 384 is 384), a categorical one as the index of its choice. An
+/// inactive variable (`Variable.Condition`) has its lowest value.
 public typealias Genome = [Int]
 
-/// One thing a search may choose.
+/// One decision of a search.
 public struct Variable: Hashable, Sendable {
   /// The values a variable may take.
   public enum Domain: Hashable, Sendable {
@@ -14,7 +14,8 @@ public struct Variable: Hashable, Sendable {
     case categorical([String])
   }
 
-  /// When a variable has a meaning: where a categorical one before it, itself without condition, has one of some choices.
+  /// The condition under which a variable has a meaning: a categorical variable before it, itself without condition,
+  /// has one of some choices.
   public struct Condition: Hashable, Codable, Sendable {
     public let variable: String
     public let choices: [String]
@@ -28,9 +29,9 @@ public struct Variable: Hashable, Sendable {
   /// Unique in its space, for example `layers.3.mlp`.
   public let name: String
   public let domain: Domain
-  /// What stays together in a crossover, usually the layer. Segments are ordered by this number.
+  /// The number of the variables that stay together in a crossover, usually the layer. Segments are ordered by it.
   public let segment: Int
-  /// What the variable is a width of, for example `attention` or `mlp`. For reports; the optimisers ignore it.
+  /// The part to which the variable belongs, for example `attention` or `mlp`. For reports; the optimisers ignore it.
   public let module: String
   /// `nil` for a variable that always has a meaning.
   public let condition: Condition?
@@ -86,7 +87,7 @@ public struct Variable: Hashable, Sendable {
     }
   }
 
-  /// How many values the variable may take.
+  /// Number of values that the variable may take.
   public var levels: Int { (highest - lowest) / step + 1 }
 
   /// Whether the values are choices without an order.
@@ -113,7 +114,8 @@ public struct Variable: Hashable, Sendable {
 extension Variable: Codable {
   private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices, condition }
 
-  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`, and perhaps `"condition"`.
+  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`, and optionally
+  /// `"condition"`.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let domain: Domain =
@@ -146,12 +148,12 @@ extension Variable: Codable {
   }
 }
 
-/// Everything a search may choose: an ordered list of variables.
+/// All decisions of a search: an ordered list of variables.
 public struct DesignSpace: Hashable, Codable, Sendable {
   public let variables: [Variable]
   private let conditions: [Activation]
 
-  /// A variable that is active only where another has one of some values.
+  /// A variable that is active only if another has one of some values.
   private struct Activation: Hashable {
     let variable: Int
     let other: Int
@@ -187,7 +189,7 @@ public struct DesignSpace: Hashable, Codable, Sendable {
     conditions.allSatisfy { $0.variable != index || $0.values.contains(genome[$0.other]) }
   }
 
-  /// The genome with variables that are not active at their lowest values.
+  /// The genome with inactive variables at their lowest values.
   public func canonical(_ genome: Genome) -> Genome {
     if conditions.isEmpty { return genome }
     var result = genome
@@ -206,7 +208,7 @@ public struct DesignSpace: Hashable, Codable, Sendable {
     try container.encode(variables)
   }
 
-  /// How many genomes there are, `nil` where that does not fit an `Int`. No budget is considered, and no condition.
+  /// Number of genomes; `nil` if it does not fit an `Int`. Budgets and conditions are not considered.
   public var size: Int? {
     var size = 1
     for variable in variables {
@@ -249,7 +251,7 @@ public struct DesignSpace: Hashable, Codable, Sendable {
     }
   }
 
-  /// The genome in words, `name=value` a variable, separated by spaces.
+  /// The genome in words: `name=value` for each variable, separated by spaces.
   public func describe(_ genome: Genome) -> String {
     variables.indices.filter { isActive($0, in: genome) }.map { index in
       let (variable, value) = (variables[index], genome[index])
@@ -262,7 +264,7 @@ public struct DesignSpace: Hashable, Codable, Sendable {
 }
 
 extension [Int] {
-  /// The genome as text, the same for equal genomes only: its values separated by commas.
+  /// The genome as text: its values separated by commas. Only equal genomes have equal text.
   public var canonical: String { map(String.init).joined(separator: ",") }
 
   /// 64-bit FNV-1a hash of `canonical`, stable between runs and machines.

@@ -1,23 +1,24 @@
-/// Growing numbers of windows to judge candidates on: all are judged on the first rung, the better ones climb.
+/// Growing numbers of windows to judge candidates on: all candidates are judged on the first rung, and the better ones
+/// climb.
 ///
 /// Source: successive halving, Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
 /// optimization", 2016; here with non-dominated ranks for several objectives, and nothing computed twice.
 public struct FidelityLadder: Sendable, Equatable {
-  /// Windows that a candidate has been judged on when it leaves a rung, ascending; the last are all.
+  /// Number of windows on which a candidate has been judged when it leaves a rung, ascending; the last is all windows.
   public let rungs: [Int]
 
   /// Every rung has twice the windows of the one below.
   ///
   /// - Parameters:
-  ///   - windows: all there are.
-  ///   - count: of rungs; fewer where the windows do not suffice.
+  ///   - windows: number of all windows.
+  ///   - count: number of rungs; fewer if there are too few windows.
   public init(windows: Int, count: Int) {
     var rungs = [windows]
     while rungs.count < count, let last = rungs.last, last > 1 { rungs.append((last + 1) / 2) }
     self.rungs = rungs.reversed()
   }
 
-  /// Who goes on: the better half by rank and crowding, and whoever may belong to the front.
+  /// The candidates that climb: the better half by rank and crowding, and each that may belong to the front.
   ///
   /// - Parameters:
   ///   - objectives: estimates, all minimised; infinite ones never climb.

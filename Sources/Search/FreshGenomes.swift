@@ -1,13 +1,13 @@
 import LinearAlgebra
 
-/// Genomes that have not been asked before, when no operator found one.
+/// Finds genomes that have not been asked before, if no operator found one.
 enum FreshGenomes {
-  /// Spaces up to this size are walked through before they are called exhausted. Larger ones are called exhausted when
-  /// a thousand random genomes in a row were all known.
+  /// Spaces up to this size are searched completely before they count as exhausted. Larger ones count as exhausted if a
+  /// thousand random genomes in a row were all known.
   static let walkableSize = 1 << 16
   private static let randomTries = 1000
 
-  /// A random genome inside the budget that is not `known`, or `nil` if there is none left.
+  /// A random genome inside the budget that is not `known`; `nil` if none is left.
   static func random(
     in space: BudgetedSpace, except known: Set<Genome>, using generator: inout SeededGenerator
   ) -> Genome? {
@@ -38,8 +38,8 @@ enum FreshGenomes {
     return nil
   }
 
-  /// First genomes made ready: those that the budget allows stay exactly as they are (a uniform baseline stays uniform,
-  /// though it may leave a little of the budget unused), the others are fitted; a genome listed twice counts once.
+  /// Prepares first genomes. Those that the budget allows stay exactly as they are: a uniform baseline stays uniform,
+  /// even if it leaves a little of the budget unused. The others are fitted. A genome that is listed twice counts once.
   static func admitted(
     _ initial: [(genome: Genome, origin: String)], in space: BudgetedSpace, seed: UInt64
   ) throws(SearchError) -> [(genome: Genome, origin: String)] {

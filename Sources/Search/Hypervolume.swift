@@ -1,11 +1,11 @@
 extension ParetoFront {
-  /// The volume that the points dominate and the reference point bounds: the larger, the better the front.
+  /// The volume that the points dominate, bounded by the reference point. A larger volume means a better front.
   ///
-  /// Exact. Two objectives are summed in strips along the first; three are cut along the third into slices on each of
-  /// which the two-objective area is constant, in O(n² log n). Points that are not better than the reference in every
-  /// objective contribute nothing.
+  /// The result is exact. Two objectives are summed in strips along the first. Three are cut along the third into
+  /// slices, each with a constant two-objective area, in O(n² log n). Points that are not better than the reference in
+  /// every objective contribute nothing.
   ///
-  /// - Parameter reference: the worst corner, one value an objective.
+  /// - Parameter reference: the worst corner, one value for each objective.
   /// - Throws: `SearchError.unsupportedObjectiveCount` for no or more than three objectives, or a point with a
   ///   different number than the reference.
   public static func hypervolume(_ points: [[Double]], reference: [Double]) throws(SearchError) -> Double {

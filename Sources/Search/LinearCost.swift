@@ -11,17 +11,18 @@ public struct LinearCost: Hashable, Codable, Sendable {
     self.weights = weights
   }
 
-  /// A cost of nothing, for spaces without a budget.
+  /// A cost of zero, for spaces without a budget.
   public static func free(_ space: DesignSpace) -> LinearCost {
     LinearCost(base: 0, weights: space.variables.map { _ in 0 })
   }
 
-  /// The cost of a genome of the space that the weights were made for.
+  /// The cost of a genome of the space for which the weights were made.
   public func cost(_ genome: Genome) -> Int {
     zip(weights, genome).reduce(base) { $0 + $1.0 * $1.1 }
   }
 
-  /// Checks that there is one weight a variable, none negative, none on a choice or under a condition, and that no cost leaves `Int`.
+  /// Checks that there is one weight a variable, none negative, none on a choice or under a condition, and that no cost
+  /// leaves `Int`.
   ///
   /// - Throws: `SearchError.invalidCost`.
   func validate(for space: DesignSpace) throws(SearchError) {
@@ -49,7 +50,7 @@ public struct LinearCost: Hashable, Codable, Sendable {
   }
 }
 
-/// What a candidate may cost.
+/// The allowed costs of a candidate.
 public struct Budget: Hashable, Codable, Sendable {
   public let maximum: Int?
   public let minimum: Int?

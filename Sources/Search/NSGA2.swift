@@ -1,26 +1,27 @@
 import LinearAlgebra
 
-/// Multi-objective evolution: NSGA-II with mutations and a crossover that keep to the budget.
+/// Multi-objective evolution: NSGA-II with mutations and crossovers that keep to the budget.
 ///
 /// Generation 0 is the given first genomes, filled up with mutations of them. Every later generation is made from the
-/// survivors of all before it: parents by binary tournament, children by crossover and mutation, survivors by non-domination
-/// rank and then by crowding distance (elitist, parents and children together). Operators whose children survive are used
-/// more often (`OperatorRates`). What a candidate is depends on the seed, its ordinal and the results of earlier generations, on nothing else.
+/// survivors of all before it: parents by binary tournament, children by crossover and mutation, survivors by
+/// non-domination rank and then by crowding distance (elitist, parents and children together). Operators whose children
+/// survive are used more often (`OperatorRates`). A candidate depends only on the seed, its ordinal and the results of
+/// earlier generations.
 ///
 /// Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
 /// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the
 /// distances renewed after each, as in Kukkonen and Deb, "Improved pruning of non-dominated solutions based on crowding
 /// distance", 2006.
 public struct NSGA2: Optimizer {
-  /// Numbers that shape the evolution; the defaults suit a few hundred evaluations.
+  /// The settings of the evolution; the defaults suit a few hundred evaluations.
   public struct Settings: Hashable, Codable, Sendable {
-    /// Survivors, and children a generation.
+    /// Number of survivors, and of children in a generation.
     public var population = 16
     /// The share of children that have two parents.
     public var crossover = 0.8
-    /// The share of those that are mutated as well.
+    /// The share of these children that are mutated as well.
     public var mutationAfterCrossover = 0.8
-    /// After so many generations the largest width that a mutation moves halves.
+    /// Number of generations after which the largest move of a mutation halves.
     public var halving = 24
 
     public init() {}
@@ -42,7 +43,7 @@ public struct NSGA2: Optimizer {
   private var generationEnd: Int
   private var exhausted = false
   private var rates = OperatorRates()
-  /// What made the candidates of this generation, by ordinal.
+  /// The operators that made the candidates of this generation, by ordinal.
   private var lineages: [Int: [Variation.Operator]] = [:]
 
   private struct Member: Sendable {
@@ -52,7 +53,7 @@ public struct NSGA2: Optimizer {
   }
 
   /// - Parameters:
-  ///   - objectives: how many values a result has.
+  ///   - objectives: number of values in a result.
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, even if they leave part of it
   ///     unused, so that a baseline stays a baseline; the others are fitted.
   /// - Throws: `SearchError.invalidSettings`, or `validate`'s errors for an initial genome outside the space.
@@ -123,7 +124,7 @@ public struct NSGA2: Optimizer {
 
   // MARK: - Children
 
-  /// - Returns: the child, and what made it; nothing for one that is random.
+  /// - Returns: the child, and the operators that made it; none for a random child.
   private func child(using generator: inout SeededGenerator) -> (genome: Genome, operators: [Variation.Operator]) {
     if members.isEmpty { return founder(using: &generator) }
     let first = tournament(using: &generator)
@@ -190,7 +191,7 @@ public struct NSGA2: Optimizer {
     lineages = [:]
   }
 
-  /// The front without its most crowded points, which go one at a time, the later candidate first.
+  /// The front without its most crowded points. They are removed one at a time, the later candidate first.
   private func thinned(_ front: [EvaluatedCandidate], to size: Int) -> [EvaluatedCandidate] {
     var kept = front
     while kept.count > size {

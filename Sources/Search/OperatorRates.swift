@@ -1,19 +1,20 @@
-/// How often each operator of the evolution is used: in proportion to how often its children survived of late.
+/// The rates of the evolution's operators: in proportion to how often their children survived lately.
 ///
-/// Probability matching (Thierens, "An adaptive pursuit strategy for allocating operator probabilities", GECCO 2005, section 2)
-/// on top of fixed shares: an operator's share is multiplied by its rate of survival against the mean rate, within bounds, so
-/// that none dies out. Counts fade, since what helps at first need not help later.
+/// Probability matching (Thierens, "An adaptive pursuit strategy for allocating operator probabilities", GECCO 2005,
+/// section 2) on top of fixed shares: an operator's share is multiplied by its rate of survival relative to the mean
+/// rate, within bounds, so that none dies out. Counts fade, because an operator that helps at first need not help
+/// later.
 struct OperatorRates: Sendable {
-  /// What a generation's counts are worth in the next.
+  /// Weight of a generation's counts in the next generation.
   private static let memory = 0.9
-  /// Children that each operator is credited with at the mean rate, before there are any.
+  /// Number of children that each operator starts with, at the mean rate.
   private static let prior = 6.0
   private static let bounds = 0.25...4.0
 
   private var uses: [Variation.Operator: Double] = [:]
   private var survivals: [Variation.Operator: Double] = [:]
 
-  /// Learns of a generation: the operators that each child came from, and whether it survived.
+  /// Learns from a generation: the operators of each child, and whether it survived.
   mutating func learn(_ children: [(operators: [Variation.Operator], survived: Bool)]) {
     uses = uses.mapValues { $0 * Self.memory }
     survivals = survivals.mapValues { $0 * Self.memory }
@@ -25,9 +26,9 @@ struct OperatorRates: Sendable {
     }
   }
 
-  /// By how much an operator's share is multiplied.
+  /// The factor of an operator's share.
   func factor(_ name: Variation.Operator) -> Double {
-    // Always in the same order: a sum that depends on a dictionary's would make searches that do not repeat.
+    // Always in the same order: with a dictionary's order the sum, and so the search, would not repeat.
     func total(_ counts: [Variation.Operator: Double]) -> Double {
       Variation.Operator.allCases.reduce(0) { $0 + (counts[$1] ?? 0) }
     }

@@ -3,7 +3,7 @@ public struct Candidate: Hashable, Sendable {
   /// 0, 1, 2, … in the order of asking. It names the candidate everywhere, and seeds its randomness.
   public let ordinal: Int
   public let genome: Genome
-  /// Where it comes from: the name of a first genome ("uniform", "curve", …), or what made it ("shift", "resize",
+  /// Its origin: the name of a first genome ("uniform", "curve", …), or the operator that made it ("shift", "resize",
   /// "nudge", "redraw", "swap", "crossover", "uniform-crossover", "random").
   public let origin: String
 
@@ -25,50 +25,51 @@ public struct EvaluatedCandidate: Hashable, Sendable {
   }
 }
 
-/// A search that is asked for candidates and told their objectives, in any order and by anyone.
+/// A search that is asked for candidates and told their objectives, in any order and by any caller.
 ///
-/// An optimiser never evaluates. The same settings and the same results give the same candidates, in whatever order the
-/// results of one batch arrive; so a stored search resumes by asking and telling it again what it already knew.
+/// An optimiser never evaluates. The same settings and the same results give the same candidates; the order in which
+/// the results of one batch arrive does not matter. So a stored search resumes by asking again and telling the known
+/// results.
 public protocol Optimizer: Sendable {
-  /// The next candidate, or `nil` when every genome inside the budget has been asked.
+  /// The next candidate; `nil` if every genome inside the budget has been asked.
   ///
   /// - Throws: `SearchError.resultsPending` if the next candidate depends on results that have not been told yet.
   mutating func ask() throws(SearchError) -> Candidate?
 
-  /// Takes a stored candidate for the next one asked, so that a search resumes without computing what it already knows.
+  /// Accepts a stored candidate as the next one asked, so that a search resumes without computing it again.
   ///
-  /// Told the same results afterwards, the optimiser goes on exactly as if it had asked for the candidate itself. Unless an
-  /// optimiser says otherwise it does ask, and compares ordinal and genome; one whose candidates are expensive only checks
-  /// that the candidate may stand there: the next ordinal, inside the budget, not asked before. After `false` or an error
-  /// the optimiser is of no further use.
+  /// If it is told the same results afterwards, the optimiser goes on exactly as if it had asked for the candidate
+  /// itself. By default it does ask, and compares ordinal and genome. An optimiser with expensive candidates only
+  /// checks that the candidate is possible: the next ordinal, inside the budget, not asked before. After `false` or an
+  /// error the optimiser must not be used any more.
   ///
-  /// - Returns: whether the candidate can be the next one of this search.
+  /// - Returns: `true` if the candidate can be the next one of this search.
   /// - Throws: `SearchError.resultsPending` as `ask`; `validate`'s errors for a genome outside the space.
   mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool
 
-  /// Takes the objectives of an asked candidate, smaller is better.
+  /// Takes the objectives of an asked candidate; smaller is better.
   ///
   /// - Throws: `SearchError.unknownOrdinal`, `.alreadyTold`, `.wrongObjectiveCount`, `.objectiveNotFinite`; the
   ///   optimiser is then unchanged.
   mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError)
 
-  /// Takes note that an asked candidate has no result. It is counted, never asked again, and never a parent.
+  /// Records that an asked candidate has no result. It is counted, never asked again, and never a parent.
   ///
   /// - Throws: `SearchError.unknownOrdinal`, `.alreadyTold`.
   mutating func tellFailure(_ ordinal: Int) throws(SearchError)
 
   /// Everything told so far, by ordinal.
   var evaluated: [EvaluatedCandidate] { get }
-  /// How many candidates failed.
+  /// Number of candidates that failed.
   var failures: Int { get }
   /// The ordinals that were asked and not told yet, ascending.
   var pending: [Int] { get }
-  /// How often what is asked has taken account of new results: the number of the generation or batch that is being asked.
+  /// The number of the generation or batch that is being asked; each one takes account of new results.
   var generation: Int { get }
 }
 
 extension Optimizer {
-  /// For an optimiser that does not learn.
+  /// The default, for an optimiser that does not learn.
   public var generation: Int { 0 }
 
   public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {

@@ -11,18 +11,18 @@ public enum ParetoFront {
     return better
   }
 
-  /// The points that no other point dominates, in the order given. Equal points do not dominate each other: all stay.
-  /// Points with a NaN are left out.
+  /// The points that no other point dominates, in the given order. Equal points do not dominate each other, so all of
+  /// them stay. Points with a NaN are left out.
   public static func nonDominated(_ points: [[Double]]) -> [Int] {
     let comparable = points.indices.filter { index in !points[index].contains(where: \.isNaN) }
-    // In lexicographic order a point can only be dominated by an earlier one, and if by any, then by one of the front.
+    // In lexicographic order only an earlier point can dominate a point, and if any does, a point of the front does.
     let order = comparable.sorted { points[$0].lexicographicallyPrecedes(points[$1]) }
     var front: [Int] = []
     for index in order where !front.contains(where: { dominates(points[$0], points[index]) }) { front.append(index) }
     return front.sorted()
   }
 
-  /// The fronts one behind the other: the non-dominated points, the non-dominated ones of the rest, and so on.
+  /// The fronts one after another: the non-dominated points, the non-dominated points of the rest, and so on.
   ///
   /// Source: fast non-dominated sort, Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic
   /// algorithm: NSGA-II", 2002, section III.A.
@@ -56,8 +56,8 @@ public enum ParetoFront {
     return fronts
   }
 
-  /// How much room each point has among the others of its front: the sum over the objectives of the distance between
-  /// its two neighbours, in units of the front's range. Infinite at the ends.
+  /// The room of each point among the others of its front: the sum over the objectives of the distance between its two
+  /// neighbours, in units of the front's range. Infinite at the ends.
   ///
   /// Source: Deb et al. 2002 (as for `fronts`), section III.B.
   public static func crowdingDistances(_ front: [[Double]]) -> [Double] {
@@ -79,8 +79,8 @@ public enum ParetoFront {
     return distances
   }
 
-  /// The point of a two-objective front with the most bend: among the non-dominated points, each objective scaled to
-  /// 0…1, the one farthest below the straight line between the two ends. Where none lies below it, an end.
+  /// The point at which a two-objective front bends most. Each objective of the non-dominated points is scaled to 0…1;
+  /// the point is the one farthest below the straight line between the two ends. If none lies below it, it is an end.
   ///
   /// - Returns: `nil` if there are no points.
   /// - Throws: `SearchError.unsupportedObjectiveCount` if there are not two objectives.
@@ -102,8 +102,8 @@ public enum ParetoFront {
     return best.index
   }
 
-  /// The point with the smallest `objective` among those whose `bounded` objective is at most `bound`; of equal ones
-  /// the one with the smaller `bounded` value, then the earlier one. `nil` if there is none.
+  /// The point with the smallest `objective` among those whose `bounded` objective is at most `bound`. Among equal
+  /// ones, the one with the smaller `bounded` value, then the earlier one. `nil` if there is none.
   public static func best(_ points: [[Double]], by objective: Int, where bounded: Int, atMost bound: Double) -> Int? {
     let inside = points.indices.filter { index in
       points[index].indices.contains(objective) && points[index].indices.contains(bounded)

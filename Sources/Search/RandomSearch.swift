@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// Genomes drawn at random inside the budget, none twice: the control that a real search must beat.
+/// Genomes drawn at random inside the budget, none twice: the control for other optimisers.
 public struct RandomSearch: Optimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
@@ -9,8 +9,8 @@ public struct RandomSearch: Optimizer {
   private var exhausted = false
 
   /// - Parameters:
-  ///   - objectives: how many values a result has.
-  ///   - initial: genomes to ask first, moved inside the budget where they are not.
+  ///   - objectives: number of values in a result.
+  ///   - initial: genomes to ask first, moved inside the budget if they are outside.
   /// - Throws: `SearchError.invalidSettings`, `SearchError.wrongGenomeLength`.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = []

@@ -2,7 +2,7 @@
 public enum RankCorrelation {
   /// Spearman's ρ: the correlation of the ranks, from -1 to 1. Equal values share the mean of their ranks.
   ///
-  /// - Returns: `nil` for fewer than two values, or where all values of a list are equal or one is NaN.
+  /// - Returns: `nil` for fewer than two values, or if all values of a list are equal or one is NaN.
   public static func spearman(_ a: [Double], _ b: [Double]) -> Double? {
     guard a.count == b.count, a.count > 1, !(a + b).contains(where: \.isNaN) else { return nil }
     let (x, y) = (ranks(a), ranks(b))

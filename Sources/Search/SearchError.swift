@@ -1,4 +1,4 @@
-/// What can be wrong with a design space, a budget or a conversation with an optimiser.
+/// Errors of a design space, a budget or the use of an optimiser.
 public enum SearchError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A variable that cannot hold a value; `reason` says why.
   case invalidVariable(name: String, reason: String)
@@ -12,12 +12,12 @@ public enum SearchError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidCost(reason: String)
   /// A budget that contradicts itself; `reason` says why.
   case invalidBudget(reason: String)
-  /// No genome of the space costs what the budget allows. `lowest` and `highest` are the cheapest and the dearest
+  /// No genome of the space has a cost that the budget allows. `lowest` and `highest` are the cheapest and the dearest
   /// genome.
   case infeasibleBudget(minimum: Int?, maximum: Int?, lowest: Int, highest: Int)
   /// A setting of an optimiser that makes no sense; `reason` says why.
   case invalidSettings(reason: String)
-  /// `ask` was called where the next candidate depends on results that have not been told yet.
+  /// `ask` was called although the next candidate depends on results that have not been told yet.
   case resultsPending(ordinals: [Int])
   /// A result for a candidate that was never asked.
   case unknownOrdinal(Int)

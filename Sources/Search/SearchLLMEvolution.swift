@@ -1,13 +1,14 @@
 import LinearAlgebra
 
-/// The evolution of Search for Efficient LLMs (arXiv 2409.17372, section 3.3 and table 10) over the genes of this space: the
-/// baseline that our optimisers are measured against.
+/// The evolution of Search for Efficient LLMs (arXiv 2409.17372, section 3.3 and table 10) over the genes of this
+/// space: the baseline for our optimisers.
 ///
-/// Generation 0 is the first genome and mutations of it, each gene redrawn from its grid with probability 0.3. Later ones have
-/// 50 % mutations of parents (0.1 a gene), 30 % crossovers of two parents (each gene from either) and 20 % mutations with the
-/// initial probability; parents are the best tenth of all so far by the first objective. The paper discards what misses the
-/// target size; here it is drawn again, at most 1000 times, and then moved into the budget. It searches one size: the target
-/// is a window of 2 % below the largest allowed cost. Masks and depth, which it mutates as well, are no genes here.
+/// Generation 0 is the first genome and mutations of it, each gene redrawn from its grid with probability 0.3. Later
+/// generations have 50 % mutations of parents (probability 0.1 for each gene), 30 % crossovers of two parents (each
+/// gene from either) and 20 % mutations with the initial probability. Parents are the best tenth of all so far by the
+/// first objective. The paper discards candidates that miss the target size; here they are drawn again, at most 1000
+/// times, and then moved into the budget. The search has one size: the target is a window of 2 % below the largest
+/// allowed cost. The paper also mutates masks and depth, which are not genes here.
 public struct SearchLLMEvolution: Optimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
@@ -26,8 +27,8 @@ public struct SearchLLMEvolution: Optimizer {
   private static let tries = 1000
 
   /// - Parameters:
-  ///   - initial: the first genome; the paper starts with a uniform subnet.
-  ///   - population: candidates in a generation; the paper has 100.
+  ///   - initial: first genome; the paper starts with a uniform subnet.
+  ///   - population: number of candidates in a generation; the paper has 100.
   /// - Throws: `SearchError.invalidSettings`, or `validate`'s errors for a genome outside the space.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: Genome, population: Int = 100

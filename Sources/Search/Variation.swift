@@ -3,13 +3,14 @@ import LinearAlgebra
 /// The operators that make a new genome from old ones. Every one returns a genome inside the budget.
 struct Variation: Sendable {
   let space: BudgetedSpace
-  /// After so many generations the largest move halves.
+  /// Number of generations after which the largest move halves.
   let halving: Int
 
   private let costly: [Int]
   private let free: [Int]
   private let choices: [Int]
-  /// The variables of each segment, in the order of the segments; of each variable where there is one segment only.
+  /// The variables of each segment, in the order of the segments. If there is only one segment, each variable is one of
+  /// its own.
   private let segments: [[Int]]
 
   init(_ space: BudgetedSpace, halving: Int) {
@@ -35,7 +36,7 @@ struct Variation: Sendable {
     case genes = "uniform-crossover"
   }
 
-  /// One mutation, drawn among those that the space has variables for.
+  /// One mutation, drawn among those for which the space has variables.
   ///
   /// - Returns: the child and the mutation. The child equals the parent if nothing in the space can move.
   func mutated(
@@ -60,7 +61,8 @@ struct Variation: Sendable {
     return (space.fitted(child, to: target, using: &generator), mutation)
   }
 
-  /// Moves width from one variable to another, one to three times: some steps down here, about as much cost up there.
+  /// Moves width from one variable to another, one to three times: some steps down in one, steps of about the same cost
+  /// up in the other.
   private func shift(_ genome: inout Genome, generation: Int, using generator: inout SeededGenerator) {
     for _ in 0..<repetitions(using: &generator) {
       let givers = costly.filter { space.stepsDown(genome, $0) > 0 }
@@ -68,7 +70,7 @@ struct Variation: Sendable {
       let takers = costly.filter { $0 != giver && space.stepsUp(genome, $0) > 0 }
       guard let taker = pick(takers, using: &generator) else { return }
       let (given, taken) = (space.stepCosts[giver], space.stepCosts[taker])
-      // Enough steps to pay for at least one step of the taker, where the giver has them.
+      // Enough steps to pay for at least one step of the taker, if the giver has them.
       let drawn = generator.magnitude(upTo: reach(of: giver, generation))
       let down = min(max(drawn, (taken + given - 1) / given), space.stepsDown(genome, giver))
       let up = min(max(1, (down * given + taken / 2) / taken), space.stepsUp(genome, taker))
@@ -88,7 +90,7 @@ struct Variation: Sendable {
     }
   }
 
-  /// Draws one to three integers that cost nothing anew.
+  /// Draws new values for one to three integers that cost nothing.
   private func redraw(_ genome: inout Genome, using generator: inout SeededGenerator) {
     for _ in 0..<repetitions(using: &generator) {
       guard let index = pick(free, using: &generator) else { return }
@@ -105,8 +107,8 @@ struct Variation: Sendable {
     genome[index] = (genome[index] + 1 + generator.integer(below: levels - 1)) % levels
   }
 
-  /// The most steps a mutation moves a variable: a quarter of its range at first, half of that every `halving`
-  /// generations, never less than one.
+  /// Largest number of steps by which a mutation moves a variable: a quarter of its range at first, halved every
+  /// `halving` generations, at least one.
   private func reach(of index: Int, _ generation: Int) -> Int {
     let quarter = (space.space.variables[index].levels - 1) / 4
     return max(1, quarter >> min(generation / max(1, halving), Int.bitWidth - 1))
@@ -122,8 +124,8 @@ struct Variation: Sendable {
 
   // MARK: - Crossover
 
-  /// The first parent with genes from the second, fitted to a cost between the two: a contiguous run of segments, or each gene
-  /// with probability ½.
+  /// The first parent with genes from the second, fitted to a cost between the two: a contiguous run of segments, or
+  /// each gene with probability ½.
   func crossed(
     _ first: Genome, _ second: Genome, rates: OperatorRates = OperatorRates(), using generator: inout SeededGenerator
   ) -> (genome: Genome, crossover: Operator) {

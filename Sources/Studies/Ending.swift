@@ -1,4 +1,4 @@
-/// How a trial ends.
+/// The end of a trial.
 struct Ending: Sendable {
   enum Outcome: Sendable {
     case values([Double])
@@ -7,7 +7,7 @@ struct Ending: Sendable {
 
   let number: Int
   let outcome: Outcome
-  /// User attributes, each value a JSON text.
+  /// User attributes; each value is a JSON text.
   let attributes: [String: String]
 
   init(number: Int, outcome: Outcome, attributes: [String: String]) {
@@ -22,7 +22,7 @@ struct Ending: Sendable {
     self.init(number: number, outcome: reason.map { .failure($0) } ?? .values(values), attributes: attributes)
   }
 
-  /// The values of a result, none for a failure.
+  /// The values of a result; none for a failure.
   var values: [Double] {
     if case .values(let values) = outcome { values } else { [] }
   }
@@ -33,7 +33,7 @@ struct Ending: Sendable {
 
   var state: TrialState { isFailure ? .failed : .complete }
 
-  /// What was to be done with the trial, for errors.
+  /// The intended action on the trial, for errors.
   var wanted: String { isFailure ? "failed" : "completed" }
 
   /// The attributes with the reason of a failure.

@@ -1,8 +1,8 @@
 import Foundation
 
-/// JSON as attributes hold it: compact text with sorted keys.
+/// JSON in the form of attributes: compact text with sorted keys.
 public enum JSONText {
-  /// - Throws: `StudyError.invalidJSON` for what JSON has no words for, such as a NaN.
+  /// - Throws: `StudyError.invalidJSON` for values that JSON cannot express, such as a NaN.
   public static func encode(_ value: some Encodable, key: String = "") throws(StudyError) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -13,7 +13,7 @@ public enum JSONText {
     }
   }
 
-  /// - Throws: `StudyError.invalidJSON` if the text is not JSON or says something else than a `Value`.
+  /// - Throws: `StudyError.invalidJSON` if the text is not JSON or does not describe a `Value`.
   public static func decode<Value: Decodable>(
     _ type: Value.Type, from text: String, key: String = ""
   ) throws(StudyError) -> Value {
@@ -24,7 +24,7 @@ public enum JSONText {
     }
   }
 
-  /// - Throws: `StudyError.invalidJSON` naming the first attribute whose value is not JSON.
+  /// - Throws: `StudyError.invalidJSON` with the first attribute whose value is not JSON.
   static func check(_ attributes: [String: String]) throws(StudyError) {
     for (key, text) in attributes.sorted(by: { $0.key < $1.key }) {
       do {

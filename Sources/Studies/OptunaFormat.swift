@@ -85,7 +85,7 @@ enum OptunaDate {
     parts.tm_isdst = -1
     let seconds = Double(mktime(&parts))
     guard fields.count == 7 else { return Date(timeIntervalSince1970: seconds) }
-    // Digits only: an exponent would make another time of it, or none.
+    // Digits only: an exponent would give another time, or none.
     guard fields[6].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let fraction = Double("0." + fields[6]) else {
       return nil
     }

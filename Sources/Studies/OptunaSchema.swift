@@ -1,8 +1,8 @@
 /// The tables of Optuna's relational storage, as its versions 3.2 to 5 create them in SQLite and in PostgreSQL.
 ///
-/// A study is stored in these tables, so `optuna.load_study` and `optuna-dashboard` open it unchanged, also while a search
-/// is writing to it. Source: the databases that Optuna 5.0.0 makes (migration `v3.2.0.a`, schema version 12), read back
-/// with `SELECT sql FROM sqlite_master` and `pg_dump --schema-only`.
+/// A study is stored in these tables, so `optuna.load_study` and `optuna-dashboard` open it unchanged, also while a
+/// search is writing to it. Source: the databases that Optuna 5.0.0 makes (migration `v3.2.0.a`, schema version 12),
+/// read back with `SELECT sql FROM sqlite_master` and `pg_dump --schema-only`.
 enum OptunaSchema {
   /// The migration that Optuna compares with its own.
   static let migration = "v3.2.0.a"
@@ -10,9 +10,9 @@ enum OptunaSchema {
   /// The oldest library version that writes this schema; Optuna only shows it when the migration differs.
   static let libraryVersion = "4.0.0"
 
-  /// What the databases call the types.
+  /// The databases' names of the types.
   private struct Types {
-    /// A number that the database gives out.
+    /// A number that the database assigns.
     let identifier: String
     let time: String
     let real: String
@@ -38,7 +38,7 @@ enum OptunaSchema {
     }
   }
 
-  /// The types that have to be made before the tables.
+  /// The types that must be made before the tables.
   private static func types(_ dialect: SQLDialect) -> [String] {
     if dialect.kind == .sqlite { return [] }
     return [
@@ -129,7 +129,7 @@ enum OptunaSchema {
     try session.run("INSERT INTO alembic_version (version_num) VALUES (?)", [migration])
   }
 
-  /// Creates what is missing of the tables in a database that studies of several programs may share.
+  /// Creates the missing tables in a database that several programs may share.
   ///
   /// - Throws: `StudyError.unsupportedSchema` if there are tables of another version.
   static func installOnServer(_ session: some DatabaseSession, path: String) throws {
@@ -137,7 +137,7 @@ enum OptunaSchema {
     try session.run("SELECT pg_advisory_xact_lock(?)", [PostgresDatabase.lockKey("")])
     if try migration(of: session) == nil { try install(session) }
     try check(session, path: path)
-    // Whoever may only use tables may not even ask for one that is there.
+    // A user without the right to create tables may not even ask for one that exists.
     if try session.hasTable("nas_search_files") { return }
     try session.run(
       """
@@ -159,7 +159,7 @@ enum OptunaSchema {
     if found != migration { throw StudyError.unsupportedSchema(path: path, found: found, expected: migration) }
   }
 
-  /// The migration a database was brought to, `nil` if it is not a storage of Optuna's.
+  /// The migration of a database; `nil` if it is not a storage of Optuna.
   static func migration(of session: some DatabaseSession) throws -> String? {
     guard try session.hasTable("alembic_version"), try session.hasTable("trials") else { return nil }
     return try session.run("SELECT version_num FROM alembic_version").first?.text("version_num")

@@ -1,7 +1,7 @@
 import Foundation
 
-/// What a text means that is given for the place of a study. It may hold a password, so errors repeat nothing of it but
-/// what is known to be none.
+/// The meaning of a text that names the place of a study. It may hold a password, so errors repeat only parts that are
+/// known not to be one.
 enum PlaceText {
   case folder(String)
   /// A URL of PostgreSQL, well-formed or not, its scheme in small letters.
@@ -29,7 +29,7 @@ enum PlaceText {
 
   private static let forms = "give a folder, or postgresql://user@host/database#NAME"
 
-  /// What to write instead of an address of another program.
+  /// The text to write instead of an address of another program.
   private static func advice(_ scheme: String, _ rest: String) -> String? {
     let parts = scheme.split(separator: "+", maxSplits: 1)
     switch parts.first {
@@ -45,7 +45,7 @@ enum PlaceText {
     }
   }
 
-  /// What to say of a text without `://` that is no path, but an address that is not whole; `nil` for a path.
+  /// A message about a text without `://` that is an incomplete address and not a path; `nil` for a path.
   private static func mistaken(_ text: String) -> String? {
     let lower = (text.removingPercentEncoding ?? text).lowercased()
     let isCut = ["postgresql", "postgres"].contains { name in
@@ -63,7 +63,7 @@ enum PlaceText {
     let isHost = lower.split(separator: "/").contains { part in
       part.firstIndex(of: ":").map { part[$0...].contains("@") } ?? false
     }
-    // A folder may be called so, but hardly one that is not there yet.
+    // An existing folder may have such a name, but hardly a new one.
     let isThere = FileManager.default.fileExists(atPath: text)
     return isCut || isSecret || (isOptions || isHost) && !isThere ? forms : nil
   }

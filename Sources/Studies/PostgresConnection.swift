@@ -1,34 +1,34 @@
 import CPostgres
 import Foundation
 
-/// What a server, or the way to it, answered instead of a result.
+/// An error of a server, or of the connection to it.
 struct PostgresFailure: Error {
-  /// Five characters that say what is wrong, where the server said it.
-  /// Source: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+  /// The five characters of the error class, if the server sent them. Source:
+  /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
   let sqlState: String?
   let message: String
-  /// The connection is of no more use.
+  /// The connection is lost.
   let isLost: Bool
 
-  /// The transaction met another one and may well succeed when it is tried again (serialisation failure, deadlock).
+  /// The transaction collided with another one and may succeed if it is tried again (serialisation failure, deadlock).
   var isConflict: Bool { sqlState?.hasPrefix("40") ?? false }
 
   /// The server's words, with the SQLSTATE.
   var description: String { message + (sqlState.map { " (SQLSTATE \($0))" } ?? "") }
 }
 
-/// One connection to a PostgreSQL server. It is not for several threads at once.
+/// One connection to a PostgreSQL server. Only one thread at a time may use it.
 ///
-/// Statements and their arguments travel apart (`PQexecParams`), values as text. Source:
+/// Statements and their arguments are sent separately (`PQexecParams`), values as text. Source:
 /// <https://www.postgresql.org/docs/15/libpq-exec.html>.
 final class PostgresConnection {
   private let connection: OpaquePointer
-  /// Whether the connection is of no more use.
+  /// Whether the connection is lost.
   private(set) var isLost = false
 
   /// Connects and prepares the session.
   init(_ url: PostgresURL) throws(PostgresFailure) {
-    // What the URL says overrides what stands before it. A peer that vanished is noticed within two minutes.
+    // The URL overrides the parameters before it. A vanished peer is noticed within two minutes.
     let settings = [
       ("fallback_application_name", "nas-search"), ("connect_timeout", "10"), ("keepalives_idle", "30"),
       ("keepalives_interval", "10"), ("keepalives_count", "3"), ("tcp_user_timeout", "60000"), ("dbname", url.text),
@@ -42,7 +42,7 @@ final class PostgresConnection {
     if PQstatus(opened) != CONNECTION_OK {
       throw PostgresFailure(sqlState: nil, message: Self.trimmed(PQerrorMessage(opened)), isLost: true)
     }
-    // libpq would print what the server notes in passing.
+    // libpq would print the server's notices.
     PQsetNoticeReceiver(opened, { _, _ in }, nil)
     try prepare()
   }
@@ -50,7 +50,7 @@ final class PostgresConnection {
   deinit { PQfinish(connection) }
 
   private func prepare() throws(PostgresFailure) {
-    // The formats that the values are read in, and an end for transactions whose process hangs or has vanished.
+    // The formats in which values are read, and a time limit for transactions whose process hangs or has vanished.
     let settings = [
       ("datestyle", "ISO"), ("extra_float_digits", "3"), ("bytea_output", "hex"),
       ("idle_in_transaction_session_timeout", "60s"), ("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"),
@@ -67,7 +67,7 @@ final class PostgresConnection {
     }
   }
 
-  /// Runs one statement, each `?` of it standing for an argument.
+  /// Runs one statement. Each `?` stands for an argument.
   func run(_ sql: String, _ arguments: [SQLValue]) throws(PostgresFailure) -> [SQLRow] {
     let values = arguments.map(Self.copy)
     defer { for value in values { free(value.bytes) } }
@@ -92,8 +92,8 @@ final class PostgresConnection {
       PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
     }
     let sqlState = field("C")
-    // Without a SQLSTATE it is not the server that speaks, but libpq, which cannot reach it. The other states: shut down
-    // by the administrator, crashed, starting.
+    // An error without a SQLSTATE is from libpq, which cannot reach the server. The other states: shut down by the
+    // administrator, crashed, starting.
     let isGone = sqlState.map { ["57P01", "57P02", "57P03"].contains($0) || $0.hasPrefix("08") } ?? true
     return PostgresFailure(
       sqlState: sqlState, message: field("M") ?? Self.trimmed(PQerrorMessage(connection)), isLost: isGone)
@@ -130,7 +130,7 @@ final class PostgresConnection {
     }
   }
 
-  /// `?, ?` as PostgreSQL writes it: `$1, $2`. What stands in quotes is left alone.
+  /// `?, ?` as PostgreSQL writes it: `$1, $2`. Quoted text stays as it is.
   static func numbered(_ sql: String) -> String {
     var result = ""
     var count = 0
@@ -188,7 +188,7 @@ final class PostgresConnection {
       .joined(separator: "; ")
   }
 
-  /// Hands out an array of C strings that ends with a null pointer.
+  /// Passes an array of C strings that ends with a null pointer.
   private static func withCStrings<Value>(
     _ texts: [String], _ body: ([UnsafePointer<CChar>?]) -> Value
   ) -> Value {

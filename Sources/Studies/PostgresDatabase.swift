@@ -2,20 +2,20 @@ import Foundation
 import Search
 import Synchronization
 
-/// A PostgreSQL database that holds studies, over one connection that is made again when it is lost.
+/// A PostgreSQL database that holds studies. Its one connection is made again if it is lost.
 ///
-/// Whatever the fate of the connection, a transaction takes effect once or not at all: one that was lost before its end is
-/// run again, and of one that was lost while it was committed the server is asked what became of it. Transactions that met
-/// others (serialisation failures, deadlocks) are run again.
+/// A transaction takes effect once or not at all, even if the connection is lost. If it was lost before the commit, the
+/// transaction is run again. If it was lost during the commit, the server is asked for the result. Transactions that
+/// collided with others (serialisation failures, deadlocks) are run again.
 final class PostgresDatabase: StudyDatabase {
-  /// How long a lost server is waited for.
+  /// The time for which a lost server is waited for.
   struct Patience: Sendable {
-    /// About a minute together.
+    /// About a minute in all.
     var attempts = 12
     var firstDelay = 0.1
     var longestDelay = 10.0
 
-    /// Seconds before an attempt, a little different for each process, so that they do not come back all at once.
+    /// Seconds before an attempt, a little different for each process, so that they do not all return at once.
     func delay(_ attempt: Int) -> Double {
       min(longestDelay, firstDelay * pow(2, Double(attempt))) * Double.random(in: 0.75...1.25)
     }
@@ -23,7 +23,7 @@ final class PostgresDatabase: StudyDatabase {
 
   private struct State {
     var connection: PostgresConnection?
-    /// The advisory lock that the session is to hold.
+    /// The advisory lock that the session must hold.
     var lock: Int64?
     var isClosed = false
   }
@@ -34,7 +34,7 @@ final class PostgresDatabase: StudyDatabase {
 
   var dialect: SQLDialect { SQLDialect(kind: .postgres) }
 
-  /// Connects. Here nothing is tried twice, for a wrong name or password does not get better.
+  /// Connects. Nothing is tried twice here, because a wrong name or password stays wrong.
   ///
   /// - Throws: `StudyError.database` with the server's words.
   init(_ url: PostgresURL, patience: Patience = Patience()) throws(StudyError) {
@@ -85,7 +85,7 @@ final class PostgresDatabase: StudyDatabase {
 
   // MARK: - Transactions
 
-  /// A transaction whose end was lost on the way, so that it may have been committed or not.
+  /// A transaction whose commit was sent but not answered: it may have been committed or not.
   private struct Uncertain<Value: Sendable> {
     let transaction: Int64
     let value: Value
@@ -142,14 +142,14 @@ final class PostgresDatabase: StudyDatabase {
           number = row?.integer("number")
         }
       } catch {
-        // Where this fails, the connection is lost, and the transaction with it.
+        // If this fails, the connection is lost, and the transaction with it.
         _ = try? connection.run("ROLLBACK", [])
         throw error
       }
       do {
         _ = try connection.run("COMMIT", [])
       } catch let failure as PostgresFailure where failure.isLost {
-        // Without a number nothing was changed.
+        // A transaction without a number changed nothing.
         guard let number else { throw failure }
         return .uncertain(Uncertain(transaction: number, value: value, failure: failure))
       }
@@ -164,7 +164,7 @@ final class PostgresDatabase: StudyDatabase {
         try connection.run("SELECT txid_status(?) AS status", [.integer(uncertain.transaction)])
       }
     } catch let failure as PostgresFailure where failure.sqlState == "22023" {
-      // "Transaction ID … is in the future": the server crashed before anything of it was on disk.
+      // "Transaction ID … is in the future": the server crashed before any part of it was on disk.
       return false
     }
     switch rows.first?.text("status") {
@@ -177,7 +177,7 @@ final class PostgresDatabase: StudyDatabase {
     }
   }
 
-  /// Runs something with the connection, which is made again if it was lost, and so is the lock.
+  /// Runs something with the connection. A lost connection, and its lock, are made again first.
   private func withConnection<Value: Sendable>(_ body: (PostgresConnection) throws -> Value) throws -> Value {
     try state.withLock { state in
       if state.isClosed { throw StudyError.database(path: url.description, reason: "it was closed") }
@@ -186,7 +186,7 @@ final class PostgresDatabase: StudyDatabase {
         connection = known
       } else {
         connection = try PostgresConnection(url)
-        // The server may not have noticed yet that the former session is gone, so a taken lock is waited for, too.
+        // The server may not have noticed yet that the former session has ended, so a taken lock is waited for, too.
         if let lock = state.lock, try !Self.hasLock(lock, connection) {
           throw PostgresFailure(sqlState: nil, message: "another process has taken over the study", isLost: true)
         }

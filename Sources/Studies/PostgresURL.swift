@@ -1,22 +1,22 @@
 import CPostgres
 import Foundation
 
-/// The address of a PostgreSQL database, as libpq reads it: `postgresql://user:password@host:port/database?option=value`.
+/// The address of a PostgreSQL database, as libpq reads it:
+/// `postgresql://user:password@host:port/database?option=value`.
 ///
-/// Whatever it leaves out is taken from the usual variables (`PGHOST`, `PGUSER`, …) and files (`~/.pgpass`), so that a
-/// password need not be part of it. Source:
-/// <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>.
+/// Missing parts are taken from the usual variables (`PGHOST`, `PGUSER`, …) and files (`~/.pgpass`), so a password need
+/// not be part of it. Source: <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>.
 public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
   static let schemes = ["postgresql", "postgres"]
 
   /// The whole URL, for libpq only.
   let text: String
-  /// The URL without a password and without options, fit to be shown.
+  /// The URL without a password and without options, for messages.
   public let description: String
-  /// Whether an `@` after the host could belong to the password, so that what stands before it could, too.
+  /// Whether an `@` after the host could belong to the password. Then the text before it could, too.
   let mayHidePassword: Bool
 
-  /// - Parameter text: with its scheme in small letters.
+  /// - Parameter text: URL with its scheme in small letters.
   /// - Throws: `StudyError.invalidURL` if libpq cannot read it.
   public init(_ text: String) throws(StudyError) {
     // libpq's own message may repeat the URL with its password, so it is not shown.
@@ -71,11 +71,11 @@ public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
       }
     }
 
-    /// A password that holds an `@` of its own goes on where the host seems to stand; one that holds a `/` or `#`
-    /// begins where the port does.
+    /// A password with an `@` of its own continues at the place of the host; one with a `/` or `#` begins at the place
+    /// of the port.
     var mayHidePassword: Bool { hasPassword || user == nil && !ports.isEmpty }
 
-    /// Whether nothing that is shown can be, or be a part of, a password, also of one that is not encoded as it should.
+    /// Whether no shown text can be, or be a part of, a password, even of one that is not encoded correctly.
     var isPlain: Bool {
       guard let user = (user ?? "").removingPercentEncoding, let hosts = hosts.removingPercentEncoding,
         let path = path.removingPercentEncoding

@@ -9,7 +9,7 @@ enum SQLValue: Hashable, Sendable {
   case bytes(Data)
 }
 
-/// What may stand for a `?` of a statement.
+/// A type of argument for a `?` of a statement.
 protocol SQLArgument: Sendable {
   var sqlValue: SQLValue { get }
 }
@@ -53,7 +53,7 @@ struct SQLRow: Sendable {
     return nil
   }
 
-  /// A whole number is a real one, too.
+  /// A whole number also reads as a real number.
   func real(_ column: String) -> Double? {
     switch self[column] {
     case .real(let value): value

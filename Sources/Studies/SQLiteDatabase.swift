@@ -4,8 +4,8 @@ import GRDB
 
 /// A study's database in a file.
 ///
-/// Several processes of one host may use it together: a transaction that may write takes the database from its beginning
-/// (`BEGIN IMMEDIATE`), others wait for it up to 20 s, and readers go on meanwhile (write-ahead log).
+/// Several processes of one host may use it together. A transaction that may write locks the database from its
+/// beginning (`BEGIN IMMEDIATE`), others wait up to 20 s, and readers go on meanwhile (write-ahead log).
 final class SQLiteDatabase: StudyDatabase {
   let path: String
   private let queue: DatabaseQueue
@@ -13,7 +13,7 @@ final class SQLiteDatabase: StudyDatabase {
 
   var dialect: SQLDialect { SQLDialect(kind: .sqlite) }
 
-  /// Opens a database that exists, or makes an empty one where writing is allowed.
+  /// Opens a database that exists, or makes an empty one if writing is allowed.
   ///
   /// - Throws: `StudyError.notADatabase`, `.corrupt`, `.database`.
   init(path: String, isReadOnly: Bool) throws(StudyError) {
@@ -30,7 +30,7 @@ final class SQLiteDatabase: StudyDatabase {
     }
   }
 
-  /// SQLite would only say that it is no database, and would wait for the writer of a pipe.
+  /// SQLite would only say that it is not a database, and would wait for the writer of a pipe.
   private static func checkKind(_ path: String) throws(StudyError) {
     guard FileManager.default.fileExists(atPath: path) else { return }
     do {
@@ -53,13 +53,13 @@ final class SQLiteDatabase: StudyDatabase {
       _ = try queue.read { try Int.fetchOne($0, sql: look) }
       return queue
     } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
-      // A process was killed within a transaction; only a connection that may write can undo that.
+      // A process was killed within a transaction. Only a connection that may write can undo it.
       _ = try DatabaseQueue(path: path).read { try Int.fetchOne($0, sql: look) }
       return try DatabaseQueue(path: path, configuration: configuration)
     }
   }
 
-  /// Prepares for a writer: readers need not wait for it.
+  /// Prepares for a writer, so that readers need not wait for it.
   func useWriteAheadLog() throws(StudyError) {
     do {
       try queue.writeWithoutTransaction { database in
@@ -100,14 +100,15 @@ final class SQLiteDatabase: StudyDatabase {
 
   deinit { leaveOneFile() }
 
-  /// Undoes the write-ahead log; in vain while another process has the database open, which then does it.
+  /// Undoes the write-ahead log. If another process has the database open, this has no effect, and that process does it
+  /// later.
   private func leaveOneFile() {
     if !isReadOnly {
       try? queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
     }
   }
 
-  /// Puts an error of the database into a study's words.
+  /// Turns an error of the database into a study's error.
   private static func studyError(_ error: any Error, path: String) -> StudyError {
     switch error {
     case let error as StudyError: return error

@@ -4,9 +4,9 @@ import Search
 /// A search in a database: a directory with `study.db`, an SQLite file, or a name in a PostgreSQL database. Both have
 /// Optuna's relational schema.
 ///
-/// Every change of state is one transaction, on disk when the call returns: a process that is killed loses the trials
-/// it was evaluating and nothing else. One process at a time may search (`study.lock`, or an advisory lock of the server).
-/// Others may work for it (`claim`, see `StudyClaims.swift`) or inspect, and Optuna's own tools may look on.
+/// Every change of state is one transaction, on disk when the call returns: a killed process loses only the trials that
+/// it was evaluating. One process at a time may search (`study.lock`, or an advisory lock of the server). Others may
+/// work for it (`claim`, see `StudyClaims.swift`) or inspect, and Optuna's own tools may read.
 ///
 /// ```swift
 /// let study = try Study.open(StudyLocation("postgresql://search@host/studies"), name: "qwen", access: .work)
@@ -23,7 +23,7 @@ public final class Study: Sendable, CustomStringConvertible {
     static let metricNames = "study:metric_names"
     /// System attribute of a trial: the worker that holds it or gave its result.
     static let owner = "nas_search:owner"
-    /// System attribute of a trial: how often its lease expired.
+    /// System attribute of a trial: number of times that its lease expired.
     static let expired = "nas_search:expired"
   }
 
@@ -50,7 +50,7 @@ public final class Study: Sendable, CustomStringConvertible {
   /// The directory, or the URL without its password and the name, for messages.
   public var description: String { location.studyName(name) }
 
-  /// Where the database, or another file of the study, is found, for messages.
+  /// The place of the database, or of another file of the study, for messages.
   public func path(of name: String = fileName) -> String {
     switch location {
     case .folder(let directory): directory.appendingPathComponent(name).path
@@ -74,12 +74,12 @@ public final class Study: Sendable, CustomStringConvertible {
 
   // MARK: - Opening
 
-  /// Whether a directory holds a study database, of whatever kind.
+  /// Whether a directory holds a study database of any kind.
   public static func exists(at directory: URL) -> Bool {
     FileManager.default.fileExists(atPath: directory.appendingPathComponent(fileName).path)
   }
 
-  /// Whether there is a study: a database file of whatever kind in a folder, or a study of this name on a server.
+  /// Whether there is a study: a database file of any kind in a folder, or a study of this name on a server.
   ///
   /// - Throws: `StudyError.database` if the server cannot be asked.
   public static func exists(at location: StudyLocation, name: String) throws(StudyError) -> Bool {
@@ -103,13 +103,14 @@ public final class Study: Sendable, CustomStringConvertible {
 
   /// Opens a study that exists.
   ///
-  /// Opened to resume, trials that an earlier searching process left running become `waiting`: the same candidates are
-  /// to be begun again, and take over their rows. What workers have claimed stays with them until it expires.
+  /// If it is opened to resume, trials that an earlier searching process left running become `waiting`: the same
+  /// candidates begin again and take over their rows. Trials that workers have claimed stay with them until they
+  /// expire.
   ///
   /// - Parameters:
-  ///   - name: which study of the database; `nil` if one only was made here.
-  ///   - model: the model the caller means. Another fingerprint is an error.
-  ///   - space: the space the caller means. Another one is an error.
+  ///   - name: name of the study in the database; `nil` if only one was made here.
+  ///   - model: the expected model. Another fingerprint is an error.
+  ///   - space: the expected space. Another one is an error.
   /// - Throws: `StudyError.missing`, `.corrupt`, `.unsupportedSchema`, `.noSuchStudy`, `.inUse`, `.otherModel`,
   ///   `.otherSpace`, `.file`, `.database`.
   public static func open(
@@ -139,7 +140,7 @@ public final class Study: Sendable, CustomStringConvertible {
     return try folder(directory, name: name, access: access, lock: lock)
   }
 
-  /// Opens a database in a directory, of which the caller has the lock where it needs one.
+  /// Opens a database in a directory. The caller has the lock, if it needs one.
   static func folder(_ directory: URL, name: String?, access: Access, lock: StudyLock?) throws(StudyError) -> Study {
     let location = StudyLocation.folder(directory)
     let database = try SQLiteDatabase(path: location.databaseName, isReadOnly: access == .inspect)
@@ -169,7 +170,7 @@ public final class Study: Sendable, CustomStringConvertible {
     return "it has \(stored.variables.count) variables, not \(requested.variables.count)"
   }
 
-  /// Stores a trial and undoes it: who may not write is told so before there is something to write.
+  /// Stores a trial and undoes it, so that a user without the right to write gets the error early.
   private func rehearse() throws(StudyError) {
     try database.rehearse { session in
       try Self.rehearseTrial(of: identifier, session)
@@ -178,7 +179,7 @@ public final class Study: Sendable, CustomStringConvertible {
     }
   }
 
-  /// The statements of a trial's life. Its number is one that no trial has.
+  /// The statements of a trial's life, with a number that no trial has.
   static func rehearseTrial(of study: Int64, _ session: any DatabaseSession) throws {
     let created = try session.insert(
       into: "trials", ["number", "study_id", "state"], [[-1, study, TrialState.waiting.rawValue]],
@@ -200,8 +201,8 @@ public final class Study: Sendable, CustomStringConvertible {
 
   /// Ends the use of the study and lets others have it.
   ///
-  /// A database file is left as one plain file, if no one else has it open. After a kill, what the study committed may
-  /// lie in `study.db-wal` until it is next opened; it is whole then, too.
+  /// A database file is left as one plain file, if no other process has it open. After a kill, committed changes may
+  /// lie in `study.db-wal` until the study is next opened; it is complete then, too.
   public func close() throws(StudyError) {
     try database.close()
     lock?.release()
@@ -220,7 +221,7 @@ public final class Study: Sendable, CustomStringConvertible {
     return try database.write(body)
   }
 
-  /// For what only the searching process may change.
+  /// Checks for changes that only the searching process may make.
   ///
   /// - Throws: `StudyError.readOnly`, `.notSearching`.
   @discardableResult
@@ -230,7 +231,7 @@ public final class Study: Sendable, CustomStringConvertible {
   }
 }
 
-/// What the database says about a study as a whole.
+/// The database's record of a study as a whole.
 struct StudyHead: Sendable {
   let identifier: Int64
   let name: String
@@ -238,7 +239,7 @@ struct StudyHead: Sendable {
   let space: DesignSpace
   let model: ModelIdentity
 
-  /// - Parameter path: of the database, for errors.
+  /// - Parameter path: path of the database, for errors.
   init(_ session: some DatabaseSession, name: String?, path: String) throws {
     try OptunaSchema.check(session, path: path)
     let (identifier, found) = try Self.chosen(session, name: name, path: path)
@@ -265,7 +266,7 @@ struct StudyHead: Sendable {
     model = try attribute(ModelIdentity.self, Study.Key.model)
   }
 
-  /// Which study is meant: the one of that name, or the only one that was made here. Optuna may keep others beside it.
+  /// Finds the study: the one of that name, or the only one that was made here. Optuna may keep others beside it.
   ///
   /// - Throws: `StudyError.noSuchStudy`, `.foreignStudy`.
   private static func chosen(

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Which study is meant: a folder, or a database on a server and a name in it.
+/// The address of a study: a folder, or a database on a server and a name in it.
 ///
-/// As one text: the path of the folder, or `postgresql://…#NAME`. The name may be left out where the database holds one
-/// study only.
+/// The address as one text: the path of the folder, or `postgresql://…#NAME`. The name may be left out if the database
+/// holds only one study.
 public struct StudyAddress: Hashable, Sendable, CustomStringConvertible {
   public let location: StudyLocation
-  /// On a server; `nil` for the only study there.
+  /// The name on a server; `nil` for the only study there.
   public let name: String?
-  /// As the command line takes it, a path as it was given, a URL without its password.
+  /// The text for the command line: a path as it was given, a URL without its password.
   public let description: String
 
   /// - Throws: `StudyError.invalidURL`, `.invalidAddress`.
@@ -28,7 +28,7 @@ public struct StudyAddress: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// A name is shown, so it must not be the rest of a password or hold options.
+  /// Names are shown, so a name must not be the rest of a password or hold options.
   private static func check(_ name: String, after url: PostgresURL) throws(StudyError) {
     let plain = name.removingPercentEncoding ?? name
     let given = "postgresql://…#…"
@@ -46,7 +46,7 @@ public struct StudyAddress: Hashable, Sendable, CustomStringConvertible {
     if case .folder(let directory) = location { directory } else { nil }
   }
 
-  /// What a study made here is called: as its folder, or the name on the server; `nil` where that is not given.
+  /// The name of a study that is made here: that of its folder, or the one on the server; `nil` if none is given.
   public var newName: String? { folder?.lastPathComponent ?? name }
 
   /// Whether there is a study. On a server without a name: whether there may be one.

@@ -1,12 +1,12 @@
 import Foundation
 import Search
 
-/// What workers do with a study. They may join, leave and die at any time.
+/// The operations of workers on a study. Workers may join, leave and die at any time.
 ///
-/// A trial waits, is claimed by one worker, and ends. The claim is a lease: it lasts as long as the worker renews it, and
-/// who is late is measured by the database's clock, so the clocks of the machines do not matter. A trial whose lease
-/// expired waits again. Whoever delivers first has given the result; the same genome gives the same values everywhere, up
-/// to the rounding of different processors, so it does not matter who that is.
+/// A trial waits, is claimed by one worker, and ends. The claim is a lease: it lasts as long as the worker renews it.
+/// The database's clock decides, so the clocks of the machines do not matter. A trial whose lease expired waits again.
+/// The first delivery is the result. The same genome gives the same values everywhere, up to the rounding of different
+/// processors, so it does not matter which worker delivers.
 ///
 /// ```swift
 /// let study = try Study.open(location, name: name, access: .work, model: identity)
@@ -23,12 +23,12 @@ import Search
 /// Optuna's heartbeats are the leases, so its tools see them, too. The owner is the trial's system attribute
 /// `nas_search:owner`.
 extension Study {
-  /// Takes waiting trials, the lowest numbers first. No other worker gets them as long as the lease is renewed.
+  /// Claims waiting trials, the lowest numbers first. No other worker gets them as long as the lease is renewed.
   ///
   /// - Parameters:
-  ///   - limit: how many at most.
+  ///   - limit: largest number of trials.
   ///   - worker: a name that no other worker has.
-  /// - Returns: what to evaluate; empty if nothing waits.
+  /// - Returns: the trials to evaluate; empty if none waits.
   /// - Throws: `StudyError.readOnly`, `.unreadableTrial`, `.database`.
   public func claim(limit: Int, worker: String) throws(StudyError) -> [Candidate] {
     if limit < 1 { return [] }
@@ -59,8 +59,8 @@ extension Study {
 
   /// Renews the lease of trials that a worker is evaluating.
   ///
-  /// - Returns: the numbers that it still has. The others ended, or expired and are no longer the worker's to evaluate;
-  ///   what it has found out about them may be delivered all the same.
+  /// - Returns: the numbers that the worker still holds. The others ended, or expired and are no longer its own; it may
+  ///   deliver results for them all the same.
   /// - Throws: `StudyError.readOnly`, `.database`.
   @discardableResult
   public func renew(_ numbers: [Int], worker: String) throws(StudyError) -> [Int] {
@@ -78,7 +78,7 @@ extension Study {
     }
   }
 
-  /// Gives claimed trials back unfinished, for another worker to take at once.
+  /// Gives claimed trials back unfinished, so that another worker can claim them at once.
   ///
   /// - Throws: `StudyError.readOnly`, `.database`.
   public func release(_ numbers: [Int], worker: String) throws(StudyError) {
@@ -88,18 +88,19 @@ extension Study {
     }
   }
 
-  /// Makes claimed trials wait again whose lease was not renewed for too long. Anyone may call this at any time.
+  /// Makes claimed trials wait again if their lease expired. Any process may call this at any time.
   ///
   /// - Parameters:
   ///   - lease: seconds, by the database's clock; several times the interval at which workers renew.
-  ///   - attempts: how often the lease of one trial may expire; then it has failed, for it may be what kills the workers.
+  ///   - attempts: number of times that the lease of one trial may expire. Then the trial has failed, because it may be
+  ///     what kills the workers.
   ///     `nil`: as often as it likes.
   /// - Returns: the numbers of the trials whose lease expired.
   /// - Throws: `StudyError.readOnly`, `.database`.
   @discardableResult
   public func expire(lease: Double, attempts: Int? = nil) throws(StudyError) -> [Int] {
     try write { session in
-      // The heartbeats are locked with the trials: a renewal at the same moment counts.
+      // The heartbeats are locked with the trials, so a renewal at the same moment counts.
       let late = try session.run(
         """
         SELECT t.trial_id, t.number FROM trials AS t
@@ -122,13 +123,13 @@ extension Study {
     }
   }
 
-  /// Delivers the result of a trial that was claimed, also where the lease was lost meanwhile.
+  /// Delivers the result of a claimed trial, even if the lease was lost meanwhile.
   ///
   /// - Parameters:
-  ///   - values: one an objective. If one is not finite, the trial has failed.
-  ///   - attributes: user attributes, each value a JSON text.
-  /// - Returns: whether this was the first result. If not, nothing is changed: the trial has these values already, or
-  ///   has failed elsewhere.
+  ///   - values: one for each objective. If one is not finite, the trial has failed.
+  ///   - attributes: user attributes; each value is a JSON text.
+  /// - Returns: `true` if this was the first result. Otherwise nothing is changed: the trial has these values already,
+  ///   or has failed elsewhere.
   /// - Throws: `StudyError.conflictingResult` if the trial has other values; `.wrongState`, `.wrongValueCount`,
   ///   `.invalidJSON`, `.readOnly`, `.database`.
   @discardableResult
@@ -138,10 +139,10 @@ extension Study {
     try deliver(Ending(number: number, measured: values, attributes: attributes), worker: worker)
   }
 
-  /// Delivers that a trial has no result. That counts only from the worker that holds the trial; if it lost the lease,
-  /// another one may do better.
+  /// Reports that a trial has no result. That counts only if the worker holds the trial; if it lost the lease, another
+  /// worker may succeed.
   ///
-  /// - Returns: whether the trial has failed now because of this.
+  /// - Returns: `true` if the trial has failed because of this.
   /// - Throws: `StudyError.wrongState`, `.invalidJSON`, `.readOnly`, `.database`.
   @discardableResult
   public func deliver(
@@ -173,8 +174,8 @@ extension Study {
     }
   }
 
-  /// How far values of one genome may differ between workers: single precision sums up in another order on another
-  /// processor.
+  /// Largest relative difference between values of one genome from different workers: on another processor single
+  /// precision sums in another order.
   private static let tolerance = 1e-4
 
   static func agree(_ values: [Double], _ others: [Double]) -> Bool {
@@ -184,7 +185,7 @@ extension Study {
 
   // MARK: - Rows
 
-  /// Which of these trials a worker holds. Nobody else changes them before the transaction ends.
+  /// The trials among these that a worker holds. No other process changes them before the transaction ends.
   private func claimed(
     by worker: String, numbers: [Int], _ session: any DatabaseSession
   ) throws -> [TrialRow] {
@@ -200,7 +201,7 @@ extension Study {
     ).compactMap(TrialRow.init)
   }
 
-  /// Notes that leases expired once more, and returns how often each has.
+  /// Records that leases expired once more, and returns how often each has expired.
   private func countExpirations(of trials: [TrialRow], _ session: any DatabaseSession) throws -> [Int] {
     let rows = try session.run(
       """

@@ -4,15 +4,15 @@ import Search
 extension Study {
   /// Makes a new study in a place and opens it for searching.
   ///
-  /// There is a whole study or none: a database file is written beside its place and renamed into it, and on a server all
-  /// is one transaction.
+  /// The place holds a whole study or none: a database file is written beside its place and renamed into it, and on a
+  /// server all is one transaction.
   ///
   /// - Parameters:
-  ///   - place: the study takes over its lock.
-  ///   - name: on a server, the name the place was taken for.
-  ///   - metricNames: what Optuna's tools call the objectives, one a direction.
-  ///   - attributes: more study attributes, each value a JSON text. `model` and `space` are kept by the study itself.
-  ///   - files: what else belongs to the study, by name (`file(_:)`). Where the study is, they are.
+  ///   - place: held place; the study takes over its lock.
+  ///   - name: name on a server for which the place is held.
+  ///   - metricNames: names of the objectives in Optuna's tools, one for each direction.
+  ///   - attributes: more study attributes; each value is a JSON text. The study itself keeps `model` and `space`.
+  ///   - files: further files of the study, by name (`file(_:)`). They exist whenever the study does.
   /// - Throws: `StudyError.file`, `.database`, `.invalidStudy`, `.invalidJSON`, `.alreadyExists`, `.unsupportedSchema`.
   ///   The place then holds no study, and is still the caller's.
   public static func create(
@@ -61,7 +61,7 @@ extension Study {
     }
   }
 
-  /// Makes a new study in a directory, and the directory where it is missing; see `create(at:name:…)` for a location.
+  /// Makes a new study in a directory, and the directory if it is missing; see `create(at:name:…)` for a location.
   public static func create(
     at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
     space: DesignSpace, attributes: [String: String] = [:]
@@ -71,7 +71,7 @@ extension Study {
       attributes: attributes)
   }
 
-  /// Makes a new study, and the directory or the tables where they are missing.
+  /// Makes a new study, and the directory or the tables if they are missing.
   ///
   /// - Throws: the errors of `StudyPlace.init(at:name:)` and of `create(in:…)`. Nothing is left behind then.
   public static func create(
@@ -161,7 +161,7 @@ struct NewStudy {
     metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
   }
 
-  /// What Optuna's column of names takes.
+  /// The length of Optuna's column of names.
   ///
   /// - Throws: `StudyError.invalidStudy`.
   static func check(name: String) throws(StudyError) {

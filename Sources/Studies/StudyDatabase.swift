@@ -1,13 +1,13 @@
-/// A database that holds studies. All SQL of a study is written once and speaks to this.
+/// A database that holds studies. All SQL of a study is written once, against this protocol.
 protocol StudyDatabase: Sendable {
   var dialect: SQLDialect { get }
 
-  /// Reads: everything that `body` sees is of one moment.
+  /// Reads. Everything that `body` sees is of one moment.
   func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value
 
-  /// Changes everything that `body` changes or, where it throws, nothing. When the call returns, it is on disk.
+  /// Makes all changes of `body` or, if it throws, none. When the call returns, they are on disk.
   ///
-  /// `body` may be run several times (what an earlier run changed is then undone), so it must do nothing else.
+  /// `body` may be run several times (the changes of an earlier run are then undone), so it must have no other effects.
   @discardableResult
   func write<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value
 
@@ -16,9 +16,9 @@ protocol StudyDatabase: Sendable {
 }
 
 extension StudyDatabase {
-  /// Does what `body` does and undoes it, which shows whether the database takes it.
+  /// Runs `body` and undoes its changes, which shows whether the database accepts them.
   ///
-  /// - Throws: `StudyError.database` with what the database refuses.
+  /// - Throws: `StudyError.database` with the reason of a refusal.
   func rehearse(_ body: (any DatabaseSession) throws -> Void) throws(StudyError) {
     var isDone = false
     do throws(StudyError) {
@@ -33,21 +33,21 @@ extension StudyDatabase {
   }
 }
 
-/// Ends a transaction that is to be undone.
+/// Ends a transaction whose changes are undone.
 private struct RehearsalEnd: Error {}
 
 /// Statements inside a transaction.
 protocol DatabaseSession {
   var dialect: SQLDialect { get }
 
-  /// Runs one statement, each `?` of it standing for an argument, and returns the rows it gives.
+  /// Runs one statement and returns its rows. Each `?` stands for an argument.
   @discardableResult
   func run(_ sql: String, _ arguments: [any SQLArgument]) throws -> [SQLRow]
 
   func hasTable(_ name: String) throws -> Bool
 }
 
-/// Where the databases differ in words.
+/// The words in which the databases differ.
 struct SQLDialect: Sendable {
   enum Kind: Sendable {
     case sqlite
@@ -56,15 +56,15 @@ struct SQLDialect: Sendable {
 
   let kind: Kind
 
-  /// Appended to a SELECT whose rows the transaction is going to change: others wait until it ends.
+  /// The end of a SELECT whose rows the transaction is going to change: others wait until it ends.
   ///
   /// In SQLite the whole database waits, from the beginning of a transaction that may write.
   var forUpdate: String { kind == .postgres ? " FOR UPDATE" : "" }
 
-  /// Appended to a SELECT that takes for itself what nobody else is about to take.
+  /// The end of a SELECT that takes only rows that no other transaction is taking.
   var forUpdateSkippingLocked: String { kind == .postgres ? " FOR UPDATE SKIP LOCKED" : "" }
 
-  /// The time by the database's clock, as heartbeats hold it.
+  /// The time by the database's clock, in the form of heartbeats.
   ///
   /// Optuna writes `now()` there: UTC in SQLite, and in PostgreSQL local time of the session's time zone, which
   /// `PostgresConnection` keeps to the server's.
@@ -75,7 +75,7 @@ struct SQLDialect: Sendable {
     }
   }
 
-  /// How many seconds ago a heartbeat was, by the database's clock.
+  /// Seconds since a heartbeat, by the database's clock.
   func age(of column: String) -> String {
     switch kind {
     case .sqlite: "(julianday('now') - julianday(\(column))) * 86400"
@@ -93,14 +93,14 @@ extension DatabaseSession {
   @discardableResult
   func run(_ sql: String) throws -> [SQLRow] { try run(sql, []) }
 
-  /// Inserts rows with few statements, so that a distant database is not asked once a row.
+  /// Inserts rows with few statements, so that a distant database is not asked once for each row.
   ///
-  /// - Parameter conflict: what to do where a row is there already, and what to return: the end of the statement.
+  /// - Parameter conflict: end of the statement, with the action for rows that exist already and the columns to return.
   @discardableResult
   func insert(
     into table: String, _ columns: [String], _ rows: [[any SQLArgument]], _ conflict: String = ""
   ) throws -> [SQLRow] {
-    // SQLite takes 32766 arguments a statement, PostgreSQL 65535.
+    // SQLite takes 32766 arguments in a statement, PostgreSQL 65535.
     let size = max(1, 30_000 / max(1, columns.count))
     var returned: [SQLRow] = []
     for start in stride(from: 0, to: rows.count, by: size) {

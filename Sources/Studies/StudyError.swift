@@ -1,16 +1,16 @@
 import Search
 
-/// What can be wrong with a study on disk, or with what is asked of it. Paths are as the caller gave them.
+/// Errors of a stored study, or of requests to it. Paths are as the caller gave them.
 public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   /// There is no database where a study was expected.
   case missing(path: String)
-  /// There is a study already where one was to be created.
+  /// A study already exists in the place of a new one.
   case alreadyExists(path: String)
   /// The database cannot be read as SQLite, or is damaged.
   case corrupt(path: String, reason: String)
   /// An SQLite database, but not one in the schema of this version.
   case unsupportedSchema(path: String, found: String?, expected: String)
-  /// The database holds no study of that name (or, where no name was given, not exactly one).
+  /// The database holds no study of that name (or, if no name was given, not exactly one).
   case noSuchStudy(path: String, name: String?, present: [String])
   /// The database holds studies of Optuna's, but none of them was made here.
   case foreignStudy(path: String, names: [String])
@@ -46,11 +46,11 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidJSON(key: String)
   /// A study that cannot be stored; `reason` says why.
   case invalidStudy(reason: String)
-  /// An address of a PostgreSQL server that is not one. The password is left out.
+  /// An invalid address of a PostgreSQL server. The password is left out.
   case invalidURL(url: String)
-  /// A text that is neither an address of ours nor a folder. `given`: what of it can be shown.
+  /// A text that is neither an address of ours nor a folder. `given`: the part of it that can be shown.
   case invalidAddress(given: String, advice: String)
-  /// A change that only the searching process may make, from a study that was opened to work for it.
+  /// A change that only the searching process may make, from a worker.
   case notSearching(path: String)
   /// A second result that differs from the first: the same genome must give the same values everywhere.
   case conflictingResult(number: Int, stored: [Double], given: [Double])

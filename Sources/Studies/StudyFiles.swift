@@ -1,13 +1,14 @@
 import Foundation
 
-/// What else belongs to a study, such as the calibration windows that its workers need.
+/// Further files of a study, such as the calibration windows that its workers need.
 ///
-/// In a directory these are files. On a server they are rows of `nas_search_files`, a table that Optuna ignores, each with
-/// the SHA-256 of its content.
+/// In a directory these are files. On a server they are rows of `nas_search_files`, a table that Optuna ignores, each
+/// with the SHA-256 of its content.
 extension Study {
-  /// The content of a file of the study, `nil` if there is none of this name.
+  /// The content of a file of the study; `nil` if there is none of this name.
   ///
-  /// - Throws: `StudyError.invalidFileName`, `.file`, `.corrupt` if the content does not fit its SHA-256, `.database`.
+  /// - Throws: `StudyError.invalidFileName`, `.file`, `.corrupt` if the content does not match its SHA-256,
+  ///   `.database`.
   public func file(_ name: String) throws(StudyError) -> Data? {
     try Self.check(fileName: name)
     switch location {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where a study lies: in a folder of its own or, with others, in a PostgreSQL database.
+/// The location of a study: a folder of its own or, with others, a PostgreSQL database.
 public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
   /// A directory with `study.db`, an SQLite database.
   case folder(URL)
@@ -23,7 +23,7 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// What errors of one study name.
+  /// The name of one study in errors.
   func studyName(_ name: String) -> String {
     switch self {
     case .folder(let directory): directory.path
@@ -31,7 +31,7 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// What errors of the database name: the database file, or the URL without its password.
+  /// The name of the database in errors: its file, or the URL without its password.
   var databaseName: String {
     switch self {
     case .folder(let directory): directory.appendingPathComponent(Study.fileName).path

@@ -1,13 +1,13 @@
 import Foundation
 
-/// A lock file that one process at a time holds. The kernel drops the lock when the process ends, however it ends.
+/// A lock file that one process at a time holds. The kernel drops the lock when the process ends in any way.
 final class StudyLock: Sendable {
   private let descriptor: Int32
 
-  /// Takes the lock, or says who has it.
+  /// Takes the lock, or throws an error with the process that has it.
   ///
   /// - Parameters:
-  ///   - path: the lock file; created where missing. It holds the number of the process that has the lock.
+  ///   - path: the lock file; created if missing. It holds the number of the process that has the lock.
   ///   - directory: the study's directory, for the error.
   /// - Throws: `StudyError.inUse`, `StudyError.file`.
   init(path: String, directory: String) throws(StudyError) {
@@ -28,12 +28,12 @@ final class StudyLock: Sendable {
   }
 
   deinit {
-    // A process that another thread is just starting has a copy of the descriptor until it runs its own program.
+    // A process that another thread is starting has a copy of the descriptor until it runs its own program.
     release()
     close(descriptor)
   }
 
-  /// Lets another process take the lock.
+  /// Releases the lock.
   func release() {
     _ = flock(descriptor, LOCK_UN)
   }

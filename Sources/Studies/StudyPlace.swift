@@ -1,15 +1,15 @@
 import Foundation
 
-/// A directory, or a name on a server, that is held for a study from before it is prepared, so that no second process
-/// prepares one there too.
+/// A directory, or a name on a server, that is held for a study before its preparation, so that no second process
+/// prepares one there.
 public final class StudyPlace: Sendable {
   public static let lockName = "study.lock"
 
-  /// What is held.
+  /// The held place.
   enum Hold: Sendable {
     /// `made`: directories that `abandon` removes, the innermost first; `madeLock`: a lock file that it removes.
     case folder(URL, StudyLock, made: [String], madeLock: String?)
-    /// An open database that holds the lock of the name.
+    /// An open database with the lock of the name.
     case server(PostgresURL, PostgresDatabase, name: String)
   }
 
@@ -20,16 +20,16 @@ public final class StudyPlace: Sendable {
     try self.init(folder: directory)
   }
 
-  /// Makes the directory and those above it where they are missing, or connects to the server, and takes the lock.
+  /// Makes the directory and those above it if they are missing, or connects to the server, and takes the lock.
   ///
-  /// What a disk or a server would refuse at the end, such as room, tables or a name, it is asked for here: tables are
-  /// made and undone.
+  /// A disk or a server is asked here for everything that it could refuse at the end, such as room, tables or a name:
+  /// tables are made and undone.
   ///
   /// - Parameters:
-  ///   - name: what the study will be called; a directory is held as a whole.
-  ///   - attributes: some of what will be stored with it, each a JSON text.
-  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`, `.invalidStudy`, `.unsupportedSchema`. Nothing
-  ///   is left behind then.
+  ///   - name: name of the future study; a directory is held as a whole.
+  ///   - attributes: some of the attributes that will be stored, each a JSON text.
+  /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`, `.invalidStudy`, `.unsupportedSchema`.
+  ///   Nothing is left behind then.
   public convenience init(
     at location: StudyLocation, name: String, attributes: [String: String] = [:]
   ) throws(StudyError) {
@@ -79,7 +79,7 @@ public final class StudyPlace: Sendable {
     }
   }
 
-  /// Gives the place up and removes what was made for it, as far as nothing else has come to lie there.
+  /// Gives the place up and removes the files and folders that were made for it, unless something else lies there now.
   public func abandon() {
     switch hold {
     case .folder(_, let lock, let made, let madeLock):
@@ -87,7 +87,7 @@ public final class StudyPlace: Sendable {
       lock.release()
       for directory in made { rmdir(directory) }
     case .server(_, let database, _):
-      // There is nothing to save, and a lost connection has lost its lock, too.
+      // There is nothing to save, and a lost connection has already lost its lock.
       try? database.close()
     }
   }

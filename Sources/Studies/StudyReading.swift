@@ -15,7 +15,7 @@ extension Study {
     try read { try stored($0, numbers: numbers) }
   }
 
-  /// - Parameter numbers: which trials; `nil` for all.
+  /// - Parameter numbers: numbers of the trials; `nil` for all.
   func stored(_ session: any DatabaseSession, numbers: [Int]?) throws -> [StoredTrial] {
     if let numbers, numbers.isEmpty { return [] }
     let selection =
@@ -61,7 +61,7 @@ extension StoredTrial {
     let byName = Dictionary(parameters.map { ($0.text("param_name") ?? "", $0.real("param_value")) }) { $1 }
     var genome: Genome = []
     for variable in space.variables {
-      // As in Optuna, a parameter that is not active in a trial is not there.
+      // As in Optuna, a trial has no value for an inactive parameter.
       if variable.condition != nil, byName[variable.name] == nil {
         genome.append(variable.lowest)
         continue

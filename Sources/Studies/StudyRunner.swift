@@ -1,12 +1,13 @@
 import Search
 
 extension Study {
-  /// Tells an optimiser everything the study knows, by having it adopt the same candidates again.
+  /// Tells an optimiser everything that the study knows: it adopts the same candidates again.
   ///
-  /// - Parameter optimizer: as it was when the study began: same space, budget, first genomes, seed and settings.
+  /// - Parameter optimizer: optimiser as it was when the study began: same space, budget, first genomes, seed and
+  ///   settings.
   /// - Returns: the candidates that were asked before and wait to be evaluated, by ordinal. Those that workers have
   ///   claimed stay pending in the optimiser.
-  /// - Throws: `StudyError.otherSettings` if the optimiser does not adopt what the study holds; the errors of
+  /// - Throws: `StudyError.otherSettings` if the optimiser does not adopt the study's candidates; the errors of
   ///   `trials`; `SearchError` if it refuses a stored result.
   public func replay(into optimizer: inout some Optimizer) throws -> [Candidate] {
     var open: [Candidate] = []
@@ -28,13 +29,13 @@ extension Study {
     return open
   }
 
-  /// Values as an optimiser wants them, smaller is better in each.
+  /// Values in the form for an optimiser: smaller is better in each.
   public func minimized(_ values: [Double]) -> [Double] {
     zip(values, directions).map { $1 == .maximize ? -$0 : $0 }
   }
 }
 
-/// An optimiser and a study that go in step: what is asked is begun on disk, what is told is stored first.
+/// An optimiser and a study in step: asked candidates are begun on disk, and results are stored before they are told.
 ///
 /// ```swift
 /// var runner = try StudyRunner(study, optimizer)
@@ -48,10 +49,10 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   public let study: Study
   /// The optimiser, for its front and its counts.
   public private(set) var optimizer: Search
-  /// Candidates of an earlier run without a result, which `next` gives out first.
+  /// Candidates of an earlier run without a result. `next` returns them first.
   public private(set) var interrupted: [Candidate]
 
-  /// Brings the optimiser to where the study stands.
+  /// Brings the optimiser to the state of the study.
   ///
   /// - Throws: as `Study.replay`.
   public init(_ study: Study, _ optimizer: Search) throws {
@@ -61,10 +62,10 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     self.optimizer = optimizer
   }
 
-  /// How many candidates have a result or failed.
+  /// Number of candidates that have a result or failed.
   public var evaluations: Int { optimizer.evaluated.count + optimizer.failures }
 
-  /// Candidates to evaluate now, begun in the study. Empty when the space is exhausted or `limit` is below 1.
+  /// Candidates to evaluate now, begun in the study. Empty if the space is exhausted or `limit` is below 1.
   ///
   /// - Throws: `SearchError.resultsPending` if there are none before results of earlier ones are told; the errors of
   ///   `Study.beginTrials`.
@@ -92,14 +93,14 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   /// }
   /// ```
   ///
-  /// - Parameter attributes: user attributes of a candidate's trial, each value a JSON text.
-  /// - Returns: the new candidates. Empty when the space is exhausted, `limit` is below 1, or results are needed first.
+  /// - Parameter attributes: user attributes of a candidate's trial; each value is a JSON text.
+  /// - Returns: the new candidates. Empty if the space is exhausted, `limit` is below 1, or results are needed first.
   /// - Throws: the errors of `Study.enqueue` and of `attributes`.
   @discardableResult
   public mutating func enqueue(
     limit: Int, attributes: (Candidate) throws -> [String: String] = { _ in [:] }
   ) throws -> [Candidate] {
-    // What an earlier run left waiting is where workers look for it.
+    // Candidates that an earlier run left waiting are already visible to workers.
     interrupted = []
     let batch: [Candidate]
     do {
@@ -111,12 +112,12 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     return batch
   }
 
-  /// How many candidates were asked for and have no result yet.
+  /// Number of asked candidates without a result.
   public var outstanding: Int { optimizer.pending.count }
 
-  /// Tells the optimiser what workers have delivered since it was last asked.
+  /// Tells the optimiser the results that workers have delivered since the last call.
   ///
-  /// - Returns: the trials it was told of, by number.
+  /// - Returns: the trials of these results, by number.
   /// - Throws: the errors of `Study.trials` and `Optimizer.tell`.
   public mutating func collect() throws -> [StoredTrial] {
     let ended = try study.trials(numbers: optimizer.pending).filter { ![.running, .waiting].contains($0.state) }
@@ -132,11 +133,11 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
 
   // MARK: - Without workers
 
-  /// What an evaluation gave.
+  /// The result of an evaluation.
   public struct Result: Sendable {
     public let candidate: Candidate
     public let values: [Double]
-    /// User attributes of the trial, each value a JSON text.
+    /// User attributes of the trial; each value is a JSON text.
     public let attributes: [String: String]
 
     public init(candidate: Candidate, values: [Double], attributes: [String: String] = [:]) {

@@ -1,14 +1,15 @@
 import Foundation
 import Search
 
-/// How trials begin and end, and the attributes of the study.
+/// The begin and end of trials, and the attributes of the study.
 extension Study {
   // MARK: - Beginning
 
   /// Records that a candidate is being evaluated.
   ///
   /// - Parameter number: the candidate's ordinal: that of a `waiting` trial with this genome, or the next free number.
-  /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.notSearching`, `.database`.
+  /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.notSearching`,
+  ///   `.database`.
   public func beginTrial(number: Int, genome: Genome, origin: String) throws(StudyError) {
     try beginTrials([Candidate(ordinal: number, genome: genome, origin: origin)])
   }
@@ -23,16 +24,18 @@ extension Study {
     }
   }
 
-  /// Adds candidates for workers to claim, all or none of them. Those that are there already stay as they are.
+  /// Adds candidates for workers to claim, all or none of them. Existing ones stay as they are.
   ///
-  /// - Parameter attributes: user attributes of each, each value a JSON text; none, or as many as candidates.
-  /// - Throws: `StudyError.trialOutOfOrder`, `.genomeChanged`, `.invalidJSON`, `.readOnly`, `.notSearching`, `.database`.
+  /// - Parameter attributes: user attributes of each candidate; each value is a JSON text. None, or as many as
+  ///   candidates.
+  /// - Throws: `StudyError.trialOutOfOrder`, `.genomeChanged`, `.invalidJSON`, `.readOnly`, `.notSearching`,
+  ///   `.database`.
   public func enqueue(_ candidates: [Candidate], attributes: [[String: String]] = []) throws(StudyError) {
     for texts in attributes { try JSONText.check(texts) }
     try add(candidates, as: .waiting, attributes: attributes) { _, _, _ in }
   }
 
-  /// Stores candidates as new trials, or does `again` with those that have one.
+  /// Stores candidates as new trials, or calls `again` with those that have a trial.
   private func add(
     _ candidates: [Candidate], as state: TrialState, attributes: [[String: String]] = [],
     again: (any DatabaseSession, Candidate, TrialState?) throws -> Void
@@ -48,7 +51,7 @@ extension Study {
       try OptunaDistribution.text(of: variable)
     }
     try writeAsSearcher { session in
-      // Whoever adds trials waits here, Optuna too, so that no number is given twice.
+      // Each process that adds trials waits here, Optuna too, so that no number is assigned twice.
       try session.run("SELECT study_id FROM studies WHERE study_id = ?" + session.dialect.forUpdate, [identifier])
       let states = try lockTrials(candidates.map(\.ordinal), session)
       let genomes = Dictionary(
@@ -103,8 +106,8 @@ extension Study {
   /// Records the result of a running trial.
   ///
   /// - Parameters:
-  ///   - values: one an objective; infinities are allowed.
-  ///   - attributes: user attributes, each value a JSON text.
+  ///   - values: one for each objective; infinities are allowed.
+  ///   - attributes: user attributes; each value is a JSON text.
   /// - Throws: `StudyError.wrongState`, `.wrongValueCount`, `.notANumber`, `.invalidJSON`, `.readOnly`, `.database`.
   public func complete(
     _ number: Int, values: [Double], attributes: [String: String] = [:]
@@ -119,7 +122,7 @@ extension Study {
     try end([Ending(number: number, outcome: .failure(reason), attributes: attributes)])
   }
 
-  /// Records how running trials ended: all of it or, where anything is wrong, nothing.
+  /// Records the ends of running trials: all of them or, if anything is wrong, none.
   func end(_ endings: [Ending]) throws(StudyError) {
     for ending in endings { try ending.check(objectives: directions.count) }
     try write { session in
@@ -135,7 +138,7 @@ extension Study {
     }
   }
 
-  /// Writes down how trials ended that may end.
+  /// Stores the ends of trials that are known to be allowed to end.
   func store(_ endings: [Ending], _ trials: [Int: TrialRow], _ session: any DatabaseSession) throws {
     let now = OptunaDate.text(Date())
     for state in [TrialState.complete, .failed] {
@@ -159,8 +162,8 @@ extension Study {
       endings.map { (trials[$0.number]?.identifier, try $0.allAttributes()) }, in: "trial_user_attributes", session)
   }
 
-  /// Makes trials wait that a killed searching process left running, or that a stop cut short. What workers have
-  /// claimed stays with them.
+  /// Makes trials wait that a killed searching process left running, or that a stop interrupted. Trials that workers
+  /// have claimed stay with them.
   public func releaseInterrupted() throws(StudyError) {
     try writeAsSearcher { session in
       try session.run(
@@ -177,7 +180,7 @@ extension Study {
   struct TrialRow: Sendable {
     let identifier: Int64
     let number: Int
-    /// `nil` for a state that Optuna does not have, or that was not asked for.
+    /// `nil` for a state that Optuna does not have, or that the query left out.
     var state: TrialState?
 
     init?(_ row: SQLRow) {
@@ -188,10 +191,10 @@ extension Study {
     }
   }
 
-  /// The rows of trials, by number. Nobody else changes them before the transaction ends.
+  /// The rows of trials, by number. No other process changes them before the transaction ends.
   func lockTrials(_ numbers: [Int], _ session: any DatabaseSession) throws -> [Int: TrialRow] {
     if numbers.isEmpty { return [:] }
-    // Always in the same order, so that two transactions do not wait for each other.
+    // The order is always the same, so that two transactions do not wait for each other.
     let rows = try session.run(
       """
       SELECT trial_id, number, state FROM trials
@@ -200,7 +203,7 @@ extension Study {
     return Dictionary(rows.compactMap(TrialRow.init).map { ($0.number, $0) }) { $1 }
   }
 
-  /// Sets attributes of trials, each value a JSON text, in one of the two tables of them.
+  /// Sets attributes of trials in one of their two tables; each value is a JSON text.
   func set(
     _ attributes: [(trial: Int64?, texts: [String: String])], in table: String, _ session: any DatabaseSession
   ) throws {
@@ -212,7 +215,7 @@ extension Study {
 
   // MARK: - Attributes of the study
 
-  /// All user attributes of the study, each a JSON text, among them `model` and `space`.
+  /// All user attributes of the study, each a JSON text, including `model` and `space`.
   public func attributes() throws(StudyError) -> [String: String] {
     try read { session in
       let rows = try session.run("SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", [identifier])
@@ -220,12 +223,12 @@ extension Study {
     }
   }
 
-  /// One user attribute of the study as JSON text, `nil` if it was never set.
+  /// One user attribute of the study as JSON text; `nil` if it was never set.
   public func attribute(_ key: String) throws(StudyError) -> String? {
     try attributes()[key]
   }
 
-  /// Sets user attributes of the study, each value a JSON text.
+  /// Sets user attributes of the study; each value is a JSON text.
   ///
   /// - Throws: `StudyError.invalidJSON`, `.invalidStudy` for `model` and `space`, `.readOnly`, `.notSearching`,
   ///   `.database`.

@@ -1,13 +1,13 @@
 import Foundation
 import Search
 
-/// Where a trial stands, by Optuna's names.
+/// The state of a trial, by Optuna's names.
 public enum TrialState: String, Sendable {
   case running = "RUNNING"
   case complete = "COMPLETE"
   case pruned = "PRUNED"
   case failed = "FAIL"
-  /// To be evaluated: by whoever claims it first, or again, because whoever began it ended before it did.
+  /// To be evaluated: by the first worker that claims it, or again, because the process that began it has ended.
   case waiting = "WAITING"
 }
 
@@ -19,16 +19,16 @@ public struct StoredTrial: Hashable, Sendable {
   public let genome: Genome
   /// The candidate's origin.
   public let origin: String
-  /// One value an objective for a complete trial, else none.
+  /// One value for each objective of a complete trial, else none.
   public let values: [Double]
-  /// User attributes, each a JSON text, without the origin.
+  /// User attributes without the origin; each value is a JSON text.
   public let attributes: [String: String]
-  /// Which worker claimed the trial or delivered its result; `nil` if the searching process itself did.
+  /// The worker that claimed the trial or delivered its result; `nil` if it was the searching process itself.
   public let owner: String?
   public let started: Date?
   public let ended: Date?
 
-  /// Why a failed trial failed, where that was recorded.
+  /// The reason of a failure, if it was recorded.
   public var failure: String? {
     attributes[Study.Key.failure].flatMap { try? JSONText.decode(String.self, from: $0) }
   }
@@ -40,7 +40,7 @@ public enum Direction: String, Codable, Sendable {
   case maximize = "MAXIMIZE"
 }
 
-/// Which model a study is about: a name for people and a fingerprint that tells models apart.
+/// The model of a study: a name for people, and a fingerprint that distinguishes models.
 public struct ModelIdentity: Hashable, Codable, Sendable, CustomStringConvertible {
   public let name: String
   public let fingerprint: String

@@ -43,8 +43,8 @@ import Testing
     #expect(folder.content.count == 1)
   }
 
-  /// The first windows of two sets, whose statistics were gathered before: what their pass recorded serves as well as a pass over
-  /// those windows, which cuts them differently.
+  /// The first windows of two sets, whose statistics were gathered before: what their pass recorded serves as well as a
+  /// pass over those windows, which cuts them differently.
   @Test func recordedResidualsGiveTheSame() throws {
     let model = try Fixture.llama3GQA.model()
     let sets = [windows, TokenWindows(length: 12, tokens: someTokens(1200, below: 256, seed: 2))]

@@ -45,7 +45,7 @@ import Testing
     #expect(pieces.all == Array(0..<failing))
   }
 
-  /// Who removes a folder after a failure does not meet a piece that is still being written.
+  /// Code that removes a folder after a failure does not meet a piece that is still being written.
   @Test func aFailureWaitsForThePiece() {
     let pieces = Pieces()
     #expect(throws: Failure(piece: -1)) {

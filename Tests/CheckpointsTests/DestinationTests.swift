@@ -3,7 +3,7 @@ import Testing
 
 @testable import Checkpoints
 
-/// What may be written where, before and after.
+/// The places that may be written, before and after.
 @Suite struct DestinationTests {
   let scratch: Scratch
 
@@ -17,7 +17,7 @@ import Testing
     try FileManager.default.createDirectory(at: scratch.path(name), withIntermediateDirectories: true)
   }
 
-  /// What is said of a destination that is tried; `nil` where it is good.
+  /// The message about a destination; `nil` if it is good.
   private func refusal(
     _ name: String, _ form: Destination.Form, replacing: Destination.Objection? = nil
   ) throws -> String? {
@@ -52,7 +52,7 @@ import Testing
     let never: Destination.Objection = { "it is \($0.lastPathComponent)" }
     #expect(try refusal("file", .file, replacing: never) == "cannot write file: it is file")
     #expect(try refusal("full", .folder, replacing: never) == "cannot write full: it is full")
-    // What holds nothing has nothing to lose.
+    // An empty file or folder has nothing to lose.
     #expect(try refusal("empty", .file, replacing: never) == nil)
     #expect(try refusal("bare", .folder, replacing: never) == nil)
     #expect(try refusal("bare", .folder) == nil)
@@ -159,7 +159,7 @@ import Testing
     #expect(clear("real/a", "real/ab") == nil)
   }
 
-  /// Of a process that was killed, and of one that is at work.
+  /// The folders of a killed process, and of one that is at work.
   @Test func leftoversGoAndFoldersInUseStay() throws {
     let destination = try Destination(scratch.path("out"), .folder)
     let busy = try TemporaryFolder(besides: destination)

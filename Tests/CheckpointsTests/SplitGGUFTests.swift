@@ -115,7 +115,8 @@ import Testing
     #expect(problem(name(3)) == "\(name(1)): the key 'split.tensors.count' is missing")
   }
 
-  /// llama.cpp reads a file that says it is one of one, or of none, as a whole; and so a whole file with the name of a part.
+  /// llama.cpp reads a file that says it is one of one, or of none, as a whole file, and also a whole file with the
+  /// name of a part.
   @Test(arguments: [nil, 0, 1]) func wholeFiles(count: Int?) throws {
     try write(name(2), number: 0, count: count, "a")
     #expect(try GGUFFile(scratch.path(name(2))).tensorNames == ["a"])

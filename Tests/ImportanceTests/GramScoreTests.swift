@@ -159,7 +159,7 @@ import Testing
         == order(tiny.weights.output.weight, tiny.statistics.contextGram, (0..<3).map { Array(tiny.columns(of: $0)) }))
   }
 
-  /// Of two channels that always say the same, the second is worth nothing, whatever it scores alone.
+  /// If two channels are always equal, the second is worth nothing, whatever its own score.
   @Test func greedyKeepsNoTwins() throws {
     var tiny = tiny
     tiny.duplicateChannel(0, as: 1)
@@ -170,7 +170,8 @@ import Testing
     #expect(wanda[0] == wanda[1])
   }
 
-  /// What cutting the inputs `removed` adds to the loss, the others adjusted: `½·tr(S·W·C·Wᵀ)` with the Schur complement `C`.
+  /// The loss that the removal of the inputs `removed` adds if the others are adjusted: `½·tr(S·W·C·Wᵀ)` with the Schur
+  /// complement `C`.
   private func lossError(_ weight: Matrix<Float>, _ gram: [[Double]], _ moments: Matrix<Float>, kept: [Int]) -> Double {
     // With S = R·Rᵀ the error of Rᵀ·W in the metric of the output. R by the columns of a Cholesky factor.
     let n = moments.rows
@@ -218,7 +219,7 @@ import Testing
           (0..<3).map { Array(tiny.columns(of: $0)) }))
   }
 
-  /// Of two channels that always say the same one goes first, and the other then is worth what both were.
+  /// If two channels are always equal, one is removed first, and the other then is worth as much as both.
   @Test func lossOBSKeepsOneOfTwins() throws {
     var tiny = tiny
     tiny.duplicateChannel(0, as: 1)

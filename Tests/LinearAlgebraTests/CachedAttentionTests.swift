@@ -4,7 +4,8 @@ import Testing
 
 @testable import LinearAlgebra
 
-/// Attention of one position to cached ones, kernel by kernel and through the cache, against the formula in double precision.
+/// Attention of one position to cached ones, by each kernel and through the cache, against the formula in double
+/// precision.
 @Suite struct CachedAttentionTests {
   /// `softmax(q·Kᵀ/√D)·V` for queries, keys and values of `[_, D]`.
   private func attention(_ queries: Matrix<Float>, _ keys: Matrix<Float>, _ values: Matrix<Float>) -> [Double] {
@@ -48,7 +49,7 @@ import Testing
   ) -> [Float] {
     let (dimension, positions) = (queries.columns, keys.rows)
     let room = (positions + 15) / 16 * 16 * dimension
-    // What was never kept must not matter.
+    // Positions that were never kept must not matter.
     var kept = (keys: Array(repeating: unused, count: room), values: Array(repeating: unused, count: room))
     for j in 0..<positions { remember(keys.row(j), values.row(j), dimension, &kept.keys, &kept.values, j) }
     var scratch = Array(repeating: Float.nan, count: KeyValueCache.scratchCount(capacity: positions))

@@ -174,7 +174,7 @@ import Testing
         #expect(Kernels.logSumExp(x, count: count) == peak)
         let entropyTerm = Kernels.softmaxExpectation(&x, count: count)
         #expect(x[place] == 1)
-        // What is not quite zero still counts: 1e-38 of -1e30.
+        // A factor that is not quite zero still counts: 1e-38 of -1e30.
         if rest.isFinite { #expect(abs(entropyTerm - Double(peak)) <= 1e-6 * max(1, abs(Double(peak)))) }
       }
     }

@@ -19,7 +19,7 @@ import Testing
             places.withLock { $0.append(worker) }
             Crew.shared.run(workers: 2) { _ in sum.add(1, ordering: .relaxed) }
           }
-          // Whoever came was there once, and all had ended.
+          // Each helper took part once, and all had ended.
           let found = places.withLock { $0.sorted() }
           let inner = sum.load(ordering: .relaxed)
           if found != Array(0..<found.count) || found.count > 3 || !(found.count...2 * found.count).contains(inner) {
@@ -39,7 +39,7 @@ import Testing
     #expect(workers.withLock { $0 } == [0])
   }
 
-  /// Whoever starts a job waits for helpers that take longer than it has patience.
+  /// A caller waits for helpers that take longer than its looks without sleep.
   @Test func slowHelpersAreWaitedFor() {
     let ended = Atomic(0)
     let begun = Atomic(0)

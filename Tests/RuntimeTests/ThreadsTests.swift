@@ -43,7 +43,7 @@ import Testing
     #expect(result.peak <= Threads.count)
   }
 
-  /// What tasks start runs on their share of the workers, all together on no more than there are.
+  /// Work that tasks start runs on their share of the workers, in all on no more than there are.
   @Test(arguments: [1, 2, 3, 200]) func tasksShareTheWorkers(tasks: Int) throws {
     let (all, workers) = (Threads.idle, min(Threads.idle, tasks))
     try Threads.forEach(tasks) { _, _ in
@@ -97,7 +97,7 @@ import Testing
     #expect(log.result.tasks.sorted() == Array(0..<20))
   }
 
-  /// Items of a lane run one after another in order, whoever runs them.
+  /// Items of a lane run one after another in order, on any worker.
   @Test(arguments: [(0, 4), (1, 4), (3, 4), (33, 4), (33, 1), (7, 7)]) func lanesKeepTheirOrder(items: Int, lanes: Int)
     throws
   {

@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// What costs a little less than the minimum, with no step that leads exactly there, is raised by one step at most.
+  /// A genome that costs a little less than the minimum, with no step exactly to it, is raised by at most one step.
   @Test func passesTheMinimumByAsLittleAsItCan() throws {
     let (design, cost) = try Spaces.layers(30)
     let full = cost.cost(design.highest)

@@ -36,7 +36,8 @@ import Testing
     }
   }
 
-  /// Nobody asks the same network twice under different values of a gene without meaning, and those who learn find the gene.
+  /// No optimiser asks the same network twice under different values of an inactive gene, and optimisers that learn
+  /// find the active one.
   @Test(arguments: ["evolution", "bayesian", "tpe", "nested", "search-llm", "quasi-random", "random"])
   func optimizersLeaveInactiveGenesAlone(_ name: String) throws {
     let space = try Self.space()

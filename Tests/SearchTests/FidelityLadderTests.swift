@@ -22,7 +22,7 @@ import Testing
     #expect(FidelityLadder.climbers(Array(points.prefix(4)), front: [[0, 0]]) == [0, 3])
   }
 
-  /// What the front does not dominate may belong to it, and goes on however many those are.
+  /// Every candidate that the front does not dominate may belong to it, and climbs.
   @Test func whatMayBelongToTheFrontClimbs() {
     let points = [[1.0, 4], [2, 3], [3, 2], [4, 1]]
     #expect(FidelityLadder.climbers(points, front: [[2.5, 1.5]]) == [0, 1, 3])

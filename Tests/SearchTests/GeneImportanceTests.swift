@@ -22,7 +22,8 @@ import Testing
     }
   }
 
-  /// Of an additive function the shares are the variances of its terms: 16 : 1 : 0 of the numbers' own, and the choice's.
+  /// The shares of an additive function are the variances of its terms: 16 : 1 : 0 for the numbers, and that of the
+  /// choice.
   @Test func sharesOfAnAdditiveFunction() throws {
     let genomes = try Self.genomes(150)
     let values = genomes.map { 4 * Double($0[0]) + Double($0[1]) + [0, 30, 0][$0[3]] + 100 }

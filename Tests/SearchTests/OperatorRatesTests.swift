@@ -21,7 +21,7 @@ import Testing
     #expect(rates.weight(.shift, share: 0) == 0)
   }
 
-  /// What helped once is forgotten when it does not help any more.
+  /// An operator that helped once loses its rate if it does not help any more.
   @Test func countsFade() {
     var rates = OperatorRates()
     for _ in 0..<10 { rates.learn((0..<8).map { ([$0 < 4 ? .shift : .nudge], $0 < 4) }) }

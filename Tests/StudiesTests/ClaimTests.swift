@@ -54,7 +54,8 @@ import Testing
     #expect(trials.map(\.state) == [.running, .running, .running])
     #expect(trials.map(\.owner) == ["one", "one", "two"])
     #expect(trials.allSatisfy { $0.started != nil })
-    // Who searches does not take them away, neither by opening the study again nor by adding the same again.
+    // The searching process does not take them away, neither by opening the study again nor by adding the same
+    // candidates again.
     try stage.study.enqueue([Stage.candidate(0), Stage.candidate(1)])
     try stage.study.close()
     let again = try Study.open(stage.location, name: "toy")

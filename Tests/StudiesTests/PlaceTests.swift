@@ -4,7 +4,7 @@ import Testing
 
 @testable import Studies
 
-/// What a place would refuse when there is something to store, it refuses before.
+/// A place refuses in advance what it would refuse when there is something to store.
 @Suite(.enabled(if: PostgresServer.isThere, Comment(rawValue: PostgresServer.problem ?? "")))
 struct PlaceTests {
   private let server: PostgresServer
@@ -93,7 +93,7 @@ struct PlaceTests {
     #expect(refusal(location)?.contains("read-only transaction") == true)
   }
 
-  /// A study that is there, of which one may only read: for who searches it on, and who works for it.
+  /// An existing study that may only be read, opened to search and to work.
   @Test(arguments: [Study.Access.resume, .work]) func aStudyThatMayOnlyBeRead(_ access: Study.Access) throws {
     try make()
     let owner = try StudyLocation(server.address(database))

@@ -41,7 +41,7 @@ final class PostgresServer: Sendable {
     made.waitUntilExit()
     let settings = [
       "listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=16MB", "timezone=Asia/Kathmandu",
-      // Who asks for more than local commits waits for ever.
+      // A transaction that asks for more than local commits waits for ever.
       "synchronous_standby_names=nobody", "synchronous_commit=local",
     ]
     process = try Self.start(["postgres", "-D", data, "-k", folder.path] + settings.flatMap { ["-c", $0] })

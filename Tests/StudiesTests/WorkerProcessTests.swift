@@ -61,7 +61,7 @@ import Testing
         added += 20
       }
       for trial in try study.trials() where trial.state == .complete {
-        // What is complete stays what it is.
+        // Complete trials stay as they are.
         if let known = ended[trial.number] { #expect(known == trial) }
         ended[trial.number] = trial
       }

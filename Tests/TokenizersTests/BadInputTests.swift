@@ -73,7 +73,7 @@ struct BadInputTests {
     #expect(message.contains("tokenizer.json: no such file; there is \(name)") && message.contains("save_pretrained"))
   }
 
-  /// What follows ByteLevel would see its spelling of bytes.
+  /// A step after ByteLevel would see its spelling of bytes.
   @Test func aStepAfterByteLevel() throws {
     let steps = #"[{"type": "ByteLevel", "add_prefix_space": false}, {"type": "Digits", "individual_digits": true}]"#
     let message = try message(

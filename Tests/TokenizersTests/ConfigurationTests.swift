@@ -3,7 +3,7 @@ import Testing
 
 @testable import Tokenizers
 
-/// What `tokenizer_config.json`, `special_tokens_map.json` and `chat_template.jinja` decide.
+/// The decisions of `tokenizer_config.json`, `special_tokens_map.json` and `chat_template.jinja`.
 struct ConfigurationTests {
   private func tokenizer(_ fixture: String, _ files: [String: String]) throws -> Tokenizer {
     let json = try Data(contentsOf: Fixture.url("\(fixture)/tokenizer.json"))

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Tokenizers
 
-/// What `make_fixtures.py` wrote: tokenizers, texts, and what the reference implementation makes of them.
+/// The files of `make_fixtures.py`: tokenizers, texts, and the results of the reference implementation.
 enum Fixture {
   static let names = ["gpt2", "gpt2-prefix-space", "llama3", "qwen2", "smollm", "llama2", "metaspace"]
 
@@ -11,7 +11,7 @@ enum Fixture {
     struct Case: Decodable {
       /// The ids of the text of the same place in `texts.json`.
       var ids: [Int32]
-      /// What they decode to, where it is another text.
+      /// The text to which they decode, if it is another one.
       var decoded: String?
       /// The ids with special tokens taken for text, where they are others.
       var plain: [Int32]?

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Tokenizers
 
-/// What the names of `tokenizer.ggml.pre` stand for, by the ids that llama.cpp gives (`make_gguf_fixtures.py`).
+/// The meanings of the names of `tokenizer.ggml.pre`, by the ids that llama.cpp gives (`make_gguf_fixtures.py`).
 struct GGUFPreTokenizerTests {
   struct Recorded: Decodable {
     struct Rule: Decodable {

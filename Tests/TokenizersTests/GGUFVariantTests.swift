@@ -14,7 +14,7 @@ struct GGUFVariantTests {
       var ids: [[Int32]]
       var testDescription: String { name }
     }
-    /// What is changed of the fixture's vocabulary.
+    /// The changes of the fixture's vocabulary.
     struct Change: Decodable {
       var model: String
       var pre: String?

@@ -9,7 +9,7 @@ struct OddTokenizerTests {
     struct Case: Decodable, CustomTestStringConvertible {
       var name: String
       var files: [String: String]
-      /// Of each text, with what stands around it and without.
+      /// The ids of each text, with the tokens around it and without.
       var ids: [[Int32]]
       var plain: [[Int32]]
       /// The text of `ids`, with special tokens and without.

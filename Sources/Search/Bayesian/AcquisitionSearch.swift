@@ -1,18 +1,18 @@
 import LinearAlgebra
 
-/// Finds the unknown genome with the largest score: many starts, the best of them climbed from.
+/// Finds the unknown genome with the largest score: tries many starts, and climbs from the best of them.
 ///
-/// A climb's round has two halves. First every variable is moved alone, by steps of all magnitudes, whatever the budget
-/// says: the scores of these probes show which way each variable wants. Then the probes that the budget allows compete
-/// with combinations made of the best ones, with exchanges of one variable that gives width and one that takes it, and
-/// with random mutations, all fitted to the budget. The best of them is where the next round begins.
+/// A round of a climb has two halves. First every variable is moved alone, by steps of all magnitudes, without regard
+/// to the budget: the scores of these probes show the best direction of each variable. Then the probes that the budget
+/// allows compete with combinations of the best ones, with exchanges of one variable that gives width and one that
+/// takes it, and with random mutations, all fitted to the budget. The next round begins at the best of them.
 struct AcquisitionSearch {
   let space: BudgetedSpace
   let variation: Variation
-  /// Genomes that are not wanted.
+  /// Genomes to exclude.
   let known: Set<Genome>
   let region: TrustRegion
-  /// Scores, one a genome, the larger the better.
+  /// Computes scores, one for each genome; larger is better.
   let score: ([Genome]) -> [Double]
 
   private static let startsScored = 256
@@ -24,13 +24,14 @@ struct AcquisitionSearch {
     var genome: Genome
     var origin: String
     var score: Double
-    /// The middle of the box that its climb keeps to; `nil` for the whole space.
+    /// The centre of the box that bounds its climb; `nil` for the whole space.
     var centre: Genome?
   }
 
   /// - Parameters:
-  ///   - incumbents: genomes to start from, known ones.
-  ///   - scattered: genomes from all over the space. They compete as they are; climbed from are they only where there are no
+  ///   - incumbents: known genomes to start from.
+  ///   - scattered: genomes from all over the space. They compete as they are; climbed from are they only where there
+  ///     are no
   ///     incumbents, because climbs without a box end in corners, where least is known.
   /// - Returns: `nil` if no unknown genome came up.
   func best(incumbents: [Genome], scattered: [Genome], using generator: inout SeededGenerator) -> Found? {
@@ -72,7 +73,7 @@ struct AcquisitionSearch {
     return starts
   }
 
-  /// The unknown ones with their scores, each genome once.
+  /// The unknown genomes with their scores, each once.
   private func scored(_ starts: [Found]) -> [Found] {
     var seen = known
     var fresh = starts.filter { seen.insert($0.genome).inserted && space.allowed.contains(space.cost.cost($0.genome)) }
@@ -111,12 +112,12 @@ struct AcquisitionSearch {
   private struct Probe {
     let genome: Genome
     let variable: Int
-    /// What the move adds to the cost.
+    /// The cost that the move adds.
     let cost: Int
   }
 
-  /// The genome with one variable moved, by all powers of two of its step up and down and to its ends, or to each other
-  /// choice; a random part of them where there are too many.
+  /// The genomes with one variable moved: by all powers of two of its step up and down, to its ends, or to each other
+  /// choice. A random part of them if there are too many.
   private func probes(around current: Found, using generator: inout SeededGenerator) -> [Probe] {
     var result: [Probe] = []
     for (index, variable) in space.space.variables.enumerated()

@@ -1,26 +1,25 @@
-/// Which optimiser suits a search.
+/// Chooses the optimiser that suits a search.
 ///
-/// After 100 evaluations Bayesian search was ahead of the other optimisers here on every problem measured
-/// (`Benchmarks/Optimizers/README.md`), and on all but one ahead of what evolution reached after 300. What speaks against
-/// it is its own time, which grows with the square of the evaluations; so it is taken where that time is a small part of
-/// the whole.
+/// After 100 evaluations Bayesian search was ahead of the other optimisers on every measured problem
+/// (`Benchmarks/Optimizers/README.md`), and on all but one ahead of evolution after 300. But its own time grows with
+/// the square of the evaluations. So it is chosen if that time is a small part of the whole.
 public enum AutomaticChoice: String, Sendable, CaseIterable {
   case bayesian
   case evolution = "nsga2"
   case random
 
-  /// Below so many evaluations there is nothing to learn from.
+  /// With fewer evaluations there is too little to learn from.
   private static let leastEvaluations = 16
-  /// The cubic cost of fits makes more than this impractical whatever an evaluation takes.
+  /// The cubic cost of fits makes more evaluations than this impractical, however long one takes.
   private static let mostResults = 2000
-  /// The share of the evaluations' time that the optimiser may take.
+  /// The optimiser's time as a share of the evaluations' time, at most.
   private static let share = 0.25
 
   /// - Parameters:
-  ///   - dimensions: variables that can move.
-  ///   - evaluations: how many candidates will be evaluated.
-  ///   - secondsPerEvaluation: what one takes.
-  /// - Returns: the optimiser, and a sentence that says why.
+  ///   - dimensions: number of variables that can move.
+  ///   - evaluations: number of candidates that will be evaluated.
+  ///   - secondsPerEvaluation: time of one evaluation.
+  /// - Returns: the optimiser, and a sentence with the reason.
   public static func choose(
     dimensions: Int, evaluations: Int, secondsPerEvaluation: Double
   ) -> (optimizer: AutomaticChoice, reason: String) {
@@ -38,8 +37,9 @@ public enum AutomaticChoice: String, Sendable, CaseIterable {
     return (.bayesian, "a model of the results finds good candidates in the fewest evaluations")
   }
 
-  /// About what Bayesian search takes for a candidate, the mean of a search with one modelled objective, on one core. For
-  /// 300 evaluations of 25 variables 0.04 seconds were measured; how it grows follows from the operations.
+  /// The approximate seconds of Bayesian search for a candidate: the mean of a search with one modelled objective, on
+  /// one core. For 300 evaluations of 25 variables 0.04 seconds were measured; the growth follows from the number of
+  /// operations.
   static func secondsPerCandidate(dimensions: Int, evaluations: Int) -> Double {
     let n = Double(evaluations)
     return 0.005 + 1e-6 * n * Double(dimensions) + 3e-7 * n * n

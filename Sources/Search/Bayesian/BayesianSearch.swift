@@ -1,23 +1,23 @@
 import Foundation
 import LinearAlgebra
 
-/// Bayesian optimisation: a Gaussian process for every objective says where the next evaluation is expected to gain most.
+/// Bayesian optimisation: a Gaussian process for every objective predicts where the next evaluation gains most.
 ///
-/// The first candidates are the given genomes and quasi-random ones. Then come batches: their candidates maximise expected
-/// (hypervolume) improvement one after the other, each taking the ones before it for evaluated with what is expected of
-/// them. They are looked for around the genomes of the front, inside a trust region, and beginning from a few random ones
-/// anywhere. What a candidate is depends on the seed, its ordinal and the results of earlier batches, on nothing else.
+/// The first candidates are the given genomes and quasi-random ones. Then come batches. Their candidates maximise
+/// expected (hypervolume) improvement one after the other; each treats those before it as evaluated with their expected
+/// values. The search for them begins at the genomes of the front, inside a trust region, and at a few random genomes
+/// anywhere. A candidate depends only on the seed, its ordinal and the results of earlier batches.
 ///
-/// With `n` results a candidate takes about `5·10³` predictions of `n²` multiplications each; hyper-parameters are fitted
-/// anew at every batch up to 96 candidates, then whenever there are an eighth more. Up to about 2,000 results are
+/// With `n` results a candidate takes about `5·10³` predictions of `n²` multiplications each. Hyper-parameters are
+/// fitted again at every batch up to 96 candidates, then after each eighth more. Up to about 2,000 results are
 /// practical.
 public struct BayesianSearch: Optimizer {
   public struct Settings: Hashable, Codable, Sendable {
-    /// Candidates that are chosen before results are needed again.
+    /// Number of candidates that are chosen before results are needed again.
     public var batch = 4
-    /// Quasi-random candidates after the given first ones.
+    /// Number of quasi-random candidates after the given first ones.
     public var quasiRandom = 12
-    /// Starts and line searches of a fit of the hyper-parameters.
+    /// Numbers of starts and line searches for a fit of the hyper-parameters.
     public var fitStarts = 2
     public var fitIterations = 40
 
@@ -35,7 +35,7 @@ public struct BayesianSearch: Optimizer {
   private var ledger: CandidateLedger
   private var exhausted = false
   private var region: TrustRegion
-  /// Where the batch begins that is being asked, and where it ends. The first are the given and quasi-random genomes.
+  /// The ordinals at which the current batch begins and ends. The first batch is the given and quasi-random genomes.
   private var batchStart = 0
   private var batchEnd: Int
   private var fit: Fit?
@@ -48,7 +48,8 @@ public struct BayesianSearch: Optimizer {
     let hyperparameters: [Hyperparameters?]
   }
 
-  /// The surrogate of the batch that starts at `batchStart`, with the batch's candidates up to `next` believed.
+  /// The surrogate of the batch that starts at `batchStart`, with expected values for the batch's candidates up to
+  /// `next`.
   private struct Beliefs: Sendable {
     let batchStart: Int
     var next: Int
@@ -56,12 +57,13 @@ public struct BayesianSearch: Optimizer {
   }
 
   /// - Parameters:
-  ///   - objectives: how many values a result has, 1 or 2.
+  ///   - objectives: number of values in a result, 1 or 2.
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
-  ///   - costObjective: the objective that is the cost of the genome, if one is: it needs no model.
+  ///   - costObjective: objective that is the cost of the genome, if there is one: it needs no model.
   ///   - prediction: a guess of the first objective (not of the cost), in its units up to an affine function, which the
   ///     prior mean follows. Where the objective is seen as its logarithm, so is the guess.
-  /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial genome.
+  /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial
+  ///   genome.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
     costObjective: Int? = nil, prediction: GaussianProcess.Prediction? = nil, settings: Settings = Settings()
@@ -91,12 +93,12 @@ public struct BayesianSearch: Optimizer {
   public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
   public var failures: Int { ledger.failed.count }
   public var pending: [Int] { ledger.pending }
-  /// 0 for the first candidates, then one a batch.
+  /// 0 for the first candidates, then the number of the batch.
   public var generation: Int { batchStart == 0 ? 0 : (batchStart - design.count) / settings.batch + 1 }
 
   /// The length scale of each variable in the last model of an objective, in the order of the space and in units of the
-  /// variable's range (for a choice as `Hyperparameters.choiceLengths`): small ones matter. Infinite for variables that
-  /// cannot move; `nil` before there is a model, and for the cost.
+  /// variable's range (for a choice as `Hyperparameters.choiceLengths`). A small one means that the variable matters.
+  /// Infinite for variables that cannot move; `nil` before there is a model, and for the cost.
   public func lengthScales(of objective: Int) -> [Double]? {
     guard let fit, fit.hyperparameters.indices.contains(objective), let found = fit.hyperparameters[objective] else {
       return nil
@@ -127,8 +129,8 @@ public struct BayesianSearch: Optimizer {
     return ledger.ask(genome, origin: "random")
   }
 
-  /// Takes a stored candidate for the next one without computing it, which would take a model. Only the first genomes are
-  /// compared with what would be asked.
+  /// Accepts a stored candidate as the next one without computing it, which would need a model. Only the first genomes
+  /// are compared with those that this search would ask.
   public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
     if exhausted || candidate.ordinal != ledger.next { return false }
     try space.space.validate(candidate.genome)
@@ -149,7 +151,7 @@ public struct BayesianSearch: Optimizer {
     try ledger.tellFailure(ordinal)
   }
 
-  /// Goes on to the next batch where this one is all asked; the region learns how it went.
+  /// Goes on to the next batch if all of this one was asked; the region learns from its results.
   private mutating func beginBatch() throws(SearchError) {
     if ledger.next < batchEnd { return }
     let pending = ledger.pending
@@ -165,7 +167,7 @@ public struct BayesianSearch: Optimizer {
 
   // MARK: - Candidates
 
-  /// The most promising unknown genome, `nil` where there is no model or nothing unknown came up.
+  /// The most promising unknown genome; `nil` if there is no model or no unknown genome was found.
   private mutating func bestGenome(using generator: inout SeededGenerator) -> AcquisitionSearch.Found? {
     guard let surrogate = believed() else { return nil }
     let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
@@ -179,7 +181,8 @@ public struct BayesianSearch: Optimizer {
     return search.best(incumbents: region.restarted ? [] : front, scattered: scattered, using: &generator)
   }
 
-  /// The surrogate of this batch with its candidates so far believed, `nil` where there are no results to learn from.
+  /// The surrogate of this batch with expected values for its candidates so far; `nil` if there are no results to learn
+  /// from.
   private mutating func believed() -> Surrogate? {
     let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
     if known.isEmpty { return nil }
@@ -208,8 +211,8 @@ public struct BayesianSearch: Optimizer {
 
   // MARK: - Fits
 
-  /// The start of the batch whose fit is in force at this one: its own up to 96 candidates, then the last at which there
-  /// were an eighth more candidates than at the fit before.
+  /// The start of the batch whose fit this batch uses: its own up to 96 candidates, then the last batch with an eighth
+  /// more candidates than at the fit before.
   private var fitOrdinal: Int {
     var (start, last) = (design.count, 0)
     while start <= batchStart {

@@ -1,14 +1,14 @@
 import Foundation
 
-/// How much better than what is known a genome is expected to be, in closed form, for one or two minimised objectives.
+/// The expected improvement of a genome on the known results, in closed form, for one or two minimised objectives.
 ///
-/// With one objective it is expected improvement: `E[max(0, best − f)]` (Jones, Schonlau and Welch, "Efficient Global
-/// Optimization of Expensive Black-Box Functions", 1998). With two it is expected hypervolume improvement: what the area
-/// that the front dominates is expected to grow by. An objective that is known exactly has deviation 0.
+/// With one objective this is `E[max(0, best − f)]` (Jones, Schonlau and Welch, "Efficient Global Optimization of
+/// Expensive Black-Box Functions", 1998). With two it is the expected hypervolume improvement: the expected growth of
+/// the area that the front dominates. An objective that is known exactly has deviation 0.
 ///
-/// Two objectives: let the front, by its first objective, be `(a_1, b_1), …, (a_k, b_k)`, and `a_0 = −∞`, `b_0` and
-/// `a_{k+1}` the reference. A point `f` gains `(b_i − f_2)⁺` of height over the part of the strip `a_i … a_{i+1}` that is
-/// right of `f_1`. The objectives being independent, the expectation is a sum of products over the strips,
+/// Two objectives: let the front, sorted by its first objective, be `(a_1, b_1), …, (a_k, b_k)`, and `a_0 = −∞`, `b_0`
+/// and `a_{k+1}` the reference. A point `f` gains `(b_i − f_2)⁺` of height over the part of the strip `a_i … a_{i+1}`
+/// that is right of `f_1`. The objectives are independent, so the expectation is a sum of products over the strips,
 ///
 /// `Σ_i (ψ_1(a_{i+1}) − ψ_1(a_i))·ψ_2(b_i)` with `ψ_j(t) = E[max(0, t − f_j)]`,
 ///
@@ -16,7 +16,7 @@ import Foundation
 /// Multicriteria Generalization of Bayesian Global Optimization", 2016, and Yang, Emmerich, Deutz and Bäck, "Efficient
 /// computation of expected hypervolume improvement using box decomposition algorithms", 2019, section 3; exact in O(k).
 struct ExpectedImprovement: Sendable {
-  /// The best value of the one objective; infinite where none is known.
+  /// The best value of the only objective; infinite if none is known.
   private let best: Double
   /// Borders of the strips, ascending, from `a_1` on; the last is the reference's first coordinate.
   private let borders: [Double]
@@ -24,7 +24,7 @@ struct ExpectedImprovement: Sendable {
   private let heights: [Double]
 
   /// - Parameters:
-  ///   - points: objectives of what is known, one or two values each; dominated ones do not matter.
+  ///   - points: known objectives, one or two values each; dominated points do not matter.
   ///   - reference: the worst corner for two objectives; ignored for one.
   init(_ points: [[Double]], reference: [Double]) {
     if reference.count == 2 {
@@ -40,16 +40,16 @@ struct ExpectedImprovement: Sendable {
     }
   }
 
-  /// The logarithm of the expected improvement; −∞ where none is possible.
+  /// The logarithm of the expected improvement; −∞ if none is possible.
   ///
-  /// - Parameter beliefs: one an objective.
+  /// - Parameter beliefs: one for each objective.
   func logarithm(_ beliefs: [Belief]) -> Double {
     if beliefs.count == 1 { return beliefs[0].logShortfall(below: best) }
     let plain = value(beliefs)
     return plain > 1e-250 ? log(plain) : logarithmOfSum(beliefs)
   }
 
-  /// The expected improvement itself; 0 also where it underflows.
+  /// The expected improvement itself; 0 also if it underflows.
   func value(_ beliefs: [Belief]) -> Double {
     if beliefs.count == 1 { return beliefs[0].shortfall(below: best) }
     var (total, left) = (0.0, 0.0)

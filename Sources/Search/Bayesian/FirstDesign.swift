@@ -1,13 +1,13 @@
 import LinearAlgebra
 
-/// What is asked before there is anything to learn from: given genomes, then quasi-random ones.
+/// The candidates before there is anything to learn from: given genomes, then quasi-random ones.
 struct FirstDesign: Sendable {
-  /// At least one candidate, also where the quasi-random sequence has to give it.
+  /// At least one candidate, if necessary from the quasi-random sequence.
   let genomes: [(genome: Genome, origin: String)]
 
   /// - Parameters:
-  ///   - initial: those inside the budget stay exactly as they are, the others are fitted.
-  ///   - quasiRandom: how many to add.
+  ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
+  ///   - quasiRandom: number of genomes to add.
   /// - Throws: `validate`'s errors for an initial genome.
   init(
     _ initial: [(genome: Genome, origin: String)], quasiRandom: Int, in space: BudgetedSpace, seed: UInt64
@@ -19,7 +19,7 @@ struct FirstDesign: Sendable {
 
   var count: Int { genomes.count }
 
-  /// What is to be asked as number `ordinal`; `nil` where the design is at its end, or the genome was asked already.
+  /// The candidate number `ordinal`; `nil` if the design has ended, or the genome was asked already.
   func genome(_ ordinal: Int, except known: Set<Genome>) -> (genome: Genome, origin: String)? {
     guard genomes.indices.contains(ordinal), !known.contains(genomes[ordinal].genome) else { return nil }
     return genomes[ordinal]

@@ -3,16 +3,17 @@ import LinearAlgebra
 
 /// Exact Gaussian process regression over genomes.
 ///
-/// Targets are standardised; the kernel is `GenomeKernel`, the prior mean `Trend`. The number of observations is `n`, of
-/// variables `D`: making one takes `n²·D + n³/3` multiplications and 8·n² bytes, the posterior of `m` points `m·n·(D + n)`,
-/// one more observation `n²`. All in double precision.
+/// Targets are standardised; the kernel is `GenomeKernel`, the prior mean `Trend`. With `n` observations of `D`
+/// variables, making a process takes `n²·D + n³/3` multiplications and 8·n² bytes, the posterior of `m` points `m·n·(D
+/// + n)`, and one more observation `n²`. Everything is in double precision.
 ///
 /// Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, algorithm 2.1 and section 2.7.
 public struct GaussianProcess: Sendable {
-  /// A guess of the target of a genome, which the process is to improve on; `nil` where there is none.
+  /// A guess of a genome's target, which the process improves; `nil` if there is none.
   public typealias Prediction = @Sendable (Genome) -> Double?
 
-  /// Means and variances, one a point, in the units of the targets. The variance is the function's, without noise.
+  /// Means and variances, one for each point, in the units of the targets. The variance is that of the function,
+  /// without noise.
   public struct Posterior: Sendable {
     public let means: [Double]
     public let variances: [Double]
@@ -22,9 +23,10 @@ public struct GaussianProcess: Sendable {
   private let solution: Solution
 
   /// - Parameters:
-  ///   - genomes: of `space`, at least one. One may be there several times.
-  ///   - targets: finite, one a genome.
-  ///   - prediction: the prior mean is an affine function of it, with a slope that is not negative. Ignored if it is `nil`
+  ///   - genomes: genomes of `space`, at least one. Repetitions are allowed.
+  ///   - targets: finite values, one for each genome.
+  ///   - prediction: the prior mean is an affine function of it, with a slope that is not negative. Ignored if it is
+  ///     `nil`
   ///     for one of the genomes; at other genomes without one, the mean of the observed predictions is taken.
   /// - Throws: `LinearAlgebraError.notPositiveDefinite` if no jitter makes the covariance positive definite, which only
   ///   hyper-parameters that are not finite can cause.
@@ -49,13 +51,13 @@ public struct GaussianProcess: Sendable {
   public var hyperparameters: Hyperparameters { solution.kernel.hyperparameters }
   /// The number of observations.
   public var count: Int { data.points.count }
-  /// What was added to the diagonal of the covariance beside the noise, in units of the standardised targets.
+  /// The addition to the covariance's diagonal beside the noise, in units of the standardised targets.
   public var jitter: Double { solution.jitter }
-  /// By how much the mean rises with the prediction; 0 without one.
+  /// The slope of the mean over the prediction; 0 without one.
   public var slope: Double { solution.trend.slope * data.scaling.scale / (data.predictionScaling?.scale ?? 1) }
 
-  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their most
-  /// likely values.
+  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their
+  /// most likely values.
   public var logMarginalLikelihood: Double { solution.logLikelihood }
 
   /// The gradient of `logMarginalLikelihood` by the logarithms of the hyper-parameters, in the order lengths, choice
@@ -98,7 +100,7 @@ public struct GaussianProcess: Sendable {
 
   // MARK: - One more observation
 
-  /// The process with one more observation and the same hyper-parameters: a row more in the Cholesky factor.
+  /// The process with one more observation and the same hyper-parameters: one more row in the Cholesky factor.
   public func conditioned(on genome: Genome, target: Double) throws(LinearAlgebraError) -> GaussianProcess {
     let data = data.appending(genome, target: target)
     guard let extended = solution.extended(data) else { return try GaussianProcess(data, hyperparameters) }

@@ -4,13 +4,13 @@ import LinearAlgebra
 extension GaussianProcess {
   /// The process with the most probable hyper-parameters given the observations.
   ///
-  /// Maximises the log marginal likelihood plus `HyperparameterPrior` with exact gradients, from several fixed starts: the
-  /// prior's most probable values, then shorter length scales with less noise. An evaluation takes about `n³ + n²·D`
-  /// multiplications and 32·n² bytes. Nothing is random.
+  /// Maximises the log marginal likelihood plus `HyperparameterPrior` with exact gradients, from several fixed starts:
+  /// the prior's most probable values, then shorter length scales with less noise. An evaluation takes about `n³ +
+  /// n²·D` multiplications and 32·n² bytes. Nothing is random.
   ///
   /// - Parameters:
   ///   - starts: 1 to 3.
-  ///   - iterations: line searches from each start.
+  ///   - iterations: number of line searches from each start.
   /// - Throws: as the initialiser.
   public static func fitted(
     _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: Prediction? = nil, starts: Int = 2,
@@ -37,10 +37,11 @@ extension GaussianProcess {
     return (Hyperparameters(logarithms: best.point, integers: integers, choices: choices), -best.value)
   }
 
-  /// The scale on which observed values are most probable, the data on it, and the most probable hyper-parameters there.
+  /// The scale on which observed values are most probable, the data on it, and the most probable hyper-parameters
+  /// there.
   ///
   /// - Parameter data: the observations on a scale.
-  /// - Returns: `nil` where no scale gives the values a density.
+  /// - Returns: `nil` if no scale gives the values a density.
   static func mostProbable(
     _ values: [Double], starts: Int, iterations: Int, data: (OutputWarp) -> TrainingData
   ) -> (warp: OutputWarp, data: TrainingData, hyperparameters: Hyperparameters)? {
@@ -65,7 +66,7 @@ extension GaussianProcess {
     }
   }
 
-  /// Log marginal likelihood plus log prior density and the gradient of the sum; `nil` where the covariance cannot be
+  /// Log marginal likelihood plus log prior density, and the gradient of the sum; `nil` if the covariance cannot be
   /// factorised.
   static func logPosterior(
     _ data: TrainingData, _ prior: HyperparameterPrior, _ logarithms: [Double]

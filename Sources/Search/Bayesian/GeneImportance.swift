@@ -1,23 +1,24 @@
-/// How much each variable alone moves an objective, according to a Gaussian process fitted to what was observed.
+/// The influence of each variable alone on an objective, according to a Gaussian process fitted to the observations.
 ///
-/// The main effect of a variable: it is given every value that was observed, all else stays as in the observed genomes, and
-/// the expected objective is averaged. The importance is the variance of this average over the variable's values as often as
-/// they were observed, as a share of the variance of the expected objective over the observed genomes: a first-order Sobol
-/// index (Sobol', "Sensitivity estimates for nonlinear mathematical models", 1993), as fANOVA takes it of a forest (Hutter,
-/// Hoos and Leyton-Brown, ICML 2014). Shares of variables that work together need not sum to 1.
+/// The main effect of a variable: it takes every observed value in turn, all other variables stay as in the observed
+/// genomes, and the expected objective is averaged. The importance is the variance of this average over the variable's
+/// values, weighted by their frequency, as a share of the variance of the expected objective over the observed genomes.
+/// This is a first-order Sobol index (Sobol', "Sensitivity estimates for nonlinear mathematical models", 1993), as
+/// fANOVA computes it for a forest (Hutter, Hoos and Leyton-Brown, ICML 2014). Shares of variables that interact need
+/// not sum to 1.
 public enum GeneImportance {
-  /// Fewer observations say too little.
+  /// The smallest useful number of observations.
   public static let leastObservations = 16
-  /// More than these, spread evenly over the observed ones, take long and say little more.
+  /// Largest number of genomes, spread evenly over the observed ones. More take long and add little.
   private static let mostObservations = 200
   private static let mostBackground = 64
   private static let mostLevels = 9
 
   /// - Parameters:
-  ///   - genomes: observed, each of `space`.
-  ///   - values: of the objective, one a genome.
-  /// - Returns: one share a variable, in the order of the space, 0 for one that did not vary; `nil` with too few observations or
-  ///   where the objective does not vary.
+  ///   - genomes: observed genomes of `space`.
+  ///   - values: values of the objective, one for each genome.
+  /// - Returns: one share for each variable, in the order of the space, 0 for one that did not vary; `nil` if there are
+  ///   too few observations or the objective does not vary.
   public static func shares(_ space: DesignSpace, genomes: [Genome], values: [Double]) -> [Double]? {
     precondition(genomes.count == values.count, "one value a genome")
     let places = spread(genomes.indices.filter { values[$0].isFinite }, to: mostObservations)
@@ -52,7 +53,7 @@ public enum GeneImportance {
     return best.flatMap { try? GaussianProcess($0.data, $0.hyperparameters) }
   }
 
-  /// The values of a variable with how often they were observed; where they are many, quantiles of them.
+  /// The values of a variable with their frequencies; quantiles if there are many values.
   private static func levels(_ observed: [Int]) -> [(value: Int, weight: Double)] {
     let counts = Dictionary(observed.map { ($0, 1.0) }, uniquingKeysWith: +)
     if counts.count <= mostLevels { return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }

@@ -5,12 +5,12 @@ import LinearAlgebra
 ///
 /// `k(x, x') = signal·(1 + √5·r + 5/3·r²)·exp(−√5·r − s)` with `r² = Σ_i (x_i − x'_i)²/ℓ_i²` over the integer variables
 /// and `s = Σ_j [x_j ≠ x'_j]/ℓ_j` over the categorical ones. Sources: Rasmussen and Williams, "Gaussian Processes for
-/// Machine Learning", 2006, equation 4.17, with one length scale a variable; the overlap part is the Hamming kernel of
-/// Ru, Alvi, Nguyen, Osborne and Roberts, "Bayesian Optimisation over Multiple Continuous and Categorical Inputs", 2020,
-/// with the sum of equal choices weighted and in the exponent.
+/// Machine Learning", 2006, equation 4.17, with a length scale for each variable; the overlap part is the Hamming
+/// kernel of Ru, Alvi, Nguyen, Osborne and Roberts, "Bayesian Optimisation over Multiple Continuous and Categorical
+/// Inputs", 2020, with the sum of equal choices weighted and in the exponent.
 ///
-/// Both `r²` and `s` are matrix products of the scaled points, so that all pairs cost `m·n·D` multiplications in BLAS and
-/// no squared difference is ever stored.
+/// Both `r²` and `s` are matrix products of the scaled points, so all pairs cost `m·n·D` multiplications in BLAS, and
+/// squared differences are not stored.
 struct GenomeKernel: Sendable {
   let hyperparameters: Hyperparameters
   let encoding: PointEncoding
@@ -36,14 +36,15 @@ struct GenomeKernel: Sendable {
     return (squares, slopes)
   }
 
-  /// `Σ_pq weights[p, q]·∂k(p, q)/∂θ` for the logarithm θ of every length scale, the integers' first, then the choices'.
+  /// `Σ_pq weights[p, q]·∂k(p, q)/∂θ` for the logarithm θ of every length scale, the integers' first, then the
+  /// choices'.
   ///
   /// With `m = weights ∘ slopes`, an integer's is `Σ_pq m[p, q]·(x_p − x_q)²/ℓ²`, which expands to
   /// `2·(Σ_p x_p²·Σ_q m[p, q] − Σ_p x_p·(m·x)_p)/ℓ²`: one product `m·X` for all variables.
   ///
   /// - Parameters:
-  ///   - weights: symmetric, shape `[n, n]`.
-  ///   - covariance: of `points`, as `covariance(_:)` gave it. Its slopes are overwritten by `m`.
+  ///   - weights: symmetric matrix, shape `[n, n]`.
+  ///   - covariance: result of `covariance(_:)` for `points`. Its slopes are overwritten by `m`.
   func gradient(
     _ points: EncodedPoints, weights: Matrix<Double>, covariance: (values: Matrix<Double>, slopes: Matrix<Double>)
   ) -> [Double] {
@@ -56,7 +57,7 @@ struct GenomeKernel: Sendable {
       let n = covariance.values.copy()
       Self.multiplyElements(n, weights)
       let sums = spread(points.indicators, n)
-      // Half the squared distance of two rows of indicators is 1 where the choices differ.
+      // Half the squared distance of two rows of indicators is 1 if the choices differ.
       for (columns, length) in zip(encoding.choiceColumns, hyperparameters.choiceLengths) {
         result.append(sums[columns].reduce(0, +) / length)
       }
@@ -95,7 +96,7 @@ struct GenomeKernel: Sendable {
     return result
   }
 
-  /// `s` for all pairs, `nil` where the space has no choices.
+  /// `s` for all pairs; `nil` if the space has no choices.
   private func mismatches(_ a: EncodedPoints, _ b: EncodedPoints) -> Matrix<Double>? {
     if encoding.choices.isEmpty { return nil }
     var scales: [Double] = []

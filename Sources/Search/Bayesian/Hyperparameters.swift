@@ -1,14 +1,15 @@
 import Foundation
 
-/// What shapes a Gaussian process over genomes. All are positive.
+/// The hyper-parameters of a Gaussian process over genomes. All are positive.
 public struct Hyperparameters: Hashable, Sendable {
-  /// Length scale of each integer variable, in units of the variable's range. The smaller, the more the variable matters.
+  /// Length scale of each integer variable, in units of the variable's range. The smaller, the more the variable
+  /// matters.
   public var lengths: [Double]
   /// Length scale of each categorical variable: two genomes that differ in it correlate by a factor `exp(−1/length)`.
   public var choiceLengths: [Double]
   /// Variance of the function around its mean, in units of the standardised targets.
   public var signal: Double
-  /// Variance of what two evaluations of one genome differ by, in the same units.
+  /// Variance between two evaluations of one genome, in the same units.
   public var noise: Double
 
   public init(lengths: [Double], choiceLengths: [Double], signal: Double, noise: Double) {
@@ -22,7 +23,7 @@ public struct Hyperparameters: Hashable, Sendable {
   var logarithms: [Double] { (lengths + choiceLengths + [signal, noise]).map(log) }
 
   init(logarithms: [Double], integers: Int, choices: Int) {
-    // The ends of what a double holds comfortably; a minimiser may well propose more.
+    // Limits that a double holds comfortably; a minimiser may propose values beyond them.
     let values = logarithms.map { exp(min(max($0, -50), 50)) }
     lengths = Array(values[0..<integers])
     choiceLengths = Array(values[integers..<integers + choices])
@@ -31,16 +32,16 @@ public struct Hyperparameters: Hashable, Sendable {
   }
 }
 
-/// What is believed of the hyper-parameters before any target is seen: log-normal distributions.
+/// The prior of the hyper-parameters, before any target is seen: log-normal distributions.
 ///
-/// The location of the length scales grows with the root of the number of dimensions, so that the function a process
-/// stands for does not become rougher the more variables there are: `log ℓ ~ N(√2 + ½·log D, 3)` (Hvarfner, Hellsten and
-/// Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML 2024, equation 5). Unlike there the
-/// length scales are not independent: nearly all of that variance is common to them, and little is each one's own. With
-/// independent ones a few dozen observations are explained by two or three variables that happen to fit; the widths of
-/// many layers are alike instead. The variance of their own, and signal and noise, are of our choice: `log signal ~ N(0,
-/// 2)`, and a wide `log noise ~ N(−8, 4)`, because an evaluation repeats to the last digit and noise stands only for what
-/// the kernel cannot follow. `Benchmarks/Optimizers` measures what follows from them.
+/// The location of the length scales grows with the root of the number of dimensions, so that a function does not
+/// become rougher with more variables: `log ℓ ~ N(√2 + ½·log D, 3)` (Hvarfner, Hellsten and Nardi, "Vanilla Bayesian
+/// Optimization Performs Great in High Dimensions", ICML 2024, equation 5). Unlike there, the length scales are not
+/// independent: they share nearly all of that variance, and little is each one's own. Independent ones would explain a
+/// few dozen observations by two or three variables that happen to fit, but the widths of many layers are alike. Their
+/// own variance, signal and noise are our choice: `log signal ~ N(0, 2)`, and a wide `log noise ~ N(−8, 4)`, because an
+/// evaluation repeats to the last digit, and noise stands only for variation that the kernel cannot follow.
+/// `Benchmarks/Optimizers` measures the consequences.
 struct HyperparameterPrior: Sendable {
   let integers: Int
   let choices: Int

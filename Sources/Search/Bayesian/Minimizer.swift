@@ -6,9 +6,9 @@ enum Minimizer {
   /// The best point found from `start`.
   ///
   /// - Parameters:
-  ///   - iterations: at most so many line searches.
+  ///   - iterations: largest number of line searches.
   ///   - tolerance: the norm of the gradient at which the search ends.
-  ///   - function: the value and the gradient at a point. Points with a value that is not finite are stepped back from.
+  ///   - function: value and gradient at a point. The search steps back from points with a value that is not finite.
   static func minimum(
     from start: [Double], iterations: Int, tolerance: Double,
     _ function: (_ point: [Double]) -> (value: Double, gradient: [Double])
@@ -20,7 +20,7 @@ enum Minimizer {
     }
   }
 
-  /// The function with its last value, which GSL asks for in two calls, and the best point seen.
+  /// The function with its last value, because GSL asks in two calls, and the best point seen.
   private final class Memory {
     private let function: ([Double]) -> (value: Double, gradient: [Double])
     private var last: [Double]

@@ -2,13 +2,13 @@ import LinearAlgebra
 
 /// Bayesian search over the few genes that concern the whole network, evolution over the widths inside.
 ///
-/// A gene is global if no width of the budget depends on it: score, calibration set, number of samples, damping. Generation 0
-/// is the given genomes, filled up with mutations of them. In every later one half of the children keep the global genes of
-/// the best candidate so far; a quarter try new settings of them, two children each, where a Gaussian process of what the
-/// best candidate of every setting reached expects most improvement; a quarter try settings again that were behind, the
-/// nearer the likelier, since the widths are better now. Widths are crossed and mutated from the best quarter by the first
-/// objective; the first child of a setting has the best widths as they are. What a candidate is depends on the seed, its
-/// ordinal and the results of earlier generations, on nothing else.
+/// A gene is global if no width of the budget depends on it: score, calibration set, number of samples, damping.
+/// Generation 0 is the given genomes, filled up with mutations of them. In every later generation half of the children
+/// keep the global genes of the best candidate so far. A quarter try new settings, two children each: those for which a
+/// Gaussian process over the best results of all settings expects most improvement. A quarter try settings again that
+/// were behind, the nearer the likelier, because the widths are better now. Widths are crossed and mutated from the
+/// best quarter by the first objective; the first child of a setting has the best widths as they are. A candidate
+/// depends only on the seed, its ordinal and the results of earlier generations.
 ///
 /// It searches one size, by the first objective.
 public struct NestedSearch: Optimizer {
@@ -26,7 +26,7 @@ public struct NestedSearch: Optimizer {
   private let widths: BudgetedSpace
   private var ledger: CandidateLedger
   private var parents: [Genome] = []
-  /// The setting of each child of this generation, and whether it is a new one's first.
+  /// The setting of each child of this generation, and whether it is the first of a new setting.
   private var plan: [(setting: [Int], isFirst: Bool)] = []
   private var generationStart = 0
   private var generationEnd: Int
@@ -34,9 +34,9 @@ public struct NestedSearch: Optimizer {
 
   /// - Parameters:
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
-  ///   - population: candidates in a generation, at least 2.
-  /// - Throws: `SearchError.invalidSettings`, also for a space that has no global genes or no widths; `validate`'s errors for an
-  ///   initial genome.
+  ///   - population: number of candidates in a generation, at least 2.
+  /// - Throws: `SearchError.invalidSettings`, also for a space that has no global genes or no widths; `validate`'s
+  ///   errors for an initial genome.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
     population: Int = 16
@@ -125,7 +125,7 @@ public struct NestedSearch: Optimizer {
     var behind = Array(ranked.dropFirst())
     var again: [[Int]] = []
     while again.count < population / 4 - new.count, !behind.isEmpty {
-      // Places 1, 2, … with probabilities as 1, 1/2, …
+      // Places 1, 2, … with probabilities in proportion to 1, 1/2, …
       let weights = behind.indices.map { 1_000_000 / ($0 + 1) }
       again.append(behind.remove(at: generator.index(weights: weights) ?? 0))
     }
@@ -133,7 +133,7 @@ public struct NestedSearch: Optimizer {
     plan = Array(repeating: (setting: ranked[0], isFirst: false), count: population - tried.count) + tried
   }
 
-  /// Settings not tried yet, the most promising first; fewer where there are no more.
+  /// Untried settings, the most promising first; fewer if there are no more.
   private func newSettings(count: Int) throws(SearchError) -> [[Int]] {
     var tried: [[Int]] = []
     var values: [[Int]: Double] = [:]
@@ -164,7 +164,7 @@ public struct NestedSearch: Optimizer {
 
   // MARK: - Children
 
-  /// A genome that is not known, or `nil` where none came up.
+  /// An unknown genome; `nil` if none was found.
   private func child(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     let place = ledger.next - generationStart
     for attempt in 0..<32 {
@@ -189,7 +189,7 @@ public struct NestedSearch: Optimizer {
     return nil
   }
 
-  /// A mutation of a first genome, for what is left of generation 0.
+  /// A mutation of a first genome, for the rest of generation 0.
   private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     if initial.isEmpty { return nil }
     for _ in 0..<32 {
@@ -202,7 +202,7 @@ public struct NestedSearch: Optimizer {
     return nil
   }
 
-  /// The genome as one of `widths`.
+  /// The genome as a genome of `widths`.
   private func bare(_ genome: Genome) -> Genome {
     var bare = genome
     for index in globals { bare[index] = 0 }

@@ -1,25 +1,25 @@
 import Foundation
 import LinearAlgebra
 
-/// A density over genomes: a mixture of one component around each observed genome and a uniform one, each a product over
-/// the variables.
+/// A density over genomes: a mixture of one component around each observed genome and a uniform one, each a product
+/// over the variables.
 ///
-/// An integer's factor is a normal distribution around the observed value, integrated over the steps of the grid and cut
-/// off at the ends of the range; a choice's is the observed choice with most of the probability and the others with equal
-/// parts of the rest. Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", 2011,
-/// section 4; the products over all variables inside the mixture are the multivariate form of Falkner, Klein and Hutter,
-/// "BOHB", 2018, section 3.2.
+/// The factor of an integer is a normal distribution around the observed value, integrated over the steps of the grid
+/// and cut off at the ends of the range. The factor of a choice gives the observed choice most of the probability and
+/// the others equal parts of the rest. Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter
+/// Optimization", 2011, section 4; the products over all variables inside the mixture are the multivariate form of
+/// Falkner, Klein and Hutter, "BOHB", 2018, section 3.2.
 struct ParzenEstimator {
   private let variables: [Variable]
   private let centres: [Genome]
   /// Standard deviation around an observed value of each integer.
   private let deviations: [Double]
-  /// The probability that a choice is another than the observed one, in total.
+  /// The total probability of the choices other than the observed one.
   private let otherChoice: Double
   /// By centre and variable: the mass of the normal distribution inside the range.
   private let masses: [[Double]]
 
-  /// - Parameter bandwidth: standard deviation as a share of an integer's range; never less than half a step is taken.
+  /// - Parameter bandwidth: standard deviation as a share of an integer's range; at least half a step is used.
   init(_ centres: [Genome], space: DesignSpace, bandwidth: Double) {
     variables = space.variables
     self.centres = centres
@@ -42,7 +42,7 @@ struct ParzenEstimator {
   }
 
   private static func mass(from low: Double, to high: Double, _ deviation: Double) -> Double {
-    // From the side where the tail is small, so that little is lost by the difference.
+    // Computed from the side of the small tail, so that little is lost by the difference.
     if low > 0 { return mass(from: -high, to: -low, deviation) }
     return NormalDistribution.cumulative(high / deviation) - NormalDistribution.cumulative(low / deviation)
   }
@@ -77,7 +77,7 @@ struct ParzenEstimator {
       guard centres.indices.contains(place) else { return uniform }
       let centre = centres[place][index]
       if variable.isCategorical { return generator.chance(otherChoice) ? uniform : centre }
-      // Cut off by drawing again; near an end half of all draws are inside.
+      // Values outside are drawn again; near an end half of all draws are inside.
       for _ in 0..<64 {
         let radius = (-2 * log(1 - generator.unit())).squareRoot()
         let drawn = Double(centre) + deviations[index] * radius * cos(2 * .pi * generator.unit())

@@ -1,15 +1,16 @@
 import LinearAlgebra
 
-/// Genomes as numbers that a kernel compares.
+/// Encodes genomes as numbers that a kernel compares.
 ///
-/// An integer variable becomes one number, its value scaled to −½…½ by the variable's range; a categorical variable
-/// becomes one number a choice, 1 for the choice taken and 0 for the others. Variables of a single value are left out.
+/// An integer variable becomes one number, its value scaled to −½…½ by the variable's range. A categorical variable
+/// becomes one number for each choice: 1 for the chosen one and 0 for the others. Variables with a single value are
+/// left out.
 struct PointEncoding: Sendable {
   /// The integer variables, in the order of the space.
   let integers: [Int]
   /// The categorical variables, in the order of the space.
   let choices: [Int]
-  /// Where the numbers of each categorical variable begin and end.
+  /// The range of numbers of each categorical variable.
   let choiceColumns: [Range<Int>]
 
   private let centres: [Double]
@@ -29,7 +30,7 @@ struct PointEncoding: Sendable {
     choiceColumns = columns
   }
 
-  /// How many length scales a kernel over these points has: one a variable.
+  /// Number of length scales of a kernel over these points: one for each variable.
   var dimensions: Int { integers.count + choices.count }
 
   func encode(_ genomes: [Genome]) -> EncodedPoints {
@@ -46,7 +47,7 @@ struct PointEncoding: Sendable {
   }
 }
 
-/// Encoded genomes, one a row.
+/// Encoded genomes, one in each row.
 struct EncodedPoints: Sendable {
   /// Shape `[points, integer variables]`.
   let numbers: Matrix<Double>

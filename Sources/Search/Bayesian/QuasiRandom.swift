@@ -1,12 +1,12 @@
 import CNumerics
 import LinearAlgebra
 
-/// Points that fill a cube more evenly than random ones do.
+/// Points that fill a cube more evenly than random ones.
 ///
-/// Sobol's sequence up to 40 dimensions, above it Halton's with reversed digits (Vandewoestyne and Cools, "Good
-/// permutations for deterministic scrambled Halton sequences", 2006) up to 1229, both from GSL. A shift drawn from the seed
-/// and taken modulo 1 makes another sequence of it for every seed (Cranley and Patterson, "Randomization of Number
-/// Theoretic Methods for Multiple Integration", 1976). Dimensions beyond are filled at random.
+/// Sobol's sequence up to 40 dimensions, then Halton's with reversed digits (Vandewoestyne and Cools, "Good
+/// permutations for deterministic scrambled Halton sequences", 2006) up to 1229, both from GSL. A shift drawn from the
+/// seed and taken modulo 1 gives another sequence for every seed (Cranley and Patterson, "Randomization of Number
+/// Theoretic Methods for Multiple Integration", 1976). Further dimensions are filled at random.
 public struct QuasiRandom: Sendable {
   private static let sobolDimensions = 40
   private static let haltonDimensions = 1229
@@ -42,8 +42,8 @@ public struct QuasiRandom: Sendable {
 }
 
 extension BudgetedSpace {
-  /// The genome at a point of the unit cube: every variable's levels share its edge equally. One coordinate more than
-  /// there are variables is the cost to aim at, within what the budget allows.
+  /// The genome at a point of the unit cube: the levels of a variable share its edge equally. One more coordinate is
+  /// the cost to aim at, within the budget.
   func genome(at point: [Double], using generator: inout SeededGenerator) -> Genome {
     let genome = zip(space.variables, point).map { variable, value in
       variable.lowest + min(Int(value * Double(variable.levels)), variable.levels - 1) * variable.step

@@ -7,7 +7,8 @@ public struct QuasiRandomSearch: Optimizer {
   public let seed: UInt64
   private let initial: [(genome: Genome, origin: String)]
   private let sequence: QuasiRandom
-  /// Points of the sequence from `buffered` on, made ahead because each batch of them is made from the first one.
+  /// Points of the sequence from `buffered` on. They are made ahead, because each batch of them starts at the first
+  /// point.
   private var buffer: [[Double]] = []
   private var buffered = 0
   private var ledger: CandidateLedger
@@ -16,8 +17,8 @@ public struct QuasiRandomSearch: Optimizer {
   private static let pointsAhead = 64
 
   /// - Parameters:
-  ///   - objectives: how many values a result has.
-  ///   - initial: genomes to ask first, moved inside the budget where they are not.
+  ///   - objectives: number of values in a result.
+  ///   - initial: genomes to ask first, moved inside the budget if they are outside.
   /// - Throws: `SearchError.invalidSettings`, `SearchError.wrongGenomeLength`.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = []

@@ -4,8 +4,8 @@ import Runtime
 
 /// The linear algebra of a Gaussian process with given hyper-parameters.
 ///
-/// `K = k(X, X) + (noise + jitter)·I = L·Lᵀ`. The jitter is 0 where the factorisation succeeds without; else it grows
-/// tenfold from 1e-10 of the signal until it does.
+/// `K = k(X, X) + (noise + jitter)·I = L·Lᵀ`. The jitter is 0 if the factorisation succeeds without it; else it grows
+/// tenfold from 1e-10 of the signal until it succeeds.
 struct Solution: Sendable {
   let kernel: GenomeKernel
   let jitter: Double
@@ -18,7 +18,7 @@ struct Solution: Sendable {
 
   typealias Covariance = (values: Matrix<Double>, slopes: Matrix<Double>)
 
-  /// - Parameter covariance: of the data, without noise.
+  /// - Parameter covariance: covariance of the data, without noise.
   init(_ data: TrainingData, _ hyperparameters: Hyperparameters, covariance: Covariance) throws(LinearAlgebraError) {
     // BLAS must run single-threaded for results that do not depend on the number of cores.
     _ = Threads.count
@@ -58,7 +58,7 @@ struct Solution: Sendable {
     weights = Self.weights(factor, solved, trend)
   }
 
-  /// The solution for data with one observation more at their end, `nil` where that needs another jitter.
+  /// The solution for data with one more observation at their end; `nil` if that needs another jitter.
   func extended(_ data: TrainingData) -> Solution? {
     let last = data.points.count - 1
     let old = EncodedPoints(
@@ -108,7 +108,7 @@ struct Solution: Sendable {
   /// `½·tr((α·αᵀ − K⁻¹)·∂K/∂θ)` for the logarithm θ of every hyper-parameter (equation 5.9 of the same source). The
   /// coefficients of the mean maximise the likelihood, so that their own change with θ does not matter to first order.
   ///
-  /// - Parameter covariance: without noise; its slopes are overwritten.
+  /// - Parameter covariance: covariance without noise; its slopes are overwritten.
   func gradient(_ data: TrainingData, _ covariance: Covariance) -> [Double] {
     let n = covariance.values.rows
     let pull = factor.inverse()

@@ -1,19 +1,19 @@
 import LinearAlgebra
 
-/// What is believed of all objectives: one Gaussian process each, except for one that is the cost and known exactly.
+/// The beliefs about all objectives: one Gaussian process each, except for the cost, which is known exactly.
 struct Surrogate: Sendable {
-  /// A process with the scale that it sees its objective on, or `nil` for the cost.
+  /// A process with the scale of its objective, or `nil` for the cost.
   private(set) var processes: [GaussianProcess?]
   private let warps: [OutputWarp]
   private let cost: LinearCost
-  /// Warped objectives of everything observed, then of the fantasies.
+  /// Warped objectives of all observations, then of the fantasies.
   private var points: [[Double]]
   private let reference: [Double]
   private var improvement: ExpectedImprovement
 
   /// - Parameters:
-  ///   - observed: at least one; the first `design` of them were not chosen by a model.
-  ///   - hyperparameters: one set an objective, `nil` for the cost.
+  ///   - observed: observations, at least one; no model chose the first `design` of them.
+  ///   - hyperparameters: one set for each objective, `nil` for the cost.
   init(
     _ observed: [EvaluatedCandidate], design: Int, in space: BudgetedSpace, warps: [OutputWarp],
     prediction: GaussianProcess.Prediction?, hyperparameters: [Hyperparameters?]
@@ -51,9 +51,9 @@ struct Surrogate: Sendable {
       prediction: warped)
   }
 
-  /// A corner a tenth of the range worse than the worst values of the front and of the first design, so that the ends of
-  /// the front count as well; for a cost, a tenth of the allowed range above the largest allowed one. Values of later
-  /// candidates off the front do not count: they would draw the search to where it did badly.
+  /// A corner that is a tenth of the range worse than the worst values of the front and of the first design, so that
+  /// the ends of the front count as well; for a cost, a tenth of the allowed range above the largest allowed one.
+  /// Values of later candidates off the front do not count: they would draw the search to bad regions.
   private static func reference(
     _ points: [[Double]], design: Int, _ space: BudgetedSpace, costs: [Bool]
   ) -> [Double] {
@@ -78,10 +78,10 @@ struct Surrogate: Sendable {
   /// The warped front as far as it is known, by the index of the observation; fantasies come after the observations.
   var front: [Int] { ParetoFront.nonDominated(points) }
 
-  /// Takes the expected objectives of a genome for its observed ones, so that the next choice of a batch differs.
+  /// Treats the expected objectives of a genome as observed, so that the next choice of a batch differs.
   ///
-  /// Source: "kriging believer", Ginsbourger, Le Riche and Carraro, "Kriging Is Well-Suited to Parallelize Optimization",
-  /// 2010, section 4.
+  /// Source: "kriging believer", Ginsbourger, Le Riche and Carraro, "Kriging Is Well-Suited to Parallelize
+  /// Optimization", 2010, section 4.
   mutating func believe(_ genome: Genome) throws(LinearAlgebraError) {
     let expected = beliefs([genome]).map { $0[0].mean }
     for (objective, process) in processes.enumerated() {

@@ -4,10 +4,10 @@ import LinearAlgebra
 struct TrainingData: Sendable {
   let encoding: PointEncoding
   let points: EncodedPoints
-  /// Standardised.
+  /// Standardised targets.
   let targets: [Double]
   let scaling: Standardisation
-  /// The standardised predictions of the observed genomes; `nil` where the process has none.
+  /// The standardised predictions of the observed genomes; `nil` if the process has none.
   let observedPredictions: [Double]?
   let predictionScaling: Standardisation?
   private let prediction: GaussianProcess.Prediction?
@@ -39,10 +39,10 @@ struct TrainingData: Sendable {
     observedPredictions = data.observedPredictions.map { $0 + data.predictions([genome]) }
   }
 
-  /// With one observation more; what scales stays.
+  /// The data with one more observation; the scaling stays.
   func appending(_ genome: Genome, target: Double) -> TrainingData { TrainingData(self, genome, target) }
 
-  /// The standardised predictions of any genomes, 0 where there is none.
+  /// The standardised predictions of any genomes; 0 if there is none.
   func predictions(_ genomes: [Genome]) -> [Double] {
     genomes.map { genome in
       guard let prediction, let predictionScaling, let value = prediction(genome), value.isFinite else { return 0 }
@@ -50,7 +50,7 @@ struct TrainingData: Sendable {
     }
   }
 
-  /// Row `[target, 1, prediction]` of an observation, without the last where there are no predictions.
+  /// Row `[target, 1, prediction]` of an observation, without the last if there are no predictions.
   func row(_ index: Int) -> [Double] {
     [targets[index], 1] + (observedPredictions.map { [$0[index]] } ?? [])
   }

@@ -3,24 +3,24 @@ import LinearAlgebra
 
 /// Tree-structured Parzen estimators: genomes that are likely among the good ones and unlikely among the others.
 ///
-/// After a first design the results so far are split into a good part, ranked by non-domination and, inside a rank, by what
-/// a point adds to the hypervolume, and the rest. A density is estimated for each; of many genomes drawn from that of the
-/// good ones and fitted to the budget, the one with the largest ratio of the two is asked. What a candidate is depends on
-/// the seed, its ordinal and the results of earlier batches.
+/// After a first design the results so far are split into a good part and the rest. They are ranked by non-domination
+/// and, inside a rank, by a point's contribution to the hypervolume. A density is estimated for each part. Many genomes
+/// are drawn from the density of the good ones and fitted to the budget; the one with the largest ratio of the two
+/// densities is asked. A candidate depends only on the seed, its ordinal and the results of earlier batches.
 ///
-/// Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, section 4;
-/// Ozaki, Tanigaki, Watanabe, Nomura and Onishi, "Multiobjective Tree-Structured Parzen Estimator", Journal of Artificial
-/// Intelligence Research 73, 2022, section 4, for several objectives.
+/// Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, section
+/// 4; Ozaki, Tanigaki, Watanabe, Nomura and Onishi, "Multiobjective Tree-Structured Parzen Estimator", Journal of
+/// Artificial Intelligence Research 73, 2022, section 4, for several objectives.
 public struct TreeParzenSearch: Optimizer {
   public struct Settings: Hashable, Codable, Sendable {
-    /// Candidates that are chosen before results are needed again.
+    /// Number of candidates that are chosen before results are needed again.
     public var batch = 4
-    /// Quasi-random candidates after the given first ones.
+    /// Number of quasi-random candidates after the given first ones.
     public var quasiRandom = 16
-    /// The share of results that counts as good, and the most that do.
+    /// The share of results that counts as good, and the largest number of them.
     public var goodShare = 0.15
     public var goodCount = 25
-    /// Genomes drawn for one that is asked.
+    /// Number of genomes drawn for each one that is asked.
     public var draws = 64
 
     public init() {}
@@ -37,9 +37,10 @@ public struct TreeParzenSearch: Optimizer {
   private var densities: (good: ParzenEstimator, other: ParzenEstimator)?
 
   /// - Parameters:
-  ///   - objectives: how many values a result has, 1 to 3.
+  ///   - objectives: number of values in a result, 1 to 3.
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
-  /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial genome.
+  /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial
+  ///   genome.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
     settings: Settings = Settings()
@@ -130,7 +131,8 @@ public struct TreeParzenSearch: Optimizer {
     )
   }
 
-  /// The best points by rank; of the rank that does not fit, those that add most to the hypervolume, one after the other.
+  /// The best points by rank. From the rank that does not fit, the points that add most to the hypervolume are taken
+  /// one after the other.
   static func best(_ points: [[Double]], count: Int) -> [Int] {
     var chosen: [Int] = []
     for front in ParetoFront.fronts(points) where chosen.count < count {

@@ -3,9 +3,9 @@ import LinearAlgebra
 /// The mean of a Gaussian process before any target is seen: `intercept + slope·prediction`.
 ///
 /// The coefficients are those of generalised least squares, `β = (Hᵀ·K⁻¹·H)⁻¹·Hᵀ·K⁻¹·y` with a row `[1, prediction]` of
-/// `H` an observation (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 2.41 and 2.42
-/// with a vague prior). A slope that would come out negative is 0: a prediction may be useless, but not the contrary of
-/// itself. So is one that the data do not determine.
+/// `H` for each observation (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 2.41
+/// and 2.42 with a vague prior). A negative slope is replaced by 0: a prediction may be useless, but not the opposite
+/// of the truth. The slope is also 0 if the data do not determine it.
 struct Trend: Sendable {
   let intercept: Double
   let slope: Double
@@ -38,7 +38,8 @@ struct Trend: Sendable {
 
   func mean(_ prediction: Double) -> Double { intercept + slope * prediction }
 
-  /// What not knowing the coefficients adds to the variance at a point: `uᵀ·(Hᵀ·K⁻¹·H)⁻¹·u`, equation 2.42 of the source.
+  /// The variance at a point that comes from the uncertainty of the coefficients: `uᵀ·(Hᵀ·K⁻¹·H)⁻¹·u`, equation 2.42 of
+  /// the source.
   ///
   /// - Parameters:
   ///   - one: `1 − 1ᵀ·K⁻¹·k*`.
@@ -48,7 +49,7 @@ struct Trend: Sendable {
   }
 }
 
-/// What targets were scaled by to have mean 0 and variance 1. Constant ones are only moved.
+/// The scaling that gave targets mean 0 and variance 1. Constant targets are only moved.
 struct Standardisation: Sendable {
   let location: Double
   let scale: Double

@@ -1,10 +1,9 @@
-/// How far from what is best a Bayesian search looks: a box around an incumbent that grows where it succeeds and shrinks
-/// where it fails.
+/// The box around an incumbent in which a Bayesian search looks. It grows after successes and shrinks after failures.
 ///
 /// Source: Eriksson, Pearce, Gardner, Turner and Poloczek, "Scalable Global Optimization via Local Bayesian
-/// Optimization" (TuRBO), NeurIPS 2019, section 2.2 and appendix; with the front's hypervolume as the measure of success
-/// as in Daulton, Eriksson, Balandat and Bakshy, "Multi-Objective Bayesian Optimization over High-Dimensional Search
-/// Spaces" (MORBO), UAI 2022. The state follows from the batches' results in their order, from nothing else.
+/// Optimization" (TuRBO), NeurIPS 2019, section 2.2 and appendix; with the front's hypervolume as the measure of
+/// success as in Daulton, Eriksson, Balandat and Bakshy, "Multi-Objective Bayesian Optimization over High-Dimensional
+/// Search Spaces" (MORBO), UAI 2022. The state follows from the batches' results in their order, from nothing else.
 struct TrustRegion: Sendable, Equatable {
   static let initialSide = 0.8
   static let largestSide = 1.6
@@ -13,20 +12,20 @@ struct TrustRegion: Sendable, Equatable {
 
   /// The edge of the box in units of every variable's range.
   private(set) var side = initialSide
-  /// Whether the last batch shrank the region below its smallest side, so that it began anew.
+  /// Whether the last batch shrank the region below its smallest side, so that it was reset.
   private(set) var restarted = false
   private let failuresToShrink: Int
   private var successes = 0
   private var failures = 0
 
   /// - Parameters:
-  ///   - dimensions: variables that can move.
-  ///   - batch: candidates a batch.
+  ///   - dimensions: number of variables that can move.
+  ///   - batch: number of candidates in a batch.
   init(dimensions: Int, batch: Int) {
     failuresToShrink = max(4, dimensions) / batch + 1
   }
 
-  /// Takes note of a batch.
+  /// Learns from a batch.
   mutating func advance(success: Bool) {
     restarted = false
     (successes, failures) = success ? (successes + 1, 0) : (0, failures + 1)
