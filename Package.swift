@@ -14,7 +14,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.init(stringLiteral: name)] + dependencies, exclude: exclude,
+    name: "\(name)Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies, exclude: exclude,
     swiftSettings: strict)
 }
 
@@ -89,6 +89,7 @@ let package = Package(
       name: "optimizer-benchmark", dependencies: ["Search", "LinearAlgebra", "Runtime"], path: "Benchmarks/Optimizers",
       exclude: ["README.md", "peers.py", "record.py", "recorded.csv", "recorded.yaml", "table.py"],
       swiftSettings: strict),
+    .target(name: "TestSupport", dependencies: ["Runtime"], path: "Tests/TestSupport", swiftSettings: strict),
     tests(of: "Runtime", ["CKernels", "LinearAlgebra"]),
     tests(of: "LinearAlgebra", ["CKernels", "Runtime"]),
     tests(of: "LanguageModels", ["LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"]),
@@ -150,7 +151,7 @@ if Context.environment["FUZZ"] != nil {
 if Context.environment["SANITIZE"] != nil {
   let looked = ["Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers"]
   package.targets.removeAll { target in
-    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics", "CCrypto"]).contains(target.name)
+    !(looked + looked.map { "\($0)Tests" } + ["CKernels", "CNumerics", "CCrypto", "TestSupport"]).contains(target.name)
   }
   package.products = []
 }

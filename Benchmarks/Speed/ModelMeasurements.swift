@@ -96,7 +96,7 @@ private func measureGeneration(_ report: Report, _ model: LanguageModel, _ preci
   let tokens = (0..<512).map { _ in Int32(generator.integer(below: configuration.vocabularySize)) }
   let windows = TokenWindows(length: 256, tokens: tokens)
   let reference = try DenseReference(model, windows: windows, precision: precision)
-  let evaluator = GenerationEvaluator<Int>(reference: reference, parent: model, memoryLimit: 1 << 30) {
+  let evaluator = GenerationEvaluator<Int>(reference: reference, parent: model, bytes: 1 << 30) {
     index, isMLP, part in
     let shape = configuration.layers[index]
     let keep = part < 0 ? shape.mlpChannels * 5 / 8 : shape.mlpChannels

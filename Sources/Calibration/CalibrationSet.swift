@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Tokenizers
 
 /// Token windows of one source: windows to calibrate on, and disjoint windows to judge candidates by.
@@ -79,7 +80,7 @@ public struct CalibrationSet: Sendable {
   /// - Parameter precision: precision in which the model runs.
   public init<Model: Network>(
     sampledFrom model: Model, tokenizer: Tokenizer, plan: Plan, seed: UInt64,
-    precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)? = nil
+    precision: Precision = .single, monitor: Monitor = .silent
   ) throws {
     let (total, length) = plan.sampled
     let rows = Int32(model.configuration.vocabularySize)
@@ -98,7 +99,7 @@ public struct CalibrationSet: Sendable {
       windows += try Generator.continuations(
         of: part, by: length - 1, model: model, sampling: Sampling(), seed: seed &+ UInt64(start),
         excluding: tokenizer.specialTokens + unused, precision: precision,
-        progress: { try progress?(start * length + $0 * part.count, total * length) })
+        generated: { try monitor.advance(.init(.sampling), start * length + $0 * part.count, of: total * length) })
     }
     name = CalibrationSource.model.name
     calibration = TokenWindows(windows.prefix(plan.windows).map { Array($0.prefix(plan.length)) })

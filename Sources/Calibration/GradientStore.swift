@@ -22,18 +22,20 @@ public struct GradientStore: Sendable {
   /// - Parameters:
   ///   - fingerprint: fingerprint of the network.
   ///   - recorded: the network's residual stream on the windows, if it was recorded.
-  ///   - progress: told how many layers are done; what it throws ends the computation.
-  /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
+  ///   - subject: name of the windows, for the monitor.
+  ///   - monitor: hears of each layer that is done, if the gradients are computed.
+  /// - Throws: `CheckpointError.unwritable`, and what the network and the monitor throw. Nothing is left behind then.
   public func saliencies(
     of scalar: BackwardPass.Scalar, network: some Network, fingerprint: String, windows: TokenWindows,
-    recorded: BackwardPass.Recorded? = nil, progress: ((_ done: Int) throws -> Void)? = nil
+    recorded: BackwardPass.Recorded? = nil, subject: String? = nil, monitor: Monitor = .silent
   ) throws -> StoredSaliencies {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows, scalar))")
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
         try CacheCost.record(in: temporary) {
+          let (stage, layers) = (Monitor.Stage(.gradients, of: subject), network.configuration.layerCount)
           var done = 0
-          try progress?(done)
+          try monitor.advance(stage, done, of: layers)
           try WriteBehind.during { disk in
             try BackwardPass(windows, scratch: temporary).run(
               network, of: scalar, parts: Self.parts(of: scalar), recorded: recorded
@@ -41,7 +43,7 @@ public struct GradientStore: Sendable {
               let (saliencies, index) = (LayerSaliencies(layer), layer.index)
               try disk.write { try saliencies.write(to: StoredSaliencies.file(index, in: temporary)) }
               done += 1
-              try progress?(done)
+              try monitor.advance(stage, done, of: layers)
             }
           }
         }

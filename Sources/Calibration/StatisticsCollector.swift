@@ -5,20 +5,22 @@ import Runtime
 /// Gathers the statistics of one layer while the forward pass runs through it.
 ///
 /// One accumulator per lane of the forward pass, added up in the order of the lanes at the end of the layer, so the
-/// result does not depend on how many cores ran. Where the lanes' matrices would take more than a quarter of
-/// `MemoryLimit`, there are fewer.
+/// result does not depend on how many cores ran. If the lanes' matrices would take more than `MemoryPlan.lanes`,
+/// there are fewer.
 final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
 
-  /// - Parameter spare: of an earlier layer, whose memory is used again where it fits.
+  /// - Parameters:
+  ///   - bytes: memory for the matrices of all lanes (`MemoryPlan.lanes`).
+  ///   - spare: lanes of an earlier layer, whose memory is used again if it fits.
   init(
-    _ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int,
+    _ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int, bytes: Int,
     reusing spare: [Lane] = []
   ) {
     self.tokens = tokens
     let elements = LayerStatistics.gramElements(of: shape, in: configuration)
-    let fitting = MemoryLimit.bytes / 4 / max(1, elements * MemoryLayout<Float>.size)
+    let fitting = bytes / max(1, elements * MemoryLayout<Float>.size)
     let context = shape.queryHeads * configuration.headDimension
     lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { number in
       if number < spare.count, spare[number].has(context, shape.mlpChannels) {

@@ -27,7 +27,8 @@ public enum StatisticsPass {
         continue
       }
       let collector = StatisticsCollector(
-        shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount, reusing: spare)
+        shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount,
+        bytes: network.memory.lanes, reusing: spare)
       try runner.run(layer: index, weights: weights, hidden, lanes: collector.laneCount) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }

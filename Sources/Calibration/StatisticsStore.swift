@@ -18,16 +18,20 @@ public struct StatisticsStore: Sendable {
   /// - Parameters:
   ///   - fingerprint: fingerprint of the network.
   ///   - record: record that takes the residual stream of the first windows if the statistics are computed.
-  ///   - progress: told each layer that is done; what it throws ends the computation.
-  /// - Throws: `CheckpointError.unwritable`, and what the network and `progress` throw. Nothing is left behind then.
+  ///   - monitor: hears of each layer that is done, if the statistics are computed.
+  /// - Throws: `CheckpointError.unwritable`, and what the network and the monitor throw. Nothing is left behind then.
   public func statistics(
     name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
-    record: ResidualRecord? = nil, progress: ((_ layer: Int) throws -> Void)? = nil
+    record: ResidualRecord? = nil, monitor: Monitor = .silent
   ) throws -> any Statistics {
     let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
     if !FileManager.default.fileExists(atPath: place.path) {
       try AtomicDirectory.build(at: place) { temporary in
-        try CacheCost.record(in: temporary) { try Self.collect(network, windows, into: temporary, record, progress) }
+        try CacheCost.record(in: temporary) {
+          try Self.collect(network, windows, into: temporary, record) {
+            try monitor.advance(.init(.statistics, of: name), $0 + 1, of: network.configuration.layerCount)
+          }
+        }
       }
     }
     return StoredStatistics(
@@ -44,13 +48,13 @@ public struct StatisticsStore: Sendable {
 
   private static func collect(
     _ network: some Network, _ windows: TokenWindows, into folder: URL, _ record: ResidualRecord?,
-    _ progress: ((Int) throws -> Void)?
+    progress: (_ layer: Int) throws -> Void
   ) throws {
     try record?.open(in: folder)
     try WriteBehind.during { disk in
       try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
         try disk.write { try write(statistics, to: file(index, in: folder)) }
-        try progress?(index)
+        try progress(index)
       }
     }
   }

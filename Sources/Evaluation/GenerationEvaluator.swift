@@ -13,8 +13,8 @@ import Synchronization
 public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
   private let parent: any Network
-  private let memoryLimit: Int
   private let isPrepared: Bool
+  private let memoryLimit: Int
   /// Streams that go through half a layer between two checkpoints.
   private static var together: Int { 8 }
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
@@ -22,18 +22,18 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// - Parameters:
   ///   - reference: its precision is that of the candidates.
   ///   - parent: gives embedding, final norm and head.
-  ///   - memoryLimit: bytes for residual streams, and as many for packed weights; at least one candidate's smallest block and
-  ///     the weights of one part are held whatever it says.
+  ///   - bytes: bytes for residual streams, and as many for packed weights; `nil` for what the parent's memory plan says. One
+  ///     candidate's smallest block and the weights of one part are held in any case.
   ///   - isPrepared: whether what the parts of half a layer have in common, such as a factorisation, is there already. Else one part
   ///   is made before the others.
   ///   - weights: of one half of a layer; the other half without units.
   public init(
-    reference: DenseReference, parent: any Network, memoryLimit: Int, isPrepared: Bool = false,
+    reference: DenseReference, parent: any Network, bytes: Int? = nil, isPrepared: Bool = false,
     weights: @escaping @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
   ) {
     self.reference = reference
     self.parent = parent
-    self.memoryLimit = memoryLimit
+    memoryLimit = bytes ?? parent.memory.candidates
     self.isPrepared = isPrepared
     self.weights = weights
   }
@@ -41,10 +41,10 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// - Parameters:
   ///   - candidates: `2 × layers` parts each.
   ///   - windows: which of the reference's to compare on; `nil` for all.
-  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
+  ///   - monitor: hears between half layers of the share that is done.
   /// - Returns: in the order of the candidates.
   public func compare(
-    _ candidates: [[Part]], windows range: Range<Int>? = nil, checkpoint: (Double) throws -> Void = { _ in }
+    _ candidates: [[Part]], windows range: Range<Int>? = nil, monitor: Monitor = .silent
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let range = range ?? 0..<reference.windows.count
     precondition(
@@ -62,7 +62,8 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
         let before = Double(start) / Double(candidates.count)
         let here = Double(part.count) / Double(candidates.count) / Double(range.count)
         let found = try run(part.map { candidates[$0] }, windows, &work) { share in
-          try checkpoint(before + here * (Double(first - range.lowerBound) + share * Double(windows.count)))
+          let done = before + here * (Double(first - range.lowerBound) + share * Double(windows.count))
+          try monitor.advance(.init(.candidates), share: done)
         }
         for (place, candidate) in part.enumerated() { tallies[candidate] += found[place] }
       }

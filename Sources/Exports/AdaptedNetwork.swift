@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// A network in the terms of a file format, computing the same: without layers that have neither attention nor MLP, with
 /// biases of zeros where the format wants some, and with MLP channels of zeros where a loader insists on an MLP.
@@ -25,6 +26,7 @@ struct AdaptedNetwork<Base: Network>: Network {
     self.configuration = adapted
   }
 
+  var memory: MemoryPlan { base.memory }
   var embedding: Matrix<Float> { base.embedding }
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import LanguageModels
+import Runtime
 
 /// The file formats of an export.
 public enum ExportFormat: String, CaseIterable, Sendable {
@@ -30,19 +31,19 @@ public struct ExportOptions {
   public var verificationTokens: TokenWindows?
   /// The model's name in the model card and in `general.name`; nil stands for the destination's name.
   public var name: String?
-  /// Told which layer is written or compared next; what it throws ends the export.
-  public var progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  /// Hears which layer is written or compared next.
+  public var monitor: Monitor
 
   public init(
     format: ExportFormat, type: ElementType = .f16, replacing: Bool = false, verificationTokens: TokenWindows? = nil,
-    name: String? = nil, progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
+    name: String? = nil, monitor: Monitor = .silent
   ) {
     self.format = format
     self.type = type
     self.replacing = replacing
     self.verificationTokens = verificationTokens
     self.name = name
-    self.progress = progress
+    self.monitor = monitor
   }
 }
 
@@ -90,10 +91,10 @@ public enum Exporter {
     case .huggingFace:
       let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
-        folder.tensors.progress = options.progress
+        folder.tensors.monitor = options.monitor
         try folder.write(to: temporary)
         let verification = try Verification(
-          of: temporary, as: url, folder.network, folder.tensors, tokens, progress: options.progress)
+          of: temporary, as: url, folder.network, folder.tensors, tokens, monitor: options.monitor)
         return (try size(of: temporary), verification)
       }
       return ExportResult(
@@ -102,10 +103,10 @@ public enum Exporter {
     case .gguf:
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
       let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
-        file.tensors.progress = options.progress
+        file.tensors.monitor = options.monitor
         try file.write(to: temporary)
         let verification = try Verification(
-          of: temporary, as: url, file.network, file.tensors, tokens, progress: options.progress)
+          of: temporary, as: url, file.network, file.tensors, tokens, monitor: options.monitor)
         return (try size(of: temporary), verification)
       }
       return ExportResult(

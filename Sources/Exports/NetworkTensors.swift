@@ -1,6 +1,7 @@
 import Checkpoints
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// The tensors of a network under the names of a file format, supplied to a writer layer by layer.
 final class NetworkTensors<Exported: Network> {
@@ -23,7 +24,7 @@ final class NetworkTensors<Exported: Network> {
   /// Whether the rows of each head of Q and K are written interleaved.
   private let interleaving: Bool
   /// Told which layer is written next.
-  var progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
+  var monitor = Monitor.silent
   /// The layer that was asked for last.
   private var current: (index: Int, weights: LayerWeights)?
 
@@ -98,7 +99,7 @@ final class NetworkTensors<Exported: Network> {
   private func layer(_ index: Int) throws -> LayerWeights {
     if let current, current.index == index { return current.weights }
     current = nil  // Only one layer in memory.
-    try progress("writing", index, network.configuration.layerCount)
+    try monitor.advance(.init(.writing), index, of: network.configuration.layerCount)
     let weights = try network.layer(index)
     current = (index, weights)
     return weights

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// What the comparison of an export with the network in memory gave.
 public struct Verification: Sendable, Equatable {
@@ -26,7 +27,7 @@ extension Verification {
   /// - Throws: `ExportError`, and what the network throws.
   init<Exported: Network>(
     of temporary: URL, as destination: URL, _ network: Exported, _ written: NetworkTensors<Exported>,
-    _ windows: TokenWindows, progress: (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    _ windows: TokenWindows, monitor: Monitor
   ) throws {
     let path = destination.path
     func reading<Value>(_ body: () throws -> Value) throws -> Value {
@@ -38,7 +39,7 @@ extension Verification {
       }
     }
 
-    let reloaded = try reading { try LanguageModel(temporary, keepingLayers: false) }
+    let reloaded = try reading { try LanguageModel(temporary, memory: network.memory, keepingLayers: false) }
     let types = try reading {
       try Dictionary(
         uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })
@@ -60,7 +61,7 @@ extension Verification {
     let expectedRunner = pass.runner(for: network.configuration)
     let foundRunner = pass.runner(for: reloaded.configuration)
     for (index, shape) in network.configuration.layers.enumerated() {
-      try progress("reading back", index, network.configuration.layerCount)
+      try monitor.advance(.init(.readingBack), index, of: network.configuration.layerCount)
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
       for part in network.configuration.parts(of: shape) {

@@ -20,7 +20,7 @@ public struct Sampling: Sendable {
 ///
 /// Sequences start with prompts of one length and never wait for each other, so every step is one product per
 /// projection with as many rows as there are sequences (`CachedPass`).
-/// Weights are packed for products at the first step and kept, where all of them fit a quarter of `MemoryLimit`; else those of
+/// Weights are packed for products at the first step and kept if all of them fit into `MemoryPlan.generator`; else those of
 /// layers are packed at every step.
 ///
 /// A generator takes one step at a time: `step` must not be called from two threads at once.
@@ -76,7 +76,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     let bytes = configuration.layers.reduce(head.weight.byteCount) {
       $0 + PackedLayer.byteCount($1, in: configuration, precision)
     }
-    keepsLayers = keepingLayers ?? (bytes <= MemoryLimit.bytes / 4)
+    keepsLayers = keepingLayers ?? (bytes <= model.memory.generator)
     layerMemory = LayerBuffers(configuration)
   }
 
@@ -125,11 +125,11 @@ extension Generator {
   /// - Parameters:
   ///   - excluded: tokens that are never drawn, such as end-of-text where running text is wanted.
   ///   - precision: of the generator.
-  ///   - progress: told the number of tokens so far; what it throws ends the generation.
+  ///   - generated: called with the number of tokens so far; an error that it throws ends the generation.
   public static func continuations(
     of prompts: [[Int32]], by count: Int, model: Model, sampling: Sampling, seed: UInt64,
     excluding excluded: [Int32] = [], precision: Precision = .single,
-    progress: ((Int) throws -> Void)? = nil
+    generated: ((Int) throws -> Void)? = nil
   ) throws -> [[Int32]] {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
     let generator = Generator(
@@ -147,7 +147,7 @@ extension Generator {
         drawn.tokens[sequence] = sampling.draw(row, count: logits.columns, uniform: uniforms[sequence])
       }
       for sequence in prompts.indices { results[sequence].append(drawn.tokens[sequence]) }
-      try progress?(position + 2 - length)
+      try generated?(position + 2 - length)
     }
     return results
   }

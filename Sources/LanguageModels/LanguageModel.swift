@@ -9,24 +9,28 @@ import Tokenizers
 /// A checkpoint opened for computation: a Hugging Face folder or a GGUF file.
 ///
 /// Weights stay mapped in the file's type; a layer is widened to single precision when first used, and kept if all
-/// layers fit into half of `MemoryLimit`; else the disk reads the next one meanwhile. Shapes and values are checked on the way: a wrong shape or a NaN is an
-/// error that names the tensor.
+/// layers fit into `MemoryPlan.layers`; else the disk reads the next one meanwhile. Shapes and values are checked on the
+/// way: a wrong shape or a NaN is an error that names the tensor.
 public final class LanguageModel: Network {
   public let location: URL
   public let configuration: ModelConfiguration
   public let embedding: Matrix<Float>
   public let finalNorm: [Float]
   public let head: Matrix<Float>
+  public let memory: MemoryPlan
   private let reader: WeightReader
   private let layers: Mutex<[LayerWeights?]>
   /// The layer that was read last.
   private let last = Mutex(-1)
   private let keepsLayers: Bool
 
-  /// - Parameter keepingLayers: whether widened layers are kept; nil decides by the memory limit.
+  /// - Parameters:
+  ///   - memory: what the model, and all work on it, may hold.
+  ///   - keepingLayers: whether widened layers are kept; `nil` decides by the memory plan.
   /// - Throws: `ModelError` and `CheckpointError`.
-  public init(_ location: URL, keepingLayers: Bool? = nil) throws {
+  public init(_ location: URL, memory: MemoryPlan = MemoryPlan(), keepingLayers: Bool? = nil) throws {
     self.location = location
+    self.memory = memory
     if try ModelFolder.isFile(location) {
       let stored = try GGUFFile(location)
       let configuration = try ModelConfiguration(gguf: stored)
@@ -46,7 +50,7 @@ public final class LanguageModel: Network {
     finalNorm = try reader.vector(names.finalNorm, count: hidden)
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
     let bytes = configuration.blockParameters * MemoryLayout<Float>.size
-    keepsLayers = keepingLayers ?? (bytes < MemoryLimit.bytes / 2)
+    keepsLayers = keepingLayers ?? (bytes < memory.layers)
   }
 
   public func layer(_ index: Int) throws -> LayerWeights {

@@ -3,8 +3,8 @@ import LinearAlgebra
 import Runtime
 import Synchronization
 
-/// Layers that were made once and are asked for several times: in memory where all of them fit into a quarter of
-/// `MemoryLimit`, else on disk.
+/// Layers that were made once and are asked for several times: in memory if all of them fit into
+/// `MemoryPlan.finishedLayers`, else on disk.
 public final class LayerStore: Sendable {
   private enum Entry {
     case inMemory(LayerWeights)
@@ -15,14 +15,14 @@ public final class LayerStore: Sendable {
   private let entries: Mutex<[Int: Entry]>
   private let file: ScratchFile?
 
-  /// - Parameter configuration: of the network that the layers are of.
-  /// - Throws: `ModelError.scratch` where no file can be made in `MemoryLimit.scratch`.
-  public init(_ configuration: ModelConfiguration) throws {
+  /// - Parameter configuration: configuration of the network that the layers belong to.
+  /// - Throws: `ModelError.scratch` if no file can be made in the plan's `scratch`.
+  public init(_ configuration: ModelConfiguration, within memory: MemoryPlan) throws {
     entries = Mutex([:])
-    if Self.keepsInMemory(configuration) {
+    if Self.keepsInMemory(configuration, within: memory) {
       file = nil
     } else {
-      let folder = MemoryLimit.scratch
+      let folder = memory.scratch
       // Whatever is wrong with the folder shows when the file is opened.
       try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       file = try ScratchFile(in: folder)
@@ -30,8 +30,8 @@ public final class LayerStore: Sendable {
   }
 
   /// Whether the layers of a network stay in memory.
-  public static func keepsInMemory(_ configuration: ModelConfiguration) -> Bool {
-    configuration.blockParameters * MemoryLayout<Float>.size <= MemoryLimit.bytes / 4
+  public static func keepsInMemory(_ configuration: ModelConfiguration, within memory: MemoryPlan) -> Bool {
+    configuration.blockParameters * MemoryLayout<Float>.size <= memory.finishedLayers
   }
 
   /// - Throws: `ModelError.scratch` where the disk is full.

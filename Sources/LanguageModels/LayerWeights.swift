@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Runtime
 
 /// A linear map `y = W·x + b`, `W` of shape `[outputs, inputs]`.
 public struct Linear: Sendable {
@@ -81,6 +82,8 @@ public protocol Network: Sendable {
   var finalNorm: [Float] { get }
   /// The output head, shape `[vocabulary, hidden]`; the embedding when tied.
   var head: Matrix<Float> { get }
+  /// What may be held in memory while the network is worked on.
+  var memory: MemoryPlan { get }
   /// The weights of layer `index`, widened or assembled on demand.
   func layer(_ index: Int) throws -> LayerWeights
 }

@@ -64,7 +64,7 @@ struct AdaPruner: PruningMethod {
       let network = try bench.subnet(keeping: units, repair: .none)
       let divergence = try bench.timed(.search) { try bench.divergence(of: network) }
       if best.map({ divergence < $0.divergence }) ?? true { best = (units, network, trial, divergence) }
-      try bench.progress("trials", number + 1, trials)
+      try bench.monitor.advance(.init(.trials), number + 1, of: trials)
     }
     guard let best else { throw bench.impossible(name) }
     return PrunedModel(

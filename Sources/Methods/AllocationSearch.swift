@@ -35,7 +35,7 @@ final class AllocationSearch {
         guard genomes.count == warps.count else { return }
         search.tell(warps, try divergences(of: genomes))
         done += warps.count
-        try bench.progress("trend of the error curves", done, evaluations)
+        try bench.monitor.advance(.init(.trends), done, of: evaluations)
       }
     }
   }
@@ -61,7 +61,7 @@ final class AllocationSearch {
         for (candidate, value) in zip(batch, try divergences(of: batch.map(\.genome))) {
           try optimizer.tell(candidate.ordinal, objectives: [value])
         }
-        try bench.progress("evolution", min(known.count, evaluations), evaluations)
+        try bench.monitor.advance(.init(.evolution), min(known.count, evaluations), of: evaluations)
       }
       let best = ranked.first ?? initial[0]
       return (best, known[best] ?? .infinity)

@@ -42,7 +42,7 @@ struct NIRVANAMethod: PruningMethod {
       let divergence = trials == 1 ? 0 : try bench.timed(.search) { try bench.divergence(of: network) }
       if trials > 1 { tried.append("\(divergence)") }
       if best.map({ divergence < $0.divergence }) ?? true { best = (units, network, trial, divergence) }
-      try bench.progress("calibration subsets", trial + 1, trials)
+      try bench.monitor.advance(.init(.trials), trial + 1, of: trials)
     }
     guard let best else { throw bench.impossible(name) }
     return PrunedModel(

@@ -48,7 +48,7 @@ public struct RankedCandidates {
     factory = SubnetFactory(
       parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares,
       damping: try bench.damping(),
-      byteLimit: bench.configuration.bytesForRankedLayers)
+      byteLimit: bench.model.memory.rankedLayers(besideTask: bench.configuration.bytesPerLayerTask))
   }
 
   private var choice: SubnetFactory<LanguageModel>.Choice {
@@ -57,12 +57,10 @@ public struct RankedCandidates {
 
   /// Two curves a layer: attention, then MLP. They answer every budget.
   ///
-  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
-  public func curves(
-    _ metric: ErrorCurves.Metric, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
-  ) throws -> [ModuleCurve] {
+  /// - Parameter monitor: hears of the layers that are done.
+  public func curves(_ metric: ErrorCurves.Metric, monitor: Monitor = .silent) throws -> [ModuleCurve] {
     try bench.timed(.score) {
-      try ErrorCurves.curves(factory, choice, statistics, metric: metric, progress: progress) { [space] in
+      try ErrorCurves.curves(factory, choice, statistics, metric: metric, monitor: monitor) { [space] in
         (space.widths(of: 2 * $0), space.widths(of: 2 * $0 + 1))
       }
     }
@@ -88,7 +86,7 @@ public struct RankedCandidates {
   func divergences(of genomes: [Genome]) throws -> [Double] {
     let (factory, choice) = (factory, choice)
     let evaluator = GenerationEvaluator<Int>(
-      reference: try bench.reference(), parent: bench.model, memoryLimit: MemoryLimit.bytes / 4
+      reference: try bench.reference(), parent: bench.model
     ) { layer, isMLP, width in
       try factory.rankedLayer(layer, choice).weights(groups: isMLP ? 0 : width, channels: isMLP ? width : 0)
     }

@@ -20,8 +20,9 @@ extension Workbench {
     let statistics = try statistics()
     return try timed(.repair) {
       let made = zip(units, configuration.layers).map { $0.shape(of: $1) }
-      let layers = try LayerStore(configuration.with(layers: made))
-      try Threads.forEach(units.count, bytesEach: configuration.bytesPerLayerTask) { [model, configuration] index, _ in
+      let layers = try LayerStore(configuration.with(layers: made), within: model.memory)
+      let most = model.memory.tasks(ofBytes: configuration.bytesPerLayerTask)
+      try Threads.forEach(units.count, atMost: most) { [model, configuration] index, _ in
         let shape = configuration.layers[index]
         let kept = units[index]
         // Any units are a prefix of some ranking: theirs first.
@@ -49,12 +50,11 @@ extension Workbench {
     otherwise: String = "nested"
   ) throws -> (network: Subnet<LanguageModel>, repair: String, divergence: Double) {
     try timed(.repair) {
-      let total = configuration.layerCount
       var best = (network: before, repair: otherwise, divergence: try divergence(of: before))
       for pass in 1...max(1, passes) {
         let sequential = try SequentialReformation(
-          parent: model, subnet: best.network, calibration: calibration, heldOut: heldOut, options: options
-        ) { [self] in try progress("sequential repair, pass \(pass)", $0 + 1, total) }
+          parent: model, subnet: best.network, calibration: calibration, heldOut: heldOut, options: options,
+          monitor: passes > 1 ? monitor.part(pass - 1, of: passes) : monitor)
         let subnet = sequential.subnet(of: best.network)
         let divergence = try divergence(of: subnet)
         if divergence >= best.divergence { break }

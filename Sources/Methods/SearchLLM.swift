@@ -43,7 +43,7 @@ struct SearchLLM: PruningMethod {
     let best = try bench.timed(.search) {
       try evolution.run(from: start, evaluations: limit) { units, number in
         let value = try Perplexity(Subnet(of: bench.model, keeping: units), windows: fitness).value
-        try bench.progress("evolution", number + 1, limit)
+        try bench.monitor.advance(.init(.evolution), number + 1, of: limit)
         return value
       }
     }

@@ -36,7 +36,7 @@ public final class Workbench {
   private let fingerprint: String
   private let statisticsStore: StatisticsStore
   private let gradientStore: GradientStore
-  private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  let monitor: Monitor
   private var seconds: [Stage: Double] = [:]
   /// Most memory that what is used here took when it was computed, in bytes; 0 where nothing is known.
   public private(set) var borrowedPeak = 0
@@ -49,11 +49,11 @@ public final class Workbench {
   ///   - budget: block parameters at most.
   ///   - cache: folder for statistics and gradients.
   ///   - dense: the dense model on the held-out windows, where it is known already.
-  ///   - report: told of progress; what it throws ends the work.
+  ///   - monitor: hears of progress.
   public init(
     model: LanguageModel, fingerprint: String, budget: Int, calibration: TokenWindows, heldOut: TokenWindows,
     damping: SharedDamping = SharedDamping(nil), seed: UInt64 = 0, cache: URL, dense: DenseReference? = nil,
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void = { _, _, _ in }
+    monitor: Monitor = .silent
   ) {
     self.model = model
     self.fingerprint = fingerprint
@@ -63,7 +63,7 @@ public final class Workbench {
     sharedDamping = damping
     self.seed = seed
     self.dense = dense
-    self.report = report
+    self.monitor = monitor
     statisticsStore = StatisticsStore(folder: cache)
     gradientStore = GradientStore(folder: cache)
   }
@@ -71,8 +71,6 @@ public final class Workbench {
   var configuration: ModelConfiguration { model.configuration }
   /// The budget as a share of the dense model's block parameters.
   var keep: Double { Double(budget) / Double(configuration.blockParameters) }
-
-  func progress(_ step: String, _ done: Int, _ total: Int) throws { try report(step, done, total) }
 
   // MARK: - Time
 
@@ -96,8 +94,7 @@ public final class Workbench {
   public func statistics() throws -> any Statistics {
     if let gathered { return gathered }
     let statistics = try statisticsStore.statistics(
-      name: "calibration", of: model, fingerprint: fingerprint, windows: calibration
-    ) { [report, model] in try report("statistics", $0 + 1, model.configuration.layerCount) }
+      name: "calibration", of: model, fingerprint: fingerprint, windows: calibration, monitor: monitor)
     charge(statistics.cost)
     gathered = statistics
     return statistics
@@ -124,8 +121,7 @@ public final class Workbench {
     let key = Gradients(scalar: scalar, windows: windows)
     if let known = differentiated[key] { return known }
     let saliencies = try gradientStore.saliencies(
-      of: scalar, network: model, fingerprint: fingerprint, windows: windows
-    ) { [report, model] in try report("gradients", $0, model.configuration.layerCount) }
+      of: scalar, network: model, fingerprint: fingerprint, windows: windows, monitor: monitor)
     charge(saliencies.cost)
     differentiated[key] = saliencies
     return saliencies
@@ -164,7 +160,8 @@ public final class Workbench {
   func scores(_ score: some Importance, _ statistics: any Statistics) throws -> [UnitScores] {
     try timed(.score) {
       let slots = Slots<UnitScores>(count: configuration.layerCount)
-      try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { [model] index, _ in
+      let most = model.memory.tasks(ofBytes: configuration.bytesPerLayerTask)
+      try Threads.forEach(configuration.layerCount, atMost: most) { [model] index, _ in
         slots[index] = try score.finiteScores(
           of: ScoredLayer(index, of: model, for: score, statistics: statistics))
       }

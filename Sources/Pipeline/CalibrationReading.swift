@@ -3,6 +3,7 @@ import Checkpoints
 import Evaluation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Tokenizers
 
 extension CalibrationFile {
@@ -13,11 +14,11 @@ extension CalibrationFile {
   ///
   /// - Parameters:
   ///   - precision: in which the model runs while text is sampled from it.
-  ///   - progress: of sampling from the model, in tokens.
-  /// - Throws: `CalibrationError`, and what `progress` throws.
+  ///   - monitor: hears of sampling from the model, in tokens.
+  /// - Throws: `CalibrationError`, and what the monitor throws.
   public init(
     _ plan: CalibrationPlan, model: LanguageModel, fingerprint: String,
-    precision: Precision = .single, progress: ((_ done: Int, _ total: Int) throws -> Void)?
+    precision: Precision = .single, monitor: Monitor
   ) throws {
     let sources = try plan.sources()
     let reader = CalibrationReader(
@@ -25,7 +26,7 @@ extension CalibrationFile {
     // Texts first: what is wrong with one shows before the slow sampling.
     let texts = try sources.map { try $0 == .model ? nil : reader.read($0) }
     let sets = try zip(sources, texts).flatMap { source, text in
-      try reader.sets(source, text ?? (reader.sample(progress), nil))
+      try reader.sets(source, text ?? (reader.sample(monitor), nil))
     }
     self.init(model: fingerprint, sets: sets)
   }
@@ -62,10 +63,9 @@ private struct CalibrationReader {
   private var filter: CalibrationFilter { plan.filter }
   private var cut: CalibrationSet.Plan { plan.cut(sources: sources) }
 
-  func sample(_ progress: ((_ done: Int, _ total: Int) throws -> Void)?) throws -> CalibrationSet {
+  func sample(_ monitor: Monitor) throws -> CalibrationSet {
     try CalibrationSet(
-      sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed, precision: precision
-    ) { try progress?($0, $1) }
+      sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed, precision: precision, monitor: monitor)
   }
 
   func read(_ source: CalibrationSource) throws -> (set: CalibrationSet, report: FilterReport?) {

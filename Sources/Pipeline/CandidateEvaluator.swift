@@ -48,7 +48,7 @@ struct CandidateEvaluator: Sendable {
     guard let repair = RepairMode(rawValue: settings.repair) else {
       throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
     }
-    let limit = model.configuration.bytesForRankedLayers
+    let limit = model.memory.rankedLayers(besideTask: model.configuration.bytesPerLayerTask)
     repaired = SubnetFactory(
       parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
       byteLimit: limit)
@@ -59,9 +59,9 @@ struct CandidateEvaluator: Sendable {
   ///
   /// - Parameters:
   ///   - repairing: whether their weights are corrected.
-  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
+  ///   - monitor: hears between half layers of the share that is done.
   func best(
-    ofEach groups: [[BoundSpace.Genes]], repairing: Bool, checkpoint: (Double) throws -> Void
+    ofEach groups: [[BoundSpace.Genes]], repairing: Bool, monitor: Monitor
   ) throws -> [(genes: BoundSpace.Genes, measurement: PointMeasurement)?] {
     let all = groups.flatMap { $0 }
     let contenders = groups.count { !$0.isEmpty }
@@ -70,8 +70,9 @@ struct CandidateEvaluator: Sendable {
     // Of the whole work, in candidates times windows.
     let heats = Double(all.count * first)
     let work = heats + Double(contenders * (windows - first))
-    var found = try compare(all, windows: 0..<first, repairing: repairing) { try checkpoint($0 * heats / work) }
-      .comparisons[...]
+    var found = try compare(
+      all, windows: 0..<first, repairing: repairing, monitor: monitor.within(0...heats / max(1, work))
+    ).comparisons[...]
     var winners = groups.map { group in
       let own = found.prefix(group.count)
       found = found.dropFirst(group.count)
@@ -79,8 +80,8 @@ struct CandidateEvaluator: Sendable {
     }
     if first < windows {
       let further = try compare(
-        winners.compactMap { $0?.0 }, windows: first..<windows, repairing: repairing
-      ) { try checkpoint((heats + $0 * (work - heats)) / work) }
+        winners.compactMap { $0?.0 }, windows: first..<windows, repairing: repairing,
+        monitor: monitor.within(heats / max(1, work)...1))
       var rest = further.comparisons[...]
       winners = winners.map { winner in winner.map { ($0.0, $0.1.joined(rest.removeFirst())) } }
     }
@@ -100,14 +101,14 @@ struct CandidateEvaluator: Sendable {
   /// - Parameters:
   ///   - rungs: estimates from the first windows, where a candidate ends before it has seen all.
   ///   - climbers: which of some estimates go on.
-  ///   - checkpoint: called between half layers with the share that is done; what it throws ends the work.
+  ///   - monitor: hears between half layers of the share that is done.
   /// - Returns: in the order of the candidates.
   func measure(
-    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
-    checkpoint: (Double) throws -> Void
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor,
+    climbers: ([PointMeasurement]) -> [Int]
   ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
     try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
-      let found = try compare(alive.map(\.genes), windows: windows, checkpoint: checkpoint)
+      let found = try compare(alive.map(\.genes), windows: windows, monitor: monitor)
       return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
     }
   }
@@ -147,12 +148,12 @@ struct CandidateEvaluator: Sendable {
   ///   - repairing: whether their weights are corrected.
   func compare(
     _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, sharing: Bool = true, repairing: Bool = true,
-    checkpoint: (Double) throws -> Void
+    monitor: Monitor
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let factory = repairing ? repaired : inherited
-    let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice)))) { _, _ in try checkpoint(0) }
+    let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice))), monitor: monitor)
     let evaluator = GenerationEvaluator<Part>(
-      reference: reference, parent: model, memoryLimit: MemoryLimit.bytes / 4, isPrepared: isPrepared
+      reference: reference, parent: model, isPrepared: isPrepared
     ) { layer, isMLP, part in
       try factory.rankedLayer(layer, part.choice)
         .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
@@ -163,7 +164,7 @@ struct CandidateEvaluator: Sendable {
         [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: sharing ? 0 : number + 1) }
       }
     }
-    return try evaluator.compare(parts, windows: windows, checkpoint: checkpoint)
+    return try evaluator.compare(parts, windows: windows, monitor: monitor)
   }
 
   /// The dense model beside itself.

@@ -1,6 +1,7 @@
 import Calibration
 import LanguageModels
 import Reformation
+import Runtime
 import Subnets
 
 /// Error curves of the choices of score and calibration, where widths are each layer's own and there is repair.
@@ -28,10 +29,10 @@ struct ChoiceCurves {
   /// - Parameters:
   ///   - budget: block parameters at which choices compete.
   ///   - contestLayers: on how many layers, evenly spread.
-  ///   - progress: told of the layers that are done; what it throws ends the work.
+  ///   - monitor: hears of the layers that are done.
   init(
     evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric, budget: Int,
-    contestLayers: Int = Self.contestLayers, progress: (_ done: Int, _ total: Int) throws -> Void
+    contestLayers: Int = Self.contestLayers, monitor: Monitor
   ) throws {
     let bound = evaluator.bound
     (self.evaluator, self.statistics, self.metric) = (evaluator, statistics, metric)
@@ -45,7 +46,7 @@ struct ChoiceCurves {
       let count = min(layers, contestLayers)
       let contest = (0..<count).map { (2 * $0 + 1) * layers / (2 * count) }
       total = contenders.count * count + layers - count
-      for contender in contenders { try make(contender, contest, progress) }
+      for contender in contenders { try make(contender, contest, monitor) }
       // Each of these layers gets as much as it would if it were all.
       let share = Double(budget) / Double(configuration.blockParameters)
       let parameters = contest.reduce(0) { $0 + configuration.parameters(of: configuration.layers[$1]) }
@@ -61,15 +62,15 @@ struct ChoiceCurves {
     } else {
       total = layers
     }
-    try make(main, Array(0..<layers), progress)
+    try make(main, Array(0..<layers), monitor)
   }
 
   /// Makes the curves of all choices.
-  mutating func complete(progress: (_ done: Int, _ total: Int) throws -> Void) throws {
+  mutating func complete(monitor: Monitor) throws {
     guard areThere else { return }
     let layers = Array(0..<evaluator.model.configuration.layerCount)
     total = done + all.reduce(0) { $0 + layers.count - (curves[$1]?.count ?? 0) }
-    for choice in all { try make(choice, layers, progress) }
+    for choice in all { try make(choice, layers, monitor) }
   }
 
   /// All choices, the most promising first. Where curves are missing, in the order of the space.
@@ -103,9 +104,7 @@ struct ChoiceCurves {
     evaluator.bound.space.layers == .each && evaluator.repaired.repair == .leastSquares
   }
 
-  private mutating func make(
-    _ choice: Choice, _ layers: [Int], _ progress: (_ done: Int, _ total: Int) throws -> Void
-  ) throws {
+  private mutating func make(_ choice: Choice, _ layers: [Int], _ monitor: Monitor) throws {
     let bound = evaluator.bound
     // Of few samples no curves are made: those of the most will do.
     let name = BoundSpace.statistics(choice.calibration, samples: bound.space.samples.max())
@@ -114,7 +113,7 @@ struct ChoiceCurves {
     let made = try ErrorCurves.curves(
       evaluator.repaired, .init(score: choice.score, calibration: name, queries: bound.space.attention.queries),
       statistics,
-      metric: metric, layers: missing, progress: { layers, _ in try progress(done + layers, total) },
+      metric: metric, layers: missing, monitor: monitor.steps(from: done, of: total),
       widths: { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) })
     for (place, layer) in missing.enumerated() {
       curves[choice, default: [:]][layer] = Array(made[2 * place..<2 * place + 2])

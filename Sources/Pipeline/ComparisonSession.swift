@@ -47,9 +47,8 @@ public final class ComparisonSession {
     }
   }
 
-  /// What happens, for whoever shows it.
-  public enum Event {
-    case step(String, done: Int, total: Int)
+  /// What happens beside the progress of stages.
+  public enum Event: Monitor.Event {
     /// Cells that earlier runs measured.
     case resumed(cells: Int)
     case cell(MethodComparison.Cell, done: Int, total: Int)
@@ -68,23 +67,23 @@ public final class ComparisonSession {
   private let entries: [Entry]
   private let bench: PruningBench
   private let texts: [TokenWindows]
-  private let report: (Event) throws -> Void
+  private let monitor: Monitor
 
   /// Opens or begins a comparison.
   ///
   /// - Parameters:
   ///   - command: the command line that makes or resumes it.
-  ///   - report: told of everything; what it throws ends the work, and the same request goes on.
+  ///   - monitor: hears of progress and of every `Event`; after a cancellation the same request goes on.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     _ request: Request, directory: URL, cache: URL, command: String, toolVersion: String,
-    report: @escaping (Event) throws -> Void
+    memory: MemoryPlan, monitor: Monitor
   ) throws {
     self.request = request
     self.directory = directory
-    self.report = report
+    self.monitor = monitor
     entries = try Self.entries(request)
-    let model = try LanguageModel(URL(fileURLWithPath: request.model))
+    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: memory)
     texts = try Self.texts(request, model)
     try Self.check(directory, keeping: model.location)
     let known = try Self.state(in: directory, request, entries, fingerprint: model.fingerprint())
@@ -93,8 +92,8 @@ public final class ComparisonSession {
         directory: directory, model: state.fingerprint, vocabulary: model.configuration.vocabularySize)
     }
     bench = try PruningBench(
-      model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache
-    ) { try report(.step($0, done: $1, total: $2)) }
+      model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache,
+      monitor: monitor)
     let described = entries.map { entry in
       MethodComparison.Method(
         name: entry.label, summary: entry.method.summary, source: entry.method.source,
@@ -104,7 +103,7 @@ public final class ComparisonSession {
       comparison = known.comparison
       comparison.command = command
       comparison.methods = described
-      try report(.resumed(cells: comparison.cells.count))
+      monitor.tell(Event.resumed(cells: comparison.cells.count))
       return
     }
     comparison = MethodComparison(
@@ -113,7 +112,7 @@ public final class ComparisonSession {
       calibration: bench.calibration.summary, texts: [], stages: [],
       methods: described, cells: [])
     for (number, windows) in texts.enumerated() {
-      try report(.step("dense model on the texts", done: number, total: texts.count))
+      try monitor.advance(.init(.texts), number, of: texts.count)
       let url = URL(fileURLWithPath: request.texts[number])
       let hash = try CalibrationFile.sha256(of: url)
       let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
@@ -138,7 +137,7 @@ public final class ComparisonSession {
         let cell = try measure(entry, keep)
         comparison.cells.append(cell)
         try save()
-        try report(.cell(cell, done: comparison.cells.count, total: total))
+        monitor.tell(Event.cell(cell, done: comparison.cells.count, total: total))
       }
     }
     try save()
@@ -181,7 +180,7 @@ public final class ComparisonSession {
       let peak = restarted ? ProcessMemory.peak.map { max($0, workbench.borrowedPeak) } : nil
       let comparison = try bench.reference().compare(pruned.network)
       let perplexities = try texts.enumerated().map { number, windows in
-        try report(.step("\(entry.label) at \(keep), texts", done: number, total: texts.count))
+        try monitor.advance(.init(.texts, of: "\(entry.label) at \(keep)"), number, of: texts.count)
         return try perplexity(pruned.network, windows)
       }
       return cell(

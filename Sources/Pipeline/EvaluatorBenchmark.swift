@@ -43,9 +43,9 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
     _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int,
-    cache: URL, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+    cache: URL, memory: MemoryPlan, monitor: Monitor
   ) throws {
-    let opened = try OpenedStudy(address, model: model, cache: cache, report: report)
+    let opened = try OpenedStudy(address, model: model, cache: cache, memory: memory, monitor: monitor)
     let all = try opened.study.trials()
     let trials = all.suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
@@ -77,17 +77,16 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         opened.model, windows: fitness.windows(0..<count), precision: evaluator.reference.precision)
     }
     // A search ranks once, before anything is evaluated.
-    report(.preparing("rankings", done: 0, total: 1))
+    try monitor.advance(.init(.ranking), 0, of: 1)
     for choice in Set(genes.map(\.choice)) {
       try evaluator.repaired.rank(choice)
     }
-    func check() throws { if isStopped() { throw CancellationError() } }
     var work = SharedWork()
     typealias Step = ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
     func single(scratch: Bool) -> Step {
       { alive, windows in
         try alive.map { candidate, _ in
-          try check()
+          try monitor.checkCancelled()
           if scratch { evaluator.repaired.forget() }
           let reference = references[windows.upperBound] ?? evaluator.reference
           return try reference.compare(evaluator.subnet(candidate))
@@ -97,7 +96,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     func layers(sharing: Bool) -> Step {
       { alive, windows in
         let found = try evaluator.compare(
-          alive.map(\.genes), windows: windows, sharing: sharing, checkpoint: { _ in try check() })
+          alive.map(\.genes), windows: windows, sharing: sharing, monitor: monitor.during(.init(.timing)))
         if sharing {
           work.asked += found.work.asked
           work.done += found.work.done
@@ -114,7 +113,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     var rows: [Row] = []
     var first: [Double] = []
     for (number, (way, step)) in ways.enumerated() {
-      report(.preparing(way, done: number, total: ways.count))
+      try monitor.advance(.init(.timing, of: way), number, of: ways.count)
       evaluator.repaired.forget()
       let start = ContinuousClock.now
       let values = try evaluator.climb(Array(genes), rungs: rungs) {
@@ -134,7 +133,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     self.windows = fitness.count
     self.rungs = rungs.isTrusted ? rungs.ladder.rungs : [fitness.count]
     tokens = fitness.tokens.count
-    memoryLimit = MemoryLimit.bytes
+    memoryLimit = memory.limit
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0
   }

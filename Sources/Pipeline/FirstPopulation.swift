@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import LanguageModels
 import Reformation
+import Runtime
 import Search
 import Subnets
 
@@ -19,18 +20,18 @@ struct FirstPopulation {
   ///   - limit: seeds at most.
   ///   - evaluations: that the search, with what it has done already, will come to; `nil` where that is not known. Curves of
   ///     choices that it would not come to are not made.
-  ///   - progress: told of the layers whose error curves are done, and may throw to end the work.
+  ///   - monitor: hears of the layers whose error curves are done.
   init(
     evaluator: CandidateEvaluator, statistics: [any Statistics], metric: ErrorCurves.Metric, budgets: [Int], limit: Int,
-    evaluations: Int?, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    evaluations: Int?, monitor: Monitor = .silent
   ) throws {
     self.evaluator = evaluator
     let middle = budgets[budgets.count / 2]
     curves = try ChoiceCurves(
-      evaluator: evaluator, statistics: statistics, metric: metric, budget: middle, progress: progress)
+      evaluator: evaluator, statistics: statistics, metric: metric, budget: middle, monitor: monitor)
     addMain(budgets)
     if evaluations.map({ $0 > min(seeds.count, limit) }) ?? true {
-      try curves.complete(progress: progress)
+      try curves.complete(monitor: monitor)
       addOthers(budgets, middle)
     }
     seeds = Array(seeds.prefix(limit))

@@ -3,6 +3,7 @@ import Checkpoints
 import Evaluation
 import Foundation
 import LanguageModels
+import Runtime
 
 /// Measures a model on text files: perplexity, and how it compares with a dense one.
 public struct ModelEvaluation: Sendable {
@@ -39,9 +40,9 @@ public struct ModelEvaluation: Sendable {
   /// Windows are measured in groups of about this many tokens, which bounds memory.
   private static let groupTokens = 8192
 
-  public init(model: URL, dense: URL?) throws {
-    self.model = try LanguageModel(model)
-    self.dense = try dense.map { try LanguageModel($0) }
+  public init(model: URL, dense: URL?, memory: MemoryPlan = MemoryPlan()) throws {
+    self.model = try LanguageModel(model, memory: memory)
+    self.dense = try dense.map { try LanguageModel($0, memory: memory) }
     let tokenizer = try self.model.tokenizer()
     bosRule = Self.rule(tokenizer.prefix)
     if let dense = self.dense, dense.configuration.vocabularySize != self.model.configuration.vocabularySize {

@@ -4,6 +4,7 @@ import Exports
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Studies
 import Subnets
 
@@ -33,12 +34,12 @@ struct OpenedStudy {
   ///   - path: of the parent, where it is no longer at the place that the study remembers.
   /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
   init(
-    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL,
-    isStopped: @escaping () -> Bool = { false }, report: @escaping (SearchSession.Event) -> Void
+    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL, memory: MemoryPlan,
+    monitor: Monitor
   ) throws {
     let study = try address.opened(access: access)
     try self.init(
-      study, StudyDescription(study), model: path, cache: cache, isStopped: isStopped, report: report)
+      study, StudyDescription(study), model: path, cache: cache, memory: memory, monitor: monitor)
   }
 
   /// - Parameters:
@@ -46,14 +47,13 @@ struct OpenedStudy {
   ///   - parameters: of that subnet.
   init(
     _ study: Study, _ description: StudyDescription, model path: String?, targets: [ExportTarget] = [],
-    parameters: Int = 0, cache: URL, isStopped: @escaping () -> Bool = { false },
-    report: @escaping (SearchSession.Event) -> Void
+    parameters: Int = 0, cache: URL, memory: MemoryPlan, monitor: Monitor
   ) throws {
     self.study = study
     self.description = description
     let settings = description.settings
     do {
-      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model), memory: memory)
     } catch CheckpointError.unreadable(let place, let reason) where path == nil {
       throw PipelineError.damaged(
         path: place, problem: "\(reason); the study's model was there, --model says where it is now")
@@ -76,7 +76,7 @@ struct OpenedStudy {
       bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)
     ).check(beside: targets.map { $0.need(parameters: parameters) })
     statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, plan: settings.plan, lossGradients: false, isStopped, report)
+      model, fingerprint, calibration, cache, bound, plan: settings.plan, lossGradients: false, monitor)
   }
 
   /// An evaluator with nothing factorised yet.

@@ -2,6 +2,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Search
 import Studies
 import Subnets
@@ -40,12 +41,12 @@ public struct PrecisionBenchmark: Codable, Sendable {
   /// - Throws: `PipelineError`, and what is wrong with the study.
   public init(
     _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, cache: URL,
-    isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+    memory: MemoryPlan, monitor: Monitor
   ) throws {
     guard Precision.bfloat16.isSupported else {
       throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
     }
-    let opened = try OpenedStudy(address, model: model, cache: cache, report: report)
+    let opened = try OpenedStudy(address, model: model, cache: cache, memory: memory, monitor: monitor)
     let trials = try opened.study.trials().suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }
@@ -55,9 +56,9 @@ public struct PrecisionBenchmark: Codable, Sendable {
       let evaluator = try opened.evaluator(windows: windows, precision: precision)
       tokens = (evaluator.reference.windows.count, evaluator.reference.windows.tokens.count)
       for choice in Set(genes.map(\.choice)) { try evaluator.repaired.rank(choice) }
-      report(.preparing("evaluating in \(precision.rawValue)", done: number, total: 2))
+      try monitor.advance(.init(.timing, of: precision.rawValue), number, of: 2)
       let start = ContinuousClock.now
-      let found = try evaluator.compare(Array(genes)) { _ in if isStopped() { throw CancellationError() } }
+      let found = try evaluator.compare(Array(genes), monitor: monitor.during(.init(.timing)))
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       rows.append(
         Row(

@@ -40,18 +40,18 @@ public struct PruneSession {
   public init(
     model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
     plan: CalibrationPlan, damping: Double?, output: ExportTarget, cache: URL,
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    memory: MemoryPlan, monitor: Monitor
   ) throws {
     method = try MethodRegistry.named(name)
     values = try SettingValues(of: method, assignments)
     _ = try plan.sources()
     self.plan = plan
     self.target = target
-    let model = try LanguageModel(URL(fileURLWithPath: path))
+    let model = try LanguageModel(URL(fileURLWithPath: path), memory: memory)
     try Exporter.check(model, [output], inputs: plan.files())
     bench = try PruningBench(
       model: model, plan: plan, damping: damping, cache: cache,
-      needs: [output.need(parameters: target.parameters(of: model.configuration))], report: report)
+      needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor: monitor)
   }
 
   /// Makes the subnet and compares it with the dense model on the held-out windows.

@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Methods
+import Runtime
 
 /// A model with calibration text, ready for methods: what `prune` and `compare` share.
 public final class PruningBench {
@@ -14,7 +15,7 @@ public final class PruningBench {
   private let plan: CalibrationPlan
   private let damping: SharedDamping
   private let cache: URL
-  private let report: (_ step: String, _ done: Int, _ total: Int) throws -> Void
+  private let monitor: Monitor
   private var references: [Precision: DenseReference] = [:]
 
   /// Opens the model and reads or samples the calibration.
@@ -25,17 +26,17 @@ public final class PruningBench {
   ///   - precision: in which the model runs while text is sampled from it.
   ///   - cache: folder for statistics and gradients.
   ///   - needs: what else will be written.
-  ///   - report: told of progress; what it throws ends the work.
+  ///   - monitor: hears of progress.
   public init(
     model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?,
     precision: Precision = .single, cache: URL, needs: [DiskSpace.Need] = [],
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    monitor: Monitor
   ) throws {
     self.model = model
     self.plan = plan
     self.damping = SharedDamping(damping)
     self.cache = cache
-    self.report = report
+    self.monitor = monitor
     fingerprint = try model.fingerprint()
     try CachePlace(
       folder: cache, fingerprint: fingerprint,
@@ -43,9 +44,7 @@ public final class PruningBench {
     ).check(beside: needs)
     calibration =
       try stored
-      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint, precision: precision) { done, total in
-        try report("sampling calibration text from the model", done, total)
-      }
+      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint, precision: precision, monitor: monitor)
   }
 
   /// What may spoil the results.
@@ -57,7 +56,7 @@ public final class PruningBench {
   /// The dense model on the held-out windows, for networks that run in a precision.
   public func reference(_ precision: Precision = .single) throws -> DenseReference {
     if let known = references[precision] { return known }
-    try report("dense reference", 0, 1)
+    try monitor.advance(.init(.reference), 0, of: 1)
     let made = try DenseReference(model, windows: calibration.fitness, precision: precision)
     references[precision] = made
     return made
@@ -70,6 +69,6 @@ public final class PruningBench {
     Workbench(
       model: model, fingerprint: fingerprint, budget: budget, calibration: calibration.windows,
       heldOut: calibration.fitness,
-      damping: damping, seed: plan.seed, cache: cache, dense: references[.single], report: report)
+      damping: damping, seed: plan.seed, cache: cache, dense: references[.single], monitor: monitor)
   }
 }

@@ -5,6 +5,7 @@ import Exports
 import Foundation
 import LanguageModels
 import Reformation
+import Runtime
 import Subnets
 
 /// Least-squares repair of a subnet that any tool pruned, against its dense parent.
@@ -32,22 +33,18 @@ public struct RepairSession {
   /// - Throws: before anything slow, whatever does not fit together.
   public init(
     dense densePath: String, subnet subnetPath: String, plan: CalibrationPlan, output: ExportTarget,
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    memory: MemoryPlan, monitor: Monitor
   ) throws {
-    dense = try LanguageModel(URL(fileURLWithPath: densePath))
-    pruned = try LanguageModel(URL(fileURLWithPath: subnetPath))
+    dense = try LanguageModel(URL(fileURLWithPath: densePath), memory: memory)
+    pruned = try LanguageModel(URL(fileURLWithPath: subnetPath), memory: memory)
     try Exporter.check(pruned, [output], inputs: [dense.location] + plan.files())
     try DiskSpace.check([output.need(parameters: pruned.configuration.totalParameters)])
-    try SubnetCheck(dense: dense, subnet: pruned).run { try report("looking for zeros", $0, $1) }
-    calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint()) { done, total in
-      try report("sampling calibration text from the model", done, total)
-    }
+    try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
+    calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint(), monitor: monitor)
   }
 
   /// Fits all projections, layer by layer.
-  public func repair(
-    report: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
-  ) throws -> Outcome {
+  public func repair(monitor: Monitor) throws -> Outcome {
     let reference = try DenseReference(dense, windows: calibration.fitness, head: pruned.head)
     let before = try reference.compare(pruned)
     let (pruned, layers) = (pruned, pruned.configuration.layers)
@@ -55,8 +52,7 @@ public struct RepairSession {
     let inherited = Subnet(of: pruned, layers: layers) { try pruned.layer($0) }
     let found = try SequentialReformation(
       parent: dense, subnet: inherited,
-      calibration: calibration.windows, heldOut: calibration.fitness
-    ) { try report("sequential repair", $0 + 1, layers.count) }
+      calibration: calibration.windows, heldOut: calibration.fitness, monitor: monitor)
     let subnet = found.subnet(of: inherited)
     let after = try reference.compare(subnet)
     return Outcome(

@@ -5,6 +5,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Reports
+import Runtime
 import Search
 import Subnets
 
@@ -67,7 +68,7 @@ extension SearchSession {
 
   /// What the preparation will take, and the memory of the search.
   static func estimate(
-    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String], _ budget: SearchBudget
+    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String], _ budget: SearchBudget, _ memory: MemoryPlan
   ) throws -> WorkEstimate {
     let plan = settings.plan
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
@@ -97,18 +98,18 @@ extension SearchSession {
         eliminations: eliminations,
         choosesDamping: repairs && settings.damping == nil, baselines: settings.target == nil ? 2 : 1,
         evaluations: budget.evaluations ?? .max),
-      speed: .measured())
+      speed: .measured(), memory: memory)
   }
 
   /// The damping that was given, or the one that predicts the fitness windows best; with the residual stream that the
   /// choice left.
   static func damping(
     _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
-    _ report: @escaping (Event) -> Void
+    _ monitor: Monitor
   ) throws -> (damping: Double, residual: Matrix<Float>?) {
     if let damping = settings.damping { return (damping, nil) }
     guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return (0.01, nil) }
-    report(.preparing("damping by held-out error", done: 0, total: 1))
+    try monitor.advance(.init(.damping), 0, of: 1)
     let choice = try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness)
     return (choice.damping, choice.residual)
   }
@@ -117,8 +118,7 @@ extension SearchSession {
   ///
   /// All sizes go through the layers together, so that what they share, such as the factors of a layer, is made once.
   static func baselines(
-    _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ isStopped: () -> Bool,
-    _ report: @escaping (Event) -> Void
+    _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ monitor: Monitor
   ) throws -> [Baseline] {
     let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
     let roundings = sizes.map { size in
@@ -130,10 +130,9 @@ extension SearchSession {
     }
     var baselines = sizes.map { _ in [Baseline]() }
     for repairing in [false, true] {
-      let best = try evaluator.best(ofEach: roundings, repairing: repairing) { share in
-        if isStopped() { throw CancellationError() }
-        report(.preparing("uniform baselines, %", done: Int(100 * (share + (repairing ? 1 : 0)) / 2), total: 100))
-      }
+      let best = try evaluator.best(
+        ofEach: roundings, repairing: repairing,
+        monitor: monitor.during(.init(.baselines)).within(repairing ? 0.5...1 : 0...0.5))
       for (place, best) in best.enumerated() {
         guard let (genes, measurement) = best else { continue }
         baselines[place].append(

@@ -5,16 +5,15 @@ import Importance
 import LanguageModels
 import Reformation
 import Reports
+import Runtime
 import Search
 import Studies
 import Subnets
 
 /// One search, from the model on disk to the study on disk.
 public final class SearchSession {
-  /// What happens while a session is prepared and runs, for whoever shows it.
-  public enum Event {
-    /// A step of the preparation: done out of total.
-    case preparing(String, done: Int, total: Int)
+  /// What happens while a session is prepared and runs, beside the progress of its stages.
+  public enum Event: Monitor.Event {
     /// λ of the least squares, and whether held-out tokens chose it.
     case damping(Double, isChosen: Bool)
     /// Who proposes candidates, where that was left open.
@@ -50,11 +49,10 @@ public final class SearchSession {
   ///   - budget: of the search, by which an optimiser is chosen where that is left open.
   ///   - cache: folder for statistics.
   ///   - isShared: whether workers will take part.
-  ///   - isStopped: asked between steps; the preparation then ends with `CancellationError`.
+  ///   - monitor: hears of progress and of every `Event`; if it is cancelled, the preparation ends with `CancellationError`.
   public init(
     _ settings: SearchSettings, at address: StudyAddress, budget: SearchBudget, cache: URL,
-    toolVersion: String, isShared: Bool = false,
-    isStopped: @escaping () -> Bool, report show: @escaping (Event) -> Void
+    toolVersion: String, isShared: Bool = false, memory: MemoryPlan, monitor: Monitor
   ) throws {
     self.settings = settings
     if isShared && settings.rungs != nil {
@@ -63,7 +61,7 @@ public final class SearchSession {
     guard let name = address.newName else {
       throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
     }
-    let model = try LanguageModel(URL(fileURLWithPath: settings.model))
+    let model = try LanguageModel(URL(fileURLWithPath: settings.model), memory: memory)
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
@@ -75,12 +73,9 @@ public final class SearchSession {
     try SearchOptimizer.named(settings.optimizer).check(settings)
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
-    let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget)) : nil
-    if let clock { show(.cost(clock.estimate.text(cache: cache))) }
-    let report = { (event: Event) in
-      if case .preparing(let step, _, _) = event { clock?.enter(step) }
-      show(event)
-    }
+    let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget, memory)) : nil
+    if let clock { monitor.tell(Event.cost(clock.estimate.text(cache: cache))) }
+    let monitor = clock.map { monitor.heard(by: $0.hear) } ?? monitor
     try CachePlace(folder: cache, fingerprint: fingerprint, bytes: clock?.estimate.disk ?? 0).check()
     var place = try known == nil ? Self.place(address, name: name, settings, model) : nil
     do {
@@ -89,21 +84,19 @@ public final class SearchSession {
           try CalibrationFile(
             of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
         }
-        ?? CalibrationFile(settings.plan, model: model, fingerprint: fingerprint, precision: precision) { done, total in
-          if isStopped() { throw CancellationError() }
-          report(.preparing("sampling calibration text from the model", done: done, total: total))
-        }
+        ?? CalibrationFile(
+          settings.plan, model: model, fingerprint: fingerprint, precision: precision, monitor: monitor)
       let statistics = try Self.statistics(
         model, fingerprint, calibration, cache, bound, plan: settings.plan,
-        lossGradients: FirstPopulation.needsGradients(settings, bound), isStopped, report)
+        lossGradients: FirstPopulation.needsGradients(settings, bound), monitor)
       let (damping, residual) =
         try known.map { (try StudyDescription($0).damping, nil) }
-        ?? Self.damping(settings, model, statistics, calibration, report)
+        ?? Self.damping(settings, model, statistics, calibration, monitor)
       if settings.repair == RepairMode.leastSquares.rawValue {
-        report(.damping(damping, isChosen: settings.damping == nil))
-        calibration.shortage(for: model.configuration).map { report(.warning($0)) }
+        monitor.tell(Event.damping(damping, isChosen: settings.damping == nil))
+        calibration.shortage(for: model.configuration).map { monitor.tell(Event.warning($0)) }
       }
-      report(.preparing("dense reference", done: 0, total: 1))
+      try monitor.advance(.init(.reference), 0, of: 1)
       let evaluator = try CandidateEvaluator(
         model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, residual: residual,
         settings: settings, damping: damping)
@@ -111,24 +104,21 @@ public final class SearchSession {
       let done = try known?.trials().count ?? 0
       let population = try FirstPopulation(
         evaluator: evaluator, statistics: statistics, metric: settings.metric, budgets: budgets,
-        limit: settings.population, evaluations: budget.evaluations.map { max($0, done) }
-      ) {
-        if isStopped() { throw CancellationError() }
-        report(.preparing("error curves", done: $0, total: $1))
-      }
+        limit: settings.population, evaluations: budget.evaluations.map { max($0, done) },
+        monitor: monitor)
       let choice =
         try known.map { try StudyDescription($0).optimizer }
         ?? ChosenOptimizer(
           SearchOptimizer.named(settings.optimizer), bound.design, settings, budget,
           parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
-      if choice.reason != nil { report(.optimizer(choice)) }
+      if choice.reason != nil { monitor.tell(Event.optimizer(choice)) }
       let optimizer = try choice.name.optimizer(
         budgeted, settings, initial: population.seeds,
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
-        let baselines = try Self.baselines(evaluator, population, budgets, isStopped, report)
+        let baselines = try Self.baselines(evaluator, population, budgets, monitor)
         let work = clock?.finished
-        if let work { report(.cost(work.text)) }
+        if let work { monitor.tell(Event.cost(work.text)) }
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,
@@ -163,7 +153,7 @@ public final class SearchSession {
     let earlier = try study.trials().compactMap { try TrialDescription($0, of: study) }
     earlierSeconds = earlier.reduce(0) { $0 + $1.seconds }
     for record in earlier.compactMap(\.windows) { rungs.learn(record) }
-    if runner.evaluations > 0 { report(.resumed(evaluations: runner.evaluations)) }
+    if runner.evaluations > 0 { monitor.tell(Event.resumed(evaluations: runner.evaluations)) }
   }
 
   /// The study, opened to go on with it; `nil` where there is none yet.
@@ -204,13 +194,12 @@ public final class SearchSession {
       at: address.location, name: name, attributes: ["settings": try JSONText.encode(settings)])
   }
 
-  /// Evaluates candidates until the budget is spent, the space is exhausted, or `isStopped` says so.
+  /// Evaluates candidates until the budget is spent, the space is exhausted, or the monitor is cancelled.
   ///
   /// - Parameter sharing: how workers take part, this process among them; `nil` to evaluate alone.
   /// - Returns: whether the search is complete, as far as the budget goes.
   public func run(
-    _ budget: SearchBudget, sharing: StudySharing? = nil, isStopped: @escaping @Sendable () -> Bool,
-    report: @escaping (Event) -> Void
+    _ budget: SearchBudget, sharing: StudySharing? = nil, monitor: Monitor
   ) throws -> Bool {
     let start = Date()
     let before = runner.evaluations
@@ -220,7 +209,7 @@ public final class SearchSession {
       let elapsed = earlierSeconds + Date().timeIntervalSince(start)
       if let limit = budget.evaluations, runner.evaluations >= limit { break }
       if let seconds = budget.seconds, elapsed >= seconds { break }
-      if isStopped() { return false }
+      if monitor.isCancelled { return false }
       // A generation together: what its candidates have in common is computed once, and with rungs they compete.
       var limit = settings.population
       if let most = budget.evaluations { limit = min(limit, most - runner.evaluations) }
@@ -231,8 +220,8 @@ public final class SearchSession {
       }
       do {
         let more =
-          try sharing.map { try share(limit, $0, isStopped: isStopped) }
-          ?? evaluate(limit, isStopped: isStopped, report: report)
+          try sharing.map { try share(limit, $0, monitor) }
+          ?? evaluate(limit, monitor)
         if !more { break }
       } catch is CancellationError {
         try study.releaseInterrupted()
@@ -243,8 +232,8 @@ public final class SearchSession {
       let value = convergence.state(of: front)
       let now = Date().timeIntervalSince(start)
       let next = runner.optimizer.generation
-      report(
-        .progress(
+      monitor.tell(
+        Event.progress(
           SearchProgress(
             evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, done - before)),
@@ -261,19 +250,15 @@ public final class SearchSession {
   /// Evaluates the next candidates.
   ///
   /// - Returns: whether there were any.
-  private func evaluate(_ limit: Int, isStopped: () -> Bool, report: (Event) -> Void) throws -> Bool {
+  private func evaluate(_ limit: Int, _ monitor: Monitor) throws -> Bool {
     let batch = try runner.next(limit: limit)
     if batch.isEmpty { return false }
     let begun = Date()
     let genes = batch.map { evaluator.bound.genes($0.genome) }
     let front = runner.optimizer.front.map(\.objectives)
-    let measured = try evaluator.measure(genes, rungs: rungs) { [settings] in
+    let measured = try evaluator.measure(genes, rungs: rungs, monitor: monitor.during(.init(.candidates))) {
+      [settings] in
       FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
-    } checkpoint: { share in
-      if isStopped() { throw CancellationError() }
-      if Date().timeIntervalSince(begun) > 5 {
-        report(.preparing("evaluating \(batch.count) candidates, %", done: Int(100 * share), total: 100))
-      }
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
     try runner.complete(
@@ -292,7 +277,7 @@ public final class SearchSession {
   /// Hands the next candidates out to workers, evaluates a portion of what waits, and takes in what was found.
   ///
   /// - Returns: whether anything is left to do.
-  private func share(_ limit: Int, _ sharing: StudySharing, isStopped: @escaping @Sendable () -> Bool) throws -> Bool {
+  private func share(_ limit: Int, _ sharing: StudySharing, _ monitor: Monitor) throws -> Bool {
     let new = try runner.enqueue(limit: limit - runner.outstanding) { [evaluator, population] in
       try TrialDescription.predicted(population.predict(evaluator.bound.genes($0.genome)))
     }
@@ -300,7 +285,7 @@ public final class SearchSession {
     let worker = TrialWorker(
       study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, sharing: sharing)
     var evaluated = 0
-    if sharing.evaluates { evaluated = try worker.work(isStopped: isStopped) } else { try worker.expire() }
+    if sharing.evaluates { evaluated = try worker.work(monitor) } else { try worker.expire() }
     let ended = try runner.collect()
     if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: sharing.pause) }
     return true

@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import Importance
 import LanguageModels
+import Runtime
 import Subnets
 
 /// What a search knows of its calibration sets.
@@ -9,7 +10,7 @@ extension SearchSession {
   /// The statistics of every choice of a calibration set, with the gradients that scores and error curves need.
   static func statistics(
     _ model: LanguageModel, _ fingerprint: String, _ calibration: CalibrationFile, _ cache: URL, _ bound: BoundSpace,
-    plan: CalibrationPlan, lossGradients: Bool, _ isStopped: @escaping () -> Bool, _ report: @escaping (Event) -> Void
+    plan: CalibrationPlan, lossGradients: Bool, _ monitor: Monitor
   ) throws -> [any Statistics] {
     let store = StatisticsStore(folder: cache)
     let total = model.configuration.layerCount
@@ -20,7 +21,7 @@ extension SearchSession {
     for samples in bound.space.samples.isEmpty ? [nil] : bound.space.samples.map(Optional.init) {
       var sets: [any Statistics] = []
       for (place, set) in calibration.sets.enumerated() {
-        if isStopped() { throw CancellationError() }
+        try monitor.checkCancelled()
         let name = BoundSpace.statistics(set.name, samples: samples)
         var windows = set.windows.calibration
         if let samples {
@@ -33,11 +34,7 @@ extension SearchSession {
         sets.append(
           try store.statistics(
             name: name, of: model, fingerprint: fingerprint, windows: windows,
-            record: gradients.isEmpty ? nil : gradients[place].record(running: windows)
-          ) {
-            if isStopped() { throw CancellationError() }
-            report(.preparing("statistics of '\(name)'", done: $0 + 1, total: total))
-          })
+            record: gradients.isEmpty ? nil : gradients[place].record(running: windows), monitor: monitor))
       }
       all += sets
       if bound.calibrations.contains(BoundSpace.mix) {
@@ -61,11 +58,8 @@ extension SearchSession {
       for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) {
         saliencies[scalar] = try gradientStore.saliencies(
           of: scalar, network: model, fingerprint: fingerprint, windows: GradientWindows.joined(parts, first: each),
-          recorded: GradientWindows.recorded(parts, first: each, layers: total)
-        ) {
-          if isStopped() { throw CancellationError() }
-          report(.preparing("gradients on '\(statistics.name)'", done: $0, total: total))
-        }
+          recorded: GradientWindows.recorded(parts, first: each, layers: total), subject: statistics.name,
+          monitor: monitor)
       }
       return StatisticsWithGradients(statistics, gradients: saliencies)
     }

@@ -9,6 +9,7 @@ import LinearAlgebra
 import Methods
 import Reformation
 import Reports
+import Runtime
 import Studies
 import Subnets
 
@@ -62,8 +63,7 @@ public final class SolveSession {
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
     droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, precision: Precision = .single,
     outputs: [(target: ExportTarget, keep: Double)], cache: URL,
-    announce: (String) -> Void = { _ in },
-    report progress: @escaping (_ step: String, _ done: Int, _ total: Int) throws -> Void
+    memory: MemoryPlan, announce: (String) -> Void = { _ in }, monitor: Monitor
   ) throws {
     (self.metric, self.precision) = (metric, precision)
     let scores = try names.map(ImportanceRegistry.named)
@@ -75,14 +75,14 @@ public final class SolveSession {
     case .plan(let given):
       guard let path else { throw PipelineError.invalidOption("--model is needed where there is no --study") }
       plan = given
-      model = try LanguageModel(URL(fileURLWithPath: path))
+      model = try LanguageModel(URL(fileURLWithPath: path), memory: memory)
     case .study(let address):
       let study = try address.opened()
       let description = try StudyDescription(study)
       let settings = description.settings
       plan = settings.plan
       damping = damping ?? description.damping
-      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model))
+      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model), memory: memory)
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
@@ -97,19 +97,16 @@ public final class SolveSession {
         gradients: gradients.map { ($0, plan.gradientTokens) },
         fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: Double(choices.count),
         eliminations: Double(choices.count { $0.score is LossOBS }), choosesDamping: damping == nil),
-      speed: .measured())
+      speed: .measured(), memory: memory)
     announce(estimate.text(cache: cache))
     let clock = WorkClock(estimate)
-    let report = { (step: String, done: Int, total: Int) in
-      clock.enter(step)
-      try progress(step, done, total)
-    }
+    let monitor = monitor.heard(by: clock.hear)
     let needs = outputs.map { output in
       output.target.need(parameters: SearchSettings.Target.keep(output.keep).parameters(of: model.configuration))
     }
     bench = try PruningBench(
       model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, needs: needs,
-      report: report)
+      monitor: monitor)
     let workbench = bench.workbench(budget: model.configuration.blockParameters)
     let statistics = try workbench.statistics(
       gradients: gradients, samples: plan.gradientWindows)
@@ -117,10 +114,7 @@ public final class SolveSession {
     candidates = try choices.enumerated().map { number, choice in
       let candidates = try RankedCandidates(
         workbench, choice.score, statistics, step: nil, droppingModules: droppingModules, queries: choice.queries)
-      let layers = model.configuration.layerCount
-      let curves = try candidates.curves(metric) { done, _ in
-        try report("error curves", number * layers + done, choices.count * layers)
-      }
+      let curves = try candidates.curves(metric, monitor: monitor.part(number, of: choices.count))
       return (candidates, curves)
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)

@@ -1,6 +1,7 @@
 import Checkpoints
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Tokenizers
 
 /// Whether a subnet is one that repair is for: a part of the dense model that misses heads or channels, and whose weights
@@ -9,16 +10,16 @@ struct SubnetCheck {
   let dense: LanguageModel
   let subnet: LanguageModel
 
-  /// - Parameter progress: told of layers that were looked at.
+  /// - Parameter monitor: hears of layers that were looked at.
   /// - Throws: `PipelineError.invalidOption` with the first thing that does not fit.
-  func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws {
+  func run(_ monitor: Monitor) throws {
     if try dense.fingerprint() == subnet.fingerprint() {
       throw refused("it is the dense model itself, there is nothing to repair")
     }
     try checkSettings()
     try checkTokenizers()
     for index in subnet.configuration.layers.indices {
-      try progress(index, subnet.configuration.layerCount)
+      try monitor.advance(.init(.zeros), index, of: subnet.configuration.layerCount)
       try checkZeros(index)
     }
     if dense.configuration.layers == subnet.configuration.layers {

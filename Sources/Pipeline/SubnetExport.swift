@@ -6,6 +6,7 @@ import Foundation
 import LanguageModels
 import Reformation
 import Reports
+import Runtime
 import Studies
 import Subnets
 
@@ -42,7 +43,7 @@ public struct SubnetExport {
   /// - Throws: before anything slow, whatever is wrong with point, parent and targets.
   public init(
     _ address: StudyAddress, point wanted: String, keep: Double?, model path: String?, targets: [ExportTarget],
-    cache: URL, report: @escaping (SearchSession.Event) -> Void
+    cache: URL, memory: MemoryPlan, monitor: Monitor
   ) throws {
     let study = try address.opened()
     description = try StudyDescription(study)
@@ -55,7 +56,7 @@ public struct SubnetExport {
     name = address.newName ?? study.name
     let opened = try OpenedStudy(
       study, description, model: path, targets: targets, parameters: point.measurement.parametersTotal, cache: cache,
-      report: report)
+      memory: memory, monitor: monitor)
     model = opened.model
     calibration = opened.calibration
     evaluator = try opened.evaluator(precision: .single)
@@ -73,23 +74,21 @@ public struct SubnetExport {
 
   /// Gives the point its final weights.
   public func finish(
-    repair: Repair, toolVersion: String, report: @escaping (SearchSession.Event) -> Void
+    repair: Repair, toolVersion: String, monitor: Monitor
   ) throws -> Finished {
     let genes = evaluator.bound.genes(trial.genome)
     let factory = repair == .none ? evaluator.inherited : evaluator.repaired
     let choice = genes.choice
-    let nested = try factory.subnet(genes.widths, choice) { report(.preparing("repair", done: $0, total: $1)) }
+    let nested = try factory.subnet(genes.widths, choice, monitor: monitor)
     var chosen = nested
     var comparison = try evaluator.reference.compare(nested)
     var name = repair == .none ? "none" : "nested"
     var steps: [SequentialReformation.Step] = []
     if repair == .leastSquares {
-      let total = model.configuration.layerCount
       let sequential = try SequentialReformation(
         // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/which-repair).
         parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
-        calibration: windows(genes), heldOut: calibration.fitness
-      ) { report(.preparing("sequential repair", done: $0 + 1, total: total)) }
+        calibration: windows(genes), heldOut: calibration.fitness, monitor: monitor)
       let subnet = sequential.subnet(of: nested)
       let improved = try evaluator.reference.compare(subnet)
       // The fitness windows decide: a repair that only fits its own calibration is not shipped.

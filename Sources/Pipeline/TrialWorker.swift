@@ -1,4 +1,5 @@
 import Foundation
+import Runtime
 import Studies
 import Synchronization
 
@@ -49,8 +50,8 @@ struct TrialWorker {
   /// Evaluates one portion.
   ///
   /// - Returns: how many trials; 0 if nothing waits.
-  /// - Throws: `CancellationError` after `isStopped`; the portion waits again then, as after every other error.
-  func work(isStopped: () -> Bool) throws -> Int {
+  /// - Throws: `CancellationError` if the monitor is cancelled; the portion waits again then, as after every other error.
+  func work(_ monitor: Monitor) throws -> Int {
     try expire()
     let claimed = try study.claim(limit: portion, worker: sharing.worker)
     if claimed.isEmpty { return 0 }
@@ -63,7 +64,7 @@ struct TrialWorker {
     let begun = Date()
     let genes = claimed.map { evaluator.bound.genes($0.genome) }
     do {
-      let found = try evaluator.compare(genes) { _ in if isStopped() { throw CancellationError() } }
+      let found = try evaluator.compare(genes, monitor: monitor)
       let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
       for (place, comparison) in found.comparisons.enumerated() {
         let measurement = evaluator.measurement(of: genes[place], comparison)

@@ -4,6 +4,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Runtime
+import Synchronization
 
 /// What a search or `solve` will take, by counting the products of matrices and the bytes, before any work starts.
 public struct WorkEstimate: Sendable {
@@ -60,8 +61,13 @@ public struct WorkEstimate: Sendable {
   /// What statistics and gradients take on disk, in bytes.
   public let disk: Int
 
-  /// - Parameter speed: of this machine.
-  public init(_ work: Work, speed: MachineSpeed) {
+  private let plan: MemoryPlan
+
+  /// - Parameters:
+  ///   - speed: speed of this machine.
+  ///   - plan: memory that the work will keep to.
+  public init(_ work: Work, speed: MachineSpeed, memory plan: MemoryPlan) {
+    self.plan = plan
     let configuration = work.configuration
     let hidden = Double(configuration.hiddenSize)
     var (grams, factors, eliminations) = (0.0, 0.0, 0.0)
@@ -99,26 +105,26 @@ public struct WorkEstimate: Sendable {
     // Memory brings weights, keys and values more slowly than products in single precision could use them.
     let sampling = (forward(work.sampledTokens) + head(work.sampledTokens)) * (work.precision == .single ? 1.5 : 1)
     stages = [
-      StageCost(name: "sampling calibration text", seconds: sampling / single),
-      StageCost(name: "statistics", seconds: (forward(all) + grams * Double(all)) / single),
-      StageCost(name: "gradients", seconds: slopes / single),
+      StageCost(.sampling, seconds: sampling / single),
+      StageCost(.statistics, seconds: (forward(all) + grams * Double(all)) / single),
+      StageCost(.gradients, seconds: slopes / single),
       StageCost(
-        name: "damping",
+        .damping,
         // A few layers with every candidate.
         seconds: work.choosesDamping
           ? forward(fitness) / single + 30 * factors / Double(max(1, configuration.layerCount)) / double : 0),
       // The choice of the damping leaves it the forward pass.
       StageCost(
-        name: "dense reference",
+        .reference,
         seconds: (work.choosesDamping ? 2 * head(fitness) : 2 * head(fitness) + forward(fitness)) / single),
       StageCost(
-        name: "error curves",
+        .curves,
         // Factors come near the speed of products, but orders and copies beside them take their time.
         seconds: (factors * work.curves + eliminations * work.eliminations) / double * 1.5),
       // Uniform subnets without and with repair, their factors made once: both roundings on a quarter of the windows, the better
       // one on the rest.
       StageCost(
-        name: "uniform baselines",
+        .baselines,
         seconds: work.baselines > 0
           ? 2.5 * Double(work.baselines) * judgingCandidates + (factors + Double(2 * work.baselines) * solves) / double
           : 0),
@@ -128,9 +134,8 @@ public struct WorkEstimate: Sendable {
     let packedHead = PackedWeight.byteCount(
       outputs: configuration.vocabularySize, inputs: configuration.hiddenSize, .single)
     let blocks = configuration.blockParameters * MemoryLayout<Float>.size
-    let kept = blocks < MemoryLimit.bytes / 2 ? blocks : 0
-    let together = max(
-      1, min(Threads.count, MemoryLimit.bytes / 4 * 3 / max(1, configuration.bytesPerLayerTask)))
+    let kept = blocks < plan.layers ? blocks : 0
+    let together = min(Threads.count, plan.tasks(ofBytes: configuration.bytesPerLayerTask))
     // Layers ranked by every choice, with their factors, and what was solved for candidates, as far as there is room.
     let solutions = configuration.layers.reduce(0) { sum, shape in
       sum + configuration.hiddenSize * (shape.queryHeads * configuration.headDimension + shape.mlpChannels) * 4 / 5
@@ -138,7 +143,7 @@ public struct WorkEstimate: Sendable {
     // The baselines' choice is one more.
     let choices = max(1, work.curves) + (work.baselines > 0 ? 1 : 0)
     let ranked = min(
-      configuration.bytesForRankedLayers,
+      plan.rankedLayers(besideTask: configuration.bytesPerLayerTask),
       Int(choices * Double(configuration.layerCount * configuration.bytesPerRankedLayer))
         + min(work.evaluations, 1 << 16) * solutions * MemoryLayout<Float>.size)
     // Of half a layer those of all candidates of a generation, as far as there is room (`GenerationEvaluator`).
@@ -148,7 +153,7 @@ public struct WorkEstimate: Sendable {
           LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: $0.mlpChannels), in: configuration, work.precision)
       }
       .max() ?? 0
-    let packedParts = min(work.evaluations, max(1, MemoryLimit.bytes / 4 / max(1, part))) * part
+    let packedParts = min(work.evaluations, max(1, plan.candidates / max(1, part))) * part
     memory =
       outer + packedHead + kept
       + max(ranked + packedParts, (together - 1) * configuration.bytesPerLayerTask)
@@ -173,20 +178,22 @@ public struct WorkEstimate: Sendable {
       format:
         "estimate: %@ of memory (planned with: %@), %@ of disk in %@; at the speed of this machine's matrix products %@ "
         + "(%@), less what is in the cache already",
-      amount(memory), amount(MemoryLimit.bytes), amount(disk), cache.relativePath, StageCost.clock(seconds),
+      amount(memory), amount(plan.limit), amount(disk), cache.relativePath, StageCost.clock(seconds),
       stages.map { "\($0.name) \(StageCost.clock($0.seconds))" }.joined(separator: ", "))
   }
 }
 
 /// Seconds of a stage of longer work.
 public struct StageCost: Codable, Sendable, Equatable {
-  public var name: String
+  public var stage: Monitor.Stage.Kind
   public var seconds: Double
 
-  public init(name: String, seconds: Double) {
-    self.name = name
+  public init(_ stage: Monitor.Stage.Kind, seconds: Double) {
+    self.stage = stage
     self.seconds = seconds
   }
+
+  public var name: String { stage.rawValue }
 
   /// `4.2 s`, `3 min 05 s`.
   static func clock(_ seconds: Double) -> String {
@@ -250,24 +257,24 @@ public struct WorkRecord: Codable, Sendable, Equatable {
   /// Takes note of a step: the time since the last one belongs to the stage that went on.
   ///
   /// - Parameters:
-  ///   - step: `statistics of 'wiki'` belongs to the stage `statistics`; `nil` ends the last.
-  ///   - seconds: since any fixed moment.
-  public mutating func enter(_ step: String?, at seconds: Double) {
+  ///   - stage: stage of the step; `nil` ends the last one.
+  ///   - seconds: seconds since any fixed moment.
+  public mutating func enter(_ stage: Monitor.Stage.Kind?, at seconds: Double) {
     if let began, let last = stages.indices.last { stages[last].seconds += seconds - began }
-    began = step == nil ? nil : seconds
-    guard let step else { return }
-    let name = expected.map(\.name).first { step.hasPrefix($0) } ?? step
-    if stages.last?.name != name { stages.append(StageCost(name: name, seconds: 0)) }
+    began = stage == nil ? nil : seconds
+    guard let stage else { return }
+    if stages.last?.stage != stage { stages.append(StageCost(stage, seconds: 0)) }
   }
 
   /// For people: `took: 5.3 GiB of memory at most (estimate 5.1 GiB), statistics 81.0 s (estimate 72.5 s), …`.
   public var text: String {
-    var names: [String] = []
-    for stage in stages where !names.contains(stage.name) { names.append(stage.name) }
-    let parts = names.map { name in
-      let seconds = stages.filter { $0.name == name }.reduce(0) { $0 + $1.seconds }
-      let guess = expected.first { $0.name == name }
-      return "\(name) \(StageCost.clock(seconds))" + (guess.map { " (estimate \(StageCost.clock($0.seconds)))" } ?? "")
+    var kinds: [Monitor.Stage.Kind] = []
+    for cost in stages where !kinds.contains(cost.stage) { kinds.append(cost.stage) }
+    let parts = kinds.map { kind in
+      let seconds = stages.filter { $0.stage == kind }.reduce(0) { $0 + $1.seconds }
+      let guess = expected.first { $0.stage == kind }
+      return "\(kind.rawValue) \(StageCost.clock(seconds))"
+        + (guess.map { " (estimate \(StageCost.clock($0.seconds)))" } ?? "")
     }
     let memory = peak.map { "\(amount($0)) of memory at most (estimate \(amount(expectedMemory))), " }
     return "took: " + (memory ?? "") + parts.joined(separator: ", ")
@@ -275,24 +282,33 @@ public struct WorkRecord: Codable, Sendable, Equatable {
 }
 
 /// Keeps a record of what goes on, by the clock.
-final class WorkClock {
-  private var record: WorkRecord
+final class WorkClock: Sendable {
+  private let record: Mutex<WorkRecord>
   private let start = ContinuousClock.now
 
   let estimate: WorkEstimate
 
   init(_ estimate: WorkEstimate) {
     self.estimate = estimate
-    record = WorkRecord(estimate)
+    record = Mutex(WorkRecord(estimate))
     ProcessMemory.restartPeak()
   }
 
-  func enter(_ step: String?) { record.enter(step, at: (ContinuousClock.now - start) / .seconds(1)) }
+  private func enter(_ stage: Monitor.Stage.Kind?) {
+    record.withLock { $0.enter(stage, at: (ContinuousClock.now - start) / .seconds(1)) }
+  }
+
+  /// Listens to a monitor.
+  func hear(_ event: any Monitor.Event) {
+    if let progress = event as? Monitor.Progress { enter(progress.stage.kind) }
+  }
 
   /// The record with what is over by now.
   var finished: WorkRecord {
     enter(nil)
-    record.peak = ProcessMemory.lifetimePeak
-    return record
+    return record.withLock { record in
+      record.peak = ProcessMemory.lifetimePeak
+      return record
+    }
   }
 }

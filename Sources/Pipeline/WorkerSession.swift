@@ -1,4 +1,5 @@
 import Foundation
+import Runtime
 import Studies
 
 /// Evaluates candidates of a study that another process searches, on the same machine or another one.
@@ -20,25 +21,24 @@ public struct WorkerSession {
   ///   - path: of the parent, where it is not where the study remembers it.
   ///   - patience: seconds to wait for the study to appear.
   /// - Throws: `PipelineError.noStudy`, `.damaged` for another model, `.invalidOption` for a study that workers cannot help
-  ///   with; `CancellationError` after `isStopped`.
+  ///   with; `CancellationError` if the monitor is cancelled.
   public init(
     _ address: StudyAddress, model path: String?, cache: URL, sharing: StudySharing,
-    patience: Double = 0, isStopped: @escaping () -> Bool, report: @escaping (SearchSession.Event) -> Void
+    patience: Double = 0, memory: MemoryPlan, monitor: Monitor
   ) throws {
     let start = Date()
     while try !Self.isThere(address, isLast: Date().timeIntervalSince(start) >= patience) {
-      if isStopped() { throw CancellationError() }
-      report(.preparing("waiting for \(address)", done: 0, total: 1))
+      try monitor.advance(.init(.waiting, of: "\(address)"), 0, of: 1)
       Thread.sleep(forTimeInterval: 1)
     }
     let opened = try OpenedStudy(
-      address, access: .work, model: path, cache: cache, isStopped: isStopped, report: report)
+      address, access: .work, model: path, cache: cache, memory: memory, monitor: monitor)
     if opened.description.settings.rungs != nil {
       throw PipelineError.invalidOption(
         "\(address): its candidates compete on rungs, which takes one process; workers need a study without --rungs")
     }
     study = opened.study
-    report(.preparing("dense reference", done: 0, total: 1))
+    try monitor.advance(.init(.reference), 0, of: 1)
     worker = TrialWorker(
       study: opened.study, evaluator: try opened.evaluator(),
       settings: opened.description.settings, optimizer: opened.description.optimizer.name, sharing: sharing)
@@ -59,18 +59,18 @@ public struct WorkerSession {
     }
   }
 
-  /// Evaluates portions until the search is complete or `isStopped` says so.
+  /// Evaluates portions until the search is complete or the monitor is cancelled.
   ///
   /// - Parameters:
   ///   - evaluated: told after each portion how many trials this worker has evaluated.
   ///   - idle: told the seconds of a minute or more without work, once a minute: perhaps nobody searches the study.
-  public func run(isStopped: () -> Bool, evaluated: (Int) -> Void, idle: (Int) -> Void) throws -> Outcome {
+  public func run(_ monitor: Monitor, evaluated: (Int) -> Void, idle: (Int) -> Void) throws -> Outcome {
     var count = 0
     var (last, minutes) = (Date(), 0)
-    while !isStopped() {
+    while !monitor.isCancelled {
       let done: Int
       do {
-        done = try worker.work(isStopped: isStopped)
+        done = try worker.work(monitor)
       } catch is CancellationError {
         break
       }

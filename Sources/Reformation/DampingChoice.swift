@@ -57,7 +57,8 @@ public struct DampingChoice: Sendable {
       ].compactMap { $0 }
       count += modules.count
       let candidates = Self.candidates.count
-      try Threads.forEach(modules.count * candidates, bytesEach: configuration.bytesPerLayerTask) { task, _ in
+      let most = network.memory.tasks(ofBytes: configuration.bytesPerLayerTask)
+      try Threads.forEach(modules.count * candidates, atMost: most) { task, _ in
         let (module, place) = (task / candidates, task % candidates)
         let error = modules[module].error(damping: Self.candidates[place])
         sums.withLock { $0[module][place] += error > 0 ? log(error) : -40 }

@@ -26,19 +26,20 @@ public enum ErrorCurves {
   ///   - factory: makes the ranked layers; its repair is least squares.
   ///   - statistics: those of the choice's calibration set, with the gradients that the metric needs.
   ///   - layers: whose curves are wanted; `nil` for all.
-  ///   - progress: told of the layers that are done; what it throws ends the work.
+  ///   - monitor: hears of the layers that are done.
   ///   - widths: allowed KV groups and MLP channels of a layer, ascending.
   /// - Throws: `ReformationError.noMoments` where gradients are missing, and what the factory throws.
   public static func curves<Parent: Network>(
     _ factory: SubnetFactory<Parent>, _ choice: SubnetFactory<Parent>.Choice, _ statistics: any Statistics,
-    metric: Metric, layers: [Int]? = nil, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
+    metric: Metric, layers: [Int]? = nil, monitor: Monitor = .silent,
     widths: @Sendable (_ layer: Int) -> (groups: [Int], channels: [Int])
   ) throws -> [ModuleCurve] {
     precondition(factory.repair == .leastSquares, "only least squares have error curves")
     let configuration = factory.parent.configuration
     let layers = layers ?? Array(0..<configuration.layerCount)
     let curves = Mutex([[ModuleCurve]](repeating: [], count: layers.count))
-    try Threads.forEach(layers.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { place, _ in
+    let most = factory.parent.memory.tasks(ofBytes: configuration.bytesPerLayerTask)
+    try Threads.forEach(layers.count, atMost: most, of: .init(.curves), monitor) { place, _ in
       let index = layers[place]
       let layer = try factory.rankedLayer(index, choice)
       let (attention, mlp) = try errors(layer, index, statistics, metric)

@@ -18,9 +18,6 @@ extension ModelConfiguration {
     }.max() ?? 0
   }
 
-  /// Memory for ranked layers that may be wanted again, in bytes: half of what is planned with, less the layer at work.
-  public var bytesForRankedLayers: Int { max(0, MemoryLimit.bytes / 2 - bytesPerLayerTask) }
-
   /// Memory that a ranked layer with its factors keeps, in bytes.
   public var bytesPerRankedLayer: Int {
     layers.map { shape in

@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 
 /// Corrects a finished subnet layer by layer on the activations that it really has.
@@ -82,11 +83,11 @@ public struct SequentialReformation: Sendable {
   /// - Throws: `ReformationError` where activations are not finite.
   public init<Parent: Network>(
     parent: Parent, subnet: Subnet<Parent>, calibration: TokenWindows, heldOut: TokenWindows,
-    options: Options = Options(), progress: ((_ layer: Int) throws -> Void)? = nil
+    options: Options = Options(), monitor: Monitor = .silent
   ) throws {
     let fit = try ResidualStreams(parent: parent, subnet: subnet, windows: calibration)
     let check = try ResidualStreams(parent: parent, subnet: subnet, windows: heldOut)
-    let layers = try LayerStore(subnet.configuration)
+    let layers = try LayerStore(subnet.configuration, within: parent.memory)
     var steps: [Step] = []
     for index in 0..<subnet.configuration.layerCount {
       let dense = try parent.layer(index)
@@ -120,7 +121,7 @@ public struct SequentialReformation: Sendable {
         try check.leave(pruned[module.output])
       }
       try layers.store(index, pruned)
-      try progress?(index)
+      try monitor.advance(.init(.repair), index + 1, of: subnet.configuration.layerCount)
     }
     store = layers
     self.steps = steps

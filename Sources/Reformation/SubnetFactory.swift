@@ -78,23 +78,23 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// Its layers are in memory. Where they are too large (`LayerStore`), what was solved for them lies on disk, and the rest is
   /// inherited anew whenever a layer is asked for.
   ///
-  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
+  /// - Parameter monitor: hears of the layers that are done.
   public func subnet(
-    _ widths: [LayerWidths], _ choice: Choice, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    _ widths: [LayerWidths], _ choice: Choice, monitor: Monitor = .silent
   ) throws -> Subnet<Parent> {
     let configuration = parent.configuration
     let kept = zip(widths, configuration.layers).map { widths, shape in
       LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
     }
-    let isSmall = LayerStore.keepsInMemory(configuration.with(layers: kept))
+    let isSmall = LayerStore.keepsInMemory(configuration.with(layers: kept), within: parent.memory)
     // The units stand in the order of the ranking, whatever the size.
     try rank(choice)
     let units = try widths.enumerated().map {
       try rankings.ranking($0, choice).first($1, queries: choice.queries)
     }
     if repair == .none, !isSmall { return Subnet(of: parent, keeping: units) }
-    let layers = try LayerStore(configuration.with(layers: kept))
-    try Threads.forEach(kept.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { index, _ in
+    let layers = try LayerStore(configuration.with(layers: kept), within: parent.memory)
+    try Threads.forEach(kept.count, atMost: layersAtOnce, of: .init(.solving), monitor) { index, _ in
       var made = try rankedLayer(index, choice).weights(groups: widths[index].groups, channels: widths[index].channels)
       if !isSmall { made = made.onlyOutputs }
       try layers.store(index, made)
@@ -146,14 +146,14 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// Makes the ranked layers of some choices, on all workers, if all of them can be kept: else they are made as they are
   /// asked for, layer by layer.
   ///
-  /// - Parameter progress: told of the layers that are done; what it throws ends the work.
+  /// - Parameter monitor: hears of the layers that are done.
   /// - Returns: whether all are there.
-  public func prepare(_ choices: [Choice], progress: (_ done: Int, _ total: Int) throws -> Void) throws -> Bool {
+  public func prepare(_ choices: [Choice], monitor: Monitor) throws -> Bool {
     let configuration = parent.configuration
     let keys = choices.flatMap { choice in (0..<configuration.layerCount).map { Key(choice: choice, layer: $0) } }
     guard keys.count * configuration.bytesPerRankedLayer <= byteLimit else { return false }
     let missing = cache.withLock { cache in keys.filter { cache.layers[$0]?.layer.isOrdered != true } }
-    try Threads.forEach(missing.count, bytesEach: configuration.bytesPerLayerTask, progress: progress) { place, _ in
+    try Threads.forEach(missing.count, atMost: layersAtOnce, of: .init(.factorising), monitor) { place, _ in
       try rankedLayer(missing[place].layer, missing[place].choice).order()
     }
     return true
@@ -161,11 +161,13 @@ public final class SubnetFactory<Parent: Network>: Sendable {
 
   /// Finds the rankings of all layers.
   public func rank(_ choice: Choice) throws {
-    let configuration = parent.configuration
-    try Threads.forEach(configuration.layerCount, bytesEach: configuration.bytesPerLayerTask) { index, _ in
+    try Threads.forEach(parent.configuration.layerCount, atMost: layersAtOnce) { index, _ in
       _ = try rankings.ranking(index, choice)
     }
   }
+
+  /// Layers that are ranked, factorised or solved at the same time.
+  private var layersAtOnce: Int { parent.memory.tasks(ofBytes: parent.configuration.bytesPerLayerTask) }
 
   /// Drops all ranked layers, but not the rankings.
   public func forget() { cache.withLock { $0.layers = [:] } }

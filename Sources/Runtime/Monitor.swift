@@ -7,19 +7,23 @@ public struct Monitor: Sendable {
   public struct Stage: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: String, Sendable, Codable, CaseIterable {
       case reading = "reading text"
-      case sampling = "sampling calibration text from the model"
+      case sampling = "sampling calibration text"
       case filtering = "filtering calibration text"
       case statistics, gradients
-      case damping = "damping by held-out error"
+      case damping
       case reference = "dense reference"
       case curves = "error curves"
       case baselines = "uniform baselines"
       case candidates = "evaluating candidates"
-      case ranking
-      case scoring
+      case ranking, factorising, scoring, solving
       case repair = "sequential repair"
-      case writing, comparing
-      case measuring = "measuring"
+      case zeros = "looking for zeros"
+      case trends = "trend of the error curves"
+      case evolution, trials, texts, timing
+      case writing
+      case randomWeights = "random weights, MiB"
+      case readingBack = "reading back"
+      case waiting
     }
 
     public let kind: Kind
@@ -28,7 +32,16 @@ public struct Monitor: Sendable {
 
     public init(_ kind: Kind, of subject: String? = nil) { (self.kind, self.subject) = (kind, subject) }
 
-    public var description: String { subject.map { "\(kind.rawValue) of '\($0)'" } ?? kind.rawValue }
+    public var description: String {
+      guard let subject else { return kind.rawValue }
+      let preposition =
+        switch kind {
+        case .gradients, .timing: "on"
+        case .waiting: "for"
+        default: "of"
+        }
+      return "\(kind.rawValue) \(preposition) '\(subject)'"
+    }
   }
 
   /// Something else that a job tells, such as a warning. Each job has a type of its own for it.
@@ -41,17 +54,24 @@ public struct Monitor: Sendable {
     public let total: Int
   }
 
-  private let hear: @Sendable (any Event) -> Void
-  private let isCancelled: @Sendable () -> Bool
-  /// This monitor's share of the steps of its parent's stages.
+  private var hear: @Sendable (any Event) -> Void
+  private let asksToStop: @Sendable () -> Bool
+  /// This monitor's part of equal parts of a stage.
   private var part = 0
   private var parts = 1
+  /// Steps of a stage before those of this monitor, and all of them if they are known.
+  private var before = 0
+  private var whole: Int?
+  /// The stage that all work is a part of; `nil` if the work names its stages.
+  private var stage: Stage?
+  /// The range of the whole that shares of the work lie in.
+  private var range = 0.0...1.0
 
   /// - Parameters:
   ///   - isCancelled: asked at every step; the work then ends with `CancellationError`.
   ///   - hear: called with every event, from the thread that does the work.
   public init(isCancelled: @escaping @Sendable () -> Bool = { false }, hear: @escaping @Sendable (any Event) -> Void) {
-    (self.isCancelled, self.hear) = (isCancelled, hear)
+    (asksToStop, self.hear) = (isCancelled, hear)
   }
 
   /// Hears nothing and never cancels.
@@ -69,12 +89,61 @@ public struct Monitor: Sendable {
   /// - Throws: `CancellationError` if the work is to end.
   public func advance(_ stage: Stage, _ done: Int, of total: Int) throws {
     try checkCancelled()
-    hear(Progress(stage: stage, done: part * total + done, total: parts * total))
+    let (done, total) = (before + done, whole ?? total)
+    hear(Progress(stage: self.stage ?? stage, done: part * total + done, total: parts * total))
+  }
+
+  /// The same monitor for work whose steps are some of a stage's.
+  ///
+  /// - Parameters:
+  ///   - done: number of steps before the first of this work.
+  ///   - total: number of steps of the whole stage.
+  public func steps(from done: Int, of total: Int) -> Monitor {
+    var result = self
+    (result.before, result.whole) = (done, total)
+    return result
+  }
+
+  /// The same monitor for work that takes a stage from one share to another; for `advance(_:share:)`.
+  public func within(_ inner: ClosedRange<Double>) -> Monitor {
+    let (start, length) = (range.lowerBound, range.upperBound - range.lowerBound)
+    var result = self
+    result.range = start + inner.lowerBound * length...start + inner.upperBound * length
+    return result
+  }
+
+  /// The same monitor for work that is a part of some stage, whatever stages the work itself names.
+  public func during(_ stage: Stage) -> Monitor {
+    var result = self
+    result.stage = stage
+    return result
+  }
+
+  /// Tells how far a stage is that has no steps to count, in thousandths.
+  ///
+  /// - Throws: `CancellationError` if the work is to end.
+  public func advance(_ stage: Stage, share: Double) throws {
+    try checkCancelled()
+    let whole = range.lowerBound + share * (range.upperBound - range.lowerBound)
+    hear(Progress(stage: self.stage ?? stage, done: Int((1000 * whole).rounded()), total: 1000))
   }
 
   /// - Throws: `CancellationError` if the work is to end.
-  public func checkCancelled() throws { if isCancelled() { throw CancellationError() } }
+  public func checkCancelled() throws { if isCancelled { throw CancellationError() } }
+
+  /// True if the work is to end.
+  public var isCancelled: Bool { asksToStop() }
+
+  /// The same monitor with a second listener, which hears first.
+  public func heard(by listener: @escaping @Sendable (any Event) -> Void) -> Monitor {
+    var result = self
+    result.hear = { [hear] event in
+      listener(event)
+      hear(event)
+    }
+    return result
+  }
 
   /// Tells of an event.
-  public func tell(_ event: some Event) { hear(event) }
+  public func tell(_ event: any Event) { hear(event) }
 }

@@ -26,13 +26,12 @@ public enum Threads {
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
   ///
-  /// - Parameter bytesEach: memory that a task takes; no more run at once than fit into three quarters of
-  ///   `MemoryLimit`. Where that is one, what it calls may use all workers.
+  /// - Parameter most: largest number of tasks that run at the same time (`MemoryPlan.tasks(ofBytes:)`). If that is one, what
+  ///   the task calls may use all workers.
   public static func forEach(
-    _ tasks: Int, bytesEach: Int = 0, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
+    _ tasks: Int, atMost most: Int = .max, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
-    let fitting = bytesEach == 0 ? tasks : max(1, MemoryLimit.bytes / 4 * 3 / bytesEach)
-    try run(tasks, workers: min(idle, tasks, fitting), body)
+    try run(tasks, workers: min(idle, tasks, most), body)
   }
 
   private static func run(
@@ -57,24 +56,18 @@ public enum Threads {
     try failure.rethrow()
   }
 
-  /// The same, and reports progress.
-  ///
-  /// - Parameter progress: called here, before the first task and before those that run here, with how many are done;
-  ///   what it throws ends the work.
+  /// The same, watched by a monitor, which hears from the calling thread alone.
   public static func forEach(
-    _ tasks: Int, bytesEach: Int, progress: (_ done: Int, _ total: Int) throws -> Void,
+    _ tasks: Int, atMost most: Int, of stage: Monitor.Stage, _ monitor: Monitor,
     _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {
-    if tasks > 0 { try progress(0, tasks) }
-    try withoutActuallyEscaping(progress) { progress in
-      // Worker 0 is the caller.
-      nonisolated(unsafe) let progress = progress
-      let done = Atomic(0)
-      try forEach(tasks, bytesEach: bytesEach) { task, worker in
-        if worker == 0 { try progress(done.load(ordering: .relaxed), tasks) }
-        try body(task, worker)
-        done.add(1, ordering: .relaxed)
-      }
+    if tasks > 0 { try monitor.advance(stage, 0, of: tasks) }
+    let done = Atomic(0)
+    try forEach(tasks, atMost: most) { task, worker in
+      // Worker 0 is the calling thread.
+      if worker == 0 { try monitor.advance(stage, done.load(ordering: .relaxed), of: tasks) }
+      try body(task, worker)
+      done.add(1, ordering: .relaxed)
     }
   }
 

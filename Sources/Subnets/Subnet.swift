@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// A network that inherits some units of a parent, with its layers in memory or made on demand.
 ///
@@ -51,6 +52,7 @@ public struct Subnet<Parent: Network>: Network {
     Subnet(of: parent, configuration: configuration, layer: layer)
   }
 
+  public var memory: MemoryPlan { parent.memory }
   public var embedding: Matrix<Float> { parent.embedding }
   public var finalNorm: [Float] { parent.finalNorm }
   public var head: Matrix<Float> { parent.head }

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import TestSupport
 import Testing
 import Tokenizers
 
@@ -126,27 +127,23 @@ import Tokenizers
 
   @Test func progressEndsAtTheTotal() throws {
     let model = try Fixture.llamaMHA.model()
-    var seen: [(done: Int, total: Int)] = []
+    let log = ProgressLog()
     let plan = CalibrationSet.Plan(windows: 40, length: 4, fitnessWindows: 2, fitnessLength: 2)
-    _ = try CalibrationSet(sampledFrom: model, tokenizer: model.tokenizer(), plan: plan, seed: 0) {
-      seen.append(($0, $1))
-    }
+    _ = try CalibrationSet(
+      sampledFrom: model, tokenizer: model.tokenizer(), plan: plan, seed: 0, monitor: log.monitor)
+    let seen = log.steps
     #expect(seen.allSatisfy { $0.total == 41 * 4 && $0.done <= $0.total } && !seen.isEmpty)
     #expect(seen.map(\.done) == seen.map(\.done).sorted())
   }
 
-  private struct Stopped: Error {}
-
   @Test func mayBeStopped() throws {
     let model = try Fixture.llamaMHA.model()
-    var calls = 0
-    #expect(throws: Stopped.self) {
-      try CalibrationSet(sampledFrom: model, tokenizer: model.tokenizer(), plan: plan, seed: 0) { _, _ in
-        calls += 1
-        if calls == 3 { throw Stopped() }
-      }
+    let log = ProgressLog(cancellingAfter: 3)
+    #expect(throws: CancellationError.self) {
+      try CalibrationSet(
+        sampledFrom: model, tokenizer: model.tokenizer(), plan: plan, seed: 0, monitor: log.monitor)
     }
-    #expect(calls == 3)
+    #expect(log.steps.count == 3)
   }
 
   /// A model whose embedding has rows for ids that no token has, as many are padded.

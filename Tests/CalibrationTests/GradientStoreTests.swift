@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import TestSupport
 import Testing
 
 @testable import Calibration
@@ -18,11 +19,10 @@ import Testing
   @Test(arguments: BackwardPass.Scalar.allCases)
   func whatIsReadIsWhatTheBackwardPassGave(scalar: BackwardPass.Scalar) throws {
     let model = try Fixture.llama3GQA.model()
-    var done: [Int] = []
-    let stored = try store.saliencies(of: scalar, network: model, fingerprint: "m", windows: windows) {
-      done.append($0)
-    }
-    #expect(done == Array(0...model.configuration.layerCount))
+    let log = ProgressLog()
+    let stored = try store.saliencies(
+      of: scalar, network: model, fingerprint: "m", windows: windows, monitor: log.monitor)
+    #expect(log.steps.map(\.done) == Array(0...model.configuration.layerCount))
     var layers = 0
     try BackwardPass(windows).run(model, of: scalar, parts: GradientStore.parts(of: scalar)) { layer in
       layers += 1
@@ -37,9 +37,10 @@ import Testing
     }
     #expect(layers == model.configuration.layerCount)
     // From disk now: nothing is computed.
-    _ = try store.saliencies(of: scalar, network: model, fingerprint: "m", windows: windows) { _ in
-      Issue.record("computed again")
-    }
+    let silence = ProgressLog()
+    _ = try store.saliencies(
+      of: scalar, network: model, fingerprint: "m", windows: windows, monitor: silence.monitor)
+    #expect(silence.steps.isEmpty)
     #expect(folder.content.count == 1)
   }
 
@@ -70,10 +71,10 @@ import Testing
   }
 
   @Test func aFailureLeavesNothing() throws {
-    struct Stop: Error {}
     let model = try Fixture.llamaMHA.model()
-    #expect(throws: Stop.self) {
-      try store.saliencies(of: .loss, network: model, fingerprint: "m", windows: windows) { _ in throw Stop() }
+    let log = ProgressLog(cancellingAfter: 1)
+    #expect(throws: CancellationError.self) {
+      try store.saliencies(of: .loss, network: model, fingerprint: "m", windows: windows, monitor: log.monitor)
     }
     #expect(folder.content == [])
   }

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import TestSupport
 import Testing
 
 @testable import Calibration
@@ -139,7 +140,7 @@ import Testing
       for order in [[3, 2, 1, 0], [1, 3, 0, 2]] {
         let collector = StatisticsCollector(
           model.configuration.layers[index], in: model.configuration, tokens: windows.tokens.count,
-          chunks: runner.chunkCount)
+          chunks: runner.chunkCount, bytes: model.memory.lanes)
         for lane in order {
           let events = record.events.filter { $0.lane == lane }
           #expect(events.count >= 8)
@@ -210,14 +211,13 @@ import Testing
     let model = try Fixture.llamaLinear.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
     func read(_ name: String) throws -> (statistics: any Statistics, layers: [Int]) {
-      var layers: [Int] = []
-      let found = try store.statistics(name: name, of: model, fingerprint: "model", windows: windows) {
-        layers.append($0)
-      }
-      return (found, layers)
+      let log = ProgressLog()
+      let found = try store.statistics(
+        name: name, of: model, fingerprint: "model", windows: windows, monitor: log.monitor)
+      return (found, log.steps.map(\.done))
     }
     let (first, second) = (try read("a"), try read("b"))
-    #expect(first.layers == [0, 1] && second.layers == [])
+    #expect(first.layers == [1, 2] && second.layers == [])
     #expect(first.statistics.name == "a" && second.statistics.name == "b" && second.statistics.tokens == 50)
     try expectSame(first.statistics, second.statistics, relative: 0)
     #expect(folder.content.count == 1)
@@ -236,15 +236,12 @@ import Testing
     #expect(folder.content == [])
   }
 
-  private struct Stopped: Error {}
-
   @Test func stoppingLeavesNothingBehind() throws {
     let model = try Fixture.llamaLinear.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
-    #expect(throws: Stopped.self) {
-      try store.statistics(name: "set", of: model, fingerprint: "model", windows: windows) { layer in
-        if layer == 0 { throw Stopped() }
-      }
+    let log = ProgressLog(cancellingAfter: 1)
+    #expect(throws: CancellationError.self) {
+      try store.statistics(name: "set", of: model, fingerprint: "model", windows: windows, monitor: log.monitor)
     }
     #expect(folder.content == [])
     _ = try statistics(model, windows).layer(1)

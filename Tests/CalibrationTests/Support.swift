@@ -1,6 +1,7 @@
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 @testable import Calibration
 
@@ -67,6 +68,7 @@ struct Amputated: Network {
   }
 
   var embedding: Matrix<Float> { whole.embedding }
+  var memory: MemoryPlan { whole.memory }
   var finalNorm: [Float] { whole.finalNorm }
   var head: Matrix<Float> { whole.head }
 

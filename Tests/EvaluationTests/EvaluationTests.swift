@@ -1,6 +1,7 @@
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Testing
 
@@ -176,6 +177,7 @@ private func pruned(_ model: LanguageModel, strongly: Bool) -> Subnet<LanguageMo
 
     var configuration: ModelConfiguration { whole.configuration }
     var embedding: Matrix<Float> { whole.embedding }
+    var memory: MemoryPlan { whole.memory }
     var finalNorm: [Float] { whole.finalNorm }
     func layer(_ index: Int) throws -> LayerWeights { try whole.layer(index) }
   }

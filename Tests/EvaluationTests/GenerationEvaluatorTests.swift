@@ -2,6 +2,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Subnets
+import TestSupport
 import Testing
 
 @testable import Evaluation
@@ -27,7 +28,7 @@ import Testing
 
     func evaluator(memory: Int) -> GenerationEvaluator<Int> {
       let model = model
-      return GenerationEvaluator(reference: reference, parent: model, memoryLimit: memory) { layer, isMLP, width in
+      return GenerationEvaluator(reference: reference, parent: model, bytes: memory) { layer, isMLP, width in
         let units = KeptUnits(groups: isMLP ? [] : Array(0..<width), channels: isMLP ? Array(0..<width) : [])
         let shape = model.configuration.layers[layer]
         return try model.layer(layer).inherit(
@@ -138,7 +139,7 @@ import Testing
     let full = model.configuration.layers.flatMap { [$0.kvHeads, $0.mlpChannels] }
     var other = full
     other[0] -= 1
-    let evaluator = GenerationEvaluator<Int>(reference: bench.reference, parent: model, memoryLimit: 1 << 30) {
+    let evaluator = GenerationEvaluator<Int>(reference: bench.reference, parent: model, bytes: 1 << 30) {
       layer, isMLP, width in
       asked.add()
       let units = KeptUnits(groups: isMLP ? [] : Array(0..<width), channels: isMLP ? Array(0..<width) : [])
@@ -150,12 +151,13 @@ import Testing
     #expect(asked.value == full.count + 1)
   }
 
-  @Test func aCheckpointEndsTheWork() throws {
-    struct Stop: Error {}
+  @Test func aCancellationEndsTheWork() throws {
     let bench = try Bench(.llamaMHA, windows: 2)
-    #expect(throws: Stop.self) {
-      try bench.evaluator(memory: 1 << 30).compare(bench.candidates(3)) { _ in throw Stop() }
+    let log = ProgressLog(cancellingAfter: 2)
+    #expect(throws: CancellationError.self) {
+      try bench.evaluator(memory: 1 << 30).compare(bench.candidates(3), monitor: log.monitor)
     }
+    #expect(log.steps.count == 2)
   }
 
   private final class Counter: @unchecked Sendable {

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Testing
 
@@ -182,6 +183,7 @@ private struct WiderVocabulary: Network {
   var configuration: ModelConfiguration
 
   var embedding: Matrix<Float> { extended(base.embedding) }
+  var memory: MemoryPlan { base.memory }
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { extended(base.head) }
   func layer(_ index: Int) throws -> LayerWeights { try base.layer(index) }

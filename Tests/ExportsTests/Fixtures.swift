@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 
 @testable import Exports
@@ -51,6 +52,7 @@ struct EditedNetwork<Base: Network>: Network {
   }
 
   var embedding: Matrix<Float> { base.embedding }
+  var memory: MemoryPlan { base.memory }
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }
 

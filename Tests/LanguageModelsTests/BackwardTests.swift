@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import LinearAlgebra
+import Runtime
 import Testing
 
 @testable import LanguageModels
@@ -17,6 +18,7 @@ private struct Edited: Network {
 
   var configuration: ModelConfiguration { parent.configuration }
   var embedding: Matrix<Float> { parent.embedding }
+  var memory: MemoryPlan { parent.memory }
   var finalNorm: [Float] { parent.finalNorm }
   var head: Matrix<Float> { parent.head }
   func layer(_ index: Int) throws -> LayerWeights { layers[index] }

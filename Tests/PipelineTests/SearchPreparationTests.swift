@@ -2,6 +2,7 @@ import Foundation
 import LinearAlgebra
 import Reports
 import Subnets
+import TestSupport
 import Testing
 
 @testable import Calibration
@@ -51,7 +52,7 @@ import Testing
     return try SearchSession.statistics(
       model, "tiny", calibration, folder.appendingPathComponent(cache),
       gradients ? bound : BoundSpace(plain, to: model.configuration, calibrationSets: ["a", "b"]),
-      plan: settings.plan, lossGradients: gradients, { false }, { _ in })
+      plan: settings.plan, lossGradients: gradients, .silent)
   }
 
   private func evaluator() throws -> CandidateEvaluator {
@@ -91,13 +92,15 @@ import Testing
     }
     let groups = [[genes(2, 20), genes(1, 60)], [], [genes(1, 8), genes(2, 48), genes(1, 30)], [genes(2, 10)]]
     for repairing in [false, true] {
-      var shares: [Double] = []
-      let found = try evaluator.best(ofEach: groups, repairing: repairing) { shares.append($0) }
+      let log = ProgressLog()
+      let found = try evaluator.best(
+        ofEach: groups, repairing: repairing, monitor: log.monitor.during(.init(.baselines)))
+      let shares = log.steps.filter { $0.total == 1000 }.map { Double($0.done) / 1000 }
       #expect(found.count == groups.count && found[1] == nil)
       #expect(shares == shares.sorted() && shares.last.map { $0 > 0.9 && $0 <= 1 } == true)
       for (group, best) in zip(groups, found) where !group.isEmpty {
-        let alone = try evaluator.compare(group, repairing: repairing) { _ in }.comparisons
-        let early = try evaluator.compare(group, windows: 0..<3, repairing: repairing) { _ in }.comparisons
+        let alone = try evaluator.compare(group, repairing: repairing, monitor: .silent).comparisons
+        let early = try evaluator.compare(group, windows: 0..<3, repairing: repairing, monitor: .silent).comparisons
         let first = try #require(early.indices.min { early[$0].divergence < early[$1].divergence })
         #expect(best?.genes == group[first])
         let expected = evaluator.measurement(of: group[first], alone[first])
@@ -138,15 +141,13 @@ import Testing
     let budgeted = try SearchSession.budgeted(bound, settings)
     let budgets = SearchSession.budgets(budgeted, settings, dense: model.configuration.blockParameters)
     func population(_ evaluations: Int?, limit: Int = 100) throws -> (population: FirstPopulation, layers: Int) {
-      var (last, layers) = (0, 0)
+      let log = ProgressLog()
       let population = try FirstPopulation(
         evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budgets: budgets,
-        limit: limit, evaluations: evaluations
-      ) { done, total in
-        #expect(last <= done && done <= total)
-        (last, layers) = (done, total)
-      }
-      return (population, layers)
+        limit: limit, evaluations: evaluations, monitor: log.monitor)
+      let done = log.steps.map(\.done)
+      #expect(done == done.sorted() && log.steps.allSatisfy { $0.done <= $0.total })
+      return (population, log.steps.last?.total ?? 0)
     }
     let (long, all) = try population(nil)
     let (short, some) = try population(4)
@@ -176,16 +177,15 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     let evaluator = try evaluator()
     let (configuration, budget) = (model.configuration, model.configuration.blockParameters * 3 / 5)
-    var made = 0
+    let log = ProgressLog()
     var curves = try ChoiceCurves(
       evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budget: budget,
-      contestLayers: contestLayers
-    ) { made = $1 }
+      contestLayers: contestLayers, monitor: log.monitor)
     let contenders = bound.space.allScores.map { ChoiceCurves.Choice(score: $0, calibration: BoundSpace.mix) }
     let (layers, contest) = (configuration.layerCount, min(contestLayers, configuration.layerCount))
-    #expect(made == contenders.count * contest + layers - contest)
+    #expect(log.steps.last?.total == contenders.count * contest + layers - contest)
     #expect(contenders.filter { curves[$0] != nil } == (contest == layers ? contenders : [curves.main]))
-    try curves.complete { _, _ in }
+    try curves.complete(monitor: .silent)
     // Layers are alike, so that each gets the same share of the budget.
     let compete = (0..<contest).map { (2 * $0 + 1) * layers / (2 * contest) }
     let errors = try contenders.map { choice in

@@ -43,7 +43,7 @@ import Testing
   private func refusal(_ subnet: LanguageModel, dense: LanguageModel? = nil) -> String? {
     defer { try? FileManager.default.removeItem(at: folder) }
     do {
-      try SubnetCheck(dense: dense ?? self.dense, subnet: subnet).run { _, _ in }
+      try SubnetCheck(dense: dense ?? self.dense, subnet: subnet).run(.silent)
       return nil
     } catch {
       return "\(error)"
@@ -117,7 +117,7 @@ import Testing
       }
       try Data(JSONValue.object(config).text().utf8).write(to: file)
       do {
-        try SubnetCheck(dense: dense, subnet: LanguageModel(url)).run { _, _ in }
+        try SubnetCheck(dense: dense, subnet: LanguageModel(url)).run(.silent)
         Issue.record("\(key) was not looked at")
       } catch {
         #expect("\(error)".contains(words), "\(error)")

@@ -19,7 +19,8 @@ import Testing
         configuration: try ModelShape.named(shape).configuration, sampledTokens: sampled, precision: precision,
         calibrationTokens: calibration,
         gradients: gradients, recordsResiduals: records, fitnessTokens: 512, curves: curves, eliminations: eliminations,
-        choosesDamping: damping, baselines: baselines, evaluations: evaluations), speed: speed)
+        choosesDamping: damping, baselines: baselines, evaluations: evaluations), speed: speed,
+      memory: MemoryPlan(limit: 12 << 30))
   }
 
   private func seconds(_ estimate: WorkEstimate, _ stage: String) -> Double {
@@ -90,15 +91,16 @@ import Testing
 
   @Test func recordPutsStepsTogetherByStage() throws {
     var record = WorkRecord(try estimate(gradients: [(.sampledLoss, 1024)]))
-    let steps: [(String?, Double)] = [
-      ("statistics of 'a'", 1), ("statistics of 'a'", 3), ("statistics of 'b'", 4), ("gradients on 'a'", 6),
-      ("statistics of 'c'", 7), ("uniform baselines", 10), (nil, 12), (nil, 100),
+    let steps: [(Monitor.Stage.Kind?, Double)] = [
+      (.statistics, 1), (.statistics, 3), (.statistics, 4), (.gradients, 6), (.statistics, 7), (.baselines, 10),
+      (nil, 12),
+      (nil, 100),
     ]
     for (step, time) in steps { record.enter(step, at: time) }
     #expect(
       record.stages == [
-        StageCost(name: "statistics", seconds: 5), StageCost(name: "gradients", seconds: 1),
-        StageCost(name: "statistics", seconds: 3), StageCost(name: "uniform baselines", seconds: 2),
+        StageCost(.statistics, seconds: 5), StageCost(.gradients, seconds: 1),
+        StageCost(.statistics, seconds: 3), StageCost(.baselines, seconds: 2),
       ])
     record.peak = 3 << 30
     #expect(record.text.hasPrefix("took: 3.0 GiB of memory at most (estimate "))

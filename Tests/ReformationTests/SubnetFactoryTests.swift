@@ -3,6 +3,7 @@ import LanguageModels
 import LinearAlgebra
 import Subnets
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Calibration
@@ -124,19 +125,21 @@ import Testing
         byteLimit: limit)
     }
     let roomy = factory(.max)
-    var told = 0
-    #expect(try roomy.prepare(choices) { told = max(told, $1 - $0) })
-    #expect(told == 2 * model.configuration.layerCount)
+    let log = ProgressLog()
+    #expect(try roomy.prepare(choices, monitor: log.monitor))
+    #expect(log.steps.map { $0.total - $0.done }.max() == 2 * model.configuration.layerCount)
     // What ranking and factors need of a layer is read once for both.
     #expect(counted.reads == model.configuration.layerCount)
     let held = roomy.heldBytes
     for choice in choices { for index in 0..<3 { _ = try roomy.rankedLayer(index, choice) } }
     #expect(roomy.heldBytes == held && counted.reads == model.configuration.layerCount)
     for choice in choices { for index in 0..<3 { #expect(try roomy.rankedLayer(index, choice).isOrdered) } }
-    #expect(try roomy.prepare(choices) { _, _ in Issue.record("nothing is missing") })
+    // Nothing is missing, and then nothing fits.
+    let silence = ProgressLog()
+    #expect(try roomy.prepare(choices, monitor: silence.monitor))
     let cramped = factory(2 * 3 * model.configuration.bytesPerRankedLayer - 1)
-    #expect(try !cramped.prepare(choices) { _, _ in Issue.record("they do not fit") })
-    #expect(cramped.heldBytes == 0)
+    #expect(try !cramped.prepare(choices, monitor: silence.monitor))
+    #expect(cramped.heldBytes == 0 && silence.steps.isEmpty)
   }
 
   /// The units are those that the score ranks first, in the parent's order.

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Runtime
@@ -133,23 +134,32 @@ import Testing
     #expect(log.result.tasks.contains(6) && log.result.tasks.count < 1000)
   }
 
-  /// Word comes from where the work was asked for, and what it throws ends the work.
+  /// A monitor hears from the calling thread, and a cancellation ends the work.
   @Test func tellsWhatIsDone() throws {
-    let (log, here) = (Log(), pthread_self())
-    var told: [Int] = []
-    try Threads.forEach(50, bytesEach: 1) { done, total in
-      #expect(total == 50 && pthread_equal(pthread_self(), here) != 0)
-      told.append(done)
-    } _: { task, worker in
+    let log = Log()
+    let here = pthread_self()
+    let heard = Mutex<[Monitor.Progress]>([])
+    let isHere = Mutex(true)
+    let monitor = Monitor { event in
+      if pthread_equal(pthread_self(), here) == 0 { isHere.withLock { $0 = false } }
+      if let progress = event as? Monitor.Progress { heard.withLock { $0.append(progress) } }
+    }
+    try Threads.forEach(50, atMost: .max, of: .init(.curves), monitor) { task, worker in
       log.begin(task, worker)
       log.end(worker)
     }
-    #expect(told.first == 0 && told == told.sorted() && told.allSatisfy { $0 < 50 })
+    let told = heard.withLock { $0 }
+    #expect(isHere.withLock { $0 })
+    #expect(told.allSatisfy { $0.stage == Monitor.Stage(.curves) && $0.total == 50 && $0.done < 50 })
+    let counts = told.map { $0.done }
+    #expect(counts.first == 0 && counts == counts.sorted())
     #expect(log.result.tasks.sorted() == Array(0..<50))
-    #expect(throws: Failure(task: 9)) {
-      try Threads.forEach(1000, bytesEach: 1) { done, _ in
-        if done >= 3 { throw Failure(task: 9) }
-      } _: { task, worker in
+    let impatient = Monitor(isCancelled: { heard.withLock { $0.last?.done ?? 0 >= 3 } }) { event in
+      if let progress = event as? Monitor.Progress { heard.withLock { $0 = [progress] } }
+    }
+    heard.withLock { $0 = [] }
+    #expect(throws: CancellationError.self) {
+      try Threads.forEach(1000, atMost: .max, of: .init(.curves), impatient) { task, worker in
         log.begin(task, worker)
         log.end(worker)
         Thread.sleep(forTimeInterval: 0.001)

@@ -1,6 +1,7 @@
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 @testable import Subnets
 
@@ -50,6 +51,7 @@ struct Altered: Network {
 
   var configuration: ModelConfiguration { whole.configuration }
   var embedding: Matrix<Float> { whole.embedding }
+  var memory: MemoryPlan { whole.memory }
   var finalNorm: [Float] { whole.finalNorm }
   var head: Matrix<Float> { whole.head }
 

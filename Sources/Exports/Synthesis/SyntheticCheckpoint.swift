@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import LanguageModels
+import Runtime
 
 /// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is there.
 public enum SyntheticCheckpoint {
@@ -9,12 +10,12 @@ public enum SyntheticCheckpoint {
   /// - Parameters:
   ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.
   ///   - replacing: whether an earlier checkpoint of this program may be replaced.
-  ///   - report: called before each tensor with the bytes of values written so far and in all.
+  ///   - monitor: hears before each tensor of the MiB of values written so far and in all.
   /// - Returns: bytes of values.
   /// - Throws: `CheckpointError` where the destination exists or cannot be written.
   public static func write(
     _ shape: ModelShape, type: ElementType, seed: UInt64, to url: URL, replacing: Bool = false,
-    report: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    monitor: Monitor = .silent
   ) throws -> Int {
     let network = SyntheticNetwork(shape.configuration, seed: seed)
     let architecture = try HuggingFaceArchitecture(network.configuration)
@@ -38,7 +39,7 @@ public enum SyntheticCheckpoint {
       }
       var done = 0
       try SafetensorsWriter.write(tensors.plans, toDirectory: folder) { plan, write in
-        report(done, total)
+        try monitor.advance(.init(.randomWeights), done >> 20, of: total >> 20)
         try tensors.supply(plan, write)
         done += bytes(plan)
       }

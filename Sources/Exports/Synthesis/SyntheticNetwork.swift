@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// A network of random weights whose activations neither vanish nor explode: projections into a layer keep the scale of what
 /// they read, those back into the residual stream are smaller by the number of layers.
@@ -12,6 +13,7 @@ struct SyntheticNetwork: Network {
     self.seed = seed
   }
 
+  var memory: MemoryPlan { MemoryPlan() }
   var finalNorm: [Float] { Array(repeating: 1, count: configuration.hiddenSize) }
   var embedding: Matrix<Float> { matrix(configuration.vocabularySize, scale: 1, stream: 0) }
   var head: Matrix<Float> {

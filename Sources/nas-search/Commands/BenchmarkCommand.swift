@@ -32,21 +32,21 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     if precisions {
       let result = try PrecisionBenchmark(
         StudyAddress(study), model: model, candidates: candidates, windows: windows,
-        cache: CacheFolder.url(cache), isStopped: { Interrupt.requested }, report: display.show)
+        cache: CacheFolder.url(cache), memory: memory, monitor: display.monitor)
       display.finish()
       if json { return try Console.json(ReportFiles.json(result)) }
       return try Console.print(result.lines.joined(separator: "\n"))
     }
     let result = try EvaluatorBenchmark(
       StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
-      cache: CacheFolder.url(cache), isStopped: { Interrupt.requested },
-      report: display.show)
+      cache: CacheFolder.url(cache), memory: memory,
+      monitor: display.monitor)
     display.finish()
     if json { return try Console.json(ReportFiles.json(result)) }
     try Console.print(result.lines.joined(separator: "\n"))

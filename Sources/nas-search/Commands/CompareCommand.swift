@@ -58,7 +58,7 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     Interrupt.install()
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
     let context = try ContextLimit(of: model)
@@ -71,11 +71,7 @@ struct CompareCommand: ParsableCommand {
     do {
       session = try ComparisonSession(
         request, directory: URL(fileURLWithPath: folder), cache: CacheFolder.url(cache), command: command,
-        toolVersion: NASSearch.version
-      ) { event in
-        if Interrupt.requested { throw CancellationError() }
-        display.show(event)
-      }
+        toolVersion: NASSearch.version, memory: memory, monitor: display.monitor)
       try session.run()
     } catch is CancellationError {
       display.finish()

@@ -51,9 +51,10 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(nil))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
-      model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) })
+      model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) },
+      memory: memory)
     let sources = text.map { CalibrationSource.file(URL(fileURLWithPath: $0), field: field) }
     let windows = windows(within: evaluation.context)
     // Whatever is wrong with a text is found before the first is measured.

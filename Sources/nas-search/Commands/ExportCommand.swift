@@ -43,17 +43,17 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let targets = zip(format, output).map { format, output in
       ExportTarget(
         output,
-        ExportOptions(format: format, type: dtype.element, replacing: replace, progress: display.step))
+        ExportOptions(format: format, type: dtype.element, replacing: replace, monitor: display.monitor))
     }
     let export = try SubnetExport(
       StudyAddress(study), point: point, keep: keep, model: model, targets: targets, cache: CacheFolder.url(cache),
-      report: display.show)
-    let subnet = try export.finish(repair: repair, toolVersion: NASSearch.version, report: display.show)
+      memory: memory, monitor: display.monitor)
+    let subnet = try export.finish(repair: repair, toolVersion: NASSearch.version, monitor: display.monitor)
     let results = try targets.map { (output: $0.path, result: try export.write(subnet, to: $0)) }
     display.finish()
     let measured = subnet.measurement

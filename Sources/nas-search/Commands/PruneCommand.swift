@@ -30,17 +30,17 @@ struct PruneCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let target = ExportTarget(
       output,
-      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+      ExportOptions(
+        format: format ?? .fitting(output), type: dtype.element, replacing: replace, monitor: display.monitor)
     )
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings,
       plan: text.plan(within: ContextLimit(of: model), seed: seed), damping: leastSquares.damping, output: target,
-      cache: CacheFolder.url(cache)
-    ) { display.step($0, $1, $2) }
+      cache: CacheFolder.url(cache), memory: memory, monitor: display.monitor)
     let outcome = try session.prune()
     display.finish()
     if outcome.damping != nil { session.warnings.forEach(Console.warn) }

@@ -27,16 +27,17 @@ struct RepairCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(nil))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(nil))
     let display = ProgressDisplay(quiet: json)
     let target = ExportTarget(
       output,
-      ExportOptions(format: format ?? .fitting(output), type: dtype.element, replacing: replace, progress: display.step)
+      ExportOptions(
+        format: format ?? .fitting(output), type: dtype.element, replacing: replace, monitor: display.monitor)
     )
     let session = try RepairSession(
       dense: dense, subnet: subnet, plan: text.plan(within: ContextLimit(of: dense, subnet), seed: seed),
-      output: target, report: display.step)
-    let outcome = try session.repair(report: display.step)
+      output: target, memory: memory, monitor: display.monitor)
+    let outcome = try session.repair(monitor: display.monitor)
     display.finish()
     let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
     display.finish()

@@ -26,7 +26,7 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     Interrupt.install()
     let settings = try options.settings()
     let folder = study ?? options.defaultStudy
@@ -39,15 +39,15 @@ struct SearchCommand: ParsableCommand {
     do {
       session = try SearchSession(
         settings, at: address, budget: budget.budget, cache: CacheFolder.url(cache),
-        toolVersion: NASSearch.version, isShared: isShared, isStopped: { Interrupt.requested },
-        report: display.show)
+        toolVersion: NASSearch.version, isShared: isShared, memory: memory,
+        monitor: display.monitor)
     } catch is CancellationError {
       display.finish()
       return stopped(settings, address)
     }
     let complete = try session.run(
       budget.budget, sharing: isShared ? sharing.sharing(evaluates: !onlyWorkers) : nil,
-      isStopped: { Interrupt.requested }, report: display.show)
+      monitor: display.monitor)
     display.finish()
     try session.close()
     if !complete { return stopped(settings, address) }

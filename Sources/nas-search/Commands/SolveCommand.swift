@@ -70,14 +70,14 @@ struct SolveCommand: ParsableCommand {
     guard let output else { return [] }
     let format = format ?? .fitting(output)
     let options = ExportOptions(
-      format: format, type: dtype.element, replacing: replace, progress: display.step)
+      format: format, type: dtype.element, replacing: replace, monitor: display.monitor)
     if keeps.count == 1 { return [ExportTarget(output, options)] }
     let folder = output.hasSuffix("/") ? output : output + "/"
     return keeps.map { ExportTarget(folder + "keep-\($0)" + (format == .gguf ? ".gguf" : ""), options) }
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
     let targets = targets(display)
     let session = try SolveSession(
@@ -86,7 +86,7 @@ struct SolveCommand: ParsableCommand {
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
       precision: evaluation.precision.value, outputs: Array(zip(targets, keeps)),
       cache: CacheFolder.url(cache),
-      announce: { if !json { Console.note($0) } }, report: display.step)
+      memory: memory, announce: { if !json { Console.note($0) } }, monitor: display.monitor)
     display.finish()
     session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now

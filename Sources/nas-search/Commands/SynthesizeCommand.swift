@@ -29,8 +29,7 @@ struct SynthesizeCommand: ParsableCommand {
     let url = URL(fileURLWithPath: output)
     let display = ProgressDisplay(quiet: false)
     let bytes = try SyntheticCheckpoint.write(
-      shape, type: dtype.element, seed: seed, to: url, replacing: replace
-    ) { display.show(.preparing("random weights, MiB", done: $0 >> 20, total: $1 >> 20)) }
+      shape, type: dtype.element, seed: seed, to: url, replacing: replace, monitor: display.monitor)
     display.finish()
     try Console.print(
       "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB",

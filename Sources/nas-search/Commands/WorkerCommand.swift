@@ -27,14 +27,14 @@ struct WorkerCommand: ParsableCommand {
   }
 
   func run() throws {
-    plannedMemory.apply(cache: CacheFolder.url(cache))
+    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     Interrupt.install()
     let display = ProgressDisplay(quiet: false)
     let session: WorkerSession
     do {
       session = try WorkerSession(
         StudyAddress(study), model: model, cache: CacheFolder.url(cache), sharing: sharing.sharing(), patience: wait,
-        isStopped: { Interrupt.requested }, report: display.show)
+        memory: memory, monitor: display.monitor)
     } catch is CancellationError {
       display.finish()
       return Console.note("stopped")
@@ -42,7 +42,7 @@ struct WorkerCommand: ParsableCommand {
     display.finish()
     Console.note("working for \(session.study)")
     let outcome = try session.run(
-      isStopped: { Interrupt.requested }, evaluated: { Console.note("\($0) candidates evaluated") },
+      display.monitor, evaluated: { Console.note("\($0) candidates evaluated") },
       idle: { Console.note("no candidates for \($0) s; is a search of this study going on?") })
     try session.close()
     Console.note(outcome == .searchComplete ? "the search is complete" : "stopped")

@@ -12,5 +12,5 @@ struct MemoryOption: ParsableArguments {
   var memoryLimit: AmountArgument?
 
   /// - Parameter cache: where what does not fit is kept meanwhile.
-  func apply(cache: URL) { MemoryLimit.set(memoryLimit?.value, scratch: cache) }
+  func plan(cache: URL) -> MemoryPlan { MemoryPlan(limit: memoryLimit?.value, scratch: cache) }
 }

@@ -1,80 +1,111 @@
 import Foundation
 import Pipeline
 import Reports
+import Runtime
+import Synchronization
 
-/// Shows a session's events: a bar on a terminal, single lines elsewhere.
-final class ProgressDisplay {
+/// Shows what a monitor hears: a bar on a terminal, single lines elsewhere.
+final class ProgressDisplay: Sendable {
+  private struct State {
+    var lineIsOpen = false
+    var stage = StageProgress()
+    /// When a line of a log last told of the search.
+    var noted = 0.0
+    /// When candidates began to be evaluated, if that goes on.
+    var candidatesBegan: Double?
+  }
+
   private let terminal = Console.errorIsTerminal
   private let quiet: Bool
-  private var lineIsOpen = false
-  private var stage = StageProgress()
+  private let state = Mutex(State())
   private let start = ContinuousClock.now
-  /// When a line of a log last told of the search.
-  private var noted = 0.0
   private var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+  /// Seconds of evaluation after which its progress is worth showing.
+  private static let patience = 5.0
 
   init(quiet: Bool) { self.quiet = quiet }
 
-  /// A step of longer work.
-  func step(_ name: String, _ done: Int, _ total: Int) { show(.preparing(name, done: done, total: total)) }
+  /// Shows everything, and cancels after Ctrl-C if the command asked for that (`Interrupt.install`).
+  var monitor: Monitor { Monitor(isCancelled: { Interrupt.requested }, hear: { [self] in show($0) }) }
 
-  func show(_ event: SearchSession.Event) {
+  private func show(_ event: any Monitor.Event) {
     if quiet { return }
-    switch event {
-    case .preparing(let name, let done, let total):
-      if terminal {
-        line(stage.line(name, done: done, total: total, at: seconds))
-      } else {
-        stage.log(name, done: done, total: total, at: seconds).forEach(Console.note)
+    state.withLock { state in
+      switch event {
+      case let progress as Monitor.Progress: show(progress, &state)
+      case let event as SearchSession.Event: show(event, &state)
+      case let event as ComparisonSession.Event: show(event, &state)
+      default: break
       }
-    case .damping(let damping, let isChosen):
-      finish()
-      if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
-    case .optimizer(let optimizer):
-      finish()
-      Console.note("optimizer: \(optimizer.description)")
-    case .cost(let text):
-      finish()
-      Console.note(text)
-    case .warning(let text):
-      finish()
-      Console.warn(text)
-    case .resumed(let evaluations):
-      finish()
-      Console.note("resuming: \(evaluations) evaluations are stored")
-    case .progress(let progress, let generation, let front):
-      let ended = stage.end(at: seconds)
-      if !terminal { ended.forEach(Console.note) }
-      // Optimisers without generations are heard of now and then.
-      if !terminal, generation != nil || seconds - noted >= StageProgress.pause {
-        Console.note(ProgressLine.generation(generation, front: front, progress))
-        noted = seconds
-      }
-      if terminal { line(ProgressLine.bar(progress, width: Console.width(2) - 1)) }
     }
   }
 
-  func show(_ event: ComparisonSession.Event) {
-    if quiet { return }
+  private func show(_ progress: Monitor.Progress, _ state: inout State) {
+    if progress.stage.kind == .candidates {
+      let began = state.candidatesBegan ?? seconds
+      state.candidatesBegan = began
+      if seconds - began < Self.patience { return }
+    }
+    let name = progress.stage.description
+    if terminal {
+      line(state.stage.line(name, done: progress.done, total: progress.total, at: seconds), &state)
+    } else {
+      state.stage.log(name, done: progress.done, total: progress.total, at: seconds).forEach(Console.note)
+    }
+  }
+
+  private func show(_ event: SearchSession.Event, _ state: inout State) {
     switch event {
-    case .step(let name, let done, let total): show(.preparing(name, done: done, total: total))
+    case .damping(let damping, let isChosen):
+      finish(&state)
+      if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
+    case .optimizer(let optimizer):
+      finish(&state)
+      Console.note("optimizer: \(optimizer.description)")
+    case .cost(let text):
+      finish(&state)
+      Console.note(text)
+    case .warning(let text):
+      finish(&state)
+      Console.warn(text)
+    case .resumed(let evaluations):
+      finish(&state)
+      Console.note("resuming: \(evaluations) evaluations are stored")
+    case .progress(let progress, let generation, let front):
+      state.candidatesBegan = nil
+      let ended = state.stage.end(at: seconds)
+      if !terminal { ended.forEach(Console.note) }
+      // Optimisers without generations are heard of now and then.
+      if !terminal, generation != nil || seconds - state.noted >= StageProgress.pause {
+        Console.note(ProgressLine.generation(generation, front: front, progress))
+        state.noted = seconds
+      }
+      if terminal { line(ProgressLine.bar(progress, width: Console.width(2) - 1), &state) }
+    }
+  }
+
+  private func show(_ event: ComparisonSession.Event, _ state: inout State) {
+    switch event {
     case .resumed(let cells): Console.note("resuming: \(cells) measurements are stored")
     case .cell(let cell, let done, let total):
-      finish()
+      finish(&state)
       let values = cell.failure ?? cell.perplexities.map { String(format: "%.2f", $0) }.joined(separator: " ")
       Console.note("\(done)/\(total) \(cell.method) at \(cell.keepTarget): \(values)")
     }
   }
 
-  func finish() {
-    let ended = stage.end(at: seconds)
+  func finish() { state.withLock { finish(&$0) } }
+
+  private func finish(_ state: inout State) {
+    let ended = state.stage.end(at: seconds)
     if !terminal && !quiet { ended.forEach(Console.note) }
-    if lineIsOpen { Console.raw("\n") }
-    lineIsOpen = false
+    if state.lineIsOpen { Console.raw("\n") }
+    state.lineIsOpen = false
   }
 
-  private func line(_ text: String) {
+  private func line(_ text: String, _ state: inout State) {
     Console.raw("\r\u{1B}[2K" + text)
-    lineIsOpen = true
+    state.lineIsOpen = true
   }
 }
