@@ -8,7 +8,7 @@ letters stand for fixtures (WORDS below) and a study lies at STUDY. A block that
 `<!-- not run: the reason -->`; these are listed. Exits with 1 if a command fails.
 
 Of every other Markdown file, and of the blocks that are not run, each command of nas-search is compared with the program's help: an
-option or a command that it does not have is a failure, too.
+option or a command that it does not have is a failure, too. So is a link, or a path in backquotes, that leads to nothing.
 """
 
 import argparse
@@ -163,6 +163,18 @@ class Help:
                     yield f"{named} has no option {option}"
 
 
+def link_failures(pages):
+    """Links, and paths in backquotes, that lead to nothing."""
+    for page in pages:
+        text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            if not ((ROOT / page).parent / target).exists():
+                yield f"{page}: the link {target} leads to nothing"
+        for target in re.findall(r"`((?:Benchmarks|Deployment|Fuzz|Sources|Tests|docs|results|search-spaces)/[\w./-]+)`", text):
+            if not (ROOT / target).exists():
+                yield f"{page}: there is no {target}"
+
+
 def option_failures(found, program):
     help = Help(program)
     for block in found:
@@ -194,6 +206,8 @@ def main():
         there = [] if options.only else [
             block for pattern in OTHERS for path in sorted(ROOT.glob(pattern)) for block in blocks(str(path.relative_to(ROOT)))]
         failures += option_failures(here + there, program)
+        failures += link_failures(pages if options.only else {*pages, *(
+            str(path.relative_to(ROOT)) for pattern in OTHERS for path in ROOT.glob(pattern))})
     print()
     for block in here:
         if block.reason:
