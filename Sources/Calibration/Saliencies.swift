@@ -25,7 +25,7 @@ public struct Saliencies: Sendable, Equatable {
   }
 }
 
-/// What gradients say of one decoder layer, projection by projection.
+/// The gradients of one decoder layer, reduced to sums for each projection.
 public struct LayerSaliencies: Sendable, ProjectionTable {
   private var projections: LayerTable<Saliencies>
   /// `S = E[g gᵀ]` at the outputs of attention and MLP, shape `[hidden, hidden]`; see `BackwardPass.OutputMoments`.

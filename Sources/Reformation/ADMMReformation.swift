@@ -2,12 +2,13 @@ import LinearAlgebra
 
 /// search-llm's iteration toward the least-squares correction (arXiv 2409.17372, algorithm 2), for comparison.
 ///
-/// With weights `[inputs, outputs]`, the Gram scaled to a unit diagonal, ρ = 1 and 30 rounds, as its authors have it:
+/// With weights `[inputs, outputs]`, the Gram matrix scaled to a unit diagonal, ρ = 1 and 30 rounds, as in the authors'
+/// code:
 ///
 ///     W ← (G + ρI)⁻¹(G·W₀ + ρ(Z − U))        Z ← (W + U) ∘ keep        U ← U + W − Z
 ///
-/// The paper prints the mask of the pruned positions in the second step, and its code keeps those; the mask of the kept ones
-/// is meant. The mask is whole rows here, so the limit is `NestedReformation` without damping.
+/// In the second step the paper prints the mask of the pruned positions, and its code keeps those; the mask of the kept
+/// ones is meant. The mask is whole rows here, so the limit is `NestedReformation` without damping.
 public struct ADMMReformation: WidthSolver {
   public static let iterations = 30
 
@@ -22,7 +23,7 @@ public struct ADMMReformation: WidthSolver {
   /// - Parameters:
   ///   - gram: `E[x xᵀ]` in the parent's order, shape `[inputs, inputs]`.
   ///   - weight: shape `[outputs, inputs]`, in the parent's order.
-  ///   - order: the inputs from the first to the last kept.
+  ///   - order: inputs from the first to the last kept.
   /// - Throws: `ReformationError.notFinite`.
   public init(
     gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], iterations: Int = ADMMReformation.iterations

@@ -1,15 +1,16 @@
 import Foundation
 import LinearAlgebra
 
-/// A smooth correction of error curves: what they miss is not noise but a trend over depth and kind of module.
+/// A smooth correction of error curves: they miss a trend over depth and kind of module, not noise.
 ///
-/// The second-order error of a module is taken with everything else dense. Cut together, early errors are carried on, later ones
-/// are partly made up for, and large ones saturate. A warp multiplies the error `e` of a module at depth `t ∈ [−½, ½]` by a few
-/// numbers that a search can find:
+/// The second-order error of a module is taken with everything else dense. If modules are cut together, early errors
+/// are carried on, later ones are partly made up for, and large ones saturate. A warp multiplies the error `e` of a
+/// module at depth `t ∈ [−½, ½]` by a few numbers that a search can find:
 ///
 ///     e ↦ exp( attention + tiltₘ·t + bend·(12t² − 1) ) · e^{exp(power)}
 ///
-/// with `attention` for attention modules only and `tiltₘ` one of two, for attention and MLP. All zeros change nothing.
+/// `attention` holds for attention modules only. `tiltₘ` is one number for attention and another for MLP. All zeros
+/// change nothing.
 public struct CurveWarp: Sendable, Equatable {
   /// `attention`, `tilt` of attention, `tilt` of MLP, `bend`, `power`.
   public var parameters: [Double]
@@ -26,7 +27,7 @@ public struct CurveWarp: Sendable, Equatable {
     }
   }
 
-  /// - Parameter curves: two a layer, attention, then MLP.
+  /// - Parameter curves: two for each layer, attention, then MLP.
   public func apply(_ curves: [ModuleCurve]) -> [ModuleCurve] {
     let layers = max(1, curves.count / 2 - 1)
     let power = exp(parameters[4])
@@ -48,14 +49,14 @@ public struct CurveWarp: Sendable, Equatable {
 /// Evolution strategy with recombination of the better quarter and a fixed shrinking of the step (Beyer and Schwefel,
 /// "Evolution strategies", Natural Computing 1, 2002).
 public struct WarpSearch: Sendable {
-  /// Where the strategy stands.
+  /// The current state of the strategy.
   public private(set) var mean = CurveWarp()
   private var step = 1.0
   private var random: SeededGenerator
 
   public init(seed: UInt64) { random = SeededGenerator(seed: seed, stream: 501) }
 
-  /// Warps to try next, the mean of the strategy first.
+  /// The next warps to try, the mean of the strategy first.
   public mutating func ask(_ count: Int) -> [CurveWarp] {
     (0..<count).map { place in
       var warp = mean
@@ -66,7 +67,7 @@ public struct WarpSearch: Sendable {
     }
   }
 
-  /// - Parameter values: of the warps, smaller is better.
+  /// - Parameter values: values of the warps; smaller is better.
   public mutating func tell(_ warps: [CurveWarp], _ values: [Double]) {
     let order = values.indices.sorted { (values[$0], $0) < (values[$1], $1) }
     let best = order.prefix(max(1, warps.count / 4))

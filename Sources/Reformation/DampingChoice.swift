@@ -8,9 +8,9 @@ import Synchronization
 
 /// The damping of the least squares that predicts unseen tokens best.
 ///
-/// A Gram matrix of few tokens fits their noise, and the more so the wider it is; λ holds the weights back toward the inherited
-/// ones. In a few layers, spread over the depth, output and down projections are corrected for about three quarters of their
-/// units with every candidate λ, and their errors measured on held-out tokens:
+/// A Gram matrix of few tokens fits their noise, and a wider one fits more of it. λ holds the weights back toward the
+/// inherited ones. In a few layers, spread over the depth, output and down projections are corrected for about three
+/// quarters of their units with every candidate λ, and their errors are measured on held-out tokens:
 ///
 ///     tr(D·G_heldOut·Dᵀ) / tr(W·G_heldOut·Wᵀ),   D = [Ŵ, 0] − W
 ///
@@ -18,9 +18,9 @@ import Synchronization
 public struct DampingChoice: Sendable {
   /// Shares of the Gram's mean diagonal.
   public static let candidates = [1e-4, 1e-3, 0.01, 0.1, 1]
-  /// Layers that are looked at, at most.
+  /// Largest number of layers that are tried.
   private static let probes = 6
-  /// Outputs of a projection that are looked at, at most, evenly spread: each is an equation of its own.
+  /// Largest number of outputs of a projection that are tried, evenly spread: each is an equation of its own.
   private static let outputs = 640
 
   /// λ as a share of the Gram's mean diagonal.
@@ -31,9 +31,9 @@ public struct DampingChoice: Sendable {
   public let residual: Matrix<Float>
 
   /// - Parameters:
-  ///   - statistics: of the calibration.
-  ///   - heldOut: windows that are no part of it.
-  /// - Throws: `ReformationError` where no candidate has finite errors; what reading and running throw.
+  ///   - statistics: statistics of the calibration.
+  ///   - heldOut: windows outside of the calibration.
+  /// - Throws: `ReformationError` if no candidate has finite errors; the errors of reading and running.
   public init(of network: some Network, statistics: any Statistics, heldOut: TokenWindows) throws {
     let configuration = network.configuration
     let last = configuration.layerCount - 1
@@ -73,19 +73,19 @@ public struct DampingChoice: Sendable {
     damping = Self.candidates[best]
   }
 
-  /// A projection, and what its corrected weights are tried on.
+  /// A projection, and the data on which its corrected weights are tried.
   private struct Module: Sendable {
     private let gram: Matrix<Float>
-    /// Of the outputs that are looked at.
+    /// The weights of the outputs that are tried.
     private let weight: Matrix<Float>
     private let order: [Int]
     private let kept: Int
-    /// The held-out Gram, and the weights, in the order.
+    /// The held-out Gram matrix, and the weights, in the order.
     private let unseen: Matrix<Float>
     private let ordered: Matrix<Float>
     private let energy: Double
 
-    /// - Returns: `nil` where all units are kept.
+    /// - Returns: `nil` if all units are kept.
     init?(_ projection: Linear, _ order: [Int], kept: Int, _ gram: Matrix<Float>, unseen: Matrix<Float>) {
       if order.count <= kept { return nil }
       (self.gram, self.order, self.kept) = (gram, order, kept)
@@ -96,7 +96,7 @@ public struct DampingChoice: Sendable {
       energy = Self.energy(ordered, self.unseen)
     }
 
-    /// Relative held-out error; a damping too small for a singular Gram has none that is finite.
+    /// Relative held-out error; not finite if the damping is too small for a singular Gram matrix.
     func error(damping: Double) -> Double {
       guard let solver = try? NestedReformation(gram: gram, weight: weight, order: order, damping: damping) else {
         return .infinity

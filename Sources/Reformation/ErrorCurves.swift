@@ -5,30 +5,30 @@ import Runtime
 import Subnets
 import Synchronization
 
-/// The error of every width of every module of a network, repaired, in a unit that is the same for all of them.
+/// The error of every width of every module of a network, after repair, in one unit for all of them.
 public enum ErrorCurves {
-  /// What makes the errors of different modules comparable.
+  /// The unit that makes errors of different modules comparable.
   public enum Metric: String, Sendable, CaseIterable {
     /// Squared error relative to the energy of the module's own output.
     case output
-    /// Squared error relative to the energy of the residual stream behind the module: its share of what follows sees.
+    /// Squared error relative to the energy of the residual stream behind the module.
     case residualStream = "residual"
-    /// What the error adds to the loss to second order, in nats (`NestedReformation.lossErrors`). Needs gradients.
+    /// The loss that the error adds to second order, in nats (`NestedReformation.lossErrors`). Needs gradients.
     case loss
 
-    /// Whose output moments the metric needs.
+    /// The scalars whose output moments the metric needs.
     public var gradients: Set<BackwardPass.Scalar> { self == .loss ? [.sampledLoss] : [] }
   }
 
-  /// Two curves a layer: attention, then MLP.
+  /// Two curves for each layer: attention, then MLP.
   ///
   /// - Parameters:
   ///   - factory: makes the ranked layers; its repair is least squares.
-  ///   - statistics: those of the choice's calibration set, with the gradients that the metric needs.
-  ///   - layers: whose curves are wanted; `nil` for all.
+  ///   - statistics: statistics of the choice's calibration set, with the gradients that the metric needs.
+  ///   - layers: layers whose curves are wanted; `nil` for all.
   ///   - monitor: hears of the layers that are done.
   ///   - widths: allowed KV groups and MLP channels of a layer, ascending.
-  /// - Throws: `ReformationError.noMoments` where gradients are missing, and what the factory throws.
+  /// - Throws: `ReformationError.noMoments` if gradients are missing, and the errors of the factory.
   public static func curves<Parent: Network>(
     _ factory: SubnetFactory<Parent>, _ choice: SubnetFactory<Parent>.Choice, _ statistics: any Statistics,
     metric: Metric, layers: [Int]? = nil, monitor: Monitor = .silent,
@@ -60,7 +60,7 @@ public enum ErrorCurves {
 
   /// The widths with the least sum of errors.
   ///
-  /// - Parameter budget: block parameters at most.
+  /// - Parameter budget: largest number of block parameters.
   /// - Returns: `nil` if even the narrowest widths exceed the budget.
   public static func widths(
     _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int
@@ -71,14 +71,14 @@ public enum ErrorCurves {
     return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
   }
 
-  /// What the curves promise of widths: the sum of their errors, in the unit of the metric.
+  /// The error that the curves predict for widths: the sum of their errors, in the unit of the metric.
   public static func error(_ curves: [ModuleCurve], _ widths: [LayerWidths]) -> Double {
     zip(curves, widths.flatMap { [$0.groups, $0.channels] }).reduce(0) { sum, pair in
       sum + (pair.0.widths.firstIndex(of: pair.1).map { pair.0.errors[$0] } ?? 0)
     }
   }
 
-  /// Errors of all widths of both modules, from 0 units to all; zeros where the layer has no such module.
+  /// Errors of all widths of both modules, from 0 units to all; zeros if the layer has no such module.
   private static func errors(
     _ layer: RankedLayer, _ index: Int, _ statistics: any Statistics, _ metric: Metric
   ) throws -> (attention: [Double], mlp: [Double]) {

@@ -2,7 +2,7 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// Mean products over tokens, in single precision token by token and in double precision from there.
+/// Mean products over tokens: in single precision within a block of tokens, and in double precision over the blocks.
 enum SecondMoments {
   /// `E[x xᵀ]`.
   static func gram(_ x: Matrix<Float>) throws -> Matrix<Double> {
@@ -35,8 +35,8 @@ enum SecondMoments {
   }
 }
 
-/// What the projections of a module read in the subnet, `x`, and how far that is from what the dense network reads, `d`: enough
-/// to correct each of them, `r = W·d` being what its output lacks.
+/// Moments of the input `x` of a module's projections in the subnet, and of its difference `d` from the input in the
+/// dense network. They suffice to correct each projection: its output lacks `r = W·d`.
 struct InputMoments {
   /// `E[x xᵀ]`, shape `[inputs, inputs]` as the others.
   private let gram: Matrix<Double>

@@ -4,9 +4,9 @@ import LinearAlgebra
 import Runtime
 
 extension ModelConfiguration {
-  /// Memory that ranking, factorising or repairing one layer takes at most, in bytes: its weights twice, its statistics, and in
-  /// double precision the larger factor with one more matrix of its order and two of the projection's size. A forward pass, which
-  /// has a layer's weights once more, packed, takes less.
+  /// Largest memory for ranking, factorising or repairing one layer, in bytes: its weights twice, its statistics, and
+  /// in double precision the larger factor with one more matrix of its order and two of the projection's size. A
+  /// forward pass, which holds a layer's weights once more in packed form, takes less.
   public var bytesPerLayerTask: Int {
     layers.map { shape in
       let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)

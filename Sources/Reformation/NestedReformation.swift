@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// The least-squares correction of a projection whose input columns are pruned, for every width at once.
 ///
-/// With the inputs in the order of a ranking, every width `s` keeps the first `s` of them. The corrected weight
+/// If the inputs are in the order of a ranking, every width `s` keeps the first `s` of them. The corrected weight
 /// minimises the change of the projection's output on the calibration tokens, with damping toward the inherited weight:
 ///
 ///     Ŵ = argmin  E‖Ŵ x[:s] − W x‖² + λ‖Ŵ − W[:, :s]‖²  =  (W H)[:, :s] · H[:s,:s]⁻¹,   H = E[x xᵀ] + λI
@@ -23,14 +23,14 @@ public struct NestedReformation: WidthSolver {
   /// - Parameters:
   ///   - gram: `E[x xᵀ]` in the parent's order, shape `[inputs, inputs]`.
   ///   - weight: shape `[outputs, inputs]`, in the parent's order.
-  ///   - order: the inputs from the first to the last kept.
+  ///   - order: inputs from the first to the last kept.
   ///   - damping: λ as a share of the mean of the Gram's diagonal.
-  /// - Throws: `ReformationError` where the Gram holds NaN or is singular in spite of the damping.
+  /// - Throws: `ReformationError` if the Gram matrix holds NaN or is singular in spite of the damping.
   public init(
     gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double
   ) throws(ReformationError) {
     let n = order.count
-    // Inputs that are zero on all of the calibration say nothing: the damping then keeps the inherited weight.
+    // For inputs that are zero on the whole calibration the damping keeps the inherited weight.
     let ordered = gram.damped(damping, order: order)
     do { factor = try CholeskyFactor(factorising: ordered) } catch {
       throw gram.elements.allSatisfy { $0.isFinite } ? .singular(damping: damping) : .notFinite
@@ -53,9 +53,10 @@ public struct NestedReformation: WidthSolver {
 
   var byteCount: Int { inputs * (inputs + rotated.columns) * MemoryLayout<Double>.size }
 
-  /// What the error of every width adds to the loss, to second order: `½ Σ_{i≥s} B[i,:]·S·B[i,:]ᵀ`, in nats.
+  /// The loss that the error of every width adds, to second order: `½ Σ_{i≥s} B[i,:]·S·B[i,:]ᵀ`, in nats.
   ///
-  /// - Parameter moments: `S = E[g gᵀ]` at the projection's output (`BackwardPass.OutputMoments`), shape `[outputs, outputs]`.
+  /// - Parameter moments: `S = E[g gᵀ]` at the projection's output (`BackwardPass.OutputMoments`), shape `[outputs,
+  ///   outputs]`.
   /// - Returns: as `errors`.
   public func lossErrors(_ moments: Matrix<Float>) -> [Double] {
     let weighted = Matrix<Double>(rows: rotated.rows, columns: rotated.columns)
@@ -103,11 +104,11 @@ protocol WidthSolver: Sendable {
   var byteCount: Int { get }
 }
 
-/// What is done to the projections whose inputs were pruned.
+/// The correction of projections whose inputs were pruned.
 public enum RepairMode: String, Sendable, CaseIterable, Codable {
   /// Nothing: the inherited columns as they are.
   case none
-  /// The mean of what the removed inputs gave, as a bias (FLAP, arXiv 2312.11983, section 4.3).
+  /// The mean contribution of the removed inputs, as a bias (FLAP, arXiv 2312.11983, section 4.3).
   case bias
   /// Least squares.
   case leastSquares = "ls"

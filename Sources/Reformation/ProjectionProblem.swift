@@ -1,22 +1,22 @@
 import LanguageModels
 import LinearAlgebra
 
-/// What a projection is to be corrected by, and how far it is from that.
+/// The data for the correction of a projection, and the size of its error.
 protocol Correctable {
-  /// Mean squared length of what the output lacks after a change, per token.
+  /// Mean squared length of the output's error after a change, per token.
   func error(_ change: ProjectionProblem.Change?) -> Double
   func normalEquations(bias: Bool) throws -> NormalEquations
 }
 
-/// What a projection reads, and what its output still lacks.
+/// The inputs of a projection, and the remaining errors of its output.
 ///
-/// Where tokens count differently, both are scaled token by token, and so is the constant input of a bias.
+/// If tokens have different weights, both are scaled token by token, and so is the constant input of a bias.
 struct ProjectionProblem: Correctable {
   /// Shape `[tokens, inputs]`.
   let inputs: Matrix<Float>
   /// Shape `[tokens, outputs]`.
   let remaining: Matrix<Float>
-  /// By what each token is scaled; `nil` for 1.
+  /// The factor of each token; `nil` for 1.
   var scales: [Float]?
 
   struct Change {
@@ -46,8 +46,8 @@ struct ProjectionProblem: Correctable {
   }
 }
 
-/// `(E[x xᵀ] + λI)·Δᵀ = E[x rᵀ]` for a change Δ of a projection with inputs `x` and remaining error `r`; with a bias, both
-/// expectations about the means.
+/// `(E[x xᵀ] + λI)·Δᵀ = E[x rᵀ]` for a change Δ of a projection with inputs `x` and remaining error `r`; with a bias,
+/// both expectations about the means.
 struct NormalEquations {
   private let gram: Matrix<Double>
   private let cross: Matrix<Double>
@@ -88,7 +88,7 @@ struct NormalEquations {
   private static func means(_ matrix: Matrix<Float>, _ scales: [Float]?) -> [Double] {
     let sums = Matrix<Float>(rows: 1, columns: matrix.columns)
     var total = Array(repeating: 0.0, count: matrix.columns)
-    // In blocks, so that single precision holds the sums.
+    // Works in blocks, so that single precision holds the sums.
     for start in stride(from: 0, to: matrix.rows, by: 256) {
       sums.pointer.update(repeating: 0, count: sums.count)
       for i in start..<min(start + 256, matrix.rows) {
@@ -99,7 +99,7 @@ struct NormalEquations {
     return total.map { $0 / Double(max(1, matrix.rows)) }
   }
 
-  /// Δ, and the change of the bias; `nil` where the damped Gram is singular.
+  /// Δ, and the change of the bias; `nil` if the damped Gram matrix is singular.
   func solve(damping: Double) -> ProjectionProblem.Change? {
     let damped = gram.copy()
     let trace = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] }

@@ -7,8 +7,8 @@ import Synchronization
 
 /// One parent layer with its units in the order of a ranking, ready to give the weights of any width.
 ///
-/// Query, key, value, gate and up rows are brought into ranking order when a width is first asked for, so that every width is a
-/// view of their first rows. The corrected output and down projections are solved for when first asked for, and kept.
+/// The first request for a width brings query, key, value, gate and up rows into ranking order, so that every width is
+/// a view of their first rows. Corrected output and down projections are solved at the first request, and kept.
 public final class RankedLayer: Sendable {
   public let ranking: UnitRanking
   private let shape: LayerShape
@@ -18,7 +18,7 @@ public final class RankedLayer: Sendable {
   private let units: KeptUnits
   /// Inputs of the output projection in the order of the ranking.
   private let contexts: [Int]
-  /// The parent's weights until a width is asked for, then those in the order of the ranking.
+  /// The parent's weights until the first request for a width, then those in the order of the ranking.
   private let weights: Mutex<(weights: LayerWeights, areOrdered: Bool)>
   private let attention: (any WidthSolver)?
   private let mlp: (any WidthSolver)?
@@ -32,8 +32,8 @@ public final class RankedLayer: Sendable {
   }
 
   /// - Parameters:
-  ///   - queries: query heads that every group keeps, the first of the ranking's; `nil` for all.
-  ///   - damping: as in `NestedReformation`.
+  ///   - queries: number of query heads that every group keeps, the first of the ranking; `nil` for all.
+  ///   - damping: damping as in `NestedReformation`.
   public init(
     _ layer: ScoredLayer, ranking: UnitRanking, queries limit: Int? = nil, repair: RepairMode, damping: Double
   ) throws {
@@ -43,7 +43,7 @@ public final class RankedLayer: Sendable {
     shape = layer.shape
     headDimension = layer.headDimension
     queries = shape.queries(keeping: limit)
-    // Of all groups the heads that stay first, so that a number of groups keeps a prefix.
+    // The heads that stay come first in all groups, so that a number of groups keeps a prefix.
     units = KeptUnits(groups: ranking.groups, channels: ranking.channels)
     contexts = [ranking.staying(queries), ranking.leaving(queries)].flatMap { queries in
       KeptUnits(groups: ranking.groups, channels: [], queries: queries)
@@ -73,7 +73,7 @@ public final class RankedLayer: Sendable {
   /// Whether the weights are in the order of the ranking.
   var isOrdered: Bool { weights.withLock { $0.areOrdered } }
 
-  /// Brings the weights into the order of the ranking, before a width is asked for.
+  /// Brings the weights into the order of the ranking, before the first request for a width.
   func order() { _ = ordered }
 
   /// All weights in the order of the ranking.
@@ -120,15 +120,16 @@ public final class RankedLayer: Sendable {
     }
   }
 
-  /// Mean squared output error per token of keeping the first `groups` groups, best weights; `kvHeads + 1` values.
+  /// Mean squared output error per token if the first `groups` groups are kept, with the best weights; `kvHeads + 1`
+  /// values.
   public var attentionErrors: [Double]? { (attention as? NestedReformation).map { byGroup($0.errors) } }
 
-  /// What keeping the first groups adds to the loss; see `NestedReformation.lossErrors`.
+  /// The added loss if the first groups are kept; see `NestedReformation.lossErrors`.
   public func attentionLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
     (attention as? NestedReformation).map { byGroup($0.lossErrors(moments.attention)) }
   }
 
-  /// What keeping the first channels adds to the loss.
+  /// The added loss if the first channels are kept.
   public func mlpLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
     (mlp as? NestedReformation)?.lossErrors(moments.mlp)
   }
@@ -137,7 +138,8 @@ public final class RankedLayer: Sendable {
     (0...shape.kvHeads).map { errors[$0 * queries * headDimension] }
   }
 
-  /// Mean squared output error per token of keeping the first channels, best weights; `mlpChannels + 1` values.
+  /// Mean squared output error per token if the first channels are kept, with the best weights; `mlpChannels + 1`
+  /// values.
   public var mlpErrors: [Double]? { (mlp as? NestedReformation)?.errors }
 
   private func solution(_ width: Width, _ solve: () -> Matrix<Float>) -> Matrix<Float> {
@@ -167,12 +169,12 @@ public final class RankedLayer: Sendable {
 }
 
 extension UnitRanking {
-  /// The query heads of each group, in the order of `groups`, that stay where each keeps `count`; `nil` for all.
+  /// The query heads of each group, in the order of `groups`, that stay if each group keeps `count`; `nil` for all.
   func staying(_ count: Int) -> [[Int]]? {
     queries.map { queries in groups.map { Array(queries[$0].prefix(count)) } }
   }
 
-  /// The heads that go.
+  /// The heads that are removed.
   fileprivate func leaving(_ count: Int) -> [[Int]]? {
     groups.map { group in queries.map { Array($0[group].dropFirst(count)) } ?? [] }
   }

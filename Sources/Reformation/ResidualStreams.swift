@@ -9,9 +9,9 @@ final class ResidualStreams {
   private let prunedRunner: ForwardPass.LayerRunner
   private let dense: Matrix<Float>
   private let pruned: Matrix<Float>
-  /// Where the subnet's stream is to be after the module at hand.
+  /// The goal of the subnet's stream after the current module.
   private var goal: Matrix<Float>
-  /// Inputs of the pruned projection at hand, shape `[tokens, inputs]`; `nil` where the subnet has no such module.
+  /// Inputs of the current pruned projection, shape `[tokens, inputs]`; `nil` if the subnet has no such module.
   private var inputs: Matrix<Float>?
 
   init<Parent: Network>(parent: Parent, subnet: Subnet<Parent>, windows: TokenWindows) throws {
@@ -23,7 +23,7 @@ final class ResidualStreams {
     goal = dense
   }
 
-  /// Takes the dense stream past the module and computes the subnet's projection inputs.
+  /// Moves the dense stream past the module and computes the subnet's projection inputs.
   func enter(
     _ module: LayerPart.Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
     target: SequentialReformation.Options.Target
@@ -45,12 +45,12 @@ final class ResidualStreams {
       prunedWeights[module.output].inputs > 0 ? try activations(prunedRunner, prunedWeights, pruned) : nil
   }
 
-  /// Takes the subnet's stream past the module.
+  /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
     if let inputs { try prunedRunner.add(projection, of: inputs, to: pruned) }
   }
 
-  /// How far the projection is from the goal.
+  /// The distance of the projection from the goal.
   func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
     let remaining = pruned.copy()
     if let inputs { try prunedRunner.add(projection, of: inputs, to: remaining) }
@@ -70,7 +70,8 @@ final class ResidualStreams {
     return ProjectionProblem(inputs: weighted, remaining: remaining, scales: scales)
   }
 
-  /// What the projections of a module read in the subnet, and how far that is from what they read in the dense network.
+  /// Moments of the inputs of a module's projections in the subnet, and of their difference from those in the dense
+  /// network.
   func inputMoments(_ module: LayerPart.Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws
     -> InputMoments
   {

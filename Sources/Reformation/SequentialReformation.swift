@@ -3,24 +3,24 @@ import LinearAlgebra
 import Runtime
 import Subnets
 
-/// Corrects a finished subnet layer by layer on the activations that it really has.
+/// Corrects a finished subnet layer by layer on its real activations.
 ///
-/// The nested reformation fits every projection as if the layers before it were dense. Here the pruned prefix is run, and
-/// each projection is fitted so that its output comes as near as possible to a target `t`:
+/// Nested repair fits every projection as if the layers before it were dense. Here the pruned prefix is run, and each
+/// projection is fitted so that its output comes as near as possible to a target `t`:
 ///
 ///     Ŵ = argmin  E‖Ŵ x − t‖² + λ‖Ŵ − W₁‖²
 ///
-/// with `x` the projection's input in the subnet and `W₁` its weight before. λ is chosen per projection by the error on
-/// held-out windows from a short list that ends with infinity, so a projection that the calibration cannot improve keeps
-/// `W₁`.
+/// where `x` is the projection's input in the subnet and `W₁` its weight before. The error on held-out windows chooses
+/// λ for each projection from a short list that ends with infinity, so a projection that the calibration cannot improve
+/// keeps `W₁`.
 public struct SequentialReformation: Sendable {
-  /// What to fit, and toward what.
+  /// The projections to fit, and their targets.
   public struct Options: Sendable, Equatable {
-    /// What an output or down projection is to give.
+    /// The target of an output or down projection.
     public enum Target: String, CaseIterable, Sendable {
-      /// `h* − h`: what makes up for all that the residual stream `h` has lost so far against the dense stream `h*`.
+      /// `h* − h`: the whole difference so far between the dense residual stream `h*` and the subnet's stream `h`.
       case residual
-      /// What the dense layer would give on the pruned prefix.
+      /// The output of the dense layer on the pruned prefix.
       case own
     }
 
@@ -30,16 +30,17 @@ public struct SequentialReformation: Sendable {
       case pruned
       /// All output and down projections.
       case outputs
-      /// Query, key, value, gate and up projections too: their inputs differ from the dense ones, and they are to give
-      /// what they give on those. With it less is fitted to the text of the calibration alone: other texts lose less.
+      /// Query, key, value, gate and up projections, too: their inputs differ from the dense ones, and their targets
+      /// are their outputs on the dense inputs. With this the fit depends less on the text of the calibration, and
+      /// other texts lose less.
       case all
     }
 
-    /// What a token's error counts, of which the square is taken.
+    /// The weight of a token's error, before it is squared.
     ///
-    /// The norms behind see an error relative to the length of the residual stream. A few tokens of a window, mostly the first,
-    /// are hundreds of times longer than the others: equal weights let them hide the others, relative ones neglect them, and
-    /// all tokens attend to them.
+    /// The next norms see an error relative to the length of the residual stream. A few tokens of a window, mostly the
+    /// first, are hundreds of times longer than the others. With equal weights they hide the others; relative weights
+    /// neglect them, although all tokens attend to them.
     public enum Tokens: String, CaseIterable, Sendable {
       case equal
       /// Divided by the length of the dense residual stream there: between the two, and the most reliable
@@ -60,14 +61,14 @@ public struct SequentialReformation: Sendable {
     public init() {}
   }
 
-  /// What happened to one projection.
+  /// The correction of one projection.
   public struct Step: Sendable {
     public let layer: Int
     /// `attention` or `mlp` for the output and the down projection, else the projection: `query`, `gate`, …
     public let module: String
-    /// The chosen λ as a share of the mean diagonal; `nil` where the weight was kept.
+    /// The chosen λ as a share of the mean diagonal; `nil` if the weight was kept.
     public let damping: Double?
-    /// Held-out error relative to that of the weight before; 1 where it was kept.
+    /// Held-out error relative to that of the weight before; 1 if it was kept.
     public let heldOutError: Double
   }
 
@@ -80,7 +81,7 @@ public struct SequentialReformation: Sendable {
   ///   - subnet: the weights before, such as the nested solution's.
   ///   - calibration: windows to fit on.
   ///   - heldOut: windows to choose λ by, disjoint from the calibration.
-  /// - Throws: `ReformationError` where activations are not finite.
+  /// - Throws: `ReformationError` if activations are not finite.
   public init<Parent: Network>(
     parent: Parent, subnet: Subnet<Parent>, calibration: TokenWindows, heldOut: TokenWindows,
     options: Options = Options(), monitor: Monitor = .silent
@@ -157,7 +158,7 @@ private struct ProjectionFit {
       throw ReformationError.layer(layer, module: module, problem: "activations are not finite")
     }
     var best = (change: ProjectionProblem.Change?.none, error: baseline, damping: Double?.none)
-    // Where nothing is pruned yet there is nothing to make up for.
+    // If nothing is pruned yet, there is no error to correct.
     if baseline > 0 {
       let system = try fit.normalEquations(bias: bias)
       for damping in dampings {

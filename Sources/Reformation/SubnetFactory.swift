@@ -8,10 +8,10 @@ import Synchronization
 
 /// Makes subnets of a parent: units chosen by a score on a calibration set, weights corrected for the widths.
 ///
-/// Ranked layers are shared between subnets and kept within a byte limit, least recently used first out. Rankings, which are
-/// small, are kept for good.
+/// Ranked layers are shared between subnets and kept within a byte limit; the least recently used are dropped first.
+/// Rankings are small and never dropped.
 public final class SubnetFactory<Parent: Network>: Sendable {
-  /// What decides the order in which units are kept.
+  /// The choice that decides the order in which units are kept.
   public struct Choice: Hashable, Sendable {
     public var score: String
     public var calibration: String
@@ -27,7 +27,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       self.queries = queries
     }
 
-    /// What a ranking depends on.
+    /// The key of a ranking.
     fileprivate var ranking: Choice { Choice(score: score, calibration: calibration) }
   }
 
@@ -73,10 +73,10 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     self.byteLimit = byteLimit
   }
 
-  /// The subnet of the given widths, which keep as many query heads a group as the choice says.
+  /// The subnet of the given widths. Each group keeps as many query heads as the choice says.
   ///
-  /// Its layers are in memory. Where they are too large (`LayerStore`), what was solved for them lies on disk, and the rest is
-  /// inherited anew whenever a layer is asked for.
+  /// Its layers are in memory. If they are too large (`LayerStore`), their solved weights lie on disk, and each request
+  /// for a layer inherits the rest again.
   ///
   /// - Parameter monitor: hears of the layers that are done.
   public func subnet(
@@ -87,7 +87,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
     }
     let isSmall = LayerStore.keepsInMemory(configuration.with(layers: kept), within: parent.memory)
-    // The units stand in the order of the ranking, whatever the size.
+    // The units are in the order of the ranking at any size.
     try rank(choice)
     let units = try widths.enumerated().map {
       try rankings.ranking($0, choice).first($1, queries: choice.queries)
@@ -143,11 +143,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     return kept
   }
 
-  /// Makes the ranked layers of some choices, on all workers, if all of them can be kept: else they are made as they are
-  /// asked for, layer by layer.
+  /// Makes the ranked layers of some choices on all workers, if all of them can be kept. Otherwise they are made on
+  /// request, layer by layer.
   ///
   /// - Parameter monitor: hears of the layers that are done.
-  /// - Returns: whether all are there.
+  /// - Returns: `true` if all were made.
   public func prepare(_ choices: [Choice], monitor: Monitor) throws -> Bool {
     let configuration = parent.configuration
     let keys = choices.flatMap { choice in (0..<configuration.layerCount).map { Key(choice: choice, layer: $0) } }
@@ -166,7 +166,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
   }
 
-  /// Layers that are ranked, factorised or solved at the same time.
+  /// Number of layers that are ranked, factorised or solved at the same time.
   private var layersAtOnce: Int { parent.memory.tasks(ofBytes: parent.configuration.bytesPerLayerTask) }
 
   /// Drops all ranked layers, but not the rankings.
@@ -175,7 +175,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// Bytes of ranked layers and their solved weights.
   var heldBytes: Int { cache.withLock { $0.layers.values.reduce(0) { $0 + $1.layer.byteCount } } }
 
-  /// Least recently used first, drops solved weights, which one triangular solve brings back, then whole layers.
+  /// Drops solved weights, which one triangular solve brings back, then whole layers; the least recently used first.
   private func evict(sparing spared: Key? = nil, makingRoomFor bytes: Int = 0) {
     cache.withLock { cache in
       var held = cache.layers.values.reduce(bytes) { $0 + $1.layer.byteCount }
@@ -190,7 +190,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 }
 
-/// The order of every layer's units by each score on each calibration set, found when first asked for.
+/// The order of every layer's units by each score on each calibration set, computed at the first request.
 private final class Rankings<Parent: Network>: Sendable {
   typealias Key = SubnetFactory<Parent>.Key
   typealias Choice = SubnetFactory<Parent>.Choice
@@ -199,7 +199,7 @@ private final class Rankings<Parent: Network>: Sendable {
   private let scores: [String: any Importance]
   private let statistics: [String: any Statistics]
   private let known = Mutex<[Key: UnitRanking]>([:])
-  /// `QueryHeads.order` of every calibration and layer, whatever the score.
+  /// `QueryHeads.order` of every calibration and layer; it does not depend on the score.
   private let queryOrders = Mutex<[Key: [[Int]]]>([:])
 
   init(parent: Parent, scores: [String: any Importance], statistics: [String: any Statistics]) {
@@ -210,13 +210,13 @@ private final class Rankings<Parent: Network>: Sendable {
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }
 
-  /// A layer and the order of its units; what both need is read once.
+  /// A layer and the order of its units; the data that both need is read once.
   func ranked(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, layer: ScoredLayer) {
     let (ranking, scored) = try order(index, choice)
     return (ranking, try scored ?? layer(index, choice))
   }
 
-  /// The order of a layer's units; with the layer, if it was read to find it.
+  /// The order of a layer's units, and the layer, if it was read for that.
   private func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
     var (ranking, scored) = try units(index, choice)
     if choice.queries != nil { ranking.queries = try queryOrder(index, choice) }
@@ -244,7 +244,7 @@ private final class Rankings<Parent: Network>: Sendable {
     return (ranking, scored)
   }
 
-  /// The layer with its statistics, without what only scores need.
+  /// The layer with its statistics, without the data that only scores need.
   func layer(_ index: Int, _ choice: Choice) throws -> ScoredLayer {
     let configuration = parent.configuration
     return ScoredLayer(
@@ -274,7 +274,7 @@ public enum FactoryError: Error, Equatable, CustomStringConvertible {
 extension UnitRanking {
   /// The units that stay at some widths, in the order of the ranking.
   ///
-  /// - Parameter queries: query heads that every kept group keeps; `nil` for all.
+  /// - Parameter queries: number of query heads that every kept group keeps; `nil` for all.
   fileprivate func first(_ widths: LayerWidths, queries count: Int?) -> KeptUnits {
     let groups = Array(self.groups.prefix(widths.groups))
     return KeptUnits(

@@ -1,8 +1,8 @@
-/// How the error of one module grows as it gets narrower, and what width costs there.
+/// The error of one module at every width, and the cost of its width.
 public struct ModuleCurve: Sendable {
   /// Allowed widths, ascending.
   public let widths: [Int]
-  /// Error at each width, in a unit that is the same for all modules; smaller is better.
+  /// Error at each width, in one unit for all modules; smaller is better.
   public let errors: [Double]
   /// Parameters of one unit of width.
   public let costPerUnit: Int
@@ -17,9 +17,9 @@ public struct ModuleCurve: Sendable {
 /// Chooses the width of every module for a budget from their error curves alone.
 ///
 /// Minimises `Σ error(width)` subject to `Σ cost ≤ budget` by Lagrange's multiplier: for a price `μ` every module takes
-/// the width that minimises `error + μ·cost` on its own; bisection finds the smallest price that meets the budget, and
-/// what is left is spent on the steps that buy most error per parameter. Optimal up to the last step where the curves
-/// are convex.
+/// the width that minimises `error + μ·cost` on its own. Bisection finds the smallest price that meets the budget. The
+/// rest of the budget is spent on the steps that remove most error per parameter. The result is optimal up to the last
+/// step if the curves are convex.
 public enum WidthAllocation {
   /// - Parameter budget: parameters to spend on the modules of `curves` together.
   /// - Returns: an index into `widths` for every module, or `nil` if even the narrowest widths exceed the budget.
@@ -48,7 +48,7 @@ public enum WidthAllocation {
       let values = curve.widths.indices.map { index in
         curve.errors[index] + price * Double(curve.widths[index] * curve.costPerUnit)
       }
-      // Of equal values the widest: a free unit is kept.
+      // Among equal values the widest is taken: a free unit is kept.
       return values.indices.min { (values[$0], $1) < (values[$1], $0) } ?? 0
     }
   }
@@ -63,7 +63,7 @@ public enum WidthAllocation {
           let extra = (curve.widths[level] - curve.widths[result[module]]) * curve.costPerUnit
           if extra > left { break }
           let gain = (curve.errors[result[module]] - curve.errors[level]) / Double(max(1, extra))
-          // A curve may rise again; what is left is not spent on that.
+          // A curve may rise again; the rest of the budget is not spent on that.
           if gain >= 0, best.map({ gain > $0.gain }) ?? true { best = (module, level, gain, extra) }
         }
       }

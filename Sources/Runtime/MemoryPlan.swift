@@ -1,10 +1,10 @@
 import Foundation
 
-/// Who may hold how much memory at once. The one place where shares of the limit are decided.
+/// The shares of the memory limit: how much each part of the program may hold at once. No other place decides them.
 ///
 /// It is a plan, not a guard: the smallest piece of work, one layer of the model in single precision with what its
-/// factorisation takes, is done whatever the limit. The shares overlap because their holders do not work at the same time, or
-/// because each seldom needs its own whole.
+/// factorisation takes, is done whatever the limit. The shares overlap because their holders do not work at the same
+/// time, or because each seldom needs its own whole.
 public struct MemoryPlan: Sendable, Equatable {
   /// Bytes that the process may take.
   public let limit: Int

@@ -1,7 +1,7 @@
 /// Watches over longer work: hears of its progress and may end it.
 ///
-/// A job passes one monitor to everything that takes long. The monitor knows no clock and prints nothing: whoever made it
-/// decides what becomes of what it hears.
+/// A job passes one monitor to everything that takes long. The monitor knows no clock and prints nothing: its maker
+/// decides how its events are used.
 public struct Monitor: Sendable {
   /// A stage of longer work. Time is booked by `kind`; `subject` says which of several.
   public struct Stage: Sendable, Hashable, CustomStringConvertible {

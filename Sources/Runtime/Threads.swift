@@ -26,8 +26,8 @@ public enum Threads {
   ///
   /// The first error thrown (by task order) is rethrown after all running tasks ended.
   ///
-  /// - Parameter most: largest number of tasks that run at the same time (`MemoryPlan.tasks(ofBytes:)`). If that is one, what
-  ///   the task calls may use all workers.
+  /// - Parameter most: largest number of tasks that run at the same time (`MemoryPlan.tasks(ofBytes:)`). If that is
+  ///   one, what the task calls may use all workers.
   public static func forEach(
     _ tasks: Int, atMost most: Int = .max, _ body: @Sendable (_ task: Int, _ worker: Int) throws -> Void
   ) throws {

@@ -1,7 +1,7 @@
 import LanguageModels
 import Search
 
-/// A search space applied to one model: the genes with their bounds, what they cost, and what a genome means.
+/// A search space applied to one model: the genes with their bounds, their cost, and the meaning of a genome.
 public struct BoundSpace: Sendable {
   public let space: SearchSpace
   public let configuration: ModelConfiguration
@@ -22,7 +22,7 @@ public struct BoundSpace: Sendable {
   /// The choices of each gene behind the widths.
   private let choices: [(name: String, values: [String])]
 
-  /// What a genome says.
+  /// The meaning of a genome.
   public struct Genes: Sendable, Hashable {
     public var widths: [LayerWidths]
     public var score: String
@@ -46,12 +46,12 @@ public struct BoundSpace: Sendable {
       self.queries = queries
     }
 
-    /// The name of the statistics that score and repair are made from.
+    /// The name of the statistics for score and repair.
     public var statistics: String { BoundSpace.statistics(calibration, samples: samples) }
   }
 
-  /// - Parameter calibrationSets: names of the sets given.
-  /// - Throws: `SearchSpaceError.doesNotFit` where the space cannot be applied to the model.
+  /// - Parameter calibrationSets: names of the given sets.
+  /// - Throws: `SearchSpaceError.doesNotFit` if the space cannot be applied to the model.
   public init(_ space: SearchSpace, to configuration: ModelConfiguration, calibrationSets: [String]) throws {
     self.space = space
     self.configuration = configuration
@@ -108,7 +108,7 @@ public struct BoundSpace: Sendable {
     cost = LinearCost(base: configuration.layerCount * configuration.fixedParametersPerLayer, weights: weights)
   }
 
-  /// What the genome means. The genome must be one of the design space.
+  /// The meaning of a genome of the design space.
   public func genes(_ genome: Genome) -> Genes {
     let widths = (0..<configuration.layerCount).map { index in
       let place = space.layers == .shared ? 0 : 2 * index
@@ -126,12 +126,12 @@ public struct BoundSpace: Sendable {
       queries: space.attention.queries)
   }
 
-  /// The genome nearest to the given genes: widths are moved onto the grid; samples and damping that are not given are the
-  /// space's first.
+  /// The genome nearest to the given genes. Widths are moved onto the grid; missing samples and damping are the space's
+  /// first.
   ///
-  /// - Returns: `nil` where a score or another choice is none of the space's.
+  /// - Returns: `nil` if a score or another choice is not in the space.
   public func genome(_ genes: Genes) -> Genome? {
-    // Which score with which aggregation the name stands for.
+    // The score and the aggregation of the name.
     let named = space.scores.flatMap { score in
       SearchSpace.takesAggregation(score)
         ? space.aggregations.map { (score, $0, SearchSpace.score(score, aggregation: $0)) } : []
@@ -172,7 +172,7 @@ public struct BoundSpace: Sendable {
     floors: [SearchSpace.Amount], _ space: SearchSpace
   ) throws -> Variable {
     let step = rule.step ?? SearchSpace.WidthRule.automaticStep(width: width)
-    // Loaders want an attention in the first layer, and one width for all layers cannot be none.
+    // Loaders need an attention in the first layer, and a width for all layers cannot be zero.
     let least = ([rule.minimum] + floors).map { $0.units(of: width) }.max() ?? 1
     let minimum = segment == 0 ? max(1, least) : least
     if width == 0 {
@@ -182,7 +182,7 @@ public struct BoundSpace: Sendable {
       throw SearchSpaceError.doesNotFit(
         space: space.name, problem: "\(name) must keep \(minimum) units but the model has \(width)")
     }
-    // Counted down from the parent's width, so that keeping all is always a choice; aligned where that width is.
+    // Counted down from the parent's width, so that all units are always a choice; aligned if that width is.
     let low = width - (width - minimum) / step * step
     return try Variable(
       name: name, domain: .integer(low: low, high: width, step: step), segment: segment, module: module)

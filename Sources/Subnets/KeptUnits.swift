@@ -7,7 +7,8 @@ public struct KeptUnits: Sendable, Equatable {
   public var groups: [Int]
   /// MLP channels.
   public var channels: [Int]
-  /// The query heads that stay in each kept group, equally many in all, by their places in it; `nil` where all do.
+  /// The query heads that stay in each kept group, equally many in all, by their places in the group; `nil` if all
+  /// stay.
   public var queries: [[Int]]?
 
   public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
@@ -45,10 +46,10 @@ public struct KeptUnits: Sendable, Equatable {
   }
 }
 
-/// Norms stay as they are: those of the stream keep its size, and those of queries and keys belong to one head, whichever
-/// heads stay.
+/// Norms stay as they are: those of the stream keep its size, and those of queries and keys belong to one head,
+/// whichever heads stay.
 extension LayerWeights {
-  /// The weights of a layer that keeps only some units, in the order given; nothing is corrected.
+  /// The weights of a layer that keeps only some units, in the given order; nothing is corrected.
   public func inherit(_ units: KeptUnits, from shape: LayerShape, headDimension: Int) -> LayerWeights {
     inherit(
       units, from: shape, queryIndices: units.queryIndices(of: shape, headDimension: headDimension),
@@ -71,7 +72,7 @@ extension LayerWeights {
     return mapProjections { $1.gathering(outputs: indices($0.outputs), inputs: indices($0.inputs)) }
   }
 
-  /// The first units of a layer whose units stand in the order of a ranking: views, no copies.
+  /// The first units of a layer whose units are in the order of a ranking: views, no copies.
   public func prefix(groups: Int, queriesPerGroup: Int, channels: Int, headDimension: Int) -> LayerWeights {
     func count(_ axis: LayerPart.Axis?) -> Int? {
       switch axis {

@@ -1,12 +1,12 @@
 import LanguageModels
 
-/// How many units of one layer a subnet keeps.
+/// The numbers of units of one layer that a subnet keeps.
 public struct LayerWidths: Sendable, Hashable {
   /// KV groups.
   public var groups: Int
   /// MLP channels.
   public var channels: Int
-  /// Query heads of each kept group; `nil` for all that the parent's have.
+  /// Query heads of each kept group; `nil` for all.
   public var queries: Int?
 
   public init(groups: Int, channels: Int, queries: Int? = nil) {
@@ -23,6 +23,6 @@ public struct LayerWidths: Sendable, Hashable {
 }
 
 extension LayerShape {
-  /// Query heads that each group of a layer of this shape keeps, of at most `limit`.
+  /// Number of query heads that each group of a layer of this shape keeps, at most `limit`.
   public func queries(keeping limit: Int?) -> Int { min(limit ?? queriesPerGroup, queriesPerGroup) }
 }

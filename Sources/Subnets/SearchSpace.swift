@@ -1,4 +1,4 @@
-/// What a search may choose, read from a YAML file; `search-spaces/README.md` documents every key.
+/// The choices of a search, read from a YAML file; `search-spaces/README.md` documents every key.
 public struct SearchSpace: Sendable, Equatable {
   public var name: String
   public var summary: String
@@ -9,15 +9,16 @@ public struct SearchSpace: Sendable, Equatable {
   public var floors: [Floor]
   /// Names of scores, the choices of the score gene.
   public var scores: [String]
-  /// How LLM-Pruner's scores put the matrices of a unit together, the choices of a gene that is active for those scores; empty
-  /// for what the scores' names say, without a gene.
+  /// Aggregations of a unit's matrices in LLM-Pruner's scores: the choices of a gene that is active for those scores.
+  /// If empty, the scores' names decide, and there is no gene.
   public var aggregations: [String]
-  /// What the calibration gene chooses from.
+  /// The choices of the calibration gene.
   public var calibrations: [CalibrationChoice]
-  /// Windows of a calibration set that are taken, the choices of a gene; empty for all of them, without a gene.
+  /// Numbers of windows of a calibration set: the choices of a gene. If empty, all windows are used, and there is no
+  /// gene.
   public var samples: [Int]
-  /// λ of the least squares as shares of the Gram's mean diagonal, the choices of a gene; empty for the search's own, without
-  /// a gene.
+  /// λ of the least squares as shares of the Gram's mean diagonal: the choices of a gene. If empty, the search's own λ
+  /// is used, and there is no gene.
   public var damping: [Double]
   /// Shares of the block parameters that a search without a target spans.
   public var keep: ClosedRange<Double>
@@ -29,7 +30,7 @@ public struct SearchSpace: Sendable, Equatable {
   public enum CalibrationChoice: String, Sendable, CaseIterable {
     /// Every set given on the command line.
     case each
-    /// All sets together; a choice only where there are several.
+    /// All sets together; a choice only if there are several.
     case mix
   }
 
@@ -58,7 +59,7 @@ public struct SearchSpace: Sendable, Equatable {
     score.hasPrefix("llm-pruner-") && !score.contains(":") && !score.contains("+")
   }
 
-  /// The name of a score with an aggregation; the sum is what a name without one means.
+  /// The name of a score with an aggregation; a name without one means the sum.
   public static func score(_ score: String, aggregation: String) -> String {
     aggregation == "sum" || !takesAggregation(score) ? score : "\(score):\(aggregation)"
   }
@@ -71,13 +72,13 @@ public struct SearchSpace: Sendable, Equatable {
     }
   }
 
-  /// How narrow a module may get, and in what steps.
+  /// The narrowest width of a module, and the step between widths.
   public struct WidthRule: Sendable, Equatable {
-    /// No units: layers but the first may lose the module.
+    /// No units: every layer except the first may lose the module.
     public var minimum: Amount
-    /// Units a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
+    /// Units in a step; `nil` chooses by `WidthRule.automaticStep(width:)`.
     public var step: Int?
-    /// Of attention: query heads that every kept group keeps in all layers, the others are thinned out; `nil` for all.
+    /// For attention: number of query heads that every kept group keeps in all layers; `nil` for all.
     public var queries: Int?
 
     public init(minimum: Amount, step: Int?, queries: Int? = nil) {

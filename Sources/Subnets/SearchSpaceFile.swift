@@ -93,7 +93,7 @@ extension SearchSpace.Floor {
 
 /// Typed access to one YAML mapping, with errors that name file, line and key.
 private struct Section {
-  /// More units and windows than any model or text has; sums and products of such numbers stay in range.
+  /// More units and windows than any model or text has. Sums and products of such numbers stay in range.
   static let most = 1 << 30
 
   let node: Node

@@ -37,9 +37,9 @@ public struct Subnet<Parent: Network>: Network {
     }
   }
 
-  /// The subnet with biases on `output` and `down`, for repairs that add them to its layers: the configuration says so,
-  /// and whatever bias the configuration then has and a layer lacks (gate's and up's, and those of unrepaired layers) is
-  /// zero. A layer without attention or MLP has no such projection and nothing to add a bias to.
+  /// The subnet with biases on `output` and `down`, for repairs that add them to its layers. The configuration names
+  /// them, and each bias that a layer lacks (of gate and up, and of unrepaired layers) is zero. A layer without
+  /// attention or MLP has no such projection, and so no bias.
   public func withOutputBiases() -> Subnet {
     let configuration = configuration.addingOutputBiases
     return Subnet(of: parent, configuration: configuration) { [makeLayer] index in

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Folders whose comments keep the rules.
 DONE = [
     "Sources/CKernels", "Sources/Runtime", "Sources/LinearAlgebra", "Sources/Checkpoints", "Sources/Tokenizers", "Sources/Calibration",
-    "Sources/Importance", "Sources/Search", "Sources/Studies",
+    "Sources/Importance", "Sources/Search", "Sources/Studies", "Sources/Reformation", "Sources/Subnets",
 ]
 COLUMNS = 120
 COMMENT = re.compile(r"^\s*(?:///?|\*|/\*)\s?(.*)$|^.*?\s//\s(.*)$")
@@ -26,10 +26,12 @@ RULES = {
     "longer than 120 columns": None,
     "whoever": re.compile(r"\bwhoever\b", re.IGNORECASE),
     "who, for code": re.compile(r"\bwho\b", re.IGNORECASE),
-    "sentence that begins with Of": re.compile(r"(?:^|[.:;] )(?:-\s+\w+:\s+)?Of (?!course\b)"),
-    "doc comment that begins with What": re.compile(r"^What\b"),
+    "sentence that begins with Of": re.compile(r"(?:^|[.:;] )Of (?!course\b)"),
+    # Only in the first line of a comment.
+    "comment that begins with What": re.compile(r"^What\b"),
     "note that begins with no noun": re.compile(NOTE + r"(?:of|who|whose|what|told|by|how|that|which|where|from|with|for|in|on)\b"),
 }
+FIRST = "comment that begins with What"
 
 
 def comments(path):
@@ -44,20 +46,11 @@ def findings(folder):
     """Rule, place and text of what breaks a rule."""
     files = sorted(path for ending in ("*.swift", "*.h", "*.c") for path in (ROOT / folder).rglob(ending))
     for path in files:
-        opens = True
         last = 0
         for number, line, text in comments(path):
-            opens = number != last + 1
-            last = number
+            opens, last = number != last + 1, number
             for rule, pattern in RULES.items():
-                if pattern is None:
-                    broken = len(line) > COLUMNS
-                elif pattern.pattern.startswith("^What"):
-                    broken = opens and pattern.search(text)
-                elif pattern.pattern.startswith("(?:^|[.:;] )"):
-                    broken = pattern.search(text) and (opens or not text.startswith("Of ") or True)
-                else:
-                    broken = pattern.search(text)
+                broken = len(line) > COLUMNS if pattern is None else pattern.search(text) and (opens or rule != FIRST)
                 if broken:
                     yield rule, f"{path.relative_to(ROOT)}:{number}", text
 
