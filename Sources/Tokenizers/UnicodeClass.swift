@@ -1,5 +1,4 @@
-/// The four classes into which the pre-tokenizers' patterns divide all characters:
-/// `\p{L}`, `\p{N}`, `\s` and the rest.
+/// The four classes into which the pre-tokenizers' patterns divide all characters: `\p{L}`, `\p{N}`, `\s` and the rest.
 ///
 /// The reference implementation matches its patterns with the categories of Unicode 16. Characters assigned later are
 /// "other" there. They are here, too, with any Unicode version of the Swift runtime.
