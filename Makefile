@@ -3,7 +3,9 @@
 # ---- settings: make demo BUDGET=30m KEEP=0.7 ----
 BUDGET ?= 12
 KEEP ?= 0.8
-STUDY ?= results/demo
+STUDY ?= runs/demo
+# Where `make install` puts the program. DESTDIR=… stands before it, for packages.
+PREFIX ?= /usr/local
 # 1: a program that runs on any processor of the architecture, for a cluster of different machines.
 PORTABLE ?= 0
 # ---------------------------------------------------
@@ -29,7 +31,8 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format deps fuzz sanitize check-docs check-export check-matrix bench bench-peers clean
+.PHONY: help demo test build lint format needed deps extras install uninstall fuzz sanitize check-docs \
+  check-export check-matrix bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
@@ -37,37 +40,70 @@ help:
 	@echo "make fuzz          fuzz every reader, guided by coverage ($(FUZZ_RUNS) executions); Fuzz/README.md"
 	@echo "make sanitize      run the tests of kernels and readers with the address and undefined-behaviour sanitizers"
 	@echo "make build         build $(NAS_SEARCH) for this machine; with PORTABLE=1 for any processor of the architecture"
+	@echo "make install       build, and put program, man pages and completions (bash, zsh, fish) into PREFIX=$(PREFIX)"
+	@echo "                   (where that needs root: make extras && sudo make install)"
+	@echo "make uninstall     remove what make install has put there"
 	@echo "make check-docs    run every command of README.md and docs/ in a fresh clone, on the fixtures"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make check-matrix  families and formats, before and after a search, against transformers and llama.cpp"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
 	@echo "make bench-peers   the same work in torch, transformers and llama.cpp, and ratios"
 	@echo "make format        format the Swift sources;  make lint: only report"
-	@echo "make deps          install the system libraries (apt-get)"
+	@echo "make deps          install the system libraries that are missing (apt-get)"
 	@echo "make clean         remove what was built"
 	@echo
-	@echo "settings: BUDGET=$(BUDGET) (evaluations, or time such as 30m)  KEEP=$(KEEP)  STUDY=$(STUDY)"
+	@echo "settings: BUDGET=$(BUDGET) (evaluations, or time such as 30m)  KEEP=$(KEEP)  STUDY=$(STUDY)  PREFIX=$(PREFIX)"
+
+# What a build needs. Says what is missing and stops; only `make deps` installs.
+needed:
+	@command -v swift >/dev/null || { echo "Swift 6.2 or newer is needed, and no 'swift' was found."; exit 1; }
+	@command -v pkg-config >/dev/null || { echo "pkg-config is needed. 'make deps' installs it where there is apt-get."; exit 1; }
+	@missing=; for library in $(LIBRARIES); do pkg-config --exists $$library || missing="$$missing $$library"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Libraries are missing (with headers):$$missing. 'make deps' installs them where there is apt-get:"; \
+	  echo "  $(PACKAGES)"; exit 1; fi
 
 deps:
-	@if ! command -v swift >/dev/null; then echo "Swift 6.2 or newer is needed, and no 'swift' was found."; exit 1; fi
-	@if pkg-config --exists $(LIBRARIES) 2>/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then \
-	  echo "Missing libraries: $(LIBRARIES) (with headers), and pkg-config. Please install them."; exit 1; fi; \
-	if [ "$$(id -u)" != 0 ]; then \
-	  echo "Missing libraries. Please run:"; \
-	  echo "  sudo apt-get update && sudo apt-get install -y $(PACKAGES)"; exit 1; fi; \
-	echo "Installing $(PACKAGES)"; \
-	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null && \
+	@pkg-config --exists $(LIBRARIES) 2>/dev/null && exit 0; \
+	command -v apt-get >/dev/null || { echo "No apt-get here. Please install, with headers: pkg-config $(LIBRARIES)"; exit 1; }; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; set -ex; \
+	$$as_root apt-get update -qq; \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	pkg-config --exists --print-errors $(LIBRARIES)
 
-build: deps
+build: needed
 	swift build $(SWIFT_FLAGS) --product nas-search
 
-test: deps
+test: needed
 	swift build --build-tests $(TEST_FLAGS)
 	swift test --skip-build $(TEST_FLAGS)
 	$(MAKE) --no-print-directory lint
+
+# Man pages are made by the tool that comes with swift-argument-parser, in a build of its own: its plugin would build this
+# package's benchmarks first, with other flags. The program itself writes the completions.
+MANUAL_BUILD := .build-manual
+EXTRAS := .build/extras
+extras: build
+	@rm -rf $(EXTRAS) && mkdir -p $(EXTRAS)/man1
+	swift build --package-path .build/checkouts/swift-argument-parser --scratch-path $(MANUAL_BUILD) --product generate-manual
+	$(MANUAL_BUILD)/debug/generate-manual $(NAS_SEARCH) --multi-page --output-directory $(EXTRAS)/man1
+	@for shell in bash zsh fish; do $(NAS_SEARCH) --generate-completion-script $$shell > $(EXTRAS)/$$shell; done
+
+ROOT := $(DESTDIR)$(PREFIX)
+# With sudo nothing is built: make extras && sudo make install
+install: $(if $(SUDO_USER),,extras)
+	@[ -d $(EXTRAS) ] || { echo "Please run 'make extras' first, without sudo."; exit 1; }
+	install -d $(ROOT)/bin $(ROOT)/share/man/man1
+	install -m 755 $(NAS_SEARCH) $(ROOT)/bin/nas-search
+	install -m 644 $(EXTRAS)/man1/*.1 $(ROOT)/share/man/man1
+	install -D -m 644 $(EXTRAS)/bash $(ROOT)/share/bash-completion/completions/nas-search
+	install -D -m 644 $(EXTRAS)/zsh $(ROOT)/share/zsh/site-functions/_nas-search
+	install -D -m 644 $(EXTRAS)/fish $(ROOT)/share/fish/vendor_completions.d/nas-search.fish
+
+uninstall:
+	rm -f $(ROOT)/bin/nas-search $(ROOT)/share/man/man1/nas-search.1 $(ROOT)/share/man/man1/nas-search.*.1 \
+	  $(ROOT)/share/bash-completion/completions/nas-search $(ROOT)/share/zsh/site-functions/_nas-search \
+	  $(ROOT)/share/fish/vendor_completions.d/nas-search.fish
 
 # Coverage-guided fuzzing, in builds of its own. FUZZ_READERS="gguf config" takes only these; FUZZ_WITH=,address adds the address
 # sanitizer, in a build of its own.
@@ -75,7 +111,7 @@ FUZZ_RUNS ?= 10000000
 FUZZ_READERS ?=
 FUZZ_WITH ?=
 FUZZ_BUILD := .build-fuzz$(subst $(comma),-,$(FUZZ_WITH))
-fuzz: deps
+fuzz: needed
 	FUZZ=1 swift build -c release --scratch-path $(FUZZ_BUILD) --product fuzz-readers -Xswiftc -use-ld=lld \
 	  -Xswiftc -sanitize=fuzzer$(FUZZ_WITH) -Xcc -fsanitize=fuzzer-no-link$(FUZZ_WITH)
 	Fuzz/run.sh $(FUZZ_BUILD)/release/fuzz-readers $(FUZZ_RUNS) $(FUZZ_READERS)
@@ -84,7 +120,7 @@ fuzz: deps
 # looked for: XCTest and Foundation have some of their own.
 SANITIZE_FLAGS := -c release -Xswiftc -enable-testing --scratch-path .build-sanitize --sanitize=address \
   -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
-sanitize: deps
+sanitize: needed
 	SANITIZE=1 swift build --build-tests $(SANITIZE_FLAGS)
 	SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 swift test --skip-build $(SANITIZE_FLAGS)
 
@@ -131,12 +167,12 @@ check-export: build
 check-matrix: build
 	$(CHECK_PYTHON) Tests/checks/check_matrix.py --nas-search $(NAS_SEARCH) --output results/do-exports-open
 
-bench: deps $(MODEL)
+bench: needed $(MODEL)
 	swift build $(SWIFT_FLAGS) --product speed-benchmark
 	.build/release/speed-benchmark --model $(MODEL) --text $(CHECK_TEXT)
 
 # Needs the same Python packages. llama.cpp gets the model in single precision.
-bench-peers: deps $(MODEL) build
+bench-peers: needed $(MODEL) build
 	swift build $(SWIFT_FLAGS) --product speed-benchmark
 	@[ -f $(CACHE)/widened.gguf ] || $(NAS_SEARCH) prune --model $(MODEL) --method magnitude --keep 1 --calibration $(CHECK_TEXT) \
 	  --calibration-windows 8 --calibration-length 128 --fitness-windows 4 --fitness-length 64 --dtype f32 --output $(CACHE)/widened.gguf
@@ -144,4 +180,4 @@ bench-peers: deps $(MODEL) build
 	  --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
 
 clean:
-	rm -rf .build .build-tests .build-fuzz* .build-sanitize
+	rm -rf .build .build-tests .build-fuzz* .build-sanitize .build-manual .build-docs

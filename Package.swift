@@ -18,11 +18,16 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [
     swiftSettings: strict)
 }
 
+/// What other packages may import.
+let libraries = [
+  "Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels", "Calibration", "Importance", "Subnets",
+  "Reformation", "Evaluation", "Search", "Studies", "Methods", "Reports", "Exports", "Pipeline",
+]
+
 let package = Package(
   name: "nas-search",
-  products: [
-    .executable(name: "nas-search", targets: ["nas-search"])
-  ],
+  products: [.executable(name: "nas-search", targets: ["nas-search"])]
+    + libraries.map { .library(name: $0, targets: [$0]) },
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
