@@ -158,10 +158,10 @@ CHECK_PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
 CHECK_TEXT ?= Tests/Fixtures/text/lighthouse.txt
 CHECK_WINDOW ?= 128
 check-export: build
-	$(NAS_SEARCH) evaluate --model $(STUDY)/exported-hf --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --json \
+	$(NAS_SEARCH) evaluate --model $(STUDY)/exported-hf --text $(CHECK_TEXT) --window-length $(CHECK_WINDOW) --json \
 	  > $(STUDY)/evaluate.json
 	$(CHECK_PYTHON) Tests/checks/check_export.py --hf $(STUDY)/exported-hf --gguf $(STUDY)/exported.gguf \
-	  --text $(CHECK_TEXT) --window $(CHECK_WINDOW) --evaluate-json $(STUDY)/evaluate.json
+	  --text $(CHECK_TEXT) --window-length $(CHECK_WINDOW) --evaluate-json $(STUDY)/evaluate.json
 
 # Needs the same Python packages.
 check-matrix: build
@@ -174,8 +174,7 @@ bench: needed $(MODEL)
 # Needs the same Python packages. llama.cpp gets the model in single precision.
 bench-peers: needed $(MODEL) build
 	swift build $(SWIFT_FLAGS) --product speed-benchmark
-	@[ -f $(CACHE)/widened.gguf ] || $(NAS_SEARCH) prune --model $(MODEL) --method magnitude --keep 1 --calibration $(CHECK_TEXT) \
-	  --calibration-windows 8 --calibration-length 128 --fitness-windows 4 --fitness-length 64 --dtype f32 --output $(CACHE)/widened.gguf
+	@[ -f $(CACHE)/widened.gguf ] || $(NAS_SEARCH) convert --model $(MODEL) --dtype f32 --output $(CACHE)/widened.gguf
 	$(CHECK_PYTHON) Benchmarks/Speed/peers.py --ours .build/release/speed-benchmark --model $(MODEL) \
 	  --gguf $(CACHE)/widened.gguf --text $(CHECK_TEXT) --windows 1
 

@@ -18,7 +18,7 @@ export NAS_SEARCH_CACHE="${NAS_SEARCH_CACHE:-${TMPDIR:-/tmp}/nas-search-$USER}"
 if [ "${SLURM_ARRAY_TASK_ID:-0}" -eq 0 ]; then
   command=(nas-search --model "$MODEL" --study "$STUDY" --budget "${BUDGET:-500}")
 else
-  command=(nas-search worker --study "$STUDY" --model "$MODEL" --wait 3600)
+  command=(nas-search worker "$STUDY" --model "$MODEL" --wait 3600)
 fi
 # On SIGTERM, before the time is up, both give back what they were evaluating; the trap ends a wait, so it is waited again.
 "${command[@]}" &

@@ -4,7 +4,7 @@ import LanguageModels
 import Runtime
 
 /// The file formats of an export.
-public enum ExportFormat: String, CaseIterable, Sendable {
+public enum ExportFormat: String, Codable, CaseIterable, Sendable {
   /// A Hugging Face folder: `config.json`, safetensors, tokenizer.
   case huggingFace = "hf"
   /// One GGUF file for llama.cpp.

@@ -10,12 +10,13 @@ struct FLAPMethod: PruningMethod {
   let source = "FLAP, arXiv 2312.11983"
   let gradients: Set<BackwardPass.Scalar> = []
   let settings = [
-    MethodSetting("repair", .choice(["bias", "ls", "none"]), initial: "bias", "correction of the output projections"),
+    MethodSetting(
+      "repair", .choice(["bias", "nested", "none"]), initial: "bias", "correction of the output projections"),
     MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
   ]
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let repair = RepairMode(rawValue: values.text("repair")) ?? .bias
+    let repair = Repair(rawValue: values.text("repair")) ?? .bias
     let scores = try bench.scores(FLAP(), try bench.statistics())
     // Biases are parameters too.
     let configuration = repair == .bias ? bench.configuration.addingOutputBiases : bench.configuration
@@ -26,6 +27,6 @@ struct FLAPMethod: PruningMethod {
     let units = bench.units(widths, scores)
     return PrunedModel(
       units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair == .leastSquares ? "nested" : repair.rawValue)
+      repair: repair.rawValue)
   }
 }

@@ -16,12 +16,13 @@ struct NumericalMethod: PruningMethod {
   let settings = [
     MethodSetting(
       "alpha", .number(0...10_000), initial: "auto", "factor on the scores of groups; 4·D/3 with D the head dimension"),
-    MethodSetting("repair", .choice(["ls", "admm", "none"]), initial: "ls", "correction of the output projections"),
+    MethodSetting(
+      "repair", .choice(["nested", "admm", "none"]), initial: "nested", "correction of the output projections"),
     MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
   ]
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let repair = RepairMode(rawValue: values.text("repair")) ?? .leastSquares
+    let repair = Repair(rawValue: values.text("repair")) ?? .nested
     // The score is the mask of the limit λ → ∞ where everything goes; where a share ρ goes it is 1 − ρ + ρ·score.
     let share = Float(1 - bench.keep)
     let scores = try bench.scores(NumericalPruning(), try bench.statistics()).map { scores in
@@ -37,6 +38,6 @@ struct NumericalMethod: PruningMethod {
     let units = bench.units(widths, scores)
     return PrunedModel(
       units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair == .leastSquares ? "nested" : repair.rawValue)
+      repair: repair.rawValue)
   }
 }

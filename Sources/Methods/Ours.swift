@@ -18,7 +18,7 @@ struct Ours: PruningMethod {
     [
       MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
       MethodSetting(
-        "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
+        "curve-metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),
       MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
       MethodSetting(
@@ -31,7 +31,7 @@ struct Ours: PruningMethod {
     ] + FinalRepair.settings(initial: "sequential")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
+    let metric = ErrorCurves.Metric(rawValue: values.text("curve-metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let repair = FinalRepair(values)
     let scalars = metric.gradients.union(scores.compactMap(\.gradients))

@@ -13,16 +13,16 @@ struct OursFast: PruningMethod {
     [
       MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
       MethodSetting(
-        "metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
+        "curve-metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
         "what makes the errors of modules comparable"),
       MethodSetting(
         "samples", .integer(1...1_000_000), initial: "\(GradientStore.windows)",
         "windows of the calibration for gradients"),
       MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-    ] + FinalRepair.settings(initial: "ls")
+    ] + FinalRepair.settings(initial: "nested")
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let metric = ErrorCurves.Metric(rawValue: values.text("metric")) ?? .loss
+    let metric = ErrorCurves.Metric(rawValue: values.text("curve-metric")) ?? .loss
     let scores = try values.list("scores").map(ImportanceRegistry.named)
     let repair = FinalRepair(values)
     let statistics = try bench.statistics(

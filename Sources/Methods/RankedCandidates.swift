@@ -46,7 +46,7 @@ public struct RankedCandidates {
       calibrations: [.each], keep: 0...1)
     space = try BoundSpace(widths, to: bench.configuration, calibrationSets: [statistics.name])
     factory = SubnetFactory(
-      parent: bench.model, scores: [score], statistics: [statistics], repair: .leastSquares,
+      parent: bench.model, scores: [score], statistics: [statistics], repair: .nested,
       damping: try bench.damping(),
       byteLimit: bench.model.memory.rankedLayers(besideTask: bench.configuration.bytesPerLayerTask))
   }

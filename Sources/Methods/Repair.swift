@@ -13,7 +13,7 @@ extension Workbench {
   ///   - units: ascending in each layer.
   ///   - damping: `nil` for the bench's.
   func subnet(
-    keeping units: [KeptUnits], repair: RepairMode, damping: Double? = nil
+    keeping units: [KeptUnits], repair: Repair, damping: Double? = nil
   ) throws -> Subnet<LanguageModel> {
     if repair == .none { return Subnet(of: model, keeping: units) }
     let damping = try damping ?? self.damping()
@@ -80,13 +80,13 @@ struct FinalRepair {
   static func settings(initial: String) -> [MethodSetting] {
     [
       MethodSetting(
-        "repair", .choice(["sequential"] + RepairMode.allCases.map(\.rawValue)), initial: initial,
+        "repair", .choice(Repair.allCases.map(\.rawValue)), initial: initial,
         "final correction of the output projections"),
       MethodSetting(
         "damping", .number(1e-9...1e6), initial: "auto", "λ of the least squares as a share of the Gram's mean diagonal"
       ),
       MethodSetting(
-        "start", .choice(["ls", "none"]), initial: "none",
+        "start", .choice(["nested", "none"]), initial: "none",
         "weights that the sequential repair begins with and shrinks toward"),
       MethodSetting(
         "target", .choice(SequentialReformation.Options.Target.allCases.map(\.rawValue)), initial: "residual",
@@ -102,15 +102,15 @@ struct FinalRepair {
     ]
   }
 
-  let repair: String
-  let start: RepairMode
+  let repair: Repair
+  let start: Repair
   let passes: Int
   let damping: Double?
   let options: SequentialReformation.Options
 
   init(_ values: SettingValues) {
-    repair = values.text("repair")
-    start = RepairMode(rawValue: values.text("start")) ?? .leastSquares
+    repair = Repair(rawValue: values.text("repair")) ?? .sequential
+    start = Repair(rawValue: values.text("start")) ?? .none
     passes = values.integer("passes") ?? 1
     damping = values.number("damping")
     var options = SequentialReformation.Options()
@@ -121,11 +121,11 @@ struct FinalRepair {
     self.options = options
   }
 
-  private var mode: RepairMode { RepairMode(rawValue: repair) ?? start }
+  private var mode: Repair { repair == .sequential ? start : repair }
 
   /// Block parameters for the units: biases are parameters too.
   func budget(_ bench: Workbench) -> Int {
-    let addsBiases = mode == .bias || repair == "sequential" && options.bias
+    let addsBiases = mode == .bias || repair == .sequential && options.bias
     let configuration = bench.configuration
     return addsBiases
       ? bench.budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : bench.budget
@@ -135,12 +135,11 @@ struct FinalRepair {
   func apply(_ bench: Workbench, keeping units: [KeptUnits]) throws -> (network: Subnet<LanguageModel>, repair: String)
   {
     let first = try bench.subnet(keeping: units, repair: mode, damping: damping)
-    let name = mode == .leastSquares ? "nested" : mode.rawValue
-    if repair != "sequential" { return (first, name) }
-    let found = try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: name)
-    if start == .leastSquares { return (found.network, found.repair) }
+    if repair != .sequential { return (first, mode.rawValue) }
+    let found = try bench.sequentiallyRepaired(first, options: options, passes: passes, otherwise: mode.rawValue)
+    if start == .nested { return (found.network, found.repair) }
     // Begun elsewhere, it may end behind the nested solution.
-    let nested = try bench.subnet(keeping: units, repair: .leastSquares, damping: damping)
+    let nested = try bench.subnet(keeping: units, repair: .nested, damping: damping)
     return try bench.divergence(of: nested) < found.divergence ? (nested, "nested") : (found.network, found.repair)
   }
 }

@@ -24,7 +24,8 @@ struct SearchLLM: PruningMethod {
     MethodSetting("generations", .integer(0...100_000), initial: "50", "generations; 0 takes the initial subnet"),
     MethodSetting("evaluations", .integer(1...10_000_000), initial: "5000", "candidates to judge at most"),
     MethodSetting("fitness", .integer(1...100_000), initial: "5", "windows of the calibration for the perplexity"),
-    MethodSetting("repair", .choice(["ls", "admm", "none"]), initial: "ls", "reformation of the output projections"),
+    MethodSetting(
+      "repair", .choice(["nested", "admm", "none"]), initial: "nested", "reformation of the output projections"),
   ]
 
   func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
@@ -47,10 +48,10 @@ struct SearchLLM: PruningMethod {
         return value
       }
     }
-    let repair = RepairMode(rawValue: values.text("repair")) ?? .leastSquares
+    let repair = Repair(rawValue: values.text("repair")) ?? .nested
     return PrunedModel(
       units: best.units, network: try bench.subnet(keeping: best.units, repair: repair),
-      repair: repair == .leastSquares ? "nested" : repair.rawValue,
+      repair: repair.rawValue,
       decisions: ["evaluations": "\(evolution.evaluations)", "perplexity on its samples": "\(best.value)"])
   }
 }

@@ -9,7 +9,7 @@ struct UniformMethod: PruningMethod {
   let summary: String
   let source: String
   let score: any Importance
-  let repair: RepairMode
+  let repair: Repair
   let gradients: Set<BackwardPass.Scalar> = []
   let settings = [
     MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time")
@@ -21,7 +21,7 @@ struct UniformMethod: PruningMethod {
     let units = bench.units(widths, try bench.scores(score, try bench.statistics()))
     return PrunedModel(
       units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair == .leastSquares ? "nested" : repair.rawValue)
+      repair: repair.rawValue)
   }
 
   /// `LLM-BIP`: what the paper says of allocation could not be read; uniform is assumed.
@@ -41,7 +41,7 @@ struct UniformMethod: PruningMethod {
   /// The control: how much of a result is due to repair alone.
   static let uniform = UniformMethod(
     name: "uniform", summary: "Wanda's score by structure; uniform; least-squares repair", source: "control",
-    score: WandaSP(), repair: .leastSquares)
+    score: WandaSP(), repair: .nested)
 }
 
 extension Workbench {

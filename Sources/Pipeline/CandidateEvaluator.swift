@@ -45,12 +45,9 @@ struct CandidateEvaluator: Sendable {
     reference = try DenseReference(
       model, windows: fitness, residual: residual, precision: precision ?? settings.evaluationPrecision())
     let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
-    guard let repair = RepairMode(rawValue: settings.repair) else {
-      throw PipelineError.invalidOption("unknown repair '\(settings.repair)' (known: none, ls)")
-    }
     let limit = model.memory.rankedLayers(besideTask: model.configuration.bytesPerLayerTask)
     repaired = SubnetFactory(
-      parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
+      parent: model, scores: scores, statistics: statistics, repair: settings.repair, damping: damping,
       byteLimit: limit)
     inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
   }

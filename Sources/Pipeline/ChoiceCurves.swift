@@ -101,7 +101,7 @@ struct ChoiceCurves {
   }
 
   private var areThere: Bool {
-    evaluator.bound.space.layers == .each && evaluator.repaired.repair == .leastSquares
+    evaluator.bound.space.layers == .each && evaluator.repaired.repair == .nested
   }
 
   private mutating func make(_ choice: Choice, _ layers: [Int], _ monitor: Monitor) throws {

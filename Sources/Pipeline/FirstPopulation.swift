@@ -46,7 +46,7 @@ struct FirstPopulation {
 
   /// Whether error curves are to be had, and in the metric of the loss.
   static func needsGradients(_ settings: SearchSettings, _ bound: BoundSpace) -> Bool {
-    settings.metric == .loss && settings.repair == RepairMode.leastSquares.rawValue && bound.space.layers == .each
+    settings.curveMetric == .loss && settings.repair == .nested && bound.space.layers == .each
   }
 
   private var bound: BoundSpace { evaluator.bound }

@@ -47,7 +47,7 @@ public struct ModelEvaluation: Sendable {
     bosRule = Self.rule(tokenizer.prefix)
     if let dense = self.dense, dense.configuration.vocabularySize != self.model.configuration.vocabularySize {
       throw PipelineError.invalidOption(
-        "--against has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
+        "--dense has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
           + "\(self.model.configuration.vocabularySize)")
     }
   }

@@ -118,7 +118,7 @@ extension SearchSettings.Target {
     switch self {
     case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
     case .parameters(let count): count - configuration.outerParameters
-    case .memory(let bytes): bytes / 2 - configuration.outerParameters
+    case .size(let bytes): bytes / 2 - configuration.outerParameters
     }
   }
 

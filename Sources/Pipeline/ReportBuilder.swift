@@ -58,7 +58,7 @@ public enum ReportBuilder {
     case nil: break
     case .keep(let share): words += ["--keep", "\(share)"]
     case .parameters(let count): words += ["--params", "\(count)"]
-    case .memory(let bytes): words += ["--memory", "\(bytes)"]
+    case .size(let bytes): words += ["--size", "\(bytes)"]
     }
     if let aim = settings.aim { words += ["--aim", "\(aim)"] }
     words += ["--space", settings.space, "--study", directory, "--seed", "\(settings.seed)"]
@@ -73,12 +73,12 @@ public enum ReportBuilder {
     if settings.field != "text" { words += ["--field", settings.field] }
     if let damping = settings.damping { words += ["--damping", "\(damping)"] }
     words += ["--population", "\(settings.population)"]
-    if settings.metric != .loss { words += ["--curves", settings.metric.rawValue] }
+    if settings.curveMetric != .loss { words += ["--curve-metric", settings.curveMetric.rawValue] }
     let optimizer = settings.optimizer ?? SearchOptimizer.evolution.rawValue
     if optimizer != SearchOptimizer.automatic.rawValue { words += ["--optimizer", optimizer] }
     if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
     if let precision = settings.precision { words += ["--precision", precision] }
-    if settings.repair != "ls" { words += ["--repair", settings.repair] }
+    if settings.repair != .nested { words += ["--repair", settings.repair.rawValue] }
     if settings.objectives != ["kl", "params"] {
       words += ["--objectives", settings.objectives.joined(separator: ",")]
     }
@@ -150,7 +150,7 @@ public enum ReportBuilder {
       case nil: "none: the whole range of the space"
       case .keep(let share): "at most \(share) of the block parameters"
       case .parameters(let count): "at most \(count) parameters"
-      case .memory(let bytes): "at most \(bytes) bytes at two bytes a parameter"
+      case .size(let bytes): "at most \(bytes) bytes at two bytes a parameter"
       }
     return [
       Setting("model", settings.model),
@@ -165,7 +165,7 @@ public enum ReportBuilder {
       + (settings.gradientWindows.map { [Setting("gradient windows", "\($0)")] } ?? [])
       + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? [])
       + (settings.precision.map { [Setting("precision of evaluations", $0)] } ?? []) + [
-        Setting("repair", settings.repair == "ls" ? "exact least squares" : "none"),
+        Setting("repair", settings.repair == .nested ? "exact least squares" : "none"),
         Setting("damping", "\(description.damping) of the mean diagonal\(chosen)"),
         Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
       ]

@@ -84,7 +84,7 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
 
 extension SearchOptimizer {
   private static func needsTarget(_ name: String) -> PipelineError {
-    .invalidOption("--optimizer \(name) searches one size: give --keep, --params or --memory")
+    .invalidOption("--optimizer \(name) searches one size: give --keep, --params or --size")
   }
 }
 

@@ -74,7 +74,7 @@ extension SearchSession {
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
     let scalars = try scalars(bound, lossGradients: FirstPopulation.needsGradients(settings, bound))
-    let repairs = settings.repair == RepairMode.leastSquares.rawValue
+    let repairs = settings.repair == .nested
     var curves = repairs && bound.space.layers == .each ? Double(scores.count * bound.calibrations.count) : 0
     // A search that ends among the seeds of one choice makes the others' curves of a few layers only: of each size one seed, and
     // most often two uniform ones.
@@ -108,7 +108,7 @@ extension SearchSession {
     _ monitor: Monitor
   ) throws -> (damping: Double, residual: Matrix<Float>?) {
     if let damping = settings.damping { return (damping, nil) }
-    guard settings.repair != RepairMode.none.rawValue, let statistics = statistics.last else { return (0.01, nil) }
+    guard settings.repair != .none, let statistics = statistics.last else { return (0.01, nil) }
     try monitor.advance(.init(.damping), 0, of: 1)
     let choice = try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness)
     return (choice.damping, choice.residual)

@@ -92,7 +92,7 @@ public final class SearchSession {
       let (damping, residual) =
         try known.map { (try StudyDescription($0).damping, nil) }
         ?? Self.damping(settings, model, statistics, calibration, monitor)
-      if settings.repair == RepairMode.leastSquares.rawValue {
+      if settings.repair == .nested {
         monitor.tell(Event.damping(damping, isChosen: settings.damping == nil))
         calibration.shortage(for: model.configuration).map { monitor.tell(Event.warning($0)) }
       }
@@ -103,7 +103,7 @@ public final class SearchSession {
       let budgets = Self.budgets(budgeted, settings, dense: model.configuration.blockParameters)
       let done = try known?.trials().count ?? 0
       let population = try FirstPopulation(
-        evaluator: evaluator, statistics: statistics, metric: settings.metric, budgets: budgets,
+        evaluator: evaluator, statistics: statistics, metric: settings.curveMetric, budgets: budgets,
         limit: settings.population, evaluations: budget.evaluations.map { max($0, done) },
         monitor: monitor)
       let choice =

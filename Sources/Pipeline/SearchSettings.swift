@@ -39,10 +39,10 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var subsets: Int?
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` where held-out tokens choose it.
   public var damping: Double?
-  /// `ls` or `none`.
-  public var repair: String
-  /// Metric of the error curves that the first population comes from (`ErrorCurves.Metric`); `nil` for `residual`.
-  public var curves: String?
+  /// `nested` or `none`.
+  public var repair: Repair
+  /// What makes the errors of modules comparable in the curves of the first population.
+  public var curveMetric: ErrorCurves.Metric
   /// Rungs of growing numbers of fitness windows (`FidelityLadder`); `nil` for one.
   public var rungs: Int?
   /// Who proposes candidates (`SearchOptimizer`); `nil` for evolution.
@@ -59,20 +59,21 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     /// All parameters, embeddings included.
     case parameters(Int)
     /// Bytes of all weights at two bytes each.
-    case memory(Int)
+    case size(Int)
 
     public var description: String {
       switch self {
       case .keep(let share): "--keep \(share)"
       case .parameters(let count): "--params \(count)"
-      case .memory(let bytes): "--memory \(bytes)"
+      case .size(let bytes): "--size \(bytes)"
       }
     }
   }
 
   public init(
     model: String, space: String, spaceText: String, target: Target?, objectives: [String], plan: CalibrationPlan,
-    damping: Double?, repair: String, curves: String, rungs: Int = 1, optimizer: SearchOptimizer = .automatic,
+    damping: Double?, repair: Repair, curveMetric: ErrorCurves.Metric, rungs: Int = 1,
+    optimizer: SearchOptimizer = .automatic,
     population: Int, precision: Precision = .single
   ) {
     self.model = model
@@ -91,16 +92,13 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     subsets = plan.subsets == 1 ? nil : plan.subsets
     self.damping = damping
     self.repair = repair
-    self.curves = curves == ErrorCurves.Metric.residualStream.rawValue ? nil : curves
+    self.curveMetric = curveMetric
     self.rungs = rungs == 1 ? nil : rungs
     self.optimizer = optimizer == .evolution ? nil : optimizer.rawValue
     self.population = population
     self.precision = precision == .single ? nil : precision.rawValue
     seed = plan.seed
   }
-
-  /// What makes the errors of modules comparable in the curves of the first population.
-  public var metric: ErrorCurves.Metric { curves.flatMap(ErrorCurves.Metric.init) ?? .residualStream }
 
   /// In which candidates are evaluated.
   ///
@@ -163,8 +161,9 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       ("fitness length", "\(fitnessLength)", "\(other.fitnessLength)"),
       ("gradient windows", "\(plan.gradientWindows)", "\(other.plan.gradientWindows)"),
       ("damping", Self.words(damping, else: "auto"), Self.words(other.damping, else: "auto")),
-      ("repair", repair, other.repair),
-      ("curves", metric.rawValue, other.metric.rawValue), ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
+      ("repair", repair.rawValue, other.repair.rawValue),
+      ("curve metric", curveMetric.rawValue, other.curveMetric.rawValue),
+      ("rungs", "\(rungs ?? 1)", "\(other.rungs ?? 1)"),
       (
         "optimizer", optimizer ?? SearchOptimizer.evolution.rawValue,
         other.optimizer ?? SearchOptimizer.evolution.rawValue

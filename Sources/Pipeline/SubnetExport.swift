@@ -62,17 +62,10 @@ public struct SubnetExport {
     evaluator = try opened.evaluator(precision: .single)
   }
 
-  /// What the weights of an export are.
-  public enum Repair: String, CaseIterable, Sendable {
-    /// The sequential repair where it lowers the KL on the fitness windows, else the nested one.
-    case leastSquares = "ls"
-    /// Those that the search judged.
-    case nested
-    /// The inherited ones.
-    case none
-  }
-
   /// Gives the point its final weights.
+  ///
+  /// - Parameter repair: `nested` gives the weights that the search judged, `none` the inherited ones; `sequential` is shipped
+  ///   if its KL on the fitness windows is lower than that of `nested`.
   public func finish(
     repair: Repair, toolVersion: String, monitor: Monitor
   ) throws -> Finished {
@@ -84,7 +77,7 @@ public struct SubnetExport {
     var comparison = try evaluator.reference.compare(nested)
     var name = repair == .none ? "none" : "nested"
     var steps: [SequentialReformation.Step] = []
-    if repair == .leastSquares {
+    if repair == .sequential {
       let sequential = try SequentialReformation(
         // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/which-repair).
         parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),

@@ -8,7 +8,7 @@ import Synchronization
 /// The error of every width of every module of a network, after repair, in one unit for all of them.
 public enum ErrorCurves {
   /// The unit that makes errors of different modules comparable.
-  public enum Metric: String, Sendable, CaseIterable {
+  public enum Metric: String, Sendable, CaseIterable, Codable {
     /// Squared error relative to the energy of the module's own output.
     case output
     /// Squared error relative to the energy of the residual stream behind the module.
@@ -34,7 +34,7 @@ public enum ErrorCurves {
     metric: Metric, layers: [Int]? = nil, monitor: Monitor = .silent,
     widths: @Sendable (_ layer: Int) -> (groups: [Int], channels: [Int])
   ) throws -> [ModuleCurve] {
-    precondition(factory.repair == .leastSquares, "only least squares have error curves")
+    precondition(factory.repair == .nested, "only least squares have error curves")
     let configuration = factory.parent.configuration
     let layers = layers ?? Array(0..<configuration.layerCount)
     let curves = Mutex([[ModuleCurve]](repeating: [], count: layers.count))

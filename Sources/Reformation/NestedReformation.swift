@@ -105,13 +105,19 @@ protocol WidthSolver: Sendable {
 }
 
 /// The correction of projections whose inputs were pruned.
-public enum RepairMode: String, Sendable, CaseIterable, Codable {
+public enum Repair: String, Sendable, CaseIterable, Codable {
   /// Nothing: the inherited columns as they are.
   case none
   /// The mean contribution of the removed inputs, as a bias (FLAP, arXiv 2312.11983, section 4.3).
   case bias
-  /// Least squares.
-  case leastSquares = "ls"
-  /// Least squares as search-llm iterates toward it; `leastSquares` is its limit and faster.
+  /// Least squares that is exact for every width of a ranking (`NestedReformation`).
+  case nested
+  /// Least squares as search-llm iterates toward it; `nested` is its limit and faster.
   case admm
+  /// Least squares on the activations of the pruned network, layer after layer (`SequentialReformation`). A layer alone keeps
+  /// its inherited weights.
+  case sequential
+
+  /// The repairs that need nothing of the other layers.
+  public static let ofSingleLayers: [Repair] = [.none, .bias, .nested, .admm]
 }

@@ -35,7 +35,7 @@ public final class RankedLayer: Sendable {
   ///   - queries: number of query heads that every group keeps, the first of the ranking; `nil` for all.
   ///   - damping: damping as in `NestedReformation`.
   public init(
-    _ layer: ScoredLayer, ranking: UnitRanking, queries limit: Int? = nil, repair: RepairMode, damping: Double
+    _ layer: ScoredLayer, ranking: UnitRanking, queries limit: Int? = nil, repair: Repair, damping: Double
   ) throws {
     let (parent, statistics) = (layer.weights, layer.statistics)
     weights = Mutex((parent, false))
@@ -64,7 +64,7 @@ public final class RankedLayer: Sendable {
     means =
       repair == .bias
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
-    let repairs = repair == .leastSquares || repair == .admm
+    let repairs = repair == .nested || repair == .admm
     attention =
       repairs ? try reformation("attention", statistics.contextGram, parent.output.weight, contexts) : nil
     mlp = repairs ? try reformation("MLP", statistics.hiddenGram, parent.down.weight, units.channels) : nil

@@ -32,7 +32,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 
   public let parent: Parent
-  public let repair: RepairMode
+  public let repair: Repair
   public let damping: Double
   private let rankings: Rankings<Parent>
   private let byteLimit: Int
@@ -50,7 +50,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
 
   /// - Parameter byteLimit: memory for ranked layers, apart from those in use.
   public convenience init(
-    parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: RepairMode, damping: Double,
+    parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: Repair, damping: Double,
     byteLimit: Int
   ) {
     self.init(
@@ -61,11 +61,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 
   /// A factory of the same units with another repair.
-  public convenience init(rankingAs other: SubnetFactory, repair: RepairMode, byteLimit: Int) {
+  public convenience init(rankingAs other: SubnetFactory, repair: Repair, byteLimit: Int) {
     self.init(other.rankings, repair: repair, damping: other.damping, byteLimit: byteLimit)
   }
 
-  private init(_ rankings: Rankings<Parent>, repair: RepairMode, damping: Double, byteLimit: Int) {
+  private init(_ rankings: Rankings<Parent>, repair: Repair, damping: Double, byteLimit: Int) {
     self.rankings = rankings
     parent = rankings.parent
     self.repair = repair

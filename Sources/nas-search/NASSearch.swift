@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import LinearAlgebra
+import Methods
 import Runtime
 import Synchronization
 
@@ -22,11 +23,19 @@ struct NASSearch: ParsableCommand {
         nas-search export results/STUDY --point best --format hf --output DIR
       """,
     version: version,
-    subcommands: [
-      SearchCommand.self, WorkerCommand.self, ReportCommand.self, ExportCommand.self, EvaluateCommand.self,
-      GenerateCommand.self,
-      SolveCommand.self, PruneCommand.self, RepairCommand.self, CompareCommand.self, MethodsCommand.self,
-      SpacesCommand.self, DescribeCommand.self, ScoresCommand.self, BenchmarkCommand.self, SynthesizeCommand.self,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Search", subcommands: [SearchCommand.self, WorkerCommand.self, ReportCommand.self, ExportCommand.self]),
+      CommandGroup(
+        name: "One shot", subcommands: [SolveCommand.self, PruneCommand.self, CompareCommand.self, RepairCommand.self]),
+      CommandGroup(
+        name: "Look",
+        subcommands: [
+          DescribeCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoresCommand.self, MethodsCommand.self,
+          SpacesCommand.self,
+        ]),
+      CommandGroup(
+        name: "Tools", subcommands: [BenchmarkCommand.self, SynthesizeCommand.self, ConvertCommand.self]),
     ],
     defaultSubcommand: SearchCommand.self)
 
@@ -55,6 +64,12 @@ struct NASSearch: ParsableCommand {
   /// Prints help, or an error without the passwords that it may repeat from the command line.
   private static func end(by error: any Error) -> Never {
     let code = exitCode(for: error)
+    if code == .validationFailure || error is MethodError,
+      let remark = OldNames.remark(on: Array(CommandLine.arguments.dropFirst()))
+    {
+      Console.note("Error: \(remark)")
+      Foundation.exit(ExitCode.validationFailure.rawValue)
+    }
     let text = Passwords.hidden(in: fullMessage(for: error), arguments: CommandLine.arguments)
     if !text.isEmpty {
       if code.isSuccess {

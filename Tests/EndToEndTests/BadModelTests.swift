@@ -90,7 +90,8 @@ extension EndToEnd {
       try workspace.expectFailure(
         Workspace.search("--calibration", "text/lighthouse.txt"), "model.safetensors", "'\(tensor)'", "nan")
       try workspace.expectFailure(
-        ["evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "32", "--json"], "'\(tensor)'")
+        ["evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window-length", "32", "--json"],
+        "'\(tensor)'")
       #expect(workspace.cache.isEmpty)
     }
 

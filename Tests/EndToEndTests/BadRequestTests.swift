@@ -52,20 +52,22 @@ extension EndToEnd {
       func evaluate(_ more: String...) -> [String] { ["evaluate", "--model", "model", "--text"] + more }
       let text = "text/lighthouse.txt"
       try workspace.write("", to: "empty.txt")
-      try workspace.expectFailure(evaluate(text, "nowhere.txt", "--window", "32"), "nowhere.txt", "no such file")
-      try workspace.expectFailure(evaluate("empty.txt", "--window", "32"), "empty.txt", "empty")
-      try workspace.expectFailure(evaluate(text, "--window", "32,9999999"), text, "too short", "9999999")
+      try workspace.expectFailure(evaluate(text, "nowhere.txt", "--window-length", "32"), "nowhere.txt", "no such file")
+      try workspace.expectFailure(evaluate("empty.txt", "--window-length", "32"), "empty.txt", "empty")
+      try workspace.expectFailure(evaluate(text, "--window-length", "32,9999999"), text, "too short", "9999999")
       try workspace.expectFailure(
-        evaluate("text/notes.jsonl", "--field", "body", "--window", "32"), "notes.jsonl:1", "'body'")
+        evaluate("text/notes.jsonl", "--field", "body", "--window-length", "32"), "notes.jsonl:1", "'body'")
       for window in ["0", "1", "-5", "32,", "x", "32,0"] {
-        try workspace.expectFailure(evaluate(text, "--window=\(window)"), "--window", code: 64)
+        try workspace.expectFailure(evaluate(text, "--window-length=\(window)"), "--window-length", code: 64)
       }
-      try workspace.expectFailure(evaluate(text, "--limit", "0"), "--limit", code: 64)
+      try workspace.expectFailure(evaluate(text, "--windows", "0"), "--windows", code: 64)
       try workspace.expectFailure(["evaluate", "--model", "model"], "--text", code: 64)
       // The other fixture has another vocabulary, and no tokenizer.
-      try workspace.expectFailure(evaluate(text, "--window", "32", "--against", "llama-linear"), "vocabulary", "64")
       try workspace.expectFailure(
-        ["evaluate", "--model", "llama-linear", "--text", text, "--window", "32"], "tokenizer.json", "no such file")
+        evaluate(text, "--window-length", "32", "--dense", "llama-linear"), "vocabulary", "64")
+      try workspace.expectFailure(
+        ["evaluate", "--model", "llama-linear", "--text", text, "--window-length", "32"], "tokenizer.json",
+        "no such file")
     }
 
     // MARK: Options
@@ -75,7 +77,7 @@ extension EndToEnd {
       let range = ["no subnet", "10944 to 27840"]
       for (option, value, shown) in [
         ("--keep", "0.01", "--keep 0.01"), ("--params", "100", "--params 100"),
-        ("--memory", "1KB", "--memory 1000 (less than embedding and head take)"),
+        ("--size", "1KB", "--size 1000 (less than embedding and head take)"),
       ] {
         try workspace.expectFailure(Workspace.search(option, value), range[0], range[1], shown)
       }
@@ -84,7 +86,7 @@ extension EndToEnd {
       }
       for value in ["0", "-1", "1e30", "x", "1Q"] {
         try workspace.expectFailure(Workspace.search("--params=\(value)"), "--params", code: 64)
-        try workspace.expectFailure(Workspace.search("--memory=\(value)"), "--memory", code: 64)
+        try workspace.expectFailure(Workspace.search("--size=\(value)"), "--size", code: 64)
       }
       try workspace.expectFailure(Workspace.search("--keep", "0.5", "--params", "1M"), "only one", code: 64)
     }
@@ -150,7 +152,7 @@ extension EndToEnd {
       for command in [
         ["prune", "--model", "model", "--method", "flap", "--keep", "0.7"],
         ["solve", "--model", "model", "--keep", "0.7"],
-        ["repair", "--dense", "model", "--subnet", "model"], ["export", "results/study"],
+        ["repair", "--dense", "model", "--model", "model"], ["export", "results/study"],
       ] {
         try workspace.expectFailure(
           command + ["--format", "gguf", "--output", "out.gguf"], "GGUF tokenizer", "pre-tokenizer")

@@ -126,7 +126,7 @@ extension EndToEnd {
       // Without gradients, so that the cache holds one entry.
       let workspace = try Workspace("llama3-gqa", "mistral-gqa")
       try workspace.write("name: plain\nscores: [wanda-sp]\n", to: "plain.yaml")
-      let options = ["--space", "plain.yaml", "--curves", "residual"]
+      let options = ["--space", "plain.yaml", "--curve-metric", "residual"]
       let resume = resume + options
       try workspace.run(Workspace.search("--keep", "0.8") + options).expectSuccess()
       let folder = workspace.url(ofCache: try #require(workspace.cache.first))

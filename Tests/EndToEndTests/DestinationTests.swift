@@ -12,7 +12,7 @@ extension EndToEnd {
     private static let commands: [String: [String]] = [
       "prune": ["prune", "--model", "model", "--method", "wanda-sp", "--keep", "0.8"] + text,
       "solve": ["solve", "--model", "model", "--keep", "0.8"] + text,
-      "repair": ["repair", "--dense", "model", "--subnet", "thin"] + text,
+      "repair": ["repair", "--dense", "model", "--model", "thin"] + text,
       "export": ["export", "study"],
     ]
 
@@ -109,7 +109,7 @@ extension EndToEnd {
       let compare =
         [
           "compare", "--model", "model", "--methods", "wanda-sp", "--keep", "0.8", "--text", "text/notes.jsonl",
-          "--window", "32", "--limit", "2",
+          "--window-length", "32", "--windows", "2",
         ] + Self.text
       try workspace.write("x", to: "file")
       for (output, words) in [
@@ -164,15 +164,15 @@ extension EndToEnd {
 
     @Test func windowsWithinTheContext() throws {
       let workspace = try Workspace("llama3-gqa")
-      let evaluate = ["evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--limit", "1"]
+      let evaluate = ["evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--windows", "1"]
       let found = try workspace.run(evaluate + ["--json"]).expectSuccess()
-      #expect(found.errors.contains("--window is 256 instead of 2048 tokens, the context of model"))
+      #expect(found.errors.contains("--window-length is 256 instead of 2048 tokens, the context of model"))
       let measurements = try #require(found.json()["measurements"] as? [[String: Any]])
       #expect(measurements.compactMap { $0["window"] as? Int } == [256, 128])
-      let fitting = try workspace.run(evaluate + ["--window", "256,128"]).expectSuccess()
+      let fitting = try workspace.run(evaluate + ["--window-length", "256,128"]).expectSuccess()
       #expect(!fitting.errors.contains("context"))
-      let beyond = try workspace.run(evaluate + ["--window", "300"]).expectSuccess()
-      #expect(beyond.errors.contains("warning: --window 300 exceeds the context of model, 256 tokens"))
+      let beyond = try workspace.run(evaluate + ["--window-length", "300"]).expectSuccess()
+      #expect(beyond.errors.contains("warning: --window-length 300 exceeds the context of model, 256 tokens"))
     }
 
     /// With 128 positions, defaults of 512 and 256 tokens are too many.
@@ -197,7 +197,7 @@ extension EndToEnd {
     @Test func repairIsForSubnets() throws {
       let workspace = try workspace()
       func repair(_ subnet: String, dense: String = "model") -> [String] {
-        ["repair", "--dense", dense, "--subnet", subnet, "--output", "out"] + Self.text
+        ["repair", "--dense", dense, "--model", subnet, "--output", "out"] + Self.text
       }
       try workspace.copy(workspace.url("model"), to: "same")
       try workspace.expectFailure(repair("model"), "it is the dense model itself, there is nothing to repair")

@@ -6,7 +6,7 @@ extension EndToEnd {
   @Suite(.serialized) struct Help {
     @Test(arguments: [
       "nas-search", "search", "report", "export", "evaluate", "generate", "spaces", "describe", "scores",
-      "prune", "compare", "methods", "solve", "repair", "benchmark", "worker", "synthesize",
+      "prune", "compare", "methods", "solve", "repair", "benchmark", "worker", "synthesize", "convert",
     ])
     func help(_ command: String) throws {
       let workspace = try Workspace()

@@ -15,7 +15,7 @@ extension EndToEnd {
     }
 
     private func perplexities(_ workspace: Workspace, _ files: [String]) throws -> [Double] {
-      let command = ["evaluate", "--model", "model", "--window", "16", "--json", "--text"] + files
+      let command = ["evaluate", "--model", "model", "--window-length", "16", "--json", "--text"] + files
       let measurements = try workspace.run(command).expectSuccess().json()["measurements"] as? [[String: Any]]
       return (measurements ?? []).compactMap { $0["perplexity"] as? Double }
     }
@@ -94,7 +94,7 @@ extension EndToEnd {
         search("lines.jsonl", "both") + ["--calibration", "lines.jsonl.gz"], "two calibration sets", "'lines'")
       let export = ["export", "packed", "--format", "hf", "--output", "out"]
       try workspace.run(export).expectSuccess()
-      let known = try workspace.run("evaluate", "--model", "out", "--text", "lines.jsonl.gz", "--window", "16")
+      let known = try workspace.run("evaluate", "--model", "out", "--text", "lines.jsonl.gz", "--window-length", "16")
       #expect(known.expectSuccess().errors.contains("calibrated on"))
     }
 
@@ -103,12 +103,13 @@ extension EndToEnd {
       let workspace = try workspace(name)
       let plan = ["--calibration", name, "--calibration-windows", "4", "--calibration-length", "16"]
       for command in [
-        ["evaluate", "--model", "model", "--window", "16", "--text", name], Workspace.search("--calibration", name),
+        ["evaluate", "--model", "model", "--window-length", "16", "--text", name],
+        Workspace.search("--calibration", name),
         ["solve", "--model", "model", "--keep", "0.8"] + plan,
         ["prune", "--model", "model", "--method", "flap", "--keep", "0.8", "--output", "out"] + plan,
         [
           "compare", "--model", "model", "--methods", "flap", "--calibration", "text/lighthouse.txt", "--output", "out",
-          "--window", "16", "--text", name,
+          "--window-length", "16", "--text", name,
         ],
       ] {
         try workspace.expectFailure(command, name)
@@ -122,7 +123,7 @@ extension EndToEnd {
     func addressesAreNoPaths(_ address: String) throws {
       let workspace = try Workspace("llama3-gqa")
       for command in [
-        ["evaluate", "--model", "model", "--window", "16", "--text", address],
+        ["evaluate", "--model", "model", "--window-length", "16", "--text", address],
         ["evaluate", "--model", address, "--text", "text/lighthouse.txt"], Workspace.search("--calibration", address),
         Workspace.search(model: address), Workspace.search("--space", address), Workspace.search("--cache", address),
         ["synthesize", "--shape", "llama-7b", "--layers", "1", "--output", address],

@@ -24,7 +24,7 @@ extension EndToEnd {
       #expect(try roomy.data("out.gguf") == cramped.data("out.gguf"))
     }
 
-    @Test(arguments: ["ls", "nested", "none"])
+    @Test(arguments: ["sequential", "nested", "none"])
     func searchedSubnetsAreTheSame(repair: String) throws {
       let (roomy, cramped) = try workspaces()
       for (workspace, limit) in [(roomy, []), (cramped, Self.limit)] {
@@ -53,7 +53,7 @@ extension EndToEnd {
         ).expectSuccess()
         if command == "repair" {
           try workspace.run(
-            ["repair", "--dense", "model", "--subnet", "pruned", "--output", "repaired"] + text + limit
+            ["repair", "--dense", "model", "--model", "pruned", "--output", "repaired"] + text + limit
           ).expectSuccess()
         }
       }

@@ -18,7 +18,7 @@ extension EndToEnd {
     private func compare(_ methods: String, _ more: String...) -> [String] {
       [
         "compare", "--model", "model", "--methods", methods, "--keep", "0.9,0.6", "--text", "text/notes.jsonl",
-        "text/lighthouse.txt", "--window", "32", "--limit", "3", "--output", "results/compare",
+        "text/lighthouse.txt", "--window-length", "32", "--windows", "3", "--output", "results/compare",
       ] + Self.text + more
     }
 
@@ -45,7 +45,7 @@ extension EndToEnd {
       try workspace.run(prune(method, "out/hf", "--dtype", "f32") + more).expectSuccess()
       func perplexity(_ model: String) throws -> Double {
         let measured = try workspace.run(
-          "evaluate", "--model", model, "--text", "text/notes.jsonl", "--window", "32", "--json"
+          "evaluate", "--model", model, "--text", "text/notes.jsonl", "--window-length", "32", "--json"
         ).expectSuccess().json()
         return try #require((measured["measurements"] as? [[String: Any]])?.first?["perplexity"] as? Double)
       }
@@ -111,7 +111,7 @@ extension EndToEnd {
       #expect(try workspace.text("results/compare/winners.md").contains("70"))
       try workspace.expectFailure(compare("wanda-sp"), "results/compare", "compares 'numerical' too")
       try workspace.expectFailure(compare("wanda-sp,numerical,flap"), "sizes that are not asked for")
-      try workspace.expectFailure(more + ["--set", "flap.repair=ls"], "'flap' has other settings")
+      try workspace.expectFailure(more + ["--set", "flap.repair=nested"], "'flap' has other settings")
       try workspace.expectFailure(more + ["--seed", "3"], "another seed")
     }
 
@@ -128,10 +128,11 @@ extension EndToEnd {
     @Test func badRequestsToCompare() throws {
       let workspace = try Workspace("llama3-gqa")
       try workspace.expectFailure(compare("wanda-sp,nope"), "unknown method 'nope'")
-      try workspace.expectFailure(compare("wanda-sp", "--set", "flap.repair=ls"), "flap.repair=ls", "methods compared")
+      try workspace.expectFailure(
+        compare("wanda-sp", "--set", "flap.repair=nested"), "flap.repair=nested", "methods compared")
       try workspace.expectFailure(compare("flap", "--set", "flap.repair=no"), "'repair' of 'flap'")
       try workspace.expectFailure(compare("flap", "--text", "nowhere.txt"), "nowhere.txt", "no such file")
-      try workspace.expectFailure(compare("flap", "--window", "100000"), "too short")
+      try workspace.expectFailure(compare("flap", "--window-length", "100000"), "too short")
       try workspace.expectFailure(
         ["compare", "--model", "model", "--keep", "0.5,0.5", "--text", "text/lighthouse.txt"], "--keep is a list",
         code: 64)
@@ -198,7 +199,7 @@ extension EndToEnd {
       let answer = try #require((result["answers"] as? [[String: Any]])?.first)
       #expect(answer["queries_per_group"] as? Int == 1)
       let measured = try workspace.run(
-        "evaluate", "--model", "thin", "--text", "text/notes.jsonl", "--window", "32", "--json"
+        "evaluate", "--model", "thin", "--text", "text/notes.jsonl", "--window-length", "32", "--json"
       ).expectSuccess().json()
       #expect(
         (measured["model"] as? [String: Any])?["block_parameters"] as? Int == answer["block_parameters"] as? Int)
@@ -220,7 +221,7 @@ extension EndToEnd {
         let ratio = try #require(answer["keep_ratio"] as? Double)
         #expect(ratio <= keep && ratio > keep - 0.15)
         let measured = try workspace.run(
-          "evaluate", "--model", "out/keep-\(keep)", "--text", "text/notes.jsonl", "--window", "32", "--json"
+          "evaluate", "--model", "out/keep-\(keep)", "--text", "text/notes.jsonl", "--window-length", "32", "--json"
         ).expectSuccess().json()
         let model = try #require(measured["model"] as? [String: Any])
         #expect(model["block_parameters"] as? Int == answer["block_parameters"] as? Int)
@@ -231,7 +232,7 @@ extension EndToEnd {
       }
       #expect(try predicted("16") == errors && predicted("1") != errors)
       // The energy of the residual stream needs no gradients; a study's calibration needs no other.
-      let forward = try workspace.run(command + ["--metric", "residual"]).expectSuccess()
+      let forward = try workspace.run(command + ["--curve-metric", "residual"]).expectSuccess()
       #expect(!forward.errors.contains("gradients …") && forward.output.contains("3 budgets"))
       try workspace.run(Workspace.search("--gradient-windows", "2", budget: "3")).expectSuccess()
       try workspace.expectFailure(Workspace.search(budget: "4"), "gradient windows was 2, now 16")
@@ -246,7 +247,7 @@ extension EndToEnd {
       let widths = try ["kv_groups", "mlp_channels"].map { try #require(answer[$0] as? [Int]) }
       #expect(widths.joined().contains(0) && widths.allSatisfy { $0[0] > 0 })
       try workspace.run(
-        "evaluate", "--model", "small.gguf", "--text", "text/notes.jsonl", "--window", "32"
+        "evaluate", "--model", "small.gguf", "--text", "text/notes.jsonl", "--window-length", "32"
       ).expectSuccess()
       // A score whose gradients are those of another scalar.
       let other = try workspace.run(command + ["--scores", "nirvana"]).expectSuccess()
@@ -323,7 +324,7 @@ extension EndToEnd {
     @Test func repairImprovesASubnet() throws {
       let workspace = try Workspace("llama3-gqa")
       try workspace.run(prune("wanda-sp", "out/plain", "--dtype", "f32", keep: "0.6")).expectSuccess()
-      let command = ["repair", "--dense", "model", "--subnet", "out/plain", "--dtype", "f32"] + Self.text
+      let command = ["repair", "--dense", "model", "--model", "out/plain", "--dtype", "f32"] + Self.text
       let result = try workspace.run(command + ["--output", "out/better", "--json"]).expectSuccess().json()
       let (before, after) = (try #require(result["kl_before"] as? Double), try #require(result["kl_after"] as? Double))
       #expect(result["improved"] as? Bool == true && after < before)
@@ -335,7 +336,7 @@ extension EndToEnd {
       let words = try workspace.run(command + ["--output", "out/again.gguf"]).expectSuccess().output
       #expect(words.contains("projections fitted anew"))
       try workspace.expectFailure(
-        ["repair", "--dense", "out/plain", "--subnet", "model", "--output", "x"] + Self.text, "layer 0 is wider")
+        ["repair", "--dense", "out/plain", "--model", "model", "--output", "x"] + Self.text, "layer 0 is wider")
     }
   }
 }

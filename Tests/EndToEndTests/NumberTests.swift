@@ -19,9 +19,9 @@ extension EndToEnd {
     func ofEvaluateAndGenerate(_ number: String) throws {
       let workspace = try Workspace("llama3-gqa")
       let evaluate = ["evaluate", "--model", "model", "--text", "text/lighthouse.txt"]
-      try expectAnswer(evaluate + ["--window=\(number)"], in: workspace)
-      for option in ["limit", "memory-limit"] {
-        try expectAnswer(evaluate + ["--window", "16", "--\(option)=\(number)"], in: workspace)
+      try expectAnswer(evaluate + ["--window-length=\(number)"], in: workspace)
+      for option in ["windows", "memory-limit"] {
+        try expectAnswer(evaluate + ["--window-length", "16", "--\(option)=\(number)"], in: workspace)
       }
       for option in ["tokens", "seed", "temperature", "top-p"] {
         try expectAnswer(
@@ -33,7 +33,7 @@ extension EndToEnd {
     func ofASearch(_ number: String) throws {
       let workspace = try Workspace("llama3-gqa")
       for option in [
-        "params", "memory", "seed", "population", "portion", "lease", "calibration-windows", "calibration-length",
+        "params", "size", "seed", "population", "portion", "lease", "calibration-windows", "calibration-length",
         "fitness-windows", "fitness-length", "gradient-windows", "calibration-subsets", "min-tokens", "damping",
         "rungs",
         "memory-limit",

@@ -8,7 +8,7 @@ extension EndToEnd {
     private static let full = #"exec "$0" "$@" > /dev/full"#
     private static let words = "cannot write standard output: No space left on device"
     private static let evaluate = [
-      "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "32", "--limit", "2",
+      "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window-length", "32", "--windows", "2",
     ]
 
     @Test(

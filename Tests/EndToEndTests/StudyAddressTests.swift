@@ -20,7 +20,7 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       for command in [
         ["report", address], ["report", "text", address], ["report", address, "--fidelity"],
-        Workspace.search(study: address), ["worker", "--study", address],
+        Workspace.search(study: address), ["worker", address],
         ["solve", "--study", address, "--keep", "0.8"],
         ["export", address, "--format", "hf", "--output", "out"], ["benchmark", address],
       ] {
@@ -43,12 +43,12 @@ extension EndToEnd {
       let address = text.replacingOccurrences(of: "PW", with: Self.secret)
       let workspace = try Workspace("llama3-gqa")
       for command in [
-        [address], ["report"] + [address, "--bogus"], ["worker", "--study", "x", address], ["--studie=\(address)"],
+        [address], ["report"] + [address, "--bogus"], ["worker", "x", address], ["--studie=\(address)"],
         ["worker", "--studie", address], ["export", address, address, "--format", "hf", "--output", "out"],
         ["--model", "model", "--budget", address], ["--model", "model", "--budget=\(address)"],
         ["export", "nowhere", "--format", address, "--output", "out"], ["search", "--seed", address],
         [address, "--help"],
-        ["report", address], Workspace.search(study: address), ["worker", "--study", address],
+        ["report", address], Workspace.search(study: address), ["worker", address],
       ] {
         let before = try workspace.snapshot()
         let result = try workspace.run(command)

@@ -9,7 +9,7 @@ extension EndToEnd {
 
     private func evaluate(_ workspace: Workspace, _ model: String) throws -> (bos: String, perplexity: Double) {
       let outcome = try workspace.run(
-        "evaluate", "--model", model, "--text", Self.text, "--window", "32", "--limit", "4", "--json"
+        "evaluate", "--model", model, "--text", Self.text, "--window-length", "32", "--windows", "4", "--json"
       ).expectSuccess()
       let json = try outcome.json()
       let first = try #require((json["measurements"] as? [[String: Any]])?.first)
@@ -77,12 +77,12 @@ extension EndToEnd {
       try workspace.write(text + "[PAD]" + text, to: "padded.txt")
       let words = ["'[PAD]'", "id 320", "320 rows"]
       for command in [
-        ["evaluate", "--model", "model", "--text", "padded.txt", "--window", "32"],
+        ["evaluate", "--model", "model", "--text", "padded.txt", "--window-length", "32"],
         Workspace.search("--calibration", "padded.txt"),
         [
           "compare", "--model", "model", "--methods", "uniform", "--keep", "0.8", "--text", "padded.txt", "--output",
           "compared",
-          "--window", "32",
+          "--window-length", "32",
         ],
         ["generate", "--model", "model", "--prompt", "a [PAD]", "--tokens", "2"],
       ] {
@@ -104,7 +104,7 @@ extension EndToEnd {
     @Test func aFileWithoutAPreTokenizerIsWarnedOf() throws {
       let workspace = try Workspace("llama3-gqa")
       let file = "llama3-gqa/llama3-gqa.gguf"
-      let command = ["evaluate", "--model", file, "--text", Self.text, "--window", "32", "--limit", "1"]
+      let command = ["evaluate", "--model", file, "--text", Self.text, "--window-length", "32", "--windows", "1"]
       let named = try workspace.run(command).expectSuccess()
       #expect(!named.errors.contains("tokenizer.ggml.pre"), "\(named)")
       try workspace.edit(file) { data in

@@ -48,12 +48,14 @@ extension EndToEnd {
 
       // Both exports are the same network.
       func evaluate(_ model: String, _ more: String...) throws -> [String: Any] {
-        let command = ["evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window", "64", "--json"]
+        let command = [
+          "evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window-length", "64", "--json",
+        ]
         return try workspace.run(command + more).expectSuccess().json()
       }
       let measured = try perplexities(evaluate("out/hf")) + perplexities(evaluate("out/subnet.gguf"))
       #expect(measured.count == 2 && abs(measured[0] / measured[1] - 1) < 1e-4, "\(measured)")
-      let against = try evaluate("out/hf", "--against", "model", "--limit", "8")
+      let against = try evaluate("out/hf", "--dense", "model", "--windows", "8")
       let line = try #require((against["measurements"] as? [[String: Any]])?.first)
       #expect(line["windows"] as? Int == 8)
       #expect(line["tokens"] as? Int == 512)
@@ -74,8 +76,8 @@ extension EndToEnd {
     @Test func evaluationFields() throws {
       let workspace = try Workspace("mistral-gqa")
       let result = try workspace.run(
-        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "text/notes.jsonl", "--window", "64,32",
-        "--limit", "5", "--json"
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "text/notes.jsonl", "--window-length", "64,32",
+        "--windows", "5", "--json"
       ).expectSuccess().json()
       #expect(result["schema"] as? String == "nas-search.evaluate")
       #expect(result["version"] as? Int == 1)
@@ -93,13 +95,14 @@ extension EndToEnd {
         #expect(line["kl"] is NSNull)
       }
       let text = try workspace.run(
-        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "64", "--limit", "5"
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window-length", "64", "--windows", "5"
       ).expectSuccess().output
       let shown = try #require(lines[0]["perplexity"] as? Double)
       #expect(text.contains("window 64, 5 windows, 320 tokens: perplexity \(String(format: "%.4f", shown))"))
       // A model beside itself.
       let itself = try workspace.run(
-        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window", "64", "--limit", "5", "--against",
+        "evaluate", "--model", "model", "--text", "text/lighthouse.txt", "--window-length", "64", "--windows", "5",
+        "--dense",
         "mistral-gqa", "--json"
       ).expectSuccess().json()
       let line = try #require((itself["measurements"] as? [[String: Any]])?.first)
@@ -122,7 +125,7 @@ extension EndToEnd {
       try workspace.run(export).expectSuccess()
       // What a subnet was calibrated on flatters it; other text does not.
       try workspace.write(try workspace.text("text/lighthouse.txt") + "The end.\n", to: "other.txt")
-      let evaluate = ["evaluate", "--model", "hf", "--window", "32", "--limit", "2", "--text"]
+      let evaluate = ["evaluate", "--model", "hf", "--window-length", "32", "--windows", "2", "--text"]
       let result = try workspace.run(evaluate + ["text/lighthouse.txt", "other.txt"]).expectSuccess()
       #expect(result.errorLines.filter { $0.hasPrefix("warning: ") }.count == 1)
       #expect(result.errors.contains("lighthouse.txt is the text that this subnet was calibrated on"))
@@ -157,7 +160,7 @@ extension EndToEnd {
 
     // MARK: Targets and spaces
 
-    @Test(arguments: [["--params", "30K"], ["--memory", "60KB"], ["--keep", "0.6"]])
+    @Test(arguments: [["--params", "30K"], ["--size", "60KB"], ["--keep", "0.6"]])
     func targets(_ target: [String]) throws {
       let workspace = try Workspace("llama3-gqa")
       let result = try workspace.run(Workspace.search(budget: "20") + target + ["--json"]).expectSuccess().json()
@@ -168,7 +171,7 @@ extension EndToEnd {
         let block = try #require(point["parametersBlock"] as? Int)
         switch target[0] {
         case "--params": #expect(block + outer <= 30_000)
-        case "--memory": #expect(2 * (block + outer) <= 60_000)
+        case "--size": #expect(2 * (block + outer) <= 60_000)
         default: #expect(Double(block) <= 0.6 * 27_840)
         }
       }
@@ -196,7 +199,7 @@ extension EndToEnd {
       #expect(fileArchitectures.contains(try checkpoints(file)[0]["architecture"] as? String ?? ""))
       #expect(try #require(file["keep_ratio"] as? Double) <= 0.7)
       for model in ["knee", "small.gguf"] {
-        try workspace.run("evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window", "64")
+        try workspace.run("evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window-length", "64")
           .expectSuccess()
       }
     }

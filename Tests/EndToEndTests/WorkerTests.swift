@@ -22,7 +22,7 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       try workspace.run(search(study: "alone")).expectSuccess()
       let main = try RunningTool(search("--only-workers", "--lease", "1"), in: workspace)
-      let worker = ["worker", "--study", Self.study, "--portion", "3", "--lease", "1", "--wait", "30"]
+      let worker = ["worker", Self.study, "--portion", "3", "--lease", "1", "--wait", "30"]
       let workers = try (0..<3).map { _ in try RunningTool(worker, in: workspace) }
       workers[0].wait { workers[0].errors.contains("evaluated") }
       workers[0].send(SIGKILL)
@@ -59,17 +59,17 @@ extension EndToEnd {
 
     @Test func badRequests() throws {
       let workspace = try Workspace("llama3-gqa", "mistral-gqa")
-      try workspace.expectFailure(["worker", "--study", "results/none"], "no study here")
+      try workspace.expectFailure(["worker", "results/none"], "no study here")
       try workspace.expectFailure(search("--shared", "--portion", "0"), "--portion", code: 64)
-      try workspace.expectFailure(["worker", "--study", "x", "--lease", "0.1"], "--lease", code: 64)
+      try workspace.expectFailure(["worker", "x", "--lease", "0.1"], "--lease", code: 64)
       try workspace.run(search()).expectSuccess()
-      try workspace.expectFailure(["worker", "--study", Self.study, "--model", "mistral-gqa"], "fingerprint")
+      try workspace.expectFailure(["worker", Self.study, "--model", "mistral-gqa"], "fingerprint")
       try workspace.expectFailure(
-        ["worker", "--study", "postgresql://nobody@localhost:1/none#study"], "postgresql://nobody@localhost:1/none")
+        ["worker", "postgresql://nobody@localhost:1/none#study"], "postgresql://nobody@localhost:1/none")
       try workspace.expectFailure(search(study: "postgresql://nobody@localhost:1/none"), "needs a name")
       let rungs = Workspace.search("--calibration", "text/lighthouse.txt", "--rungs", "2", study: "rungs")
       try workspace.run(rungs).expectSuccess()
-      try workspace.expectFailure(["worker", "--study", "rungs"], "without --rungs")
+      try workspace.expectFailure(["worker", "rungs"], "without --rungs")
     }
   }
 }

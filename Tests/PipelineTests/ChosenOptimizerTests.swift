@@ -18,7 +18,7 @@ import Testing
       plan: CalibrationPlan(
         calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
         fitnessLength: 64, seed: 0),
-      damping: nil, repair: "ls", curves: "loss", rungs: rungs, population: 16)
+      damping: nil, repair: .nested, curveMetric: .loss, rungs: rungs, population: 16)
   }
 
   private func choose(

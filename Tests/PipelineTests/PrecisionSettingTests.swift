@@ -11,7 +11,7 @@ import Testing
       plan: CalibrationPlan(
         calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
         fitnessLength: 64, gradientWindows: gradientWindows, seed: 0),
-      damping: nil, repair: "ls", curves: "loss", population: 16, precision: precision)
+      damping: nil, repair: .nested, curveMetric: .loss, population: 16, precision: precision)
   }
 
   @Test(arguments: Precision.allCases) func settingsKeepThePrecision(_ precision: Precision) throws {

@@ -43,7 +43,7 @@ import Testing
       plan: CalibrationPlan(
         calibration: ["a", "b"], field: "text", calibrationWindows: 30, calibrationLength: 24, fitnessWindows: 10,
         fitnessLength: 24, gradientWindows: 6, seed: 0),
-      damping: 0.01, repair: "ls", curves: "loss", population: 4)
+      damping: 0.01, repair: .nested, curveMetric: .loss, population: 4)
   }
 
   private func statistics(_ cache: String, gradients: Bool) throws -> [any Statistics] {

@@ -36,7 +36,7 @@ import Testing
         let layer = try ScoredLayer(index, of: model, for: WandaSP(), statistics: statistics)
         let shape = layer.shape
         let ranked = try RankedLayer(
-          layer, ranking: WandaSP().scores(of: layer).ranking, repair: .leastSquares, damping: damping)
+          layer, ranking: WandaSP().scores(of: layer).ranking, repair: .nested, damping: damping)
         let cut = ranked.weights(groups: max(1, shape.kvHeads * 3 / 4), channels: max(1, shape.mlpChannels * 3 / 4))
         func compare(_ whole: Matrix<Float>, _ part: Matrix<Float>) {
           let error = zip(whole.elements, part.elements).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }

@@ -21,7 +21,7 @@ import Testing
 
   private var shape: LayerShape { model.configuration.layers[1] }
 
-  private func ranked(_ repair: RepairMode, damping: Double = 0.01) throws -> RankedLayer {
+  private func ranked(_ repair: Repair, damping: Double = 0.01) throws -> RankedLayer {
     try RankedLayer(
       ScoredLayer(
         index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: statistics.layers[1]),
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func repairChangesTheOutputProjectionsOnly() throws {
-    let layer = try ranked(.leastSquares)
+    let layer = try ranked(.nested)
     let (found, plain) = (layer.weights(groups: 1, channels: 40), try inherited(1, 40))
     for part in [\LayerWeights.query, \.key, \.value, \.gate, \.up] {
       #expect(found[keyPath: part].weight.elements == plain[keyPath: part].weight.elements)
@@ -66,7 +66,7 @@ import Testing
     let thinned = UnitRanking(groups: [1, 0], channels: ranking.channels, queries: [[1, 0], [0, 1]])
     let scored = ScoredLayer(
       index: 1, shape: shape, headDimension: 8, weights: try model.layer(1), statistics: statistics.layers[1])
-    let layer = try RankedLayer(scored, ranking: thinned, queries: 1, repair: .leastSquares, damping: 0.01)
+    let layer = try RankedLayer(scored, ranking: thinned, queries: 1, repair: .nested, damping: 0.01)
     // Heads 2 and 1 stay, of groups 1 and 0.
     let order = [2, 1, 3, 0].flatMap { Array($0 * 8..<($0 + 1) * 8) }
     let solver = try NestedReformation(
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test func wholeModulesAreLeftAlone() throws {
-    let layer = try ranked(.leastSquares)
+    let layer = try ranked(.nested)
     #expect(layer.weights(groups: 2, channels: 96).elements == (try inherited(2, 96)).elements)
     let half = layer.weights(groups: 2, channels: 10)
     #expect(half.output.weight.elements == (try inherited(2, 10)).output.weight.elements)
@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test func sameWidthIsTheSameMatrixAndIsCounted() throws {
-    let layer = try ranked(.leastSquares)
+    let layer = try ranked(.nested)
     let before = layer.byteCount
     let first = layer.weights(groups: 1, channels: 40)
     let after = layer.byteCount
@@ -160,7 +160,7 @@ import Testing
       return x
     }
     let dense = try output(weights)
-    func error(_ repair: RepairMode, groups: Int) throws -> Double {
+    func error(_ repair: Repair, groups: Int) throws -> Double {
       let layer = try RankedLayer(
         ScoredLayer(
           index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
@@ -169,12 +169,12 @@ import Testing
       return zip(found.elements, dense.elements).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) } / 900
     }
     for groups in 1..<shape.kvHeads {
-      let (repaired, plain) = (try error(.leastSquares, groups: groups), try error(.none, groups: groups))
+      let (repaired, plain) = (try error(.nested, groups: groups), try error(.none, groups: groups))
       #expect(repaired < 0.99 * plain)
       let curve = try RankedLayer(
         ScoredLayer(
           index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
-        ranking: ranking, repair: .leastSquares, damping: 1e-6
+        ranking: ranking, repair: .nested, damping: 1e-6
       ).attentionErrors
       // The curve is what was measured, but for the share of the damping.
       #expect(abs(repaired / (curve?[groups] ?? 0) - 1) < 1e-3)
@@ -189,7 +189,7 @@ import Testing
     #expect(throws: error) {
       try RankedLayer(
         ScoredLayer(index: 1, shape: shape, headDimension: 8, weights: model.layer(1), statistics: broken),
-        ranking: ranking, repair: .leastSquares, damping: 0.01)
+        ranking: ranking, repair: .nested, damping: 0.01)
     }
     #expect(error.description.contains("layer 1") && error.description.contains("MLP"))
   }

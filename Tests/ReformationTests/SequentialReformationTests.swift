@@ -18,7 +18,7 @@ import Testing
     statistics = try GatheredStatistics(model, calibration, name: "set")
   }
 
-  private func subnet(_ widths: [(Int, Int)], repair: RepairMode = .leastSquares) throws -> Subnet<LanguageModel> {
+  private func subnet(_ widths: [(Int, Int)], repair: Repair = .nested) throws -> Subnet<LanguageModel> {
     let factory = SubnetFactory(
       parent: model, scores: [WandaSP()], statistics: [statistics], repair: repair, damping: 0.01, byteLimit: .max)
     return try factory.subnet(
@@ -52,8 +52,8 @@ import Testing
     return (result.subnet(of: subnet), result)
   }
 
-  @Test(arguments: RepairMode.allCases)
-  func bringsTheSubnetNearerToTheDenseModel(repair: RepairMode) throws {
+  @Test(arguments: Repair.ofSingleLayers)
+  func bringsTheSubnetNearerToTheDenseModel(repair: Repair) throws {
     let before = try subnet([(1, 50), (2, 60), (1, 30)], repair: repair)
     let (after, result) = try corrected(before)
     #expect(after.configuration == before.configuration)

@@ -24,7 +24,7 @@ import Testing
   }
 
   private func factory(
-    repair: RepairMode = .leastSquares, byteLimit: Int = .max, scores: [any Importance]? = nil
+    repair: Repair = .nested, byteLimit: Int = .max, scores: [any Importance]? = nil
   ) -> SubnetFactory<LanguageModel> {
     SubnetFactory(
       parent: model, scores: scores ?? self.scores, statistics: sets, repair: repair, damping: 0.01,
@@ -121,7 +121,7 @@ import Testing
     let counted = CountedStatistics(sets[0])
     func factory(_ limit: Int) -> SubnetFactory<LanguageModel> {
       SubnetFactory(
-        parent: model, scores: scores, statistics: [counted, sets[1]], repair: .leastSquares, damping: 0.01,
+        parent: model, scores: scores, statistics: [counted, sets[1]], repair: .nested, damping: 0.01,
         byteLimit: limit)
     }
     let roomy = factory(.max)
@@ -168,7 +168,7 @@ import Testing
     let all = model.configuration.layers.map { LayerWidths(groups: $0.kvHeads, channels: $0.mlpChannels) }
     let windows = TokenWindows([someTokens(30, below: 320)])
     let dense = try ForwardPass(windows).hiddenStates(of: model)
-    for repair in RepairMode.allCases {
+    for repair in Repair.ofSingleLayers {
       let subnet = try factory(repair: repair).subnet(all, choice)
       #expect(subnet.configuration == model.configuration)
       #expect(distance(try ForwardPass(windows).hiddenStates(of: subnet), dense) < 5e-5)

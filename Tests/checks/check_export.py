@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Opens exported checkpoints with stock transformers and stock llama.cpp and compares perplexities with nas-search's.
 
-    nas-search evaluate --model OUT --text FILE --window 512 --json > evaluate.json
-    python check_export.py --hf OUT --text FILE --window 512 --evaluate-json evaluate.json
-    python check_export.py --gguf OUT.gguf --text FILE --window 512 --limit 40 --evaluate-json evaluate.json
+    nas-search evaluate --model OUT --text FILE --window-length 512 --json > evaluate.json
+    python check_export.py --hf OUT --text FILE --window-length 512 --evaluate-json evaluate.json
+    python check_export.py --gguf OUT.gguf --text FILE --window-length 512 --windows 40 --evaluate-json evaluate.json
 
 The protocol is that of the literature and of `nas-search evaluate`: the whole file is tokenised once (a BOS only at its
 very start, and only if the tokenizer's own rule adds one), cut from token 0 into windows that do not overlap, the tail is
@@ -127,11 +127,11 @@ def evaluated(path, text, window):
 
 
 def run(arguments):
-    limit, reference = arguments.limit, None
+    limit, reference = arguments.windows, None
     if arguments.evaluate_json:
-        reference = evaluated(arguments.evaluate_json, arguments.text, arguments.window)
+        reference = evaluated(arguments.evaluate_json, arguments.text, arguments.window_length)
         if limit and limit != reference["windows"]:
-            raise CheckError(f"{arguments.evaluate_json} measured {reference['windows']} windows; --limit is {limit}. "
+            raise CheckError(f"{arguments.evaluate_json} measured {reference['windows']} windows; --windows is {limit}. "
                              "Give both commands the same limit, or this one none")
         if not isinstance(reference["perplexity"], (int, float)):
             raise CheckError(f"{arguments.evaluate_json}: the perplexity is {reference['perplexity']}")
@@ -142,11 +142,11 @@ def run(arguments):
     if reference:
         rows.append(("nas-search evaluate", reference["windows"], float(reference["perplexity"])))
     if arguments.hf:
-        rows.append(measure_hugging_face(arguments.hf, text, arguments.window, limit, arguments.threads))
+        rows.append(measure_hugging_face(arguments.hf, text, arguments.window_length, limit, arguments.threads))
     if arguments.gguf:
-        rows.append(measure_gguf(arguments.gguf, text, arguments.window, limit, arguments.threads))
+        rows.append(measure_gguf(arguments.gguf, text, arguments.window_length, limit, arguments.threads))
 
-    print(f"{os.path.basename(arguments.text)}, windows of {arguments.window} tokens")
+    print(f"{os.path.basename(arguments.text)}, windows of {arguments.window_length} tokens")
     _, expected_windows, expected = rows[0]
     good = True
     for label, windows, value in rows:
@@ -170,15 +170,15 @@ def main():
     parser.add_argument("--hf", metavar="DIR", help="exported Hugging Face folder")
     parser.add_argument("--gguf", metavar="FILE", help="exported GGUF")
     parser.add_argument("--text", metavar="FILE", required=True, help="UTF-8 text")
-    parser.add_argument("--window", type=positive, default=512, metavar="N", help="tokens in a window (default: 512)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="measure only the first N windows")
+    parser.add_argument("--window-length", type=positive, default=512, metavar="N", help="tokens in a window (default: 512)")
+    parser.add_argument("--windows", type=positive, metavar="N", help="measure only the first N windows")
     parser.add_argument("--evaluate-json", metavar="FILE", help="output of nas-search evaluate --json on the same text")
     parser.add_argument("--threads", type=positive, metavar="N", default=os.cpu_count() or 1,
                         help="processor threads (default: all; fewer on a busy machine)")
     arguments = parser.parse_args()
     if not (arguments.hf or arguments.gguf):
         parser.error("give --hf, --gguf or both")
-    if arguments.window < 2:
+    if arguments.window_length < 2:
         parser.error("a window needs at least 2 tokens, the first is not scored")
     try:
         sys.exit(0 if run(arguments) else 1)

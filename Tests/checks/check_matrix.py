@@ -58,7 +58,7 @@ class Program:
 
     def perplexity(self, model, window):
         """(perplexity, windows)"""
-        line = self.json("evaluate", "--model", model, "--text", tiny_models.TEXT, "--window", window)["measurements"][0]
+        line = self.json("evaluate", "--model", model, "--text", tiny_models.TEXT, "--window-length", window)["measurements"][0]
         return line["perplexity"], line["windows"]
 
 

@@ -9,7 +9,7 @@ set -euo pipefail
 model=$1 calibration=$2 unseen=$3 keep=${4:-0.8} budget=${5:-100} folder=${6:-results/quality}
 tool=${NAS_SEARCH:-.build/release/nas-search}
 windows=${CALIBRATION_WINDOWS:-64}
-limit=${LIMIT:+--limit $LIMIT}
+limit=${WINDOWS:+--windows $WINDOWS}
 
 common=(--model "$model" --keep "$keep" --calibration "$calibration" --calibration-windows "$windows")
 "$tool" "${common[@]}" --budget "$budget" --study "$folder/search"
@@ -18,7 +18,7 @@ common=(--model "$model" --keep "$keep" --calibration "$calibration" --calibrati
 "$tool" export "$folder/uniform" --point best --repair none --format hf --dtype f32 --output "$folder/uniform-hf" --replace
 
 for name in search uniform; do
-  "$tool" evaluate --model "$folder/$name-hf" --text "$unseen" --window 512 --against "$model" $limit --json \
+  "$tool" evaluate --model "$folder/$name-hf" --text "$unseen" --window-length 512 --dense "$model" $limit --json \
     > "$folder/$name.json"
 done
 python3 - "$folder" <<'PYTHON'

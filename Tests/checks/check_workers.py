@@ -151,7 +151,7 @@ def kills(check: Check):
     study = server.url + "#kills" if server else "shared"
     generator = random.Random(1)
     commands = [check.search(study, "--shared", "--portion", "2", "--lease", "1")]
-    commands += [["worker", "--study", study, "--portion", "2", "--lease", "1", "--wait", "60"]] * 3
+    commands += [["worker", study, "--portion", "2", "--lease", "1", "--wait", "60"]] * 3
     processes = [check.start(command) for command in commands]
     killed = [0, 0]
     try:
@@ -235,7 +235,7 @@ def network(check: Check):
         study = server.url + "#network"
         processes["main"] = check.start(check.search(study, "--only-workers", "--lease", "10"), "main")
         for host in workers:
-            worker = ["worker", "--study", study, "--portion", "2", "--lease", "10", "--wait", "60"]
+            worker = ["worker", study, "--portion", "2", "--lease", "10", "--wait", "60"]
             processes[host] = check.start(worker, host)
         for host in workers:
             wait(host, 0)

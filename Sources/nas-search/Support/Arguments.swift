@@ -29,34 +29,41 @@ struct BudgetArgument: ExpressibleByArgument {
   }
 }
 
-/// `110M`, `1.5B`, `4GiB`, `500MB`, or a plain number.
-struct AmountArgument: ExpressibleByArgument {
+/// A number of parameters: `110M`, `1.5B` (billions), or a plain number.
+struct ParameterCount: ExpressibleByArgument {
+  let value: Int
+
+  init?(argument: String) {
+    guard let value = Amount.value(of: argument, units: [("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1)]) else {
+      return nil
+    }
+    self.value = value
+  }
+}
+
+/// A number of bytes: `4GiB`, `500MB`, `500B`, or a plain number.
+struct ByteCount: ExpressibleByArgument {
   let value: Int
 
   init?(argument: String) {
     let units: [(String, Double)] = [
-      ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1e9),
-      ("M", 1e6), ("K", 1e3), ("", 1),
+      ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1),
+      ("", 1),
     ]
-    // Numbers in base 16 would be taken for others: 0x10 ends with no unit, 0x1B with one.
-    guard !argument.lowercased().hasPrefix("0x"),
-      let (suffix, scale) = units.first(where: { argument.hasSuffix($0.0) }),
-      let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
-    else { return nil }
-    value = Int((number * scale).rounded())
+    guard let value = Amount.value(of: argument, units: units) else { return nil }
+    self.value = value
   }
 }
 
-/// Weight types of an export.
-enum WeightType: String, ExpressibleByArgument, CaseIterable {
-  case f16, bf16, f32
-
-  var element: ElementType {
-    switch self {
-    case .f16: .f16
-    case .bf16: .bf16
-    case .f32: .f32
-    }
+private enum Amount {
+  /// - Parameter units: suffixes and what they stand for; a suffix that ends with another one comes before it.
+  static func value(of argument: String, units: [(suffix: String, scale: Double)]) -> Int? {
+    // Numbers in base 16 would be taken for others: 0x10 ends with no unit, 0x1B with one.
+    guard !argument.lowercased().hasPrefix("0x"),
+      let (suffix, scale) = units.first(where: { argument.hasSuffix($0.suffix) }),
+      let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
+    else { return nil }
+    return Int((number * scale).rounded())
   }
 }
 

@@ -22,9 +22,7 @@ enum PruneOutput {
     }
     let peak = outcome.peakBytes.map { "; peak memory \($0 / 1_048_576) MiB" } ?? ""
     lines.append(times.joined(separator: ", ") + peak)
-    lines.append(
-      "\(output): architecture \(result.architecture), \(result.bytes) bytes; reloaded and compared: equal"
-        + (result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
+    lines.append(result.line(output))
     return lines.joined(separator: "\n")
   }
 

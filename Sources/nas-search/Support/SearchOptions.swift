@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Pipeline
+import Reformation
 
 /// The options that decide what a search finds.
 struct SearchOptions: ParsableArguments {
@@ -9,8 +10,8 @@ struct SearchOptions: ParsableArguments {
     "widths"
   @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
-  @Option(help: "Most parameters, embeddings included, such as 110M.") var params: AmountArgument?
-  @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var memory: AmountArgument?
+  @Option(help: "Most parameters, embeddings included, such as 110M.") var params: ParameterCount?
+  @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var size: ByteCount?
   @Option(help: "Without such a limit: share that the first candidates aim at, among others, such as 0.8.") var aim:
     Double?
   @OptionGroup var text: CalibrationOptions
@@ -18,8 +19,9 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
   var calibrationSubsets = 1
   @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
-  @Option(help: "Correction of the inherited weights: ls (least squares) or none.") var repair = "ls"
-  @Option(help: "Error curves of the first population: loss (needs gradients), residual or output.") var curves = "loss"
+  @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair = Repair.nested
+  @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
+  var curveMetric = ErrorCurves.Metric.loss
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
@@ -38,18 +40,17 @@ struct SearchOptions: ParsableArguments {
     func require(_ condition: Bool, _ message: String) throws {
       if !condition { throw ValidationError(message) }
     }
-    let targets = [keep != nil, params != nil, memory != nil].filter { $0 }.count
-    try require(targets <= 1, "give only one of --keep, --params and --memory")
+    let targets = [keep != nil, params != nil, size != nil].filter { $0 }.count
+    try require(targets <= 1, "give only one of --keep, --params and --size")
     if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
     if let aim {
-      try require(targets == 0, "--aim is for searches without --keep, --params and --memory")
+      try require(targets == 0, "--aim is for searches without --keep, --params and --size")
       try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try require(!model.isEmpty, "--model is empty")
     try require(
       ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
-    try require(["ls", "none"].contains(repair), "--repair is ls or none")
-    try require(["loss", "residual", "output"].contains(curves), "--curves is loss, residual or output")
+    try require([.nested, .none].contains(repair), "--repair is nested or none")
     try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
     try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
     try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
@@ -60,7 +61,7 @@ struct SearchOptions: ParsableArguments {
     var target: SearchSettings.Target?
     if let keep { target = .keep(keep) }
     if let params { target = .parameters(params.value) }
-    if let memory { target = .memory(memory.value) }
+    if let size { target = .size(size.value) }
     var settings = SearchSettings(
       model: model, space: space, spaceText: text, target: target,
       objectives: objectives.split(separator: ",").map(String.init),
@@ -68,7 +69,7 @@ struct SearchOptions: ParsableArguments {
         within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows,
         subsets: calibrationSubsets),
       damping: leastSquares.damping, repair: repair,
-      curves: curves, rungs: rungs, optimizer: optimizer, population: population,
+      curveMetric: curveMetric, rungs: rungs, optimizer: optimizer, population: population,
       precision: evaluation.precision.value)
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim

@@ -11,7 +11,7 @@ struct WorkerCommand: ParsableCommand {
       a folder (searched with --shared). They may come, go and die at any time; a worker ends when the search does.
       """)
 
-  @Option(help: "Folder of the study, or postgresql://…#NAME.") var study: String
+  @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
   @Option(
     help: "The model, where it is not where the study remembers it; compared by hash.", transform: LocalPath.checked)
   var model: String?
@@ -22,7 +22,7 @@ struct WorkerCommand: ParsableCommand {
   @OptionGroup var plannedMemory: MemoryOption
 
   func validate() throws {
-    if study.isEmpty { throw ValidationError("--study is empty") }
+    if study.isEmpty { throw ValidationError("the study's address is empty") }
     if !(wait >= 0) { throw ValidationError("--wait must not be negative") }
   }
 

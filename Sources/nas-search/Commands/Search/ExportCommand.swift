@@ -16,17 +16,16 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
   var format: [ExportFormat]
   @Option(help: "Folder or file to write.", transform: LocalPath.checked) var output: [String]
-  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(
     help:
-      "Correction of the weights: ls (least squares, layer by layer where that is better), nested (as the search judged it) or none."
+      "Correction of the weights: sequential (layer by layer; shipped if it is better than nested), nested (as the search judged it) or none."
   )
-  var repair = SubnetExport.Repair.leastSquares
+  var repair = Repair.sequential
   @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
     String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
-  @Flag(help: "Replace an earlier export at the output.") var replace = false
+  @OptionGroup var weights: WeightOptions
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -36,6 +35,9 @@ struct ExportCommand: ParsableCommand {
     }
     if Set(output.map { URL(fileURLWithPath: $0).standardizedFileURL.path }).count < output.count {
       throw ValidationError("two formats cannot have the same --output")
+    }
+    if ![.sequential, .nested, .none].contains(repair) {
+      throw ValidationError("--repair is sequential, nested or none")
     }
     guard let keep else { return }
     if point != "best" { throw ValidationError("--keep goes with --point best only, not with '\(point)'") }
@@ -48,7 +50,8 @@ struct ExportCommand: ParsableCommand {
     let targets = zip(format, output).map { format, output in
       ExportTarget(
         output,
-        ExportOptions(format: format, type: dtype.element, replacing: replace, monitor: display.monitor))
+        ExportOptions(
+          format: format, type: weights.dtype.element, replacing: weights.replace, monitor: display.monitor))
     }
     let export = try SubnetExport(
       StudyAddress(study), point: point, keep: keep, model: model, targets: targets, cache: CacheFolder.url(cache),
@@ -83,9 +86,7 @@ struct ExportCommand: ParsableCommand {
     ]
     if !subnet.steps.isEmpty { lines.append(SequentialReformation.Step.summary(subnet.steps)) }
     for (output, result) in results {
-      lines.append(
-        "\(output): architecture \(result.architecture), \(result.bytes) bytes; reloaded and compared: equal"
-          + (result.needsRemoteCode ? "; transformers needs trust_remote_code=True" : ""))
+      lines.append(result.line(output))
     }
     try Console.print(lines.joined(separator: "\n"), kept: kept)
   }
@@ -93,19 +94,4 @@ struct ExportCommand: ParsableCommand {
   private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
 }
 
-extension ExportFormat: ExpressibleByArgument {
-  /// What an output looks like.
-  static func fitting(_ output: String) -> ExportFormat {
-    URL(fileURLWithPath: output).pathExtension.lowercased() == "gguf" ? .gguf : .huggingFace
-  }
-}
-extension SubnetExport.Repair: ExpressibleByArgument {}
-extension RepairMode: ExpressibleByArgument {
-  /// A bias is a method's own repair, not one of searches.
-  public static var allValueStrings: [String] { [RepairMode.none, .leastSquares].map(\.rawValue) }
-
-  public init?(argument: String) {
-    guard Self.allValueStrings.contains(argument) else { return nil }
-    self.init(rawValue: argument)
-  }
-}
+extension Repair: ExpressibleByArgument {}

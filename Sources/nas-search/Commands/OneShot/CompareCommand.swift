@@ -24,8 +24,8 @@ struct CompareCommand: ParsableCommand {
     transform: LocalPath.checked)
   var text: [String]
   @Option(help: "Tokens in an evaluation window. Default: 1024, or the model's context where that is shorter.")
-  var window: Int?
-  @Option(help: "Most evaluation windows of each text.") var limit = 10
+  var windowLength: Int?
+  @Option(help: "Most evaluation windows of each text.") var windows = 10
   @OptionGroup var leastSquares: DampingOption
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(
@@ -42,7 +42,9 @@ struct CompareCommand: ParsableCommand {
     }
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
     if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
-    if window ?? 2 < 2 || limit < 1 { throw ValidationError("--window must be at least 2, and --limit at least 1") }
+    if windowLength ?? 2 < 2 || windows < 1 {
+      throw ValidationError("--window-length must be at least 2, and --windows at least 1")
+    }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
   }
 
@@ -64,7 +66,7 @@ struct CompareCommand: ParsableCommand {
     let context = try ContextLimit(of: model)
     let request = ComparisonSession.Request(
       model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context, seed: seed), texts: text,
-      window: context.length(window, default: 1024, option: "--window"), windows: limit,
+      window: context.length(windowLength, default: 1024, option: "--window-length"), windows: windows,
       assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)
     let session: ComparisonSession

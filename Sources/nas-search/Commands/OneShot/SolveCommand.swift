@@ -17,7 +17,8 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
     "obs-loss,obs,flap"
-  @Option(help: "Unit of the errors: loss (needs gradients), residual or output.") var metric = ErrorCurves.Metric.loss
+  @Option(help: "Unit of the error curves: loss (needs gradients), residual or output.") var curveMetric =
+    ErrorCurves.Metric.loss
   @Flag(help: "Let layers, but the first, lose their attention or their MLP altogether, or both.") var dropModules =
     false
   @Option(
@@ -33,12 +34,11 @@ struct SolveCommand: ParsableCommand {
     help: "Folder or .gguf file to write; with several budgets a folder for one each.", transform: LocalPath.checked)
   var output: String?
   @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
-  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Also measure each subnet on the held-out windows.") var measure = false
   @OptionGroup var evaluation: PrecisionOption
-  @Flag(help: "Replace an earlier export at the output.") var replace = false
+  @OptionGroup var weights: WeightOptions
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
@@ -68,12 +68,17 @@ struct SolveCommand: ParsableCommand {
   /// Where each budget's checkpoint goes.
   private func targets(_ display: ProgressDisplay) -> [ExportTarget] {
     guard let output else { return [] }
-    let format = format ?? .fitting(output)
-    let options = ExportOptions(
-      format: format, type: dtype.element, replacing: replace, monitor: display.monitor)
-    if keeps.count == 1 { return [ExportTarget(output, options)] }
+    func checkpoint(_ path: String) -> CheckpointOutput {
+      CheckpointOutput(path, format: format, type: weights.dtype, isReplacing: weights.replace)
+    }
+    let given = checkpoint(output)
+    if keeps.count == 1 { return [given.target(display.monitor)] }
     let folder = output.hasSuffix("/") ? output : output + "/"
-    return keeps.map { ExportTarget(folder + "keep-\($0)" + (format == .gguf ? ".gguf" : ""), options) }
+    return keeps.map {
+      var checkpoint = checkpoint(folder + "keep-\($0)" + (given.format == .gguf ? ".gguf" : ""))
+      checkpoint.format = given.format
+      return checkpoint.target(display.monitor)
+    }
   }
 
   func run() throws {
@@ -82,7 +87,7 @@ struct SolveCommand: ParsableCommand {
     let targets = targets(display)
     let session = try SolveSession(
       model: model, source: source(),
-      scores: scores.split(separator: ",").map(String.init), metric: metric,
+      scores: scores.split(separator: ",").map(String.init), metric: curveMetric,
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
       precision: evaluation.precision.value, outputs: Array(zip(targets, keeps)),
       cache: CacheFolder.url(cache),
@@ -107,7 +112,7 @@ struct SolveCommand: ParsableCommand {
     }
     // After all is written: an output that cannot be printed takes no checkpoint away.
     let document = SolveOutput.json(
-      answers, measured, metric: metric, damping: session.damping, seconds: (session.curveSeconds, seconds))
+      answers, measured, metric: curveMetric, damping: session.damping, seconds: (session.curveSeconds, seconds))
     try Console.print(
       json ? document.text() : lines.joined(separator: "\n"), kept: output.map { "the checkpoints are in \($0)" })
   }

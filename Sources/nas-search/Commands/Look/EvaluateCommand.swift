@@ -17,10 +17,11 @@ struct EvaluateCommand: ParsableCommand {
     transform: LocalPath.checked) var text: [String]
   @Option(
     help:
-      "Window lengths in tokens, separated by commas. Default: 2048,128, or the model's context where that is shorter.")
-  var window: String?
-  @Option(help: "Most windows of each text and length.") var limit: Int?
-  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var against:
+      "Tokens in a window; several lengths separated by commas. Default: 2048,128, or the model's context where that is shorter."
+  )
+  var windowLength: String?
+  @Option(help: "Most windows of each text and length. Default: all.") var windows: Int?
+  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var dense:
     String?
   @Option(help: "Field of the text in JSON lines, such as text or messages.0.content.") var field = "text"
   @OptionGroup var plannedMemory: MemoryOption
@@ -28,45 +29,46 @@ struct EvaluateCommand: ParsableCommand {
 
   func validate() throws {
     if text.isEmpty { throw ValidationError("--text needs at least one file") }
-    if let window, windows.isEmpty || windows.contains(where: { $0 < 2 }) {
-      throw ValidationError("--window is a list of lengths of at least 2, such as 2048,128, not '\(window)'")
+    if let windowLength, lengths.isEmpty || lengths.contains(where: { $0 < 2 }) {
+      throw ValidationError(
+        "--window-length is a list of lengths of at least 2, such as 2048,128, not '\(windowLength)'")
     }
-    if let limit, limit < 1 { throw ValidationError("--limit must be at least 1") }
+    if let windows, windows < 1 { throw ValidationError("--windows must be at least 1") }
   }
 
   /// Those that were asked for.
-  private var windows: [Int] {
-    guard let window else { return [] }
-    let parts = window.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+  private var lengths: [Int] {
+    guard let windowLength else { return [] }
+    let parts = windowLength.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
     return parts.contains(nil) ? [] : parts.compactMap { $0 }
   }
 
   /// Those that are measured: each once.
-  private func windows(within context: ContextLimit) -> [Int] {
+  private func lengths(within context: ContextLimit) -> [Int] {
     func length(_ given: Int?, _ standard: Int) -> Int {
-      context.length(given, default: standard, option: "--window")
+      context.length(given, default: standard, option: "--window-length")
     }
-    let lengths = window == nil ? [2048, 128].map { length(nil, $0) } : windows.map { length($0, $0) }
+    let lengths = windowLength == nil ? [2048, 128].map { length(nil, $0) } : lengths.map { length($0, $0) }
     return lengths.indices.filter { !lengths[..<$0].contains(lengths[$0]) }.map { lengths[$0] }
   }
 
   func run() throws {
     let memory = plannedMemory.plan(cache: CacheFolder.url(nil))
     let evaluation = try ModelEvaluation(
-      model: URL(fileURLWithPath: model), dense: against.map { URL(fileURLWithPath: $0) },
+      model: URL(fileURLWithPath: model), dense: dense.map { URL(fileURLWithPath: $0) },
       memory: memory)
     let sources = text.map { CalibrationSource.file(URL(fileURLWithPath: $0), field: field) }
-    let windows = windows(within: evaluation.context)
+    let lengths = lengths(within: evaluation.context)
     // Whatever is wrong with a text is found before the first is measured.
     let texts = try zip(sources, text).map { source, path in
-      try evaluation.read(source, called: path, longestWindow: windows.max() ?? 2)
+      try evaluation.read(source, called: path, longestWindow: lengths.max() ?? 2)
     }
     for warning in try evaluation.calibrationWarnings(sources) { Console.warn(warning) }
     if !json { try Console.print(EvaluationOutput.header(evaluation, path: model)) }
     var measurements: [ModelEvaluation.Measurement] = []
     for text in texts {
-      for window in windows {
-        let measured = try evaluation.measure(text, window: window, limit: limit)
+      for length in lengths {
+        let measured = try evaluation.measure(text, window: length, limit: windows)
         measurements.append(measured)
         if !json { try Console.print(EvaluationOutput.line(measured)) }
       }

@@ -9,39 +9,28 @@ struct RepairCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "repair", abstract: "Correct the weights of a subnet that any tool pruned, by least squares.")
 
-  @Option(help: "The dense parent: a Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var dense:
-    String
   @Option(help: "The subnet: a folder or a .gguf file with fewer heads or channels.", transform: LocalPath.checked)
-  var subnet: String
+  var model: String
+  @Option(help: "Its dense parent: a Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var dense:
+    String
   @OptionGroup var text: CalibrationOptions
   @Option(help: "Seed of everything random.") var seed: UInt64 = 0
-  @Option(help: "Folder or .gguf file to write.", transform: LocalPath.checked) var output: String
-  @Option(help: "hf or gguf; by default what --output looks like.") var format: ExportFormat?
-  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.f16
-  @Flag(help: "Replace an earlier export at the output.") var replace = false
+  @OptionGroup var output: OutputOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
-
-  func validate() throws {
-    if output.isEmpty { throw ValidationError("--output is empty") }
-  }
 
   func run() throws {
     let memory = plannedMemory.plan(cache: CacheFolder.url(nil))
     let display = ProgressDisplay(quiet: json)
-    let target = ExportTarget(
-      output,
-      ExportOptions(
-        format: format ?? .fitting(output), type: dtype.element, replacing: replace, monitor: display.monitor)
-    )
+    let target = output.checkpoint.target(display.monitor)
     let session = try RepairSession(
-      dense: dense, subnet: subnet, plan: text.plan(within: ContextLimit(of: dense, subnet), seed: seed),
+      dense: dense, subnet: model, plan: text.plan(within: ContextLimit(of: dense, model), seed: seed),
       output: target, memory: memory, monitor: display.monitor)
     let outcome = try session.repair(monitor: display.monitor)
     display.finish()
     let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
     display.finish()
-    let kept = "the checkpoint is in \(output)"
+    let kept = "the checkpoint is in \(output.output)"
     if json {
       let document: JSONValue = [
         "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),
@@ -51,7 +40,7 @@ struct RepairCommand: ParsableCommand {
         "dense_perplexity": .number(outcome.densePerplexity),
         "steps": .array(
           outcome.steps.map(\.record)),
-        "output": .string(output), "architecture": .string(result.architecture),
+        "output": .string(output.output), "architecture": .string(result.architecture),
       ]
       return try Console.print(document.text(), kept: kept)
     }
@@ -62,7 +51,7 @@ struct RepairCommand: ParsableCommand {
       SequentialReformation.Step.summary(outcome.steps),
     ]
     if !outcome.improves { lines.append("repair did not help: the subnet was written as it is") }
-    lines.append("\(output): architecture \(result.architecture)")
+    lines.append("\(output.output): architecture \(result.architecture)")
     try Console.print(lines.joined(separator: "\n"), kept: kept)
   }
 

@@ -1,0 +1,43 @@
+import Checkpoints
+import Exports
+import Foundation
+import Runtime
+
+/// Types of the weights of an export.
+public enum WeightType: String, Codable, CaseIterable, Sendable {
+  case f16, bf16, f32
+
+  public var element: ElementType {
+    switch self {
+    case .f16: .f16
+    case .bf16: .bf16
+    case .f32: .f32
+    }
+  }
+}
+
+/// Where a job writes a checkpoint, and as what.
+public struct CheckpointOutput: Codable, Equatable, Sendable {
+  public static let standardType = WeightType.f16
+
+  /// As it was given.
+  public var path: String
+  public var format: ExportFormat
+  public var type: WeightType
+  /// Whether an earlier export there may be replaced.
+  public var isReplacing: Bool
+
+  /// - Parameter format: `nil` for the one that the path looks like.
+  public init(_ path: String, format: ExportFormat?, type: WeightType = standardType, isReplacing: Bool = false) {
+    self.path = path
+    self.format =
+      format ?? (URL(fileURLWithPath: path).pathExtension.lowercased() == "gguf" ? .gguf : .huggingFace)
+    self.type = type
+    self.isReplacing = isReplacing
+  }
+
+  public func target(_ monitor: Monitor) -> ExportTarget {
+    ExportTarget(
+      path, ExportOptions(format: format, type: type.element, replacing: isReplacing, monitor: monitor))
+  }
+}
