@@ -1,7 +1,7 @@
 import Foundation
 
 /// The source of calibration text.
-public enum CalibrationSource: Sendable, Equatable {
+public enum CalibrationSource: Sendable, Equatable, Codable {
   /// Windows sampled from the model itself, so that no data is needed.
   case model
   /// A file. Its content tells whether it is one text or holds records of JSON. `field` names the place of the text in
@@ -16,11 +16,33 @@ public enum CalibrationSource: Sendable, Equatable {
   /// A short name for genes and reports: `self`, or the file's name without extensions: `a` for `a.jsonl.gz`.
   public var name: String { url.map(Self.name(of:)) ?? "self" }
 
+  /// Field of the text in records of JSON; `nil` for the model's own text.
+  public var field: String? { if case .file(_, let field) = self { field } else { nil } }
+
   public var url: URL? {
     switch self {
     case .model: nil
     case .file(let url, _): url
     }
+  }
+
+  private enum CodingKeys: String, CodingKey { case path, field }
+
+  /// Reads what `encode` wrote: `{"path": …, "field": …}`, or `{"path": null}` for the model's own text.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    guard let path = try values.decode(String?.self, forKey: .path) else {
+      self = .model
+      return
+    }
+    self = .file(URL(fileURLWithPath: path), field: try values.decode(String.self, forKey: .field))
+  }
+
+  /// Writes the path as it was given.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(url?.relativePath, forKey: .path)
+    try values.encodeIfPresent(field, forKey: .field)
   }
 
   /// A packed file is named after its content.

@@ -180,7 +180,7 @@ struct CandidateEvaluator: Sendable {
 
   func measurement(_ configuration: ModelConfiguration, _ comparison: Comparison) -> PointMeasurement {
     PointMeasurement(
-      keepRatio: Double(configuration.blockParameters) / Double(model.configuration.blockParameters),
+      keepRatio: model.configuration.keepRatio(of: configuration),
       parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
       kl: comparison.divergence, perplexity: comparison.perplexity.value,
       top1Agreement: comparison.topOneAgreement)

@@ -20,8 +20,8 @@ public final class ComparisonSession {
     public var methods: [String]
     public var keeps: [Double]
     public var plan: CalibrationPlan
-    /// Paths of the texts that are evaluated on.
-    public var texts: [String]
+    /// The texts that are evaluated on.
+    public var texts: [CalibrationSource]
     /// Tokens in an evaluation window.
     public var window: Int
     /// Most evaluation windows of each text.
@@ -32,7 +32,7 @@ public final class ComparisonSession {
     public var damping: Double?
 
     public init(
-      model: String, methods: [String], keeps: [Double], plan: CalibrationPlan, texts: [String], window: Int,
+      model: String, methods: [String], keeps: [Double], plan: CalibrationPlan, texts: [CalibrationSource], window: Int,
       windows: Int, assignments: [String], damping: Double?
     ) {
       self.model = model
@@ -113,12 +113,12 @@ public final class ComparisonSession {
       methods: described, cells: [])
     for (number, windows) in texts.enumerated() {
       try monitor.advance(.init(.texts), number, of: texts.count)
-      let url = URL(fileURLWithPath: request.texts[number])
-      let hash = try CalibrationFile.sha256(of: url)
+      let text = request.texts[number]
+      let hash = try text.url.map(CalibrationFile.sha256)
       let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
-          name: CalibrationSource.name(of: url) + (isKnown ? " (calibrated on)" : ""),
+          name: text.name + (isKnown ? " (calibrated on)" : ""),
           windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
           densePerplexity: try perplexity(model, windows)))
     }
@@ -161,14 +161,14 @@ public final class ComparisonSession {
 
   private func measure(_ entry: Entry, _ keep: Double) throws -> MethodComparison.Cell {
     let configuration = bench.model.configuration
-    let workbench = bench.workbench(budget: SearchSettings.Target.keep(keep).blockParameters(of: configuration))
+    let workbench = bench.workbench(budget: SizeTarget.keep(keep).blockParameters(of: configuration))
     func cell(
       _ pruned: ModelConfiguration?, kl: Double? = nil, perplexities: [Double] = [], repair: String = "",
       peak: Int? = nil, failure: String? = nil
     ) -> MethodComparison.Cell {
       .init(
         method: entry.label, keepTarget: keep,
-        keepRatio: pruned.map { Double($0.blockParameters) / Double(configuration.blockParameters) } ?? 0,
+        keepRatio: pruned.map { configuration.keepRatio(of: $0) } ?? 0,
         parametersBlock: pruned?.blockParameters ?? 0, parametersTotal: pruned?.totalParameters ?? 0, kl: kl,
         perplexities: perplexities, repair: repair, scoreSeconds: workbench.seconds(.score),
         repairSeconds: workbench.seconds(.repair), searchSeconds: workbench.seconds(.search), peakBytes: peak,
@@ -239,9 +239,10 @@ extension ComparisonSession {
 
   private static func texts(_ request: Request, _ model: LanguageModel) throws -> [TokenWindows] {
     let tokenizer = try model.tokenizer()
-    return try request.texts.map { path in
-      let source = CalibrationSource(path, field: request.plan.field)
-      guard source != .model else { throw PipelineError.invalidOption("--text is a file, not 'self'") }
+    return try request.texts.map { source in
+      guard let path = source.url?.relativePath else {
+        throw PipelineError.invalidOption("--text is a file, not 'self'")
+      }
       let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: path, tokenizer)
       let count = min(tokens.count / request.window, request.windows)
       guard count > 0 else {

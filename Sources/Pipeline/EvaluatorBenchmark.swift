@@ -137,18 +137,4 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0
   }
-
-  /// A line for each way.
-  public var lines: [String] {
-    rows.map { row in
-      row.way.padding(toLength: 34, withPad: " ", startingAt: 0)
-        + String(
-          format: "%8.1f s  %6.3f evaluations/s  %6.2f ×  largest difference %.1e", row.seconds,
-          row.evaluationsPerSecond, row.ratio, row.largestDifference)
-    } + [
-      String(
-        format: "%d candidates on %@ windows (%d tokens), memory limit %d MiB; %.1f %% of half layers shared",
-        candidates, rungs.map(String.init).joined(separator: ", "), tokens, memoryLimit >> 20, 100 * shared)
-    ]
-  }
 }

@@ -29,7 +29,7 @@ public struct FidelityReport: Codable, Equatable, Sendable {
     try self.init(
       study.trials().compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
       // Without rungs, what they would be.
-      count: description.settings.rungs ?? 10)
+      count: description.settings.rungs > 1 ? description.settings.rungs : 10)
   }
 
   init(_ trials: [TrialDescription], windows: Int, count: Int) throws {

@@ -86,21 +86,4 @@ public struct PrecisionBenchmark: Codable, Sendable {
     (swappedPairs, self.pairs, largestSwap) = (swaps, pairs, largest)
     self.rows = rows
   }
-
-  public var lines: [String] {
-    rows.map { row in
-      row.precision.padding(toLength: 6, withPad: " ", startingAt: 0)
-        + String(format: "%8.1f s  %6.3f evaluations/s", row.seconds, row.evaluationsPerSecond)
-    } + [
-      String(
-        format: "bf16 is %.2f × as fast on %d candidates and %d windows (%d tokens)", ratio, candidates, windows, tokens
-      ),
-      String(
-        format: "rank correlation of the divergences %.5f; relative difference %+.2e on average, at most %.1e",
-        rankCorrelation ?? .nan,
-        meanDifference, largestDifference),
-      String(
-        format: "%d of %d pairs change places, at most %.1e apart", swappedPairs, pairs, largestSwap),
-    ]
-  }
 }

@@ -6,6 +6,7 @@ import Foundation
 import LanguageModels
 import LinearAlgebra
 import Methods
+import Reformation
 import Reports
 import Runtime
 import Subnets
@@ -30,7 +31,7 @@ public struct PruneSession {
   private let method: any PruningMethod
   private let values: SettingValues
   private let plan: CalibrationPlan
-  private let target: SearchSettings.Target
+  private let target: SizeTarget
 
   /// - Parameters:
   ///   - path: of the model.
@@ -38,7 +39,7 @@ public struct PruneSession {
   ///   - output: where the subnet will be written.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
-    model path: String, method name: String, target: SearchSettings.Target, assignments: [String],
+    model path: String, method name: String, target: SizeTarget, assignments: [String],
     plan: CalibrationPlan, damping: Double?, output: ExportTarget, cache: URL,
     memory: MemoryPlan, monitor: Monitor
   ) throws {
@@ -65,7 +66,7 @@ public struct PruneSession {
     return Outcome(
       pruned: pruned,
       measurement: PointMeasurement(
-        keepRatio: Double(pruned.network.configuration.blockParameters) / Double(configuration.blockParameters),
+        keepRatio: configuration.keepRatio(of: pruned.network.configuration),
         parametersTotal: pruned.network.configuration.totalParameters,
         parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
         perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
@@ -76,75 +77,26 @@ public struct PruneSession {
 
   /// Writes an outcome as a checkpoint.
   public func write(_ outcome: Outcome, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
-    try Exporter.export(
-      outcome.pruned.network, parent: bench.model, record: record(outcome, toolVersion), to: target.url,
-      options: target.options)
-  }
-
-  private func record(_ outcome: Outcome, _ toolVersion: String) -> JSONValue {
-    let configuration = bench.model.configuration
-    let measured = outcome.measurement
-    let fitness = bench.calibration.fitness
     func words(_ values: [String: String]) -> JSONValue { .object(values.mapValues { .string($0) }) }
-    return [
-      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
-      "method": .string(method.name), "source": .string(method.source), "settings": words(values.described),
-      "decisions": words(outcome.pruned.decisions),
-      "parent": [
-        "name": .string(bench.model.name), "fingerprint": .string(bench.fingerprint),
-        "block_parameters": .integer(configuration.blockParameters),
-        "total_parameters": .integer(configuration.totalParameters),
-      ],
-      "repair": .string(outcome.pruned.repair), "damping": outcome.damping.map { .number($0) } ?? .null,
-      "seed": .string("\(plan.seed)"), "calibration_sets": bench.calibration.record,
-      "kept": KeptUnits.record(outcome.pruned.units),
-      "measured": [
-        "on": .string(
-          "\(fitness.count) windows of \(fitness.length) tokens of "
-            + bench.calibration.sets.map(\.name).joined(separator: ", ")),
-        "kl": .number(measured.kl), "perplexity": measured.perplexity.map { .number($0) } ?? .null,
-        "dense_perplexity": .number(outcome.densePerplexity),
-        "top1_agreement": measured.top1Agreement.map { .number($0) } ?? .null,
-        "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
-        "total_parameters": .integer(measured.parametersTotal),
-      ],
-    ]
-  }
-}
-
-extension SearchSettings.Target {
-  /// Most block parameters that the target allows.
-  func blockParameters(of configuration: ModelConfiguration) -> Int {
-    switch self {
-    case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
-    case .parameters(let count): count - configuration.outerParameters
-    case .size(let bytes): bytes / 2 - configuration.outerParameters
-    }
-  }
-
-  /// Parameters of a subnet that comes within a tenth of the target, for what is known of its size beforehand.
-  func parameters(of configuration: ModelConfiguration) -> Int {
-    configuration.outerParameters + max(0, blockParameters(of: configuration)) / 10 * 9
+    let (pruned, measured) = (outcome.pruned, outcome.measurement)
+    var record = try ExportRecord(
+      toolVersion: toolVersion,
+      origin: [
+        "method": .string(method.name), "source": .string(method.source), "settings": words(values.described),
+        "decisions": words(pruned.decisions), "seed": .string("\(plan.seed)"),
+      ], parent: bench.model, written: pruned.network.configuration, repair: Repair(rawValue: pruned.repair) ?? .none,
+      damping: outcome.damping,
+      calibration: bench.calibration,
+      measured: .init(
+        on: bench.calibration.judgedOn, kl: measured.kl, perplexity: measured.perplexity,
+        densePerplexity: outcome.densePerplexity, top1Agreement: measured.top1Agreement))
+    record.kept = pruned.units
+    return try Exporter.export(
+      pruned.network, parent: bench.model, record: record.json, to: target.url, options: target.options)
   }
 }
 
 extension LanguageModel {
   /// The checkpoint's name: that of its folder or file.
   var name: String { (checkpoint as? GGUFFile)?.name ?? location.lastPathComponent }
-}
-
-extension CalibrationFile {
-  /// The sets as an export's record names them.
-  var record: JSONValue {
-    .array(
-      sets.map { set in
-        [
-          "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
-          "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
-          "seed": set.seed.map { .string("\($0)") } ?? .null,
-          "filter": set.filter.map { .string($0.options.joined(separator: " ")) } ?? .null,
-          "filtered": set.filtered.map { .string($0.summary) } ?? .null,
-        ]
-      })
-  }
 }

@@ -62,48 +62,21 @@ public struct RepairSession {
 
   /// Writes the repaired subnet, or the subnet as it was where repair did not help.
   public func write(_ outcome: Outcome, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
-    let configuration = dense.configuration
     let chosen = outcome.improves ? outcome.after : outcome.before
-    let record: JSONValue = [
-      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion), "method": "repair",
-      "parent": [
-        "name": .string(dense.name), "fingerprint": .string(try dense.fingerprint()),
-        "block_parameters": .integer(configuration.blockParameters),
-        "total_parameters": .integer(configuration.totalParameters),
-      ],
-      "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
-      "repair": .string(outcome.improves ? "sequential" : "none"), "calibration_sets": calibration.record,
-      "sequential_repair": .array(outcome.steps.map(\.record)),
-      "measured": [
-        "kl": .number(chosen.divergence), "perplexity": .number(chosen.perplexity.value),
-        "dense_perplexity": .number(outcome.densePerplexity), "top1_agreement": .number(chosen.topOneAgreement),
-      ],
-    ]
+    var record = try ExportRecord(
+      toolVersion: toolVersion,
+      origin: [
+        "method": "repair",
+        "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
+      ], parent: dense, written: pruned.configuration, repair: outcome.improves ? .sequential : .none,
+      calibration: calibration,
+      measured: .init(
+        on: calibration.judgedOn, kl: chosen.divergence, perplexity: chosen.perplexity.value,
+        densePerplexity: outcome.densePerplexity, top1Agreement: chosen.topOneAgreement))
+    record.steps = outcome.steps
     return outcome.improves
       ? try Exporter.export(
-        outcome.subnet, parent: pruned, record: record, to: target.url, options: target.options)
-      : try Exporter.export(pruned, parent: pruned, record: record, to: target.url, options: target.options)
-  }
-}
-
-extension SequentialReformation.Step {
-  /// How many projections were fitted anew, and what that gained on held-out windows, in words.
-  public static func summary(_ steps: [SequentialReformation.Step]) -> String {
-    let errors = steps.filter { $0.damping != nil }.map(\.heldOutError).sorted()
-    let gain =
-      errors.isEmpty
-      ? ""
-      : String(
-        format: ": their held-out error fell to %.2f × in the median (%.2f to %.2f)", errors[errors.count / 2],
-        errors[0], errors[errors.count - 1])
-    return "sequential repair: \(errors.count) of \(steps.count) projections fitted anew\(gain)"
-  }
-
-  /// As records and JSON have it.
-  public var record: JSONValue {
-    [
-      "layer": .integer(layer), "module": .string(module), "damping": damping.map { .number($0) } ?? .null,
-      "held_out_error": .number(heldOutError),
-    ]
+        outcome.subnet, parent: pruned, record: record.json, to: target.url, options: target.options)
+      : try Exporter.export(pruned, parent: pruned, record: record.json, to: target.url, options: target.options)
   }
 }

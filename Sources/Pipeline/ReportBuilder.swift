@@ -29,11 +29,11 @@ public enum ReportBuilder {
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
       budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
       importance: importance(of: study, trials),
-      notes: (settings.rungs == nil
+      notes: (settings.rungs == 1
         ? []
         : try FidelityReport(
           trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
-          count: settings.rungs ?? 1
+          count: settings.rungs
         ).sentences) + cost(description),
       startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
   }
@@ -53,35 +53,7 @@ public enum ReportBuilder {
   public static func command(
     _ settings: SearchSettings, _ directory: String, budget: SearchBudget?, cache: String? = nil
   ) -> String {
-    var words = ["nas-search", "--model", settings.model, "--budget", text(budget)]
-    switch settings.target {
-    case nil: break
-    case .keep(let share): words += ["--keep", "\(share)"]
-    case .parameters(let count): words += ["--params", "\(count)"]
-    case .size(let bytes): words += ["--size", "\(bytes)"]
-    }
-    if let aim = settings.aim { words += ["--aim", "\(aim)"] }
-    words += ["--space", settings.space, "--study", directory, "--seed", "\(settings.seed)"]
-    if let scores = settings.scores { words += ["--scores", scores.joined(separator: ",")] }
-    for source in settings.calibration where settings.calibration != ["self"] { words += ["--calibration", source] }
-    words += ["--calibration-windows", "\(settings.calibrationWindows)"]
-    words += ["--calibration-length", "\(settings.calibrationLength)"]
-    words += ["--fitness-windows", "\(settings.fitnessWindows)", "--fitness-length", "\(settings.fitnessLength)"]
-    if let windows = settings.gradientWindows { words += ["--gradient-windows", "\(windows)"] }
-    words += settings.filter?.options ?? []
-    if let subsets = settings.subsets { words += ["--calibration-subsets", "\(subsets)"] }
-    if settings.field != "text" { words += ["--field", settings.field] }
-    if let damping = settings.damping { words += ["--damping", "\(damping)"] }
-    words += ["--population", "\(settings.population)"]
-    if settings.curveMetric != .loss { words += ["--curve-metric", settings.curveMetric.rawValue] }
-    let optimizer = settings.optimizer ?? SearchOptimizer.evolution.rawValue
-    if optimizer != SearchOptimizer.automatic.rawValue { words += ["--optimizer", optimizer] }
-    if let rungs = settings.rungs { words += ["--rungs", "\(rungs)"] }
-    if let precision = settings.precision { words += ["--precision", precision] }
-    if settings.repair != .nested { words += ["--repair", settings.repair.rawValue] }
-    if settings.objectives != ["kl", "params"] {
-      words += ["--objectives", settings.objectives.joined(separator: ",")]
-    }
+    var words = ["nas-search"] + settings.words + ["--budget", text(budget), "--study", directory]
     if let cache { words += ["--cache", cache] }
     return words.map(ShellWord.quoted).joined(separator: " ")
   }
@@ -143,31 +115,14 @@ public enum ReportBuilder {
   }
 
   private static func rows(_ description: StudyDescription) -> [Setting] {
-    let settings = description.settings
-    let chosen = settings.damping == nil ? ", chosen by held-out error" : ""
-    let target =
-      switch settings.target {
-      case nil: "none: the whole range of the space"
-      case .keep(let share): "at most \(share) of the block parameters"
-      case .parameters(let count): "at most \(count) parameters"
-      case .size(let bytes): "at most \(bytes) bytes at two bytes a parameter"
+    let chosen = description.settings.damping == nil ? ", chosen by held-out error" : ""
+    let settings = description.settings.named.map { setting in
+      switch setting.option {
+      case "damping": Setting("damping", "\(description.damping) of the mean diagonal\(chosen)")
+      case "optimizer": Setting("optimizer", description.optimizer.description)
+      default: Setting(setting.name, setting.text)
       }
-    return [
-      Setting("model", settings.model),
-      Setting("space", settings.space + (settings.scores.map { " with \($0.joined(separator: ", "))" } ?? "")),
-      Setting("target", target),
-      Setting("objectives", settings.objectives.joined(separator: ", ")),
-      Setting("optimizer", description.optimizer.description),
-      Setting("calibration", settings.calibration.joined(separator: ", ")),
-      Setting("calibration windows", "\(settings.calibrationWindows) of \(settings.calibrationLength) tokens each set"),
-      Setting("fitness windows", "\(settings.fitnessWindows) of \(settings.fitnessLength) tokens"),
-    ]
-      + (settings.gradientWindows.map { [Setting("gradient windows", "\($0)")] } ?? [])
-      + (settings.rungs.map { [Setting("rungs", "\($0) of growing numbers of fitness windows")] } ?? [])
-      + (settings.precision.map { [Setting("precision of evaluations", $0)] } ?? []) + [
-        Setting("repair", settings.repair == .nested ? "exact least squares" : "none"),
-        Setting("damping", "\(description.damping) of the mean diagonal\(chosen)"),
-        Setting("population", "\(settings.population)"), Setting("seed", "\(settings.seed)"),
-      ]
+    }
+    return [Setting("model", description.settings.model)] + settings
   }
 }

@@ -20,16 +20,6 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
   /// The same, spread evenly.
   case quasiRandom = "quasi-random"
 
-  /// - Throws: `PipelineError.invalidOption`; `nil` names the evolution.
-  static func named(_ name: String?) throws -> SearchOptimizer {
-    guard let name else { return .evolution }
-    guard let found = SearchOptimizer(rawValue: name) else {
-      let known = allCases.map(\.rawValue).joined(separator: ", ")
-      throw PipelineError.invalidOption("unknown optimizer '\(name)' (known: \(known))")
-    }
-    return found
-  }
-
   /// How many candidates it gives out before it needs results.
   func batch(_ settings: SearchSettings) -> Int {
     // Each candidate of a Bayesian batch but the first is chosen on beliefs, so a batch is smaller than a generation.
@@ -48,7 +38,7 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     _ space: BudgetedSpace, _ settings: SearchSettings, initial: [(genome: Genome, origin: String)],
     predict: @escaping @Sendable (Genome) -> Double?
   ) throws -> AnyOptimizer {
-    let (objectives, seed) = (settings.objectives.count, settings.seed)
+    let (objectives, seed) = (settings.objectives.count, settings.plan.seed)
     switch self {
     case .automatic, .evolution:
       var evolution = NSGA2.Settings()
@@ -106,7 +96,7 @@ extension ChosenOptimizer {
       self.init(name: wanted)
       return
     }
-    if settings.rungs != nil {
+    if settings.rungs > 1 {
       self.init(name: .evolution, reason: "with rungs the candidates of a generation compete")
       return
     }

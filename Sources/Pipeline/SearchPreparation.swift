@@ -19,7 +19,7 @@ extension SearchSession {
       guard target >= reachable.lowerBound else {
         let meaning = target < 0 ? "less than embedding and head take" : "\(target) block parameters"
         throw PipelineError.impossibleTarget(
-          target: "\(settings.target?.description ?? "") (\(meaning))",
+          target: "\(settings.target?.named.words.joined(separator: " ") ?? "") (\(meaning))",
           smallest: "\(reachable.lowerBound)", largest: "\(reachable.upperBound)")
       }
       return try BudgetedSpace(

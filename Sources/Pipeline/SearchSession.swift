@@ -55,7 +55,7 @@ public final class SearchSession {
     toolVersion: String, isShared: Bool = false, memory: MemoryPlan, monitor: Monitor
   ) throws {
     self.settings = settings
-    if isShared && settings.rungs != nil {
+    if isShared && settings.rungs > 1 {
       throw PipelineError.invalidOption("with --rungs candidates compete in one process; workers need a study without")
     }
     guard let name = address.newName else {
@@ -70,7 +70,7 @@ public final class SearchSession {
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
-    try SearchOptimizer.named(settings.optimizer).check(settings)
+    try settings.optimizer.check(settings)
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
     let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget, memory)) : nil
@@ -109,7 +109,7 @@ public final class SearchSession {
       let choice =
         try known.map { try StudyDescription($0).optimizer }
         ?? ChosenOptimizer(
-          SearchOptimizer.named(settings.optimizer), bound.design, settings, budget,
+          settings.optimizer, bound.design, settings, budget,
           parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
       if choice.reason != nil { monitor.tell(Event.optimizer(choice)) }
       let optimizer = try choice.name.optimizer(
@@ -142,7 +142,7 @@ public final class SearchSession {
       self.optimizer = choice.name
       self.evaluator = evaluator
       self.population = population
-      rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs ?? 1)
+      rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs)
       runner = try StudyRunner(study, optimizer)
     } catch {
       place?.abandon()

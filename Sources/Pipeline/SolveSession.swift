@@ -102,7 +102,7 @@ public final class SolveSession {
     let clock = WorkClock(estimate)
     let monitor = monitor.heard(by: clock.hear)
     let needs = outputs.map { output in
-      output.target.need(parameters: SearchSettings.Target.keep(output.keep).parameters(of: model.configuration))
+      output.target.need(parameters: SizeTarget.keep(output.keep).parameters(of: model.configuration))
     }
     bench = try PruningBench(
       model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, needs: needs,
@@ -127,7 +127,7 @@ public final class SolveSession {
   /// - Throws: `MethodError.impossibleBudget`.
   public func solve(keep: Double) throws -> Answer {
     let configuration = bench.model.configuration
-    let budget = SearchSettings.Target.keep(keep).blockParameters(of: configuration)
+    let budget = SizeTarget.keep(keep).blockParameters(of: configuration)
     let found = candidates.enumerated().compactMap { number, entry in
       entry.candidates.solution(entry.curves, budget: budget).map { (number, $0) }
     }
@@ -137,7 +137,7 @@ public final class SolveSession {
     var shape = configuration
     shape.layers = zip(solution.widths, configuration.layers).map { $0.shape(of: $1) }
     return Answer(
-      keepTarget: keep, keepRatio: Double(shape.blockParameters) / Double(configuration.blockParameters),
+      keepTarget: keep, keepRatio: configuration.keepRatio(of: shape),
       parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters,
       score: candidates[number].candidates.score.name, predictedError: solution.predictedError,
       widths: solution.widths, candidates: number, solution: solution)
@@ -156,41 +156,15 @@ public final class SolveSession {
   /// Writes the repaired subnet of an answer as a checkpoint.
   public func write(_ answer: Answer, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
     let candidates = candidates[answer.candidates].candidates
-    let configuration = bench.model.configuration
-    let record: JSONValue = [
-      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion), "method": "solve",
-      "parent": [
-        "name": .string(bench.model.name), "fingerprint": .string(bench.fingerprint),
-        "block_parameters": .integer(configuration.blockParameters),
-        "total_parameters": .integer(configuration.totalParameters),
-      ],
-      "score": .string(answer.score), "metric": .string(metric.rawValue), "repair": "nested",
-      "calibration_sets": bench.calibration.record,
-      "kept": KeptUnits.record(try candidates.units(answer.solution.genome)),
-      "measured": [
-        "keep_ratio": .number(answer.keepRatio), "block_parameters": .integer(answer.parametersBlock),
-        "total_parameters": .integer(answer.parametersTotal), "predicted_error": .number(answer.predictedError),
-      ],
-    ]
+    let subnet = try candidates.subnet(answer.solution.genome)
+    var record = try ExportRecord(
+      toolVersion: toolVersion,
+      origin: [
+        "method": "solve", "score": .string(answer.score), "curve_metric": .string(metric.rawValue),
+      ], parent: bench.model, written: subnet.configuration, repair: .nested, damping: damping,
+      calibration: bench.calibration, measured: .init(predictedError: answer.predictedError))
+    record.kept = try candidates.units(answer.solution.genome)
     return try Exporter.export(
-      candidates.subnet(answer.solution.genome), parent: bench.model, record: record, to: target.url,
-      options: target.options)
-  }
-}
-
-extension KeptUnits {
-  /// Kept units of all layers as an export's record has them.
-  static func record(_ units: [KeptUnits]) -> JSONValue {
-    .array(
-      units.map { layer in
-        var record: [String: JSONValue] = [
-          "kv_groups": .array(layer.groups.map { .integer($0) }),
-          "mlp_channels": .array(layer.channels.map { .integer($0) }),
-        ]
-        if let queries = layer.queries {
-          record["query_heads"] = .array(queries.map { .array($0.map { .integer($0) }) })
-        }
-        return .object(record)
-      })
+      subnet, parent: bench.model, record: record.json, to: target.url, options: target.options)
   }
 }

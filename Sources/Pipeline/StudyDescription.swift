@@ -27,7 +27,7 @@ public struct StudyDescription: Sendable {
   public var optimizer: ChosenOptimizer
   /// The budget of the latest run; `nil` before the first.
   public var budget: SearchBudget?
-  /// What the preparation took; `nil` in older studies.
+  /// What the preparation took.
   public var work: WorkRecord?
   /// Most resident memory of a searching process, in bytes; `nil` where it is not known.
   public var peak: Int?
@@ -70,18 +70,14 @@ public struct StudyDescription: Sendable {
     model = try value(ModelSummary.self, "model_summary")
     dense = try value(PointMeasurement.self, "dense")
     baselines = try value([Baseline].self, "baselines")
-    // Older studies were all given one.
-    damping = try stored["damping"] == nil ? settings.damping ?? 0.01 : value(Double.self, "damping")
+    damping = try value(Double.self, "damping")
     calibration = try value(String.self, "calibration")
     fitness = try value(FitnessSummary.self, "fitness")
     targetParameters = try value(Int?.self, "target_parameters")
     keep = try value([Double].self, "keep_range")
     toolVersion = try value(String.self, "tool_version")
-    optimizer =
-      try stored["optimizer"] == nil
-      ? ChosenOptimizer(name: SearchOptimizer.named(settings.optimizer))
-      : value(ChosenOptimizer.self, "optimizer")
-    if stored["work"] != nil { work = try value(WorkRecord?.self, "work") }
+    optimizer = try value(ChosenOptimizer.self, "optimizer")
+    work = try value(WorkRecord?.self, "work")
     if stored["peak"] != nil { peak = try value(Int.self, "peak") }
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }

@@ -11,20 +11,15 @@ enum StudyNumbers {
 
   /// - Throws: `PipelineError.damaged` that names the number.
   static func check(_ description: StudyDescription, of study: Study) throws {
-    let settings = description.settings
     let keep = description.keep
     let damaged = { (problem: String) in PipelineError.damaged(path: study.path(), problem: problem) }
     guard keep.count == 2, keep[0] >= 0, keep[0] <= keep[1], keep[1] <= 1 else {
       throw damaged("the study's 'keep_range' is \(keep), not two shares")
     }
+    do { try description.settings.validate() } catch { throw damaged("the study's settings: \(error)") }
     let named: [(String, Int?, Int)] =
       [
-        ("layers", description.model.layers, mostLayers), ("population", settings.population, 10_000),
-        ("rungs", settings.rungs, 10), ("subsets", settings.subsets, 1000),
-        ("calibrationWindows", settings.calibrationWindows, 1 << 20),
-        ("calibrationLength", settings.calibrationLength, 1 << 20),
-        ("fitnessWindows", settings.fitnessWindows, 1 << 20), ("fitnessLength", settings.fitnessLength, 1 << 20),
-        ("gradientWindows", settings.gradientWindows, most), ("target_parameters", description.targetParameters, most),
+        ("layers", description.model.layers, mostLayers), ("target_parameters", description.targetParameters, most),
         ("parametersTotal", description.model.parametersTotal, most),
         ("parametersBlock", description.model.parametersBlock, most),
         ("kvGroupsPerLayer", description.model.kvGroupsPerLayer, most),

@@ -18,7 +18,7 @@ public struct SubnetExport {
     /// On the study's fitness windows, with the final weights.
     public let measurement: PointMeasurement
     /// Which repair the weights carry: `none`, `nested` or `sequential`.
-    public let repair: String
+    public let repair: Repair
     /// What the sequential repair found for each projection, shipped or not.
     public let steps: [SequentialReformation.Step]
     fileprivate let subnet: Subnet<LanguageModel>
@@ -75,7 +75,7 @@ public struct SubnetExport {
     let nested = try factory.subnet(genes.widths, choice, monitor: monitor)
     var chosen = nested
     var comparison = try evaluator.reference.compare(nested)
-    var name = repair == .none ? "none" : "nested"
+    var shipped = repair == .none ? Repair.none : .nested
     var steps: [SequentialReformation.Step] = []
     if repair == .sequential {
       let sequential = try SequentialReformation(
@@ -86,17 +86,19 @@ public struct SubnetExport {
       let improved = try evaluator.reference.compare(subnet)
       // The fitness windows decide: a repair that only fits its own calibration is not shipped.
       if improved.divergence < comparison.divergence {
-        (chosen, comparison, name) = (subnet, improved, "sequential")
+        (chosen, comparison, shipped) = (subnet, improved, .sequential)
       }
       steps = sequential.steps
     }
     let measurement = evaluator.measurement(chosen.configuration, comparison)
-    let record = try record(
-      point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name,
-      steps: name == "sequential" ? steps : [],
-      toolVersion: toolVersion)
+    var record = try record(genes, chosen.configuration, measurement, repair: shipped, toolVersion: toolVersion)
+    // A study names its model as it was when it was made.
+    record.parentName = description.model.name
+    record.kept = try factory.units(genes.widths, choice)
+    if shipped == .sequential { record.steps = steps }
     return Finished(
-      point: point, measurement: measurement, repair: name, steps: steps, subnet: chosen, record: record)
+      point: point, measurement: measurement, repair: shipped, steps: steps, subnet: chosen,
+      record: record.json)
   }
 
   /// Writes a finished subnet as a checkpoint.
@@ -114,33 +116,21 @@ public struct SubnetExport {
   }
 
   private func record(
-    _ point: FrontPoint, genes: BoundSpace.Genes, units: [KeptUnits], _ measurement: PointMeasurement, repair: String,
-    steps: [SequentialReformation.Step], toolVersion: String
-  ) throws -> JSONValue {
-    [
-      "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
-      "study": .string(name), "trial": .integer(point.trial),
-      "parent": [
-        "name": .string(description.model.name), "fingerprint": .string(description.model.fingerprint),
-        "block_parameters": .integer(description.model.parametersBlock),
-        "total_parameters": .integer(description.model.parametersTotal),
-      ],
-      "score": .string(genes.score), "calibration": .string(genes.statistics), "repair": .string(repair),
-      "damping": .number(genes.damping ?? description.damping),
-      "calibration_sets": calibration.record,
-      "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
-      "kept": KeptUnits.record(units),
-      "measured": [
-        "on": .string(
-          "\(description.fitness.windows) windows of \(description.fitness.windowLength) tokens of "
-            + description.fitness.source),
-        "kl": .number(measurement.kl), "perplexity": measurement.perplexity.map { .number($0) } ?? .null,
-        "dense_perplexity": description.dense.perplexity.map { .number($0) } ?? .null,
-        "top1_agreement": measurement.top1Agreement.map { .number($0) } ?? .null,
-        "keep_ratio": .number(measurement.keepRatio), "block_parameters": .integer(measurement.parametersBlock),
-        "total_parameters": .integer(measurement.parametersTotal),
-      ],
-      "sequential_repair": .array(steps.map(\.record)),
-    ]
+    _ genes: BoundSpace.Genes, _ written: ModelConfiguration, _ measurement: PointMeasurement, repair: Repair,
+    toolVersion: String
+  ) throws -> ExportRecord {
+    let fitness = description.fitness
+    return try ExportRecord(
+      toolVersion: toolVersion,
+      origin: [
+        "study": .string(name), "trial": .integer(point.trial), "score": .string(genes.score),
+        "calibration": .string(genes.statistics),
+        "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
+      ], parent: model, written: written, repair: repair, damping: genes.damping ?? description.damping,
+      calibration: calibration,
+      measured: .init(
+        on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)", kl: measurement.kl,
+        perplexity: measurement.perplexity, densePerplexity: description.dense.perplexity,
+        top1Agreement: measurement.top1Agreement))
   }
 }

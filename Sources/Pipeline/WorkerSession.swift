@@ -33,7 +33,7 @@ public struct WorkerSession {
     }
     let opened = try OpenedStudy(
       address, access: .work, model: path, cache: cache, memory: memory, monitor: monitor)
-    if opened.description.settings.rungs != nil {
+    if opened.description.settings.rungs > 1 {
       throw PipelineError.invalidOption(
         "\(address): its candidates compete on rungs, which takes one process; workers need a study without --rungs")
     }

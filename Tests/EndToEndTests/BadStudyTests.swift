@@ -35,7 +35,7 @@ extension EndToEnd {
         Workspace.search("--keep", "0.8", "--calibration", "text/notes.jsonl"), study, "calibration was self")
       try workspace.expectFailure(
         Workspace.search("--keep", "0.8", "--scores", "obs,flap"), study,
-        "scores was those of the space, now obs,flap")
+        "scores was not given, now obs,flap")
       // Another model comes first, whatever else is different.
       for target in ["0.8", "0.7"] {
         try workspace.expectFailure(
@@ -82,7 +82,7 @@ extension EndToEnd {
         ("model_summary", "\"layers\":3", "\"layers\":-1", "'layers' is -1"),
         ("model_summary", "\"layers\":3", "\"layers\":9223372036854775807", "'layers' is 9223372036854775807"),
         ("dense", "\"parametersBlock\":", "\"parametersBlock\":9223372036854775807,\"x\":", "'parametersBlock'"),
-        ("settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807", "'calibrationLength'"),
+        ("settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807", "--calibration-length must be"),
         ("settings", "\"population\":16", "\"population\":1e300", "'settings' cannot be read"),
       ] {
         try whole.write(to: workspace.url("results/study/study.db"))

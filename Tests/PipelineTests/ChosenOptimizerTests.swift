@@ -13,12 +13,9 @@ import Testing
   }
 
   private func settings(rungs: Int = 1) -> SearchSettings {
-    SearchSettings(
-      model: "m", space: "widths", spaceText: "", target: nil, objectives: ["kl", "params"],
-      plan: CalibrationPlan(
-        calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
-        fitnessLength: 64, seed: 0),
-      damping: nil, repair: .nested, curveMetric: .loss, rungs: rungs, population: 16)
+    var settings = SearchSettings(model: "m")
+    settings.rungs = rungs
+    return settings
   }
 
   private func choose(

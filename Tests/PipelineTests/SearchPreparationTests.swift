@@ -38,12 +38,17 @@ import Testing
     let text = try SpaceLibrary.text("widths")
     let space = try SpaceLibrary.parse(text, file: "widths")
     bound = try BoundSpace(space, to: model.configuration, calibrationSets: ["a", "b"])
-    settings = SearchSettings(
-      model: path.path, space: "widths", spaceText: text, target: nil, objectives: ["kl", "params"],
-      plan: CalibrationPlan(
-        calibration: ["a", "b"], field: "text", calibrationWindows: 30, calibrationLength: 24, fitnessWindows: 10,
-        fitnessLength: 24, gradientWindows: 6, seed: 0),
-      damping: 0.01, repair: .nested, curveMetric: .loss, population: 4)
+    var settings = SearchSettings(model: path.path)
+    settings.spaceText = text
+    settings.plan.calibration = ["a", "b"].map { CalibrationSource($0, field: "text") }
+    settings.plan.calibrationWindows = 30
+    settings.plan.calibrationLength = 24
+    settings.plan.fitnessWindows = 10
+    settings.plan.fitnessLength = 24
+    settings.plan.gradientWindows = 6
+    settings.damping = 0.01
+    settings.population = 4
+    self.settings = settings
   }
 
   private func statistics(_ cache: String, gradients: Bool) throws -> [any Statistics] {

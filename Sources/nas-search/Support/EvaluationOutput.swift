@@ -7,7 +7,7 @@ import Runtime
 
 /// The words and the JSON of `evaluate`; `README.md` documents the JSON.
 enum EvaluationOutput {
-  static func header(_ evaluation: ModelEvaluation, path: String) -> String {
+  static func header(_ evaluation: EvaluateJob, path: String) -> String {
     let configuration = evaluation.model.configuration
     return """
       model: \(path) (\(configuration.family.name), \(configuration.layerCount) layers)
@@ -16,7 +16,7 @@ enum EvaluationOutput {
       """
   }
 
-  static func line(_ measured: ModelEvaluation.Measurement) -> String {
+  static func line(_ measured: EvaluateJob.Measurement) -> String {
     var text =
       "\(measured.file): window \(measured.window), \(measured.windows) windows, \(measured.tokens) tokens: "
       + "perplexity \(format(measured.perplexity))"
@@ -31,7 +31,7 @@ enum EvaluationOutput {
   }
 
   static func json(
-    _ evaluation: ModelEvaluation, path: String, _ measurements: [ModelEvaluation.Measurement]
+    _ evaluation: EvaluateJob, path: String, _ measurements: [EvaluateJob.Measurement]
   ) -> JSONValue {
     let configuration = evaluation.model.configuration
     return [
@@ -47,7 +47,7 @@ enum EvaluationOutput {
     ]
   }
 
-  private static func object(_ measured: ModelEvaluation.Measurement) -> JSONValue {
+  private static func object(_ measured: EvaluateJob.Measurement) -> JSONValue {
     func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
     return [
       "file": .string(measured.file), "window": .integer(measured.window), "windows": .integer(measured.windows),

@@ -5,9 +5,11 @@ import Reformation
 
 /// The options that decide what a search finds.
 struct SearchOptions: ParsableArguments {
+  private static let standard = SearchSettings.standard
+
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Search space: a name (see 'spaces') or a .yaml file.", transform: LocalPath.checked) var space =
-    "widths"
+    standard.space
   @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
   @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
   @Option(help: "Most parameters, embeddings included, such as 110M.") var params: ParameterCount?
@@ -17,62 +19,58 @@ struct SearchOptions: ParsableArguments {
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
-  var calibrationSubsets = 1
-  @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives = "kl,params"
-  @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair = Repair.nested
+  var calibrationSubsets = CalibrationPlan.standard.subsets
+  @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives =
+    standard.objectives.joined(separator: ",")
+  @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair = standard.repair
   @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
-  var curveMetric = ErrorCurves.Metric.loss
+  var curveMetric = standard.curveMetric
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
-  var rungs = 1
+  var rungs = standard.rungs
   @Option(
     help:
       "Who proposes candidates: evolution, bayesian (Gaussian processes), tpe, nested (Bayesian over score and calibration, evolution of widths inside), search-llm (the paper's evolution), random, quasi-random, or auto: one of them."
   )
-  var optimizer = SearchOptimizer.automatic
+  var optimizer = standard.optimizer
   @Option(help: "Candidates in a generation of the evolution; a Bayesian batch has a quarter of it.") var population =
-    16
+    standard.population
   @OptionGroup var evaluation: PrecisionOption
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
 
   func validate() throws {
-    func require(_ condition: Bool, _ message: String) throws {
-      if !condition { throw ValidationError(message) }
+    if [keep != nil, params != nil, size != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("give only one of --keep, --params and --size")
     }
-    let targets = [keep != nil, params != nil, size != nil].filter { $0 }.count
-    try require(targets <= 1, "give only one of --keep, --params and --size")
-    if let keep { try require(keep > 0 && keep <= 1, "--keep is a share above 0 and at most 1, not \(keep)") }
-    if let aim {
-      try require(targets == 0, "--aim is for searches without --keep, --params and --size")
-      try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
-    }
-    try require(!model.isEmpty, "--model is empty")
-    try require(
-      ["kl,params", "perplexity,params"].contains(objectives), "--objectives is kl,params or perplexity,params")
-    try require([.nested, .none].contains(repair), "--repair is nested or none")
-    try require((1...1000).contains(calibrationSubsets), "--calibration-subsets must be between 1 and 1000")
-    try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
-    try require(population >= 2 && population <= 10_000, "--population must be between 2 and 10000")
+    if model.isEmpty { throw ValidationError("--model is empty") }
+    try UsageError.check { try settings(within: nil).validate() }
   }
 
   func settings() throws -> SearchSettings {
     let text = try SpaceLibrary.text(space)
-    var target: SearchSettings.Target?
-    if let keep { target = .keep(keep) }
-    if let params { target = .parameters(params.value) }
-    if let size { target = .size(size.value) }
-    var settings = SearchSettings(
-      model: model, space: space, spaceText: text, target: target,
-      objectives: objectives.split(separator: ",").map(String.init),
-      plan: try self.text.plan(
-        within: ContextLimit(of: model), seed: seed, gradientWindows: gradients.gradientWindows,
-        subsets: calibrationSubsets),
-      damping: leastSquares.damping, repair: repair,
-      curveMetric: curveMetric, rungs: rungs, optimizer: optimizer, population: population,
-      precision: evaluation.precision.value)
+    var settings = try settings(within: ContextLimit(of: model))
+    settings.spaceText = text
+    settings.precision = evaluation.precision.value
+    return settings
+  }
+
+  private func settings(within context: ContextLimit?) -> SearchSettings {
+    var settings = SearchSettings(model: model)
+    settings.space = space
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim
+    settings.target =
+      keep.map { .keep($0) } ?? params.map { .parameters($0.value) } ?? size.map { .size($0.value) }
+    settings.objectives = objectives.split(separator: ",").map(String.init)
+    settings.plan = text.plan(within: context)
+    settings.plan.gradientWindows = gradients.gradientWindows
+    settings.plan.subsets = calibrationSubsets
+    settings.damping = leastSquares.damping
+    settings.repair = repair
+    settings.curveMetric = curveMetric
+    settings.rungs = rungs
+    settings.optimizer = optimizer
+    settings.population = population
     return settings
   }
 
@@ -86,3 +84,5 @@ struct SearchOptions: ParsableArguments {
 }
 
 extension SearchOptimizer: ExpressibleByArgument {}
+extension ErrorCurves.Metric: ExpressibleByArgument {}
+extension Repair: ExpressibleByArgument {}

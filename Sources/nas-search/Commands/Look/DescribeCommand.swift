@@ -1,9 +1,7 @@
 import ArgumentParser
 import Calibration
 import Foundation
-import LanguageModels
 import Pipeline
-import Subnets
 
 struct DescribeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,27 +12,24 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Calibration sets, as for a search.", transform: LocalPath.checked) var calibration: [String] = []
 
   func run() throws {
-    let space = try SpaceLibrary.parse(SpaceLibrary.text(space), file: space)
-    let model = try LanguageModel(URL(fileURLWithPath: model))
-    let names = (calibration.isEmpty ? ["self"] : calibration).map { CalibrationSource($0, field: "text").name }
-    let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
-    let dense = Double(model.configuration.blockParameters)
-    for (variable, weight) in zip(bound.design.variables, bound.cost.weights) {
+    let sources = calibration.map { CalibrationSource($0, field: "text") }
+    let found = try DescribeJob(space: space, model: model, calibration: sources.isEmpty ? [.model] : sources)
+    for (variable, parameters) in found.genes {
       switch variable.domain {
       case .integer(let low, let high, let step):
         try Console.print(
           "\(variable.name): \(low) to \(high) in steps of \(step) (\(variable.levels) values), "
-            + "\(weight) parameters a unit")
+            + "\(parameters) parameters a unit")
       case .categorical(let choices):
         try Console.print("\(variable.name): \(choices.joined(separator: ", "))")
       }
     }
-    let digits = bound.design.variables.reduce(0.0) { $0 + log10(Double($1.levels)) }
-    let low = bound.cost.cost(bound.design.lowest)
-    let high = bound.cost.cost(bound.design.highest)
-    try Console.print("size: 10^\(String(format: "%.1f", digits)) genomes")
+    func share(_ parameters: Int) -> String {
+      String(format: "%.1f", Double(parameters) / Double(found.dense) * 100)
+    }
+    let (low, high) = (found.cost.lowerBound, found.cost.upperBound)
+    try Console.print("size: 10^\(String(format: "%.1f", found.magnitude)) genomes")
     try Console.print(
-      "cost: \(low) to \(high) block parameters, \(String(format: "%.1f", Double(low) / dense * 100)) to "
-        + "\(String(format: "%.1f", Double(high) / dense * 100)) % of the model's \(Int(dense))")
+      "cost: \(low) to \(high) block parameters, \(share(low)) to \(share(high)) % of the model's \(found.dense)")
   }
 }

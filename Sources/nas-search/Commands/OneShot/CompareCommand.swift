@@ -1,4 +1,5 @@
 import ArgumentParser
+import Calibration
 import Checkpoints
 import Foundation
 import Methods
@@ -27,7 +28,6 @@ struct CompareCommand: ParsableCommand {
   var windowLength: Int?
   @Option(help: "Most evaluation windows of each text.") var windows = 10
   @OptionGroup var leastSquares: DampingOption
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(
     help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.", transform: LocalPath.checked)
   var output: String?
@@ -65,7 +65,8 @@ struct CompareCommand: ParsableCommand {
     let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
     let context = try ContextLimit(of: model)
     let request = ComparisonSession.Request(
-      model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context, seed: seed), texts: text,
+      model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context),
+      texts: text.map { CalibrationSource($0, field: calibration.records.field) },
       window: context.length(windowLength, default: 1024, option: "--window-length"), windows: windows,
       assignments: try settings + limits(names), damping: leastSquares.damping)
     let display = ProgressDisplay(quiet: json)

@@ -15,7 +15,6 @@ struct PruneCommand: ParsableCommand {
   var settings: [String] = []
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @OptionGroup var output: OutputOptions
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
@@ -31,7 +30,7 @@ struct PruneCommand: ParsableCommand {
     let target = output.checkpoint.target(display.monitor)
     let session = try PruneSession(
       model: model, method: method, target: .keep(keep), assignments: settings,
-      plan: text.plan(within: ContextLimit(of: model), seed: seed), damping: leastSquares.damping, output: target,
+      plan: text.plan(within: ContextLimit(of: model)), damping: leastSquares.damping, output: target,
       cache: CacheFolder.url(cache), memory: memory, monitor: display.monitor)
     let outcome = try session.prune()
     display.finish()

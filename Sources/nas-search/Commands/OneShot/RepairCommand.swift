@@ -14,7 +14,6 @@ struct RepairCommand: ParsableCommand {
   @Option(help: "Its dense parent: a Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var dense:
     String
   @OptionGroup var text: CalibrationOptions
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @OptionGroup var output: OutputOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
@@ -24,7 +23,7 @@ struct RepairCommand: ParsableCommand {
     let display = ProgressDisplay(quiet: json)
     let target = output.checkpoint.target(display.monitor)
     let session = try RepairSession(
-      dense: dense, subnet: model, plan: text.plan(within: ContextLimit(of: dense, model), seed: seed),
+      dense: dense, subnet: model, plan: text.plan(within: ContextLimit(of: dense, model)),
       output: target, memory: memory, monitor: display.monitor)
     let outcome = try session.repair(monitor: display.monitor)
     display.finish()

@@ -29,7 +29,6 @@ struct SolveCommand: ParsableCommand {
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @OptionGroup var leastSquares: DampingOption
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 0
   @Option(
     help: "Folder or .gguf file to write; with several budgets a folder for one each.", transform: LocalPath.checked)
   var output: String?
@@ -121,10 +120,8 @@ struct SolveCommand: ParsableCommand {
   private func source() throws -> SolveSession.Source {
     if let study { return .study(try StudyAddress(study)) }
     // `validate` wants one of the two.
-    return .plan(
-      text.plan(
-        within: try ContextLimit(of: model ?? ""), seed: seed, gradientWindows: gradients.gradientWindows))
+    var plan = text.plan(within: try ContextLimit(of: model ?? ""))
+    plan.gradientWindows = gradients.gradientWindows
+    return .plan(plan)
   }
 }
-
-extension ErrorCurves.Metric: ExpressibleByArgument {}

@@ -64,7 +64,7 @@ struct ExportCommand: ParsableCommand {
     if json {
       let document: JSONValue = [
         "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
-        "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair),
+        "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair.rawValue),
         "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
         "perplexity": measured.perplexity.map { .number($0) } ?? .null,
         "total_parameters": .integer(measured.parametersTotal),
@@ -82,7 +82,7 @@ struct ExportCommand: ParsableCommand {
     let share = (measured.keepRatio * 1000).rounded() / 10
     var lines = [
       "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
-        + "\(subnet.repair == "none" ? "no" : subnet.repair) repair, KL \(rounded(measured.kl)) on the fitness windows"
+        + "\(subnet.repair == .none ? "no" : subnet.repair.rawValue) repair, KL \(rounded(measured.kl)) on the fitness windows"
     ]
     if !subnet.steps.isEmpty { lines.append(SequentialReformation.Step.summary(subnet.steps)) }
     for (output, result) in results {
@@ -93,5 +93,3 @@ struct ExportCommand: ParsableCommand {
 
   private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
 }
-
-extension Repair: ExpressibleByArgument {}

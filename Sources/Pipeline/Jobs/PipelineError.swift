@@ -1,0 +1,21 @@
+public enum PipelineError: Error, Equatable, CustomStringConvertible {
+  case settingsDiffer(study: String, difference: String)
+  case invalidOption(String)
+  case impossibleTarget(target: String, smallest: String, largest: String)
+  case noStudy(path: String)
+  case damaged(path: String, problem: String)
+  case noPoint(wanted: String, available: String)
+
+  public var description: String {
+    switch self {
+    case .settingsDiffer(let study, let difference):
+      "\(study) was made with other settings: \(difference); choose another --study"
+    case .invalidOption(let problem): problem
+    case .impossibleTarget(let target, let smallest, let largest):
+      "no subnet of this space meets \(target): its block parameters run from \(smallest) to \(largest)"
+    case .noStudy(let path): "\(path): no study here (no study.db)"
+    case .damaged(let path, let problem): "\(path): \(problem)"
+    case .noPoint(let wanted, let available): "no point \(wanted) on the front (\(available))"
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import LinearAlgebra
+import Reformation
+import Subnets
+
+/// Everything that decides what a search finds, as stored with its study (`configuration.json`).
+///
+/// Two runs with equal settings continue one study. The budget only decides when to stop and is no part of it.
+public struct SearchSettings: Codable, Equatable, Sendable {
+  /// Path of the model as it was given.
+  public var model: String
+  /// Name of the search space, or the path of its file.
+  public var space = "widths"
+  /// The text of its file, so that a study does not change when the file does.
+  public var spaceText = ""
+  /// Scores that replace those of the space; `nil` for the space's own.
+  public var scores: [String]?
+  public var target: SizeTarget?
+  /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
+  public var aim: Double?
+  /// Objectives in order, all minimised: `kl` or `perplexity`, and `params`.
+  public var objectives = ["kl", "params"]
+  /// The windows that the search reads or samples.
+  public var plan = CalibrationPlan()
+  /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
+  public var damping: Double?
+  /// `nested` or `none`.
+  public var repair = Repair.nested
+  /// What makes the errors of modules comparable in the curves of the first population.
+  public var curveMetric = ErrorCurves.Metric.loss
+  /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
+  public var rungs = 1
+  /// Who proposes candidates.
+  public var optimizer = SearchOptimizer.automatic
+  public var population = 16
+  /// Precision of the products while candidates are evaluated.
+  public var precision = Precision.single
+
+  public static let standard = SearchSettings(model: "")
+
+  public init(model: String) { self.model = model }
+
+  /// - Throws: `PipelineError.invalidOption` for settings that no search can have, before anything slow.
+  public func validate() throws {
+    func require(_ condition: Bool, _ problem: String) throws {
+      if !condition { throw PipelineError.invalidOption(problem) }
+    }
+    try target?.validate()
+    if let aim {
+      try require(target == nil, "--aim is for searches without --keep, --params and --size")
+      try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
+    }
+    try plan.validate()
+    try require(
+      [["kl", "params"], ["perplexity", "params"]].contains(objectives),
+      "--objectives is kl,params or perplexity,params")
+    try require([.nested, .none].contains(repair), "--repair is nested or none")
+    try require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
+    try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
+    try require((2...10_000).contains(population), "--population must be between 2 and 10000")
+    try optimizer.check(self)
+  }
+
+  /// - Throws: `PipelineError.invalidOption` if this processor does not have the precision: results in another one would not
+  ///   compare.
+  func evaluationPrecision() throws -> Precision {
+    guard precision.isSupported else {
+      throw PipelineError.invalidOption(
+        "candidates of this study are evaluated in \(precision.rawValue), which this processor cannot (AVX-512 with "
+          + "bfloat16); evaluations in f32 would not compare with them")
+    }
+    return precision
+  }
+
+  /// The space that the search looks through.
+  func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
+
+  /// The settings as indented JSON with sorted keys.
+  public func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(self)
+  }
+
+  /// Every setting but the model and the text of the space, under the name of its option.
+  var named: [NamedSetting] {
+    [
+      .init("space", space), .init("scores", scores?.joined(separator: ",")), target?.named ?? .init("keep", []),
+      .init("aim", aim),
+      .init("objectives", objectives.joined(separator: ",")),
+    ] + plan.named + [
+      .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
+      .init("rungs", rungs), .init("optimizer", optimizer.rawValue), .init("population", population),
+      .init("precision", precision.rawValue),
+    ]
+  }
+
+  /// The first setting in which another search differs from this one, in words; `nil` if they agree. The model is
+  /// compared by fingerprint elsewhere, not by path.
+  func difference(to other: SearchSettings) -> String? {
+    // The target has an option for each kind.
+    if target != other.target {
+      let texts = [target, other.target].map { $0?.named.words.joined(separator: " ") ?? "none" }
+      return "target was \(texts[0]), now \(texts[1])"
+    }
+    return named.difference(to: other.named)
+      ?? (spaceText == other.spaceText ? nil : "the file of the search space has changed")
+  }
+
+  /// The words of the command line that gives these settings.
+  var words: [String] { ["--model", model] + named.words(besides: Self.standard.named) }
+}
