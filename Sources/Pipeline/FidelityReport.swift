@@ -56,20 +56,4 @@ public struct FidelityReport: Codable, Equatable, Sendable {
     predicted = pairs.count
     predictedCorrelation = RankCorrelation.spearman(pairs.map { $0.0 }, pairs.map { $0.1 })
   }
-
-  /// A sentence for each rung, and one for the curves.
-  public var sentences: [String] {
-    func share(_ value: Double?) -> String { value.map { String(format: "%.1f %%", 100 * $0) } ?? "unknown" }
-    func rho(_ value: Double?) -> String { value.map { String(format: "%.3f", $0) } ?? "undefined" }
-    var sentences = rungs.map { rung in
-      "On the first \(rung.windows) fitness windows: rank correlation \(rho(rung.correlation)) with all of them, "
-        + "error \(share(rung.error)) (root mean square), over \(candidates) candidates; \(rung.stopped) ended here."
-    }
-    if predicted > 0 {
-      sentences.append(
-        "Error curves alone: rank correlation \(rho(predictedCorrelation)) with all fitness windows, over "
-          + "\(predicted) candidates.")
-    }
-    return sentences
-  }
 }

@@ -7,9 +7,12 @@ import Subnets
 
 /// Makes the report of a study from what it holds alone.
 public enum ReportBuilder {
-  /// - Parameter text: the study's address as the user gives it, for the commands that the report prints; they leave a
-  ///   password out.
-  public static func report(_ text: String) throws -> StudyReport {
+  /// - Parameters:
+  ///   - text: address of the study as the user gives it, for the commands that the report prints; they leave a password out.
+  ///   - notes: sentences for the end of the report, from what is known of the study; the fidelity is that of its rungs.
+  public static func report(
+    _ text: String, notes: (_ fidelity: FidelityReport?, StudyDescription) -> [String] = { _, _ in [] }
+  ) throws -> StudyReport {
     let address = try StudyAddress(text)
     let directory = address.folder == nil ? "\(address)" : text
     let study = try address.opened()
@@ -19,6 +22,12 @@ public enum ReportBuilder {
     let settings = description.settings
     let summaries = try trials.map { try summary($0, of: study, points) }
     let times = trials.compactMap(\.ended)
+    let fidelity =
+      settings.rungs == 1
+      ? nil
+      : try FidelityReport(
+        trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
+        count: settings.rungs)
     return StudyReport(
       name: study.name, directory: directory, toolVersion: description.toolVersion, model: description.model,
       settings: rows(description), command: command(settings, directory, budget: description.budget),
@@ -29,20 +38,8 @@ public enum ReportBuilder {
       evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
       budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
       importance: importance(of: study, trials),
-      notes: (settings.rungs == 1
-        ? []
-        : try FidelityReport(
-          trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
-          count: settings.rungs
-        ).sentences) + cost(description),
+      notes: notes(fidelity, description),
       startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
-  }
-
-  /// What the search took, in words.
-  private static func cost(_ description: StudyDescription) -> [String] {
-    let preparation = description.work.map { "The preparation \($0.text)." }
-    let peak = description.peak.map { "The process took \(amount($0)) of memory at most." }
-    return [preparation, peak].compactMap { $0 }
   }
 
   /// The command that repeats or resumes the study.

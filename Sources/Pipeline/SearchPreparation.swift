@@ -87,18 +87,19 @@ extension SearchSession {
     let eliminating = scores.count { $0 is LossOBS }
     let eliminations =
       eliminating == 0 ? 0 : min(curves, max(1, curves * Double(eliminating) / Double(scores.count)))
-    return try WorkEstimate(
-      .init(
-        configuration: bound.configuration, sampledTokens: plan.sampledTokens(),
-        precision: settings.evaluationPrecision(),
-        calibrationTokens: samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } },
-        gradients: scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } },
-        recordsResiduals: true,
-        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: curves,
-        eliminations: eliminations,
-        choosesDamping: repairs && settings.damping == nil, baselines: settings.target == nil ? 2 : 1,
-        evaluations: budget.evaluations ?? .max),
-      speed: .measured(), memory: memory)
+    var work = WorkEstimate.Work(bound.configuration)
+    work.sampledTokens = try plan.sampledTokens()
+    work.precision = try settings.evaluationPrecision()
+    work.calibrationTokens = samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } }
+    work.gradients = scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } }
+    work.recordsResiduals = true
+    work.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
+    work.curves = curves
+    work.eliminations = eliminations
+    work.choosesDamping = repairs && settings.damping == nil
+    work.baselines = settings.target == nil ? 2 : 1
+    work.evaluations = budget.evaluations ?? .max
+    return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
 
   /// The damping that was given, or the one that predicts the fitness windows best; with the residual stream that the

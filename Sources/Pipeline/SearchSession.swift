@@ -20,8 +20,10 @@ public final class SearchSession {
     case optimizer(ChosenOptimizer)
     /// What may spoil the result.
     case warning(String)
-    /// What the work will take, or what it took.
-    case cost(String)
+    /// What the work will take; the folder is that of the statistics.
+    case estimated(WorkEstimate, cache: URL)
+    /// What the work took.
+    case worked(WorkRecord)
     /// Candidates that were evaluated in earlier runs.
     case resumed(evaluations: Int)
     /// The progress changed; a new generation began if `generation` is not `nil`.
@@ -74,7 +76,7 @@ public final class SearchSession {
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
     let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget, memory)) : nil
-    if let clock { monitor.tell(Event.cost(clock.estimate.text(cache: cache))) }
+    if let clock { monitor.tell(Event.estimated(clock.estimate, cache: cache)) }
     let monitor = clock.map { monitor.heard(by: $0.hear) } ?? monitor
     try CachePlace(folder: cache, fingerprint: fingerprint, bytes: clock?.estimate.disk ?? 0).check()
     var place = try known == nil ? Self.place(address, name: name, settings, model) : nil
@@ -118,7 +120,7 @@ public final class SearchSession {
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, monitor)
         let work = clock?.finished
-        if let work { monitor.tell(Event.cost(work.text)) }
+        if let work { monitor.tell(Event.worked(work)) }
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,

@@ -57,13 +57,12 @@ public final class SolveSession {
   ///   - queries: numbers of query heads that every kept KV group may keep; `nil` is all of them.
   ///   - precision: in which answers are measured, and the model runs while text is sampled from it.
   ///   - outputs: where answers will be written, each of at most a share of the block parameters.
-  ///   - announce: told what the work will take, before it starts.
   /// - Throws: before anything slow, whatever is wrong with the request.
   public init(
     model path: String?, source: Source, scores names: [String], metric: ErrorCurves.Metric,
     droppingModules: Bool = false, queries: [Int?] = [nil], damping: Double?, precision: Precision = .single,
     outputs: [(target: ExportTarget, keep: Double)], cache: URL,
-    memory: MemoryPlan, announce: (String) -> Void = { _ in }, monitor: Monitor
+    memory: MemoryPlan, monitor: Monitor
   ) throws {
     (self.metric, self.precision) = (metric, precision)
     let scores = try names.map(ImportanceRegistry.named)
@@ -89,16 +88,17 @@ public final class SolveSession {
     try Exporter.check(model, outputs.map(\.target), inputs: plan.files())
     let gradients = metric.gradients.union(scores.compactMap(\.gradients))
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
-    let estimate = try WorkEstimate(
-      .init(
-        configuration: model.configuration, sampledTokens: stored == nil ? plan.sampledTokens() : 0,
-        precision: precision,
-        calibrationTokens: plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength },
-        gradients: gradients.map { ($0, plan.gradientTokens) },
-        fitnessTokens: plan.fitnessWindows * plan.fitnessLength, curves: Double(choices.count),
-        eliminations: Double(choices.count { $0.score is LossOBS }), choosesDamping: damping == nil),
-      speed: .measured(), memory: memory)
-    announce(estimate.text(cache: cache))
+    var need = WorkEstimate.Work(model.configuration)
+    need.sampledTokens = stored == nil ? try plan.sampledTokens() : 0
+    need.precision = precision
+    need.calibrationTokens = try plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength }
+    need.gradients = gradients.map { ($0, plan.gradientTokens) }
+    need.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
+    need.curves = Double(choices.count)
+    need.eliminations = Double(choices.count { $0.score is LossOBS })
+    need.choosesDamping = damping == nil
+    let estimate = WorkEstimate(need, speed: try .measured(), memory: memory)
+    monitor.tell(SearchSession.Event.estimated(estimate, cache: cache))
     let clock = WorkClock(estimate)
     let monitor = monitor.heard(by: clock.hear)
     let needs = outputs.map { output in

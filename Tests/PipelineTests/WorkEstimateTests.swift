@@ -14,17 +14,16 @@ import Testing
     gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = [], records: Bool = false, curves: Double = 1,
     eliminations: Double = 0, damping: Bool = false, baselines: Int = 0, evaluations: Int = 0
   ) throws -> WorkEstimate {
-    WorkEstimate(
-      .init(
-        configuration: try ModelShape.named(shape).configuration, sampledTokens: sampled, precision: precision,
-        calibrationTokens: calibration,
-        gradients: gradients, recordsResiduals: records, fitnessTokens: 512, curves: curves, eliminations: eliminations,
-        choosesDamping: damping, baselines: baselines, evaluations: evaluations), speed: speed,
-      memory: MemoryPlan(limit: 12 << 30))
+    var work = WorkEstimate.Work(try ModelShape.named(shape).configuration)
+    (work.sampledTokens, work.precision, work.calibrationTokens) = (sampled, precision, calibration)
+    (work.gradients, work.recordsResiduals, work.fitnessTokens) = (gradients, records, 512)
+    (work.curves, work.eliminations, work.choosesDamping) = (curves, eliminations, damping)
+    (work.baselines, work.evaluations) = (baselines, evaluations)
+    return WorkEstimate(work, speed: speed, memory: MemoryPlan(limit: 12 << 30))
   }
 
   private func seconds(_ estimate: WorkEstimate, _ stage: String) -> Double {
-    estimate.stages.first { $0.name == stage }?.seconds ?? 0
+    estimate.stages.first { $0.stage.rawValue == stage }?.seconds ?? 0
   }
 
   /// 6.476 G block parameters, two operations each a token; Gram matrices of two times 4096, 4096 and 11008 inputs in 32 layers.
@@ -38,9 +37,9 @@ import Testing
   }
 
   @Test func stagesThatAreNotNeededAreNotThere() throws {
-    #expect(try estimate(curves: 0).stages.map(\.name) == ["statistics", "dense reference"])
+    #expect(try estimate(curves: 0).stages.map(\.stage.rawValue) == ["statistics", "dense reference"])
     #expect(
-      try estimate(gradients: [(.loss, 1024)], damping: true).stages.map(\.name) == [
+      try estimate(gradients: [(.loss, 1024)], damping: true).stages.map(\.stage.rawValue) == [
         "statistics", "gradients", "damping", "dense reference", "error curves",
       ])
   }
@@ -102,9 +101,6 @@ import Testing
         StageCost(.statistics, seconds: 5), StageCost(.gradients, seconds: 1),
         StageCost(.statistics, seconds: 3), StageCost(.baselines, seconds: 2),
       ])
-    record.peak = 3 << 30
-    #expect(record.text.hasPrefix("took: 3.0 GiB of memory at most (estimate "))
-    #expect(record.text.contains("statistics 8.0 s (estimate ") && record.text.hasSuffix("uniform baselines 2.0 s"))
   }
 
   @Test func machineSpeedIsMeasured() throws {

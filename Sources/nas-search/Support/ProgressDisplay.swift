@@ -63,9 +63,12 @@ final class ProgressDisplay: Sendable {
     case .optimizer(let optimizer):
       finish(&state)
       Console.note("optimizer: \(optimizer.description)")
-    case .cost(let text):
+    case .estimated(let estimate, let cache):
       finish(&state)
-      Console.note(text)
+      Console.note(estimate.text(cache: cache))
+    case .worked(let record):
+      finish(&state)
+      Console.note(record.text)
     case .warning(let text):
       finish(&state)
       Console.warn(text)

@@ -90,7 +90,7 @@ struct SolveCommand: ParsableCommand {
       droppingModules: dropModules, queries: queryChoices, damping: leastSquares.damping,
       precision: evaluation.precision.value, outputs: Array(zip(targets, keeps)),
       cache: CacheFolder.url(cache),
-      memory: memory, announce: { if !json { Console.note($0) } }, monitor: display.monitor)
+      memory: memory, monitor: display.monitor)
     display.finish()
     session.warnings.forEach(Console.warn)
     let start = ContinuousClock.now

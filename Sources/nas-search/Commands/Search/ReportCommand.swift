@@ -28,14 +28,15 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     guard let study = studies.first, studies.count == 1 else {
-      return try Console.print(StudiesTable.render(studies.map(ReportBuilder.report), width: Console.width(1)))
+      return try Console.print(
+        StudiesTable.render(studies.map { try ReportBuilder.report($0) }, width: Console.width(1)))
     }
     if fidelity {
       let fidelity = try FidelityReport(StudyAddress(study))
       if json { return try Console.json(ReportFiles.json(fidelity)) }
       return try Console.print(fidelity.sentences.joined(separator: "\n"))
     }
-    let report = try ReportBuilder.report(study)
+    let report = try ReportBuilder.report(study, notes: ReportNotes.notes)
     let folder = html ? try ReportFiles.write(report, of: StudyAddress(study), to: output) : nil
     let kept = folder.map { "the report is in \($0)" }
     if json { return try Console.json(ReportFiles.json(report), kept: kept) }

@@ -51,7 +51,7 @@ struct SearchCommand: ParsableCommand {
     display.finish()
     try session.close()
     if !complete { return stopped(settings, address) }
-    let report = try ReportBuilder.report(folder)
+    let report = try ReportBuilder.report(folder, notes: ReportNotes.notes)
     let written = try ReportFiles.write(report, of: address, to: nil)
     let kept = "the study is complete in \(address)"
     if json { return try Console.json(ReportFiles.json(report), kept: kept) }
