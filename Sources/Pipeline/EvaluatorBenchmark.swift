@@ -36,16 +36,15 @@ public struct EvaluatorBenchmark: Codable, Sendable {
   /// Evaluates the last candidates of a study one by one with the repair made anew, as published systems do; one by one
   /// with factorisations kept; layer by layer without and with shared prefixes.
   ///
-  /// - Parameters:
-  ///   - windows: how many of the study's fitness windows, as on its rungs; `nil` for all.
-  ///   - rungs: with more than one, the candidates compete on growing numbers of windows as in a search with `--rungs`. One
-  ///     by one, a candidate that climbs is evaluated on all windows of its new rung; layer by layer, on those that it has not seen.
+  /// With rungs the candidates compete as in a search. One by one, a candidate that climbs is evaluated on all windows of its new
+  /// rung; layer by layer, on those that it has not seen.
+  ///
   /// - Throws: `PipelineError`, and what is wrong with the study.
-  public init(
-    _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, rungs rungCount: Int,
-    cache: URL, memory: MemoryPlan, monitor: Monitor
-  ) throws {
-    let opened = try OpenedStudy(address, model: model, cache: cache, memory: memory, monitor: monitor)
+  public init(_ request: BenchmarkRequest, in context: JobContext, monitor: Monitor) throws {
+    let (count, windows, rungCount) = (request.candidates, request.windows, request.rungs)
+    let opened = try OpenedStudy(
+      StudyAddress(request.study), model: request.model, cache: context.cache, memory: context.memory,
+      monitor: monitor)
     let all = try opened.study.trials()
     let trials = all.suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
@@ -133,7 +132,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     self.windows = fitness.count
     self.rungs = rungs.isTrusted ? rungs.ladder.rungs : [fitness.count]
     tokens = fitness.tokens.count
-    memoryLimit = memory.limit
+    memoryLimit = context.memory.limit
     self.rows = rows
     shared = work.asked > 0 ? 1 - Double(work.done) / Double(work.asked) : 0
   }

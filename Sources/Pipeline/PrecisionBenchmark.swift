@@ -35,18 +35,15 @@ public struct PrecisionBenchmark: Codable, Sendable {
   /// Largest difference, in the first row and relative to the smaller one, of a pair that is swapped.
   public let largestSwap: Double
 
-  /// - Parameters:
-  ///   - count: candidates, the last of the study.
-  ///   - windows: how many of the study's fitness windows; `nil` for all.
   /// - Throws: `PipelineError`, and what is wrong with the study.
-  public init(
-    _ address: StudyAddress, model: String?, candidates count: Int, windows: Int?, cache: URL,
-    memory: MemoryPlan, monitor: Monitor
-  ) throws {
+  public init(_ request: BenchmarkRequest, in context: JobContext, monitor: Monitor) throws {
     guard Precision.bfloat16.isSupported else {
       throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
     }
-    let opened = try OpenedStudy(address, model: model, cache: cache, memory: memory, monitor: monitor)
+    let (count, windows) = (request.candidates, request.windows)
+    let opened = try OpenedStudy(
+      StudyAddress(request.study), model: request.model, cache: context.cache, memory: context.memory,
+      monitor: monitor)
     let trials = try opened.study.trials().suffix(count)
     guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
     let genes = trials.map { opened.bound.genes($0.genome) }

@@ -18,12 +18,6 @@ public final class SearchSession {
     case damping(Double, isChosen: Bool)
     /// Who proposes candidates, where that was left open.
     case optimizer(ChosenOptimizer)
-    /// What may spoil the result.
-    case warning(String)
-    /// What the work will take; the folder is that of the statistics.
-    case estimated(WorkEstimate, cache: URL)
-    /// What the work took.
-    case worked(WorkRecord)
     /// Candidates that were evaluated in earlier runs.
     case resumed(evaluations: Int)
     /// The progress changed; a new generation began if `generation` is not `nil`.
@@ -76,7 +70,7 @@ public final class SearchSession {
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
     let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget, memory)) : nil
-    if let clock { monitor.tell(Event.estimated(clock.estimate, cache: cache)) }
+    if let clock { monitor.tell(WorkEstimated(estimate: clock.estimate, cache: cache)) }
     let monitor = clock.map { monitor.heard(by: $0.hear) } ?? monitor
     try CachePlace(folder: cache, fingerprint: fingerprint, bytes: clock?.estimate.disk ?? 0).check()
     var place = try known == nil ? Self.place(address, name: name, settings, model) : nil
@@ -96,7 +90,7 @@ public final class SearchSession {
         ?? Self.damping(settings, model, statistics, calibration, monitor)
       if settings.repair == .nested {
         monitor.tell(Event.damping(damping, isChosen: settings.damping == nil))
-        calibration.shortage(for: model.configuration).map { monitor.tell(Event.warning($0)) }
+        calibration.shortage(for: model.configuration).map { monitor.tell(JobWarning($0)) }
       }
       try monitor.advance(.init(.reference), 0, of: 1)
       let evaluator = try CandidateEvaluator(
@@ -120,7 +114,7 @@ public final class SearchSession {
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, monitor)
         let work = clock?.finished
-        if let work { monitor.tell(Event.worked(work)) }
+        if let work { monitor.tell(WorkDone(record: work)) }
         let description = StudyDescription(
           settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,

@@ -98,7 +98,7 @@ public final class SolveSession {
     need.eliminations = Double(choices.count { $0.score is LossOBS })
     need.choosesDamping = damping == nil
     let estimate = WorkEstimate(need, speed: try .measured(), memory: memory)
-    monitor.tell(SearchSession.Event.estimated(estimate, cache: cache))
+    monitor.tell(WorkEstimated(estimate: estimate, cache: cache))
     let clock = WorkClock(estimate)
     let monitor = monitor.heard(by: clock.hear)
     let needs = outputs.map { output in

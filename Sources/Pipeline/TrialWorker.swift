@@ -17,11 +17,9 @@ public struct StudySharing: Sendable {
   /// Seconds between looks at a study where nothing waits.
   public var pause = 0.2
 
-  public init(worker: String? = nil, portion: Int? = nil, lease: Double = 60, evaluates: Bool = true) {
-    self.worker = worker ?? Self.freshName
-    self.portion = portion
-    self.lease = lease
-    self.evaluates = evaluates
+  public init(_ request: SharingRequest) {
+    worker = Self.freshName
+    (portion, lease, evaluates) = (request.portion, request.lease, request.evaluates)
   }
 
   /// Host, process and a random part: a container may number its processes as another does.

@@ -82,7 +82,10 @@ extension EndToEnd {
         ("model_summary", "\"layers\":3", "\"layers\":-1", "'layers' is -1"),
         ("model_summary", "\"layers\":3", "\"layers\":9223372036854775807", "'layers' is 9223372036854775807"),
         ("dense", "\"parametersBlock\":", "\"parametersBlock\":9223372036854775807,\"x\":", "'parametersBlock'"),
-        ("settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807", "--calibration-length must be"),
+        (
+          "settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807",
+          "--calibration-length must be"
+        ),
         ("settings", "\"population\":16", "\"population\":1e300", "'settings' cannot be read"),
       ] {
         try whole.write(to: workspace.url("results/study/study.db"))

@@ -167,7 +167,7 @@ extension EndToEnd {
       let first = try workspace.run(search + ["--json"]).expectSuccess()
       #expect(
         try String(contentsOf: workspace.url("results/study/report.html"), encoding: .utf8)
-          .contains("--aim 0.8 --space widths --study results/study --seed 0 --scores flap,wanda-sp"))
+          .contains("--scores flap,wanda-sp --aim 0.8"))
       #expect(!first.output.contains("obs"))
       #expect(try workspace.run(search + ["--json"]).expectSuccess().output == first.output)
     }

@@ -16,7 +16,8 @@ import Testing
   private var changes: [(SearchSettings, String)] {
     [
       (changed { $0.space = "blocks" }, "--space blocks"),
-      (changed { $0.scores = ["flap", "obs"] }, "--scores flap,obs"), (changed { $0.aim = 0.7 }, "--aim 0.7"), (changed { $0.target = .keep(0.8) }, "--keep 0.8"),
+      (changed { $0.scores = ["flap", "obs"] }, "--scores flap,obs"), (changed { $0.aim = 0.7 }, "--aim 0.7"),
+      (changed { $0.target = .keep(0.8) }, "--keep 0.8"),
       (changed { $0.target = .parameters(9) }, "--params 9"), (changed { $0.target = .size(500) }, "--size 500"),
       (changed { $0.objectives = ["perplexity", "params"] }, "--objectives perplexity,params"),
       (

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Exports
 import Foundation
 import Pipeline
@@ -29,6 +30,16 @@ extension ExportResult {
   func line(_ output: String) -> String {
     "\(output): architecture \(architecture), \(bytes) bytes; reloaded and compared: equal"
       + (needsRemoteCode ? "; transformers needs trust_remote_code=True" : "")
+  }
+}
+
+extension ExportResult {
+  /// For JSON.
+  func record(_ output: String) -> JSONValue {
+    [
+      "output": .string(output), "architecture": .string(architecture), "bytes": .integer(bytes),
+      "needs_remote_code": .bool(needsRemoteCode),
+    ]
   }
 }
 

@@ -30,11 +30,21 @@ final class ProgressDisplay: Sendable {
   var monitor: Monitor { Monitor(isCancelled: { Interrupt.requested }, hear: { [self] in show($0) }) }
 
   private func show(_ event: any Monitor.Event) {
-    if quiet { return }
+    if quiet && !(event is JobWarning) { return }
     state.withLock { state in
       switch event {
+      case let warning as JobWarning:
+        finish(&state)
+        Console.warn(warning.text)
+      case let work as WorkEstimated:
+        finish(&state)
+        Console.note(work.estimate.text(cache: work.cache))
+      case let work as WorkDone:
+        finish(&state)
+        Console.note(work.record.text)
       case let progress as Monitor.Progress: show(progress, &state)
       case let event as SearchSession.Event: show(event, &state)
+      case let event as WorkerJob.Event: show(event, &state)
       case let event as ComparisonSession.Event: show(event, &state)
       default: break
       }
@@ -63,15 +73,6 @@ final class ProgressDisplay: Sendable {
     case .optimizer(let optimizer):
       finish(&state)
       Console.note("optimizer: \(optimizer.description)")
-    case .estimated(let estimate, let cache):
-      finish(&state)
-      Console.note(estimate.text(cache: cache))
-    case .worked(let record):
-      finish(&state)
-      Console.note(record.text)
-    case .warning(let text):
-      finish(&state)
-      Console.warn(text)
     case .resumed(let evaluations):
       finish(&state)
       Console.note("resuming: \(evaluations) evaluations are stored")
@@ -85,6 +86,15 @@ final class ProgressDisplay: Sendable {
         state.noted = seconds
       }
       if terminal { line(ProgressLine.bar(progress, width: Console.width(2) - 1), &state) }
+    }
+  }
+
+  private func show(_ event: WorkerJob.Event, _ state: inout State) {
+    finish(&state)
+    switch event {
+    case .ready(let study): Console.note("working for \(study)")
+    case .evaluated(let count): Console.note("\(count) candidates evaluated")
+    case .idle(let seconds): Console.note("no candidates for \(seconds) s; is a search of this study going on?")
     }
   }
 

@@ -7,7 +7,17 @@ import Reformation
 enum SolveOutput {
   typealias Measured = (kl: Double, perplexity: Double, densePerplexity: Double)
 
-  static func table(_ answers: [SolveSession.Answer], _ measured: [Measured]) -> String {
+  static func text(_ outcome: SolveJob.Outcome, outputs: [CheckpointOutput]) -> String {
+    func seconds(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f s", value) }
+    let times =
+      "error curves in \(seconds(outcome.curveSeconds, 1)), \(outcome.answers.count) budgets in "
+      + seconds(outcome.budgetSeconds, 2) + (outcome.damping.map { "; damping \($0) of the mean diagonal" } ?? "")
+    return
+      ([table(outcome.answers, outcome.measured), times] + zip(outputs, outcome.exports).map { $1.line($0.path) })
+      .joined(separator: "\n")
+  }
+
+  private static func table(_ answers: [SolveSession.Answer], _ measured: [Measured]) -> String {
     answers.enumerated().map { number, answer in
       let groups = answer.widths.map(\.groups)
       let channels = answer.widths.map(\.channels)
@@ -27,16 +37,14 @@ enum SolveOutput {
     }.joined(separator: "\n")
   }
 
-  static func json(
-    _ answers: [SolveSession.Answer], _ measured: [Measured], metric: ErrorCurves.Metric, damping: Double?,
-    seconds: (curves: Double, budgets: Double)
-  ) -> JSONValue {
-    [
-      "schema": "nas-search.solve", "version": 1, "metric": .string(metric.rawValue),
-      "damping": damping.map { .number($0) } ?? .null,
-      "curve_seconds": .number(seconds.curves), "budget_seconds": .number(seconds.budgets),
+  static func json(_ outcome: SolveJob.Outcome, metric: ErrorCurves.Metric) -> JSONValue {
+    let measured = outcome.measured
+    return [
+      "schema": "nas-search.solve", "version": 1, "curve_metric": .string(metric.rawValue),
+      "damping": outcome.damping.map { .number($0) } ?? .null,
+      "curve_seconds": .number(outcome.curveSeconds), "budget_seconds": .number(outcome.budgetSeconds),
       "answers": .array(
-        answers.enumerated().map { number, answer in
+        outcome.answers.enumerated().map { number, answer in
           let values = number < measured.count ? measured[number] : nil
           return [
             "keep_target": .number(answer.keepTarget), "keep_ratio": .number(answer.keepRatio),

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Exports
 import Foundation
-import Methods
 import Pipeline
 
 struct PruneCommand: ParsableCommand {
@@ -20,27 +18,21 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
-  func validate() throws {
-    if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
-  }
+  func validate() throws { try UsageError.check { try SizeTarget.keep(keep).validate() } }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
+    var request = PruneRequest(model: model, method: method, target: .keep(keep), output: output.checkpoint)
+    request.settings = settings
+    request.calibration = text.plan(within: try ContextLimit(of: model))
+    request.damping = leastSquares.damping
     let display = ProgressDisplay(quiet: json)
-    let target = output.checkpoint.target(display.monitor)
-    let session = try PruneSession(
-      model: model, method: method, target: .keep(keep), assignments: settings,
-      plan: text.plan(within: ContextLimit(of: model)), damping: leastSquares.damping, output: target,
-      cache: CacheFolder.url(cache), memory: memory, monitor: display.monitor)
-    let outcome = try session.prune()
+    let outcome = try PruneJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
     display.finish()
-    if outcome.damping != nil { session.warnings.forEach(Console.warn) }
-    let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
-    display.finish()
+    outcome.warnings.forEach(Console.warn)
     try Console.print(
       json
-        ? PruneOutput.json(method, outcome, result, output: output.output).text()
-        : PruneOutput.text(method, outcome, result, output: output.output),
+        ? PruneOutput.json(method, outcome.pruned, outcome.export, output: output.output).text()
+        : PruneOutput.text(method, outcome.pruned, outcome.export, output: output.output),
       kept: "the checkpoint is in \(output.output)")
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Exports
 import Foundation
 import Pipeline
 import Reformation
@@ -19,40 +18,36 @@ struct RepairCommand: ParsableCommand {
   @Flag(help: "Print the result as JSON.") var json = false
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(nil))
+    let request = RepairRequest(
+      model: model, dense: dense, calibration: text.plan(within: try ContextLimit(of: dense, model)),
+      output: output.checkpoint)
     let display = ProgressDisplay(quiet: json)
-    let target = output.checkpoint.target(display.monitor)
-    let session = try RepairSession(
-      dense: dense, subnet: model, plan: text.plan(within: ContextLimit(of: dense, model)),
-      output: target, memory: memory, monitor: display.monitor)
-    let outcome = try session.repair(monitor: display.monitor)
+    let outcome = try RepairJob(request, in: plannedMemory.context(cache: nil)).run(display.monitor)
     display.finish()
-    let result = try session.write(outcome, to: target, toolVersion: NASSearch.version)
-    display.finish()
-    let kept = "the checkpoint is in \(output.output)"
-    if json {
-      let document: JSONValue = [
-        "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),
-        "kl_before": .number(outcome.before.divergence), "kl_after": .number(outcome.after.divergence),
-        "perplexity_before": .number(outcome.before.perplexity.value),
-        "perplexity_after": .number(outcome.after.perplexity.value),
-        "dense_perplexity": .number(outcome.densePerplexity),
-        "steps": .array(
-          outcome.steps.map(\.record)),
-        "output": .string(output.output), "architecture": .string(result.architecture),
-      ]
-      return try Console.print(document.text(), kept: kept)
-    }
-    var lines = [
-      "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
-        + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
-        + "(dense \(rounded(outcome.densePerplexity)))",
-      SequentialReformation.Step.summary(outcome.steps),
-    ]
-    if !outcome.improves { lines.append("repair did not help: the subnet was written as it is") }
-    lines.append("\(output.output): architecture \(result.architecture)")
-    try Console.print(lines.joined(separator: "\n"), kept: kept)
+    try Console.print(
+      json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
   }
 
-  private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
+  private func words(_ outcome: RepairJob.Outcome) -> String {
+    func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
+    return
+      ([
+        "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
+          + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
+          + "(dense \(rounded(outcome.densePerplexity)))",
+        SequentialReformation.Step.summary(outcome.steps),
+      ] + (outcome.improves ? [] : ["repair did not help: the subnet was written as it is"])
+      + [outcome.export.line(output.output)]).joined(separator: "\n")
+  }
+
+  private func document(_ outcome: RepairJob.Outcome) -> JSONValue {
+    [
+      "schema": "nas-search.repair", "version": 1, "improved": .bool(outcome.improves),
+      "kl_before": .number(outcome.before.divergence), "kl_after": .number(outcome.after.divergence),
+      "perplexity_before": .number(outcome.before.perplexity.value),
+      "perplexity_after": .number(outcome.after.perplexity.value),
+      "dense_perplexity": .number(outcome.densePerplexity), "steps": .array(outcome.steps.map(\.record)),
+      "output": .string(output.output), "architecture": .string(outcome.export.architecture),
+    ]
+  }
 }

@@ -4,14 +4,13 @@ import Exports
 import Foundation
 import Pipeline
 import Reformation
-import Studies
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a point of the front as a checkpoint that stock loaders open.")
 
   @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
-  @Option(help: "best, knee, or the number of a point (see 'report').") var point = "best"
+  @Option(help: "best, knee, or the number of a point (see 'report').") var point = ExportRequest.standard.point
   @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
   var format: [ExportFormat]
@@ -20,7 +19,7 @@ struct ExportCommand: ParsableCommand {
     help:
       "Correction of the weights: sequential (layer by layer; shipped if it is better than nested), nested (as the search judged it) or none."
   )
-  var repair = Repair.sequential
+  var repair = ExportRequest.standard.repair
   @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
     String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
@@ -36,60 +35,50 @@ struct ExportCommand: ParsableCommand {
     if Set(output.map { URL(fileURLWithPath: $0).standardizedFileURL.path }).count < output.count {
       throw ValidationError("two formats cannot have the same --output")
     }
-    if ![.sequential, .nested, .none].contains(repair) {
-      throw ValidationError("--repair is sequential, nested or none")
-    }
-    guard let keep else { return }
-    if point != "best" { throw ValidationError("--keep goes with --point best only, not with '\(point)'") }
-    if !(keep > 0 && keep <= 1) { throw ValidationError("--keep is a share above 0 and at most 1, not \(keep)") }
+    try UsageError.check { try request.validate() }
+  }
+
+  private var request: ExportRequest {
+    var request = ExportRequest(
+      study: study,
+      outputs: zip(format, output).map {
+        CheckpointOutput($1, format: $0, type: weights.dtype, isReplacing: weights.replace)
+      })
+    (request.point, request.keep, request.repair, request.model) = (point, keep, repair, model)
+    return request
   }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
     let display = ProgressDisplay(quiet: json)
-    let targets = zip(format, output).map { format, output in
-      ExportTarget(
-        output,
-        ExportOptions(
-          format: format, type: weights.dtype.element, replacing: weights.replace, monitor: display.monitor))
-    }
-    let export = try SubnetExport(
-      StudyAddress(study), point: point, keep: keep, model: model, targets: targets, cache: CacheFolder.url(cache),
-      memory: memory, monitor: display.monitor)
-    let subnet = try export.finish(repair: repair, toolVersion: NASSearch.version, monitor: display.monitor)
-    let results = try targets.map { (output: $0.path, result: try export.write(subnet, to: $0)) }
+    let outcome = try ExportJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
     display.finish()
-    let measured = subnet.measurement
-    let kept = "the checkpoint is in \(output.joined(separator: ", "))"
-    if json {
-      let document: JSONValue = [
-        "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
-        "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair.rawValue),
-        "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
-        "perplexity": measured.perplexity.map { .number($0) } ?? .null,
-        "total_parameters": .integer(measured.parametersTotal),
-        "sequential_repair": .array(subnet.steps.map(\.record)),
-        "checkpoints": .array(
-          results.map { output, result in
-            [
-              "output": .string(output), "architecture": .string(result.architecture),
-              "bytes": .integer(result.bytes), "needs_remote_code": .bool(result.needsRemoteCode),
-            ]
-          }),
-      ]
-      return try Console.print(document.text(), kept: kept)
-    }
-    let share = (measured.keepRatio * 1000).rounded() / 10
-    var lines = [
-      "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
-        + "\(subnet.repair == .none ? "no" : subnet.repair.rawValue) repair, KL \(rounded(measured.kl)) on the fitness windows"
-    ]
-    if !subnet.steps.isEmpty { lines.append(SequentialReformation.Step.summary(subnet.steps)) }
-    for (output, result) in results {
-      lines.append(result.line(output))
-    }
-    try Console.print(lines.joined(separator: "\n"), kept: kept)
+    try Console.print(
+      json ? document(outcome).text() : words(outcome),
+      kept: "the checkpoint is in \(output.joined(separator: ", "))")
   }
 
-  private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
+  private func words(_ outcome: ExportJob.Outcome) -> String {
+    let (subnet, measured) = (outcome.subnet, outcome.subnet.measurement)
+    let share = (measured.keepRatio * 1000).rounded() / 10
+    return
+      ([
+        "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
+          + "\(subnet.repair == .none ? "no" : subnet.repair.rawValue) repair, "
+          + "KL \(String(format: "%.4f", measured.kl)) on the fitness windows"
+      ] + (subnet.steps.isEmpty ? [] : [SequentialReformation.Step.summary(subnet.steps)])
+      + zip(output, outcome.exports).map { $1.line($0) }).joined(separator: "\n")
+  }
+
+  private func document(_ outcome: ExportJob.Outcome) -> JSONValue {
+    let (subnet, measured) = (outcome.subnet, outcome.subnet.measurement)
+    return [
+      "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
+      "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair.rawValue),
+      "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
+      "perplexity": measured.perplexity.map { .number($0) } ?? .null,
+      "total_parameters": .integer(measured.parametersTotal),
+      "sequential_repair": .array(subnet.steps.map(\.record)),
+      "checkpoints": .array(zip(output, outcome.exports).map { $1.record($0) }),
+    ]
+  }
 }

@@ -26,31 +26,21 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
+    let context = plannedMemory.context(cache: cache)
     Interrupt.install()
-    let settings = try options.settings()
     let folder = study ?? options.defaultStudy
     let address = try StudyAddress(folder)
-    let isShared = shared || onlyWorkers || address.folder == nil
+    var request = SearchRequest(try options.settings(), study: folder, budget: budget.budget)
+    if shared || onlyWorkers || address.folder == nil {
+      request.sharing = sharing.request
+      request.sharing?.evaluates = !onlyWorkers
+    }
     let display = ProgressDisplay(quiet: json)
     if !json { Console.note("study: \(address)") }
     try ReportFiles.check(address, to: nil)
-    let session: SearchSession
-    do {
-      session = try SearchSession(
-        settings, at: address, budget: budget.budget, cache: CacheFolder.url(cache),
-        toolVersion: NASSearch.version, isShared: isShared, memory: memory,
-        monitor: display.monitor)
-    } catch is CancellationError {
-      display.finish()
-      return stopped(settings, address)
-    }
-    let complete = try session.run(
-      budget.budget, sharing: isShared ? sharing.sharing(evaluates: !onlyWorkers) : nil,
-      monitor: display.monitor)
+    let outcome = try SearchJob(request, in: context).run(display.monitor)
     display.finish()
-    try session.close()
-    if !complete { return stopped(settings, address) }
+    if outcome == .stopped { return stopped(request.settings, address) }
     let report = try ReportBuilder.report(folder, notes: ReportNotes.notes)
     let written = try ReportFiles.write(report, of: address, to: nil)
     let kept = "the study is complete in \(address)"

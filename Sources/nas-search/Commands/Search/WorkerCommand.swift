@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import Pipeline
-import Studies
 
 struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,35 +15,25 @@ struct WorkerCommand: ParsableCommand {
     help: "The model, where it is not where the study remembers it; compared by hash.", transform: LocalPath.checked)
   var model: String?
   @OptionGroup var sharing: SharingOptions
-  @Option(help: "Seconds to wait for the study to appear.") var wait = 0.0
+  @Option(help: "Seconds to wait for the study to appear.") var wait = WorkerRequest.standard.patience
   @Option(help: "Folder for calibration statistics (several hundred MB a model).", transform: LocalPath.checked)
   var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
 
-  func validate() throws {
-    if study.isEmpty { throw ValidationError("the study's address is empty") }
-    if !(wait >= 0) { throw ValidationError("--wait must not be negative") }
+  func validate() throws { try UsageError.check { try request.validate() } }
+
+  private var request: WorkerRequest {
+    var request = WorkerRequest(study: study)
+    (request.model, request.sharing, request.patience) = (model, sharing.request, wait)
+    return request
   }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
+    let context = plannedMemory.context(cache: cache)
     Interrupt.install()
     let display = ProgressDisplay(quiet: false)
-    let session: WorkerSession
-    do {
-      session = try WorkerSession(
-        StudyAddress(study), model: model, cache: CacheFolder.url(cache), sharing: sharing.sharing(), patience: wait,
-        memory: memory, monitor: display.monitor)
-    } catch is CancellationError {
-      display.finish()
-      return Console.note("stopped")
-    }
+    let outcome = try WorkerJob(request, in: context).run(display.monitor)
     display.finish()
-    Console.note("working for \(session.study)")
-    let outcome = try session.run(
-      display.monitor, evaluated: { Console.note("\($0) candidates evaluated") },
-      idle: { Console.note("no candidates for \($0) s; is a search of this study going on?") })
-    try session.close()
     Console.note(outcome == .searchComplete ? "the search is complete" : "stopped")
   }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Foundation
 import Pipeline
-import Studies
 
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,9 +12,10 @@ struct BenchmarkCommand: ParsableCommand {
       """)
 
   @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
-  @Option(help: "Candidates, the last of the study.") var candidates = 64
+  @Option(help: "Candidates, the last of the study.") var candidates = BenchmarkRequest.standard.candidates
   @Option(help: "Fitness windows to measure on, the first of the study. Default: all.") var windows: Int?
-  @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs = 1
+  @Option(help: "Let them compete on as many numbers of windows, as in a search with --rungs.") var rungs =
+    BenchmarkRequest.standard.rungs
   @Option(help: "The model, where it is no longer where the study remembers it.", transform: LocalPath.checked)
   var model: String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
@@ -25,30 +24,27 @@ struct BenchmarkCommand: ParsableCommand {
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
-    if !(1...100_000).contains(candidates) { throw ValidationError("--candidates must be between 1 and 100000") }
-    if let windows, windows < 1 { throw ValidationError("--windows must be at least 1") }
+    try UsageError.check { try request.validate() }
     if precisions && rungs != 1 { throw ValidationError("--precisions takes all windows at once, without --rungs") }
-    if !(1...10).contains(rungs) { throw ValidationError("--rungs must be between 1 and 10") }
+  }
+
+  private var request: BenchmarkRequest {
+    var request = BenchmarkRequest(study: study)
+    (request.model, request.candidates, request.windows, request.rungs) = (model, candidates, windows, rungs)
+    return request
   }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
+    let context = plannedMemory.context(cache: cache)
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
     if precisions {
-      let result = try PrecisionBenchmark(
-        StudyAddress(study), model: model, candidates: candidates, windows: windows,
-        cache: CacheFolder.url(cache), memory: memory, monitor: display.monitor)
+      let result = try PrecisionBenchmark(request, in: context, monitor: display.monitor)
       display.finish()
-      if json { return try Console.json(ReportFiles.json(result)) }
-      return try Console.print(result.lines.joined(separator: "\n"))
+      return try json ? Console.json(ReportFiles.json(result)) : Console.print(result.lines.joined(separator: "\n"))
     }
-    let result = try EvaluatorBenchmark(
-      StudyAddress(study), model: model, candidates: candidates, windows: windows, rungs: rungs,
-      cache: CacheFolder.url(cache), memory: memory,
-      monitor: display.monitor)
+    let result = try EvaluatorBenchmark(request, in: context, monitor: display.monitor)
     display.finish()
-    if json { return try Console.json(ReportFiles.json(result)) }
-    try Console.print(result.lines.joined(separator: "\n"))
+    try json ? Console.json(ReportFiles.json(result)) : Console.print(result.lines.joined(separator: "\n"))
   }
 }
