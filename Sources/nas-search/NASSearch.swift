@@ -19,8 +19,8 @@ struct NASSearch: ParsableCommand {
       least squares, and exports subnets that stock loaders open.
 
         nas-search --model MODEL --budget 200
-        nas-search report results/STUDY
-        nas-search export results/STUDY --point best --format hf --output DIR
+        nas-search report runs/STUDY
+        nas-search export runs/STUDY --point best --format hf --output DIR
       """,
     version: version,
     groupedSubcommands: [

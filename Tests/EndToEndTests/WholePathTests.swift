@@ -231,7 +231,7 @@ extension EndToEnd {
       // The default folder of a study is named after model and space.
       let folder = Array(Workspace.search(model: "model/llama-mha.gguf", budget: "6").filter { $0 != "--study" })
       try workspace.run(folder.filter { $0 != "results/study" }).expectSuccess()
-      let study = "results/llama-mha-widths"
+      let study = "runs/llama-mha-widths"
       #expect(workspace.exists(study + "/study.db"))
       // The folder and the file hold the same numbers: the same search.
       try workspace.run(Workspace.search(budget: "6")).expectSuccess()

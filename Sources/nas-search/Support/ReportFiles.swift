@@ -32,7 +32,7 @@ enum ReportFiles {
   }
 
   private static func folder(_ name: String, of address: StudyAddress, to output: String?) -> String {
-    output ?? (address.folder == nil ? "results/\(folder(named: name))" : "\(address)")
+    output ?? (address.folder == nil ? "runs/\(folder(named: name))" : "\(address)")
   }
 
   private static func destinations(in folder: URL) throws -> [Destination] {
@@ -44,7 +44,7 @@ enum ReportFiles {
     }
   }
 
-  /// Writes `front.csv`, `front.json` and `report.html`: beside the study or, of one on a server, to `results/NAME`.
+  /// Writes `front.csv`, `front.json` and `report.html`: beside the study or, of one on a server, to `runs/NAME`.
   ///
   /// - Parameter output: another folder.
   /// - Returns: the folder.

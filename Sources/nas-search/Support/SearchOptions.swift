@@ -74,12 +74,12 @@ struct SearchOptions: ParsableArguments {
     return settings
   }
 
-  /// `results/` and the names of model and space.
+  /// `runs/` and the names of model and space.
   var defaultStudy: String {
     let url = URL(fileURLWithPath: model)
     let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
     let spaceName = URL(fileURLWithPath: space).deletingPathExtension().lastPathComponent
-    return "results/\(name.lastPathComponent)-\(spaceName)"
+    return "runs/\(name.lastPathComponent)-\(spaceName)"
   }
 }
 

@@ -29,7 +29,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Most evaluation windows of each text.") var windows = 10
   @OptionGroup var leastSquares: DampingOption
   @Option(
-    help: "Folder of the comparison; made, or resumed. Default: results/compare-MODEL.", transform: LocalPath.checked)
+    help: "Folder of the comparison; made, or resumed. Default: runs/compare-MODEL.", transform: LocalPath.checked)
   var output: String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
@@ -56,7 +56,7 @@ struct CompareCommand: ParsableCommand {
   private var folder: String {
     let url = URL(fileURLWithPath: model)
     let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
-    return output ?? "results/compare-\(name.lastPathComponent)"
+    return output ?? "runs/compare-\(name.lastPathComponent)"
   }
 
   func run() throws {

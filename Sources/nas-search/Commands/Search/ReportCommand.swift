@@ -11,7 +11,7 @@ struct ReportCommand: ParsableCommand {
   var studies: [String]
   @Flag(help: "Write front.csv, front.json and report.html, too.") var html = false
   @Option(
-    help: "With --html: the folder to write to. Default: the study's own; of one on a server, results/NAME.",
+    help: "With --html: the folder to write to. Default: the study's own; of one on a server, runs/NAME.",
     transform: LocalPath.checked)
   var output: String?
   @Flag(help: "Print the front as JSON.") var json = false

@@ -11,7 +11,7 @@ struct SearchCommand: ParsableCommand {
   @OptionGroup var options: SearchOptions
   @Option(help: "Evaluations (200), time (30m, 2h), or both (200,30m): whichever ends first. Earlier runs count.")
   var budget: BudgetArgument
-  @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: results/MODEL-SPACE.")
+  @Option(help: "Folder of the study, or postgresql://…#NAME; made, or resumed. Default: runs/MODEL-SPACE.")
   var study: String?
   @Option(help: "Folder for calibration statistics (several hundred MB a model).", transform: LocalPath.checked)
   var cache: String?
