@@ -57,10 +57,10 @@ let package = Package(
       // A link to the folder at the top: resources must lie inside their target.
       resources: [.embedInCode("search-spaces")], swiftSettings: strict),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
-    module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime"]),
+    module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
-    module("Reports", exclude: ["README.md"]),
+    module("Reports", ["Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
       exclude: ["README.md"],
@@ -81,7 +81,7 @@ let package = Package(
       name: "nas-search",
       dependencies: [
         "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Methods",
-        "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
+        "Evaluation", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -104,7 +104,7 @@ let package = Package(
     tests(of: "Importance", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration"]),
     tests(of: "Subnets", ["LinearAlgebra", "Runtime", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets"]),
-    tests(of: "Evaluation", ["LinearAlgebra", "Runtime", "LanguageModels", "Subnets"]),
+    tests(of: "Evaluation", ["LinearAlgebra", "Runtime", "LanguageModels", "Search", "Subnets"]),
     tests(
       of: "Methods",
       [
@@ -121,13 +121,13 @@ let package = Package(
     .executableTarget(
       name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
       swiftSettings: strict),
-    tests(of: "Reports", exclude: ["Fixtures"]),
+    tests(of: "Reports", ["Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
     tests(
       of: "Pipeline",
       [
         "Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime", "Subnets",
-        "Exports",
+        "Exports", "Evaluation", "Studies",
       ]),
     .target(
       name: "ReaderFuzzing",

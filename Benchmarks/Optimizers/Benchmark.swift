@@ -34,7 +34,9 @@ struct Benchmark {
       case "tree-parzen": try run(TreeParzenSearch(problem.space, objectives: 2, seed: seed), &report)
       case "bayesian":
         try run(
-          BayesianSearch(problem.space, objectives: 2, seed: seed, costObjective: problem.costObjective), &report)
+          BayesianSearch(
+            problem.space, objectives: 2, seed: seed, cost: problem.costObjective.map { ($0, problem.space.cost) }),
+          &report)
       default: throw BenchmarkError.unknown("optimizer", optimizer, Self.optimizers)
       }
     }

@@ -94,12 +94,12 @@ enum CacheCost {
 
   static func record(in folder: URL, _ body: () throws -> Void) throws {
     let (_, cost) = try ComputationCost.measure(body)
-    try AtomicFile.write(JSONEncoder().encode(cost), to: folder.appendingPathComponent(name))
+    try AtomicFile.write(StoredJSON.encoder().encode(cost), to: folder.appendingPathComponent(name))
   }
 
   static func read(_ folder: URL) -> ComputationCost? {
     (try? Data(contentsOf: folder.appendingPathComponent(name))).flatMap {
-      try? JSONDecoder().decode(ComputationCost.self, from: $0)
+      try? StoredJSON.decoder().decode(ComputationCost.self, from: $0)
     }
   }
 }

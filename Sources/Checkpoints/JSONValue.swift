@@ -34,6 +34,12 @@ public enum JSONValue: Sendable, Hashable {
   /// The member of an object; nil for an absent member and for anything but an object.
   public subscript(key: String) -> JSONValue? { object?[key] }
 
+  /// The number, or null where there is none.
+  public static func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
+
+  /// The integer, or null where there is none.
+  public static func optional(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
+
   /// What this is, for error messages, such as `the string "llama"` or `an array of 3`.
   public var summary: String {
     switch self {

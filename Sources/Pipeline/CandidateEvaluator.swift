@@ -5,7 +5,6 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Reformation
-import Reports
 import Runtime
 import Search
 import Subnets
@@ -59,7 +58,7 @@ struct CandidateEvaluator: Sendable {
   ///   - monitor: hears between half layers of the share that is done.
   func best(
     ofEach groups: [[BoundSpace.Genes]], repairing: Bool, monitor: Monitor
-  ) throws -> [(genes: BoundSpace.Genes, measurement: PointMeasurement)?] {
+  ) throws -> [(genes: BoundSpace.Genes, measurement: SubnetMeasurement)?] {
     let all = groups.flatMap { $0 }
     let contenders = groups.count { !$0.isEmpty }
     let windows = reference.windows.count
@@ -82,7 +81,7 @@ struct CandidateEvaluator: Sendable {
       var rest = further.comparisons[...]
       winners = winners.map { winner in winner.map { ($0.0, $0.1.joined(rest.removeFirst())) } }
     }
-    return winners.map { winner in winner.map { ($0.0, measurement(of: $0.0, $0.1)) } }
+    return winners.map { winner in winner.map { ($0.0, measurement(of: $0.0, Quality($0.1))) } }
   }
 
   func subnet(_ genes: BoundSpace.Genes, repairing: Bool = true) throws -> Subnet<LanguageModel> {
@@ -102,8 +101,8 @@ struct CandidateEvaluator: Sendable {
   /// - Returns: in the order of the candidates.
   func measure(
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor,
-    climbers: ([PointMeasurement]) -> [Int]
-  ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
+    climbers: ([SubnetMeasurement]) -> [Int]
+  ) throws -> [(measurement: SubnetMeasurement, record: WindowRecord)] {
     try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
       let found = try compare(alive.map(\.genes), windows: windows, monitor: monitor)
       return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
@@ -115,15 +114,15 @@ struct CandidateEvaluator: Sendable {
   /// - Parameter compare: compares candidates on all windows up to the end of a range. What was found on the windows before
   ///   the range is given.
   func climb(
-    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([PointMeasurement]) -> [Int],
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([SubnetMeasurement]) -> [Int],
     compare: ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
-  ) throws -> [(measurement: PointMeasurement, record: WindowRecord)] {
+  ) throws -> [(measurement: SubnetMeasurement, record: WindowRecord)] {
     var comparisons: [Comparison?] = candidates.map { _ in nil }
-    func estimates(_ places: [Int]) -> [(measurement: PointMeasurement, record: WindowRecord)] {
+    func estimates(_ places: [Int]) -> [(measurement: SubnetMeasurement, record: WindowRecord)] {
       places.compactMap { place in
         comparisons[place].map { comparison in
           let record = WindowRecord(comparison)
-          return (rungs.estimate(measurement(of: candidates[place], comparison), record), record)
+          return (measurement(of: candidates[place], rungs.estimate(Quality(comparison), record)), record)
         }
       }
     }
@@ -165,24 +164,14 @@ struct CandidateEvaluator: Sendable {
   }
 
   /// The dense model beside itself.
-  var dense: PointMeasurement {
-    let configuration = model.configuration
-    return PointMeasurement(
-      keepRatio: 1, parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
-      kl: 0, perplexity: reference.perplexity.value, top1Agreement: 1)
+  var dense: SubnetMeasurement { measurement(model.configuration, Quality(dense: reference.perplexity)) }
+
+  func measurement(of genes: BoundSpace.Genes, _ quality: Quality) -> SubnetMeasurement {
+    measurement(
+      model.configuration.with(layers: zip(genes.widths, model.configuration.layers).map { $0.shape(of: $1) }), quality)
   }
 
-  func measurement(of genes: BoundSpace.Genes, _ comparison: Comparison) -> PointMeasurement {
-    var configuration = model.configuration
-    configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
-    return measurement(configuration, comparison)
-  }
-
-  func measurement(_ configuration: ModelConfiguration, _ comparison: Comparison) -> PointMeasurement {
-    PointMeasurement(
-      keepRatio: model.configuration.keepRatio(of: configuration),
-      parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
-      kl: comparison.divergence, perplexity: comparison.perplexity.value,
-      top1Agreement: comparison.topOneAgreement)
+  func measurement(_ configuration: ModelConfiguration, _ quality: Quality) -> SubnetMeasurement {
+    SubnetMeasurement(EvaluatedSubnet(configuration, of: model.configuration, quality: quality))
   }
 }

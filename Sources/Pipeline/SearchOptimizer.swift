@@ -1,5 +1,6 @@
-import Reports
+import Evaluation
 import Search
+import Subnets
 
 /// Who proposes the candidates of a search.
 public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
@@ -28,6 +29,9 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
 
   /// - Throws: `PipelineError.invalidOption` where the settings leave open what it needs, before anything slow.
   func check(_ settings: SearchSettings) throws {
+    if settings.objectives.count > 2, self == .bayesian {
+      throw PipelineError.invalidOption("--optimizer bayesian takes one or two objectives")
+    }
     if settings.target == nil, self == .nested || self == .searchLLM { throw Self.needsTarget(rawValue) }
   }
 
@@ -35,7 +39,8 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
   ///   - initial: the first candidates.
   ///   - predict: what error curves promise of a genome, in nats.
   func optimizer(
-    _ space: BudgetedSpace, _ settings: SearchSettings, initial: [(genome: Genome, origin: String)],
+    _ bound: BoundSpace, _ space: BudgetedSpace, _ settings: SearchSettings,
+    initial: [(genome: Genome, origin: String)],
     predict: @escaping @Sendable (Genome) -> Double?
   ) throws -> AnyOptimizer {
     let (objectives, seed) = (settings.objectives.count, settings.plan.seed)
@@ -48,10 +53,13 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
     case .bayesian:
       var bayesian = BayesianSearch.Settings()
       bayesian.batch = batch(settings)
+      // What is known beforehand needs no model; one objective at least is to be learned.
+      let costs = try ObjectiveList(settings.objectives).all.map { $0.cost(in: bound) }
+      let known = costs.count < 2 ? nil : costs.enumerated().compactMap { place, cost in cost.map { (place, $0) } }.last
       return AnyOptimizer(
         try BayesianSearch(
           space, objectives: objectives, seed: seed, initial: initial,
-          costObjective: settings.objectives.firstIndex(of: "params"), prediction: predict, settings: bayesian))
+          cost: known, prediction: predict, settings: bayesian))
     case .treeParzen:
       return AnyOptimizer(try TreeParzenSearch(space, objectives: objectives, seed: seed, initial: initial))
     case .nested:
@@ -94,6 +102,10 @@ extension ChosenOptimizer {
   ) {
     if wanted != .automatic {
       self.init(name: wanted)
+      return
+    }
+    if settings.objectives.count > 2 {
+      self.init(name: .evolution, reason: "of the learning ones it alone takes three objectives")
       return
     }
     if settings.rungs > 1 {

@@ -1,13 +1,12 @@
+import Checkpoints
 import Foundation
 
-/// JSON in the form of attributes: compact text with sorted keys.
+/// JSON in the form of attributes: compact text with sorted keys in `snake_case`.
 public enum JSONText {
   /// - Throws: `StudyError.invalidJSON` for values that JSON cannot express, such as a NaN.
   public static func encode(_ value: some Encodable, key: String = "") throws(StudyError) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     do {
-      return String(decoding: try encoder.encode(value), as: UTF8.self)
+      return String(decoding: try StoredJSON.encoder().encode(value), as: UTF8.self)
     } catch {
       throw .invalidJSON(key: key)
     }
@@ -18,7 +17,7 @@ public enum JSONText {
     _ type: Value.Type, from text: String, key: String = ""
   ) throws(StudyError) -> Value {
     do {
-      return try JSONDecoder().decode(type, from: Data(text.utf8))
+      return try StoredJSON.decoder().decode(type, from: Data(text.utf8))
     } catch {
       throw .invalidJSON(key: key)
     }

@@ -128,15 +128,18 @@ extension Study {
   /// - Parameters:
   ///   - values: one for each objective. If one is not finite, the trial has failed.
   ///   - attributes: user attributes; each value is a JSON text.
+  ///   - reproducible: one flag for each objective, true if every evaluation of a genome gives the same value. `nil`: all.
   /// - Returns: `true` if this was the first result. Otherwise nothing is changed: the trial has these values already,
   ///   or has failed elsewhere.
-  /// - Throws: `StudyError.conflictingResult` if the trial has other values; `.wrongState`, `.wrongValueCount`,
+  /// - Throws: `StudyError.conflictingResult` if the trial has another value of a reproducible objective;
+  ///   `.wrongState`, `.wrongValueCount`,
   ///   `.invalidJSON`, `.readOnly`, `.database`.
   @discardableResult
   public func deliver(
-    _ number: Int, values: [Double], attributes: [String: String] = [:], worker: String
+    _ number: Int, values: [Double], attributes: [String: String] = [:], worker: String, reproducible: [Bool]? = nil
   ) throws(StudyError) -> Bool {
-    try deliver(Ending(number: number, measured: values, attributes: attributes), worker: worker)
+    try deliver(
+      Ending(number: number, measured: values, attributes: attributes), worker: worker, reproducible: reproducible)
   }
 
   /// Reports that a trial has no result. That counts only if the worker holds the trial; if it lost the lease, another
@@ -151,7 +154,9 @@ extension Study {
     try deliver(Ending(number: number, outcome: .failure(reason), attributes: attributes), worker: worker)
   }
 
-  private func deliver(_ ending: Ending, worker: String) throws(StudyError) -> Bool {
+  private func deliver(
+    _ ending: Ending, worker: String, reproducible: [Bool]? = nil
+  ) throws(StudyError) -> Bool {
     try ending.check(objectives: directions.count)
     let owner = try JSONText.encode(worker)
     return try write { session in
@@ -164,7 +169,7 @@ extension Study {
         return true
       case .complete:
         let stored = try stored(session, numbers: [ending.number]).first?.values ?? []
-        if !ending.isFailure && !Self.agree(stored, ending.values) {
+        if !ending.isFailure && !Self.agree(stored, ending.values, reproducible) {
           throw StudyError.conflictingResult(number: ending.number, stored: stored, given: ending.values)
         }
         return false
@@ -178,9 +183,11 @@ extension Study {
   /// precision sums in another order.
   private static let tolerance = 1e-4
 
-  static func agree(_ values: [Double], _ others: [Double]) -> Bool {
+  static func agree(_ values: [Double], _ others: [Double], _ reproducible: [Bool]? = nil) -> Bool {
     values.count == others.count
-      && zip(values, others).allSatisfy { $0 == $1 || abs($0 - $1) <= tolerance * max(abs($0), abs($1)) }
+      && zip(zip(values, others), reproducible ?? values.map { _ in true }).allSatisfy { pair, isReproducible in
+        !isReproducible || pair.0 == pair.1 || abs(pair.0 - pair.1) <= tolerance * max(abs(pair.0), abs(pair.1))
+      }
   }
 
   // MARK: - Rows

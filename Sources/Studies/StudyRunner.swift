@@ -31,7 +31,7 @@ extension Study {
 
   /// Values in the form for an optimiser: smaller is better in each.
   public func minimized(_ values: [Double]) -> [Double] {
-    zip(values, directions).map { $1 == .maximize ? -$0 : $0 }
+    zip(values, directions).map { $1.minimized($0) }
   }
 }
 

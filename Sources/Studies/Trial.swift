@@ -34,12 +34,6 @@ public struct StoredTrial: Hashable, Sendable {
   }
 }
 
-/// Whether smaller or larger values of an objective are better.
-public enum Direction: String, Codable, Sendable {
-  case minimize = "MINIMIZE"
-  case maximize = "MAXIMIZE"
-}
-
 /// The model of a study: a name for people, and a fingerprint that distinguishes models.
 public struct ModelIdentity: Hashable, Codable, Sendable, CustomStringConvertible {
   public let name: String

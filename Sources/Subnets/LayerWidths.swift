@@ -1,13 +1,19 @@
 import LanguageModels
 
 /// The numbers of units of one layer that a subnet keeps.
-public struct LayerWidths: Sendable, Hashable {
+public struct LayerWidths: Sendable, Hashable, Codable {
   /// KV groups.
   public var groups: Int
   /// MLP channels.
   public var channels: Int
   /// Query heads of each kept group; `nil` for all.
   public var queries: Int?
+
+  private enum CodingKeys: String, CodingKey {
+    case groups = "kvGroups"
+    case channels = "mlpChannels"
+    case queries
+  }
 
   public init(groups: Int, channels: Int, queries: Int? = nil) {
     self.groups = groups

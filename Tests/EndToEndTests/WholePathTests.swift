@@ -22,7 +22,7 @@ extension EndToEnd {
       let front = try workspace.run("report", "results/study", "--json").expectSuccess().json()
       let points = try #require(front["front"] as? [[String: Any]])
       let best = try #require(points.first { $0["best"] as? Bool == true })
-      #expect(try #require(best["keepRatio"] as? Double) <= 0.8)
+      #expect(try #require(best["keep_ratio"] as? Double) <= 0.8)
 
       // As a folder, as a file; with the repair that search used or a better one, and without.
       let repairedExport = try workspace.run(
@@ -166,9 +166,9 @@ extension EndToEnd {
       let result = try workspace.run(Workspace.search(budget: "20") + target + ["--json"]).expectSuccess().json()
       let points = try #require(result["front"] as? [[String: Any]])
       let study = try #require(result["model"] as? [String: Any])
-      let outer = try #require(study["parameters"] as? Int) - (try #require(study["parametersBlock"] as? Int))
+      let outer = try #require(study["parameters"] as? Int) - (try #require(study["parameters_block"] as? Int))
       for point in points {
-        let block = try #require(point["parametersBlock"] as? Int)
+        let block = try #require(point["parameters_block"] as? Int)
         switch target[0] {
         case "--params": #expect(block + outer <= 30_000)
         case "--size": #expect(2 * (block + outer) <= 60_000)
@@ -217,7 +217,7 @@ extension EndToEnd {
           let command = ["export", "results/study", "--point", "\(index)", "--format", format, "--output", output]
           let result = try workspace.run(command + replace + ["--json"]).expectSuccess().json()
           #expect(result["point"] as? Int == index)
-          #expect(result["keep_ratio"] as? Double == points[index]["keepRatio"] as? Double)
+          #expect(result["keep_ratio"] as? Double == points[index]["keep_ratio"] as? Double)
           if format == "hf" { sizes.append(try #require(result["total_parameters"] as? Int)) }
         }
       }

@@ -1,4 +1,3 @@
-import Reports
 import Search
 import Testing
 

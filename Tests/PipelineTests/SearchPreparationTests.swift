@@ -1,6 +1,6 @@
+import Evaluation
 import Foundation
 import LinearAlgebra
-import Reports
 import Subnets
 import TestSupport
 import Testing
@@ -108,10 +108,12 @@ import Testing
         let early = try evaluator.compare(group, windows: 0..<3, repairing: repairing, monitor: .silent).comparisons
         let first = try #require(early.indices.min { early[$0].divergence < early[$1].divergence })
         #expect(best?.genes == group[first])
-        let expected = evaluator.measurement(of: group[first], alone[first])
+        let expected = evaluator.measurement(of: group[first], Quality(alone[first]))
         let measured = try #require(best?.measurement)
-        #expect(abs(measured.kl - expected.kl) < 1e-6 && measured.parametersBlock == expected.parametersBlock)
-        #expect(abs((measured.perplexity ?? 0) / (expected.perplexity ?? 1) - 1) < 1e-6)
+        #expect(
+          abs((measured[.kl] ?? 1) - (expected[.kl] ?? 0)) < 1e-6
+            && measured.parametersBlock == expected.parametersBlock)
+        #expect(abs((measured[.perplexity] ?? 0) / (expected[.perplexity] ?? 1) - 1) < 1e-6)
       }
     }
   }

@@ -15,9 +15,9 @@ import Testing
   }
 
   @Test func logarithmicOnlyWhereTheRangeDemandsIt() {
-    #expect(!ChartScale.divergence([0.1, 1.9], ticks: 6).isLogarithmic)
-    #expect(ChartScale.divergence([0.1, 2.1], ticks: 6).isLogarithmic)
-    #expect(ChartScale.divergence([0, 0.1, 1.9], ticks: 6).lower == 0)
+    #expect(!ChartScale.quality([0.1, 1.9], ticks: 6).isLogarithmic)
+    #expect(ChartScale.quality([0.1, 2.1], ticks: 6).isLogarithmic)
+    #expect(ChartScale.quality([0, 0.1, 1.9], ticks: 6).lower == 0)
   }
 
   @Test(arguments: [
@@ -27,7 +27,7 @@ import Testing
   func everyInputGivesAnAxis(values: [Double]) {
     let finite = values.filter(\.isFinite)
     let scales = [
-      ChartScale.divergence(values, ticks: 6), .linear(from: finite.min() ?? 0, to: finite.max() ?? 0, ticks: 5),
+      ChartScale.quality(values, ticks: 6), .linear(from: finite.min() ?? 0, to: finite.max() ?? 0, ticks: 5),
     ]
     for scale in scales {
       #expect(scale.lower < scale.upper)

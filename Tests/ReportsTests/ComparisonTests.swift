@@ -98,7 +98,7 @@ import Testing
     let comparison = SyntheticComparisons.small
     let object = try JSONSerialization.jsonObject(with: ComparisonJSON.data(comparison))
     let root = try #require(object as? [String: Any])
-    #expect(root["schema"] as? String == "nas-search.compare" && root["version"] as? Int == 1)
+    #expect(root["schema"] as? String == "nas-search.compare" && root["version"] as? Int == 2)
     let cells = try #require(root["cells"] as? [[String: Any]])
     #expect(cells.count == comparison.cells.count)
     #expect(cells[1]["perplexities"] as? [Double] == [58.49, 19.75])

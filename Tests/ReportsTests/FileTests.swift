@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 import Testing
 
@@ -14,7 +15,7 @@ import Testing
     let lines = String(decoding: FrontCSV.data(report), as: UTF8.self).split(separator: "\n")
     #expect(lines.count == 1 + report.front.count + 1 + report.baselines.count)
     for line in lines {
-      #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == FrontCSV.header.count)
+      #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == FrontCSV.header(report).count)
     }
   }
 
@@ -28,27 +29,27 @@ import Testing
     let report = SyntheticReports.usual
     let object = try JSONSerialization.jsonObject(with: FrontJSON.data(report))
     let root = try #require(object as? [String: Any])
-    #expect(root["schemaVersion"] as? Int == 1)
+    #expect(root["version"] as? Int == 2 && root["schema"] as? String == "nas-search.report")
     let front = try #require(root["front"] as? [[String: Any]])
     #expect(front.count == report.front.count)
     for (json, point) in zip(front, report.front) {
       #expect(json["point"] as? Int == point.index)
-      #expect(json["kl"] as? Double == point.measurement.kl)
+      #expect(json["kl"] as? Double == point.measurement[.kl])
       #expect(json["parameters"] as? Int == point.measurement.parametersTotal)
       #expect(json["best"] as? Bool == point.isBest)
       let widths = try #require(json["widths"] as? [String: [Int]])
-      #expect(widths["kvGroups"] == point.widths.map(\.kvGroups))
-      #expect(widths["mlpChannels"] == point.widths.map(\.mlpChannels))
+      #expect(widths["kv_groups"] == point.widths.map(\.groups))
+      #expect(widths["mlp_channels"] == point.widths.map(\.channels))
     }
   }
 
   @Test func jsonHasNoNumbersThatJSONLacks() throws {
     var report = SyntheticReports.small
-    report.front[0].measurement.kl = .infinity
-    report.front[0].measurement.perplexity = .nan
+    report.front[0].measurement[.kl] = .infinity
+    report.front[0].measurement[.perplexity] = .nan
     let root = try #require(try JSONSerialization.jsonObject(with: FrontJSON.data(report)) as? [String: Any])
     let first = try #require((root["front"] as? [[String: Any]])?.first)
-    #expect(first["kl"] is NSNull && first["perplexity"] is NSNull && first["ratioToDense"] is NSNull)
+    #expect(first["kl"] is NSNull && first["perplexity"] is NSNull && first["ratio_to_dense"] is NSNull)
   }
 
   @Test func jsonStringsAreEscaped() throws {

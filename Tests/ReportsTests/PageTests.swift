@@ -1,6 +1,8 @@
 import Foundation
+import Subnets
 import Testing
 
+@testable import Evaluation
 @testable import Reports
 
 @Suite struct PageTests {
@@ -14,23 +16,23 @@ import Testing
     (empty.evaluationsDone, empty.finishedAt) = (0, nil)
     let one = SyntheticReports.make(model: SyntheticReports.model, trials: 1, front: 1)
     var equal = SyntheticReports.usual
-    for index in equal.front.indices { equal.front[index].measurement.kl = 0.3 }
-    for index in equal.trials.indices { equal.trials[index].kl = 0.3 }
+    for index in equal.front.indices { equal.front[index].measurement[.kl] = 0.3 }
+    for index in equal.trials.indices { equal.trials[index].values["kl"] = 0.3 }
     var infinite = SyntheticReports.small
-    infinite.front[0].measurement.kl = .infinity
-    infinite.front[1].measurement.kl = .nan
-    infinite.front[2].measurement.perplexity = .infinity
-    infinite.trials[0].kl = .nan
+    infinite.front[0].measurement[.kl] = .infinity
+    infinite.front[1].measurement[.kl] = .nan
+    infinite.front[2].measurement[.perplexity] = .infinity
+    infinite.trials[0].values["kl"] = .nan
     infinite.convergence = [ConvergencePoint(evaluations: 1, seconds: 1, bestValue: .infinity, hypervolume: .nan)]
     var bare = SyntheticReports.small
     for index in bare.front.indices {
       bare.front[index].widths = []
-      bare.front[index].measurement.perplexity = nil
+      bare.front[index].measurement[.perplexity] = nil
       bare.front[index].isBest = false
       bare.front[index].isKnee = false
     }
     var gone = SyntheticReports.small
-    gone.front[1].widths[2] = LayerWidths(kvGroups: 0, mlpChannels: 0)
+    gone.front[1].widths[2] = LayerWidths(groups: 0, channels: 0)
     return [
       ("empty", empty), ("one", one), ("equal", equal), ("infinite", infinite), ("bare", bare), ("gone", gone),
       ("wide", SyntheticReports.make(model: SyntheticReports.wide, trials: 1600, front: 60)),
@@ -68,7 +70,12 @@ import Testing
     report.command = hostile
     report.calibration = hostile
     report.fitness.source = hostile
-    report.objectives = [hostile]
+    report.objectives = [
+      ObjectiveDescription(
+        name: hostile, title: hostile, unit: hostile, summary: hostile, style: .plain, direction: .maximize,
+        isSize: false)
+    ]
+    for index in report.front.indices { report.front[index].measurement.values[hostile] = 1 }
     report.bestValueName = hostile
     report.notes = [hostile]
     report.baselines[0].label = hostile
@@ -100,7 +107,7 @@ import Testing
     let best = try #require(report.recommended)
     #expect(best.isBest)
     for (layer, widths) in best.widths.enumerated() {
-      #expect(page.contains("Layer \(layer): \(widths.kvGroups) of 3 KV groups, \(widths.mlpChannels) of 1536"))
+      #expect(page.contains("Layer \(layer): \(widths.groups) of 3 KV groups, \(widths.channels) of 1536"))
     }
     for point in report.front {
       for format in ExportCommand.Format.allCases {

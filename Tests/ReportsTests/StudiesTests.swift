@@ -15,7 +15,7 @@ import Testing
       point.hypervolume = point.hypervolume.map { $0 + 0.01 }
       return point
     }
-    for index in second.front.indices { second.front[index].measurement.kl *= 0.9 }
+    for index in second.front.indices { second.front[index].measurement.values["kl", default: 0] *= 0.9 }
     return [first, second]
   }
 

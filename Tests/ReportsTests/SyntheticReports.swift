@@ -1,5 +1,9 @@
+import Evaluation
 import Foundation
+import Search
+import Subnets
 
+@testable import LanguageModels
 @testable import Reports
 
 /// Reports made up from closed formulas, so that every run sees the same numbers.
@@ -33,8 +37,8 @@ enum SyntheticReports {
   static func blockParameters(_ widths: [LayerWidths], _ model: ModelSummary) -> Int {
     let full = Double(model.parametersBlock) / Double(model.layers)
     let share = widths.reduce(0.0) {
-      $0 + 0.25 * Double($1.kvGroups) / Double(model.kvGroupsPerLayer)
-        + 0.75 * Double($1.mlpChannels) / Double(model.mlpChannels)
+      $0 + 0.25 * Double($1.groups) / Double(model.kvGroupsPerLayer)
+        + 0.75 * Double($1.channels) / Double(model.mlpChannels)
     }
     return Int((full * share).rounded())
   }
@@ -49,19 +53,30 @@ enum SyntheticReports {
       let step = model.mlpChannels >= 4096 ? 256 : 32
       let channels = Int((share * Double(model.mlpChannels) / Double(step)).rounded()) * step
       return LayerWidths(
-        kvGroups: min(model.kvGroupsPerLayer, max(layer == 0 ? 1 : 0, Int(groups))),
-        mlpChannels: min(model.mlpChannels, max(step, channels)))
+        groups: min(model.kvGroupsPerLayer, max(layer == 0 ? 1 : 0, Int(groups))),
+        channels: min(model.mlpChannels, max(step, channels)))
     }
   }
 
-  static func measure(_ widths: [LayerWidths], _ model: ModelSummary, worse: Double) -> PointMeasurement {
+  static func measure(_ widths: [LayerWidths], _ model: ModelSummary, worse: Double) -> SubnetMeasurement {
     let block = blockParameters(widths, model)
     let keep = Double(block) / Double(model.parametersBlock)
     let kl = round(3.2 * pow(1.02 - keep, 1.45) * worse, 4)
-    return PointMeasurement(
-      keepRatio: round(keep, 4), parametersTotal: model.parametersTotal - model.parametersBlock + block,
-      parametersBlock: block, kl: kl, perplexity: round(30.4 * exp(0.96 * kl), 2),
-      top1Agreement: round(1 - min(0.9, 0.55 * kl), 3))
+    return measurement(
+      keep: round(keep, 4), model, block: block, kl: kl, perplexity: round(30.4 * exp(0.96 * kl), 2),
+      topOne: round(1 - min(0.9, 0.55 * kl), 3))
+  }
+
+  static func measurement(
+    keep: Double, _ model: ModelSummary, block: Int, kl: Double, perplexity: Double, topOne: Double
+  ) -> SubnetMeasurement {
+    let total = model.parametersTotal - model.parametersBlock + block
+    return SubnetMeasurement(
+      keepRatio: keep, parametersTotal: total, parametersBlock: block,
+      values: [
+        "kl": kl, "perplexity": perplexity, "top1_agreement": topOne, "params": Double(block),
+        "bytes": Double(2 * total),
+      ])
   }
 
   static func make(model: ModelSummary, trials count: Int, front size: Int) -> StudyReport {
@@ -86,18 +101,22 @@ enum SyntheticReports {
       let widths = widths(keep: keep, model: model, phase: Double(number) * 0.7)
       let worse = 1.05 + 1.6 * fraction(Double(number) * 0.414_213_562) * exp(-Double(number) / 120)
       let measured = measure(widths, model, worse: worse)
-      return TrialSummary(
-        number: number, generation: number / 20, origin: number < 8 ? "error curve" : "mutation",
-        state: number % 41 == 40 ? .failed : .complete, keepRatio: measured.keepRatio,
-        parametersTotal: measured.parametersTotal, parametersBlock: measured.parametersBlock,
-        kl: number % 41 == 40 ? nil : measured.kl, perplexity: measured.perplexity, score: scores[number % 3],
-        calibration: "self", seconds: 2.2)
+      let failed = number % 41 == 40
+      var trial = TrialSummary(
+        number: number, origin: number < 8 ? "error curve" : "mutation", state: failed ? .failed : .complete,
+        keepRatio: measured.keepRatio, parametersTotal: measured.parametersTotal,
+        parametersBlock: measured.parametersBlock)
+      trial.values = failed ? [:] : measured.values
+      trial.score = scores[number % 3]
+      trial.calibration = "self"
+      trial.seconds = 2.2
+      return trial
     }
     let baselines = [0.9, 0.8, 0.7, 0.6].map { (keep: Double) -> Baseline in
       let channels = Int((keep * Double(model.mlpChannels) / 32).rounded()) * 32
       let groups = max(1, Int((keep * Double(model.kvGroupsPerLayer)).rounded()))
       let widths = Array(
-        repeating: LayerWidths(kvGroups: groups, mlpChannels: channels), count: model.layers)
+        repeating: LayerWidths(groups: groups, channels: channels), count: model.layers)
       return Baseline(
         label: "uniform", measurement: measure(widths, model, worse: 1.75), score: "wanda-sp", calibration: "self",
         widths: widths)
@@ -108,27 +127,36 @@ enum SyntheticReports {
         evaluations: done, seconds: Double(done) * 2.2, bestValue: round(0.62 - 0.31 * shape, 3),
         hypervolume: round(0.55 + 0.27 * shape, 3))
     }
-    return StudyReport(
-      name: "smollm2-135m-widths", directory: "results/smollm2-135m-widths", toolVersion: "0.1.0", model: model,
-      settings: settings, command: "nas-search --model SmolLM2-135M-Instruct --budget 200 --keep 0.8 --seed 7",
-      calibration: "self: 32 windows of 512 tokens sampled from the model, seed 7",
+    var report = StudyReport(
+      name: "smollm2-135m-widths", directory: "results/smollm2-135m-widths", model: model,
       fitness: FitnessSummary(source: "self, held out from calibration", windows: 8, windowLength: 512, tokens: 4088),
-      objectives: ["kl", "params"], bestValueName: "KL at 80 % kept",
-      dense: PointMeasurement(
-        keepRatio: 1, parametersTotal: model.parametersTotal, parametersBlock: model.parametersBlock, kl: 0,
-        perplexity: 30.4, top1Agreement: 1),
-      baselines: baselines, trials: trials, front: front, convergence: convergence, evaluationsDone: count,
-      budget: SearchBudget(evaluations: count), searchSeconds: Double(count) * 2.305,
-      importance: count < 16
-        ? []
-        : [GeneShare("score", 0.31)]
-          + (0..<model.layers).flatMap { layer in
-            ["attention", "mlp"].enumerated().map { place, module in
-              GeneShare("layers.\(layer).\(module)", round(0.2 / Double(2 * layer + place + 1), 4))
-            }
-          },
-      notes: ["Candidates were measured with their repaired weights."],
-      startedAt: Date(timeIntervalSince1970: 1_795_466_640), finishedAt: Date(timeIntervalSince1970: 1_795_467_101))
+      objectives: [KLDivergence().description, BlockParameters().description],
+      observed: ObjectiveRegistry.all.map(\.description),
+      dense: measurement(keep: 1, model, block: model.parametersBlock, kl: 0, perplexity: 30.4, topOne: 1))
+    report.toolVersion = "0.1.0"
+    report.settings = settings
+    report.command = "nas-search --model SmolLM2-135M-Instruct --budget 200 --keep 0.8 --seed 7"
+    report.calibration = "self: 32 windows of 512 tokens sampled from the model, seed 7"
+    report.bestValueName = "KL at 80 % kept"
+    (report.baselines, report.trials, report.front) = (baselines, trials, front)
+    report.convergence = convergence
+    report.evaluationsDone = count
+    report.budget = SearchBudget(evaluations: count)
+    report.searchSeconds = Double(count) * 2.305
+    report.importance = count < 16 ? [] : importance(model)
+    report.notes = ["Candidates were measured with their repaired weights."]
+    report.startedAt = Date(timeIntervalSince1970: 1_795_466_640)
+    report.finishedAt = Date(timeIntervalSince1970: 1_795_467_101)
+    return report
+  }
+
+  private static func importance(_ model: ModelSummary) -> [GeneShare] {
+    [GeneShare("score", 0.31)]
+      + (0..<model.layers).flatMap { layer in
+        ["attention", "mlp"].enumerated().map { place, module in
+          GeneShare("layers.\(layer).\(module)", round(0.2 / Double(2 * layer + place + 1), 4))
+        }
+      }
   }
 
   static let settings = [

@@ -1,3 +1,5 @@
+import Evaluation
+import Search
 import Testing
 
 @testable import Reports
@@ -48,9 +50,9 @@ import Testing
 
   @Test func unmeasuredColumnsDisappear() {
     var report = SyntheticReports.small
-    report.dense.perplexity = nil
-    for index in report.front.indices { report.front[index].measurement.perplexity = nil }
-    for index in report.baselines.indices { report.baselines[index].measurement.perplexity = nil }
+    report.dense[.perplexity] = nil
+    for index in report.front.indices { report.front[index].measurement[.perplexity] = nil }
+    for index in report.baselines.indices { report.baselines[index].measurement[.perplexity] = nil }
     let text = TerminalTable.render(report)
     #expect(!text.contains("perplexity") && !text.contains("× dense"))
     #expect(!text.contains("Some columns do not fit"))

@@ -43,8 +43,8 @@ import Testing
       #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 1, seed: 0, settings: settings) }
     }
     #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 3, seed: 0) }
-    #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 1, seed: 0, costObjective: 0) }
-    #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 2, seed: 0, costObjective: 2) }
+    #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 1, seed: 0, cost: (0, space.cost)) }
+    #expect(throws: SearchError.self) { try BayesianSearch(space, objectives: 2, seed: 0, cost: (2, space.cost)) }
   }
 
   // MARK: - Budgets
@@ -63,7 +63,7 @@ import Testing
 
   @Test func spanningCandidatesStayInTheBand() throws {
     let space = try spanning()
-    var optimizer = try BayesianSearch(space, objectives: 2, seed: 9, costObjective: 1)
+    var optimizer = try BayesianSearch(space, objectives: 2, seed: 9, cost: (1, space.cost))
     let asked = try Spaces.run(&optimizer, count: 60) { [Spaces.damage($0), Double(space.cost.cost($0))] }
     #expect(asked.allSatisfy { space.allowed.contains(space.cost.cost($0.genome)) })
     #expect(Set(asked.map(\.genome)).count == 60)
@@ -78,7 +78,7 @@ import Testing
     let initial = [(uniform(space), "uniform")]
     func objectives(_ genome: Genome) -> [Double] { [Spaces.damage(genome), Double(space.cost.cost(genome))] }
     func fresh() throws -> BayesianSearch {
-      try BayesianSearch(space, objectives: 2, seed: 7, initial: initial, costObjective: 1)
+      try BayesianSearch(space, objectives: 2, seed: 7, initial: initial, cost: (1, space.cost))
     }
     var original = try fresh()
     let asked = try Spaces.run(&original, count: 40, objectives)

@@ -51,7 +51,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     let genes = trials.map { opened.bound.genes($0.genome) }
     let evaluator = try opened.evaluator(windows: windows)
     let fitness = evaluator.reference.windows
-    let objectives = opened.description.settings.objectives
+    let objectives = opened.description.objectives
     var rungs = FidelityRungs(windows: fitness.count, count: rungCount)
     var earlier: [[Double]] = []
     if rungCount > 1 {
@@ -61,7 +61,11 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         else { continue }
         let seen = record.prefix(fitness.count)
         rungs.learn(seen)
-        earlier.append(SearchSession.objectives(rungs.estimate(description.measurement, seen), objectives))
+        let (divergence, loss) = rungs.estimate(seen)
+        let quality = Quality(
+          divergence: divergence, loss: loss, topOneAgreement: description.measurement[.topOne] ?? .nan)
+        let genes = opened.bound.genes(trial.genome)
+        earlier.append(objectives.minimized(evaluator.measurement(of: genes, quality)))
       }
       guard rungs.isTrusted else {
         throw PipelineError.invalidOption(
@@ -116,10 +120,10 @@ public struct EvaluatorBenchmark: Codable, Sendable {
       evaluator.repaired.forget()
       let start = ContinuousClock.now
       let values = try evaluator.climb(Array(genes), rungs: rungs) {
-        FidelityLadder.climbers($0.map { SearchSession.objectives($0, objectives) }, front: front)
+        FidelityLadder.climbers($0.map(objectives.minimized), front: front)
       } compare: {
         try step($0, $1)
-      }.map(\.measurement.kl)
+      }.map { $0.measurement[.kl] ?? .nan }
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       if first.isEmpty { first = values }
       let differences = zip(values, first).map { abs($0.0 - $0.1) / max($0.1, 1e-9) }

@@ -99,7 +99,7 @@ public struct CalibrationFile: Codable, Sendable {
 
   private init(_ data: Data, path: String, model fingerprint: String, vocabulary: Int) throws {
     do {
-      self = try JSONDecoder().decode(CalibrationFile.self, from: data)
+      self = try StoredJSON.decoder().decode(CalibrationFile.self, from: data)
     } catch {
       throw PipelineError.damaged(path: path, problem: "the calibration windows cannot be read")
     }
@@ -127,9 +127,7 @@ public struct CalibrationFile: Codable, Sendable {
   }
 
   public func data() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
+    try StoredJSON.encoder().encode(self)
   }
 
   public func write(to directory: URL) throws {

@@ -108,7 +108,7 @@ public final class ComparisonSession {
     }
     comparison = MethodComparison(
       toolVersion: toolVersion, command: command,
-      model: ModelSummary(.init(name: model.name, fingerprint: bench.fingerprint), model.configuration),
+      model: ModelSummary(name: model.name, fingerprint: bench.fingerprint, model.configuration),
       calibration: bench.calibration.summary, texts: [], stages: [],
       methods: described, cells: [])
     for (number, windows) in texts.enumerated() {
@@ -283,7 +283,7 @@ extension ComparisonSession {
   ) throws -> State? {
     let url = directory.appendingPathComponent(stateFile)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-    let decoder = JSONDecoder()
+    let decoder = StoredJSON.decoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     guard let data = try? Data(contentsOf: url), let state = try? decoder.decode(State.self, from: data) else {
@@ -327,8 +327,7 @@ extension ComparisonSession {
   }
 
   private func save() throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let encoder = StoredJSON.encoder(indented: true)
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let state = State(fingerprint: bench.fingerprint, request: request, comparison: comparison)

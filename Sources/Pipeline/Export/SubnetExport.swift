@@ -5,7 +5,6 @@ import Exports
 import Foundation
 import LanguageModels
 import Reformation
-import Reports
 import Runtime
 import Studies
 import Subnets
@@ -16,7 +15,7 @@ public struct SubnetExport {
   public struct Finished: Sendable {
     public let point: FrontPoint
     /// On the study's fitness windows, with the final weights.
-    public let measurement: PointMeasurement
+    public let measurement: SubnetMeasurement
     /// Which repair the weights carry: `none`, `nested` or `sequential`.
     public let repair: Repair
     /// What the sequential repair found for each projection, shipped or not.
@@ -90,7 +89,7 @@ public struct SubnetExport {
       }
       steps = sequential.steps
     }
-    let measurement = evaluator.measurement(chosen.configuration, comparison)
+    let measurement = evaluator.measurement(chosen.configuration, Quality(comparison))
     var record = try record(genes, chosen.configuration, measurement, repair: shipped, toolVersion: toolVersion)
     // A study names its model as it was when it was made.
     record.parentName = description.model.name
@@ -116,7 +115,7 @@ public struct SubnetExport {
   }
 
   private func record(
-    _ genes: BoundSpace.Genes, _ written: ModelConfiguration, _ measurement: PointMeasurement, repair: Repair,
+    _ genes: BoundSpace.Genes, _ written: ModelConfiguration, _ measurement: SubnetMeasurement, repair: Repair,
     toolVersion: String
   ) throws -> ExportRecord {
     let fitness = description.fitness
@@ -129,8 +128,8 @@ public struct SubnetExport {
       ], parent: model, written: written, repair: repair, damping: genes.damping ?? description.damping,
       calibration: calibration,
       measured: .init(
-        on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)", kl: measurement.kl,
-        perplexity: measurement.perplexity, densePerplexity: description.dense.perplexity,
-        top1Agreement: measurement.top1Agreement))
+        on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)", kl: measurement[.kl] ?? .nan,
+        perplexity: measurement[.perplexity], densePerplexity: description.dense[.perplexity],
+        top1Agreement: measurement[.topOne]))
   }
 }

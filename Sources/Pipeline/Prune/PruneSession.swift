@@ -7,7 +7,6 @@ import LanguageModels
 import LinearAlgebra
 import Methods
 import Reformation
-import Reports
 import Runtime
 import Subnets
 
@@ -16,7 +15,7 @@ public struct PruneSession {
   /// What came out.
   public struct Outcome {
     public let pruned: PrunedModel
-    public let measurement: PointMeasurement
+    public let measurement: SubnetMeasurement
     public let densePerplexity: Double
     /// Seconds of scoring, searching and repairing.
     public let seconds: [Workbench.Stage: Double]
@@ -65,11 +64,8 @@ public struct PruneSession {
     let seconds = Workbench.Stage.allCases.map { ($0, workbench.seconds($0)) }
     return Outcome(
       pruned: pruned,
-      measurement: PointMeasurement(
-        keepRatio: configuration.keepRatio(of: pruned.network.configuration),
-        parametersTotal: pruned.network.configuration.totalParameters,
-        parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
-        perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
+      measurement: SubnetMeasurement(
+        EvaluatedSubnet(pruned.network.configuration, of: configuration, quality: Quality(comparison))),
       densePerplexity: reference.perplexity.value,
       seconds: Dictionary(uniqueKeysWithValues: seconds), damping: workbench.knownDamping,
       peakBytes: ProcessMemory.lifetimePeak)
@@ -88,8 +84,8 @@ public struct PruneSession {
       damping: outcome.damping,
       calibration: bench.calibration,
       measured: .init(
-        on: bench.calibration.judgedOn, kl: measured.kl, perplexity: measured.perplexity,
-        densePerplexity: outcome.densePerplexity, top1Agreement: measured.top1Agreement))
+        on: bench.calibration.judgedOn, kl: measured[.kl] ?? .nan, perplexity: measured[.perplexity],
+        densePerplexity: outcome.densePerplexity, top1Agreement: measured[.topOne]))
     record.kept = pruned.units
     return try Exporter.export(
       pruned.network, parent: bench.model, record: record.json, to: target.url, options: target.options)

@@ -1,45 +1,62 @@
-import Foundation
-import Reports
+import Evaluation
 import Search
 
 /// Best value and hypervolume of a set of results, as the progress bar and the report show them.
 struct Convergence: Sendable {
-  /// KL at the reference corner of the hypervolume, in nats: worse points add nothing.
-  static let referenceDivergence = 2.0
-
+  private let objectives: ObjectiveList
   private let bestParameters: Int
-  private let denseParameters: Int
-  private let firstIsQuality: Bool
-  /// The dense model's perplexity, where that is what is searched by.
-  private let densePerplexity: Double?
+  /// Values of the dense model.
+  private let dense: [Double]
 
   init(description: StudyDescription) {
+    objectives = description.objectives
     bestParameters = description.bestParameters
-    denseParameters = description.model.parametersBlock
-    firstIsQuality = description.settings.objectives.first != "params"
-    densePerplexity = description.settings.objectives.first == "perplexity" ? description.dense.perplexity : nil
+    dense = objectives.values(description.dense)
   }
 
   struct State {
-    /// Least first objective among subnets no larger than the study's reference size.
+    /// Best value of the first objective among subnets no larger than the study's size; `nil` while there is none.
     var best: Double?
-    /// Share of the rectangle (0…1 share kept) × (0…2 nats) that the front dominates, from 0 to 1. Perplexities count by the
-    /// nats that they lie above the dense model's.
+    /// Share of the space between the best imaginable values and the worst that count (`Objective.shortfall`) that the
+    /// results dominate, from 0 to 1.
     var hypervolume: Double?
   }
 
-  func state(of evaluated: [EvaluatedCandidate]) -> State { state(of: evaluated.map(\.objectives)) }
-
-  /// - Parameter points: objectives of every result; the first is the quality, the last the block parameters.
-  func state(of points: [[Double]]) -> State {
-    guard firstIsQuality, points.allSatisfy({ $0.count == 2 }) else { return State() }
-    let best = points.filter { $0[1] <= Double(bestParameters) }.map { $0[0] }.min()
-    let scaled = points.map { [nats($0[0]) / Self.referenceDivergence, $0[1] / Double(denseParameters)] }
-    return State(best: best, hypervolume: try? ParetoFront.hypervolume(scaled, reference: [1, 1]))
+  /// - Parameter results: objectives as an optimiser sees them, and block parameters, of every result.
+  func state(of results: [(objectives: [Double], parameters: Int)]) -> State {
+    var state = Progress(self)
+    for result in results { state.learn(result.objectives, parameters: result.parameters) }
+    return state.state
   }
 
-  private func nats(_ value: Double) -> Double {
-    // A subnet that beats the dense model dominates no more than one that equals it.
-    densePerplexity.map { max(0, log(value / $0)) } ?? value
+  /// What a growing number of results has come to.
+  struct Progress {
+    private let measure: Convergence
+    private var best: Double?
+    /// What is dominated does not change the hypervolume.
+    private var front: [[Double]] = []
+
+    init(_ measure: Convergence) { self.measure = measure }
+
+    mutating func learn(_ objectives: [Double], parameters: Int) {
+      if parameters <= measure.bestParameters, let first = objectives.first, first < best ?? .infinity { best = first }
+      if front.contains(where: { ParetoFront.dominates($0, objectives) || $0 == objectives }) { return }
+      front.removeAll { ParetoFront.dominates(objectives, $0) }
+      front.append(objectives)
+    }
+
+    var state: State {
+      State(
+        best: best.map { measure.objectives.first.direction.minimized($0) },
+        hypervolume: try? ParetoFront.hypervolume(
+          front.map(measure.shortfalls), reference: measure.dense.map { _ in 1 }))
+    }
+  }
+
+  private func shortfalls(_ minimized: [Double]) -> [Double] {
+    objectives.all.indices.map { place in
+      let objective = objectives.all[place]
+      return objective.shortfall(objective.direction.minimized(minimized[place]), dense: dense[place])
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Evaluation
 import Foundation
 import Reports
 import Search
@@ -28,18 +29,27 @@ public enum ReportBuilder {
       : try FidelityReport(
         trials.compactMap { try TrialDescription($0, of: study) }, windows: description.fitness.windows,
         count: settings.rungs)
-    return StudyReport(
-      name: study.name, directory: directory, toolVersion: description.toolVersion, model: description.model,
-      settings: rows(description), command: command(settings, directory, budget: description.budget),
-      calibration: description.calibration,
-      fitness: description.fitness, objectives: settings.objectives, bestValueName: bestValueName(description),
-      dense: description.dense, baselines: description.baselines, trials: summaries, front: points.front,
-      convergence: convergence(trials, description),
-      evaluationsDone: trials.filter { $0.state == .complete || $0.state == .failed }.count,
-      budget: description.budget ?? SearchBudget(), searchSeconds: summaries.reduce(0) { $0 + ($1.seconds ?? 0) },
-      importance: importance(of: study, trials),
-      notes: notes(fidelity, description),
-      startedAt: trials.compactMap(\.started).min(), finishedAt: description.isComplete ? times.max() : nil)
+    var report = StudyReport(
+      name: study.name, directory: directory, model: description.model, fitness: description.fitness,
+      objectives: description.objectives.all.map(\.description), observed: ObjectiveRegistry.all.map(\.description),
+      dense: description.dense)
+    report.toolVersion = description.toolVersion
+    report.settings = rows(description)
+    report.command = command(settings, directory, budget: description.budget)
+    report.calibration = description.calibration
+    report.bestValueName = bestValueName(description)
+    report.baselines = description.baselines
+    report.trials = summaries
+    report.front = points.front
+    report.convergence = try convergence(trials, of: study, description)
+    report.evaluationsDone = trials.count { $0.state == .complete || $0.state == .failed }
+    report.budget = description.budget ?? SearchBudget()
+    report.searchSeconds = summaries.reduce(0) { $0 + ($1.seconds ?? 0) }
+    report.importance = importance(of: study, trials)
+    report.notes = notes(fidelity, description)
+    report.startedAt = trials.compactMap(\.started).min()
+    report.finishedAt = description.isComplete ? times.max() : nil
+    return report
   }
 
   /// The command that repeats or resumes the study.
@@ -74,12 +84,16 @@ public enum ReportBuilder {
       case .running, .waiting: .running
       }
     let block = description?.measurement.parametersBlock ?? 0
-    return TrialSummary(
+    var summary = TrialSummary(
       number: trial.number, origin: trial.origin, state: state,
       keepRatio: Double(block) / Double(points.model.parametersBlock),
-      parametersTotal: block + points.model.parametersTotal - points.model.parametersBlock, parametersBlock: block,
-      kl: description?.measurement.kl, perplexity: description?.measurement.perplexity, score: genes.score,
-      calibration: genes.calibration, seconds: description?.seconds)
+      parametersTotal: block + points.model.parametersTotal - points.model.parametersBlock, parametersBlock: block)
+    summary.values = description?.measurement.values ?? [:]
+    summary.score = genes.score
+    summary.calibration = genes.calibration
+    summary.seconds = description?.seconds
+    summary.failure = trial.failure
+    return summary
   }
 
   /// Which genes moved the first objective alone, the largest share first.
@@ -90,16 +104,16 @@ public enum ReportBuilder {
     return zip(study.space.variables, shares ?? []).map { GeneShare($0.name, $1) }.sorted { $0.share > $1.share }
   }
 
-  private static func convergence(_ trials: [StoredTrial], _ description: StudyDescription) -> [ConvergencePoint] {
-    let measure = Convergence(description: description)
-    // What is dominated changes neither the best value nor the hypervolume.
-    var front: [[Double]] = []
+  private static func convergence(
+    _ trials: [StoredTrial], of study: Study, _ description: StudyDescription
+  ) throws -> [ConvergencePoint] {
+    var progress = Convergence.Progress(Convergence(description: description))
     var seconds = 0.0
-    return trials.filter { $0.state == .complete }.enumerated().map { number, trial in
-      let points = front + [trial.values]
-      front = ParetoFront.nonDominated(points).map { points[$0] }
+    return try trials.filter { $0.state == .complete }.enumerated().map { number, trial in
+      let parameters = try TrialDescription(trial, of: study)?.measurement.parametersBlock
+      progress.learn(study.minimized(trial.values), parameters: parameters ?? .max)
       if let started = trial.started, let ended = trial.ended { seconds += ended.timeIntervalSince(started) }
-      let state = measure.state(of: front)
+      let state = progress.state
       return ConvergencePoint(
         evaluations: number + 1, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
     }
@@ -107,8 +121,7 @@ public enum ReportBuilder {
 
   private static func bestValueName(_ description: StudyDescription) -> String {
     let share = Double(description.bestParameters) / Double(description.model.parametersBlock) * 100
-    let quality = description.settings.objectives.first == "perplexity" ? "perplexity" : "KL"
-    return "\(quality) at \(Int(share.rounded())) % kept"
+    return "\(description.objectives.first.title) at \(Int(share.rounded())) % kept"
   }
 
   private static func rows(_ description: StudyDescription) -> [Setting] {

@@ -1,6 +1,4 @@
 import Evaluation
-import Foundation
-import Reports
 import Search
 
 /// What a candidate was measured to be on each of the first fitness windows, as stored with its trial.
@@ -68,12 +66,10 @@ struct FidelityRungs: Sendable {
     return (divergence * all / divergences[place], loss + (allLosses - losses[place]) / Double(references))
   }
 
-  /// A measurement on the first windows, with divergence and perplexity as estimated for all.
-  func estimate(_ measured: PointMeasurement, _ record: WindowRecord) -> PointMeasurement {
+  /// A quality on the first windows, with divergence and loss as estimated for all.
+  func estimate(_ measured: Quality, _ record: WindowRecord) -> Quality {
     let (divergence, loss) = estimate(record)
-    var estimated = measured
-    (estimated.kl, estimated.perplexity) = (divergence, exp(loss))
-    return estimated
+    return Quality(divergence: divergence, loss: loss, topOneAgreement: measured.topOneAgreement)
   }
 
   private static func mean(_ values: ArraySlice<Double>) -> Double { values.reduce(0, +) / Double(values.count) }

@@ -1,10 +1,10 @@
 import Calibration
+import Evaluation
 import Foundation
 import Importance
 import LanguageModels
 import LinearAlgebra
 import Reformation
-import Reports
 import Runtime
 import Search
 import Subnets
@@ -139,7 +139,7 @@ extension SearchSession {
         baselines[place].append(
           Baseline(
             label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measurement,
-            score: genes.score, calibration: genes.statistics, widths: genes.widths.map(Reports.LayerWidths.init)))
+            score: genes.score, calibration: genes.statistics, widths: genes.widths))
       }
     }
     // Candidates are judged with repair.

@@ -1,5 +1,6 @@
 import Calibration
 import Checkpoints
+import Evaluation
 import Foundation
 import Importance
 import LanguageModels
@@ -27,6 +28,7 @@ public final class SearchSession {
   public let study: Study
   private let settings: SearchSettings
   private let optimizer: SearchOptimizer
+  private let objectives: ObjectiveList
   private let evaluator: CandidateEvaluator
   private var runner: StudyRunner<AnyOptimizer>
   private let population: FirstPopulation
@@ -62,6 +64,7 @@ public final class SearchSession {
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.
     let precision = try settings.evaluationPrecision()
+    objectives = try ObjectiveList(settings.objectives)
     let space = try settings.searchSpace()
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
@@ -109,14 +112,15 @@ public final class SearchSession {
           parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
       if choice.reason != nil { monitor.tell(Event.optimizer(choice)) }
       let optimizer = try choice.name.optimizer(
-        budgeted, settings, initial: population.seeds,
+        bound, budgeted, settings, initial: population.seeds,
         predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
         let baselines = try Self.baselines(evaluator, population, budgets, monitor)
         let work = clock?.finished
         if let work { monitor.tell(WorkDone(record: work)) }
-        let description = StudyDescription(
-          settings: settings, model: ModelSummary(identity, model.configuration), dense: evaluator.dense,
+        let description = try StudyDescription(
+          settings: settings, model: ModelSummary(name: model.name, fingerprint: fingerprint, model.configuration),
+          dense: evaluator.dense,
           baselines: baselines, damping: damping, calibration: calibration.summary,
           fitness: FitnessSummary(
             source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: calibration.fitness.count,
@@ -125,8 +129,8 @@ public final class SearchSession {
           keep: [space.keep.lowerBound, space.keep.upperBound], toolVersion: toolVersion, optimizer: choice,
           work: work)
         study = try Study.create(
-          in: free, name: name, directions: settings.objectives.map { _ in .minimize },
-          metricNames: settings.objectives, model: identity, space: bound.design,
+          in: free, name: name, directions: objectives.directions,
+          metricNames: objectives.names, model: identity, space: bound.design,
           attributes: description.attributes(),
           files: [CalibrationFile.name: calibration.data(), StudyDescription.configurationFile: settings.json()])
         place = nil
@@ -225,7 +229,8 @@ public final class SearchSession {
       }
       let done = runner.evaluations
       let front = runner.optimizer.front
-      let value = convergence.state(of: front)
+      let value = convergence.state(
+        of: runner.optimizer.evaluated.map { ($0.objectives, evaluator.bound.cost.cost($0.candidate.genome)) })
       let now = Date().timeIntervalSince(start)
       let next = runner.optimizer.generation
       monitor.tell(
@@ -233,8 +238,7 @@ public final class SearchSession {
           SearchProgress(
             evaluationsDone: done, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, done - before)),
-            valueName: settings.objectives.first == "perplexity" ? "perplexity" : "KL", bestValue: value.best,
-            hypervolume: value.hypervolume),
+            valueName: objectives.first.title, bestValue: value.best, hypervolume: value.hypervolume),
           generation: next == generation ? nil : next, front: front.count))
       generation = next
     }
@@ -253,8 +257,8 @@ public final class SearchSession {
     let genes = batch.map { evaluator.bound.genes($0.genome) }
     let front = runner.optimizer.front.map(\.objectives)
     let measured = try evaluator.measure(genes, rungs: rungs, monitor: monitor.during(.init(.candidates))) {
-      [settings] in
-      FidelityLadder.climbers($0.map { Self.objectives($0, settings.objectives) }, front: front)
+      [objectives] in
+      FidelityLadder.climbers($0.map(objectives.minimized), front: front)
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
     try runner.complete(
@@ -263,7 +267,7 @@ public final class SearchSession {
         let description = TrialDescription(
           measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
         return StudyRunner.Result(
-          candidate: batch[place], values: Self.objectives(measurement, settings.objectives),
+          candidate: batch[place], values: objectives.values(measurement),
           attributes: try description.attributes())
       })
     for (_, record) in measured { rungs.learn(record) }
@@ -279,7 +283,8 @@ public final class SearchSession {
     }
     if new.isEmpty && runner.outstanding == 0 { return false }
     let worker = TrialWorker(
-      study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, sharing: sharing)
+      study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, objectives: objectives,
+      sharing: sharing)
     var evaluated = 0
     if sharing.evaluates { evaluated = try worker.work(monitor) } else { try worker.expire() }
     let ended = try runner.collect()
@@ -288,14 +293,4 @@ public final class SearchSession {
   }
 
   public func close() throws { try study.close() }
-
-  static func objectives(_ measured: PointMeasurement, _ names: [String]) -> [Double] {
-    names.map { name in
-      switch name {
-      case "perplexity": measured.perplexity ?? .infinity
-      case "params": Double(measured.parametersBlock)
-      default: measured.kl
-      }
-    }
-  }
 }

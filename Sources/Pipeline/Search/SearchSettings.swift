@@ -1,3 +1,5 @@
+import Checkpoints
+import Evaluation
 import Foundation
 import LinearAlgebra
 import Reformation
@@ -18,7 +20,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var target: SizeTarget?
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
-  /// Objectives in order, all minimised: `kl` or `perplexity`, and `params`.
+  /// Names of the objectives (`ObjectiveRegistry`), the most important first.
   public var objectives = ["kl", "params"]
   /// The windows that the search reads or samples.
   public var plan = CalibrationPlan()
@@ -51,9 +53,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
-    try require(
-      [["kl", "params"], ["perplexity", "params"]].contains(objectives),
-      "--objectives is kl,params or perplexity,params")
+    do { _ = try ObjectiveList(objectives) } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
     try require([.nested, .none].contains(repair), "--repair is nested or none")
     try require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
     try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
@@ -77,9 +77,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   /// The settings as indented JSON with sorted keys.
   public func json() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
+    try StoredJSON.encoder(indented: true).encode(self)
   }
 
   /// Every setting but the model and the text of the space, under the name of its option.

@@ -1,5 +1,6 @@
+import Evaluation
 import Foundation
-import Reports
+import LanguageModels
 import Search
 import Studies
 import Subnets
@@ -8,16 +9,18 @@ import Subnets
 public struct FrontPoints: Sendable {
   public let front: [FrontPoint]
   let model: ModelSummary
+  private let objectives: ObjectiveList
   private let space: DesignSpace
   private let trials: [StoredTrial]
 
   init(study: Study, description: StudyDescription, trials: [StoredTrial]) throws {
     self.trials = trials
+    objectives = description.objectives
     model = description.model
     space = study.space
     let reader = TrialGenes(space: space, layers: model.layers)
     let complete = trials.filter { $0.state == .complete }
-    let members = ParetoFront.nonDominated(complete.map(\.values)).map { complete[$0] }
+    let members = ParetoFront.nonDominated(complete.map { study.minimized($0.values) }).map { complete[$0] }
     var points: [FrontPoint] = []
     for trial in members {
       guard let stored = try TrialDescription(trial, of: study) else { continue }
@@ -31,21 +34,33 @@ public struct FrontPoints: Sendable {
     var unique: [FrontPoint] = []
     for point in points where unique.last?.measurement != point.measurement { unique.append(point) }
     for index in unique.indices { unique[index].index = index }
-    let knee = try Self.knee(unique)
-    let bound = description.bestParameters
-    let fits = unique.indices.filter { unique[$0].measurement.parametersBlock <= bound }
-    let best = fits.min { unique[$0].measurement.kl < unique[$1].measurement.kl } ?? unique.indices.last
-    if let best { unique[best].isBest = true }
-    if let knee { unique[knee].isKnee = true }
+    if let best = Self.best(unique, objectives, within: description.bestParameters) { unique[best].isBest = true }
+    if let knee = try Self.knee(unique, objectives) { unique[knee].isKnee = true }
     front = unique
   }
 
-  private static func knee(_ points: [FrontPoint]) throws -> Int? {
-    try ParetoFront.knee(points.map { [$0.measurement.kl, Double($0.measurement.parametersBlock)] })
+  /// The point with the best value of the first objective within a size; the smallest if none is within it.
+  static func best(_ points: [FrontPoint], _ objectives: ObjectiveList, within parameters: Int) -> Int? {
+    let fits = points.indices.filter { points[$0].measurement.parametersBlock <= parameters }
+    return best(fits, of: points, objectives) ?? points.indices.last
+  }
+
+  private static func best(_ indices: [Int], of points: [FrontPoint], _ objectives: ObjectiveList) -> Int? {
+    let values = points.map { objectives.minimized($0.measurement).first ?? .nan }
+    return indices.filter { !values[$0].isNaN }.min { values[$0] < values[$1] }
+  }
+
+  /// Where the front bends most: between its two objectives, or between the first and the size if there are not two.
+  static func knee(_ points: [FrontPoint], _ objectives: ObjectiveList) throws -> Int? {
+    try ParetoFront.knee(
+      points.map { point in
+        let values = objectives.minimized(point.measurement)
+        return values.count == 2 ? values : [values.first ?? .nan, Double(point.measurement.parametersBlock)]
+      })
   }
 
   /// Widths and choices of a trial.
-  func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
+  func genes(_ trial: StoredTrial) -> (widths: [LayerWidths], score: String, calibration: String) {
     TrialGenes(space: space, layers: model.layers).genes(trial)
   }
 
@@ -56,8 +71,8 @@ public struct FrontPoints: Sendable {
     let available = front.isEmpty ? "it is empty" : "0 to \(front.count - 1), best, knee"
     let found: FrontPoint?
     if name == "best", let keep {
-      let fits = front.filter { $0.measurement.keepRatio <= keep }
-      found = fits.min { $0.measurement.kl < $1.measurement.kl }
+      let fits = front.indices.filter { front[$0].measurement.keepRatio <= keep }
+      found = Self.best(fits, of: front, objectives).map { front[$0] }
       if found == nil, let smallest = front.last {
         throw PipelineError.noPoint(
           wanted: "that keeps at most \(keep)",
@@ -82,7 +97,7 @@ private struct TrialGenes {
   let space: DesignSpace
   let layers: Int
 
-  func genes(_ trial: StoredTrial) -> (widths: [Reports.LayerWidths], score: String, calibration: String) {
+  func genes(_ trial: StoredTrial) -> (widths: [LayerWidths], score: String, calibration: String) {
     var attention: [Int] = []
     var mlp: [Int] = []
     var choices: [String: String] = [:]
@@ -94,7 +109,7 @@ private struct TrialGenes {
       default: break
       }
     }
-    var widths = zip(attention, mlp).map { Reports.LayerWidths(kvGroups: $0, mlpChannels: $1) }
+    var widths = zip(attention, mlp).map { LayerWidths(groups: $0, channels: $1) }
     if widths.count == 1 { widths = Array(repeating: widths[0], count: layers) }
     let calibration = BoundSpace.statistics(
       choices["calibration"] ?? "", samples: choices["samples"].flatMap { Int($0) })

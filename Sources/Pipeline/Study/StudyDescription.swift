@@ -1,8 +1,10 @@
+import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reports
 import Runtime
+import Search
 import Studies
 import Subnets
 
@@ -12,7 +14,7 @@ public struct StudyDescription: Sendable {
 
   public var settings: SearchSettings
   public var model: ModelSummary
-  public var dense: PointMeasurement
+  public var dense: SubnetMeasurement
   public var baselines: [Baseline]
   /// λ of the least squares as a share of the Gram's mean diagonal: the one given, or the one that held-out tokens chose.
   public var damping: Double
@@ -29,17 +31,19 @@ public struct StudyDescription: Sendable {
   public var budget: SearchBudget?
   /// What the preparation took.
   public var work: WorkRecord?
+  public let objectives: ObjectiveList
   /// Most resident memory of a searching process, in bytes; `nil` where it is not known.
   public var peak: Int?
   /// Whether the latest run spent its budget, or exhausted the space.
   public var isComplete = false
 
   init(
-    settings: SearchSettings, model: ModelSummary, dense: PointMeasurement, baselines: [Baseline], damping: Double,
+    settings: SearchSettings, model: ModelSummary, dense: SubnetMeasurement, baselines: [Baseline], damping: Double,
     calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String,
     optimizer: ChosenOptimizer, work: WorkRecord?
-  ) {
+  ) throws {
     self.settings = settings
+    objectives = try ObjectiveList(settings.objectives)
     self.model = model
     self.dense = dense
     self.baselines = baselines
@@ -68,7 +72,7 @@ public struct StudyDescription: Sendable {
     }
     settings = try value(SearchSettings.self, "settings")
     model = try value(ModelSummary.self, "model_summary")
-    dense = try value(PointMeasurement.self, "dense")
+    dense = try value(SubnetMeasurement.self, "dense")
     baselines = try value([Baseline].self, "baselines")
     damping = try value(Double.self, "damping")
     calibration = try value(String.self, "calibration")
@@ -81,7 +85,12 @@ public struct StudyDescription: Sendable {
     if stored["peak"] != nil { peak = try value(Int.self, "peak") }
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
-    guard model.parametersBlock > 0, !settings.objectives.isEmpty else {
+    do {
+      objectives = try ObjectiveList(settings.objectives)
+    } catch {
+      throw PipelineError.damaged(path: study.path(), problem: "its settings: \(error)")
+    }
+    guard model.parametersBlock > 0 else {
       throw PipelineError.damaged(path: study.path(), problem: "the study's attributes are incomplete")
     }
     try StudyNumbers.check(self, of: study)
@@ -140,7 +149,7 @@ public struct ChosenOptimizer: Codable, Equatable, Sendable {
 
 /// What is stored with each trial beside its values.
 struct TrialDescription: Sendable {
-  var measurement: PointMeasurement
+  var measurement: SubnetMeasurement
   var score: String
   var calibration: String
   var seconds: Double
@@ -150,7 +159,7 @@ struct TrialDescription: Sendable {
   var predicted: Double?
 
   init(
-    _ measurement: PointMeasurement, _ genes: BoundSpace.Genes, seconds: Double, windows: WindowRecord,
+    _ measurement: SubnetMeasurement, _ genes: BoundSpace.Genes, seconds: Double, windows: WindowRecord,
     predicted: Double?
   ) {
     self.measurement = measurement
@@ -172,7 +181,7 @@ struct TrialDescription: Sendable {
           path: study.path(), problem: "trial \(trial.number): its attribute '\(key)' cannot be read")
       }
     }
-    guard let measurement = try value(PointMeasurement.self, "measurement") else { return nil }
+    guard let measurement = try value(SubnetMeasurement.self, "measurement") else { return nil }
     try StudyNumbers.check(measurement, ofTrial: trial.number, of: study)
     self.measurement = measurement
     score = try value(String.self, "score_name") ?? ""
@@ -195,20 +204,4 @@ struct TrialDescription: Sendable {
   static func predicted(_ value: Double?) throws -> [String: String] {
     try value.map { ["predicted": try JSONText.encode($0)] } ?? [:]
   }
-}
-
-extension ModelSummary {
-  init(_ identity: ModelIdentity, _ configuration: ModelConfiguration) {
-    let first = configuration.layers.first
-    self.init(
-      name: identity.name, fingerprint: identity.fingerprint, architecture: configuration.family.name,
-      parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
-      layers: configuration.layerCount, kvGroupsPerLayer: configuration.layers.map(\.kvHeads).max() ?? 0,
-      queryHeadsPerGroup: first?.queriesPerGroup ?? 0,
-      mlpChannels: configuration.layers.map(\.mlpChannels).max() ?? 0, headDimension: configuration.headDimension)
-  }
-}
-
-extension Reports.LayerWidths {
-  init(_ widths: Subnets.LayerWidths) { self.init(kvGroups: widths.groups, mlpChannels: widths.channels) }
 }

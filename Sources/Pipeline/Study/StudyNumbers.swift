@@ -1,5 +1,6 @@
-import Reports
+import Evaluation
 import Studies
+import Subnets
 
 /// Whether the numbers of a study are some that a search can have stored. Others come from a damaged or edited database;
 /// sums and products of them could leave their types.
@@ -20,11 +21,11 @@ enum StudyNumbers {
     let named: [(String, Int?, Int)] =
       [
         ("layers", description.model.layers, mostLayers), ("target_parameters", description.targetParameters, most),
-        ("parametersTotal", description.model.parametersTotal, most),
-        ("parametersBlock", description.model.parametersBlock, most),
-        ("kvGroupsPerLayer", description.model.kvGroupsPerLayer, most),
-        ("queryHeadsPerGroup", description.model.queryHeadsPerGroup, most),
-        ("mlpChannels", description.model.mlpChannels, most), ("headDimension", description.model.headDimension, most),
+        ("parameters_total", description.model.parametersTotal, most),
+        ("parameters_block", description.model.parametersBlock, most),
+        ("kv_groups_per_layer", description.model.kvGroupsPerLayer, most),
+        ("query_heads_per_group", description.model.queryHeadsPerGroup, most),
+        ("mlp_channels", description.model.mlpChannels, most), ("head_dimension", description.model.headDimension, most),
         ("fitness windows", description.fitness.windows, most), ("fitness tokens", description.fitness.tokens, most),
         ("peak", description.peak, most), ("expected memory", description.work?.expectedMemory, most),
         ("peak of the preparation", description.work?.peak, most),
@@ -39,19 +40,19 @@ enum StudyNumbers {
   }
 
   /// - Parameter number: of the trial.
-  static func check(_ measurement: PointMeasurement, ofTrial number: Int, of study: Study) throws {
+  static func check(_ measurement: SubnetMeasurement, ofTrial number: Int, of study: Study) throws {
     for (name, value, most) in counts(measurement) where !(0...most).contains(value ?? 0) {
       throw PipelineError.damaged(path: study.path(), problem: "trial \(number): its '\(name)' is \(value ?? 0)")
     }
   }
 
-  private static func counts(_ measurement: PointMeasurement) -> [(String, Int?, Int)] {
+  private static func counts(_ measurement: SubnetMeasurement) -> [(String, Int?, Int)] {
     [
-      ("parametersTotal", measurement.parametersTotal, most), ("parametersBlock", measurement.parametersBlock, most),
+      ("parameters_total", measurement.parametersTotal, most), ("parameters_block", measurement.parametersBlock, most),
     ]
   }
 
   private static func counts(_ widths: [LayerWidths]) -> [(String, Int?, Int)] {
-    widths.flatMap { [("kvGroups", $0.kvGroups, most), ("mlpChannels", $0.mlpChannels, most)] }
+    widths.flatMap { [("kv_groups", $0.groups, most), ("mlp_channels", $0.channels, most)] }
   }
 }

@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 import Runtime
 import Studies
@@ -35,6 +36,7 @@ struct TrialWorker {
   let evaluator: CandidateEvaluator
   let settings: SearchSettings
   let optimizer: SearchOptimizer
+  let objectives: ObjectiveList
   let sharing: StudySharing
 
   private var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
@@ -65,12 +67,13 @@ struct TrialWorker {
       let found = try evaluator.compare(genes, monitor: monitor)
       let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
       for (place, comparison) in found.comparisons.enumerated() {
-        let measurement = evaluator.measurement(of: genes[place], comparison)
+        let measurement = evaluator.measurement(of: genes[place], Quality(comparison))
         let description = TrialDescription(
           measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
         try study.deliver(
-          numbers[place], values: SearchSession.objectives(measurement, settings.objectives),
-          attributes: try description.attributes(), worker: sharing.worker)
+          numbers[place], values: objectives.values(measurement),
+          attributes: try description.attributes(), worker: sharing.worker,
+          reproducible: objectives.all.map(\.isReproducible))
       }
     } catch {
       try? study.release(numbers, worker: sharing.worker)

@@ -41,7 +41,8 @@ public struct WorkerSession {
     try monitor.advance(.init(.reference), 0, of: 1)
     worker = TrialWorker(
       study: opened.study, evaluator: try opened.evaluator(),
-      settings: opened.description.settings, optimizer: opened.description.optimizer.name, sharing: sharing)
+      settings: opened.description.settings, optimizer: opened.description.optimizer.name,
+      objectives: opened.description.objectives, sharing: sharing)
   }
 
   private static func isThere(_ address: StudyAddress, isLast: Bool) throws -> Bool {

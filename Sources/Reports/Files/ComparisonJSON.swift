@@ -5,7 +5,7 @@ public enum ComparisonJSON {
   /// Name of the document's form, in its key `schema`.
   public static let schema = "nas-search.compare"
   /// Grows when a key changes its meaning or goes away, not when one is added.
-  public static let version = 1
+  public static let version = 2
 
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same comparison always gives the same bytes. Numbers that
   ///   are not finite are `null`.
@@ -33,9 +33,9 @@ public enum ComparisonJSON {
     .object([
       "name": .string(text.name),
       "windows": .integer(text.windows),
-      "windowLength": .integer(text.windowLength),
+      "window_length": .integer(text.windowLength),
       "tokens": .integer(text.tokens),
-      "densePerplexity": .number(text.densePerplexity),
+      "dense_perplexity": .number(text.densePerplexity),
     ])
   }
 
@@ -43,7 +43,7 @@ public enum ComparisonJSON {
     .object([
       "name": .string(stage.name),
       "seconds": .number(stage.seconds),
-      "peakBytes": .optional(stage.peakBytes),
+      "peak_bytes": .optional(stage.peakBytes),
     ])
   }
 
@@ -52,7 +52,7 @@ public enum ComparisonJSON {
       "name": .string(method.name),
       "summary": .string(method.summary),
       "source": .string(method.source),
-      "usesGradients": .bool(method.usesGradients),
+      "uses_gradients": .bool(method.usesGradients),
       "settings": .object(method.settings.mapValues(JSONValue.string)),
     ])
   }
@@ -61,18 +61,18 @@ public enum ComparisonJSON {
     let ratios = cell.perplexities.indices.map { JSONValue.optional(comparison.ratioToDense(cell, text: $0)) }
     return .object([
       "method": .string(cell.method),
-      "keepTarget": .number(cell.keepTarget),
-      "keepRatio": .number(cell.keepRatio),
+      "keep_target": .number(cell.keepTarget),
+      "keep_ratio": .number(cell.keepRatio),
       "parameters": .integer(cell.parametersTotal),
-      "parametersBlock": .integer(cell.parametersBlock),
+      "parameters_block": .integer(cell.parametersBlock),
       "kl": .optional(cell.kl),
       "perplexities": .array(cell.perplexities.map(JSONValue.number)),
-      "ratiosToDense": .array(ratios),
+      "ratios_to_dense": .array(ratios),
       "repair": .string(cell.repair),
-      "scoreSeconds": .number(cell.scoreSeconds),
-      "searchSeconds": .number(cell.searchSeconds),
-      "repairSeconds": .number(cell.repairSeconds),
-      "peakBytes": .optional(cell.peakBytes),
+      "score_seconds": .number(cell.scoreSeconds),
+      "search_seconds": .number(cell.searchSeconds),
+      "repair_seconds": .number(cell.repairSeconds),
+      "peak_bytes": .optional(cell.peakBytes),
       "failure": cell.failure.map(JSONValue.string) ?? .null,
     ])
   }
@@ -80,10 +80,10 @@ public enum ComparisonJSON {
   private static func winner(_ winner: MethodComparison.Winner, in comparison: MethodComparison) -> JSONValue {
     .object([
       "text": .string(comparison.texts[winner.text].name),
-      "keepTarget": .number(winner.keepTarget),
+      "keep_target": .number(winner.keepTarget),
       "method": .string(winner.method),
       "perplexity": .number(winner.perplexity),
-      "ratioToDense": .optional(winner.ratioToDense),
+      "ratio_to_dense": .optional(winner.ratioToDense),
     ])
   }
 }

@@ -1,4 +1,6 @@
+import Evaluation
 import Foundation
+import Subnets
 
 /// `front.csv`: the front, the dense model and the baselines as rows, for spreadsheets and data frames.
 ///
@@ -6,14 +8,15 @@ import Foundation
 /// full stop for decimals; what was not measured is an empty field. Widths are lists separated by spaces, first layer
 /// first.
 public enum FrontCSV {
-  static let header = [
-    "kind", "point", "trial", "keep_ratio", "parameters", "parameters_block", "kl", "perplexity", "ratio_to_dense",
-    "top1_agreement", "score", "calibration", "best", "knee", "kv_groups", "mlp_channels",
-  ]
+  /// One column an objective, named as the objective is.
+  static func header(_ report: StudyReport) -> [String] {
+    ["kind", "point", "trial", "keep_ratio", "parameters", "parameters_block"] + report.columns.map(\.name)
+      + ["ratio_to_dense", "score", "calibration", "best", "knee", "kv_groups", "mlp_channels"]
+  }
 
   /// Rows: the front in order of point numbers (`kind` is `front`), then `dense`, then every baseline by its label.
   public static func data(_ report: StudyReport) -> Data {
-    var rows = [header]
+    var rows = [header(report)]
     for point in report.front {
       rows.append(
         ["front", "\(point.index)", "\(point.trial)"] + measured(point.measurement, in: report)
@@ -29,18 +32,15 @@ public enum FrontCSV {
     return Data(lines.joined().utf8)
   }
 
-  private static func measured(_ measurement: PointMeasurement, in report: StudyReport) -> [String] {
-    [
-      number(measurement.keepRatio), "\(measurement.parametersTotal)", "\(measurement.parametersBlock)",
-      number(measurement.kl), number(measurement.perplexity), number(report.ratioToDense(measurement)),
-      number(measurement.top1Agreement),
-    ]
+  private static func measured(_ measurement: SubnetMeasurement, in report: StudyReport) -> [String] {
+    [number(measurement.keepRatio), "\(measurement.parametersTotal)", "\(measurement.parametersBlock)"]
+      + report.columns.map { number(measurement.values[$0.name]) } + [number(report.ratioToDense(measurement))]
   }
 
   private static func widths(_ widths: [LayerWidths]) -> [String] {
     [
-      widths.map { "\($0.kvGroups)" }.joined(separator: " "),
-      widths.map { "\($0.mlpChannels)" }.joined(separator: " "),
+      widths.map { "\($0.groups)" }.joined(separator: " "),
+      widths.map { "\($0.channels)" }.joined(separator: " "),
     ]
   }
 

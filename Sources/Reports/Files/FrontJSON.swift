@@ -1,4 +1,7 @@
+import Evaluation
 import Foundation
+import LanguageModels
+import Subnets
 
 /// `front.json`: the Pareto front and what is needed to judge it, for programs.
 /// The module's README documents every key.
@@ -10,14 +13,15 @@ public enum FrontJSON {
 
   static func document(_ report: StudyReport) -> JSONValue {
     .object([
-      "schemaVersion": .integer(report.schemaVersion),
+      "schema": .string("nas-search.report"),
+      "version": .integer(report.version),
       "tool": .object(["name": .string("nas-search"), "version": .string(report.toolVersion)]),
       "study": study(report),
       "model": model(report.model),
       "fitness": .object([
         "source": .string(report.fitness.source),
         "windows": .integer(report.fitness.windows),
-        "windowLength": .integer(report.fitness.windowLength),
+        "window_length": .integer(report.fitness.windowLength),
         "tokens": .integer(report.fitness.tokens),
       ]),
       "dense": .object(measured(report.dense, in: report)),
@@ -34,15 +38,23 @@ public enum FrontJSON {
       "directory": .string(report.directory),
       "command": .string(report.command),
       "calibration": .string(report.calibration),
-      "objectives": .strings(report.objectives),
+      "objectives": .array(report.objectives.map(objective)),
       "evaluations": .integer(report.evaluationsDone),
       "budget": .object([
         "evaluations": .optional(report.budget.evaluations),
         "seconds": .optional(report.budget.seconds),
       ]),
       "seconds": .number(report.searchSeconds),
-      "startedAt": date(report.startedAt),
-      "finishedAt": date(report.finishedAt),
+      "started_at": date(report.startedAt),
+      "finished_at": date(report.finishedAt),
+    ])
+  }
+
+  private static func objective(_ objective: ObjectiveDescription) -> JSONValue {
+    .object([
+      "name": .string(objective.name),
+      "unit": .string(objective.unit),
+      "direction": .string(objective.direction.rawValue.lowercased()),
     ])
   }
 
@@ -52,31 +64,31 @@ public enum FrontJSON {
       "fingerprint": .string(model.fingerprint),
       "architecture": .string(model.architecture),
       "parameters": .integer(model.parametersTotal),
-      "parametersBlock": .integer(model.parametersBlock),
+      "parameters_block": .integer(model.parametersBlock),
       "layers": .integer(model.layers),
-      "kvGroups": .integer(model.kvGroupsPerLayer),
-      "queryHeadsPerGroup": .integer(model.queryHeadsPerGroup),
-      "mlpChannels": .integer(model.mlpChannels),
-      "headDimension": .integer(model.headDimension),
+      "kv_groups": .integer(model.kvGroupsPerLayer),
+      "query_heads_per_group": .integer(model.queryHeadsPerGroup),
+      "mlp_channels": .integer(model.mlpChannels),
+      "head_dimension": .integer(model.headDimension),
     ])
   }
 
-  private static func measured(_ measurement: PointMeasurement, in report: StudyReport) -> [String: JSONValue] {
-    [
-      "keepRatio": .number(measurement.keepRatio),
+  /// Every value stands under the name of its objective.
+  private static func measured(_ measurement: SubnetMeasurement, in report: StudyReport) -> [String: JSONValue] {
+    let known = report.objectives + report.observed
+    let values = known.map { ($0.name, JSONValue.optional(measurement.values[$0.name])) }
+    return Dictionary(values) { first, _ in first }.merging([
+      "keep_ratio": .number(measurement.keepRatio),
       "parameters": .integer(measurement.parametersTotal),
-      "parametersBlock": .integer(measurement.parametersBlock),
-      "kl": .number(measurement.kl),
-      "perplexity": .optional(measurement.perplexity),
-      "ratioToDense": .optional(report.ratioToDense(measurement)),
-      "top1Agreement": .optional(measurement.top1Agreement),
-    ]
+      "parameters_block": .integer(measurement.parametersBlock),
+      "ratio_to_dense": .optional(report.ratioToDense(measurement)),
+    ]) { $1 }
   }
 
   private static func widths(_ widths: [LayerWidths]) -> JSONValue {
     .object([
-      "kvGroups": .integers(widths.map(\.kvGroups)),
-      "mlpChannels": .integers(widths.map(\.mlpChannels)),
+      "kv_groups": .integers(widths.map(\.groups)),
+      "mlp_channels": .integers(widths.map(\.channels)),
     ])
   }
 

@@ -1,3 +1,5 @@
+import LanguageModels
+
 /// Published pruning methods measured side by side on one model, at several sizes and on several texts.
 ///
 /// A plain value, as `StudyReport` is: whoever ran the methods fills it in, and two equal values give byte-identical

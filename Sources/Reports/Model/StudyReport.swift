@@ -1,4 +1,7 @@
+import Evaluation
 import Foundation
+import LanguageModels
+import Search
 
 /// Everything that the terminal table, the CSV and JSON files and the HTML page say about one search.
 ///
@@ -6,87 +9,83 @@ import Foundation
 /// or a clock. Two equal values give byte-identical files.
 public struct StudyReport: Codable, Equatable, Sendable {
   /// Version of this value's own encoding and of `front.json`; see the module's README.
-  public static let currentSchemaVersion = 1
+  public static let currentVersion = 2
 
-  public var schemaVersion: Int
+  public var version = StudyReport.currentVersion
   /// Name of the study, for example `smollm2-135m-widths`.
   public var name: String
   /// Folder of the study as a person would type it after `nas-search export`.
   public var directory: String
   /// Version of the program that made the report.
-  public var toolVersion: String
+  public var toolVersion = ""
   public var model: ModelSummary
   /// Effective settings of the search, in the order in which to show them.
-  public var settings: [Setting]
+  public var settings: [Setting] = []
   /// Command line that resumes an unfinished study and repeats a finished one.
-  public var command: String
+  public var command = ""
   /// What the importance scores and the repair were calibrated on, in words.
-  public var calibration: String
+  public var calibration = ""
   /// What KL divergence and perplexity were measured on during the search.
   public var fitness: FitnessSummary
-  /// Names of the objectives, all minimised, for example `["kl", "params"]`.
-  public var objectives: [String]
+  /// The objectives, the most important first.
+  public var objectives: [ObjectiveDescription]
+  /// Further values that were measured beside the objectives.
+  public var observed: [ObjectiveDescription]
   /// What `ConvergencePoint.bestValue` is, in words, for example `KL at 80 % kept`.
-  public var bestValueName: String
-  /// The unpruned model measured on the same windows; its KL divergence is 0 by definition.
-  public var dense: PointMeasurement
+  public var bestValueName = ""
+  /// The unpruned model measured on the same windows.
+  public var dense: SubnetMeasurement
   /// Reference subnets that no search was needed for.
-  public var baselines: [Baseline]
+  public var baselines: [Baseline] = []
   /// Every evaluation, in the order of their numbers.
-  public var trials: [TrialSummary]
+  public var trials: [TrialSummary] = []
   /// The Pareto front, largest subnet first.
-  public var front: [FrontPoint]
+  public var front: [FrontPoint] = []
   /// State of the search after successive evaluations, in ascending order of evaluations.
-  public var convergence: [ConvergencePoint]
-  public var evaluationsDone: Int
-  public var budget: SearchBudget
+  public var convergence: [ConvergencePoint] = []
+  public var evaluationsDone = 0
+  public var budget = SearchBudget()
   /// Seconds spent searching, all sessions of a resumed study together.
-  public var searchSeconds: Double
+  public var searchSeconds = 0.0
   /// How much each gene of the search alone moved the first objective, the largest share first; empty where there are too
   /// few evaluations.
-  public var importance: [GeneShare]
+  public var importance: [GeneShare] = []
   /// Further remarks on how the numbers came about, one sentence each.
-  public var notes: [String]
+  public var notes: [String] = []
   public var startedAt: Date?
   /// Absent while the study has budget left.
   public var finishedAt: Date?
 
   public init(
-    name: String, directory: String, toolVersion: String, model: ModelSummary, settings: [Setting], command: String,
-    calibration: String, fitness: FitnessSummary, objectives: [String], bestValueName: String, dense: PointMeasurement,
-    baselines: [Baseline], trials: [TrialSummary], front: [FrontPoint], convergence: [ConvergencePoint],
-    evaluationsDone: Int, budget: SearchBudget, searchSeconds: Double, importance: [GeneShare] = [],
-    notes: [String] = [], startedAt: Date? = nil,
-    finishedAt: Date? = nil, schemaVersion: Int = StudyReport.currentSchemaVersion
+    name: String, directory: String, model: ModelSummary, fitness: FitnessSummary, objectives: [ObjectiveDescription],
+    observed: [ObjectiveDescription], dense: SubnetMeasurement
   ) {
-    self.schemaVersion = schemaVersion
     self.name = name
     self.directory = directory
-    self.toolVersion = toolVersion
     self.model = model
-    self.settings = settings
-    self.command = command
-    self.calibration = calibration
     self.fitness = fitness
     self.objectives = objectives
-    self.bestValueName = bestValueName
+    self.observed = observed
     self.dense = dense
-    self.baselines = baselines
-    self.trials = trials
-    self.front = front
-    self.convergence = convergence
-    self.evaluationsDone = evaluationsDone
-    self.budget = budget
-    self.searchSeconds = searchSeconds
-    self.importance = importance
-    self.notes = notes
-    self.startedAt = startedAt
-    self.finishedAt = finishedAt
+  }
+
+  /// What tables show of every subnet beside share kept and parameters: the objectives, then what else was compared with
+  /// the dense model.
+  public var columns: [ObjectiveDescription] {
+    let shown = objectives + observed.filter { !$0.isSize }
+    return shown.enumerated().filter { place, objective in
+      objective.name != BlockParameters().name && !shown[..<place].contains { $0.name == objective.name }
+    }.map(\.element)
+  }
+
+  /// What charts draw over the size: the first objective that the widths alone do not decide.
+  public var quality: ObjectiveDescription? {
+    objectives.first { !$0.isSize } ?? columns.first { !$0.isSize } ?? columns.first
   }
 
   /// Perplexity of a subnet as a multiple of the dense model's, on the same windows; nil where either is unknown.
-  public func ratioToDense(_ measurement: PointMeasurement) -> Double? {
-    guard let own = measurement.perplexity, let dense = dense.perplexity, dense > 0 else { return nil }
+  public func ratioToDense(_ measurement: SubnetMeasurement) -> Double? {
+    guard let own = measurement[.perplexity], let dense = dense[.perplexity], dense > 0 else { return nil }
     return own / dense
   }
 

@@ -1,3 +1,6 @@
+import Evaluation
+import Subnets
+
 /// The widths of the front's points side by side: a row a point, a cell a layer, the darker the more is kept.
 struct AllocationTable {
   var report: StudyReport
@@ -9,9 +12,9 @@ struct AllocationTable {
     let model = report.model
     return .element(
       "div", ["class": "scroll", "role": "region", "aria-label": "Allocations", "tabindex": "0"],
-      table("attention", "Attention: KV groups kept of \(model.kvGroupsPerLayer)", model.kvGroupsPerLayer, \.kvGroups),
+      table("attention", "Attention: KV groups kept of \(model.kvGroupsPerLayer)", model.kvGroupsPerLayer, \.groups),
       table(
-        "mlp", "MLP: channels kept of \(NumberText.grouped(model.mlpChannels))", model.mlpChannels, \.mlpChannels))
+        "mlp", "MLP: channels kept of \(NumberText.grouped(model.mlpChannels))", model.mlpChannels, \.channels))
       + .element("p", ["class": "note"], "Layers from the first to the last; the largest point on top.")
   }
 

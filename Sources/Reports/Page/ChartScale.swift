@@ -67,8 +67,8 @@ struct ChartScale: Equatable {
       lower: low, upper: high, isLogarithmic: true, ticks: ticks.isEmpty ? [low] : ticks, decimals: 0)
   }
 
-  /// The scale for KL divergences: logarithmic where they span more than a factor of 20, else from zero.
-  static func divergence(_ values: [Double], ticks wanted: Int) -> ChartScale {
+  /// The scale of an objective: logarithmic where they span more than a factor of 20, else from zero.
+  static func quality(_ values: [Double], ticks wanted: Int) -> ChartScale {
     let positive = values.filter { $0 > 0 && $0.isFinite }
     guard let low = positive.min(), let high = positive.max() else { return fromZero(to: 1, ticks: wanted) }
     return high / low > 20 ? logarithmic(from: low, to: high, ticks: wanted) : fromZero(to: high * 1.05, ticks: wanted)

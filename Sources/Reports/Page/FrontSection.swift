@@ -1,12 +1,19 @@
+import Evaluation
+import Subnets
+
 /// The front as a table, with the dense model and the baselines between its rows, and the export commands.
 struct FrontSection {
   var report: StudyReport
 
   var table: Markup {
     var headings: [Markup] = [
-      heading("point", "left"), heading("kept"), heading("parameters"), heading("KL"), heading("perplexity"),
-      heading("× dense"), heading("top-1"), heading("KV groups"), heading("MLP channels"), heading("score", "left"),
-      heading("calibration", "left"),
+      heading("point", "left"), heading("kept"), heading("parameters"),
+    ]
+    headings += report.columns.flatMap { objective in
+      [heading(objective.title)] + (objective.name == TokenPerplexity().name ? [heading("× dense")] : [])
+    }
+    headings += [
+      heading("KV groups"), heading("MLP channels"), heading("score", "left"), heading("calibration", "left"),
     ]
     if !report.front.isEmpty { headings.append(heading("export", "left screen")) }
     let entries: [(Double, Markup)] =
@@ -22,8 +29,7 @@ struct FrontSection {
         .element("tbody", [:], [dense] + ordered.map(\.element.1))))
       + .element(
         "p", ["class": "note"],
-        "KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer. "
-          + "Top-1: positions whose likeliest token is the dense model’s.")
+        "KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer.")
   }
 
   /// Commands of every point, grouped by point; plain text that can be selected without the script.
@@ -62,7 +68,7 @@ struct FrontSection {
 
   private var dense: Markup {
     let model = report.model
-    let widths = [LayerWidths(kvGroups: model.kvGroupsPerLayer, mlpChannels: model.mlpChannels)]
+    let widths = [LayerWidths(groups: model.kvGroupsPerLayer, channels: model.mlpChannels)]
     return .element(
       "tr", ["class": "reference"],
       [.element("th", ["scope": "row"], "dense")] + cells(report.dense, widths, "", "") + noExport)
@@ -101,18 +107,20 @@ struct FrontSection {
   }
 
   private func cells(
-    _ measurement: PointMeasurement, _ widths: [LayerWidths], _ score: String, _ calibration: String
+    _ measurement: SubnetMeasurement, _ widths: [LayerWidths], _ score: String, _ calibration: String
   ) -> [Markup] {
     func number(_ text: String, title: String? = nil) -> Markup { .element("td", ["title": title], Markup(text)) }
     func word(_ text: String) -> Markup { .element("td", ["class": "left"], Markup(text)) }
+    let values = report.columns.flatMap { objective in
+      [number(NumberText.value(measurement.values[objective.name], objective.style))]
+        + (objective.name == TokenPerplexity().name ? [number(NumberText.large(report.ratioToDense(measurement)))] : [])
+    }
     return [
       number(NumberText.percent(measurement.keepRatio)),
       number(
         NumberText.short(measurement.parametersTotal), title: NumberText.grouped(measurement.parametersTotal)),
-      number(NumberText.kl(measurement.kl)), number(NumberText.large(measurement.perplexity)),
-      number(NumberText.large(report.ratioToDense(measurement))),
-      number(NumberText.percent(measurement.top1Agreement)), number(WidthsText.kvGroups(widths)),
-      number(WidthsText.mlpChannels(widths)), word(score), word(calibration),
+    ] + values + [
+      number(WidthsText.kvGroups(widths)), number(WidthsText.mlpChannels(widths)), word(score), word(calibration),
     ]
   }
 }

@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 
 /// `report.html`: the whole study on one page that needs no network, no fonts and no other file.
@@ -80,8 +81,8 @@ public enum HTMLPage {
   private static func widths(_ report: StudyReport, _ point: FrontPoint) -> Markup {
     let options = report.front.map { candidate in
       let text =
-        "\(PointWords.name(candidate)): \(NumberText.percent(candidate.measurement.keepRatio)), "
-        + "KL \(NumberText.kl(candidate.measurement.kl))"
+        "\(PointWords.name(candidate)): \(NumberText.percent(candidate.measurement.keepRatio))"
+        + (report.quality.map { ", \(PointWords.value(candidate.measurement.values, $0))" } ?? "")
       return Markup.element(
         "option",
         ["value": "\(candidate.index)", "selected": candidate.index == point.index ? "selected" : nil],
@@ -150,8 +151,8 @@ public enum HTMLPage {
             "caption": .string(ReportWords.tied(PointWords.caption(point, in: report))),
             "hf": .string(ExportCommand.text(report, point, format: .huggingFace)),
             "gguf": .string(ExportCommand.text(report, point, format: .gguf)),
-            "kvGroups": .integers(point.widths.map(\.kvGroups)),
-            "mlpChannels": .integers(point.widths.map(\.mlpChannels)),
+            "kvGroups": .integers(point.widths.map(\.groups)),
+            "mlpChannels": .integers(point.widths.map(\.channels)),
           ])
         }),
     ])

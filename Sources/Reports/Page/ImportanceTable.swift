@@ -6,7 +6,7 @@ struct ImportanceTable {
   private static let most = 12
 
   var markup: Markup {
-    let objective = report.objectives.first ?? "objective"
+    let objective = report.objectives.first?.title ?? "the first objective"
     let rows = kinds.map { row($0) } + report.importance.prefix(Self.most).map { row($0) }
     return .element(
       "div", ["class": "scroll", "role": "region", "aria-label": "What mattered", "tabindex": "0"],

@@ -1,3 +1,5 @@
+import Evaluation
+
 /// The cards at the top of the page: what a reader wants to know before anything else.
 struct KeyFigures {
   var report: StudyReport
@@ -32,28 +34,34 @@ struct KeyFigures {
         detail: "of block parameters kept; \(NumberText.short(measured.parametersTotal)) of "
           + "\(NumberText.short(report.dense.parametersTotal)) parameters in all")
     ]
-    if let perplexity = measured.perplexity, let ratio = report.ratioToDense(measured) {
+    for objective in report.columns.prefix(3) {
+      guard let value = measured.values[objective.name] else { continue }
+      let title = objective.title.prefix(1).uppercased() + objective.title.dropFirst()
       cards.append(
-        Card(
-          title: "Perplexity", value: NumberText.large(perplexity),
-          detail: "\(NumberText.large(ratio)) × the dense model’s \(NumberText.large(report.dense.perplexity))"))
+        Card(title: title, value: NumberText.value(value, objective.style), detail: detail(value, objective)))
     }
-    cards.append(
-      Card(
-        title: "KL to dense", value: NumberText.significant(measured.kl),
-        detail: measured.top1Agreement.map { "nats a token; same likeliest token at \(NumberText.percent($0))" }
-          ?? "nats a token"))
-    if let baseline = report.baseline(near: point), baseline.measurement.kl > 0, measured.kl.isFinite {
-      let change = measured.kl / baseline.measurement.kl - 1
-      let sign = change <= 0 ? "−" : "+"
-      cards.append(
-        Card(
-          title: "Against \(baseline.label)", value: "\(sign)\(NumberText.fixed(abs(change) * 100, 0)) % KL",
-          detail: "\(baseline.label) at \(NumberText.percent(baseline.measurement.keepRatio)) kept: "
-            + "KL \(NumberText.significant(baseline.measurement.kl)), "
-            + "perplexity \(NumberText.large(baseline.measurement.perplexity))"))
-    }
-    return cards
+    return cards + (report.quality.flatMap { comparison(of: point, $0) }.map { [$0] } ?? [])
+  }
+
+  private func detail(_ value: Double, _ objective: ObjectiveDescription) -> String {
+    guard let dense = report.dense.values[objective.name], dense > 0 else { return objective.unit }
+    let text = NumberText.value(dense, objective.style)
+    return objective.style == .share
+      ? "the dense model’s: \(text)" : "\(NumberText.large(value / dense)) × the dense model’s \(text)"
+  }
+
+  /// The point beside the baseline of its size.
+  private func comparison(of point: FrontPoint, _ objective: ObjectiveDescription) -> Card? {
+    guard let baseline = report.baseline(near: point), let value = point.measurement.values[objective.name],
+      let other = baseline.measurement.values[objective.name], value.isFinite, other > 0
+    else { return nil }
+    let change = value / other - 1
+    let words = report.columns.filter { !$0.isSize }.map { PointWords.value(baseline.measurement.values, $0) }
+    return Card(
+      title: "Against \(baseline.label)",
+      value: "\(change <= 0 ? "−" : "+")\(NumberText.fixed(abs(change) * 100, 0)) % \(objective.title)",
+      detail: "\(baseline.label) at \(NumberText.percent(baseline.measurement.keepRatio)) kept: "
+        + words.joined(separator: ", "))
   }
 
   private var search: Card {

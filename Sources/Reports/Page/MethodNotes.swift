@@ -1,3 +1,5 @@
+import Evaluation
+
 /// How the numbers of the page were measured, in words.
 struct MethodNotes {
   var report: StudyReport
@@ -11,22 +13,7 @@ struct MethodNotes {
   }
 
   private var entries: [(String, String)] {
-    [
-      (
-        "Text",
-        "Every subnet and the dense model saw the same \(ReportWords.fitness(report.fitness)). "
-          + "Scores and repair were calibrated on other windows: \(report.calibration)."
-      ),
-      (
-        "KL to dense",
-        "The Kullback–Leibler divergence from the dense model’s next-token distribution to the subnet’s, over the "
-          + "whole vocabulary, in nats, averaged over all predicted positions. 0 means that both predict alike."
-      ),
-      (
-        "Perplexity",
-        "The exponential of the mean negative log-likelihood of the next token, over the same positions. “× dense” "
-          + "divides it by the dense model’s. It compares only with numbers from the same windows."
-      ),
+    [text] + report.columns.map { ($0.title.prefix(1).uppercased() + $0.title.dropFirst(), $0.summary) } + [
       (
         "Share kept",
         "Parameters of the decoder blocks that the subnet has, divided by the dense model’s. Embeddings, the final "
@@ -35,17 +22,26 @@ struct MethodNotes {
       (
         "Pareto front",
         "The evaluated subnets that no other one beats or equals in all objectives (\(objectives)) at once. "
+          + "The best has the best value of the first objective within the size that the study searches. "
           + "The knee is where keeping less begins to cost most."
       ),
       (
         "Hypervolume",
-        "The area of objective space that the front dominates, in the units of the study. It grows when the front "
-          + "improves anywhere; compare it only within a study."
+        "The share of objective space that the front dominates, up to the worst corner that counts. It grows when the "
+          + "front improves anywhere; compare it only within a study."
       ),
     ]
   }
 
+  private var text: (String, String) {
+    (
+      "Text",
+      "Every subnet and the dense model saw the same \(ReportWords.fitness(report.fitness)). "
+        + "Scores and repair were calibrated on other windows: \(report.calibration)."
+    )
+  }
+
   private var objectives: String {
-    report.objectives.isEmpty ? "none declared" : report.objectives.joined(separator: ", ")
+    report.objectives.isEmpty ? "none declared" : report.objectives.map(\.title).joined(separator: ", ")
   }
 }

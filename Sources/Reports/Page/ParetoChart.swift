@@ -1,4 +1,6 @@
-/// The Pareto chart: size against divergence, every evaluation a faint dot, the front a line, the dense model and the
+import Evaluation
+
+/// The Pareto chart: size against quality, every evaluation a faint dot, the front a line, the dense model and the
 /// baselines marked beside it.
 struct ParetoChart {
   var report: StudyReport
@@ -14,18 +16,23 @@ struct ParetoChart {
 
   /// Evaluations that have a place in the chart.
   private var drawn: [TrialSummary] {
-    report.trials.filter { $0.state == .complete && ($0.kl?.isFinite ?? false) }
+    report.trials.filter { $0.state == .complete && (value($0.values)?.isFinite ?? false) }
   }
 
-  private var divergences: ChartScale {
-    let measured = report.front.map(\.measurement) + report.baselines.map(\.measurement)
-    return .divergence(measured.map(\.kl) + drawn.compactMap(\.kl), ticks: 6)
+  /// What is drawn over the size.
+  private func value(_ values: [String: Double]) -> Double? { report.quality.flatMap { values[$0.name] } }
+
+  private var scale: ChartScale {
+    let measured = report.front.map(\.measurement.values) + report.baselines.map(\.measurement.values)
+    return .quality((measured + drawn.map(\.values)).compactMap(value), ticks: 6)
   }
 
   private var notes: Markup {
     var notes: [String] = []
-    if divergences.isLogarithmic {
-      notes.append("The dense model has KL 0, which a logarithmic scale cannot show; it stands on the lower edge.")
+    if scale.isLogarithmic, value(report.dense.values) == 0 {
+      notes.append(
+        "The dense model has \(report.quality?.title ?? "") 0, which a logarithmic scale cannot show; "
+          + "it stands on the lower edge.")
     }
     switch report.trials.count - drawn.count {
     case 0: break
@@ -44,11 +51,12 @@ struct ParetoChart {
     var x = ChartScale.linear(
       from: max(0, min(low, high - 0.1) - room) * 100, to: (high + room) * 100, ticks: ticks)
     x.ticks.removeAll { $0 > 100 }
-    let y = divergences
+    let y = scale
+    let quality = report.quality.map { $0.title + ($0.unit.isEmpty ? "" : ", \($0.unit)") } ?? ""
     let frame = ChartFrame(
       width: width, height: height, x: x, y: y,
       xTitle: "share of block parameters kept",
-      yTitle: y.isLogarithmic ? "KL to dense, nats a token (log scale)" : "KL to dense, nats a token", xUnit: " %")
+      yTitle: quality + (y.isLogarithmic ? " (log scale)" : ""), xUnit: " %")
     let label =
       "Pareto chart: \(trials.count) evaluations, \(report.front.count) on the front. "
       + "The same numbers stand in the table of the front."
@@ -59,12 +67,12 @@ struct ParetoChart {
 
   // MARK: Marks
 
-  private func at(_ measurement: PointMeasurement, _ frame: ChartFrame) -> (Double, Double) {
-    (frame.px(measurement.keepRatio * 100), frame.py(measurement.kl))
+  private func at(_ measurement: SubnetMeasurement, _ frame: ChartFrame) -> (Double, Double) {
+    (frame.px(measurement.keepRatio * 100), frame.py(value(measurement.values) ?? .nan))
   }
 
   private func dots(_ trials: [TrialSummary], _ frame: ChartFrame) -> [Markup] {
-    let places = trials.map { (frame.px($0.keepRatio * 100), frame.py($0.kl ?? 0)) }
+    let places = trials.map { (frame.px($0.keepRatio * 100), frame.py(value($0.values) ?? .nan)) }
     guard trials.count <= Self.dotsWithTips else {
       let path = places.map { "M\(ChartFrame.number($0)) \(ChartFrame.number($1))h0" }.joined()
       return [.element("path", ["class": "trials", "d": path])]
@@ -133,11 +141,10 @@ struct ParetoChart {
   }
 
   private func tip(_ trial: TrialSummary) -> String {
-    let generation = trial.generation.map { ", generation \($0)" } ?? ""
-    let perplexity = trial.perplexity.map { ", perplexity \(NumberText.large($0))" } ?? ""
-    return "evaluation \(trial.number)\(generation), \(trial.origin)\n"
+    let values = report.columns.filter { trial.values[$0.name] != nil }.map { PointWords.value(trial.values, $0) }
+    return "evaluation \(trial.number), \(trial.origin)\n"
       + "\(NumberText.percent(trial.keepRatio)) kept, \(NumberText.short(trial.parametersTotal)) parameters\n"
-      + "KL \(NumberText.kl(trial.kl))\(perplexity)\n\(trial.score), \(trial.calibration)"
+      + values.joined(separator: ", ") + "\n\(trial.score), \(trial.calibration)"
   }
 
   // MARK: Legend

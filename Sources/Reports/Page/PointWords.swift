@@ -1,3 +1,5 @@
+import Evaluation
+
 /// What the page says about a point of the front in tooltips and captions.
 enum PointWords {
   /// `point 7, best`.
@@ -5,13 +7,20 @@ enum PointWords {
     "point \(point.index)" + (point.isBest ? ", best" : "") + (point.isKnee ? ", knee" : "")
   }
 
+  /// `KL 0.2722`.
+  static func value(_ values: [String: Double], _ objective: ObjectiveDescription) -> String {
+    "\(objective.title) \(NumberText.value(values[objective.name], objective.style))"
+  }
+
   /// Size and quality, a line each.
-  static func lines(_ measurement: PointMeasurement, in report: StudyReport) -> String {
+  static func lines(_ measurement: SubnetMeasurement, in report: StudyReport) -> String {
     let size =
       "\(NumberText.percent(measurement.keepRatio)) kept, \(NumberText.short(measurement.parametersTotal)) parameters"
-    let ratio = report.ratioToDense(measurement).map { " (\(NumberText.large($0)) × dense)" } ?? ""
-    let perplexity = measurement.perplexity.map { ", perplexity \(NumberText.large($0))\(ratio)" } ?? ""
-    return "\(size)\nKL \(NumberText.kl(measurement.kl))\(perplexity)"
+    let values = report.columns.filter { measurement.values[$0.name] != nil }.map { objective in
+      let ratio = objective.name == TokenPerplexity().name ? report.ratioToDense(measurement) : nil
+      return value(measurement.values, objective) + (ratio.map { " (\(NumberText.large($0)) × dense)" } ?? "")
+    }
+    return ([size] + [values.joined(separator: ", ")].filter { !$0.isEmpty }).joined(separator: "\n")
   }
 
   static func lines(_ point: FrontPoint, in report: StudyReport) -> String {

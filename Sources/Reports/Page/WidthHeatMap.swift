@@ -1,3 +1,6 @@
+import Evaluation
+import Subnets
+
 /// The widths of one point, layer by layer: a tile for every layer, its attention above its MLP. Tiles wrap into rows,
 /// so that 126 layers are as legible on a phone as 30 on a desk.
 struct WidthHeatMap {
@@ -30,25 +33,25 @@ struct WidthHeatMap {
 
   private func tile(_ layer: Int, _ widths: LayerWidths) -> Markup {
     let model = report.model
-    let share = NumberText.percent(Double(widths.mlpChannels) / Double(max(1, model.mlpChannels)), decimals: 0)
+    let share = NumberText.percent(Double(widths.channels) / Double(max(1, model.mlpChannels)), decimals: 0)
     let text =
-      "Layer \(layer): \(widths.kvGroups) of \(model.kvGroupsPerLayer) KV groups, "
-      + "\(widths.mlpChannels) of \(model.mlpChannels) MLP channels (\(share))"
+      "Layer \(layer): \(widths.groups) of \(model.kvGroupsPerLayer) KV groups, "
+      + "\(widths.channels) of \(model.mlpChannels) MLP channels (\(share))"
     return .element(
       "li", ["title": text, "aria-label": text],
       .element("span", ["class": "layer", "aria-hidden": "true"], "\(layer)"),
       .element(
         "span",
         [
-          "class": "cell attention", "data-step": Self.step(widths.kvGroups, of: model.kvGroupsPerLayer),
+          "class": "cell attention", "data-step": Self.step(widths.groups, of: model.kvGroupsPerLayer),
           "aria-hidden": "true",
-        ], widths.kvGroups > 0 ? "\(widths.kvGroups)" : "–"),
+        ], widths.groups > 0 ? "\(widths.groups)" : "–"),
       .element(
         "span",
         [
-          "class": "cell mlp", "data-step": Self.step(widths.mlpChannels, of: model.mlpChannels),
+          "class": "cell mlp", "data-step": Self.step(widths.channels, of: model.mlpChannels),
           "aria-hidden": "true",
-        ], widths.mlpChannels > 0 ? Markup(share.replacing(" %", with: "")) : "–"))
+        ], widths.channels > 0 ? Markup(share.replacing(" %", with: "")) : "–"))
   }
 
   private var legend: Markup {

@@ -1,3 +1,5 @@
+import Evaluation
+
 /// The command that takes one point of the front away as a checkpoint.
 public enum ExportCommand {
   public enum Format: String, CaseIterable, Sendable {

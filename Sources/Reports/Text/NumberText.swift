@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 
 /// Numbers as people read them, the same on every machine: no locale, a full stop for decimals, an en dash for what is
@@ -34,6 +35,18 @@ enum NumberText {
     case ..<0.000_05: return scientific(value, decimals: 1)
     case ..<9.999_95: return fixed(value, 4)
     default: return large(value)
+    }
+  }
+
+  /// A value of an objective as its style says.
+  static func value(_ value: Double?, _ style: NumberStyle) -> String {
+    switch style {
+    case .divergence: kl(value)
+    case .large: large(value)
+    case .share: percent(value)
+    case .count: value.flatMap { Int(exactly: $0.rounded()) }.map(short) ?? fixed(value, 0)
+    case .bytes: bytes(value.flatMap { Int(exactly: $0.rounded()) })
+    case .plain: significant(value, digits: 4)
     }
   }
 

@@ -1,3 +1,5 @@
+import Search
+
 /// Where a search stands, as far as its progress line needs to know.
 public struct SearchProgress: Equatable, Sendable {
   /// Evaluations of the study, earlier sessions of a resumed one included.

@@ -1,3 +1,5 @@
+import Evaluation
+
 /// Studies side by side for a terminal: what they reached, after how many evaluations, and in which settings they differ.
 ///
 /// Values compare only between studies of one model on the same fitness windows; where they are not, a line says so.
@@ -41,10 +43,18 @@ public enum StudiesTable {
   }
 
   static func results(_ reports: [StudyReport]) -> [Row] {
-    var rows = sizes.compactMap { size -> Row? in
-      let values = reports.map { best($0, atMost: size) }
-      if values.allSatisfy({ $0 == nil }) { return nil }
-      return Row(name: "KL, at most \(ComparisonGrid.size(size)) kept", cells: values.map { NumberText.kl($0) })
+    var shown: [ObjectiveDescription] = []
+    for objective in reports.compactMap(\.quality) where !shown.contains(where: { $0.name == objective.name }) {
+      shown.append(objective)
+    }
+    var rows = shown.flatMap { objective in
+      sizes.compactMap { size -> Row? in
+        let values = reports.map { best($0, objective, atMost: size) }
+        if values.allSatisfy({ $0 == nil }) { return nil }
+        return Row(
+          name: "\(objective.title), at most \(ComparisonGrid.size(size)) kept",
+          cells: values.map { NumberText.value($0, objective.style) })
+      }
     }
     let counts = reports.map { $0.convergence.last?.evaluations ?? 0 }.filter { $0 > 0 }
     // The same numbers of evaluations for all.
@@ -58,10 +68,11 @@ public enum StudiesTable {
     return rows
   }
 
-  /// The least KL of a point no larger than a share, if the study has points about as large.
-  private static func best(_ report: StudyReport, atMost size: Double) -> Double? {
+  /// The best value of a point no larger than a share, if the study has points about as large.
+  private static func best(_ report: StudyReport, _ objective: ObjectiveDescription, atMost size: Double) -> Double? {
     report.front.filter { $0.measurement.keepRatio <= size + 1e-9 && $0.measurement.keepRatio > size - 0.05 }
-      .map(\.measurement.kl).min()
+      .compactMap { $0.measurement.values[objective.name] }
+      .min { objective.direction.minimized($0) < objective.direction.minimized($1) }
   }
 
   static func differences(_ reports: [StudyReport]) -> [Row] {
@@ -79,9 +90,9 @@ public enum StudiesTable {
     var warnings: [String] = []
     if Set(reports.map(\.model.fingerprint)).count > 1 {
       warnings.append("The studies search different models: nothing here compares directly.")
-    } else if Set(reports.map { "\($0.dense.perplexity ?? 0) \($0.fitness.tokens)" }).count > 1 {
+    } else if Set(reports.map { "\($0.dense[.perplexity] ?? 0) \($0.fitness.tokens)" }).count > 1 {
       warnings.append(
-        "The studies judge on different fitness windows: their KL and hypervolume do not compare; export points and "
+        "The studies judge on different fitness windows: their values and hypervolumes do not compare; export points and "
           + "'evaluate' them on one text.")
     }
     return warnings

@@ -1,3 +1,6 @@
+import Evaluation
+import Subnets
+
 /// The Pareto front as a table for a terminal.
 ///
 /// Every row of the front is printed however long it is. Rows stand in order of size, largest first, so that a
@@ -15,8 +18,8 @@ public enum TerminalTable {
       lines.append("")
     }
     let rows = self.rows(of: report)
-    let known = Column.allCases.filter { column in
-      rows.contains { ![nil, "", NumberText.unknown].contains($0.cells[column]) }
+    let known = columns(of: report).filter { column in
+      rows.contains { !["", NumberText.unknown].contains(column.cell($0)) }
     }
     let columns = fitting(known, rows: rows, width: width)
     lines += table(rows, columns, color: color)
@@ -26,55 +29,59 @@ public enum TerminalTable {
 
   // MARK: Columns
 
-  enum Column: Int, CaseIterable {
-    case point, keep, parameters, kl, perplexity, ratio, kvGroups, mlpChannels, score, calibration
-
-    var title: String {
-      switch self {
-      case .point: "point"
-      case .keep: "kept"
-      case .parameters: "params"
-      case .kl: "KL"
-      case .perplexity: "perplexity"
-      case .ratio: "× dense"
-      case .kvGroups: "KV groups"
-      case .mlpChannels: "MLP channels"
-      case .score: "score"
-      case .calibration: "calibration"
-      }
-    }
-
-    var alignment: TerminalText.Alignment {
-      switch self {
-      case .point, .score, .calibration: .left
-      default: .right
-      }
-    }
-
-    /// First to go on a narrow terminal; point, share kept and KL stay.
-    static let expendable: [Column] = [
-      .calibration, .score, .mlpChannels, .kvGroups, .parameters, .perplexity, .ratio,
-    ]
+  struct Column {
+    let title: String
+    var alignment = TerminalText.Alignment.right
+    /// A narrow terminal loses the columns with the highest rank first, those of rank 0 never.
+    let rank: Int
+    let cell: (Row) -> String
   }
 
+  /// What a row tells of.
   struct Row {
-    var cells: [Column: String]
-    var keepRatio: Double
+    var name: String
+    var measurement: SubnetMeasurement
+    var widths: [LayerWidths]
+    var score = ""
+    var calibration = ""
     var style: TerminalText.Style?
   }
 
+  /// The objectives stay as long as point and share kept do.
+  private static func columns(of report: StudyReport) -> [Column] {
+    let values = report.columns.enumerated().flatMap { place, objective in
+      let isObjective = report.objectives.contains { $0.name == objective.name }
+      let value = Column(title: objective.title, rank: isObjective ? 0 : place < 2 ? 2 : 14 + place) {
+        NumberText.value($0.measurement.values[objective.name], objective.style)
+      }
+      guard objective.name == TokenPerplexity().name else { return [value] }
+      return [value, Column(title: "× dense", rank: 1) { NumberText.large(report.ratioToDense($0.measurement)) }]
+    }
+    return [
+      Column(title: "point", alignment: .left, rank: 0) { TerminalText.safe($0.name) },
+      Column(title: "kept", rank: 0) { NumberText.percent($0.measurement.keepRatio) },
+      Column(title: "params", rank: 10) { NumberText.short($0.measurement.parametersTotal) },
+    ] + values + [
+      Column(title: "KV groups", rank: 11) { WidthsText.kvGroups($0.widths) },
+      Column(title: widthsTitle, rank: 12) { WidthsText.mlpChannels($0.widths) },
+      Column(title: "score", alignment: .left, rank: 13) { TerminalText.safe($0.score) },
+      Column(title: "calibration", alignment: .left, rank: 14) { TerminalText.safe($0.calibration) },
+    ]
+  }
+
+  private static let widthsTitle = "MLP channels"
   private static let gap = "  "
 
   private static func columnWidth(_ column: Column, _ rows: [Row]) -> Int {
-    rows.reduce(TerminalText.columns(column.title)) { max($0, TerminalText.columns($1.cells[column] ?? "")) }
+    rows.reduce(TerminalText.columns(column.title)) { max($0, TerminalText.columns(column.cell($1))) }
   }
 
   private static func fitting(_ columns: [Column], rows: [Row], width: Int) -> [Column] {
     var kept = columns
-    for victim in Column.expendable {
+    while let last = kept.map(\.rank).max(), last > 0 {
       let total = kept.reduce(0) { $0 + columnWidth($1, rows) } + gap.count * (kept.count - 1)
       if total <= width { break }
-      kept.removeAll { $0 == victim }
+      kept.removeAll { $0.rank == last }
     }
     return kept
   }
@@ -82,51 +89,28 @@ public enum TerminalTable {
   // MARK: Rows
 
   private static func rows(of report: StudyReport) -> [Row] {
-    let full = Array(
-      repeating: LayerWidths(kvGroups: report.model.kvGroupsPerLayer, mlpChannels: report.model.mlpChannels),
-      count: min(report.model.layers, 1))
+    let full = LayerWidths(groups: report.model.kvGroupsPerLayer, channels: report.model.mlpChannels)
     let dense = Row(
-      cells: cells(report, name: "dense", report.dense, widths: full), keepRatio: report.dense.keepRatio, style: .dim)
-    let baselines = report.baselines.map { baseline in
+      name: "dense", measurement: report.dense, widths: report.model.layers > 0 ? [full] : [], style: .dim)
+    let baselines = report.baselines.map {
       Row(
-        cells: cells(
-          report, name: baseline.label, baseline.measurement, widths: baseline.widths, baseline.score,
-          baseline.calibration),
-        keepRatio: baseline.measurement.keepRatio, style: .dim)
+        name: $0.label, measurement: $0.measurement, widths: $0.widths, score: $0.score, calibration: $0.calibration,
+        style: .dim)
     }
-    let front = report.front.map { point in
+    let front = report.front.map {
       Row(
-        cells: cells(
-          report, name: name(of: point), point.measurement, widths: point.widths, point.score, point.calibration),
-        keepRatio: point.measurement.keepRatio, style: point.isBest ? .green : point.isKnee ? .cyan : nil)
+        name: name(of: $0), measurement: $0.measurement, widths: $0.widths, score: $0.score,
+        calibration: $0.calibration, style: $0.isBest ? .green : $0.isKnee ? .cyan : nil)
     }
     let ordered = (baselines + front).enumerated().sorted { left, right in
-      left.element.keepRatio != right.element.keepRatio
-        ? left.element.keepRatio > right.element.keepRatio : left.offset < right.offset
+      let (one, other) = (left.element.measurement.keepRatio, right.element.measurement.keepRatio)
+      return one != other ? one > other : left.offset < right.offset
     }
     return [dense] + ordered.map(\.element)
   }
 
   private static func name(of point: FrontPoint) -> String {
     "\(point.index)" + (point.isBest ? " best" : "") + (point.isKnee ? " knee" : "")
-  }
-
-  private static func cells(
-    _ report: StudyReport, name: String, _ measurement: PointMeasurement, widths: [LayerWidths], _ score: String = "",
-    _ calibration: String = ""
-  ) -> [Column: String] {
-    [
-      .point: TerminalText.safe(name),
-      .keep: NumberText.percent(measurement.keepRatio),
-      .parameters: NumberText.short(measurement.parametersTotal),
-      .kl: NumberText.kl(measurement.kl),
-      .perplexity: NumberText.large(measurement.perplexity),
-      .ratio: NumberText.large(report.ratioToDense(measurement)),
-      .kvGroups: WidthsText.kvGroups(widths),
-      .mlpChannels: WidthsText.mlpChannels(widths),
-      .score: TerminalText.safe(score),
-      .calibration: TerminalText.safe(calibration),
-    ]
   }
 
   // MARK: Lines
@@ -139,7 +123,7 @@ public enum TerminalTable {
     }
     let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: gap)
     return [TerminalText.paint(line(\.title), .bold, color: color), TerminalText.paint(rule, .dim, color: color)]
-      + rows.map { row in TerminalText.paint(line { row.cells[$0] ?? "" }, row.style, color: color) }
+      + rows.map { row in TerminalText.paint(line { $0.cell(row) }, row.style, color: color) }
   }
 
   private static func header(of report: StudyReport, width: Int, color: Bool) -> [String] {
@@ -165,13 +149,14 @@ public enum TerminalTable {
 
   private static func footer(of report: StudyReport, _ columns: [Column], allFit: Bool, width: Int) -> [String] {
     var lines = [""]
-    if columns.contains(.mlpChannels), report.front.contains(where: { !$0.widths.isEmpty }) {
+    if columns.contains(where: { $0.title == widthsTitle }), report.front.contains(where: { !$0.widths.isEmpty }) {
       lines.append("KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer.")
     }
     if !report.importance.isEmpty {
       let largest = report.importance.prefix(5).map { "\($0.name) \(NumberText.percent($0.share, decimals: 0))" }
       lines.append(
-        TerminalText.safe("What moved \(report.objectives.first ?? "") most, alone: " + largest.joined(separator: ", "))
+        TerminalText.safe(
+          "What moved \(report.objectives.first?.title ?? "") most, alone: " + largest.joined(separator: ", "))
       )
     }
     lines += report.notes.flatMap { TerminalText.wrap(TerminalText.safe($0), to: max(30, width)) }

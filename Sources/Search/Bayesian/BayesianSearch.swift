@@ -24,12 +24,15 @@ public struct BayesianSearch: Optimizer {
     public init() {}
   }
 
+  /// An objective and the cost of a genome that is its value.
+  public typealias Cost = (objective: Int, table: LinearCost)
+
   public let space: BudgetedSpace
   public let settings: Settings
   public let seed: UInt64
   /// The candidates that come before the first model.
   private let design: FirstDesign
-  private let costObjective: Int?
+  private let cost: Cost?
   private let prediction: GaussianProcess.Prediction?
   private let variation: Variation
   private var ledger: CandidateLedger
@@ -59,14 +62,14 @@ public struct BayesianSearch: Optimizer {
   /// - Parameters:
   ///   - objectives: number of values in a result, 1 or 2.
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
-  ///   - costObjective: objective that is the cost of the genome, if there is one: it needs no model.
+  ///   - cost: objective whose values are known beforehand, if there is one: it needs no model.
   ///   - prediction: a guess of the first objective (not of the cost), in its units up to an affine function, which the
   ///     prior mean follows. Where the objective is seen as its logarithm, so is the guess.
   /// - Throws: `SearchError.invalidSettings`, `.unsupportedObjectiveCount`, or `validate`'s errors for an initial
   ///   genome.
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = [],
-    costObjective: Int? = nil, prediction: GaussianProcess.Prediction? = nil, settings: Settings = Settings()
+    cost: Cost? = nil, prediction: GaussianProcess.Prediction? = nil, settings: Settings = Settings()
   ) throws(SearchError) {
     if settings.batch < 1 { throw .invalidSettings(reason: "a batch of \(settings.batch)") }
     if settings.quasiRandom < 0 || settings.fitStarts < 1 || settings.fitIterations < 0 {
@@ -75,13 +78,16 @@ public struct BayesianSearch: Optimizer {
     if !(1...2).contains(objectives) {
       throw .unsupportedObjectiveCount(measure: "Bayesian search", supported: "1 or 2", found: objectives)
     }
-    if let costObjective, objectives < 2 || !(0..<objectives).contains(costObjective) {
-      throw .invalidSettings(reason: "objective \(costObjective) of \(objectives) as the cost")
+    if let cost {
+      if objectives < 2 || !(0..<objectives).contains(cost.objective) {
+        throw .invalidSettings(reason: "objective \(cost.objective) of \(objectives) as the cost")
+      }
+      try cost.table.validate(for: space.space)
     }
     self.space = space
     self.settings = settings
     self.seed = seed
-    self.costObjective = costObjective
+    self.cost = cost
     self.prediction = prediction
     design = try FirstDesign(initial, quasiRandom: settings.quasiRandom, in: space, seed: seed)
     variation = Variation(space, halving: 1)
@@ -191,7 +197,7 @@ public struct BayesianSearch: Optimizer {
       guard let fit,
         let surrogate = try? Surrogate(
           known, design: known.count { $0.candidate.ordinal < design.count }, in: space, warps: fit.warps,
-          prediction: prediction, hyperparameters: fit.hyperparameters)
+          prediction: prediction, hyperparameters: fit.hyperparameters, cost: cost?.table ?? space.cost)
       else { return nil }
       beliefs = Beliefs(batchStart: batchStart, next: batchStart, surrogate: surrogate)
     }
@@ -230,7 +236,7 @@ public struct BayesianSearch: Optimizer {
     var warps: [OutputWarp] = []
     var hyperparameters: [Hyperparameters?] = []
     for objective in 0..<ledger.objectiveCount {
-      if objective == costObjective {
+      if objective == cost?.objective {
         warps.append(.none)
         hyperparameters.append(nil)
         continue

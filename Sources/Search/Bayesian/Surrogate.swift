@@ -14,11 +14,12 @@ struct Surrogate: Sendable {
   /// - Parameters:
   ///   - observed: observations, at least one; no model chose the first `design` of them.
   ///   - hyperparameters: one set for each objective, `nil` for the cost.
+  ///   - cost: cost of a genome in the units of the objective without a process.
   init(
     _ observed: [EvaluatedCandidate], design: Int, in space: BudgetedSpace, warps: [OutputWarp],
-    prediction: GaussianProcess.Prediction?, hyperparameters: [Hyperparameters?]
+    prediction: GaussianProcess.Prediction?, hyperparameters: [Hyperparameters?], cost: LinearCost
   ) throws(LinearAlgebraError) {
-    cost = space.cost
+    self.cost = cost
     self.warps = warps
     let points = observed.map { zip(warps, $0.objectives).map { $0.apply($1) } }
     var processes: [GaussianProcess?] = []
@@ -35,7 +36,9 @@ struct Surrogate: Sendable {
     self.processes = processes
     self.points = points
     let costs = hyperparameters.map { $0 == nil }
-    reference = costs.count == 2 ? Self.reference(points, design: design, space, costs: costs) : []
+    reference =
+      costs.count == 2
+      ? Self.reference(points, design: design, space, costs: costs.map { $0 && cost == space.cost }) : []
     improvement = ExpectedImprovement(points, reference: reference)
   }
 
@@ -52,7 +55,8 @@ struct Surrogate: Sendable {
   }
 
   /// A corner that is a tenth of the range worse than the worst values of the front and of the first design, so that
-  /// the ends of the front count as well; for a cost, a tenth of the allowed range above the largest allowed one.
+  /// the ends of the front count as well; for the cost that the budget limits, a tenth
+  /// of the allowed range above the largest allowed one.
   /// Values of later candidates off the front do not count: they would draw the search to bad regions.
   private static func reference(
     _ points: [[Double]], design: Int, _ space: BudgetedSpace, costs: [Bool]

@@ -1,4 +1,5 @@
 import Checkpoints
+import Evaluation
 import Exports
 import Foundation
 import Methods
@@ -13,8 +14,8 @@ enum PruneOutput {
       "\(method): \(String(format: "%.2f", measured.keepRatio * 100)) % of the block parameters, "
         + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair)"
         + (outcome.damping.map { ", damping \($0)" } ?? ""),
-      "on held-out windows: KL \(String(format: "%.4f", measured.kl)), perplexity "
-        + "\(String(format: "%.2f", measured.perplexity ?? .nan)) (dense \(String(format: "%.2f", outcome.densePerplexity)))",
+      "on held-out windows: KL \(String(format: "%.4f", measured[.kl] ?? .nan)), perplexity "
+        + "\(String(format: "%.2f", measured[.perplexity] ?? .nan)) (dense \(String(format: "%.2f", outcome.densePerplexity)))",
     ]
     for (name, value) in outcome.pruned.decisions.sorted(by: { $0.key < $1.key }) { lines.append("\(name): \(value)") }
     let times = Workbench.Stage.allCases.map {
@@ -33,8 +34,8 @@ enum PruneOutput {
     return [
       "schema": "nas-search.prune", "version": 1, "method": .string(method),
       "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
-      "total_parameters": .integer(measured.parametersTotal), "kl": .number(measured.kl),
-      "perplexity": measured.perplexity.map { .number($0) } ?? .null,
+      "total_parameters": .integer(measured.parametersTotal), "kl": .optional(measured[.kl]),
+      "perplexity": .optional(measured[.perplexity]),
       "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair),
       "damping": outcome.damping.map { .number($0) } ?? .null,
       "decisions": .object(outcome.pruned.decisions.mapValues { .string($0) }),

@@ -65,9 +65,7 @@ enum ReportFiles {
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
 
   static func json(_ value: some Encodable) throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    return try encoder.encode(value)
+    try StoredJSON.encoder(indented: true).encode(value)
   }
 
   static func table(_ report: StudyReport) -> String {

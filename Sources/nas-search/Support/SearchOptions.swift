@@ -20,8 +20,8 @@ struct SearchOptions: ParsableArguments {
   @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
   var calibrationSubsets = CalibrationPlan.standard.subsets
-  @Option(help: "Objectives, all minimised: kl or perplexity, then params.") var objectives =
-    standard.objectives.joined(separator: ",")
+  @Option(help: "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes.")
+  var objectives = standard.objectives.joined(separator: ",")
   @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair = standard.repair
   @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
   var curveMetric = standard.curveMetric
@@ -61,7 +61,7 @@ struct SearchOptions: ParsableArguments {
     settings.aim = aim
     settings.target =
       keep.map { .keep($0) } ?? params.map { .parameters($0.value) } ?? size.map { .size($0.value) }
-    settings.objectives = objectives.split(separator: ",").map(String.init)
+    settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.plan = text.plan(within: context)
     settings.plan.gradientWindows = gradients.gradientWindows
     settings.plan.subsets = calibrationSubsets
