@@ -60,7 +60,7 @@ let package = Package(
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
-    module("Reports", ["Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["README.md"]),
+    module("Reports", ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["README.md"]),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
       exclude: ["README.md"],
@@ -121,7 +121,7 @@ let package = Package(
     .executableTarget(
       name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
       swiftSettings: strict),
-    tests(of: "Reports", ["Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["Fixtures"]),
+    tests(of: "Reports", ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["Fixtures"]),
     tests(of: "Exports", ["Subnets"]),
     tests(
       of: "Pipeline",

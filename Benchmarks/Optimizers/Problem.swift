@@ -48,7 +48,7 @@ struct Problem: Sendable {
       (0..<variables).map {
         try Variable(name: "x\($0)", domain: .integer(low: 0, high: top, step: 1), segment: $0)
       })
-    return try BudgetedSpace(space, cost: .free(space))
+    return try BudgetedSpace(space, cost: LinearCost.free(space))
   }
 
   /// Zitzler, Deb and Thiele, "Comparison of Multiobjective Evolutionary Algorithms: Empirical Results", 2000: 20 integers

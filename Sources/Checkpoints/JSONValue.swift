@@ -40,6 +40,8 @@ public enum JSONValue: Sendable, Hashable {
   /// The integer, or null where there is none.
   public static func optional(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
 
+  public static func integers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
+
   /// What this is, for error messages, such as `the string "llama"` or `an array of 3`.
   public var summary: String {
     switch self {
@@ -55,63 +57,20 @@ public enum JSONValue: Sendable, Hashable {
 
   /// The text of this value with the members of objects in the order of their keys, so that equal values have equal
   /// text. Indented by two spaces as Hugging Face writes its files, without a final newline; or on one line.
-  public func text(indented: Bool = true) -> String {
-    var output = ""
-    write(to: &output, indentation: indented ? 0 : nil)
-    return output
-  }
+  public func text(indented: Bool = true) -> String { JSONWriter.text(self, indented ? .huggingFace : .line) }
 
-  private func write(to output: inout String, indentation: Int?) {
-    func list<Elements: Collection>(
-      _ open: String, _ close: String, _ elements: Elements, _ writeElement: (Elements.Element, Int?) -> Void
-    ) {
-      guard !elements.isEmpty else {
-        output += open + close
-        return
-      }
-      let inner = indentation.map { $0 + 2 }
-      output += open
-      for (i, element) in elements.enumerated() {
-        if i > 0 { output += inner == nil ? ", " : "," }
-        if let inner { output += "\n" + String(repeating: " ", count: inner) }
-        writeElement(element, inner)
-      }
-      if let indentation { output += "\n" + String(repeating: " ", count: indentation) }
-      output += close
-    }
+  /// The text for a document of this program: indented, with lists of plain values on one line, ended by a line break.
+  public var document: String { JSONWriter.text(self, .document) + "\n" }
+
+  /// One line that may stand inside an HTML `<script>` element: neither `</script>` nor `<!--` can occur.
+  public var script: String { JSONWriter.text(self, .script) }
+
+  /// True for a value without elements.
+  var isPlain: Bool {
     switch self {
-    case .null: output += "null"
-    case .bool(let value): output += value ? "true" : "false"
-    case .integer(let value): output += String(value)
-    case .number(let value): output += value.isFinite ? value.description : "null"
-    case .string(let value): JSONValue.quote(value, to: &output)
-    case .array(let values):
-      list("[", "]", values) { $0.write(to: &output, indentation: $1) }
-    case .object(let members):
-      list("{", "}", members.sorted { $0.key < $1.key }) { member, inner in
-        JSONValue.quote(member.key, to: &output)
-        output += ": "
-        member.value.write(to: &output, indentation: inner)
-      }
+    case .array, .object: false
+    default: true
     }
-  }
-
-  private static func quote(_ string: String, to output: inout String) {
-    output += "\""
-    for scalar in string.unicodeScalars {
-      switch scalar {
-      case "\"": output += "\\\""
-      case "\\": output += "\\\\"
-      case "\n": output += "\\n"
-      case "\r": output += "\\r"
-      case "\t": output += "\\t"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        output += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: output.unicodeScalars.append(scalar)
-      }
-    }
-    output += "\""
   }
 }
 

@@ -5,15 +5,17 @@ import LinearAlgebra
 /// A genome outside the budget is never thrown away: `fit` moves it inside, width by width.
 public struct BudgetedSpace: Sendable {
   public let space: DesignSpace
-  public let cost: LinearCost
+  public let cost: any CostTable
   public let budget: Budget
   /// The costs of the cheapest and the dearest genome, without regard to the budget.
   public let reachable: ClosedRange<Int>
   /// The part of `reachable` that the budget allows. Genomes that `fit` returns have costs in it.
   public let allowed: ClosedRange<Int>
 
-  /// Cost of one step of each variable; 0 if the value costs nothing.
+  /// Cost of one step of each variable, the mean one if its steps differ; 0 if the value costs nothing.
   let stepCosts: [Int]
+  /// Variables whose steps differ in cost.
+  private let uneven: [Bool]
   /// The variables that share a step cost, the cheapest first.
   let kinds: [Kind]
   /// A genome inside the budget, for bands that are so narrow that `fit` misses them.
@@ -27,7 +29,7 @@ public struct BudgetedSpace: Sendable {
   /// - Throws: `SearchError.invalidCost`, `SearchError.invalidBudget`, or `SearchError.infeasibleBudget` if no
   ///   genome was found inside the budget.
   public init(
-    _ space: DesignSpace, cost: LinearCost, budget: Budget = Budget()
+    _ space: DesignSpace, cost: some CostTable, budget: Budget = Budget()
   ) throws(SearchError) {
     try cost.validate(for: space)
     if let low = budget.minimum, let high = budget.maximum, low > high {
@@ -47,8 +49,16 @@ public struct BudgetedSpace: Sendable {
       lowest: reachable.lowerBound, highest: reachable.upperBound)
     if low > high { throw infeasible }
     allowed = low...high
-    stepCosts = zip(space.variables, cost.weights).map { $0.isCategorical || $0.levels < 2 ? 0 : $0.step * $1 }
-    let grouped = Dictionary(grouping: stepCosts.indices.filter { [stepCosts] in stepCosts[$0] > 0 }) {
+    var uneven = space.variables.map { _ in false }
+    stepCosts = space.variables.enumerated().map { index, variable in
+      if variable.isCategorical || variable.levels < 2 { return 0 }
+      if let unit = cost.unitCost(of: index) { return variable.step * unit }
+      uneven[index] = true
+      let span = cost.cost(of: index, at: variable.highest) - cost.cost(of: index, at: variable.lowest)
+      return max(1, span / (variable.levels - 1))
+    }
+    self.uneven = uneven
+    let grouped = Dictionary(grouping: stepCosts.indices.filter { [stepCosts] in stepCosts[$0] > 0 && !uneven[$0] }) {
       [stepCosts] in stepCosts[$0]
     }
     kinds = grouped.map { Kind(stepCost: $0.key, variables: $0.value) }.sorted { $0.stepCost < $1.stepCost }
@@ -113,8 +123,21 @@ public struct BudgetedSpace: Sendable {
     if !allowed.contains(spent) || space.canonical(genome) != genome { return false }
     if !budget.useWholeBudget { return true }
     return genome.indices.allSatisfy {
-      stepCosts[$0] == 0 || genome[$0] == space.variables[$0].highest || spent + stepCosts[$0] > allowed.upperBound
+      stepCosts[$0] == 0 || genome[$0] == space.variables[$0].highest || isFull(genome, $0, spent)
     }
+  }
+
+  /// True if a step up of a variable does not fit, or costs nothing.
+  private func isFull(_ genome: Genome, _ index: Int, _ spent: Int) -> Bool {
+    let price = price(of: 1, up: index, genome)
+    return price == 0 || spent + price > allowed.upperBound
+  }
+
+  /// What a number of steps of a variable adds to the cost, negative for steps down.
+  private func price(of steps: Int, up index: Int, _ genome: Genome) -> Int {
+    guard uneven[index] else { return steps * stepCosts[index] }
+    let value = genome[index]
+    return cost.cost(of: index, at: value + steps * space.variables[index].step) - cost.cost(of: index, at: value)
   }
 
   /// Every value drawn uniformly, without regard to the budget.
@@ -135,9 +158,9 @@ public struct BudgetedSpace: Sendable {
     while spent > target {
       let weights = result.indices.map { stepCosts[$0] > 0 ? stepsDown(result, $0) : 0 }
       guard let index = generator.index(weights: weights) else { break }
-      let steps = min(weights[index], stride(over: spent - target, stepCosts[index]))
+      let steps = uneven[index] ? 1 : min(weights[index], stride(over: spent - target, stepCosts[index]))
+      spent += price(of: -steps, up: index, result)
       result[index] -= steps * space.variables[index].step
-      spent -= steps * stepCosts[index]
     }
     // Every exchange raises the cost, so this ends; the limit only bounds the time spent on the last few units.
     for _ in 0..<16 {
@@ -154,11 +177,15 @@ public struct BudgetedSpace: Sendable {
   ) {
     while spent < target {
       let gap = target - spent
-      let weights = genome.indices.map { stepCosts[$0] > 0 && stepCosts[$0] <= gap ? stepsUp(genome, $0) : 0 }
+      let weights = genome.indices.map { index in
+        guard stepCosts[index] > 0, uneven[index] || stepCosts[index] <= gap else { return 0 }
+        let steps = stepsUp(genome, index)
+        return steps == 0 || uneven[index] && price(of: 1, up: index, genome) > gap ? 0 : steps
+      }
       guard let index = generator.index(weights: weights) else { return }
-      let steps = min(weights[index], stride(over: gap, stepCosts[index]))
+      let steps = uneven[index] ? 1 : min(weights[index], stride(over: gap, stepCosts[index]))
+      spent += price(of: steps, up: index, genome)
       genome[index] += steps * space.variables[index].step
-      spent += steps * stepCosts[index]
     }
   }
 

@@ -1,6 +1,6 @@
 /// What a genome costs where every unit of width costs the same wherever the others stand:
 /// `base + Σ weights[i] · genome[i]`, in any unit (parameters, bytes, multiply-adds a token).
-public struct LinearCost: Hashable, Codable, Sendable {
+public struct LinearCost: CostTable, Hashable, Codable {
   /// The cost that no choice changes.
   public let base: Int
   /// Cost per unit of value, one a variable; 0 for categorical variables and for integers that cost nothing.
@@ -16,16 +16,22 @@ public struct LinearCost: Hashable, Codable, Sendable {
     LinearCost(base: 0, weights: space.variables.map { _ in 0 })
   }
 
-  /// The cost of a genome of the space for which the weights were made.
+  /// The largest cost. A quarter of the range leaves room for the differences and sums of costs that the fitting forms.
+  static let largest = UInt(Int.max / 4)
+
   public func cost(_ genome: Genome) -> Int {
     zip(weights, genome).reduce(base) { $0 + $1.0 * $1.1 }
   }
+
+  public func cost(of variable: Int, at value: Int) -> Int { weights[variable] * value }
+
+  public func unitCost(of variable: Int) -> Int? { weights[variable] }
 
   /// Checks that there is one weight a variable, none negative, none on a choice or under a condition, and that no cost
   /// leaves `Int`.
   ///
   /// - Throws: `SearchError.invalidCost`.
-  func validate(for space: DesignSpace) throws(SearchError) {
+  public func validate(for space: DesignSpace) throws(SearchError) {
     if weights.count != space.variables.count {
       throw .invalidCost(reason: "\(weights.count) weights for \(space.variables.count) variables")
     }
@@ -41,8 +47,7 @@ public struct LinearCost: Hashable, Codable, Sendable {
       let extreme = max(variable.lowest.magnitude, variable.highest.magnitude)
       let (product, tooLarge) = extreme.multipliedReportingOverflow(by: weight.magnitude)
       let (sum, overflow) = largest.addingReportingOverflow(product)
-      // A quarter of the range leaves room for the differences and sums of costs that the fitting forms.
-      if tooLarge || overflow || sum > UInt(Int.max / 4) {
+      if tooLarge || overflow || sum > Self.largest {
         throw .invalidCost(reason: "the largest cost does not fit 62 bits")
       }
       largest = sum

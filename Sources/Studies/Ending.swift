@@ -27,9 +27,12 @@ struct Ending: Sendable {
     if case .values(let values) = outcome { values } else { [] }
   }
 
-  var isFailure: Bool {
-    if case .failure = outcome { true } else { false }
+  /// The reason of a failure.
+  var failure: String? {
+    if case .failure(let reason) = outcome { reason } else { nil }
   }
+
+  var isFailure: Bool { failure != nil }
 
   var state: TrialState { isFailure ? .failed : .complete }
 

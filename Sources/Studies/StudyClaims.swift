@@ -128,7 +128,8 @@ extension Study {
   /// - Parameters:
   ///   - values: one for each objective. If one is not finite, the trial has failed.
   ///   - attributes: user attributes; each value is a JSON text.
-  ///   - reproducible: one flag for each objective, true if every evaluation of a genome gives the same value. `nil`: all.
+  ///   - reproducible: one flag for each objective, true if every evaluation of a genome gives the same value.
+  ///     `nil`: all do.
   /// - Returns: `true` if this was the first result. Otherwise nothing is changed: the trial has these values already,
   ///   or has failed elsewhere.
   /// - Throws: `StudyError.conflictingResult` if the trial has another value of a reproducible objective;

@@ -140,20 +140,37 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
     /// User attributes of the trial; each value is a JSON text.
     public let attributes: [String: String]
 
+    /// Reason why there are no values; `nil` for a result.
+    public let failure: String?
+
     public init(candidate: Candidate, values: [Double], attributes: [String: String] = [:]) {
       self.candidate = candidate
       self.values = values
       self.attributes = attributes
+      failure = nil
+    }
+
+    public init(candidate: Candidate, failure reason: String) {
+      self.candidate = candidate
+      values = []
+      attributes = [:]
+      failure = reason
+    }
+
+    fileprivate var ending: Ending {
+      failure.map { Ending(number: candidate.ordinal, outcome: .failure($0), attributes: attributes) }
+        ?? Ending(number: candidate.ordinal, measured: values, attributes: attributes)
     }
   }
 
-  /// Stores results, all or none of them, and tells them. Values that are not all finite are stored as a failure.
+  /// Stores results, all or none of them, and tells them to the optimiser. Values that are not all finite are stored as
+  /// a failure.
   ///
+  /// - Returns: for each result the reason of its failure, `nil` if it is none.
   /// - Throws: the errors of `Study.complete` and `Optimizer.tell`.
-  public mutating func complete(_ results: [Result]) throws {
-    let endings = results.map {
-      Ending(number: $0.candidate.ordinal, measured: $0.values, attributes: $0.attributes)
-    }
+  @discardableResult
+  public mutating func complete(_ results: [Result]) throws -> [String?] {
+    let endings = results.map(\.ending)
     try study.end(endings)
     for (result, ending) in zip(results, endings) {
       if ending.isFailure {
@@ -162,6 +179,7 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
         try optimizer.tell(result.candidate.ordinal, objectives: study.minimized(result.values))
       }
     }
+    return endings.map(\.failure)
   }
 
   /// Stores the result of one candidate and tells it.

@@ -103,7 +103,8 @@ extension EndToEnd {
     @Test(arguments: [
       ("--population", "1"), ("--calibration-windows", "0"), ("--calibration-windows", "100000000000"),
       ("--calibration-length", "1"), ("--fitness-windows", "0"), ("--fitness-length", "9999999"),
-      ("--objectives", "params"), ("--repair", "lora"), ("--damping", "nan"), ("--damping", "0"), ("--seed", "x"),
+      ("--objectives", "params"), ("--objectives", "kl,speed"), ("--repair", "lora"), ("--damping", "nan"),
+      ("--damping", "0"), ("--seed", "x"),
       ("--speed", "9"),
     ])
     func options(_ name: String, _ value: String) throws {

@@ -65,6 +65,29 @@ extension EndToEnd {
       #expect(text.expectSuccess().output.hasPrefix("The lamp"))
     }
 
+    /// The first objective decides which point is the best, whether it is to be small or large.
+    @Test(arguments: [("perplexity", "minimize", "best perplexity"), ("top1_agreement", "maximize", "best top-1")])
+    func theFirstObjectiveDecides(_ objective: String, _ direction: String, _ words: String) throws {
+      let workspace = try Workspace("llama-mha")
+      let search = try workspace.run(
+        Workspace.search("--keep", "0.8", "--objectives", "\(objective),bytes", budget: "16")
+      ).expectSuccess()
+      #expect(search.errors.contains(words))
+      let report = try workspace.run("report", "results/study", "--json").expectSuccess().json()
+      let study = try #require(report["study"] as? [String: Any])
+      let objectives = try #require(study["objectives"] as? [[String: Any]])
+      #expect(objectives.map { $0["name"] as? String } == [objective, "bytes"])
+      #expect(objectives.map { $0["direction"] as? String } == [direction, "minimize"])
+      let points = try #require(report["front"] as? [[String: Any]])
+      let best = try #require(points.first { $0["best"] as? Bool == true }?[objective] as? Double)
+      let values = try points.map { try #require($0[objective] as? Double) }
+      #expect(best == (direction == "maximize" ? values.max() : values.min()))
+      for point in points { #expect(point["bytes"] as? Int == 2 * (point["total_parameters"] as? Int ?? 0)) }
+      let trials = try Study.open(at: workspace.url("results/study"), access: .inspect)
+      #expect(trials.directions == [direction == "maximize" ? .maximize : .minimize, .minimize])
+      try trials.close()
+    }
+
     private func checkpoints(_ export: [String: Any]) throws -> [[String: Any]] {
       try #require(export["checkpoints"] as? [[String: Any]])
     }
@@ -166,9 +189,9 @@ extension EndToEnd {
       let result = try workspace.run(Workspace.search(budget: "20") + target + ["--json"]).expectSuccess().json()
       let points = try #require(result["front"] as? [[String: Any]])
       let study = try #require(result["model"] as? [String: Any])
-      let outer = try #require(study["parameters"] as? Int) - (try #require(study["parameters_block"] as? Int))
+      let outer = try #require(study["total_parameters"] as? Int) - (try #require(study["block_parameters"] as? Int))
       for point in points {
-        let block = try #require(point["parameters_block"] as? Int)
+        let block = try #require(point["block_parameters"] as? Int)
         switch target[0] {
         case "--params": #expect(block + outer <= 30_000)
         case "--size": #expect(2 * (block + outer) <= 60_000)

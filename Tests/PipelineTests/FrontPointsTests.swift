@@ -7,19 +7,6 @@ import Testing
 
 /// Best point, knee and convergence follow the objectives of the study.
 @Suite struct FrontPointsTests {
-  /// Layers that have an attention, as a test would add an objective: one file, and one line in a list.
-  private struct AttentionLayers: Objective {
-    let name = "attention_layers"
-    let summary = "Layers that have an attention."
-    let needs = ObjectiveNeed.widths
-
-    func value(of subnet: EvaluatedSubnet) -> Double? {
-      Double(subnet.configuration.layers.count { $0.kvHeads > 0 })
-    }
-  }
-
-  private static let known: [any Objective] = ObjectiveRegistry.all + [AttentionLayers()]
-
   private func points(_ values: [[String: Double]]) -> [FrontPoint] {
     values.enumerated().map { index, values in
       let parameters = Int(values["params"] ?? 0)
@@ -65,18 +52,5 @@ import Testing
     ])
     #expect(try FrontPoints.knee(bent, ObjectiveList(["kl", "params"])) == 1)
     #expect(try FrontPoints.knee(bent, ObjectiveList(["perplexity", "params"])) == 2)
-  }
-
-  /// An objective that is no part of the program works by what it says about itself.
-  @Test func aNewObjectiveMakesAFront() throws {
-    let list = try ObjectiveList(["kl", "attention_layers"], known: Self.known)
-    #expect(list.all[1].description.isSize && list.directions == [.minimize, .minimize])
-    let values: [[String: Double]] = [
-      ["kl": 0.1, "attention_layers": 4, "params": 90], ["kl": 0.3, "attention_layers": 4, "params": 50],
-      ["kl": 0.5, "attention_layers": 2, "params": 70],
-    ]
-    let measured = points(values).map(\.measurement)
-    #expect(ParetoFront.nonDominated(measured.map(list.minimized)) == [0, 2])
-    #expect(FrontPoints.best(points(values), list, within: 80) == 1)
   }
 }

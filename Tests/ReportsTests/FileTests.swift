@@ -1,3 +1,4 @@
+import Checkpoints
 import Evaluation
 import Foundation
 import Testing
@@ -35,7 +36,7 @@ import Testing
     for (json, point) in zip(front, report.front) {
       #expect(json["point"] as? Int == point.index)
       #expect(json["kl"] as? Double == point.measurement[.kl])
-      #expect(json["parameters"] as? Int == point.measurement.parametersTotal)
+      #expect(json["total_parameters"] as? Int == point.measurement.parametersTotal)
       #expect(json["best"] as? Bool == point.isBest)
       let widths = try #require(json["widths"] as? [String: [Int]])
       #expect(widths["kv_groups"] == point.widths.map(\.groups))
@@ -54,7 +55,7 @@ import Testing
 
   @Test func jsonStringsAreEscaped() throws {
     let text = "quote \" slash \\ tab \t bell \u{7} line \u{2028} end </script>"
-    for json in [JSONValue.array([.string(text)]).pretty, JSONValue.array([.string(text)]).script] {
+    for json in [JSONValue.array([.string(text)]).document, JSONValue.array([.string(text)]).script] {
       let read = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String]
       #expect(read == [text])
     }
@@ -64,9 +65,9 @@ import Testing
 
   @Test func jsonNumbersAreShortAndExact() {
     #expect(
-      JSONValue.array([.number(3), .number(0.1), .number(-1e300), .null, .bool(true)]).pretty
+      JSONValue.array([.number(3), .number(0.1), .number(-1e300), .null, .bool(true)]).document
         == "[3, 0.1, -1e+300, null, true]\n")
-    #expect(JSONValue.object([:]).pretty == "{}\n" && JSONValue.array([]).pretty == "[]\n")
+    #expect(JSONValue.object([:]).document == "{}\n" && JSONValue.array([]).document == "[]\n")
   }
 
   @Test func reportItselfCanBeStored() throws {

@@ -110,6 +110,7 @@ enum SyntheticReports {
       trial.score = scores[number % 3]
       trial.calibration = "self"
       trial.seconds = 2.2
+      trial.failure = failed ? "layer 3 is not finite" : nil
       return trial
     }
     let baselines = [0.9, 0.8, 0.7, 0.6].map { (keep: Double) -> Baseline in

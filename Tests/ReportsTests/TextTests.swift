@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Testing
 
@@ -45,10 +46,10 @@ import Testing
 
 @Suite struct ExportCommandTests {
   @Test func wordsAreQuotedForTheShell() {
-    #expect(ExportCommand.quoted("results/a-b_1.0") == "results/a-b_1.0")
-    #expect(ExportCommand.quoted("it's $HOME") == "'it'\\''s $HOME'")
-    #expect(ExportCommand.quoted("") == "''")
-    #expect(ExportCommand.quoted("modèle") == "'modèle'")
+    #expect(ShellWord.quoted("results/a-b_1.0") == "results/a-b_1.0")
+    #expect(ShellWord.quoted("it's $HOME") == "'it'\\''s $HOME'")
+    #expect(ShellWord.quoted("") == "''")
+    #expect(ShellWord.quoted("modèle") == "'modèle'")
   }
 
   @Test func bothFormats() {

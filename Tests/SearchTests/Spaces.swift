@@ -57,7 +57,7 @@ enum Spaces {
       (0..<variables).map {
         try Variable(name: "x\($0)", domain: .integer(low: 0, high: levels - 1, step: 1), segment: $0)
       })
-    return try BudgetedSpace(space, cost: .free(space))
+    return try BudgetedSpace(space, cost: LinearCost.free(space))
   }
 
   /// A separable loss of the widths of `layers`: each layer's damage falls with its widths, at its

@@ -102,6 +102,11 @@ import Testing
     #expect(conflict.description == "trial 0 has the result (1.0, 2.5); another evaluation gave (1.0, 2.0)")
     // Another processor sums up in another order.
     #expect(try !stage.two.deliver(0, values: [1.00001, 2.5], worker: "two"))
+    // A measured time has no single value.
+    #expect(try !stage.two.deliver(0, values: [7, 2.5], worker: "two", reproducible: [false, true]))
+    #expect(throws: StudyError.self) {
+      try stage.two.deliver(0, values: [7, 2.6], worker: "two", reproducible: [false, true])
+    }
     #expect(try stage.study.trials()[0].values == [1, 2.5])
     #expect(try stage.one.deliver(1, failure: "no luck", worker: "one"))
     #expect(try !stage.two.deliver(1, values: [1, 2], worker: "two"))

@@ -29,7 +29,7 @@ public protocol Objective: Sendable {
 
   /// The cost of the genomes of a space, in steps of which a value is the number; `nil` if the value is no sum over
   /// layers, parts and widths. An objective with a cost needs no model of its values: a search knows them beforehand.
-  func cost(in space: BoundSpace) -> LinearCost?
+  func cost(in space: BoundSpace) -> (any CostTable)?
 
   /// The place of a value between the best imaginable one (0) and the worst corner of the hypervolume (1), beyond which
   /// nothing counts.
@@ -70,7 +70,7 @@ extension Objective {
   public var needs: ObjectiveNeed { .comparison }
   public var isReproducible: Bool { true }
 
-  public func cost(in space: BoundSpace) -> LinearCost? { nil }
+  public func cost(in space: BoundSpace) -> (any CostTable)? { nil }
 
   /// The value as a share of the dense model's, or what is missing of that share if larger is better.
   public func shortfall(_ value: Double, dense: Double) -> Double {

@@ -15,7 +15,7 @@ public struct BlockParameters: Objective {
 
   public func value(of subnet: EvaluatedSubnet) -> Double? { Double(subnet.configuration.blockParameters) }
 
-  public func cost(in space: BoundSpace) -> LinearCost? { space.cost }
+  public func cost(in space: BoundSpace) -> (any CostTable)? { space.cost }
 }
 
 /// Bytes of all weights.
@@ -34,7 +34,7 @@ public struct WeightBytes: Objective {
 
   public func value(of subnet: EvaluatedSubnet) -> Double? { Double(Self.each * subnet.configuration.totalParameters) }
 
-  public func cost(in space: BoundSpace) -> LinearCost? {
+  public func cost(in space: BoundSpace) -> (any CostTable)? {
     LinearCost(
       base: Self.each * (space.cost.base + space.configuration.outerParameters),
       weights: space.cost.weights.map { Self.each * $0 })

@@ -1,6 +1,7 @@
 import Evaluation
 import Reports
 import Runtime
+import Search
 import Studies
 
 /// A search: what decides what it finds, where its study is, and when it ends.

@@ -33,6 +33,7 @@ public final class SearchSession {
   private var runner: StudyRunner<AnyOptimizer>
   private let population: FirstPopulation
   private var rungs: FidelityRungs
+  private var failures: FailureRule
   private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
@@ -144,6 +145,7 @@ public final class SearchSession {
       self.population = population
       rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs)
       runner = try StudyRunner(study, optimizer)
+      failures = FailureRule(generation: settings.population, hasResults: !runner.optimizer.evaluated.isEmpty)
     } catch {
       place?.abandon()
       throw error
@@ -242,6 +244,7 @@ public final class SearchSession {
           generation: next == generation ? nil : next, front: front.count))
       generation = next
     }
+    try failures.end()
     try study.setAttributes(StudyDescription.runAttributes(budget, isComplete: true))
     try study.setAttributes(StudyDescription.peakAttribute(of: study))
     return true
@@ -256,21 +259,29 @@ public final class SearchSession {
     let begun = Date()
     let genes = batch.map { evaluator.bound.genes($0.genome) }
     let front = runner.optimizer.front.map(\.objectives)
-    let measured = try evaluator.measure(genes, rungs: rungs, monitor: monitor.during(.init(.candidates))) {
-      [objectives] in
-      FidelityLadder.climbers($0.map(objectives.minimized), front: front)
+    let evaluation = monitor.during(.init(.candidates))
+    let measured = try CandidateFailure.caught(genes, isFatal: TrialWorker.hitsEveryCandidate) { genes in
+      try evaluator.measure(genes, rungs: rungs, monitor: evaluation) { [objectives] in
+        FidelityLadder.climbers($0.map(objectives.minimized), front: front)
+      }
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-    try runner.complete(
-      batch.indices.map { place in
-        let (measurement, record) = measured[place]
-        let description = TrialDescription(
-          measurement, genes[place], seconds: seconds, windows: record, predicted: population.predict(genes[place]))
-        return StudyRunner.Result(
-          candidate: batch[place], values: objectives.values(measurement),
-          attributes: try description.attributes())
-      })
-    for (_, record) in measured { rungs.learn(record) }
+    let results: [StudyRunner<AnyOptimizer>.Result] = try batch.indices.map { place in
+      let found: (measurement: SubnetMeasurement, record: WindowRecord)
+      switch measured[place] {
+      case .failure(let failure): return .init(candidate: batch[place], failure: failure.reason)
+      case .success(let value): found = value
+      }
+      let description = TrialDescription(
+        found.measurement, genes[place], seconds: seconds, windows: found.record,
+        predicted: population.predict(genes[place]))
+      return .init(
+        candidate: batch[place], values: objectives.values(found.measurement),
+        attributes: try description.attributes())
+    }
+    let reasons = try runner.complete(results)
+    for case .success(let found) in measured { rungs.learn(found.record) }
+    try failures.note(reasons)
     return true
   }
 
@@ -286,8 +297,9 @@ public final class SearchSession {
       study: study, evaluator: evaluator, settings: settings, optimizer: optimizer, objectives: objectives,
       sharing: sharing)
     var evaluated = 0
-    if sharing.evaluates { evaluated = try worker.work(monitor) } else { try worker.expire() }
+    if sharing.evaluates { evaluated = try worker.work(monitor).count } else { try worker.expire() }
     let ended = try runner.collect()
+    try failures.note(ended.map { $0.state == .failed ? $0.failure ?? "unknown" : nil })
     if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: sharing.pause) }
     return true
   }

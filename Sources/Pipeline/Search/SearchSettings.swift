@@ -77,7 +77,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   /// The settings as indented JSON with sorted keys.
   public func json() throws -> Data {
-    try StoredJSON.encoder(indented: true).encode(self)
+    try StoredJSON.document(self, schema: "configuration")
   }
 
   /// Every setting but the model and the text of the space, under the name of its option.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Evaluation
 import Foundation
 import Runtime
@@ -39,7 +40,7 @@ struct TrialWorker {
   let objectives: ObjectiveList
   let sharing: StudySharing
 
-  private var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
+  var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
 
   /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
   private static let attempts = 5
@@ -49,12 +50,12 @@ struct TrialWorker {
 
   /// Evaluates one portion.
   ///
-  /// - Returns: how many trials; 0 if nothing waits.
+  /// - Returns: for each trial the reason of its failure, `nil` for a result; empty if nothing waits.
   /// - Throws: `CancellationError` if the monitor is cancelled; the portion waits again then, as after every other error.
-  func work(_ monitor: Monitor) throws -> Int {
+  func work(_ monitor: Monitor) throws -> [String?] {
     try expire()
     let claimed = try study.claim(limit: portion, worker: sharing.worker)
-    if claimed.isEmpty { return 0 }
+    if claimed.isEmpty { return [] }
     let numbers = claimed.map(\.ordinal)
     let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, sharing] in
       // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
@@ -63,24 +64,37 @@ struct TrialWorker {
     defer { heartbeat.stop() }
     let begun = Date()
     let genes = claimed.map { evaluator.bound.genes($0.genome) }
+    var reasons: [String?] = []
     do {
-      let found = try evaluator.compare(genes, monitor: monitor)
+      let found = try CandidateFailure.caught(genes, isFatal: Self.hitsEveryCandidate) { genes in
+        try evaluator.compare(genes, monitor: monitor).comparisons
+      }
       let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
-      for (place, comparison) in found.comparisons.enumerated() {
-        let measurement = evaluator.measurement(of: genes[place], Quality(comparison))
-        let description = TrialDescription(
-          measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
-        try study.deliver(
-          numbers[place], values: objectives.values(measurement),
-          attributes: try description.attributes(), worker: sharing.worker,
-          reproducible: objectives.all.map(\.isReproducible))
+      for (place, found) in found.enumerated() {
+        switch found {
+        case .success(let comparison):
+          let measurement = evaluator.measurement(of: genes[place], Quality(comparison))
+          let description = TrialDescription(
+            measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
+          try study.deliver(
+            numbers[place], values: objectives.values(measurement), attributes: try description.attributes(),
+            worker: sharing.worker, reproducible: objectives.all.map(\.isReproducible))
+          reasons.append(nil)
+        case .failure(let failure):
+          try study.deliver(numbers[place], failure: failure.reason, worker: sharing.worker)
+          reasons.append(failure.reason)
+        }
       }
     } catch {
       try? study.release(numbers, worker: sharing.worker)
       throw error
     }
-    return claimed.count
+    return reasons
   }
+
+  /// True for an error that says nothing about the candidate: a file that is gone or damaged, or a study that cannot be
+  /// written.
+  static func hitsEveryCandidate(_ error: any Error) -> Bool { error is CheckpointError || error is StudyError }
 }
 
 /// Does something again and again on a thread of its own until it is stopped.

@@ -68,15 +68,17 @@ public struct WorkerSession {
   public func run(_ monitor: Monitor, evaluated: (Int) -> Void, idle: (Int) -> Void) throws -> Outcome {
     var count = 0
     var (last, minutes) = (Date(), 0)
+    var failures = FailureRule(generation: 4 * worker.portion)
     while !monitor.isCancelled {
-      let done: Int
+      let done: [String?]
       do {
         done = try worker.work(monitor)
       } catch is CancellationError {
         break
       }
-      count += done
-      if done > 0 {
+      count += done.count
+      try failures.note(done)
+      if !done.isEmpty {
         evaluated(count)
         (last, minutes) = (Date(), 0)
       } else {

@@ -7,8 +7,9 @@ import Foundation
 /// one is `inf`. A failed cell has its rows too, with the reason in `failure`.
 public enum ComparisonCSV {
   static let header = [
-    "method", "uses_gradients", "text", "windows", "window_length", "tokens", "keep_target", "keep_ratio", "parameters",
-    "parameters_block", "perplexity", "dense_perplexity", "ratio_to_dense", "best", "kl", "repair", "score_seconds",
+    "method", "uses_gradients", "text", "windows", "window_length", "tokens", "keep_target", "keep_ratio",
+    "total_parameters",
+    "block_parameters", "perplexity", "dense_perplexity", "ratio_to_dense", "best", "kl", "repair", "score_seconds",
     "search_seconds", "repair_seconds", "peak_bytes", "failure",
   ]
 

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// `comparison.json`: everything in a comparison, for programs. The module's README documents every key.
@@ -10,7 +11,7 @@ public enum ComparisonJSON {
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same comparison always gives the same bytes. Numbers that
   ///   are not finite are `null`.
   public static func data(_ comparison: MethodComparison) -> Data {
-    Data(document(comparison).pretty.utf8)
+    Data(document(comparison).document.utf8)
   }
 
   static func document(_ comparison: MethodComparison) -> JSONValue {
@@ -63,8 +64,8 @@ public enum ComparisonJSON {
       "method": .string(cell.method),
       "keep_target": .number(cell.keepTarget),
       "keep_ratio": .number(cell.keepRatio),
-      "parameters": .integer(cell.parametersTotal),
-      "parameters_block": .integer(cell.parametersBlock),
+      "total_parameters": .integer(cell.parametersTotal),
+      "block_parameters": .integer(cell.parametersBlock),
       "kl": .optional(cell.kl),
       "perplexities": .array(cell.perplexities.map(JSONValue.number)),
       "ratios_to_dense": .array(ratios),

@@ -10,7 +10,7 @@ import Subnets
 public enum FrontCSV {
   /// One column an objective, named as the objective is.
   static func header(_ report: StudyReport) -> [String] {
-    ["kind", "point", "trial", "keep_ratio", "parameters", "parameters_block"] + report.columns.map(\.name)
+    ["kind", "point", "trial", "keep_ratio", "total_parameters", "block_parameters"] + report.columns.map(\.name)
       + ["ratio_to_dense", "score", "calibration", "best", "knee", "kv_groups", "mlp_channels"]
   }
 

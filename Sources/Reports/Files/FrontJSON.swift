@@ -1,3 +1,4 @@
+import Checkpoints
 import Evaluation
 import Foundation
 import LanguageModels
@@ -8,7 +9,7 @@ import Subnets
 public enum FrontJSON {
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same report always gives the same bytes.
   public static func data(_ report: StudyReport) -> Data {
-    Data(document(report).pretty.utf8)
+    Data(document(report).document.utf8)
   }
 
   static func document(_ report: StudyReport) -> JSONValue {
@@ -27,6 +28,10 @@ public enum FrontJSON {
       "dense": .object(measured(report.dense, in: report)),
       "baselines": .array(report.baselines.map { baseline($0, in: report) }),
       "front": .array(report.front.map { point($0, in: report) }),
+      "failures": .array(
+        report.trials.filter { $0.state == .failed }.map {
+          .object(["trial": .integer($0.number), "reason": $0.failure.map(JSONValue.string) ?? .null])
+        }),
       "importance": .array(
         report.importance.map { .object(["gene": .string($0.name), "share": .number($0.share)]) }),
     ])
@@ -63,8 +68,8 @@ public enum FrontJSON {
       "name": .string(model.name),
       "fingerprint": .string(model.fingerprint),
       "architecture": .string(model.architecture),
-      "parameters": .integer(model.parametersTotal),
-      "parameters_block": .integer(model.parametersBlock),
+      "total_parameters": .integer(model.parametersTotal),
+      "block_parameters": .integer(model.parametersBlock),
       "layers": .integer(model.layers),
       "kv_groups": .integer(model.kvGroupsPerLayer),
       "query_heads_per_group": .integer(model.queryHeadsPerGroup),
@@ -79,8 +84,8 @@ public enum FrontJSON {
     let values = known.map { ($0.name, JSONValue.optional(measurement.values[$0.name])) }
     return Dictionary(values) { first, _ in first }.merging([
       "keep_ratio": .number(measurement.keepRatio),
-      "parameters": .integer(measurement.parametersTotal),
-      "parameters_block": .integer(measurement.parametersBlock),
+      "total_parameters": .integer(measurement.parametersTotal),
+      "block_parameters": .integer(measurement.parametersBlock),
       "ratio_to_dense": .optional(report.ratioToDense(measurement)),
     ]) { $1 }
   }

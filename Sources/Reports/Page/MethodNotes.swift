@@ -8,7 +8,8 @@ struct MethodNotes {
     let entries = entries.map { name, text in
       Markup.element("div", [:], .element("dt", [:], Markup(name)), .element("dd", [:], Markup(prose: text)))
     }
-    let notes = report.notes.map { Markup.element("p", [:], Markup($0)) }
+    let sentences = [ReportWords.failures(of: report)].compactMap(\.self) + report.notes
+    let notes = sentences.map { Markup.element("p", [:], Markup($0)) }
     return .element("dl", ["class": "methods"], entries) + notes.joined()
   }
 

@@ -15,6 +15,14 @@ enum ReportWords {
     return "\(evaluations) in \(NumberText.duration(report.searchSeconds))\(limit)"
   }
 
+  /// How many evaluations failed, and why the first did; `nil` if none failed.
+  static func failures(of report: StudyReport) -> String? {
+    let failed = report.trials.filter { $0.state == .failed }
+    guard let first = failed.first else { return nil }
+    let count = failed.count == 1 ? "1 evaluation" : "\(NumberText.grouped(failed.count)) evaluations"
+    return "\(count) failed; the first, trial \(first.number): \(first.failure ?? "the reason is not known")."
+  }
+
   /// `8 windows of 512 tokens (4,088 predicted) from …`.
   static func fitness(_ fitness: FitnessSummary) -> String {
     let windows = fitness.windows == 1 ? "1 window" : "\(NumberText.grouped(fitness.windows)) windows"

@@ -159,7 +159,8 @@ public enum TerminalTable {
           "What moved \(report.objectives.first?.title ?? "") most, alone: " + largest.joined(separator: ", "))
       )
     }
-    lines += report.notes.flatMap { TerminalText.wrap(TerminalText.safe($0), to: max(30, width)) }
+    let notes = [ReportWords.failures(of: report)].compactMap(\.self) + report.notes
+    lines += notes.flatMap { TerminalText.wrap(TerminalText.safe($0), to: max(30, width)) }
     if !allFit {
       lines.append("Some columns do not fit; front.csv has them all.")
     }

@@ -125,7 +125,7 @@ struct AcquisitionSearch {
       for value in values(of: index, around: current) {
         var genome = current.genome
         genome[index] = value
-        let cost = space.cost.weights[index] * (value - current.genome[index])
+        let cost = space.cost.cost(of: index, at: value) - space.cost.cost(of: index, at: current.genome[index])
         result.append(Probe(genome: space.space.canonical(genome), variable: index, cost: cost))
       }
     }

@@ -25,7 +25,7 @@ public struct BayesianSearch: Optimizer {
   }
 
   /// An objective and the cost of a genome that is its value.
-  public typealias Cost = (objective: Int, table: LinearCost)
+  public typealias Cost = (objective: Int, table: any CostTable)
 
   public let space: BudgetedSpace
   public let settings: Settings

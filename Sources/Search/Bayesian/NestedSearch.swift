@@ -61,7 +61,7 @@ public struct NestedSearch: Optimizer {
           module: variable.module))
     }
     let design = try DesignSpace(outer)
-    settings = try BudgetedSpace(design, cost: .free(design))
+    settings = try BudgetedSpace(design, cost: LinearCost.free(design))
     widths = try BudgetedSpace(DesignSpace(inner), cost: space.cost, budget: space.budget)
     variation = Variation(widths, halving: NSGA2.Settings().halving)
     self.space = space

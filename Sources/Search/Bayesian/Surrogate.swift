@@ -5,7 +5,7 @@ struct Surrogate: Sendable {
   /// A process with the scale of its objective, or `nil` for the cost.
   private(set) var processes: [GaussianProcess?]
   private let warps: [OutputWarp]
-  private let cost: LinearCost
+  private let cost: any CostTable
   /// Warped objectives of all observations, then of the fantasies.
   private var points: [[Double]]
   private let reference: [Double]
@@ -17,7 +17,7 @@ struct Surrogate: Sendable {
   ///   - cost: cost of a genome in the units of the objective without a process.
   init(
     _ observed: [EvaluatedCandidate], design: Int, in space: BudgetedSpace, warps: [OutputWarp],
-    prediction: GaussianProcess.Prediction?, hyperparameters: [Hyperparameters?], cost: LinearCost
+    prediction: GaussianProcess.Prediction?, hyperparameters: [Hyperparameters?], cost: any CostTable
   ) throws(LinearAlgebraError) {
     self.cost = cost
     self.warps = warps
@@ -38,7 +38,7 @@ struct Surrogate: Sendable {
     let costs = hyperparameters.map { $0 == nil }
     reference =
       costs.count == 2
-      ? Self.reference(points, design: design, space, costs: costs.map { $0 && cost == space.cost }) : []
+      ? Self.reference(points, design: design, space, costs: costs, cost) : []
     improvement = ExpectedImprovement(points, reference: reference)
   }
 
@@ -55,16 +55,19 @@ struct Surrogate: Sendable {
   }
 
   /// A corner that is a tenth of the range worse than the worst values of the front and of the first design, so that
-  /// the ends of the front count as well; for the cost that the budget limits, a tenth
-  /// of the allowed range above the largest allowed one.
+  /// the ends of the front count as well; for a cost, a tenth of the allowed range above the largest allowed one.
   /// Values of later candidates off the front do not count: they would draw the search to bad regions.
   private static func reference(
-    _ points: [[Double]], design: Int, _ space: BudgetedSpace, costs: [Bool]
+    _ points: [[Double]], design: Int, _ space: BudgetedSpace, costs: [Bool], _ cost: any CostTable
   ) -> [Double] {
     let front = ParetoFront.nonDominated(points).map { points[$0] }
     return (0..<2).map { objective in
       if costs[objective] {
-        return Double(space.allowed.upperBound) + 0.1 * Double(max(1, space.allowed.count - 1))
+        // In the units of the objective; the budget may count others.
+        let scale = Double(cost.cost(space.space.highest)) - Double(cost.cost(space.space.lowest))
+        let unit = scale / max(1, Double(space.reachable.count - 1))
+        let above = Double(space.reachable.upperBound - space.allowed.upperBound) * unit
+        return Double(cost.cost(space.space.highest)) - above + 0.1 * max(1, Double(space.allowed.count - 1) * unit)
       }
       let values = (front + points.prefix(design)).map { $0[objective] }
       guard let low = values.min(), let high = values.max() else { return 0 }

@@ -64,8 +64,8 @@ enum ReportFiles {
 
   static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
 
-  static func json(_ value: some Encodable) throws -> Data {
-    try StoredJSON.encoder(indented: true).encode(value)
+  static func json(_ value: some Encodable, schema: String) throws -> Data {
+    try StoredJSON.document(value, schema: schema)
   }
 
   static func table(_ report: StudyReport) -> String {

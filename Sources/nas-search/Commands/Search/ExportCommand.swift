@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Evaluation
 import Exports
 import Foundation
 import Pipeline
@@ -60,11 +61,12 @@ struct ExportCommand: ParsableCommand {
   private func words(_ outcome: ExportJob.Outcome) -> String {
     let (subnet, measured) = (outcome.subnet, outcome.subnet.measurement)
     let share = (measured.keepRatio * 1000).rounded() / 10
+    let divergence = String(format: "%.4f", measured[.kl] ?? .nan)
     return
       ([
         "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
           + "\(subnet.repair == .none ? "no" : subnet.repair.rawValue) repair, "
-          + "KL \(String(format: "%.4f", measured.kl)) on the fitness windows"
+          + "KL \(divergence) on the fitness windows"
       ] + (subnet.steps.isEmpty ? [] : [SequentialReformation.Step.summary(subnet.steps)])
       + zip(output, outcome.exports).map { $1.line($0) }).joined(separator: "\n")
   }
@@ -74,8 +76,8 @@ struct ExportCommand: ParsableCommand {
     return [
       "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
       "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair.rawValue),
-      "keep_ratio": .number(measured.keepRatio), "kl": .number(measured.kl),
-      "perplexity": measured.perplexity.map { .number($0) } ?? .null,
+      "keep_ratio": .number(measured.keepRatio), "kl": .optional(measured[.kl]),
+      "perplexity": .optional(measured[.perplexity]),
       "total_parameters": .integer(measured.parametersTotal),
       "sequential_repair": .array(subnet.steps.map(\.record)),
       "checkpoints": .array(zip(output, outcome.exports).map { $1.record($0) }),

@@ -33,7 +33,7 @@ struct ReportCommand: ParsableCommand {
     }
     if fidelity {
       let fidelity = try FidelityReport(StudyAddress(study))
-      if json { return try Console.json(ReportFiles.json(fidelity)) }
+      if json { return try Console.json(ReportFiles.json(fidelity, schema: "fidelity")) }
       return try Console.print(fidelity.sentences.joined(separator: "\n"))
     }
     let report = try ReportBuilder.report(study, notes: ReportNotes.notes)

@@ -41,10 +41,14 @@ struct BenchmarkCommand: ParsableCommand {
     if precisions {
       let result = try PrecisionBenchmark(request, in: context, monitor: display.monitor)
       display.finish()
-      return try json ? Console.json(ReportFiles.json(result)) : Console.print(result.lines.joined(separator: "\n"))
+      return try json
+        ? Console.json(ReportFiles.json(result, schema: "benchmark"))
+        : Console.print(result.lines.joined(separator: "\n"))
     }
     let result = try EvaluatorBenchmark(request, in: context, monitor: display.monitor)
     display.finish()
-    try json ? Console.json(ReportFiles.json(result)) : Console.print(result.lines.joined(separator: "\n"))
+    try json
+      ? Console.json(ReportFiles.json(result, schema: "benchmark"))
+      : Console.print(result.lines.joined(separator: "\n"))
   }
 }
