@@ -9,6 +9,7 @@ import Methods
 import Reports
 import Runtime
 import Subnets
+import Workbench
 
 /// One method applied to one model.
 public struct PruneSession {
@@ -25,8 +26,9 @@ public struct PruneSession {
     public let peakBytes: Int?
   }
 
-  public var warnings: [String] { bench.warnings }
-  private let bench: PruningBench
+  public var warnings: [String] { opened.warnings }
+  private let opened: OpenedBench
+  private var bench: Workbench { opened.bench }
   private let method: any PruningMethod
   private let values: SettingValues
   private let plan: CalibrationPlan
@@ -49,28 +51,24 @@ public struct PruneSession {
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path), memory: memory)
     try Exporter.check(model, [output], inputs: plan.files())
-    bench = try PruningBench(
-      model: model, plan: plan, damping: damping, cache: cache,
-      needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor: monitor)
+    opened = try OpenedBench(
+      model, plan, damping: damping, cache: cache,
+      needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor)
   }
 
   /// Makes the subnet and compares it with the dense model on the held-out windows.
   public func prune() throws -> Outcome {
     let configuration = bench.model.configuration
     let reference = try bench.reference()
-    let workbench = bench.workbench(budget: target.blockParameters(of: configuration))
-    let pruned = try method.prune(workbench, values)
-    let comparison = try reference.compare(pruned.network)
-    let seconds = Workbench.Stage.allCases.map { ($0, workbench.seconds($0)) }
+    bench.openAccount()
+    let pruned = try method.prune(bench, budget: target.blockParameters(of: configuration), values)
+    let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
     return Outcome(
       pruned: pruned,
       measurement: PointMeasurement(
-        keepRatio: Double(pruned.network.configuration.blockParameters) / Double(configuration.blockParameters),
-        parametersTotal: pruned.network.configuration.totalParameters,
-        parametersBlock: pruned.network.configuration.blockParameters, kl: comparison.divergence,
-        perplexity: comparison.perplexity.value, top1Agreement: comparison.topOneAgreement),
+        pruned.network.configuration, of: configuration, try reference.compare(pruned.network)),
       densePerplexity: reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: workbench.knownDamping,
+      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping,
       peakBytes: ProcessMemory.lifetimePeak)
   }
 
@@ -84,7 +82,7 @@ public struct PruneSession {
   private func record(_ outcome: Outcome, _ toolVersion: String) -> JSONValue {
     let configuration = bench.model.configuration
     let measured = outcome.measurement
-    let fitness = bench.calibration.fitness
+    let fitness = opened.calibration.fitness
     func words(_ values: [String: String]) -> JSONValue { .object(values.mapValues { .string($0) }) }
     return [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
@@ -96,12 +94,12 @@ public struct PruneSession {
         "total_parameters": .integer(configuration.totalParameters),
       ],
       "repair": .string(outcome.pruned.repair), "damping": outcome.damping.map { .number($0) } ?? .null,
-      "seed": .string("\(plan.seed)"), "calibration_sets": bench.calibration.record,
+      "seed": .string("\(plan.seed)"), "calibration_sets": opened.calibration.record,
       "kept": KeptUnits.record(outcome.pruned.units),
       "measured": [
         "on": .string(
           "\(fitness.count) windows of \(fitness.length) tokens of "
-            + bench.calibration.sets.map(\.name).joined(separator: ", ")),
+            + opened.calibration.sets.map(\.name).joined(separator: ", ")),
         "kl": .number(measured.kl), "perplexity": measured.perplexity.map { .number($0) } ?? .null,
         "dense_perplexity": .number(outcome.densePerplexity),
         "top1_agreement": measured.top1Agreement.map { .number($0) } ?? .null,

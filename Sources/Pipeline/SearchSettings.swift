@@ -5,6 +5,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Subnets
+import Workbench
 
 /// Everything that decides what a search finds, as stored with its study (`configuration.json`).
 ///
@@ -121,6 +122,51 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   /// The space that the search looks through.
   func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
+
+  /// - Throws: `PipelineError.invalidOption` for one that a search does not have.
+  func repairMode() throws -> RepairMode {
+    guard let mode = RepairMode(rawValue: repair) else {
+      throw PipelineError.invalidOption("unknown repair '\(repair)' (known: none, ls)")
+    }
+    return mode
+  }
+
+  /// Who proposes candidates.
+  ///
+  /// - Throws: `PipelineError.invalidOption`.
+  func searchOptimizer() throws -> SearchOptimizer {
+    guard let optimizer else { return .evolution }
+    guard let found = SearchOptimizer(rawValue: optimizer) else {
+      let known = SearchOptimizer.allCases.map(\.rawValue).joined(separator: ", ")
+      throw PipelineError.invalidOption("unknown optimizer '\(optimizer)' (known: \(known))")
+    }
+    return found
+  }
+
+  /// - Throws: `PipelineError.invalidOption` if the settings leave open what the optimiser needs, before anything slow.
+  func checkOptimizer() throws {
+    let optimizer = try searchOptimizer()
+    if target == nil, optimizer.needsTarget {
+      throw PipelineError.invalidOption(
+        "--optimizer \(optimizer.rawValue) searches one size: give --keep, --params or --memory")
+    }
+  }
+
+  /// What decides how candidates are found.
+  func searchPlan() throws -> SearchPlan {
+    var plan = SearchPlan()
+    plan.objectives = objectives
+    plan.optimizer = try searchOptimizer()
+    plan.population = population
+    plan.hasRungs = rungs != nil
+    plan.aim = aim
+    plan.repair = try repairMode()
+    plan.curveMetric = metric
+    plan.gradientWindows = self.plan.gradientWindows
+    plan.precision = try evaluationPrecision()
+    plan.seed = seed
+    return plan
+  }
 
   /// The windows that the search reads or samples.
   public var plan: CalibrationPlan {

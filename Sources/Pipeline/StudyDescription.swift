@@ -5,6 +5,7 @@ import Reports
 import Runtime
 import Studies
 import Subnets
+import Workbench
 
 /// What a study holds beside its trials: enough to report on it without the model.
 public struct StudyDescription: Sendable {
@@ -79,7 +80,7 @@ public struct StudyDescription: Sendable {
     toolVersion = try value(String.self, "tool_version")
     optimizer =
       try stored["optimizer"] == nil
-      ? ChosenOptimizer(name: SearchOptimizer.named(settings.optimizer))
+      ? ChosenOptimizer(name: settings.searchOptimizer())
       : value(ChosenOptimizer.self, "optimizer")
     if stored["work"] != nil { work = try value(WorkRecord?.self, "work") }
     if stored["peak"] != nil { peak = try value(Int.self, "peak") }
@@ -125,21 +126,6 @@ public struct StudyDescription: Sendable {
   public var bestParameters: Int {
     targetParameters ?? Int((keep[0] + keep[1]) / 2 * Double(model.parametersBlock))
   }
-}
-
-/// Who proposes the candidates of a study, and why that was chosen.
-public struct ChosenOptimizer: Codable, Equatable, Sendable {
-  public var name: SearchOptimizer
-  /// `nil` where it was given.
-  public var reason: String?
-
-  init(name: SearchOptimizer, reason: String? = nil) {
-    self.name = name
-    self.reason = reason
-  }
-
-  /// For people.
-  public var description: String { name.rawValue + (reason.map { " (chosen: \($0))" } ?? "") }
 }
 
 /// What is stored with each trial beside its values.

@@ -9,6 +9,7 @@ import Reports
 import Runtime
 import Studies
 import Subnets
+import Workbench
 
 /// Takes one point of a study's front away as a checkpoint.
 public struct SubnetExport {
@@ -27,11 +28,12 @@ public struct SubnetExport {
 
   private let name: String
   private let description: StudyDescription
-  private let model: LanguageModel
+  private let opened: OpenedStudy
   private let evaluator: CandidateEvaluator
-  private let calibration: CalibrationFile
   private let point: FrontPoint
   private let trial: StoredTrial
+
+  private var model: LanguageModel { opened.model }
 
   /// Opens the study and gathers what the point's weights need.
   ///
@@ -54,70 +56,33 @@ public struct SubnetExport {
     }
     self.trial = trial
     name = address.newName ?? study.name
-    let opened = try OpenedStudy(
+    opened = try OpenedStudy(
       study, description, model: path, targets: targets, parameters: point.measurement.parametersTotal, cache: cache,
       memory: memory, monitor: monitor)
-    model = opened.model
-    calibration = opened.calibration
     evaluator = try opened.evaluator(precision: .single)
-  }
-
-  /// What the weights of an export are.
-  public enum Repair: String, CaseIterable, Sendable {
-    /// The sequential repair where it lowers the KL on the fitness windows, else the nested one.
-    case leastSquares = "ls"
-    /// Those that the search judged.
-    case nested
-    /// The inherited ones.
-    case none
   }
 
   /// Gives the point its final weights.
   public func finish(
-    repair: Repair, toolVersion: String, monitor: Monitor
+    repair: FinalRepair, toolVersion: String, monitor: Monitor
   ) throws -> Finished {
     let genes = evaluator.bound.genes(trial.genome)
-    let factory = repair == .none ? evaluator.inherited : evaluator.repaired
-    let choice = genes.choice
-    let nested = try factory.subnet(genes.widths, choice, monitor: monitor)
-    var chosen = nested
-    var comparison = try evaluator.reference.compare(nested)
-    var name = repair == .none ? "none" : "nested"
-    var steps: [SequentialReformation.Step] = []
-    if repair == .leastSquares {
-      let sequential = try SequentialReformation(
-        // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/which-repair).
-        parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
-        calibration: windows(genes), heldOut: calibration.fitness, monitor: monitor)
-      let subnet = sequential.subnet(of: nested)
-      let improved = try evaluator.reference.compare(subnet)
-      // The fitness windows decide: a repair that only fits its own calibration is not shipped.
-      if improved.divergence < comparison.divergence {
-        (chosen, comparison, name) = (subnet, improved, "sequential")
-      }
-      steps = sequential.steps
-    }
-    let measurement = evaluator.measurement(chosen.configuration, comparison)
+    let decision = try evaluator.finish(
+      genes, repair, calibration: opened.windows(genes), monitor)
+    let chosen = decision.chosen
+    let measurement = PointMeasurement(chosen.network.configuration, of: model.configuration, chosen.comparison)
     let record = try record(
-      point, genes: genes, units: factory.units(genes.widths, choice), measurement, repair: name,
-      steps: name == "sequential" ? steps : [],
-      toolVersion: toolVersion)
+      point, genes: genes, units: evaluator.units(genes), measurement, repair: chosen.repair,
+      steps: chosen.repair == "sequential" ? decision.steps : [], toolVersion: toolVersion)
     return Finished(
-      point: point, measurement: measurement, repair: name, steps: steps, subnet: chosen, record: record)
+      point: point, measurement: measurement, repair: chosen.repair, steps: decision.steps, subnet: chosen.network,
+      record: record)
   }
 
   /// Writes a finished subnet as a checkpoint.
   public func write(_ finished: Finished, to target: ExportTarget) throws -> ExportResult {
     try Exporter.export(
       finished.subnet, parent: model, record: finished.record, to: target.url, options: target.options)
-  }
-
-  private func windows(_ genes: BoundSpace.Genes) -> TokenWindows {
-    let sets = calibration.sets.filter { genes.calibration == BoundSpace.mix || $0.name == genes.calibration }
-    return TokenWindows(
-      length: sets.first?.calibrationLength ?? 1,
-      tokens: sets.flatMap { $0.calibrationTokens.prefix(genes.samples.map { $0 * sets[0].calibrationLength } ?? .max) }
-    )
   }
 
   private func record(
@@ -134,7 +99,7 @@ public struct SubnetExport {
       ],
       "score": .string(genes.score), "calibration": .string(genes.statistics), "repair": .string(repair),
       "damping": .number(genes.damping ?? description.damping),
-      "calibration_sets": calibration.record,
+      "calibration_sets": opened.calibration.record,
       "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
       "kept": KeptUnits.record(units),
       "measured": [

@@ -154,7 +154,7 @@ extension EndToEnd {
       let search = Workspace.search(
         "--space", "taylor.yaml", "--calibration", "text/lighthouse.txt", "--calibration", "self")
       let result = try workspace.run(search).expectSuccess()
-      #expect(result.errors.contains("gradients on 'mix'") && result.output.contains("12 of 12 evaluations"))
+      #expect(result.errors.contains("gradients of 'mix'") && result.output.contains("12 of 12 evaluations"))
       let export = ["export", "results/study", "--format", "gguf", "--output", "out.gguf"]
       try workspace.run(export).expectSuccess()
     }

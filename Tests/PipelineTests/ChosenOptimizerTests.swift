@@ -1,8 +1,6 @@
-import Reports
 import Search
 import Testing
-
-@testable import Pipeline
+import Workbench
 
 @Suite struct ChosenOptimizerTests {
   private func space(_ layers: Int) throws -> DesignSpace {
@@ -12,22 +10,12 @@ import Testing
       })
   }
 
-  private func settings(rungs: Int = 1) -> SearchSettings {
-    SearchSettings(
-      model: "m", space: "widths", spaceText: "", target: nil, objectives: ["kl", "params"],
-      plan: CalibrationPlan(
-        calibration: ["self"], field: "text", calibrationWindows: 8, calibrationLength: 64, fitnessWindows: 4,
-        fitnessLength: 64, seed: 0),
-      damping: nil, repair: "ls", curves: "loss", rungs: rungs, population: 16)
-  }
-
   private func choose(
     _ wanted: SearchOptimizer = .automatic, layers: Int = 30, rungs: Int = 1, evaluations: Int? = 200,
     seconds: Double? = nil, parameters: Int = 134_000_000, tokens: Int = 2048
   ) throws -> ChosenOptimizer {
     ChosenOptimizer(
-      wanted, try space(layers), settings(rungs: rungs), SearchBudget(evaluations: evaluations, seconds: seconds),
-      parameters: parameters, tokens: tokens)
+      wanted, try space(layers), hasRungs: rungs > 1, evaluations: evaluations, seconds: seconds, parameters: parameters, tokens: tokens)
   }
 
   @Test func whatIsGivenIsTaken() throws {

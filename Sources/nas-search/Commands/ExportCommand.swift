@@ -5,6 +5,7 @@ import Foundation
 import Pipeline
 import Reformation
 import Studies
+import Workbench
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,7 +22,7 @@ struct ExportCommand: ParsableCommand {
     help:
       "Correction of the weights: ls (least squares, layer by layer where that is better), nested (as the search judged it) or none."
   )
-  var repair = SubnetExport.Repair.leastSquares
+  var repair = FinalRepair.sequential
   @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
     String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
@@ -99,7 +100,8 @@ extension ExportFormat: ExpressibleByArgument {
     URL(fileURLWithPath: output).pathExtension.lowercased() == "gguf" ? .gguf : .huggingFace
   }
 }
-extension SubnetExport.Repair: ExpressibleByArgument {}
+
+extension FinalRepair: ExpressibleByArgument {}
 extension RepairMode: ExpressibleByArgument {
   /// A bias is a method's own repair, not one of searches.
   public static var allValueStrings: [String] { [RepairMode.none, .leastSquares].map(\.rawValue) }

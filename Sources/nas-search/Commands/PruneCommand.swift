@@ -3,6 +3,7 @@ import Exports
 import Foundation
 import Methods
 import Pipeline
+import Workbench
 
 struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

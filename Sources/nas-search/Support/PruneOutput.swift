@@ -3,6 +3,7 @@ import Exports
 import Foundation
 import Methods
 import Pipeline
+import Workbench
 
 /// The words and the JSON of `prune`; `README.md` documents the JSON.
 enum PruneOutput {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Pipeline
+import Workbench
 
 /// The options that decide what a search finds.
 struct SearchOptions: ParsableArguments {
