@@ -45,7 +45,9 @@ struct Ours: PruningMethod {
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     var plan = settings.plan
     plan.seed = bench.seed
-    let bound = try BoundSpace(SearchSpace.shipped(settings.space, scores: settings.scores), to: bench.configuration, calibrationSets: bench.sets.map(\.name))
+    let bound = try BoundSpace(
+      SearchSpace.shipped(settings.space, scores: settings.scores), to: bench.configuration,
+      calibrationSets: bench.sets.map(\.name))
     let (dense, lowest) = (bench.configuration.blockParameters, bound.cost.cost(bound.design.lowest))
     guard budget >= lowest else {
       throw MethodError.impossibleBudget(
@@ -66,7 +68,8 @@ struct Ours: PruningMethod {
     }
     let decision = try bench.timed(.repair) {
       try evaluator.finish(
-        best.genes, settings.repair, calibration: bench.windows(of: best.genes.calibration, samples: best.genes.samples),
+        best.genes, settings.repair,
+        calibration: bench.windows(of: best.genes.calibration, samples: best.genes.samples),
         bench.monitor)
     }
     return PrunedModel(

@@ -14,7 +14,9 @@ struct OursFast: PruningMethod {
   struct Settings: MethodSettings {
     /// The final repair.
     enum Repair: String, CaseIterable {
-      case sequential, none, bias, leastSquares = "ls", admm
+      case sequential, none, bias
+      case leastSquares = "ls"
+      case admm
 
       /// What each projection has alone; `nil` for `sequential`.
       var alone: RepairMode? { RepairMode(rawValue: rawValue) }

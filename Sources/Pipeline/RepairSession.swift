@@ -55,7 +55,8 @@ public struct RepairSession {
       before, inherited: inherited, parent: dense, calibration: calibration.windows, reference: reference,
       monitor)
     return Outcome(
-      before: before.comparison, after: (decision.sequential ?? before).comparison, densePerplexity: reference.perplexity.value,
+      before: before.comparison, after: (decision.sequential ?? before).comparison,
+      densePerplexity: reference.perplexity.value,
       steps: decision.steps, improves: decision.chosen.repair == "sequential", subnet: decision.chosen.network)
   }
 

@@ -58,7 +58,9 @@ extension SearchSession {
     var curves = hasCurves ? Double(scores.count * bound.calibrations.count) : 0
     // A search that ends among the seeds of one choice makes the others' curves of a few layers only: of each size one seed, and
     // most often two uniform ones.
-    let seeds = min(settings.population, (settings.target == nil ? CandidateSearch.sizeCount : 1) * (bound.configuration.isUniform ? 2 : 1))
+    let seeds = min(
+      settings.population,
+      (settings.target == nil ? CandidateSearch.sizeCount : 1) * (bound.configuration.isUniform ? 2 : 1))
     if curves > 0, let evaluations = budget.evaluations, evaluations <= seeds {
       let share = Double(ChoiceCurves.contestLayers) / Double(bound.configuration.layerCount)
       curves = min(curves, 1 + Double(scores.count - 1) * share)

@@ -101,7 +101,8 @@ public final class SearchSession {
       }
       let done = try known?.trials().count ?? 0
       let search = try CandidateSearch.prepare(
-        evaluator, budgeted, plan, .init(evaluations: budget.evaluations.map { max($0, done) }, seconds: budget.seconds),
+        evaluator, budgeted, plan,
+        .init(evaluations: budget.evaluations.map { max($0, done) }, seconds: budget.seconds),
         known: try known.map { try StudyDescription($0).optimizer }, monitor)
       let choice = search.chosen
       if choice.reason != nil { monitor.tell(Event.optimizer(choice)) }

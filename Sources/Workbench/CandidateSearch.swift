@@ -110,7 +110,9 @@ public struct CandidateSearch: Sendable {
     let (low, high) = (space.allowed.lowerBound, space.allowed.upperBound)
     if space.budget.useWholeBudget { return [high] }
     var even = (1...sizeCount).map { high - (high - low) * $0 / sizeCount }
-    guard let aim, let nearest = even.indices.min(by: { abs(even[$0] - aim) < abs(even[$1] - aim) }) else { return even }
+    guard let aim, let nearest = even.indices.min(by: { abs(even[$0] - aim) < abs(even[$1] - aim) }) else {
+      return even
+    }
     even[nearest] = aim
     return even
   }

@@ -61,7 +61,8 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
         try NestedSearch(space, objectives: count, seed: seed, initial: initial, population: population))
     case .searchLLM:
       guard let uniform = initial.first(where: { $0.origin == "uniform" }) else {
-        throw SearchError.invalidSettings(reason: "the optimizer search-llm begins with a uniform subnet; there is none")
+        throw SearchError.invalidSettings(
+          reason: "the optimizer search-llm begins with a uniform subnet; there is none")
       }
       return AnyOptimizer(
         try SearchLLMEvolution(

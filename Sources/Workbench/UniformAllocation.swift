@@ -57,7 +57,9 @@ public struct UniformAllocation {
     func widths(removing share: Double) -> [LayerWidths] {
       configuration.layers.indices.map { index in
         let whole = configuration.layers[index].mlpChannels
-        guard window.contains(index), whole > 0 else { return LayerWidths(groups: groups[index], channels: whole, queries: queries) }
+        guard window.contains(index), whole > 0 else {
+          return LayerWidths(groups: groups[index], channels: whole, queries: queries)
+        }
         let least = whole - (whole - 1) / step * step
         let kept = whole - Int((Double(whole) * share / Double(step)).rounded(.up)) * step
         return LayerWidths(groups: groups[index], channels: max(least, kept), queries: queries)

@@ -139,7 +139,8 @@ import Testing
     #expect(list.scores == ["obs", "flap"] && list.step == nil && list.repair == .leastSquares)
     let sequential = try SettingValues(of: OursFast(), ["repair=sequential", "bias=yes", "scope=pruned", "step=4"])
     let typed: OursFast.Settings = sequential.settings()
-    #expect(typed.repair == .sequential && typed.sequential.bias && typed.sequential.scope == .pruned && typed.step == 4)
+    #expect(
+      typed.repair == .sequential && typed.sequential.bias && typed.sequential.scope == .pruned && typed.step == 4)
     #expect(sequential.described["bias"] == "yes" && sequential.described["tokens"] == "balanced")
   }
 

@@ -15,7 +15,8 @@ import Workbench
     seconds: Double? = nil, parameters: Int = 134_000_000, tokens: Int = 2048
   ) throws -> ChosenOptimizer {
     ChosenOptimizer(
-      wanted, try space(layers), hasRungs: rungs > 1, evaluations: evaluations, seconds: seconds, parameters: parameters, tokens: tokens)
+      wanted, try space(layers), hasRungs: rungs > 1, evaluations: evaluations, seconds: seconds,
+      parameters: parameters, tokens: tokens)
   }
 
   @Test func whatIsGivenIsTaken() throws {

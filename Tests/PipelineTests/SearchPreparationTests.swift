@@ -125,9 +125,9 @@ import Testing
     let moved = aimed.indices.filter { aimed[$0] != even[$0] }
     #expect(moved.count == 1 && aimed.count == even.count && aimed == aimed.sorted(by: >))
     #expect(aimed[moved[0]] == wanted && even.allSatisfy { abs($0 - wanted) >= abs(even[moved[0]] - wanted) })
-    let seeds = try FirstPopulation(
-      evaluator: evaluator(), statistics: statistics("cache", gradients: true), metric: .loss, budgets: aimed,
-      limit: aimed.count, evaluations: nil
+    let evaluator = try evaluator()
+    let seeds = try FirstPopulation.make(
+      evaluator, ChoiceCurves(evaluator, metric: .loss), budgets: aimed, limit: aimed.count, evaluations: nil
     ).seeds
     let costs = seeds.map { bound.cost.cost($0.genome) }
     #expect(costs.contains { $0 <= wanted && $0 > aimed[moved[0] + 1] })
