@@ -2,6 +2,7 @@ import Foundation
 import Runtime
 import Studies
 import Synchronization
+import Workbench
 
 /// How the candidates of a study are shared among processes.
 public struct StudySharing: Sendable {
@@ -37,7 +38,7 @@ struct TrialWorker {
   let optimizer: SearchOptimizer
   let sharing: StudySharing
 
-  private var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
+  private var portion: Int { sharing.portion ?? max(1, optimizer.batch(population: settings.population) / 4) }
 
   /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
   private static let attempts = 5
