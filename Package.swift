@@ -66,22 +66,28 @@ let package = Package(
       exclude: ["README.md"],
       resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
     module(
-      "Methods",
+      "Workbench",
       [
         "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
+        "LinearAlgebra", "Runtime",
+      ]),
+    module(
+      "Methods",
+      [
+        "Workbench", "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
         "LinearAlgebra", "Runtime",
       ], exclude: ["README.md"]),
     module(
       "Pipeline",
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
-        "Evaluation", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra", "Runtime",
+        "Evaluation", "Workbench", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra", "Runtime",
       ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
-        "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Methods",
-        "Evaluation", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
+        "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Workbench",
+        "Methods", "Evaluation", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -109,7 +115,7 @@ let package = Package(
       of: "Methods",
       [
         "LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets", "Reformation",
-        "Evaluation",
+        "Evaluation", "Workbench",
       ]),
     tests(of: "Checkpoints", ["CKernels"], exclude: ["Fixtures", "make_fixtures.py"]),
     .testTarget(
@@ -127,7 +133,7 @@ let package = Package(
       of: "Pipeline",
       [
         "Reports", "Search", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime", "Subnets",
-        "Exports", "Evaluation", "Studies",
+        "Exports", "Workbench", "Reformation", "Evaluation", "Studies",
       ]),
     .target(
       name: "ReaderFuzzing",

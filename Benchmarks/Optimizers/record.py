@@ -1,6 +1,6 @@
 """Writes all evaluations of a study as a table for the problem `recorded`: genes, then KL divergence and block parameters.
 
-    python3 record.py results/STUDY/study.db > recorded.csv
+    python3 record.py runs/STUDY/study.db > recorded.csv
 
 Needs optuna.
 """

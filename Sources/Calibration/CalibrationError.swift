@@ -20,6 +20,8 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
   case emptyLossBand(source: String, band: CalibrationFilter.LossBand, windows: Int)
   /// Fewer calibration windows than all subsets of a set need.
   case tooFewForSubsets(source: String, available: Int, length: Int, subsets: Int, windows: Int)
+  /// A search space asks for more windows of a set than there are.
+  case fewWindows(set: String, windows: Int, needed: Int)
   case duplicateName(String)
   case reservedName(file: String, name: String)
   case damagedCache(path: String, problem: String)
@@ -43,6 +45,8 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
       "\(source): none of \(windows) windows lies in the loss band \(band)"
     case .tooFewForSubsets(let source, let available, let length, let subsets, let windows):
       "\(source): \(available) calibration windows of \(length) tokens are too few for \(subsets) subsets of \(windows)"
+    case .fewWindows(let set, let windows, let needed):
+      "the space takes \(needed) samples, but '\(set)' has \(windows) --calibration-windows"
     case .duplicateName(let name): "two calibration sets are called '\(name)'"
     case .reservedName(let file, let name):
       "\(file): a calibration set cannot be called '\(name)', which stands for all sets together; rename the file"

@@ -80,6 +80,14 @@ public struct MixedStatistics: Statistics {
 
   public var tokens: Int { parts.reduce(0) { $0 + $1.tokens } }
   public var layerCount: Int { parts.first?.layerCount ?? 0 }
+  /// `nil` if that of a part is not known.
+  public var cost: ComputationCost? {
+    let costs = parts.compactMap(\.cost)
+    return costs.count < parts.count
+      ? nil
+      : ComputationCost(
+        seconds: costs.reduce(0) { $0 + $1.seconds }, peakBytes: costs.compactMap(\.peakBytes).max())
+  }
 
   public func layer(_ index: Int) throws -> LayerStatistics {
     let layers = try parts.map { try $0.layer(index) }

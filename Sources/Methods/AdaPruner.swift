@@ -2,6 +2,7 @@ import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
+import Workbench
 
 /// AdaPruner (arXiv 2503.06184): calibration subset and importance metric searched together; groups and window of
 /// LLM-Pruner.
@@ -14,14 +15,25 @@ struct AdaPruner: PruningMethod {
   let summary = "calibration subset and Taylor metric by random trials; uniform in a window of layers; no repair"
   let source = "AdaPruner, arXiv 2503.06184"
   let gradients: Set<BackwardPass.Scalar> = [.loss]
-  let settings =
-    LLMPrunerWindow.settings + [
-      MethodSetting("trials", .integer(1...100_000), initial: "20", "pairs of subset and metric to try"),
-      MethodSetting("subsets", .integer(1...10_000), initial: "4", "calibration subsets to choose from"),
-      MethodSetting("samples", .integer(1...1_000_000), initial: "10", "windows of a subset"),
-      MethodSetting("length", .integer(2...1_000_000), initial: "128", "tokens of a window"),
-      MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
-    ]
+
+  struct Settings: MethodSettings {
+    var window = LLMPrunerWindow()
+    var trials = 20
+    var subsets = 4
+    var samples = 10
+    var length = 128
+    var step = 1
+
+    static var fields: [SettingField<Self>] {
+      LLMPrunerWindow.fields(\.window) + [
+        .integer("trials", \.trials, 1...100_000, "pairs of subset and metric to try"),
+        .integer("subsets", \.subsets, 1...10_000, "calibration subsets to choose from"),
+        .integer("samples", \.samples, 1...1_000_000, "windows of a subset"),
+        .integer("length", \.length, 2...1_000_000, "tokens of a window"),
+        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+      ]
+    }
+  }
 
   /// One point of the space.
   struct Trial: Sendable, Equatable {
@@ -46,29 +58,26 @@ struct AdaPruner: PruningMethod {
     }
   }
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let window = LLMPrunerWindow.layers(bench.configuration.layerCount, values)
-    let allocation = UniformAllocation(bench.configuration, window: window, step: values.integer("step") ?? 1)
-    guard let widths = allocation.widths(budget: bench.budget) else {
-      throw bench.impossible(name, window: window)
-    }
-    let trials = values.integer("trials") ?? 20
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let window = settings.window.layers(of: bench.configuration.layerCount)
+    let allocation = UniformAllocation(bench.configuration, window: window, step: settings.step)
+    let impossible = MethodError.impossible(name, bench, budget: budget, window: window)
+    guard let widths = allocation.widths(budget: budget) else { throw impossible }
     var random = SeededGenerator(seed: bench.seed, stream: 21)
     var best: (units: [KeptUnits], network: Subnet<LanguageModel>, trial: Trial, divergence: Double)?
-    for number in 0..<trials {
-      let trial = Trial(drawnBy: &random, subsets: values.integer("subsets") ?? 4)
-      let windows = bench.subset(
-        trial.subset, samples: values.integer("samples") ?? 10, length: values.integer("length") ?? 128)
+    for number in 0..<settings.trials {
+      let trial = Trial(drawnBy: &random, subsets: settings.subsets)
+      let windows = bench.subset(trial.subset, samples: settings.samples, length: settings.length)
       let statistics = try bench.statistics(gradients: [.loss], on: windows)
       let units = bench.units(widths, try bench.scores(trial.score, statistics))
       let network = try bench.subnet(keeping: units, repair: .none)
       let divergence = try bench.timed(.search) { try bench.divergence(of: network) }
       if best.map({ divergence < $0.divergence }) ?? true { best = (units, network, trial, divergence) }
-      try bench.monitor.advance(.init(.trials), number + 1, of: trials)
+      try bench.monitor.advance(.init(.trials), number + 1, of: settings.trials)
     }
-    guard let best else { throw bench.impossible(name) }
+    guard let best else { throw impossible }
     return PrunedModel(
-      units: best.units, network: best.network, repair: "none",
+      units: best.units, network: best.network, repair: .none,
       decisions: [
         "layers": "\(window.lowerBound)…\(window.upperBound - 1)", "calibration subset": "\(best.trial.subset)",
         "weights of vector, first, second": best.trial.weights.map { "\($0)" }.joined(separator: ", "),

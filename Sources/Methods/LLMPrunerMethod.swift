@@ -1,6 +1,7 @@
 import Importance
 import LanguageModels
 import Subnets
+import Workbench
 
 /// LLM-Pruner (arXiv 2305.11627): Taylor scores, the same share removed from a window of layers, no repair (its recovery
 /// is training).
@@ -13,52 +14,63 @@ struct LLMPrunerMethod: PruningMethod {
   let summary = "Taylor scores; uniform in a window of layers; no repair"
   let source = "LLM-Pruner, arXiv 2305.11627"
   let gradients: Set<BackwardPass.Scalar> = [.loss]
-  let settings =
-    LLMPrunerWindow.settings + [
-      MethodSetting(
-        "taylor", .choice(LLMPruner.Kind.allCases.map(\.rawValue)), initial: "first",
-        "saliency: vector, first, second or mix"),
-      MethodSetting(
-        "aggregation", .choice(LLMPruner.Aggregation.allCases.map(\.rawValue)), initial: "sum",
-        "how the matrices of a unit are put together"),
-      MethodSetting(
-        "samples", .integer(1...1_000_000), initial: "16",
-        "windows of the calibration for gradients (the paper has 10 of 128 tokens)"),
-      MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
-    ]
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let window = LLMPrunerWindow.layers(bench.configuration.layerCount, values)
-    let allocation = UniformAllocation(bench.configuration, window: window, step: values.integer("step") ?? 1)
-    guard let widths = allocation.widths(budget: bench.budget) else {
-      throw bench.impossible(name, window: window)
+  struct Settings: MethodSettings {
+    var window = LLMPrunerWindow()
+    var taylor = LLMPruner.Kind.first
+    var aggregation = LLMPruner.Aggregation.sum
+    var samples = 16
+    var step = 1
+
+    static var fields: [SettingField<Self>] {
+      LLMPrunerWindow.fields(\.window) + [
+        .choice("taylor", \.taylor, LLMPruner.Kind.allCases, "saliency: vector, first, second or mix"),
+        .choice(
+          "aggregation", \.aggregation, LLMPruner.Aggregation.allCases, "how the matrices of a unit are put together"),
+        .integer(
+          "samples", \.samples, 1...1_000_000,
+          "windows of the calibration for gradients (the paper has 10 of 128 tokens)"),
+        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+      ]
     }
-    let score = LLMPruner(
-      LLMPruner.Kind(rawValue: values.text("taylor")) ?? .first,
-      aggregation: LLMPruner.Aggregation(rawValue: values.text("aggregation")) ?? .sum)
-    let statistics = try bench.statistics(
-      gradients: [.loss], samples: values.integer("samples") ?? 16)
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let window = settings.window.layers(of: bench.configuration.layerCount)
+    let allocation = UniformAllocation(bench.configuration, window: window, step: settings.step)
+    guard let widths = allocation.widths(budget: budget) else {
+      throw MethodError.impossible(name, bench, budget: budget, window: window)
+    }
+    let score = LLMPruner(settings.taylor, aggregation: settings.aggregation)
+    let statistics = try bench.statistics(gradients: [.loss], samples: settings.samples)
     let units = bench.units(widths, try bench.scores(score, statistics))
     return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: .none), repair: "none",
+      units: units, network: try bench.subnet(keeping: units, repair: .none), repair: .none,
       decisions: [
         "layers": "\(window.lowerBound)…\(window.upperBound - 1)",
-        "share of units removed there": "\(allocation.share(budget: bench.budget))",
+        "share of units removed there": "\(allocation.share(budget: budget))",
       ])
   }
 }
 
 /// The layers that LLM-Pruner and AdaPruner prune.
-enum LLMPrunerWindow {
-  static let settings = [
-    MethodSetting("protect-first", .integer(0...10_000), initial: "auto", "first layers left whole; 4 of 32"),
-    MethodSetting("protect-last", .integer(0...10_000), initial: "auto", "last layers left whole; 2 of 32"),
-  ]
+struct LLMPrunerWindow: Sendable, Equatable {
+  /// First and last layers that are left whole; `nil` for as many as in the paper, in proportion.
+  var protectFirst: Int?
+  var protectLast: Int?
+
+  static func fields<Settings>(_ path: WritableKeyPath<Settings, LLMPrunerWindow>) -> [SettingField<Settings>] {
+    [
+      .integer(
+        "protect-first", path.appending(path: \.protectFirst), 0...10_000, "first layers left whole; 4 of 32"),
+      .integer("protect-last", path.appending(path: \.protectLast), 0...10_000, "last layers left whole; 2 of 32"),
+    ]
+  }
 
   /// Layers 4 to 29 of 32, in proportion; at least one layer.
-  static func layers(_ count: Int, _ values: SettingValues) -> Range<Int> {
-    let first = values.integer("protect-first") ?? Int((4 * Double(count) / 32).rounded())
-    let last = values.integer("protect-last") ?? Int((2 * Double(count) / 32).rounded())
+  func layers(of count: Int) -> Range<Int> {
+    let first = protectFirst ?? Int((4 * Double(count) / 32).rounded())
+    let last = protectLast ?? Int((2 * Double(count) / 32).rounded())
     let lower = min(first, count - 1)
     return lower..<max(lower + 1, count - last)
   }

@@ -1,47 +1,133 @@
-/// A number or word that a method lets people choose.
-public struct MethodSetting: Sendable, Equatable {
-  public enum Kind: Sendable, Equatable {
-    case integer(ClosedRange<Int>)
-    case number(ClosedRange<Double>)
-    case choice([String])
-    /// Names separated by commas, each one of the given.
-    case list([String])
-  }
+/// The settings of a method: a structure whose initial values are the defaults, with a field for each that is a setting.
+public protocol MethodSettings: Sendable, Equatable {
+  init()
+  static var fields: [SettingField<Self>] { get }
+}
 
-  public let name: String
-  public let kind: Kind
-  /// What holds where nothing is given; `auto` where it depends on the model.
-  public let initial: String
-  public let meaning: String
-
-  public init(_ name: String, _ kind: Kind, initial: String, _ meaning: String) {
-    self.name = name
-    self.kind = kind
-    self.initial = initial
-    self.meaning = meaning
-  }
-
+/// A setting as the command line knows it: its name, where its value lies, and which values are allowed.
+public struct SettingField<Settings> {
+  let name: String
   /// What values are allowed, in words.
-  public var expected: String {
-    switch kind {
-    case .integer(let range): "a whole number between \(range.lowerBound) and \(range.upperBound)"
-    case .number(let range): "a number between \(range.lowerBound) and \(range.upperBound)"
-    case .choice(let choices): "one of \(choices.joined(separator: ", "))"
-    case .list(let choices): "a list, separated by commas, of \(choices.joined(separator: ", "))"
+  let expected: String
+  let meaning: String
+  let text: (Settings) -> String
+  /// Takes a value; `false` if it is not allowed.
+  let take: (inout Settings, String) -> Bool
+}
+
+extension SettingField {
+  private init<Value>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value>, _ expected: String, _ meaning: String,
+    text: @escaping (Value) -> String, value: @escaping (String) -> Value?
+  ) {
+    (self.name, self.expected, self.meaning) = (name, expected, meaning)
+    self.text = { text($0[keyPath: path]) }
+    take = { settings, text in
+      guard let value = value(text) else { return false }
+      settings[keyPath: path] = value
+      return true
     }
   }
 
-  func accepts(_ value: String) -> Bool {
-    if value == "auto" { return initial == "auto" }
-    switch kind {
-    case .integer(let range): return Int(value).map(range.contains) ?? false
-    case .number(let range): return Double(value).map(range.contains) ?? false
-    case .choice(let choices): return choices.contains(value)
-    case .list(let choices):
-      let parts = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-      return parts.allSatisfy(choices.contains) && Set(parts).count == parts.count
+  static func integer(
+    _ name: String, _ path: WritableKeyPath<Settings, Int>, _ range: ClosedRange<Int>, _ meaning: String
+  ) -> Self {
+    Self(name, path, words(range), meaning, text: String.init) { Int($0).flatMap { range.contains($0) ? $0 : nil } }
+  }
+
+  /// `auto` is `nil`: it depends on the model.
+  static func integer(
+    _ name: String, _ path: WritableKeyPath<Settings, Int?>, _ range: ClosedRange<Int>, _ meaning: String
+  ) -> Self {
+    Self(name, path, words(range), meaning, text: { $0.map(String.init) ?? "auto" }) { text in
+      text == "auto" ? .some(nil) : Int(text).flatMap { range.contains($0) ? .some($0) : nil }
     }
   }
+
+  static func number(
+    _ name: String, _ path: WritableKeyPath<Settings, Double>, _ range: ClosedRange<Double>, _ meaning: String
+  ) -> Self {
+    Self(name, path, words(range), meaning, text: words) { Double($0).flatMap { range.contains($0) ? $0 : nil } }
+  }
+
+  /// `auto` is `nil`: it depends on the model.
+  static func number(
+    _ name: String, _ path: WritableKeyPath<Settings, Double?>, _ range: ClosedRange<Double>, _ meaning: String
+  ) -> Self {
+    Self(name, path, words(range), meaning, text: { $0.map(words) ?? "auto" }) { text in
+      text == "auto" ? .some(nil) : Double(text).flatMap { range.contains($0) ? .some($0) : nil }
+    }
+  }
+
+  static func choice<Value: RawRepresentable<String> & Equatable>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value>, _ choices: [Value], _ meaning: String
+  ) -> Self {
+    let expected = "one of \(choices.map(\.rawValue).joined(separator: ", "))"
+    return Self(name, path, expected, meaning, text: \.rawValue) { text in
+      Value(rawValue: text).flatMap { choices.contains($0) ? $0 : nil }
+    }
+  }
+
+  static func flag(_ name: String, _ path: WritableKeyPath<Settings, Bool>, _ meaning: String) -> Self {
+    Self(name, path, "one of no, yes", meaning, text: { $0 ? "yes" : "no" }) { ["no": false, "yes": true][$0] }
+  }
+
+  static func name(
+    _ name: String, _ path: WritableKeyPath<Settings, String>, _ choices: [String], _ meaning: String
+  ) -> Self {
+    Self(name, path, "one of \(choices.joined(separator: ", "))", meaning, text: { $0 }) {
+      choices.contains($0) ? $0 : nil
+    }
+  }
+
+  /// Names separated by commas.
+  static func list(
+    _ name: String, _ path: WritableKeyPath<Settings, [String]>, _ choices: [String], _ meaning: String
+  ) -> Self {
+    Self(name, path, words(choices), meaning, text: { $0.joined(separator: ",") }) { names($0, of: choices) }
+  }
+
+  /// Names separated by commas; `auto` is `nil`: they depend on something else.
+  static func list(
+    _ name: String, _ path: WritableKeyPath<Settings, [String]?>, _ choices: [String], _ meaning: String
+  ) -> Self {
+    Self(name, path, words(choices), meaning, text: { $0.map { $0.joined(separator: ",") } ?? "auto" }) { text in
+      text == "auto" ? .some(nil) : names(text, of: choices)
+    }
+  }
+
+  private static func names(_ text: String, of choices: [String]) -> [String]? {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    return parts.allSatisfy(choices.contains) && Set(parts).count == parts.count ? parts : nil
+  }
+
+  private static func words(_ choices: [String]) -> String {
+    "a list, separated by commas, of \(choices.joined(separator: ", "))"
+  }
+
+  private static func words<Number>(_ range: ClosedRange<Number>) -> String {
+    "a \(Number.self == Int.self ? "whole " : "")number between \(range.lowerBound) and \(range.upperBound)"
+  }
+
+  private static func words(_ number: Double) -> String {
+    number == number.rounded() && abs(number) < 1e9 ? "\(Int(number))" : "\(number)"
+  }
+}
+
+/// A method without settings.
+public struct NoSettings: MethodSettings {
+  public init() {}
+  public static var fields: [SettingField<NoSettings>] { [] }
+}
+
+/// A setting of a method as listings have it.
+public struct MethodSetting: Sendable, Equatable {
+  public let name: String
+  /// What holds if nothing is given; `auto` if it depends on the model.
+  public let initial: String
+  /// What values are allowed, in words.
+  public let expected: String
+  public let meaning: String
 }
 
 /// The values of a method's settings, checked.
@@ -51,27 +137,29 @@ public struct SettingValues: Sendable, Equatable {
 
   /// - Parameter assignments: `name=value` each; the rest keep their initial values.
   /// - Throws: `MethodError.notAnAssignment`, `.unknownSetting`, `.invalidSetting`.
-  public init(of method: any PruningMethod, _ assignments: [String] = []) throws(MethodError) {
-    var values: [String: String] = [:]
-    for setting in method.settings { values[setting.name] = setting.initial }
+  public init<Method: PruningMethod>(of method: Method, _ assignments: [String] = []) throws(MethodError) {
+    let fields = Method.Settings.fields
+    var settings = Method.Settings()
     for assignment in assignments {
       let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2, !parts[0].isEmpty else { throw .notAnAssignment(assignment) }
-      guard let setting = method.settings.first(where: { $0.name == parts[0] }) else {
-        throw .unknownSetting(method: method.name, setting: parts[0], known: method.settings.map(\.name))
+      guard let field = fields.first(where: { $0.name == parts[0] }) else {
+        throw .unknownSetting(method: method.name, setting: parts[0], known: fields.map(\.name))
       }
-      guard setting.accepts(parts[1]) else {
-        throw .invalidSetting(
-          method: method.name, setting: setting.name, value: parts[1], expected: setting.expected)
+      guard field.take(&settings, parts[1]) else {
+        throw .invalidSetting(method: method.name, setting: field.name, value: parts[1], expected: field.expected)
       }
-      values[setting.name] = parts[1]
     }
-    described = values
+    described = Dictionary(uniqueKeysWithValues: fields.map { ($0.name, $0.text(settings)) })
   }
 
-  /// `nil` for `auto`.
-  func integer(_ name: String) -> Int? { described[name].flatMap { Int($0) } }
-  func number(_ name: String) -> Double? { described[name].flatMap { Double($0) } }
-  func text(_ name: String) -> String { described[name] ?? "" }
-  func list(_ name: String) -> [String] { text(name).split(separator: ",").map(String.init) }
+  /// The values as a method reads them.
+  func settings<Settings: MethodSettings>(_: Settings.Type = Settings.self) -> Settings {
+    var settings = Settings()
+    for field in Settings.fields {
+      let isTaken = described[field.name].map { field.take(&settings, $0) } ?? false
+      precondition(isTaken, "'\(field.name)' was checked with the settings of another method")
+    }
+    return settings
+  }
 }

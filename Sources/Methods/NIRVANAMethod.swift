@@ -1,6 +1,7 @@
 import Importance
 import LanguageModels
 import Subnets
+import Workbench
 
 /// NIRVANA (arXiv 2509.14230): saliency of the output, two thresholds over the whole model tied by γ, and the calibration
 /// subset chosen by KL divergence.
@@ -13,29 +14,36 @@ struct NIRVANAMethod: PruningMethod {
   let summary = "saliency of the output; two thresholds tied by γ; calibration subset by KL; no repair"
   let source = "NIRVANA, arXiv 2509.14230"
   let gradients: Set<BackwardPass.Scalar> = [.maximumLogit]
-  let settings = [
-    MethodSetting(
-      "gamma", .number(0.01...1000), initial: "3", "share of channels removed over share of groups removed"),
-    MethodSetting("step", .integer(1...4096), initial: "8", "kept widths of MLPs are rounded up to this"),
-    MethodSetting("trials", .integer(1...10_000), initial: "4", "calibration subsets to choose from"),
-    MethodSetting("samples", .integer(1...1_000_000), initial: "32", "windows of a subset"),
-    MethodSetting("length", .integer(2...1_000_000), initial: "128", "tokens of a window"),
-  ]
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let trials = values.integer("trials") ?? 1
+  struct Settings: MethodSettings {
+    var gamma = 3.0
+    var step = 8
+    var trials = 4
+    var samples = 32
+    var length = 128
+
+    static var fields: [SettingField<Self>] {
+      [
+        .number("gamma", \.gamma, 0.01...1000, "share of channels removed over share of groups removed"),
+        .integer("step", \.step, 1...4096, "kept widths of MLPs are rounded up to this"),
+        .integer("trials", \.trials, 1...10_000, "calibration subsets to choose from"),
+        .integer("samples", \.samples, 1...1_000_000, "windows of a subset"),
+        .integer("length", \.length, 2...1_000_000, "tokens of a window"),
+      ]
+    }
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let trials = settings.trials
+    let impossible = MethodError.impossible(name, bench, budget: budget)
     var best: (units: [KeptUnits], network: Subnet<LanguageModel>, subset: Int, divergence: Double)?
     var tried: [String] = []
     for trial in 0..<trials {
-      let windows = bench.subset(
-        trial, samples: values.integer("samples") ?? 32, length: values.integer("length") ?? 128)
+      let windows = bench.subset(trial, samples: settings.samples, length: settings.length)
       let statistics = try bench.statistics(gradients: [.maximumLogit], on: windows)
       let scores = try bench.scores(NIRVANA(), statistics)
-      let threshold = GlobalThreshold(
-        configuration: bench.configuration, scores: scores, step: values.integer("step") ?? 8)
-      guard let widths = threshold.widths(gamma: values.number("gamma") ?? 3, budget: bench.budget) else {
-        throw bench.impossible(name)
-      }
+      let threshold = GlobalThreshold(configuration: bench.configuration, scores: scores, step: settings.step)
+      guard let widths = threshold.widths(gamma: settings.gamma, budget: budget) else { throw impossible }
       let units = bench.units(widths, scores)
       let network = try bench.subnet(keeping: units, repair: .none)
       // One subset needs no judge.
@@ -44,9 +52,9 @@ struct NIRVANAMethod: PruningMethod {
       if best.map({ divergence < $0.divergence }) ?? true { best = (units, network, trial, divergence) }
       try bench.monitor.advance(.init(.trials), trial + 1, of: trials)
     }
-    guard let best else { throw bench.impossible(name) }
+    guard let best else { throw impossible }
     return PrunedModel(
-      units: best.units, network: best.network, repair: "none",
+      units: best.units, network: best.network, repair: .none,
       decisions: ["calibration subset": "\(best.subset)", "KL of each subset": tried.joined(separator: ", ")])
   }
 }

@@ -1,6 +1,7 @@
 import Importance
 import LanguageModels
 import Reformation
+import Workbench
 
 /// Numerical Pruning (arXiv 2412.12441): the relaxed mask's values ranked over all layers, then exact compensation.
 ///
@@ -13,31 +14,37 @@ struct NumericalMethod: PruningMethod {
   let summary = "relaxed mask in closed form; one threshold for all layers; least-squares repair"
   let source = "Numerical Pruning, arXiv 2412.12441"
   let gradients: Set<BackwardPass.Scalar> = []
-  let settings = [
-    MethodSetting(
-      "alpha", .number(0...10_000), initial: "auto", "factor on the scores of groups; 4·D/3 with D the head dimension"),
-    MethodSetting(
-      "repair", .choice(["nested", "admm", "none"]), initial: "nested", "correction of the output projections"),
-    MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time"),
-  ]
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let repair = Repair(rawValue: values.text("repair")) ?? .nested
+  struct Settings: MethodSettings {
+    /// `nil` for that of the paper.
+    var alpha: Double?
+    var repair = Repair.nested
+    var step = 1
+
+    static var fields: [SettingField<Self>] {
+      [
+        .number("alpha", \.alpha, 0...10_000, "factor on the scores of groups; 4·D/3 with D the head dimension"),
+        .choice("repair", \.repair, [.nested, .admm, .none], "correction of the output projections"),
+        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+      ]
+    }
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     // The score is the mask of the limit λ → ∞ where everything goes; where a share ρ goes it is 1 − ρ + ρ·score.
-    let share = Float(1 - bench.keep)
+    let share = Float(1 - Double(budget) / Double(bench.configuration.blockParameters))
     let scores = try bench.scores(NumericalPruning(), try bench.statistics()).map { scores in
       UnitScores(
         groups: scores.groups.map { 1 - share + share * $0 }, channels: scores.channels.map { 1 - share + share * $0 })
     }
-    let threshold = GlobalThreshold(
-      configuration: bench.configuration, scores: scores, step: values.integer("step") ?? 1)
-    let factor = Float(values.number("alpha") ?? 4 * Double(bench.configuration.headDimension) / 3)
-    guard let widths = threshold.widths(groupFactor: factor, budget: bench.budget) else {
-      throw bench.impossible(name)
+    let threshold = GlobalThreshold(configuration: bench.configuration, scores: scores, step: settings.step)
+    let factor = Float(settings.alpha ?? 4 * Double(bench.configuration.headDimension) / 3)
+    guard let widths = threshold.widths(groupFactor: factor, budget: budget) else {
+      throw MethodError.impossible(name, bench, budget: budget)
     }
     let units = bench.units(widths, scores)
     return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair.rawValue)
+      units: units, network: try bench.subnet(keeping: units, repair: settings.repair),
+      repair: settings.repair)
   }
 }

@@ -1,71 +1,82 @@
-import Calibration
-import Importance
+import Evaluation
 import LanguageModels
 import Reformation
 import Search
 import Subnets
+import Workbench
 
-/// Our own: error curves in the metric of the loss allocate the widths, a search for what the curves miss as a trend and
-/// evolution improve them, and every candidate is judged with its exactly repaired weights; then sequential repair.
+/// Our own: what `search` and `export` do, at one size and without a study.
+///
+/// Error curves in the metric of the loss and their trend give the first candidates, an optimiser improves them, every
+/// candidate is judged with its exactly repaired weights, and the best gets the final repair.
 struct Ours: PruningMethod {
   let name = "ours"
-  let summary =
-    "error curves in the loss's metric, their trend and evolution with repair in the loop; sequential repair"
+  let summary = "what search and export do: error curves, optimiser, repair in the loop; sequential repair"
   let source = "nas-search"
   let gradients: Set<BackwardPass.Scalar> = [.sampledLoss]
-  static let scores = ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
-  let settings =
-    [
-      MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
-      MethodSetting(
-        "curve-metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
-        "what makes the errors of modules comparable"),
-      MethodSetting("evaluations", .integer(1...1_000_000), initial: "100", "candidates to judge"),
-      MethodSetting(
-        "warps", .integer(0...1_000_000), initial: "auto", "candidates of those for the trend of the curves; two thirds"
-      ),
-      MethodSetting(
-        "samples", .integer(1...1_000_000), initial: "\(GradientStore.windows)",
-        "windows of the calibration for gradients"),
-      MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-    ] + FinalRepair.settings(initial: "sequential")
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let metric = ErrorCurves.Metric(rawValue: values.text("curve-metric")) ?? .loss
-    let scores = try values.list("scores").map(ImportanceRegistry.named)
-    let repair = FinalRepair(values)
-    let scalars = metric.gradients.union(scores.compactMap(\.gradients))
-    let statistics = try bench.statistics(
-      gradients: scalars, samples: values.integer("samples") ?? GradientStore.windows)
-    // One score at a time, so that the ranked layers of one alone are in memory.
-    var best: (candidates: RankedCandidates, curves: [ModuleCurve], genome: Genome, divergence: Double)?
-    for score in scores {
-      let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
-      let curves = try candidates.curves(metric)
-      guard let solution = candidates.solution(curves, budget: repair.budget(bench)) else {
-        throw bench.impossible(name)
-      }
-      let divergence = try bench.timed(.search) { try bench.divergence(of: candidates.subnet(solution.genome)) }
-      if best.map({ divergence < $0.divergence }) ?? true {
-        best = (candidates, curves, solution.genome, divergence)
-      }
+  struct Settings: MethodSettings {
+    var evaluations = 100
+    /// A search space that is part of the program.
+    var space = SearchSpace.standard
+    /// Scores that replace those of the space; `nil` keeps them.
+    var scores: [String]?
+    var plan = SearchPlan()
+    var repair = Repair.sequential
+
+    static var fields: [SettingField<Self>] {
+      [
+        .integer("evaluations", \.evaluations, 1...1_000_000, "candidates to judge"),
+        .name("space", \.space, SearchSpace.shipped.map(\.name), "search space"),
+        .list(
+          "scores", \.scores, OursFast.Settings.known, "scores to choose from; those of the space"),
+        .choice("optimizer", \.plan.optimizer, SearchOptimizer.allCases, "who proposes candidates"),
+        .integer("population", \.plan.population, 2...10_000, "candidates of a generation"),
+        .choice(
+          "curve-metric", \.plan.curveMetric, ErrorCurves.Metric.allCases,
+          "what makes the errors of modules comparable"),
+        .integer(
+          "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .choice("repair", \.repair, [.sequential, .nested, .none], "final correction of the weights"),
+      ]
     }
-    guard let best else { throw bench.impossible(name) }
-    let metrics =
-      scalars.isSuperset(of: ErrorCurves.Metric.loss.gradients)
-      ? [ErrorCurves.Metric.loss, .residualStream] : [.residualStream]
-    let candidates = best.candidates
-    let others = try metrics.filter { $0 != metric }.compactMap {
-      try candidates.solution(candidates.curves($0), budget: repair.budget(bench))?.genome
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    var plan = settings.plan
+    plan.seed = bench.seed
+    let bound = try BoundSpace(
+      SearchSpace.shipped(settings.space, scores: settings.scores), to: bench.configuration,
+      calibrationSets: bench.sets.map(\.name))
+    let (dense, lowest) = (bench.configuration.blockParameters, bound.cost.cost(bound.design.lowest))
+    guard budget >= lowest else {
+      throw MethodError.impossibleBudget(
+        method: name, keep: Double(budget) / Double(dense), smallest: Double(lowest) / Double(dense))
     }
-    let rest = max(1, (values.integer("evaluations") ?? 100) - scores.count)
-    let search = AllocationSearch(bench, candidates, budget: repair.budget(bench))
-    try search.warp(best.curves, evaluations: values.integer("warps") ?? rest * 2 / 3)
-    let (genome, divergence) = try search.evolve(from: [best.genome] + others, evaluations: rest)
-    let units = try candidates.units(genome)
-    let (network, name) = try repair.apply(bench, keeping: units)
+    let space = try BudgetedSpace(
+      bound.design, cost: bound.cost, budget: Budget(maximum: budget, useWholeBudget: true))
+    let evaluator = try bench.evaluator(
+      bound, repair: plan.repair, precision: plan.precision, curveMetric: plan.curveMetric,
+      gradientWindows: plan.gradientWindows)
+    let search = try bench.timed(.score) {
+      try CandidateSearch.prepare(
+        evaluator, space, plan, .init(evaluations: settings.evaluations), bench.monitor)
+    }
+    let judged = try bench.timed(.search) { try search.run(evaluations: settings.evaluations, bench.monitor) }
+    guard let best = judged.min(by: { $0.comparison.divergence < $1.comparison.divergence }) else {
+      throw MethodError.impossible(name, bench, budget: budget)
+    }
+    let decision = try bench.timed(.repair) {
+      try evaluator.finish(
+        best.genes, settings.repair,
+        calibration: bench.windows(of: best.genes.calibration, samples: best.genes.samples),
+        bench.monitor)
+    }
     return PrunedModel(
-      units: units, network: network, repair: name,
-      decisions: ["score": candidates.score.name, "KL before the final repair": "\(divergence)"])
+      units: try evaluator.units(best.genes), network: decision.chosen.network, repair: decision.chosen.repair,
+      decisions: [
+        "score": best.genes.score, "calibration": best.genes.statistics, "optimizer": search.chosen.description,
+        "KL before the final repair": "\(best.comparison.divergence)",
+      ])
   }
 }

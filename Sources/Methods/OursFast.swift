@@ -1,46 +1,92 @@
-import Calibration
 import Importance
 import LanguageModels
 import Reformation
+import Subnets
+import Workbench
 
-/// Ours without search: of some scores the one whose error curves promise least, its widths, and least squares.
+/// Ours without search: of some scores the one whose error curves promise least, its widths, and a repair.
 struct OursFast: PruningMethod {
   let name = "ours-fast"
   let summary = "error curves in the loss's metric, no search; least-squares repair"
   let source = "nas-search"
   let gradients: Set<BackwardPass.Scalar> = [.sampledLoss]
-  let settings =
-    [
-      MethodSetting("scores", .list(Ours.scores), initial: "obs-loss,obs,flap", "scores to choose from"),
-      MethodSetting(
-        "curve-metric", .choice(ErrorCurves.Metric.allCases.map(\.rawValue)), initial: "loss",
-        "what makes the errors of modules comparable"),
-      MethodSetting(
-        "samples", .integer(1...1_000_000), initial: "\(GradientStore.windows)",
-        "windows of the calibration for gradients"),
-      MethodSetting("step", .integer(1...4096), initial: "auto", "channels that an MLP loses at a time"),
-    ] + FinalRepair.settings(initial: "nested")
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let metric = ErrorCurves.Metric(rawValue: values.text("curve-metric")) ?? .loss
-    let scores = try values.list("scores").map(ImportanceRegistry.named)
-    let repair = FinalRepair(values)
-    let statistics = try bench.statistics(
-      gradients: metric.gradients.union(scores.compactMap(\.gradients)),
-      samples: values.integer("samples") ?? GradientStore.windows)
-    var best: (candidates: RankedCandidates, solution: RankedCandidates.Solution)?
-    for score in scores {
-      let candidates = try RankedCandidates(bench, score, statistics, step: values.integer("step"))
-      guard let solution = try candidates.solution(candidates.curves(metric), budget: repair.budget(bench)) else {
-        throw bench.impossible(name)
-      }
-      if best.map({ solution.predictedError < $0.solution.predictedError }) ?? true { best = (candidates, solution) }
+  struct Settings: MethodSettings {
+    var scores = ["obs-loss", "obs", "flap"]
+    var curveMetric = SearchPlan().curveMetric
+    var gradientWindows = SearchPlan().gradientWindows
+    /// `nil` chooses by the width.
+    var step: Int?
+    var repair = Repair.nested
+    /// `nil` for the bench's.
+    var damping: Double?
+    var sequential = SequentialReformation.Options()
+
+    static var fields: [SettingField<Self>] {
+      typealias Options = SequentialReformation.Options
+      return [
+        .list("scores", \.scores, known, "scores to choose from"),
+        .choice(
+          "curve-metric", \.curveMetric, ErrorCurves.Metric.allCases, "what makes the errors of modules comparable"),
+        .integer(
+          "gradient-windows", \.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),
+        .number(
+          "damping", \.damping, 1e-9...1e6, "λ of the least squares as a share of the Gram's mean diagonal"),
+        .choice(
+          "target", \.sequential.target, Options.Target.allCases,
+          "sequential: make up for the residual stream's error, or give the layer's own dense output"),
+        .choice("scope", \.sequential.scope, Options.Scope.allCases, "sequential: projections that are fitted"),
+        .choice("tokens", \.sequential.tokens, Options.Tokens.allCases, "sequential: how much a token's error counts"),
+        .flag("bias", \.sequential.bias, "sequential: whether to add biases"),
+      ]
     }
-    guard let (candidates, solution) = best else { throw bench.impossible(name) }
-    let units = try candidates.units(solution.genome)
-    let (network, name) = try repair.apply(bench, keeping: units)
+
+    /// Scores that need no gradients, or such as other scores need, too.
+    static var known: [String] {
+      ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
+    }
+
+    /// Block parameters for the units: biases are parameters too.
+    func budget(_ budget: Int, of configuration: ModelConfiguration) -> Int {
+      let addsBiases = repair == .bias || repair == .sequential && sequential.bias
+      return addsBiases
+        ? budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : budget
+    }
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let space = SearchSpace.widths(scores: settings.scores, of: bench, step: settings.step)
+    let evaluator = try bench.evaluator(
+      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), repair: .nested,
+      curveMetric: settings.curveMetric, gradientWindows: settings.gradientWindows)
+    var curves = ChoiceCurves(evaluator, metric: settings.curveMetric)
+    try bench.timed(.score) { try curves.complete(bench.monitor) }
+    guard let solution = curves.solution(budget: settings.budget(budget, of: bench.configuration)) else {
+      throw MethodError.impossible(name, bench, budget: budget)
+    }
+    let units = try evaluator.units(evaluator.genes(solution))
+    let (network, repair) = try finish(bench, units, settings)
     return PrunedModel(
-      units: units, network: network, repair: name,
-      decisions: ["score": candidates.score.name, "predicted error": "\(solution.predictedError)"])
+      units: units, network: network, repair: repair,
+      decisions: ["score": solution.choice.score, "predicted error": "\(solution.predictedError)"])
+  }
+
+  /// The units with their final weights, and the repair that these carry.
+  private func finish(
+    _ bench: Workbench, _ units: [KeptUnits], _ settings: Settings
+  ) throws -> (network: Subnet<LanguageModel>, repair: Repair) {
+    let alone = settings.repair == .sequential ? .nested : settings.repair
+    let judged = try bench.subnet(keeping: units, repair: alone, damping: settings.damping)
+    if settings.repair != .sequential { return (judged, alone) }
+    return try bench.timed(.repair) {
+      let chosen = try RepairDecision.make(
+        RepairDecision.Repaired(judged, repair: alone, on: bench.reference()),
+        inherited: Subnet(of: bench.model, keeping: units), parent: bench.model, calibration: bench.windows(),
+        reference: bench.reference(), options: settings.sequential, bench.monitor
+      ).chosen
+      return (chosen.network, chosen.repair)
+    }
   }
 }

@@ -1,11 +1,13 @@
 import LanguageModels
 import Reformation
 import Subnets
+import Workbench
 
 /// A published way, or ours, to make a model smaller: a score, an allocation of widths and a repair, with defaults.
 ///
 /// A new method is one file with one conforming type and one line in `MethodRegistry`.
 public protocol PruningMethod: Sendable {
+  associatedtype Settings: MethodSettings
   /// The name on the command line, such as `llm-pruner`.
   var name: String { get }
   /// One line for listings: score, allocation, repair.
@@ -14,11 +16,28 @@ public protocol PruningMethod: Sendable {
   var source: String { get }
   /// Whose gradients it needs with any of its settings: backward passes over calibration text.
   var gradients: Set<BackwardPass.Scalar> { get }
-  var settings: [MethodSetting] { get }
-  /// Makes the subnet of at most the bench's budget.
+  /// Makes a subnet.
   ///
-  /// - Parameter values: of this method's settings.
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel
+  /// - Parameter budget: block parameters at most.
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel
+}
+
+extension PruningMethod {
+  public var settings: [MethodSetting] {
+    Settings.fields.map { field in
+      MethodSetting(
+        name: field.name, initial: field.text(Settings()), expected: field.expected, meaning: field.meaning)
+    }
+  }
+
+  /// Makes a subnet.
+  ///
+  /// - Parameters:
+  ///   - budget: block parameters at most.
+  ///   - values: of this method's settings.
+  public func prune(_ bench: Workbench, budget: Int, _ values: SettingValues) throws -> PrunedModel {
+    try prune(bench, budget: budget, values.settings())
+  }
 }
 
 /// What a method hands out.
@@ -27,12 +46,12 @@ public struct PrunedModel: Sendable {
   public let units: [KeptUnits]
   public let network: Subnet<LanguageModel>
   /// `none`, `bias`, `nested`, `admm` or `sequential`.
-  public let repair: String
+  public let repair: Repair
   /// What the method decided on the way, for the record: such as γ, or the trial that was chosen.
   public let decisions: [String: String]
 
   public init(
-    units: [KeptUnits], network: Subnet<LanguageModel>, repair: String, decisions: [String: String] = [:]
+    units: [KeptUnits], network: Subnet<LanguageModel>, repair: Repair, decisions: [String: String] = [:]
   ) {
     self.units = units
     self.network = network

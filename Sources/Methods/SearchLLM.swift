@@ -4,6 +4,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Subnets
+import Workbench
 
 /// Search for Efficient LLMs (arXiv 2409.17372): units by the saliency of optimal brain surgery, evolution over the kept
 /// units themselves, then reformation of the output projections.
@@ -17,29 +18,39 @@ struct SearchLLM: PruningMethod {
   let summary = "OBS saliency; evolution of kept units by perplexity; least-squares repair"
   let source = "Search for Efficient LLMs, arXiv 2409.17372"
   let gradients: Set<BackwardPass.Scalar> = []
-  let settings = [
-    MethodSetting(
-      "population", .integer(4...100_000), initial: "auto",
-      "candidates in a generation; 100, or a fifth of the evaluations where those are fewer than 500"),
-    MethodSetting("generations", .integer(0...100_000), initial: "50", "generations; 0 takes the initial subnet"),
-    MethodSetting("evaluations", .integer(1...10_000_000), initial: "5000", "candidates to judge at most"),
-    MethodSetting("fitness", .integer(1...100_000), initial: "5", "windows of the calibration for the perplexity"),
-    MethodSetting(
-      "repair", .choice(["nested", "admm", "none"]), initial: "nested", "reformation of the output projections"),
-  ]
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let scores = try bench.scores(OBS(), try bench.statistics())
-    guard let widths = UniformAllocation(bench.configuration).widths(budget: bench.budget) else {
-      throw bench.impossible(name)
+  struct Settings: MethodSettings {
+    /// `nil` for that of the paper, or fewer where there are few evaluations.
+    var population: Int?
+    var generations = 50
+    var evaluations = 5000
+    var fitness = 5
+    var repair = Repair.nested
+
+    static var fields: [SettingField<Self>] {
+      [
+        .integer(
+          "population", \.population, 4...100_000,
+          "candidates in a generation; 100, or a fifth of the evaluations where those are fewer than 500"),
+        .integer("generations", \.generations, 0...100_000, "generations; 0 takes the initial subnet"),
+        .integer("evaluations", \.evaluations, 1...10_000_000, "candidates to judge at most"),
+        .integer("fitness", \.fitness, 1...100_000, "windows of the calibration for the perplexity"),
+        .choice("repair", \.repair, [.nested, .admm, .none], "reformation of the output projections"),
+      ]
     }
-    let evaluations = values.integer("evaluations") ?? 5000
-    let population = values.integer("population") ?? max(4, min(100, evaluations / 5))
-    let fitness = bench.firstWindows(values.integer("fitness") ?? 5)
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let scores = try bench.scores(OBS(), try bench.statistics())
+    guard let widths = UniformAllocation(bench.configuration).widths(budget: budget) else {
+      throw MethodError.impossible(name, bench, budget: budget)
+    }
+    let population = settings.population ?? max(4, min(100, settings.evaluations / 5))
+    let fitness = bench.firstWindows(settings.fitness)
     var evolution = MaskEvolution(
-      configuration: bench.configuration, scores: scores, budget: bench.budget, seed: bench.seed,
+      configuration: bench.configuration, scores: scores, budget: budget, seed: bench.seed,
       population: population)
-    let limit = min(evaluations, 1 + (values.integer("generations") ?? 50) * population)
+    let limit = min(settings.evaluations, 1 + settings.generations * population)
     let start = bench.units(widths, scores)
     let best = try bench.timed(.search) {
       try evolution.run(from: start, evaluations: limit) { units, number in
@@ -48,10 +59,9 @@ struct SearchLLM: PruningMethod {
         return value
       }
     }
-    let repair = Repair(rawValue: values.text("repair")) ?? .nested
     return PrunedModel(
-      units: best.units, network: try bench.subnet(keeping: best.units, repair: repair),
-      repair: repair.rawValue,
+      units: best.units, network: try bench.subnet(keeping: best.units, repair: settings.repair),
+      repair: settings.repair,
       decisions: ["evaluations": "\(evolution.evaluations)", "perplexity on its samples": "\(best.value)"])
   }
 }

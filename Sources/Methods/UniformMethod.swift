@@ -2,6 +2,7 @@ import Importance
 import LanguageModels
 import Reformation
 import Subnets
+import Workbench
 
 /// A score and the same share removed from every layer: the baselines, and methods that say no more about allocation.
 struct UniformMethod: PruningMethod {
@@ -11,17 +12,24 @@ struct UniformMethod: PruningMethod {
   let score: any Importance
   let repair: Repair
   let gradients: Set<BackwardPass.Scalar> = []
-  let settings = [
-    MethodSetting("step", .integer(1...4096), initial: "1", "channels that an MLP loses at a time")
-  ]
 
-  func prune(_ bench: Workbench, _ values: SettingValues) throws -> PrunedModel {
-    let allocation = UniformAllocation(bench.configuration, step: values.integer("step") ?? 1)
-    guard let widths = allocation.widths(budget: bench.budget) else { throw bench.impossible(name) }
+  struct Settings: MethodSettings {
+    var step = 1
+
+    static var fields: [SettingField<Self>] {
+      [.integer("step", \.step, 1...4096, "channels that an MLP loses at a time")]
+    }
+  }
+
+  func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    let allocation = UniformAllocation(bench.configuration, step: settings.step)
+    guard let widths = allocation.widths(budget: budget) else {
+      throw MethodError.impossible(name, bench, budget: budget)
+    }
     let units = bench.units(widths, try bench.scores(score, try bench.statistics()))
     return PrunedModel(
       units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair.rawValue)
+      repair: repair)
   }
 
   /// `LLM-BIP`: what the paper says of allocation could not be read; uniform is assumed.
@@ -44,15 +52,19 @@ struct UniformMethod: PruningMethod {
     score: WandaSP(), repair: .nested)
 }
 
-extension Workbench {
-  /// What a method throws that cannot meet the budget: the smallest share that one group and one channel a layer make.
-  public func impossible(_ method: String, window: Range<Int>? = nil) -> MethodError {
+extension MethodError {
+  /// What a method throws that cannot meet a budget: the smallest share that one group and one channel a layer make.
+  ///
+  /// - Parameter window: layers that are pruned; `nil` for all.
+  public static func impossible(_ method: String, _ bench: Workbench, budget: Int, window: Range<Int>? = nil) -> Self {
+    let configuration = bench.configuration
     let narrowest = configuration.layers.enumerated().map { index, shape in
       window.map { $0.contains(index) } ?? true
         ? LayerWidths(groups: min(1, shape.kvHeads), channels: min(1, shape.mlpChannels))
         : LayerWidths(groups: shape.kvHeads, channels: shape.mlpChannels)
     }
-    let least = Double(configuration.cost(narrowest)) / Double(configuration.blockParameters)
-    return .impossibleBudget(method: method, keep: keep, smallest: least)
+    let dense = Double(configuration.blockParameters)
+    return .impossibleBudget(
+      method: method, keep: Double(budget) / dense, smallest: Double(configuration.cost(narrowest)) / dense)
   }
 }

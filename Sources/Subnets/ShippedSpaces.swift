@@ -6,4 +6,18 @@ extension SearchSpace {
     ("blocks", PackageResources.blocks_yaml), ("joint", PackageResources.joint_yaml),
     ("example", PackageResources.example_yaml),
   ].map { ($0, String(decoding: $1, as: UTF8.self)) }
+
+  /// The name of the shipped space that a search looks through if it is given none.
+  public static let standard = shipped[0].name
+
+  /// A shipped space.
+  ///
+  /// - Parameter scores: scores that replace those of its text; `nil` keeps them.
+  /// - Throws: `SearchSpaceError.notFound`.
+  public static func shipped(_ name: String, scores: [String]? = nil) throws -> SearchSpace {
+    guard let found = shipped.first(where: { $0.name == name }) else {
+      throw SearchSpaceError.notFound(name: name, known: shipped.map(\.name))
+    }
+    return try SearchSpace(yaml: found.yaml, file: name, scores: scores)
+  }
 }

@@ -57,6 +57,41 @@ extension EndToEnd {
       #expect((record["kept"] as? [Any])?.isEmpty == false)
     }
 
+    /// `ours` is what a search and its export do: the same candidates, the same choice, the same weights to the last bit.
+    @Test(arguments: [[String](), ["--calibration", "self"]])
+    func oursIsWhatSearchAndExportDo(more: [String]) throws {
+      let workspace = try Workspace("llama3-gqa")
+      let text = ["--calibration", "text/lighthouse.txt"] + more
+      let search = Workspace.search("--keep", "0.7", budget: "24") + text
+      try workspace.run(search).expectSuccess()
+      let export = ["export", "results/study", "--format", "hf", "--output", "exported", "--dtype", "f32", "--json"]
+      let exported = try workspace.run(export).expectSuccess().json()
+      let windows = Array(Workspace.search()[6...]) + text
+      let pruned = try workspace.run(
+        ["prune", "--model", "model", "--method", "ours", "--keep", "0.7", "--set", "evaluations=24", "--dtype", "f32"]
+          + windows + ["--output", "pruned", "--json"]
+      ).expectSuccess().json()
+      for file in ["model.safetensors", "config.json"] {
+        #expect(try workspace.data("exported/\(file)") == workspace.data("pruned/\(file)"), "\(file)")
+      }
+      #expect(exported["repair"] as? String == pruned["repair"] as? String)
+      #expect(exported["kl"] as? Double == pruned["kl"] as? Double)
+      // Another seed ends elsewhere: the two are not equal by chance.
+      try workspace.run(search.map { $0 == "results/study" ? "results/other" : $0 } + ["--seed", "1"]).expectSuccess()
+      try workspace.run(export.map { ["results/study": "results/other", "exported": "other"][$0] ?? $0 })
+        .expectSuccess()
+      #expect(try workspace.data("other/model.safetensors") != workspace.data("pruned/model.safetensors"))
+      let compared = try workspace.run(
+        ["compare", "--model", "model", "--methods", "ours", "--keep", "0.7", "--evaluations", "24"] + windows
+          + [
+            "--text", "text/notes.jsonl", "--window-length", "32", "--windows", "3", "--output", "results/compare",
+            "--json",
+          ]
+      ).expectSuccess().json()
+      let cell = try #require((compared["cells"] as? [[String: Any]])?.first { $0["method"] as? String == "ours" })
+      #expect(cell["kl"] as? Double == pruned["kl"] as? Double)
+    }
+
     @Test func badRequestsToPrune() throws {
       let workspace = try Workspace("llama3-gqa")
       try workspace.expectFailure(prune("wanda", "out"), "unknown method 'wanda'", "wanda-sp, ")

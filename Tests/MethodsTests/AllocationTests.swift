@@ -2,6 +2,7 @@ import Importance
 import LinearAlgebra
 import Subnets
 import Testing
+import Workbench
 
 @testable import LanguageModels
 @testable import Methods
@@ -11,8 +12,7 @@ import Testing
   @Test func llmPrunerCountsOfLLaMA7B() throws {
     #expect(llama7B.totalParameters == 6_738_415_616)
     let budget = 5_422_977_024 - llama7B.outerParameters
-    let values = try SettingValues(of: LLMPrunerMethod())
-    let window = LLMPrunerWindow.layers(32, values)
+    let window = LLMPrunerWindow().layers(of: 32)
     #expect(window == 4..<30)
     let allocation = UniformAllocation(llama7B, window: window)
     #expect(abs(allocation.share(budget: budget) - 0.25) < 1e-9)
@@ -29,12 +29,15 @@ import Testing
 
   /// The protected layers scale with the depth, and settings move them.
   @Test func windowsOfOtherDepths() throws {
-    let method = LLMPrunerMethod()
-    #expect(LLMPrunerWindow.layers(30, try SettingValues(of: method)) == 4..<28)
-    #expect(LLMPrunerWindow.layers(2, try SettingValues(of: method)) == 0..<2)
-    #expect(LLMPrunerWindow.layers(1, try SettingValues(of: method)) == 0..<1)
-    #expect(LLMPrunerWindow.layers(32, try SettingValues(of: method, ["protect-first=3", "protect-last=1"])) == 3..<31)
-    #expect(LLMPrunerWindow.layers(4, try SettingValues(of: method, ["protect-first=9", "protect-last=9"])) == 3..<4)
+    func layers(_ count: Int, _ assignments: String...) throws -> Range<Int> {
+      let settings: LLMPrunerMethod.Settings = try SettingValues(of: LLMPrunerMethod(), assignments).settings()
+      return settings.window.layers(of: count)
+    }
+    #expect(try layers(30) == 4..<28)
+    #expect(try layers(2) == 0..<2)
+    #expect(try layers(1) == 0..<1)
+    #expect(try layers(32, "protect-first=3", "protect-last=1") == 3..<31)
+    #expect(try layers(4, "protect-first=9", "protect-last=9") == 3..<4)
   }
 
   /// NIRVANA's fractions on Llama-3.1-8B with γ = 3.36.

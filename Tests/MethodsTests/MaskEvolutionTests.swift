@@ -2,6 +2,7 @@ import Importance
 import LinearAlgebra
 import Subnets
 import Testing
+import Workbench
 
 @testable import LanguageModels
 @testable import Methods

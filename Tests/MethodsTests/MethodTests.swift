@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Reformation
 import Subnets
 import Testing
 
@@ -18,7 +19,9 @@ import Testing
       #expect(!method.summary.isEmpty && !method.source.isEmpty)
       for setting in method.settings {
         #expect(!setting.meaning.isEmpty && !setting.expected.isEmpty)
-        #expect(setting.accepts(setting.initial), "\(method.name) \(setting.name)")
+        #expect(
+          try SettingValues(of: method, ["\(setting.name)=\(setting.initial)"]) == SettingValues(of: method),
+          "\(method.name) \(setting.name)")
       }
       #expect(try MethodRegistry.named(method.name).name == method.name)
     }
@@ -45,8 +48,8 @@ import Testing
         #expect(weights.output.inputs == configuration.layers[index].queryHeads * configuration.headDimension)
         #expect(weights.down.inputs == units.channels.count)
       }
-      #expect(["none", "bias", "nested", "sequential"].contains(pruned.repair))
-      #expect(try tiny.bench(keep: keep).divergence(of: pruned.network).isFinite)
+      #expect([.none, .bias, .nested, .sequential].contains(pruned.repair))
+      #expect(try tiny.bench().divergence(of: pruned.network).isFinite)
       let again = try tiny.prune(name, keep: keep)
       #expect(again.units == pruned.units && again.decisions == pruned.decisions)
     }
@@ -65,17 +68,17 @@ import Testing
 
   @Test func repairsAreTheMethods() throws {
     let tiny = try TinyBench()
-    #expect(try tiny.prune("wanda-sp", keep: 0.7).repair == "none")
-    #expect(try tiny.prune("uniform", keep: 0.7).repair == "nested")
+    #expect(try tiny.prune("wanda-sp", keep: 0.7).repair == .none)
+    #expect(try tiny.prune("uniform", keep: 0.7).repair == .nested)
     let flap = try tiny.prune("flap", keep: 0.7)
-    #expect(flap.repair == "bias" && flap.network.configuration.outputBias && flap.network.configuration.mlpBias)
+    #expect(flap.repair == .bias && flap.network.configuration.outputBias && flap.network.configuration.mlpBias)
     let weights = try flap.network.layer(0)
     #expect(
       weights.output.bias?.contains { $0 != 0 } == true
         || flap.units[0].groups.count == tiny.configuration.layers[0].kvHeads)
     #expect(weights.gate.bias?.allSatisfy { $0 == 0 } == true)
     // On its own calibration text repair brings a subnet of the same units nearer.
-    let bench = try tiny.bench(keep: 0.7)
+    let bench = try tiny.bench()
     let plain = try tiny.prune("flap", keep: 0.7, "repair=none")
     #expect(!plain.network.configuration.outputBias)
     #expect(
@@ -87,7 +90,7 @@ import Testing
   @Test func choosesByDivergence() throws {
     let tiny = try TinyBench()
     let few = try tiny.prune("nirvana", keep: 0.7)
-    let bench = try tiny.bench(keep: 0.7)
+    let bench = try tiny.bench()
     let listed = try #require(few.decisions["KL of each subset"]).split(separator: ", ").compactMap { Double($0) }
     #expect(listed.count == 2)
     #expect(abs(try bench.divergence(of: few.network) - (listed.min() ?? 0)) < 1e-9)
@@ -113,7 +116,7 @@ import Testing
   }
 
   @Test func subsetsAreStretchesOfTheCalibration() throws {
-    let bench = try TinyBench().bench(keep: 0.8, seed: 3)
+    let bench = try TinyBench().bench(seed: 3)
     let first = bench.subset(0, samples: 5, length: 16)
     #expect(first.count == 5 && first.length == 16)
     #expect(bench.subset(0, samples: 5, length: 16) == first && bench.subset(1, samples: 5, length: 16) != first)
@@ -131,10 +134,15 @@ import Testing
 
   @Test func valuesReplaceDefaults() throws {
     #expect(try SettingValues(of: method).described["gamma"] == "3")
-    let values = try SettingValues(of: method, ["gamma=2.5", "trials=7"])
-    #expect(values.number("gamma") == 2.5 && values.integer("trials") == 7 && values.integer("step") == 8)
-    let list = try SettingValues(of: Ours(), ["scores=obs,flap", "step=auto"])
-    #expect(list.list("scores") == ["obs", "flap"] && list.integer("step") == nil)
+    let values: NIRVANAMethod.Settings = try SettingValues(of: method, ["gamma=2.5", "trials=7"]).settings()
+    #expect(values.gamma == 2.5 && values.trials == 7 && values.step == 8)
+    let list: OursFast.Settings = try SettingValues(of: OursFast(), ["scores=obs,flap", "step=auto"]).settings()
+    #expect(list.scores == ["obs", "flap"] && list.step == nil && list.repair == .nested)
+    let sequential = try SettingValues(of: OursFast(), ["repair=sequential", "bias=yes", "scope=pruned", "step=4"])
+    let typed: OursFast.Settings = sequential.settings()
+    #expect(
+      typed.repair == .sequential && typed.sequential.bias && typed.sequential.scope == .pruned && typed.step == 4)
+    #expect(sequential.described["bias"] == "yes" && sequential.described["tokens"] == "balanced")
   }
 
   @Test(arguments: ["gamma", "=3", ""])
@@ -151,7 +159,7 @@ import Testing
       #expect(throws: MethodError.self, "\(value)") { try SettingValues(of: method, ["gamma=\(value)"]) }
     }
     for value in ["obs,obs", "obs,", "", "nirvana"] {
-      #expect(throws: MethodError.self, "\(value)") { try SettingValues(of: Ours(), ["scores=\(value)"]) }
+      #expect(throws: MethodError.self, "\(value)") { try SettingValues(of: OursFast(), ["scores=\(value)"]) }
     }
     let error = MethodError.invalidSetting(method: "m", setting: "s", value: "v", expected: "a number")
     #expect(error.description == "setting 's' of 'm' is a number, not 'v'")

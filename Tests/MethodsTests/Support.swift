@@ -1,7 +1,9 @@
+import Calibration
 import Evaluation
 import Foundation
 import LinearAlgebra
 import Testing
+import Workbench
 
 @testable import LanguageModels
 @testable import Methods
@@ -30,17 +32,17 @@ final class TinyBench {
 
   var configuration: ModelConfiguration { model.configuration }
 
-  func bench(keep: Double, seed: UInt64 = 0) throws -> Workbench {
+  func bench(seed: UInt64 = 0) throws -> Workbench {
     try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
     return Workbench(
-      model: model, fingerprint: "tiny", budget: Int(keep * Double(configuration.blockParameters)),
-      calibration: calibration, heldOut: heldOut, seed: seed, cache: cache)
+      model: model, fingerprint: "tiny", sets: [CalibrationSet(name: "a", calibration: calibration, fitness: heldOut)],
+      heldOut: heldOut, seed: seed, cache: cache)
   }
 
   /// Fewer trials than by default, where a method has any.
   static let quick = [
-    "ours": ["evaluations=6", "samples=4"],
-    "ours-fast": ["samples=4"],
+    "ours": ["evaluations=6", "gradient-windows=4"],
+    "ours-fast": ["gradient-windows=4"],
     "search-llm": ["population=6", "evaluations=14", "fitness=2"],
     "nirvana": ["trials=2", "samples=4", "length=16"],
     "adapruner": ["trials=5", "subsets=2", "samples=4", "length=16"],
@@ -50,7 +52,8 @@ final class TinyBench {
   func prune(_ name: String, keep: Double, seed: UInt64 = 0, _ more: String...) throws -> PrunedModel {
     let method = try MethodRegistry.named(name)
     let values = try SettingValues(of: method, (Self.quick[name] ?? []) + more)
-    return try method.prune(try bench(keep: keep, seed: seed), values)
+    return try method.prune(
+      bench(seed: seed), budget: Int(keep * Double(configuration.blockParameters)), values)
   }
 }
 

@@ -1,7 +1,6 @@
 import Search
 import Testing
-
-@testable import Pipeline
+import Workbench
 
 @Suite struct ChosenOptimizerTests {
   private func space(_ layers: Int) throws -> DesignSpace {
@@ -11,18 +10,12 @@ import Testing
       })
   }
 
-  private func settings(rungs: Int = 1) -> SearchSettings {
-    var settings = SearchSettings(model: "m")
-    settings.rungs = rungs
-    return settings
-  }
-
   private func choose(
     _ wanted: SearchOptimizer = .automatic, layers: Int = 30, rungs: Int = 1, evaluations: Int? = 200,
     seconds: Double? = nil, parameters: Int = 134_000_000, tokens: Int = 2048
   ) throws -> ChosenOptimizer {
     ChosenOptimizer(
-      wanted, try space(layers), settings(rungs: rungs), SearchBudget(evaluations: evaluations, seconds: seconds),
+      wanted, try space(layers), hasRungs: rungs > 1, evaluations: evaluations, seconds: seconds,
       parameters: parameters, tokens: tokens)
   }
 

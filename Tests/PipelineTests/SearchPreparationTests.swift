@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import LinearAlgebra
+import Runtime
 import Subnets
 import TestSupport
 import Testing
@@ -9,6 +10,7 @@ import Testing
 @testable import LanguageModels
 @testable import Pipeline
 @testable import Reformation
+@testable import Workbench
 
 /// What a search does before its first candidate, on a tiny model with two calibration sets.
 @Suite struct SearchPreparationTests {
@@ -51,19 +53,21 @@ import Testing
     self.settings = settings
   }
 
+  private func bench(_ cache: String) -> Workbench {
+    Workbench(
+      model: model, fingerprint: "tiny", sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
+      damping: 0.01, cache: folder.appendingPathComponent(cache))
+  }
+
   private func statistics(_ cache: String, gradients: Bool) throws -> [any Statistics] {
-    var plain = bound.space
-    plain.scores = ["wanda-sp"]
-    return try SearchSession.statistics(
-      model, "tiny", calibration, folder.appendingPathComponent(cache),
-      gradients ? bound : BoundSpace(plain, to: model.configuration, calibrationSets: ["a", "b"]),
-      plan: settings.plan, lossGradients: gradients, .silent)
+    try bench(cache).statistics(
+      for: bound, gradients: gradients ? ErrorCurves.Metric.loss.gradients : [], windows: settings.plan.gradientWindows)
   }
 
   private func evaluator() throws -> CandidateEvaluator {
-    try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics("cache", gradients: true), fitness: calibration.fitness,
-      settings: settings, damping: 0.01)
+    let plan = settings.searchPlan(.single)
+    return try bench("cache").evaluator(
+      bound, repair: plan.repair, curveMetric: plan.curveMetric, gradientWindows: plan.gradientWindows)
   }
 
   /// Whether gradients begin with what the pass for the statistics left, or run the windows themselves, is the same, for each set
@@ -96,24 +100,20 @@ import Testing
         score: "wanda-sp", calibration: "a")
     }
     let groups = [[genes(2, 20), genes(1, 60)], [], [genes(1, 8), genes(2, 48), genes(1, 30)], [genes(2, 10)]]
-    for repairing in [false, true] {
+    for weights in [CandidateEvaluator.Weights.inherited, .repaired] {
       let log = ProgressLog()
-      let found = try evaluator.best(
-        ofEach: groups, repairing: repairing, monitor: log.monitor.during(.init(.baselines)))
+      let found = try evaluator.best(ofEach: groups, weights, log.monitor.during(.init(.baselines)))
       let shares = log.steps.filter { $0.total == 1000 }.map { Double($0.done) / 1000 }
       #expect(found.count == groups.count && found[1] == nil)
       #expect(shares == shares.sorted() && shares.last.map { $0 > 0.9 && $0 <= 1 } == true)
       for (group, best) in zip(groups, found) where !group.isEmpty {
-        let alone = try evaluator.compare(group, repairing: repairing, monitor: .silent).comparisons
-        let early = try evaluator.compare(group, windows: 0..<3, repairing: repairing, monitor: .silent).comparisons
+        let alone = try evaluator.compare(group, weights).comparisons
+        let early = try evaluator.compare(group, windows: 0..<3, weights).comparisons
         let first = try #require(early.indices.min { early[$0].divergence < early[$1].divergence })
         #expect(best?.genes == group[first])
-        let expected = evaluator.measurement(of: group[first], Quality(alone[first]))
-        let measured = try #require(best?.measurement)
-        #expect(
-          abs((measured[.kl] ?? 1) - (expected[.kl] ?? 0)) < 1e-6
-            && measured.parametersBlock == expected.parametersBlock)
-        #expect(abs((measured[.perplexity] ?? 0) / (expected[.perplexity] ?? 1) - 1) < 1e-6)
+        let measured = try #require(best?.comparison)
+        #expect(abs(measured.divergence - alone[first].divergence) < 1e-6)
+        #expect(abs(measured.perplexity.value / alone[first].perplexity.value - 1) < 1e-6)
       }
     }
   }
@@ -125,15 +125,15 @@ import Testing
     var aiming = settings
     aiming.aim = 0.8
     let budgeted = try SearchSession.budgeted(bound, aiming)
-    let even = SearchSession.budgets(budgeted, settings, dense: dense)
-    let aimed = SearchSession.budgets(budgeted, aiming, dense: dense)
+    let even = CandidateSearch.sizes(budgeted)
+    let aimed = CandidateSearch.sizes(budgeted, aim: aiming.aim.map { Int($0 * Double(dense)) })
     let wanted = Int(0.8 * Double(dense))
     let moved = aimed.indices.filter { aimed[$0] != even[$0] }
     #expect(moved.count == 1 && aimed.count == even.count && aimed == aimed.sorted(by: >))
     #expect(aimed[moved[0]] == wanted && even.allSatisfy { abs($0 - wanted) >= abs(even[moved[0]] - wanted) })
-    let seeds = try FirstPopulation(
-      evaluator: evaluator(), statistics: statistics("cache", gradients: true), metric: .loss, budgets: aimed,
-      limit: aimed.count, evaluations: nil
+    let evaluator = try evaluator()
+    let seeds = try FirstPopulation.make(
+      evaluator, ChoiceCurves(evaluator, metric: .loss), budgets: aimed, limit: aimed.count, evaluations: nil
     ).seeds
     let costs = seeds.map { bound.cost.cost($0.genome) }
     #expect(costs.contains { $0 <= wanted && $0 > aimed[moved[0] + 1] })
@@ -146,15 +146,15 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     let evaluator = try evaluator()
     let budgeted = try SearchSession.budgeted(bound, settings)
-    let budgets = SearchSession.budgets(budgeted, settings, dense: model.configuration.blockParameters)
+    let budgets = CandidateSearch.sizes(budgeted)
     func population(_ evaluations: Int?, limit: Int = 100) throws -> (population: FirstPopulation, layers: Int) {
       let log = ProgressLog()
-      let population = try FirstPopulation(
-        evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budgets: budgets,
-        limit: limit, evaluations: evaluations, monitor: log.monitor)
-      let done = log.steps.map(\.done)
-      #expect(done == done.sorted() && log.steps.allSatisfy { $0.done <= $0.total })
-      return (population, log.steps.last?.total ?? 0)
+      let population = try FirstPopulation.make(
+        evaluator, ChoiceCurves(evaluator, metric: .loss), budgets: budgets, limit: limit, evaluations: evaluations,
+        log.monitor)
+      let all = log.steps
+      #expect(zip(all, all.dropFirst()).allSatisfy { $0.done <= $1.done } && all.allSatisfy { $0.done <= $0.total })
+      return (population, all.last?.total ?? 0)
     }
     let (long, all) = try population(nil)
     let (short, some) = try population(4)
@@ -185,14 +185,13 @@ import Testing
     let evaluator = try evaluator()
     let (configuration, budget) = (model.configuration, model.configuration.blockParameters * 3 / 5)
     let log = ProgressLog()
-    var curves = try ChoiceCurves(
-      evaluator: evaluator, statistics: statistics("cache", gradients: true), metric: .loss, budget: budget,
-      contestLayers: contestLayers, monitor: log.monitor)
+    var curves = ChoiceCurves(evaluator, metric: .loss)
+    try curves.findMain(budget: budget, contestLayers: contestLayers, log.monitor)
     let contenders = bound.space.allScores.map { ChoiceCurves.Choice(score: $0, calibration: BoundSpace.mix) }
     let (layers, contest) = (configuration.layerCount, min(contestLayers, configuration.layerCount))
     #expect(log.steps.last?.total == contenders.count * contest + layers - contest)
     #expect(contenders.filter { curves[$0] != nil } == (contest == layers ? contenders : [curves.main]))
-    try curves.complete(monitor: .silent)
+    try curves.complete()
     // Layers are alike, so that each gets the same share of the budget.
     let compete = (0..<contest).map { (2 * $0 + 1) * layers / (2 * contest) }
     let errors = try contenders.map { choice in
@@ -205,7 +204,7 @@ import Testing
     }
     #expect(Set(errors).count == errors.count)
     #expect(contenders[try #require(errors.indices.min { errors[$0] < errors[$1] })] == curves.main)
-    let ranked = curves.ranked { _ in nil }
+    let ranked = curves.ranked(budget: 0)
     #expect(ranked.first == curves.main && ranked.count == 3 * contenders.count)
     #expect(ranked.prefix(contenders.count).allSatisfy { $0.calibration == BoundSpace.mix })
   }

@@ -46,7 +46,7 @@ import Testing
     var rule = FailureRule(generation: 4)
     try rule.note(["a", nil, "b", nil])
     for _ in 0..<10 { try rule.note([nil, nil, nil, "c"]) }
-    #expect(throws: TooManyFailures.self) { try rule.note(["d", "e", nil, nil]) }
+    #expect(throws: TooManyFailures.self) { try rule.note(["d", "e", "f", nil]) }
   }
 
   @Test func aSearchWithoutAnyResultStops() throws {

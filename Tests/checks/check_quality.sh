@@ -6,7 +6,7 @@
 # Exits 1 if the ratio of the perplexities is above 0.80.
 set -euo pipefail
 
-model=$1 calibration=$2 unseen=$3 keep=${4:-0.8} budget=${5:-100} folder=${6:-results/quality}
+model=$1 calibration=$2 unseen=$3 keep=${4:-0.8} budget=${5:-100} folder=${6:-runs/quality}
 tool=${NAS_SEARCH:-.build/release/nas-search}
 windows=${CALIBRATION_WINDOWS:-64}
 limit=${WINDOWS:+--windows $WINDOWS}

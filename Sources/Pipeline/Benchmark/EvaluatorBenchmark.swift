@@ -7,6 +7,7 @@ import Runtime
 import Search
 import Studies
 import Subnets
+import Workbench
 
 /// Times the evaluator on candidates of a study, in one run, at equal results.
 public struct EvaluatorBenchmark: Codable, Sendable {
@@ -85,7 +86,7 @@ public struct EvaluatorBenchmark: Codable, Sendable {
       try evaluator.repaired.rank(choice)
     }
     var work = SharedWork()
-    typealias Step = ([(genes: BoundSpace.Genes, earlier: Comparison?)], Range<Int>) throws -> [Comparison]
+    typealias Step = ([CandidateEvaluator.Climber], Range<Int>) throws -> [Comparison]
     func single(scratch: Bool) -> Step {
       { alive, windows in
         try alive.map { candidate, _ in
@@ -96,11 +97,11 @@ public struct EvaluatorBenchmark: Codable, Sendable {
         }
       }
     }
-    func layers(sharing: Bool) -> Step {
+    func layers(_ streams: CandidateEvaluator.Streams) -> Step {
       { alive, windows in
         let found = try evaluator.compare(
-          alive.map(\.genes), windows: windows, sharing: sharing, monitor: monitor.during(.init(.timing)))
-        if sharing {
+          alive.map(\.genes), windows: windows, streams: streams, monitor: monitor.during(.init(.timing)))
+        if streams == .shared {
           work.asked += found.work.asked
           work.done += found.work.done
         }
@@ -110,8 +111,8 @@ public struct EvaluatorBenchmark: Codable, Sendable {
     let ways = [
       ("one by one, from scratch", single(scratch: true)),
       ("one by one, factorisations kept", single(scratch: false)),
-      ("layer by layer", layers(sharing: false)),
-      ("layer by layer, shared prefixes", layers(sharing: true)),
+      ("layer by layer", layers(.separate)),
+      ("layer by layer, shared prefixes", layers(.shared)),
     ]
     var rows: [Row] = []
     var first: [Double] = []

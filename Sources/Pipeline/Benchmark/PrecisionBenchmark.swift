@@ -6,6 +6,7 @@ import Runtime
 import Search
 import Studies
 import Subnets
+import Workbench
 
 /// Evaluates candidates of a study in single precision and in bfloat16: how fast, and whether in the same order.
 public struct PrecisionBenchmark: Codable, Sendable {

@@ -7,6 +7,7 @@ import LinearAlgebra
 import Methods
 import Reports
 import Runtime
+import Workbench
 
 /// Named methods at several sizes on one model: every one with the same calibration and the same evaluation.
 ///
@@ -65,7 +66,8 @@ public final class ComparisonSession {
   public private(set) var comparison: MethodComparison
   private let request: Request
   private let entries: [Entry]
-  private let bench: PruningBench
+  private let opened: OpenedBench
+  private var bench: Workbench { opened.bench }
   private let texts: [TokenWindows]
   private let monitor: Monitor
 
@@ -91,9 +93,9 @@ public final class ComparisonSession {
       try CalibrationFile(
         directory: directory, model: state.fingerprint, vocabulary: model.configuration.vocabularySize)
     }
-    bench = try PruningBench(
-      model: model, plan: request.plan, stored: stored, damping: request.damping, cache: cache,
-      monitor: monitor)
+    opened = try OpenedBench(
+      model, request.plan, stored: stored, damping: request.damping, cache: cache,
+      monitor)
     let described = entries.map { entry in
       MethodComparison.Method(
         name: entry.label, summary: entry.method.summary, source: entry.method.source,
@@ -108,14 +110,14 @@ public final class ComparisonSession {
     }
     comparison = MethodComparison(
       toolVersion: toolVersion, command: command,
-      model: ModelSummary(name: model.name, fingerprint: bench.fingerprint, model.configuration),
-      calibration: bench.calibration.summary, texts: [], stages: [],
+      model: ModelSummary(name: model.name, fingerprint: opened.bench.fingerprint, model.configuration),
+      calibration: opened.calibration.summary, texts: [], stages: [],
       methods: described, cells: [])
     for (number, windows) in texts.enumerated() {
       try monitor.advance(.init(.texts), number, of: texts.count)
       let text = request.texts[number]
       let hash = try text.url.map(CalibrationFile.sha256)
-      let isKnown = bench.calibration.sets.contains { $0.sha256 == hash }
+      let isKnown = opened.calibration.sets.contains { $0.sha256 == hash }
       comparison.texts.append(
         .init(
           name: text.name + (isKnown ? " (calibrated on)" : ""),
@@ -123,7 +125,7 @@ public final class ComparisonSession {
           densePerplexity: try perplexity(model, windows)))
     }
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    try bench.calibration.write(to: directory)
+    try opened.calibration.write(to: directory)
     try stages()
     try save()
   }
@@ -145,23 +147,22 @@ public final class ComparisonSession {
 
   /// The computations that methods share, each on its own: what forward passes need, and what gradients do.
   private func stages() throws {
-    let workbench = bench.workbench(budget: bench.model.configuration.blockParameters)
     func add(_ name: String, _ cost: ComputationCost?) {
       guard let cost else { return }
       comparison.stages.append(.init(name: name, seconds: cost.seconds, peakBytes: cost.peakBytes))
     }
-    add("statistics (forward pass)", try workbench.statistics().cost)
+    add("statistics (forward pass)", try bench.statistics().cost)
     let gradients: [(BackwardPass.Scalar, String)] = [(.loss, "loss"), (.sampledLoss, "loss on sampled tokens")]
     for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
       add(
         "gradients of the \(name) (backward pass)",
-        try workbench.gradients(of: scalar, samples: GradientStore.windows).cost)
+        try bench.gradients(of: scalar, samples: GradientStore.windows).cost)
     }
   }
 
   private func measure(_ entry: Entry, _ keep: Double) throws -> MethodComparison.Cell {
     let configuration = bench.model.configuration
-    let workbench = bench.workbench(budget: SizeTarget.keep(keep).blockParameters(of: configuration))
+    bench.openAccount()
     func cell(
       _ pruned: ModelConfiguration?, kl: Double? = nil, perplexities: [Double] = [], repair: String = "",
       peak: Int? = nil, failure: String? = nil
@@ -170,21 +171,23 @@ public final class ComparisonSession {
         method: entry.label, keepTarget: keep,
         keepRatio: pruned.map { configuration.keepRatio(of: $0) } ?? 0,
         parametersBlock: pruned?.blockParameters ?? 0, parametersTotal: pruned?.totalParameters ?? 0, kl: kl,
-        perplexities: perplexities, repair: repair, scoreSeconds: workbench.seconds(.score),
-        repairSeconds: workbench.seconds(.repair), searchSeconds: workbench.seconds(.search), peakBytes: peak,
+        perplexities: perplexities, repair: repair, scoreSeconds: bench.seconds(.score),
+        repairSeconds: bench.seconds(.repair), searchSeconds: bench.seconds(.search), peakBytes: peak,
         failure: failure)
     }
     let restarted = ProcessMemory.restartPeak()
     do {
-      let pruned = try entry.method.prune(workbench, entry.values)
-      let peak = restarted ? ProcessMemory.peak.map { max($0, workbench.borrowedPeak) } : nil
+      let pruned = try entry.method.prune(
+        bench, budget: SizeTarget.keep(keep).blockParameters(of: configuration), entry.values)
+      let peak = restarted ? ProcessMemory.peak.map { max($0, bench.borrowedPeak) } : nil
       let comparison = try bench.reference().compare(pruned.network)
       let perplexities = try texts.enumerated().map { number, windows in
         try monitor.advance(.init(.texts, of: "\(entry.label) at \(keep)"), number, of: texts.count)
         return try perplexity(pruned.network, windows)
       }
       return cell(
-        pruned.network.configuration, kl: comparison.divergence, perplexities: perplexities, repair: pruned.repair,
+        pruned.network.configuration, kl: comparison.divergence, perplexities: perplexities,
+        repair: pruned.repair.rawValue,
         peak: peak)
     } catch let error as MethodError {
       // The request is fine, this method at this size is not: the table says so.

@@ -8,6 +8,7 @@ import Reformation
 import Runtime
 import Studies
 import Subnets
+import Workbench
 
 /// Takes one point of a study's front away as a checkpoint.
 public struct SubnetExport {
@@ -26,11 +27,12 @@ public struct SubnetExport {
 
   private let name: String
   private let description: StudyDescription
-  private let model: LanguageModel
+  private let opened: OpenedStudy
   private let evaluator: CandidateEvaluator
-  private let calibration: CalibrationFile
   private let point: FrontPoint
   private let trial: StoredTrial
+
+  private var model: LanguageModel { opened.model }
 
   /// Opens the study and gathers what the point's weights need.
   ///
@@ -53,11 +55,9 @@ public struct SubnetExport {
     }
     self.trial = trial
     name = address.newName ?? study.name
-    let opened = try OpenedStudy(
+    opened = try OpenedStudy(
       study, description, model: path, targets: targets, parameters: point.measurement.parametersTotal, cache: cache,
       memory: memory, monitor: monitor)
-    model = opened.model
-    calibration = opened.calibration
     evaluator = try opened.evaluator(precision: .single)
   }
 
@@ -69,34 +69,17 @@ public struct SubnetExport {
     repair: Repair, toolVersion: String, monitor: Monitor
   ) throws -> Finished {
     let genes = evaluator.bound.genes(trial.genome)
-    let factory = repair == .none ? evaluator.inherited : evaluator.repaired
-    let choice = genes.choice
-    let nested = try factory.subnet(genes.widths, choice, monitor: monitor)
-    var chosen = nested
-    var comparison = try evaluator.reference.compare(nested)
-    var shipped = repair == .none ? Repair.none : .nested
-    var steps: [SequentialReformation.Step] = []
-    if repair == .sequential {
-      let sequential = try SequentialReformation(
-        // From the inherited weights: shrinking toward the nested solution keeps its overfit (results/which-repair).
-        parent: model, subnet: try evaluator.inherited.subnet(genes.widths, choice),
-        calibration: windows(genes), heldOut: calibration.fitness, monitor: monitor)
-      let subnet = sequential.subnet(of: nested)
-      let improved = try evaluator.reference.compare(subnet)
-      // The fitness windows decide: a repair that only fits its own calibration is not shipped.
-      if improved.divergence < comparison.divergence {
-        (chosen, comparison, shipped) = (subnet, improved, .sequential)
-      }
-      steps = sequential.steps
-    }
-    let measurement = evaluator.measurement(chosen.configuration, Quality(comparison))
-    var record = try record(genes, chosen.configuration, measurement, repair: shipped, toolVersion: toolVersion)
+    let decision = try evaluator.finish(
+      genes, repair, calibration: opened.windows(genes), monitor)
+    let chosen = decision.chosen
+    let measurement = SubnetMeasurement(chosen.network.configuration, of: model.configuration, chosen.comparison)
+    var record = try record(genes, chosen.network.configuration, measurement, repair: chosen.repair, toolVersion)
     // A study names its model as it was when it was made.
     record.parentName = description.model.name
-    record.kept = try factory.units(genes.widths, choice)
-    if shipped == .sequential { record.steps = steps }
+    record.kept = try evaluator.units(genes)
+    if chosen.repair == .sequential { record.steps = decision.steps }
     return Finished(
-      point: point, measurement: measurement, repair: shipped, steps: steps, subnet: chosen,
+      point: point, measurement: measurement, repair: chosen.repair, steps: decision.steps, subnet: chosen.network,
       record: record.json)
   }
 
@@ -106,17 +89,9 @@ public struct SubnetExport {
       finished.subnet, parent: model, record: finished.record, to: target.url, options: target.options)
   }
 
-  private func windows(_ genes: BoundSpace.Genes) -> TokenWindows {
-    let sets = calibration.sets.filter { genes.calibration == BoundSpace.mix || $0.name == genes.calibration }
-    return TokenWindows(
-      length: sets.first?.calibrationLength ?? 1,
-      tokens: sets.flatMap { $0.calibrationTokens.prefix(genes.samples.map { $0 * sets[0].calibrationLength } ?? .max) }
-    )
-  }
-
   private func record(
     _ genes: BoundSpace.Genes, _ written: ModelConfiguration, _ measurement: SubnetMeasurement, repair: Repair,
-    toolVersion: String
+    _ toolVersion: String
   ) throws -> ExportRecord {
     let fitness = description.fitness
     return try ExportRecord(
@@ -126,9 +101,9 @@ public struct SubnetExport {
         "calibration": .string(genes.statistics),
         "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
       ], parent: model, written: written, repair: repair, damping: genes.damping ?? description.damping,
-      calibration: calibration,
+      calibration: opened.calibration,
       measured: .init(
-        on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)", kl: measurement[.kl] ?? .nan,
+        on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)", kl: measurement[.kl],
         perplexity: measurement[.perplexity], densePerplexity: description.dense[.perplexity],
         top1Agreement: measurement[.topOne]))
   }

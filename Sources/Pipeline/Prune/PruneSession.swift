@@ -9,6 +9,7 @@ import Methods
 import Reformation
 import Runtime
 import Subnets
+import Workbench
 
 /// One method applied to one model.
 public struct PruneSession {
@@ -25,8 +26,9 @@ public struct PruneSession {
     public let peakBytes: Int?
   }
 
-  public var warnings: [String] { bench.warnings }
-  private let bench: PruningBench
+  public var warnings: [String] { opened.warnings }
+  private let opened: OpenedBench
+  private var bench: Workbench { opened.bench }
   private let method: any PruningMethod
   private let values: SettingValues
   private let plan: CalibrationPlan
@@ -49,25 +51,24 @@ public struct PruneSession {
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path), memory: memory)
     try Exporter.check(model, [output], inputs: plan.files())
-    bench = try PruningBench(
-      model: model, plan: plan, damping: damping, cache: cache,
-      needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor: monitor)
+    opened = try OpenedBench(
+      model, plan, damping: damping, cache: cache,
+      needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor)
   }
 
   /// Makes the subnet and compares it with the dense model on the held-out windows.
   public func prune() throws -> Outcome {
     let configuration = bench.model.configuration
     let reference = try bench.reference()
-    let workbench = bench.workbench(budget: target.blockParameters(of: configuration))
-    let pruned = try method.prune(workbench, values)
-    let comparison = try reference.compare(pruned.network)
-    let seconds = Workbench.Stage.allCases.map { ($0, workbench.seconds($0)) }
+    bench.openAccount()
+    let pruned = try method.prune(bench, budget: target.blockParameters(of: configuration), values)
+    let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
     return Outcome(
       pruned: pruned,
       measurement: SubnetMeasurement(
-        EvaluatedSubnet(pruned.network.configuration, of: configuration, quality: Quality(comparison))),
+        pruned.network.configuration, of: configuration, try reference.compare(pruned.network)),
       densePerplexity: reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: workbench.knownDamping,
+      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping,
       peakBytes: ProcessMemory.lifetimePeak)
   }
 
@@ -80,11 +81,11 @@ public struct PruneSession {
       origin: [
         "method": .string(method.name), "source": .string(method.source), "settings": words(values.described),
         "decisions": words(pruned.decisions), "seed": .string("\(plan.seed)"),
-      ], parent: bench.model, written: pruned.network.configuration, repair: Repair(rawValue: pruned.repair) ?? .none,
+      ], parent: bench.model, written: pruned.network.configuration, repair: pruned.repair,
       damping: outcome.damping,
-      calibration: bench.calibration,
+      calibration: opened.calibration,
       measured: .init(
-        on: bench.calibration.judgedOn, kl: measured[.kl] ?? .nan, perplexity: measured[.perplexity],
+        on: opened.calibration.judgedOn, kl: measured[.kl], perplexity: measured[.perplexity],
         densePerplexity: outcome.densePerplexity, top1Agreement: measured[.topOne]))
     record.kept = pruned.units
     return try Exporter.export(

@@ -7,6 +7,7 @@ import LanguageModels
 import Reformation
 import Runtime
 import Subnets
+import Workbench
 
 /// Least-squares repair of a subnet that any tool pruned, against its dense parent.
 ///
@@ -46,18 +47,17 @@ public struct RepairSession {
   /// Fits all projections, layer by layer.
   public func repair(monitor: Monitor) throws -> Outcome {
     let reference = try DenseReference(dense, windows: calibration.fitness, head: pruned.head)
-    let before = try reference.compare(pruned)
-    let (pruned, layers) = (pruned, pruned.configuration.layers)
+    let pruned = pruned
     // Embedding, head and final norm are the subnet's own.
-    let inherited = Subnet(of: pruned, layers: layers) { try pruned.layer($0) }
-    let found = try SequentialReformation(
-      parent: dense, subnet: inherited,
-      calibration: calibration.windows, heldOut: calibration.fitness, monitor: monitor)
-    let subnet = found.subnet(of: inherited)
-    let after = try reference.compare(subnet)
+    let inherited = Subnet(of: pruned, layers: pruned.configuration.layers) { try pruned.layer($0) }
+    let before = try RepairDecision.Repaired(inherited, repair: .none, on: reference)
+    let decision = try RepairDecision.make(
+      before, inherited: inherited, parent: dense, calibration: calibration.windows, reference: reference,
+      monitor)
     return Outcome(
-      before: before, after: after, densePerplexity: reference.perplexity.value, steps: found.steps,
-      improves: after.divergence < before.divergence, subnet: subnet)
+      before: before.comparison, after: (decision.sequential ?? before).comparison,
+      densePerplexity: reference.perplexity.value,
+      steps: decision.steps, improves: decision.chosen.repair == .sequential, subnet: decision.chosen.network)
   }
 
   /// Writes the repaired subnet, or the subnet as it was where repair did not help.

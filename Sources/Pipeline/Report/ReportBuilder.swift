@@ -5,6 +5,7 @@ import Reports
 import Search
 import Studies
 import Subnets
+import Workbench
 
 /// Makes the report of a study from what it holds alone.
 public enum ReportBuilder {

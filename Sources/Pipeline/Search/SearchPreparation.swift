@@ -8,6 +8,7 @@ import Reformation
 import Runtime
 import Search
 import Subnets
+import Workbench
 
 /// What a search needs before its first candidate.
 extension SearchSession {
@@ -43,29 +44,6 @@ extension SearchSession {
         minimum: max(reachable.lowerBound, Int(keep.lowerBound * Double(dense)))))
   }
 
-  /// Sizes that the first population aims at, the largest first: spread evenly, and the nearest one moved to the setting
-  /// `aim`.
-  ///
-  /// - Parameter dense: block parameters of the dense model.
-  static func budgets(_ budgeted: BudgetedSpace, _ settings: SearchSettings, dense: Int) -> [Int] {
-    let (low, high) = (budgeted.allowed.lowerBound, budgeted.allowed.upperBound)
-    if settings.target != nil { return [high] }
-    var even = (1...sizes).map { high - (high - low) * $0 / sizes }
-    guard let aim = settings.aim.map({ Int($0 * Double(dense)) }),
-      let nearest = even.indices.min(by: { abs(even[$0] - aim) < abs(even[$1] - aim) })
-    else { return even }
-    even[nearest] = aim
-    return even
-  }
-
-  private static let sizes = 6
-
-  /// Whose gradients the scores of a space, and error curves in the metric of the loss, need.
-  static func scalars(_ bound: BoundSpace, lossGradients: Bool) throws -> Set<BackwardPass.Scalar> {
-    let scores = try Set(bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients })
-    return lossGradients ? scores.union(ErrorCurves.Metric.loss.gradients) : scores
-  }
-
   /// What the preparation will take, and the memory of the search.
   static func estimate(
     _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String], _ budget: SearchBudget, _ memory: MemoryPlan
@@ -73,12 +51,15 @@ extension SearchSession {
     let plan = settings.plan
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
-    let scalars = try scalars(bound, lossGradients: FirstPopulation.needsGradients(settings, bound))
     let repairs = settings.repair == .nested
-    var curves = repairs && bound.space.layers == .each ? Double(scores.count * bound.calibrations.count) : 0
+    let hasCurves = ChoiceCurves.exist(bound, settings.repair)
+    let scalars = (hasCurves ? settings.curveMetric.gradients : []).union(scores.compactMap(\.gradients))
+    var curves = hasCurves ? Double(scores.count * bound.calibrations.count) : 0
     // A search that ends among the seeds of one choice makes the others' curves of a few layers only: of each size one seed, and
     // most often two uniform ones.
-    let seeds = min(settings.population, (settings.target == nil ? sizes : 1) * (bound.configuration.isUniform ? 2 : 1))
+    let seeds = min(
+      settings.population,
+      (settings.target == nil ? CandidateSearch.sizeCount : 1) * (bound.configuration.isUniform ? 2 : 1))
     if curves > 0, let evaluations = budget.evaluations, evaluations <= seeds {
       let share = Double(ChoiceCurves.contestLayers) / Double(bound.configuration.layerCount)
       curves = min(curves, 1 + Double(scores.count - 1) * share)
@@ -102,26 +83,14 @@ extension SearchSession {
     return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
 
-  /// The damping that was given, or the one that predicts the fitness windows best; with the residual stream that the
-  /// choice left.
-  static func damping(
-    _ settings: SearchSettings, _ model: LanguageModel, _ statistics: [any Statistics], _ calibration: CalibrationFile,
-    _ monitor: Monitor
-  ) throws -> (damping: Double, residual: Matrix<Float>?) {
-    if let damping = settings.damping { return (damping, nil) }
-    guard settings.repair != .none, let statistics = statistics.last else { return (0.01, nil) }
-    try monitor.advance(.init(.damping), 0, of: 1)
-    let choice = try DampingChoice(of: model, statistics: statistics, heldOut: calibration.fitness)
-    return (choice.damping, choice.residual)
-  }
-
   /// Uniform Wanda-SP at a few sizes, without and with repair: the better of the two roundings of the KV groups.
   ///
   /// All sizes go through the layers together, so that what they share, such as the factors of a layer, is made once.
   static func baselines(
-    _ evaluator: CandidateEvaluator, _ population: FirstPopulation, _ budgets: [Int], _ monitor: Monitor
+    _ search: CandidateSearch, _ monitor: Monitor
   ) throws -> [Baseline] {
-    let sizes = budgets.count == 1 ? budgets : [budgets[1], budgets[3]]
+    let (evaluator, population) = (search.evaluator, search.population)
+    let sizes = search.sizes.count == 1 ? search.sizes : [search.sizes[1], search.sizes[3]]
     let roundings = sizes.map { size in
       population.uniform(budget: size).map { widths in
         BoundSpace.Genes(
@@ -130,15 +99,19 @@ extension SearchSession {
       }
     }
     var baselines = sizes.map { _ in [Baseline]() }
-    for repairing in [false, true] {
+    let ways: [(CandidateEvaluator.Weights, String)] = [
+      (.inherited, "uniform, no repair"), (.repaired, "uniform, repaired"),
+    ]
+    for (number, (weights, label)) in ways.enumerated() {
+      let share = Double(number) / Double(ways.count)
       let best = try evaluator.best(
-        ofEach: roundings, repairing: repairing,
-        monitor: monitor.during(.init(.baselines)).within(repairing ? 0.5...1 : 0...0.5))
+        ofEach: roundings, weights,
+        monitor.during(.init(.baselines)).within(share...share + 1 / Double(ways.count)))
       for (place, best) in best.enumerated() {
-        guard let (genes, measurement) = best else { continue }
+        guard let (genes, comparison) = best else { continue }
         baselines[place].append(
           Baseline(
-            label: repairing ? "uniform, repaired" : "uniform, no repair", measurement: measurement,
+            label: label, measurement: evaluator.measurement(of: genes, Quality(comparison)),
             score: genes.score, calibration: genes.statistics, widths: genes.widths))
       }
     }

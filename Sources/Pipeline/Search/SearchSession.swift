@@ -10,6 +10,7 @@ import Runtime
 import Search
 import Studies
 import Subnets
+import Workbench
 
 /// One search, from the model on disk to the study on disk.
 public final class SearchSession {
@@ -70,7 +71,7 @@ public final class SearchSession {
     let names = try settings.plan.setNames()
     let bound = try BoundSpace(space, to: model.configuration, calibrationSets: names)
     let budgeted = try Self.budgeted(bound, settings)
-    try settings.optimizer.check(settings)
+    try settings.checkOptimizer()
     let known = try Self.stored(settings, address, identity, bound.design)
     // What a study took before its first candidate is kept with it; going on with one takes little.
     let clock = try known == nil ? WorkClock(Self.estimate(settings, bound, names, budget, memory)) : nil
@@ -86,37 +87,27 @@ public final class SearchSession {
         }
         ?? CalibrationFile(
           settings.plan, model: model, fingerprint: fingerprint, precision: precision, monitor: monitor)
-      let statistics = try Self.statistics(
-        model, fingerprint, calibration, cache, bound, plan: settings.plan,
-        lossGradients: FirstPopulation.needsGradients(settings, bound), monitor)
-      let (damping, residual) =
-        try known.map { (try StudyDescription($0).damping, nil) }
-        ?? Self.damping(settings, model, statistics, calibration, monitor)
-      if settings.repair == .nested {
+      let bench = Workbench(
+        model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
+        damping: try known.map { try StudyDescription($0).damping } ?? settings.damping, cache: cache, monitor: monitor)
+      let plan = settings.searchPlan(precision)
+      let evaluator = try bench.evaluator(
+        bound, repair: plan.repair, precision: precision, curveMetric: plan.curveMetric,
+        gradientWindows: plan.gradientWindows)
+      let damping = evaluator.repaired.damping
+      if plan.repair == .nested {
         monitor.tell(Event.damping(damping, isChosen: settings.damping == nil))
         calibration.shortage(for: model.configuration).map { monitor.tell(JobWarning($0)) }
       }
-      try monitor.advance(.init(.reference), 0, of: 1)
-      let evaluator = try CandidateEvaluator(
-        model: model, bound: bound, statistics: statistics, fitness: calibration.fitness, residual: residual,
-        settings: settings, damping: damping)
-      let budgets = Self.budgets(budgeted, settings, dense: model.configuration.blockParameters)
       let done = try known?.trials().count ?? 0
-      let population = try FirstPopulation(
-        evaluator: evaluator, statistics: statistics, metric: settings.curveMetric, budgets: budgets,
-        limit: settings.population, evaluations: budget.evaluations.map { max($0, done) },
-        monitor: monitor)
-      let choice =
-        try known.map { try StudyDescription($0).optimizer }
-        ?? ChosenOptimizer(
-          settings.optimizer, bound.design, settings, budget,
-          parameters: model.configuration.totalParameters, tokens: calibration.fitness.tokens.count)
+      let search = try CandidateSearch.prepare(
+        evaluator, budgeted, plan,
+        .init(evaluations: budget.evaluations.map { max($0, done) }, seconds: budget.seconds),
+        known: try known.map { try StudyDescription($0).optimizer }, monitor)
+      let choice = search.chosen
       if choice.reason != nil { monitor.tell(Event.optimizer(choice)) }
-      let optimizer = try choice.name.optimizer(
-        bound, budgeted, settings, initial: population.seeds,
-        predict: { [bound] in population.predict(bound.genes($0)) })
       if let free = place {
-        let baselines = try Self.baselines(evaluator, population, budgets, monitor)
+        let baselines = try Self.baselines(search, monitor)
         let work = clock?.finished
         if let work { monitor.tell(WorkDone(record: work)) }
         let description = try StudyDescription(
@@ -142,9 +133,9 @@ public final class SearchSession {
       }
       self.optimizer = choice.name
       self.evaluator = evaluator
-      self.population = population
+      population = search.population
       rungs = FidelityRungs(windows: calibration.fitness.count, count: settings.rungs)
-      runner = try StudyRunner(study, optimizer)
+      runner = try StudyRunner(study, search.optimizer)
       failures = FailureRule(generation: settings.population, hasResults: !runner.optimizer.evaluated.isEmpty)
     } catch {
       place?.abandon()

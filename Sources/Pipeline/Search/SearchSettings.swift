@@ -4,6 +4,7 @@ import Foundation
 import LinearAlgebra
 import Reformation
 import Subnets
+import Workbench
 
 /// Everything that decides what a search finds, as stored with its study (`configuration.json`).
 ///
@@ -21,22 +22,22 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
-  public var objectives = ["kl", "params"]
+  public var objectives = SearchPlan.standard.objectives
   /// The windows that the search reads or samples.
   public var plan = CalibrationPlan()
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
   public var damping: Double?
   /// `nested` or `none`.
-  public var repair = Repair.nested
+  public var repair = SearchPlan.standard.repair
   /// What makes the errors of modules comparable in the curves of the first population.
-  public var curveMetric = ErrorCurves.Metric.loss
+  public var curveMetric = SearchPlan.standard.curveMetric
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
   /// Who proposes candidates.
-  public var optimizer = SearchOptimizer.automatic
-  public var population = 16
+  public var optimizer = SearchPlan.standard.optimizer
+  public var population = SearchPlan.standard.population
   /// Precision of the products while candidates are evaluated.
-  public var precision = Precision.single
+  public var precision = SearchPlan.standard.precision
 
   public static let standard = SearchSettings(model: "")
 
@@ -58,7 +59,29 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     try require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
     try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
     try require((2...10_000).contains(population), "--population must be between 2 and 10000")
-    try optimizer.check(self)
+    try checkOptimizer()
+  }
+
+  /// - Throws: `PipelineError.invalidOption` if the settings leave open what the optimiser needs, before anything slow.
+  func checkOptimizer() throws {
+    if optimizer == .bayesian, objectives.count > 2 {
+      throw PipelineError.invalidOption("--optimizer bayesian takes one or two objectives")
+    }
+    if target == nil, optimizer.needsTarget {
+      throw PipelineError.invalidOption(
+        "--optimizer \(optimizer.rawValue) searches one size: give --keep, --params or --size")
+    }
+  }
+
+  /// How candidates are found.
+  ///
+  /// - Parameter precision: precision in which candidates are judged.
+  func searchPlan(_ precision: Precision) -> SearchPlan {
+    var found = SearchPlan()
+    (found.objectives, found.optimizer, found.population) = (objectives, optimizer, population)
+    (found.aim, found.hasRungs, found.repair, found.curveMetric) = (aim, rungs > 1, repair, curveMetric)
+    (found.gradientWindows, found.precision, found.seed) = (plan.gradientWindows, precision, plan.seed)
+    return found
   }
 
   /// - Throws: `PipelineError.invalidOption` if this processor does not have the precision: results in another one would not

@@ -12,6 +12,7 @@ import Reports
 import Runtime
 import Studies
 import Subnets
+import Workbench
 
 /// Subnets for any number of budgets from error curves alone, without a search.
 public final class SolveSession {
@@ -25,8 +26,8 @@ public final class SolveSession {
     /// What the curves promise to add: nats in the metric of the loss.
     public let predictedError: Double
     public let widths: [Subnets.LayerWidths]
-    fileprivate let candidates: Int
-    fileprivate let solution: RankedCandidates.Solution
+    fileprivate let curves: Int
+    fileprivate let genes: BoundSpace.Genes
   }
 
   /// Where calibration comes from.
@@ -43,10 +44,12 @@ public final class SolveSession {
   public private(set) var work: WorkRecord
   /// λ of the least squares as a share of the Gram's mean diagonal.
   public var damping: Double? { bench.knownDamping }
-  public var warnings: [String] { bench.warnings }
-  private let bench: PruningBench
+  public var warnings: [String] { opened.warnings }
+  private let opened: OpenedBench
+  private var bench: Workbench { opened.bench }
   private let precision: Precision
-  private let candidates: [(candidates: RankedCandidates, curves: [ModuleCurve])]
+  /// One of each number of query heads, for all scores.
+  private let curves: [(evaluator: CandidateEvaluator, curves: ChoiceCurves)]
 
   /// Gathers statistics, and gradients for the metric of the loss, and factorises: all that budgets have in common.
   ///
@@ -104,18 +107,21 @@ public final class SolveSession {
     let needs = outputs.map { output in
       output.target.need(parameters: SizeTarget.keep(output.keep).parameters(of: model.configuration))
     }
-    bench = try PruningBench(
-      model: model, plan: plan, stored: stored, damping: damping, precision: precision, cache: cache, needs: needs,
-      monitor: monitor)
-    let workbench = bench.workbench(budget: model.configuration.blockParameters)
-    let statistics = try workbench.statistics(
-      gradients: gradients, samples: plan.gradientWindows)
+    opened = try OpenedBench(
+      model, plan, stored: stored, damping: damping, precision: precision, cache: cache, needs: needs, monitor)
+    let bench = opened.bench
+    let evaluators = try queries.map { queries in
+      let space = SearchSpace.widths(
+        scores: names, of: bench, minimum: droppingModules ? 0 : 1, queries: queries)
+      return try bench.evaluator(
+        BoundSpace(space, to: model.configuration, calibrationSets: bench.sets.map(\.name)),
+        repair: .nested, curveMetric: metric, gradientWindows: plan.gradientWindows)
+    }
     let start = ContinuousClock.now
-    candidates = try choices.enumerated().map { number, choice in
-      let candidates = try RankedCandidates(
-        workbench, choice.score, statistics, step: nil, droppingModules: droppingModules, queries: choice.queries)
-      let curves = try candidates.curves(metric, monitor: monitor.part(number, of: choices.count))
-      return (candidates, curves)
+    curves = try evaluators.enumerated().map { number, evaluator in
+      var curves = ChoiceCurves(evaluator, metric: metric)
+      try curves.complete(monitor.part(number, of: evaluators.count))
+      return (evaluator, curves)
     }
     curveSeconds = (ContinuousClock.now - start) / .seconds(1)
     work = clock.finished
@@ -128,19 +134,19 @@ public final class SolveSession {
   public func solve(keep: Double) throws -> Answer {
     let configuration = bench.model.configuration
     let budget = SizeTarget.keep(keep).blockParameters(of: configuration)
-    let found = candidates.enumerated().compactMap { number, entry in
-      entry.candidates.solution(entry.curves, budget: budget).map { (number, $0) }
+    let found = curves.enumerated().compactMap { number, entry in
+      entry.curves.solution(budget: budget).map { (number, $0) }
     }
     guard let (number, solution) = found.min(by: { $0.1.predictedError < $1.1.predictedError }) else {
-      throw bench.workbench(budget: budget).impossible("solve")
+      throw MethodError.impossible("solve", bench, budget: budget)
     }
+    let genes = curves[number].evaluator.genes(solution)
     var shape = configuration
-    shape.layers = zip(solution.widths, configuration.layers).map { $0.shape(of: $1) }
+    shape.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
     return Answer(
       keepTarget: keep, keepRatio: configuration.keepRatio(of: shape),
       parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters,
-      score: candidates[number].candidates.score.name, predictedError: solution.predictedError,
-      widths: solution.widths, candidates: number, solution: solution)
+      score: genes.score, predictedError: solution.predictedError, widths: genes.widths, curves: number, genes: genes)
   }
 
   /// KL divergence from the dense model and perplexity of an answer's repaired subnet, on the held-out windows.
@@ -149,21 +155,21 @@ public final class SolveSession {
     kl: Double, perplexity: Double, densePerplexity: Double
   ) {
     let reference = try bench.reference(precision)
-    let comparison = try reference.compare(candidates[answer.candidates].candidates.subnet(answer.solution.genome))
+    let comparison = try reference.compare(curves[answer.curves].evaluator.subnet(answer.genes))
     return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
   }
 
   /// Writes the repaired subnet of an answer as a checkpoint.
   public func write(_ answer: Answer, to target: ExportTarget, toolVersion: String) throws -> ExportResult {
-    let candidates = candidates[answer.candidates].candidates
-    let subnet = try candidates.subnet(answer.solution.genome)
+    let evaluator = curves[answer.curves].evaluator
+    let subnet = try evaluator.subnet(answer.genes)
     var record = try ExportRecord(
       toolVersion: toolVersion,
       origin: [
         "method": "solve", "score": .string(answer.score), "curve_metric": .string(metric.rawValue),
       ], parent: bench.model, written: subnet.configuration, repair: .nested, damping: damping,
-      calibration: bench.calibration, measured: .init(predictedError: answer.predictedError))
-    record.kept = try candidates.units(answer.solution.genome)
+      calibration: opened.calibration, measured: .init(predictedError: answer.predictedError))
+    record.kept = try evaluator.units(answer.genes)
     return try Exporter.export(
       subnet, parent: bench.model, record: record.json, to: target.url, options: target.options)
   }

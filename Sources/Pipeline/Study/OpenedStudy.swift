@@ -7,6 +7,7 @@ import LinearAlgebra
 import Runtime
 import Studies
 import Subnets
+import Workbench
 
 extension StudyAddress {
   /// Opens a study that is to be there.
@@ -25,7 +26,8 @@ struct OpenedStudy {
   let model: LanguageModel
   let calibration: CalibrationFile
   let bound: BoundSpace
-  private let statistics: [any Statistics]
+  private let settings: SearchSettings
+  private let bench: Workbench
 
   /// Opens the study at an address.
   ///
@@ -51,7 +53,7 @@ struct OpenedStudy {
   ) throws {
     self.study = study
     self.description = description
-    let settings = description.settings
+    settings = description.settings
     do {
       model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model), memory: memory)
     } catch CheckpointError.unreadable(let place, let reason) where path == nil {
@@ -75,8 +77,9 @@ struct OpenedStudy {
       folder: cache, fingerprint: fingerprint,
       bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)
     ).check(beside: targets.map { $0.need(parameters: parameters) })
-    statistics = try SearchSession.statistics(
-      model, fingerprint, calibration, cache, bound, plan: settings.plan, lossGradients: false, monitor)
+    bench = Workbench(
+      model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
+      damping: description.damping, cache: cache, monitor: monitor)
   }
 
   /// An evaluator with nothing factorised yet.
@@ -85,10 +88,13 @@ struct OpenedStudy {
   ///   - windows: how many of the fitness windows it measures on; `nil` for all.
   ///   - precision: of candidates; `nil` for the study's.
   func evaluator(windows: Int? = nil, precision: Precision? = nil) throws -> CandidateEvaluator {
-    let all = calibration.fitness
-    return try CandidateEvaluator(
-      model: model, bound: bound, statistics: statistics,
-      fitness: windows.map { all.windows(0..<min($0, all.count)) } ?? all,
-      settings: description.settings, damping: description.damping, precision: precision)
+    try bench.evaluator(
+      bound, repair: settings.repair, precision: precision ?? settings.evaluationPrecision(), curveMetric: nil,
+      gradientWindows: settings.plan.gradientWindows, windows: windows)
+  }
+
+  /// The calibration windows of genes.
+  func windows(_ genes: BoundSpace.Genes) -> TokenWindows {
+    bench.windows(of: genes.calibration, samples: genes.samples)
   }
 }

@@ -7,6 +7,7 @@ import Runtime
 import Search
 import Studies
 import Subnets
+import Workbench
 
 /// What a study holds beside its trials: enough to report on it without the model.
 public struct StudyDescription: Sendable {
@@ -130,21 +131,6 @@ public struct StudyDescription: Sendable {
   public var bestParameters: Int {
     targetParameters ?? Int((keep[0] + keep[1]) / 2 * Double(model.parametersBlock))
   }
-}
-
-/// Who proposes the candidates of a study, and why that was chosen.
-public struct ChosenOptimizer: Codable, Equatable, Sendable {
-  public var name: SearchOptimizer
-  /// `nil` where it was given.
-  public var reason: String?
-
-  init(name: SearchOptimizer, reason: String? = nil) {
-    self.name = name
-    self.reason = reason
-  }
-
-  /// For people.
-  public var description: String { name.rawValue + (reason.map { " (chosen: \($0))" } ?? "") }
 }
 
 /// What is stored with each trial beside its values.

@@ -4,6 +4,7 @@ import Foundation
 import Runtime
 import Studies
 import Synchronization
+import Workbench
 
 /// How the candidates of a study are shared among processes.
 public struct StudySharing: Sendable {
@@ -40,7 +41,7 @@ struct TrialWorker {
   let objectives: ObjectiveList
   let sharing: StudySharing
 
-  var portion: Int { sharing.portion ?? max(1, optimizer.batch(settings) / 4) }
+  var portion: Int { sharing.portion ?? max(1, optimizer.batch(population: settings.population) / 4) }
 
   /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
   private static let attempts = 5

@@ -1,6 +1,7 @@
 import Foundation
 import Runtime
 import Studies
+import Workbench
 
 /// Evaluates candidates of a study that another process searches, on the same machine or another one.
 public struct WorkerSession {

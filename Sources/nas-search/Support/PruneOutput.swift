@@ -4,6 +4,7 @@ import Exports
 import Foundation
 import Methods
 import Pipeline
+import Workbench
 
 /// The words and the JSON of `prune`; `README.md` documents the JSON.
 enum PruneOutput {
@@ -12,7 +13,7 @@ enum PruneOutput {
     let measured = outcome.measurement
     var lines = [
       "\(method): \(String(format: "%.2f", measured.keepRatio * 100)) % of the block parameters, "
-        + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair)"
+        + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair.rawValue)"
         + (outcome.damping.map { ", damping \($0)" } ?? ""),
       "on held-out windows: KL \(String(format: "%.4f", measured[.kl] ?? .nan)), perplexity "
         + "\(String(format: "%.2f", measured[.perplexity] ?? .nan)) (dense \(String(format: "%.2f", outcome.densePerplexity)))",
@@ -36,7 +37,7 @@ enum PruneOutput {
       "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
       "total_parameters": .integer(measured.parametersTotal), "kl": .optional(measured[.kl]),
       "perplexity": .optional(measured[.perplexity]),
-      "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair),
+      "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair.rawValue),
       "damping": outcome.damping.map { .number($0) } ?? .null,
       "decisions": .object(outcome.pruned.decisions.mapValues { .string($0) }),
       "seconds": .object(

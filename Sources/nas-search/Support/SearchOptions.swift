@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipeline
 import Reformation
+import Workbench
 
 /// The options that decide what a search finds.
 struct SearchOptions: ParsableArguments {

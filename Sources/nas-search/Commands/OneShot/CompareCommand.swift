@@ -5,6 +5,7 @@ import Foundation
 import Methods
 import Pipeline
 import Reports
+import Workbench
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -5,22 +5,25 @@ import Subnets
 ///
 /// As in LLM-Pruner's code a share `s` removes `⌊s·n⌋` of `n` KV groups; the channels make up for the rounding, so that
 /// the *parameter* budget is met. At least one group and one step of channels stay.
-struct UniformAllocation {
-  let configuration: ModelConfiguration
+public struct UniformAllocation {
+  private let configuration: ModelConfiguration
   /// Layers that are pruned.
-  let window: Range<Int>
+  private let window: Range<Int>
   /// Widths of MLPs lose whole steps.
-  let step: Int
+  private let step: Int
+  /// Query heads that every kept group keeps; `nil` for all.
+  private let queries: Int?
 
-  init(_ configuration: ModelConfiguration, window: Range<Int>? = nil, step: Int = 1) {
+  public init(_ configuration: ModelConfiguration, window: Range<Int>? = nil, step: Int = 1, queries: Int? = nil) {
     self.configuration = configuration
     self.window = window ?? 0..<configuration.layerCount
     self.step = step
+    self.queries = queries
   }
 
   /// - Parameter budget: block parameters at most.
   /// - Returns: `nil` where even the narrowest widths exceed the budget.
-  func widths(budget: Int) -> [LayerWidths]? {
+  public func widths(budget: Int) -> [LayerWidths]? {
     let share = share(budget: budget)
     var removed = configuration.layers.map { Int(share * Double($0.kvHeads) + 1e-9) }
     while true {
@@ -28,7 +31,7 @@ struct UniformAllocation {
         let heads = configuration.layers[index].kvHeads
         return window.contains(index) ? max(min(1, heads), heads - removed[index]) : heads
       }
-      if let found = channels(groups, budget: budget) { return found }
+      if let found = widths(groups: groups, budget: budget) { return found }
       let fewer = removed.indices.map { min(removed[$0] + 1, max(0, configuration.layers[$0].kvHeads - 1)) }
       if fewer == removed { return nil }
       removed = fewer
@@ -36,7 +39,7 @@ struct UniformAllocation {
   }
 
   /// The share of the window's prunable parameters that has to go, between 0 and 1.
-  func share(budget: Int) -> Double {
+  public func share(budget: Int) -> Double {
     let prunable = window.reduce(0) {
       $0 + configuration.parameters(of: configuration.layers[$1]) - configuration.fixedParametersPerLayer
     }
@@ -45,14 +48,21 @@ struct UniformAllocation {
   }
 
   /// The widest channels for given groups.
-  private func channels(_ groups: [Int], budget: Int) -> [LayerWidths]? {
+  ///
+  /// - Parameters:
+  ///   - groups: of every layer.
+  ///   - budget: block parameters at most.
+  /// - Returns: `nil` where even the narrowest channels exceed the budget.
+  public func widths(groups: [Int], budget: Int) -> [LayerWidths]? {
     func widths(removing share: Double) -> [LayerWidths] {
       configuration.layers.indices.map { index in
         let whole = configuration.layers[index].mlpChannels
-        guard window.contains(index), whole > 0 else { return LayerWidths(groups: groups[index], channels: whole) }
+        guard window.contains(index), whole > 0 else {
+          return LayerWidths(groups: groups[index], channels: whole, queries: queries)
+        }
         let least = whole - (whole - 1) / step * step
         let kept = whole - Int((Double(whole) * share / Double(step)).rounded(.up)) * step
-        return LayerWidths(groups: groups[index], channels: max(least, kept))
+        return LayerWidths(groups: groups[index], channels: max(least, kept), queries: queries)
       }
     }
     if configuration.cost(widths(removing: 1)) > budget { return nil }
@@ -68,13 +78,7 @@ struct UniformAllocation {
 
 extension ModelConfiguration {
   /// Block parameters of the subnet with the given widths.
-  func cost(_ widths: [LayerWidths]) -> Int {
-    zip(widths, layers).reduce(0) { sum, layer in
-      let (width, shape) = layer
-      return sum
-        + parameters(
-          of: LayerShape(
-            queryHeads: width.groups * shape.queriesPerGroup, kvHeads: width.groups, mlpChannels: width.channels))
-    }
+  public func cost(_ widths: [LayerWidths]) -> Int {
+    zip(widths, layers).reduce(0) { $0 + parameters(of: $1.0.shape(of: $1.1)) }
   }
 }

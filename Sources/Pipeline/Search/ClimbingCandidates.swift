@@ -1,0 +1,80 @@
+import Evaluation
+import LanguageModels
+import Runtime
+import Subnets
+import Workbench
+
+/// How a search measures: candidates compete on growing numbers of windows.
+extension CandidateEvaluator {
+  typealias Measured = (measurement: SubnetMeasurement, record: WindowRecord)
+
+  /// A candidate that goes on, and what was found on the windows before.
+  typealias Climber = (genes: BoundSpace.Genes, earlier: Comparison?)
+
+  /// Measures candidates together.
+  ///
+  /// Each is measured on the windows of the first rung; those that climb, on the further windows of the next. Without rungs
+  /// values do not depend on which candidates are together.
+  ///
+  /// - Parameters:
+  ///   - rungs: estimates from the first windows, where a candidate ends before it has seen all.
+  ///   - climbers: which of some estimates go on.
+  ///   - monitor: hears between half layers of the share that is done.
+  /// - Returns: in the order of the candidates.
+  func measure(
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor, climbers: ([SubnetMeasurement]) -> [Int]
+  ) throws -> [Measured] {
+    try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
+      let found = try compare(alive.map(\.genes), windows: windows, monitor: monitor)
+      return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
+    }
+  }
+
+  /// Lets candidates compete on growing numbers of windows.
+  ///
+  /// - Parameter compare: compares candidates on all windows up to the end of a range. What was found on the windows before
+  ///   the range is given.
+  func climb(
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([SubnetMeasurement]) -> [Int],
+    compare: ([Climber], Range<Int>) throws -> [Comparison]
+  ) throws -> [Measured] {
+    var comparisons: [Comparison?] = candidates.map { _ in nil }
+    func estimates(_ places: [Int]) -> [Measured] {
+      places.compactMap { place in
+        comparisons[place].map { comparison in
+          let record = WindowRecord(comparison)
+          return (measurement(of: candidates[place], rungs.estimate(Quality(comparison), record)), record)
+        }
+      }
+    }
+    var (alive, done) = (Array(candidates.indices), 0)
+    for count in rungs.isTrusted ? rungs.ladder.rungs : [rungs.windows] where !alive.isEmpty {
+      let found = try compare(alive.map { (candidates[$0], comparisons[$0]) }, done..<count)
+      for (place, comparison) in zip(alive, found) { comparisons[place] = comparison }
+      done = count
+      if count < rungs.windows { alive = climbers(estimates(alive).map(\.measurement)).map { alive[$0] } }
+    }
+    return estimates(Array(candidates.indices))
+  }
+
+  // MARK: - Measurements
+
+  /// The dense model beside itself.
+  var dense: SubnetMeasurement {
+    SubnetMeasurement(
+      EvaluatedSubnet(model.configuration, of: model.configuration, quality: Quality(dense: reference.perplexity)))
+  }
+
+  func measurement(of genes: BoundSpace.Genes, _ quality: Quality) -> SubnetMeasurement {
+    SubnetMeasurement(EvaluatedSubnet(configuration(genes), of: model.configuration, quality: quality))
+  }
+}
+
+extension SubnetMeasurement {
+  /// - Parameters:
+  ///   - configuration: configuration of the subnet.
+  ///   - dense: that of the dense model.
+  init(_ configuration: ModelConfiguration, of dense: ModelConfiguration, _ comparison: Comparison) {
+    self.init(EvaluatedSubnet(configuration, of: dense, quality: Quality(comparison)))
+  }
+}

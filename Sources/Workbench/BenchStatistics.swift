@@ -1,0 +1,217 @@
+import Calibration
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Reformation
+import Runtime
+import Subnets
+
+/// What a workbench knows of its calibration sets. A choice is the name of a set, or `BoundSpace.mix` for all together.
+extension Workbench {
+  struct GradientKey: Hashable {
+    let scalar: BackwardPass.Scalar
+    let windows: TokenWindows
+  }
+
+  /// All calibration text: the mixture if there are several sets.
+  public var whole: String { sets.count == 1 ? sets[0].name : BoundSpace.mix }
+
+  // MARK: - Windows
+
+  /// Windows of a choice, set after set.
+  ///
+  /// - Parameter samples: the first windows of each set; `nil` for all.
+  public func windows(of choice: String? = nil, samples: Int? = nil) -> TokenWindows {
+    let parts = parts(choice ?? whole).map(\.calibration)
+    return TokenWindows(
+      length: parts.first?.length ?? 1,
+      tokens: parts.flatMap { $0.tokens.prefix(samples.map { $0 * (parts.first?.length ?? 1) } ?? .max) })
+  }
+
+  /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
+  public var calibration: TokenWindows {
+    let all = sets.map(\.calibration)
+    let turns = (0..<(all.map(\.count).max() ?? 0)).flatMap { turn in
+      all.filter { turn < $0.count }.map { $0.windows(turn..<turn + 1).tokens }
+    }
+    return TokenWindows(length: all.first?.length ?? 1, tokens: turns.flatMap { $0 })
+  }
+
+  /// The first calibration windows of all sets.
+  public func firstWindows(_ count: Int) -> TokenWindows {
+    let all = calibration
+    return all.windows(0..<min(count, all.count))
+  }
+
+  /// `samples` stretches of the calibration text, drawn by the bench's seed and `number`; as many as there are.
+  public func subset(_ number: Int, samples: Int, length: Int) -> TokenWindows {
+    let calibration = calibration
+    let length = min(length, calibration.length)
+    let perWindow = calibration.length / length
+    var random = SeededGenerator(seed: seed, stream: 1000 + UInt64(number))
+    let places = Array(0..<calibration.count * perWindow).shuffled(using: &random).prefix(samples)
+    return TokenWindows(
+      places.sorted().map { place in
+        let start = place % perWindow * length
+        let window = calibration[place / perWindow]
+        return Array(window[window.startIndex + start..<window.startIndex + start + length])
+      })
+  }
+
+  private func parts(_ choice: String) -> [CalibrationSet] {
+    choice == BoundSpace.mix ? sets : sets.filter { $0.name == choice }
+  }
+
+  // MARK: - Statistics
+
+  /// Activation statistics of all calibration text.
+  public func statistics() throws -> any Statistics { try statistics(of: whole, samples: nil, recording: nil) }
+
+  /// Activation statistics of all calibration text with gradients on its first windows.
+  ///
+  /// - Parameter samples: windows for gradients, of all sets together.
+  public func statistics(gradients scalars: Set<BackwardPass.Scalar>, samples: Int) throws -> any Statistics {
+    defer { recorded = [:] }
+    let statistics = try statistics(of: whole, samples: nil, recording: scalars.isEmpty ? nil : samples)
+    return try withGradients(statistics, of: scalars) { try saliencies(of: $0, choice: whole, windows: samples) }
+  }
+
+  /// Activation statistics of all calibration text with gradients on other windows.
+  public func statistics(
+    gradients scalars: Set<BackwardPass.Scalar>, on windows: TokenWindows
+  ) throws -> any Statistics {
+    try withGradients(statistics(), of: scalars) { try saliencies(of: $0, on: windows, recorded: nil, name: whole) }
+  }
+
+  /// The statistics of every choice that genes of a space name, with gradients.
+  ///
+  /// - Parameter count: windows for gradients, of all sets of a choice together.
+  public func statistics(
+    for bound: BoundSpace, gradients scalars: Set<BackwardPass.Scalar>, windows count: Int
+  ) throws -> [any Statistics] {
+    defer { recorded = [:] }
+    let recording = scalars.isEmpty ? nil : count
+    var all: [(choice: String, statistics: any Statistics)] = []
+    // All windows, or the first of them where their number is a gene.
+    for samples in bound.space.samples.isEmpty ? [nil] : bound.space.samples.map(Optional.init) {
+      let mixes = bound.calibrations.contains(BoundSpace.mix)
+      for choice in sets.map(\.name) + (mixes ? [BoundSpace.mix] : []) {
+        all.append((choice, try statistics(of: choice, samples: samples, recording: recording)))
+      }
+    }
+    return try all.map { choice, statistics in
+      // A set that is only a part of the mixture is ranked by nothing.
+      guard bound.calibrations.contains(choice) else { return statistics }
+      return try withGradients(statistics, of: scalars) { try saliencies(of: $0, choice: choice, windows: count) }
+    }
+  }
+
+  /// Gradients on the first windows of the calibration.
+  public func gradients(of scalar: BackwardPass.Scalar, samples: Int) throws -> StoredSaliencies {
+    try saliencies(of: scalar, choice: whole, windows: samples)
+  }
+
+  /// - Parameters:
+  ///   - samples: the first windows of each set; `nil` for all.
+  ///   - recording: windows for gradients that will be asked for; `nil` if none will be.
+  private func statistics(of choice: String, samples: Int?, recording: Int?) throws -> any Statistics {
+    let name = BoundSpace.statistics(choice, samples: samples)
+    if choice == BoundSpace.mix, sets.count > 1 {
+      let parts = try sets.map { try statistics(of: $0.name, samples: samples, recording: recording) }
+      return MixedStatistics(name: name, parts)
+    }
+    guard let set = parts(choice).first else {
+      throw FactoryError.unknownCalibration(name: choice, known: sets.map(\.name))
+    }
+    let made = try gathered[name] ?? gather(set, name, samples: samples, recording: recording)
+    gathered[name] = made
+    charge(made.cost, of: "statistics of \(name)")
+    return made
+  }
+
+  private func gather(_ set: CalibrationSet, _ name: String, samples: Int?, recording: Int?) throws -> any Statistics {
+    var windows = set.calibration
+    if let samples {
+      guard samples <= windows.count else {
+        throw CalibrationError.fewWindows(set: set.name, windows: windows.count, needed: samples)
+      }
+      windows = windows.windows(0..<samples)
+    }
+    let record = recording.flatMap { recordedWindows(set, $0).record(running: windows) }
+    return try statisticsStore.statistics(
+      name: name, of: model, fingerprint: fingerprint, windows: windows, record: record, monitor: monitor)
+  }
+
+  // MARK: - Gradients
+
+  private func withGradients(
+    _ statistics: any Statistics, of scalars: Set<BackwardPass.Scalar>,
+    _ gradients: (BackwardPass.Scalar) throws -> StoredSaliencies
+  ) throws -> any Statistics {
+    if scalars.isEmpty { return statistics }
+    var all: [BackwardPass.Scalar: StoredSaliencies] = [:]
+    for scalar in scalars.sorted(by: { $0.rawValue < $1.rawValue }) { all[scalar] = try gradients(scalar) }
+    return StatisticsWithGradients(statistics, gradients: all)
+  }
+
+  private func saliencies(
+    of scalar: BackwardPass.Scalar, choice: String, windows count: Int
+  ) throws -> StoredSaliencies {
+    let parts = parts(choice).map { recordedWindows($0, count) }
+    let each = max(1, count / max(1, parts.count))
+    return try saliencies(
+      of: scalar, on: RecordedWindows.joined(parts, first: each),
+      recorded: RecordedWindows.recorded(parts, first: each, layers: configuration.layerCount), name: choice)
+  }
+
+  private func saliencies(
+    of scalar: BackwardPass.Scalar, on windows: TokenWindows, recorded: BackwardPass.Recorded?, name: String
+  ) throws -> StoredSaliencies {
+    let key = GradientKey(scalar: scalar, windows: windows)
+    let made =
+      try differentiated[key]
+      ?? gradientStore.saliencies(
+        of: scalar, network: model, fingerprint: fingerprint, windows: windows, recorded: recorded, subject: name,
+        monitor: monitor)
+    differentiated[key] = made
+    charge(made.cost, of: "gradients \(key.hashValue)")
+    return made
+  }
+
+  private func recordedWindows(_ set: CalibrationSet, _ count: Int) -> RecordedWindows {
+    let name = "\(set.name), \(count)"
+    if let known = recorded[name] { return known }
+    let made = RecordedWindows(set, count)
+    recorded[name] = made
+    return made
+  }
+}
+
+/// The first windows of a set, for a backward pass; with their residual stream, if the pass for the statistics ran.
+struct RecordedWindows {
+  private let windows: TokenWindows
+  private let record: ResidualRecord
+
+  init(_ set: CalibrationSet, _ count: Int) {
+    windows = set.calibration.windows(0..<min(count, set.calibration.count))
+    record = ResidualRecord(tokens: windows.tokens.count)
+  }
+
+  /// The record, for a pass over windows that begin with these, where there was none yet.
+  func record(running all: TokenWindows) -> ResidualRecord? {
+    record.count == 0 && all.count >= windows.count ? record : nil
+  }
+
+  private func first(_ count: Int) -> TokenWindows { windows.windows(0..<min(count, windows.count)) }
+
+  /// The first windows of each set.
+  static func joined(_ parts: [RecordedWindows], first count: Int) -> TokenWindows {
+    TokenWindows(length: parts.first?.windows.length ?? 1, tokens: parts.flatMap { $0.first(count).tokens })
+  }
+
+  /// What was recorded of them; `nil` where that of one is missing.
+  static func recorded(_ parts: [RecordedWindows], first count: Int, layers: Int) -> BackwardPass.Recorded? {
+    guard parts.allSatisfy({ $0.record.count == layers + 1 }) else { return nil }
+    return parts.map { ($0.record, $0.first(count).tokens.count) }
+  }
+}

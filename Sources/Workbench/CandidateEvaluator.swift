@@ -1,0 +1,152 @@
+import Calibration
+import Evaluation
+import Importance
+import LanguageModels
+import LinearAlgebra
+import Reformation
+import Runtime
+import Subnets
+
+extension BoundSpace.Genes {
+  /// What decides the weights beside the widths.
+  public var choice: SubnetFactory<LanguageModel>.Choice {
+    .init(score: score, calibration: statistics, damping: damping, queries: queries)
+  }
+}
+
+/// Turns genes into subnets and compares them with the dense model.
+public struct CandidateEvaluator: Sendable {
+  /// Which weights a candidate has.
+  public enum Weights: Sendable {
+    /// The parent's own.
+    case inherited
+    /// Corrected as the evaluator's repair says.
+    case repaired
+  }
+
+  /// How candidates that begin alike are run.
+  public enum Streams: Sendable {
+    /// Once as far as they agree.
+    case shared
+    case separate
+  }
+
+  public let model: LanguageModel
+  public let bound: BoundSpace
+  /// Those that genes name, with the gradients that scores need.
+  public let statistics: [any Statistics]
+  public let reference: DenseReference
+  public let repaired: SubnetFactory<LanguageModel>
+  public let inherited: SubnetFactory<LanguageModel>
+
+  /// What decides the weights of half a layer.
+  private struct Part: Hashable {
+    let choice: SubnetFactory<LanguageModel>.Choice
+    let width: Int
+    /// The candidate that does not share the part; 0 for a part that all may share.
+    let owner: Int
+  }
+
+  /// - Parameters:
+  ///   - statistics: those that genes name, with the gradients that scores need.
+  ///   - reference: windows that candidates are compared on, and their precision.
+  ///   - repair: of single layers.
+  ///   - damping: of genes that have none of their own.
+  public init(
+    _ model: LanguageModel, _ bound: BoundSpace, _ statistics: [any Statistics], reference: DenseReference,
+    repair: Repair, damping: Double
+  ) throws {
+    self.model = model
+    self.bound = bound
+    self.statistics = statistics
+    self.reference = reference
+    let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
+    let limit = model.memory.rankedLayers(besideTask: model.configuration.bytesPerLayerTask)
+    repaired = SubnetFactory(
+      parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping, byteLimit: limit)
+    inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
+  }
+
+  public func factory(_ weights: Weights) -> SubnetFactory<LanguageModel> {
+    weights == .repaired ? repaired : inherited
+  }
+
+  public func subnet(_ genes: BoundSpace.Genes, _ weights: Weights = .repaired) throws -> Subnet<LanguageModel> {
+    try factory(weights).subnet(genes.widths, genes.choice)
+  }
+
+  public func units(_ genes: BoundSpace.Genes) throws -> [KeptUnits] {
+    try repaired.units(genes.widths, genes.choice)
+  }
+
+  /// The dense model's configuration with the widths of the genes.
+  public func configuration(_ genes: BoundSpace.Genes) -> ModelConfiguration {
+    var configuration = model.configuration
+    configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
+    return configuration
+  }
+
+  // MARK: - Comparing
+
+  /// Compares candidates with the dense model, layer by layer.
+  ///
+  /// Values do not depend on which candidates are together.
+  ///
+  /// - Parameters:
+  ///   - windows: which of the reference's windows; `nil` for all.
+  ///   - monitor: hears between half layers of the share that is done.
+  public func compare(
+    _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, _ weights: Weights = .repaired,
+    streams: Streams = .shared, monitor: Monitor = .silent
+  ) throws -> (comparisons: [Comparison], work: SharedWork) {
+    let factory = factory(weights)
+    let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice))), monitor: monitor)
+    let evaluator = GenerationEvaluator<Part>(
+      reference: reference, parent: model, isPrepared: isPrepared
+    ) { layer, isMLP, part in
+      try factory.rankedLayer(layer, part.choice)
+        .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
+    }
+    let parts = candidates.enumerated().map { number, genes in
+      let (choice, owner) = (genes.choice, streams == .shared ? 0 : number + 1)
+      return genes.widths.flatMap { widths in
+        [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: owner) }
+      }
+    }
+    return try evaluator.compare(parts, windows: windows, monitor: monitor)
+  }
+
+  /// Compares on all windows the candidate of each group that diverges least on the first quarter of them.
+  ///
+  /// - Parameter monitor: hears between half layers of the share that is done.
+  /// - Returns: `nil` for a group without candidates.
+  public func best(
+    ofEach groups: [[BoundSpace.Genes]], _ weights: Weights, _ monitor: Monitor = .silent
+  ) throws -> [(genes: BoundSpace.Genes, comparison: Comparison)?] {
+    let windows = reference.windows.count
+    let first = (windows + 3) / 4
+    // Of the whole work, in candidates times windows.
+    let heats = Double(groups.reduce(0) { $0 + $1.count } * first)
+    let work = heats + Double(groups.count { !$0.isEmpty } * (windows - first))
+    let share = heats / max(1, work)
+    let winners = try winners(groups, 0..<first, weights, monitor.within(0...share))
+    if first == windows { return winners }
+    let further = try compare(
+      winners.compactMap { $0?.genes }, windows: first..<windows, weights, monitor: monitor.within(share...1))
+    var rest = further.comparisons[...]
+    return winners.map { winner in winner.map { ($0.genes, $0.comparison.joined(rest.removeFirst())) } }
+  }
+
+  /// The candidate of each group that diverges least on some windows.
+  private func winners(
+    _ groups: [[BoundSpace.Genes]], _ windows: Range<Int>, _ weights: Weights, _ monitor: Monitor
+  ) throws -> [(genes: BoundSpace.Genes, comparison: Comparison)?] {
+    let all = groups.flatMap { $0 }
+    var found = try compare(all, windows: windows, weights, monitor: monitor).comparisons[...]
+    return groups.map { group in
+      let own = found.prefix(group.count)
+      found = found.dropFirst(group.count)
+      return zip(group, own).min { $0.1.divergence < $1.1.divergence }.map { ($0.0, $0.1) }
+    }
+  }
+}

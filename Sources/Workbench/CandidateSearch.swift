@@ -1,0 +1,155 @@
+import Calibration
+import Evaluation
+import Importance
+import LanguageModels
+import LinearAlgebra
+import Reformation
+import Runtime
+import Search
+import Subnets
+
+/// How candidates are found: what a search and the method `ours` let people choose beside model, text, space and size.
+public struct SearchPlan: Sendable, Equatable {
+  /// Names of the objectives (`ObjectiveRegistry`), the most important first.
+  public var objectives = ["kl", "params"]
+  public var optimizer = SearchOptimizer.automatic
+  /// Candidates of a generation.
+  public var population = 16
+  /// Without a target: the share of the block parameters that the nearest size of the first population is moved to.
+  public var aim: Double?
+  /// Whether the candidates of a generation compete on growing numbers of windows.
+  public var hasRungs = false
+  /// Of the weights that candidates are judged with.
+  public var repair = Repair.nested
+  /// What makes the errors of modules comparable in the curves of the first population.
+  public var curveMetric = ErrorCurves.Metric.loss
+  /// Calibration windows that gradients are taken on, of all sets together.
+  public var gradientWindows = GradientStore.windows
+  /// In which candidates are judged.
+  public var precision = Precision.single
+  public var seed: UInt64 = 0
+
+  public static let standard = SearchPlan()
+
+  public init() {}
+}
+
+extension Workbench {
+  /// λ where nothing is repaired: no weight depends on it.
+  private static let unusedDamping = 0.01
+
+  /// Judges the candidates of a space on the held-out windows.
+  ///
+  /// - Parameters:
+  ///   - curveMetric: of error curves that will be made; `nil` if none will be.
+  ///   - windows: how many of the held-out windows; `nil` for all.
+  public func evaluator(
+    _ bound: BoundSpace, repair: Repair, precision: Precision = .single, curveMetric: ErrorCurves.Metric?,
+    gradientWindows: Int = GradientStore.windows, windows: Int? = nil
+  ) throws -> CandidateEvaluator {
+    let scores = try bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients }
+    let needed = ChoiceCurves.exist(bound, repair) ? curveMetric?.gradients ?? [] : []
+    let statistics = try statistics(for: bound, gradients: needed.union(scores), windows: gradientWindows)
+    let damping = try repair == .none ? knownDamping ?? Self.unusedDamping : damping(of: statistics.last)
+    return try CandidateEvaluator(
+      model, bound, statistics, reference: reference(precision, windows: windows), repair: repair, damping: damping)
+  }
+}
+
+/// A search in front of its first candidate: what judges candidates, and who proposes them.
+public struct CandidateSearch: Sendable {
+  public let evaluator: CandidateEvaluator
+  public let population: FirstPopulation
+  /// Block parameters that the first population aims at, the largest first.
+  public let sizes: [Int]
+  public let chosen: ChosenOptimizer
+  /// Has not been asked yet.
+  public let optimizer: AnyOptimizer
+  private let plan: SearchPlan
+
+  /// How long a search will be.
+  public struct Length: Sendable {
+    /// Candidates, those of earlier runs included; `nil` if it is not known.
+    public var evaluations: Int?
+    public var seconds: Double?
+
+    public init(evaluations: Int?, seconds: Double? = nil) {
+      self.evaluations = evaluations
+      self.seconds = seconds
+    }
+  }
+
+  /// Makes the first population and chooses the optimiser.
+  ///
+  /// - Parameters:
+  ///   - space: the evaluator's design space with its budget.
+  ///   - known: the optimiser that an earlier run chose.
+  public static func prepare(
+    _ evaluator: CandidateEvaluator, _ space: BudgetedSpace, _ plan: SearchPlan, _ length: Length,
+    known: ChosenOptimizer? = nil, _ monitor: Monitor = .silent
+  ) throws -> CandidateSearch {
+    let bound = evaluator.bound
+    let sizes = sizes(space, aim: plan.aim.map { Int($0 * Double(bound.configuration.blockParameters)) })
+    let population = try FirstPopulation.make(
+      evaluator, ChoiceCurves(evaluator, metric: plan.curveMetric), budgets: sizes, limit: plan.population,
+      evaluations: length.evaluations, monitor)
+    let chosen =
+      known
+      ?? ChosenOptimizer(
+        plan.optimizer, bound.design, objectives: plan.objectives.count, hasRungs: plan.hasRungs,
+        evaluations: length.evaluations,
+        seconds: length.seconds, parameters: bound.configuration.totalParameters,
+        tokens: evaluator.reference.windows.tokens.count)
+    let optimizer = try chosen.name.optimizer(
+      bound, space, objectives: plan.objectives, population: plan.population, seed: plan.seed,
+      initial: population.seeds,
+      predict: { population.predict(bound.genes($0)) })
+    return CandidateSearch(
+      evaluator: evaluator, population: population, sizes: sizes, chosen: chosen, optimizer: optimizer, plan: plan)
+  }
+
+  /// Sizes that the first population aims at, the largest first: the one, or `sizeCount` spread evenly over the range with
+  /// the nearest one moved to `aim`.
+  static func sizes(_ space: BudgetedSpace, aim: Int? = nil) -> [Int] {
+    let (low, high) = (space.allowed.lowerBound, space.allowed.upperBound)
+    if space.budget.useWholeBudget { return [high] }
+    var even = (1...sizeCount).map { high - (high - low) * $0 / sizeCount }
+    guard let aim, let nearest = even.indices.min(by: { abs(even[$0] - aim) < abs(even[$1] - aim) }) else {
+      return even
+    }
+    even[nearest] = aim
+    return even
+  }
+
+  public static let sizeCount = 6
+
+  /// A candidate that was judged.
+  public struct Judged: Sendable {
+    public let candidate: Candidate
+    public let genes: BoundSpace.Genes
+    public let comparison: Comparison
+  }
+
+  /// Searches in memory: what a search of a study does, without the study. The objectives are the divergence and the block
+  /// parameters.
+  ///
+  /// - Returns: all candidates, in the order in which they were asked for.
+  public func run(evaluations: Int, _ monitor: Monitor = .silent) throws -> [Judged] {
+    var optimizer = optimizer
+    var judged: [Judged] = []
+    while judged.count < evaluations {
+      let batch = try optimizer.askBatch(limit: min(plan.population, evaluations - judged.count))
+      if batch.isEmpty { break }
+      let genes = batch.map { evaluator.bound.genes($0.genome) }
+      let share = Double(judged.count) / Double(evaluations)
+      let found = try evaluator.compare(genes, monitor: monitor.during(.init(.candidates)).within(share...share))
+      for (place, comparison) in found.comparisons.enumerated() {
+        judged.append(Judged(candidate: batch[place], genes: genes[place], comparison: comparison))
+        let size = evaluator.configuration(genes[place]).blockParameters
+        try optimizer.tell(batch[place].ordinal, objectives: [comparison.divergence, Double(size)])
+      }
+      try monitor.advance(.init(.candidates), judged.count, of: evaluations)
+    }
+    return judged
+  }
+}
