@@ -37,16 +37,20 @@ extension Exporter {
   ///
   /// Every destination is tried: what it takes is made in its place and removed.
   ///
-  /// - Parameter inputs: what else is read, and never replaced.
+  /// - Parameters:
+  ///   - inputs: what else is read, and never replaced.
+  ///   - layersDiffer: whether the subnets may have layers of different widths, which not every family has a form for.
   /// - Throws: what `export` would throw before it writes anything, and where destinations meet each other or an input.
-  public static func check(_ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = []) throws {
+  public static func check(
+    _ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = [], layersDiffer: Bool = false
+  ) throws {
     let destinations = try targets.map { try $0.destination() }
     for (index, destination) in destinations.enumerated() {
       for other in destinations[..<index] { try destination.keepClear(of: other) }
       for input in [parent.location] + inputs { try destination.keepClear(of: input) }
       try destination.rehearse()
     }
-    for format in Set(targets.map(\.options.format)) { try check(parent, format) }
+    for format in Set(targets.map(\.options.format)) { try check(parent, format, layersDiffer: layersDiffer) }
   }
 
   /// Where an export goes; what is there is replaced if it is an export of ours and `options` say so.

@@ -98,7 +98,7 @@ public enum Exporter {
         return (try size(of: temporary), verification)
       }
       return ExportResult(
-        location: url, architecture: folder.architecture.name, needsRemoteCode: folder.architecture.needsRemoteCode,
+        location: url, architecture: folder.form.architecture, needsRemoteCode: folder.form.module != nil,
         hasTokenizer: folder.hasTokenizer, bytes: bytes, verification: verification)
     case .gguf:
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
@@ -110,7 +110,7 @@ public enum Exporter {
         return (try size(of: temporary), verification)
       }
       return ExportResult(
-        location: url, architecture: file.architecture.rawValue, needsRemoteCode: false,
+        location: url, architecture: file.form.architecture, needsRemoteCode: false,
         hasTokenizer: file.hasTokenizer, bytes: bytes, verification: verification)
     }
   }
@@ -119,10 +119,16 @@ public enum Exporter {
   /// long work.
   ///
   /// - Throws: what `export` would throw before it writes anything.
-  static func check(_ parent: LanguageModel, _ format: ExportFormat) throws {
+  static func check(_ parent: LanguageModel, _ format: ExportFormat, layersDiffer: Bool) throws {
+    var subnet = parent.configuration
+    if layersDiffer { subnet.layers[subnet.layerCount - 1].mlpChannels += 1 }
     switch format {
-    case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
-    case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    case .huggingFace:
+      _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
+      _ = try HuggingFaceForm.choice(for: subnet)
+    case .gguf:
+      _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+      _ = try GGUFForm.choice(for: subnet)
     }
   }
 

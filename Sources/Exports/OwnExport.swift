@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import LanguageModels
 
 /// Whether something was written by this program, so that `--replace` may take its place.
 enum OwnExport {
@@ -9,11 +10,11 @@ enum OwnExport {
   static let recordKey = "nas_search.record"
 
   /// Files of an export beside the weights.
-  private static let fileNames: Set<String> = [
+  private static let fileNames = Set([
     recordFile, "README.md", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "chat_template.jinja", "\(HuggingFaceConfiguration.moduleName).py",
-    SafetensorsCheckpoint.singleFileName, SafetensorsCheckpoint.indexFileName,
-  ]
+    "special_tokens_map.json", "chat_template.jinja", SafetensorsCheckpoint.singleFileName,
+    SafetensorsCheckpoint.indexFileName,
+  ]).union(Family.all.flatMap(\.huggingFaceForms).compactMap { form in form.module.map { "\($0.name).py" } })
 
   /// What speaks against replacing what is at a destination.
   static func objection(_ format: ExportFormat) -> Destination.Objection {

@@ -39,15 +39,18 @@ extension Verification {
       }
     }
 
-    let reloaded = try reading { try LanguageModel(temporary, memory: network.memory, keepingLayers: false) }
+    let reloaded = try reading {
+      try LanguageModel(
+        temporary, memory: network.memory, keepingLayers: false,
+        families: [network.configuration.family] + Family.all)
+    }
     let types = try reading {
       try Dictionary(
-        uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })
+        uniqueKeysWithValues: written.types.keys.sorted().map { ($0, try reloaded.checkpoint.tensor($0).type) })
     }
-    for plan in written.plans where types[plan.name] != plan.type {
+    for (name, type) in written.types.sorted(by: { $0.key < $1.key }) where types[name] != type {
       throw ExportError.differentConfiguration(
-        path: path, property: "type of '\(plan.name)'", found: types[plan.name]?.name ?? "none",
-        expected: plan.type.name)
+        path: path, property: "type of '\(name)'", found: types[name]?.name ?? "none", expected: type.name)
     }
     try ConfigurationComparison(path: path, found: reloaded.configuration, expected: network.configuration).check()
     let comparison = TensorComparison(path: path, types: types)
@@ -92,7 +95,7 @@ extension Verification {
     let type = types[names.embedding] ?? .f32
     try logits.check(type, path: path)
     self.init(
-      tensors: written.plans.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
+      tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
       relativeRMS: logits.relativeRMS)
   }
 }

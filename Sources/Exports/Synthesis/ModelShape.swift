@@ -52,7 +52,7 @@ public struct ModelShape: Sendable {
           scaling: factor.map {
             .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
           } ?? .none),
-        biases: family.biases == .queryKeyValue ? [.query, .key, .value] : [], parts: family.parts),
+        biases: family.biases.always, parts: family.parts),
       tiedEmbeddings: tied, contextLength: context)
   }
 

@@ -18,10 +18,10 @@ public enum SyntheticCheckpoint {
     monitor: Monitor = .silent
   ) throws -> Int {
     let network = SyntheticNetwork(shape.configuration, seed: seed)
-    let architecture = try HuggingFaceArchitecture(network.configuration)
-    let config = try HuggingFaceConfiguration.config(
-      network.configuration, parent: network.configuration, architecture: architecture, type: type)
-    let tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
+    let config = HuggingFaceConfiguration.config(
+      network.configuration, parent: network.configuration, form: try .choice(for: network.configuration), type: type)
+    let tensors = NetworkTensors(
+      network, names: .huggingFace(network.configuration.family), matrixType: type, vectorType: type)
     let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
     let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))
