@@ -60,7 +60,7 @@ public struct Family: Sendable {
     public var eosToken: Int32?
   }
 
-  public static let all: [Family] = [.llama, .mistral, .qwen2]
+  public static let all: [Family] = [.llama, .mistral, .qwen2, .qwen3]
 
   /// The names that `all` reads, for messages.
   static var supported: String {
