@@ -9,12 +9,13 @@ import Tokenizers
 /// divisors are F32 whatever the type of the matrices.
 struct GGUFExport<Exported: Network> {
   let form: GGUFForm
-  /// What is written.
+  /// The network that is written.
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let metadata: [(key: String, value: GGUFValue)]
-  /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its quantisations.
+  /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its
+  /// quantisations.
   private static var emptyMLP: Int { 32 }
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
@@ -67,7 +68,7 @@ struct GGUFExport<Exported: Network> {
     _ configuration: ModelConfiguration, _ architecture: String
   ) -> [(key: String, value: GGUFValue)] {
     func count(_ value: Int) -> GGUFValue { .uint32(UInt32(clamping: value)) }
-    /// A number where all layers agree, for readers that know no arrays.
+    /// A number if all layers agree, for readers that know no arrays.
     func perLayer(_ width: (LayerShape) -> Int) -> GGUFValue {
       let widths = configuration.layers.map(width)
       if widths.allSatisfy({ $0 == widths[0] }) { return count(widths[0]) }

@@ -3,7 +3,7 @@ import LanguageModels
 
 /// `config.json` and `generation_config.json` of an exported folder.
 enum HuggingFaceConfiguration {
-  /// - Parameter parent: gives the model-wide widths of a model whose layers differ; they stand for no layer.
+  /// - Parameter parent: source of the model-wide widths of a model whose layers differ; they describe no layer.
   static func config(
     _ configuration: ModelConfiguration, parent: ModelConfiguration, form: HuggingFaceForm, type: ElementType
   ) -> JSONValue {
@@ -31,7 +31,8 @@ enum HuggingFaceConfiguration {
       members["per_layer_config"] = .object(
         Dictionary(
           uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
-      // transformers checks longrope's factors against the heads of the whole model, which a model with widths per layer lacks.
+      // transformers checks longrope's factors against the heads of the whole model, which a model with widths per
+      // layer lacks.
       if members["rope_parameters"]?["rope_type"] == "longrope" {
         members["allow_global_per_layer_attribute_access"] = true
       }

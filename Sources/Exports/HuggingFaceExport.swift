@@ -9,7 +9,7 @@ import Tokenizers
 /// carries `per_layer_config`, and the folder the Python module that builds each layer from it.
 struct HuggingFaceExport<Exported: Network> {
   let form: HuggingFaceForm
-  /// What is written.
+  /// The network that is written.
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
@@ -47,7 +47,7 @@ struct HuggingFaceExport<Exported: Network> {
     try SafetensorsWriter.write(tensors.plans, toDirectory: folder, supply: tensors.supply)
   }
 
-  /// The tokenizer's files, with `PreTrainedTokenizerFast` as its class: the one that uses `tokenizer.json` as it stands.
+  /// The tokenizer's files, with `PreTrainedTokenizerFast` as its class: this class uses `tokenizer.json` as it is.
   /// transformers 5 rebuilds the tokenizers of other classes by rules of its own.
   private static func tokenizerFiles(_ tokenizer: Tokenizer) throws -> [String: Data] {
     let name = "tokenizer_config.json"
@@ -79,9 +79,9 @@ struct HuggingFaceExport<Exported: Network> {
 }
 
 extension LanguageModel {
-  /// The tokenizer, or nil where the checkpoint has none.
+  /// The tokenizer; nil if the checkpoint has none.
   ///
-  /// - Throws: `TokenizerError` and `ModelError` for one that is there but cannot be used.
+  /// - Throws: `TokenizerError` and `ModelError` for one that exists but cannot be used.
   func exportableTokenizer() throws -> Tokenizer? {
     if let file = checkpoint as? GGUFFile {
       let model = try file.stringIfPresent("tokenizer.ggml.model")

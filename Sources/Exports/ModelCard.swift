@@ -82,7 +82,7 @@ struct ModelCard {
     return header + configuration.layers.enumerated().map { row(String($0), $1) }.joined(separator: "\n")
   }
 
-  /// What the sequential repair did to each projection.
+  /// The result of the sequential repair for each projection.
   private var repair: String? {
     let rows = (record["sequential_repair"]?.array ?? []).compactMap { step -> String? in
       guard let layer = step["layer"], let module = step["module"]?.string, let error = step["held_out_error"]?.double

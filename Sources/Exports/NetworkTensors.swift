@@ -5,12 +5,12 @@ import Runtime
 
 /// The tensors of a network under the names of a file format, supplied to a writer layer by layer.
 final class NetworkTensors<Exported: Network> {
-  /// Where the values of a tensor come from.
+  /// The source of a tensor's values.
   enum Source {
     case embedding
     case head
     case finalNorm
-    /// What the rotary frequencies are divided by.
+    /// The divisors of the rotary frequencies.
     case ropeDivisors([Float])
     case weight(LayerPart, layer: Int)
     /// The rows of several projections, one after another.
@@ -22,19 +22,20 @@ final class NetworkTensors<Exported: Network> {
   /// In the order in which they are written.
   let plans: [TensorPlan]
   private let network: Exported
-  /// What every tensor is written as, by the names under which a reader finds it: what is written joined is read one by one.
+  /// The written type of every tensor, by the names under which a reader finds it: what is written joined is read one
+  /// by one.
   let types: [String: ElementType]
   private let sources: [String: Source]
   private let form: GGUFForm?
-  /// Told which layer is written next.
+  /// Function that is called with the layer that is written next.
   var monitor = Monitor.silent
-  /// The layer that was asked for last.
+  /// The last requested layer.
   private var current: (index: Int, weights: LayerWeights)?
 
   /// - Parameters:
   ///   - matrixType: type of embedding, head and projections.
   ///   - vectorType: type of norms and biases.
-  ///   - form: of a GGUF file, which decides on the order and the joining of rows; `nil` for a folder.
+  ///   - form: form of a GGUF file, which decides on the order and the joining of rows; `nil` for a folder.
   ///   - ropeTensors: divisors of rotary frequencies and their names; written in F32.
   init(
     _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,

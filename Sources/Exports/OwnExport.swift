@@ -2,7 +2,7 @@ import Checkpoints
 import Foundation
 import LanguageModels
 
-/// Whether something was written by this program, so that `--replace` may take its place.
+/// Recognises exports of this program, which `--replace` may replace.
 enum OwnExport {
   /// The record that every folder of ours holds.
   static let recordFile = "nas_search.json"
@@ -16,7 +16,7 @@ enum OwnExport {
     SafetensorsCheckpoint.indexFileName,
   ]).union(Family.all.flatMap(\.huggingFaceForms).compactMap { form in form.module.map { "\($0.name).py" } })
 
-  /// What speaks against replacing what is at a destination.
+  /// A reason against replacing the content of a destination.
   static func objection(_ format: ExportFormat) -> Destination.Objection {
     switch format {
     case .huggingFace: folder
@@ -42,7 +42,7 @@ enum OwnExport {
     return nil
   }
 
-  /// Whether a file says what only a record of ours says; an export that was given no record has null.
+  /// Whether a file holds keys that only a record of ours has; an export without a record has null.
   private static func isRecord(_ url: URL) -> Bool {
     var status = stat()
     guard lstat(url.path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let record = try? JSONValue.read(url)

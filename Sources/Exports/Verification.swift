@@ -4,7 +4,7 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// What the comparison of an export with the network in memory gave.
+/// The result of the comparison of an export with the network in memory.
 public struct Verification: Sendable, Equatable {
   /// Tensors that came back exactly as the rounding of the network's values to the chosen type.
   public let tensors: Int
@@ -22,8 +22,8 @@ extension Verification {
   /// Both networks run side by side, so that no more than one layer of each is in memory.
   ///
   /// - Parameters:
-  ///   - temporary: where it was written.
-  ///   - destination: where it will be, for messages.
+  ///   - temporary: place where it was written.
+  ///   - destination: future place, for messages.
   /// - Throws: `ExportError`, and what the network throws.
   init<Exported: Network>(
     of temporary: URL, as destination: URL, _ network: Exported, _ written: NetworkTensors<Exported>,
@@ -130,7 +130,7 @@ struct ConfigurationComparison {
     }
   }
 
-  /// - Parameter length: of the sequence, on which the frequencies of some scalings depend.
+  /// - Parameter length: length of the sequence, on which the frequencies of some scalings depend.
   private func sameFrequencies(length: Int) throws {
     let dimension = expected.headDimension
     let pairs = zip(
@@ -157,7 +157,7 @@ struct ConfigurationComparison {
 /// Compares values that were read with the rounding of those that were written, bit by bit.
 struct TensorComparison {
   let path: String
-  /// What each tensor is stored as.
+  /// The stored type of each tensor.
   let types: [String: ElementType]
 
   func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {

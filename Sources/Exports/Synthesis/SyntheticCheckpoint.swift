@@ -3,12 +3,13 @@ import Foundation
 import LanguageModels
 import Runtime
 
-/// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is there.
+/// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is
+/// there.
 public enum SyntheticCheckpoint {
   /// Writes a Hugging Face folder with a tokenizer of about one token a byte. One layer is in memory at a time.
   ///
   /// - Parameters:
-  ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.
+  ///   - type: type of the weights: `.f32`, `.f16` or `.bf16`.
   ///   - replacing: whether an earlier checkpoint of this program may be replaced.
   ///   - monitor: hears before each tensor of the MiB of values written so far and in all.
   /// - Returns: bytes of values.
