@@ -46,9 +46,9 @@ let package = Package(
     module("LinearAlgebra", ["Runtime", "CNumerics", "CKernels"]),
     module("Checkpoints", ["CKernels"]),
     module("Tokenizers", ["Checkpoints"]),
-    module(
-      "LanguageModels",
-      ["LinearAlgebra", "Checkpoints", "Tokenizers", "Runtime"]),
+    .target(
+      name: "LanguageModels", dependencies: ["LinearAlgebra", "Checkpoints", "Tokenizers", "Runtime"],
+      resources: [.embedInCode("Description/Families/Modules")], swiftSettings: strict),
     module("Calibration", ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers", "CCompression"]),
     module("Importance", ["Calibration", "LanguageModels", "LinearAlgebra", "Runtime"]),
     .target(
@@ -64,7 +64,7 @@ let package = Package(
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
       exclude: ["README.md"],
-      resources: [.embedInCode("Resources/modeling_nas_mistral.py")], swiftSettings: strict),
+      swiftSettings: strict),
     module(
       "Workbench",
       [

@@ -69,7 +69,7 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   let runner = pass.runner(for: configuration)
   try report.products("attention of one layer, but its output projection", operations: attention, tokens: tokens.count)
   {
-    _ = try runner.attentionContext(layer: model.layer(0), hidden)
+    _ = try runner.inputs(of: .attention, layer: model.layer(0), hidden)
   }
   let statistics = try report.products("statistics pass", operations: work.layers + work.grams, tokens: tokens.count) {
     try StatisticsPass.run(model, on: windows) { _, _ in }

@@ -2,8 +2,8 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// A network in the terms of a file format, computing the same: without layers that have neither attention nor MLP, with
-/// biases of zeros where the format wants some, and with MLP channels of zeros where a loader insists on an MLP.
+/// A network in the terms of a file format, with the same results: without layers that have neither attention nor MLP,
+/// with biases of zeros if the format needs some, and with MLP channels of zeros if a loader needs an MLP.
 struct AdaptedNetwork<Base: Network>: Network {
   let base: Base
   let configuration: ModelConfiguration
@@ -11,8 +11,8 @@ struct AdaptedNetwork<Base: Network>: Network {
   private let numbers: [Int]
 
   /// - Parameters:
-  ///   - configuration: the network's own, but for biases.
-  ///   - mlpChannels: of a layer that has attention and no MLP.
+  ///   - configuration: the network's own, except for biases.
+  ///   - mlpChannels: number of channels of a layer that has attention and no MLP.
   init(_ base: Base, _ configuration: ModelConfiguration, mlpChannels: Int = 0) {
     self.base = base
     let layers = base.configuration.layers
@@ -31,7 +31,7 @@ struct AdaptedNetwork<Base: Network>: Network {
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }
 
-  /// A bias that the network's own configuration promises is not made up: its absence is found by the export.
+  /// A bias that the network's own configuration names is not invented: the export reports it as missing.
   func layer(_ index: Int) throws -> LayerWeights {
     var weights = try base.layer(numbers[index])
     let shape = configuration.layers[index]

@@ -1,14 +1,14 @@
 import Checkpoints
 
-/// Why a network was not exported. Every case prints as one line; none leaves anything behind.
+/// The reason why a network was not exported. Every case prints as one line; none leaves anything behind.
 public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The format, or the loaders it is meant for, cannot express the network; `rule` names the loader's rule.
+  /// The format, or its loaders, cannot express the network; `rule` names the loader's rule.
   case notExpressible(format: ExportFormat, rule: String)
   /// The element type cannot be written as weights.
   case unsupportedType(ElementType)
   /// The network handed out a tensor that contradicts its configuration.
   case wrongShape(tensor: String, found: [Int], expected: [Int])
-  /// A bias is there without the configuration saying so, or the reverse.
+  /// A bias exists that the configuration does not name, or the reverse.
   case biasMismatch(tensor: String, present: Bool)
   /// A weight is NaN or infinite.
   case notFinite(tensor: String, index: Int, value: Float)
@@ -16,17 +16,17 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
   case invalidTokens(problem: String)
   /// The parent's `generation_config.json` is not a JSON object.
   case invalidGenerationConfig(path: String, problem: String)
-  /// What was written could not be opened again.
+  /// The written checkpoint could not be opened again.
   case unreadable(path: String, reason: String)
-  /// A tensor came back with other values than were written.
+  /// A tensor was read back with other values than were written.
   case differentTensor(path: String, tensor: String, index: Int, found: Float, expected: Float)
-  /// The configuration came back different.
+  /// The configuration was read back different.
   case differentConfiguration(path: String, property: String, found: String, expected: String)
-  /// The logits of what was written differ too much from those of the network.
+  /// The logits of the written checkpoint differ too much from those of the network.
   case differentLogits(path: String, figure: String, found: Double, limit: Double)
   /// No model shape of that name.
   case unknownShape(name: String, known: [String])
-  /// Numbers that make no model.
+  /// Numbers that are not a model.
   case invalidShape(problem: String)
 
   public var description: String {

@@ -2,9 +2,9 @@ import Checkpoints
 import Foundation
 import LanguageModels
 
-/// Where an export goes, and how it is written.
+/// The place and the options of an export.
 public struct ExportTarget {
-  /// As it was given.
+  /// The path as it was given.
   public let path: String
   public let options: ExportOptions
 
@@ -18,7 +18,7 @@ public struct ExportTarget {
   /// Bytes of the weights of so many parameters.
   public func bytes(parameters: Int) -> Int { parameters * (options.type == .f32 ? 4 : 2) }
 
-  /// - Throws: `CheckpointError.unwritable` for a path that does not go with the format, or at which nothing can lie.
+  /// - Throws: `CheckpointError.unwritable` for a path that does not fit the format, or at which nothing can be made.
   func destination() throws -> Destination {
     let problem: String? =
       switch options.format {
@@ -33,23 +33,28 @@ public struct ExportTarget {
 }
 
 extension Exporter {
-  /// Whether subnets of a model can be written where and how they are wanted, for callers that want to know before long work.
+  /// Checks before long work that subnets of a model can be written at these places and with these options.
   ///
-  /// Every destination is tried: what it takes is made in its place and removed.
+  /// Every destination is tried: the needed files and folders are made in its place and removed.
   ///
-  /// - Parameter inputs: what else is read, and never replaced.
-  /// - Throws: what `export` would throw before it writes anything, and where destinations meet each other or an input.
-  public static func check(_ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = []) throws {
+  /// - Parameters:
+  ///   - inputs: other places that are read, and never replaced.
+  ///   - layersDiffer: whether the subnets may have layers of different widths, which not every family has a form for.
+  /// - Throws: the errors of `export` before it writes anything, and errors for destinations that collide with each
+  ///   other or with an input.
+  public static func check(
+    _ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = [], layersDiffer: Bool = false
+  ) throws {
     let destinations = try targets.map { try $0.destination() }
     for (index, destination) in destinations.enumerated() {
       for other in destinations[..<index] { try destination.keepClear(of: other) }
       for input in [parent.location] + inputs { try destination.keepClear(of: input) }
       try destination.rehearse()
     }
-    for format in Set(targets.map(\.options.format)) { try check(parent, format) }
+    for format in Set(targets.map(\.options.format)) { try check(parent, format, layersDiffer: layersDiffer) }
   }
 
-  /// Where an export goes; what is there is replaced if it is an export of ours and `options` say so.
+  /// The place of an export. An earlier export of ours is replaced if `options` allow it.
   static func destination(_ url: URL, _ options: ExportOptions) throws -> Destination {
     try Destination(
       url, options.format == .gguf ? .file : .folder,

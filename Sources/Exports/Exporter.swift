@@ -18,13 +18,13 @@ public enum ExportFormat: String, Codable, CaseIterable, Sendable {
   }
 }
 
-/// How a network is exported.
+/// The options of an export.
 public struct ExportOptions {
   public var format: ExportFormat
   /// Type of the weights: `.f32`, `.f16` or `.bf16`. In GGUF, norms, biases and rope divisors are always F32, as
-  /// llama.cpp wants them.
+  /// llama.cpp requires.
   public var type: ElementType
-  /// Whether an earlier export at the destination may be replaced. What else is there never is.
+  /// Whether an earlier export at the destination may be replaced. Other content never is.
   public var replacing: Bool
   /// Windows on which the logits of the export are compared with the network's; nil stands for one window of 64
   /// pseudo-random tokens (fewer where the context is shorter).
@@ -47,11 +47,11 @@ public struct ExportOptions {
   }
 }
 
-/// What an export wrote.
+/// A record of what an export wrote.
 public struct ExportResult: Sendable, Equatable {
   /// The folder or file.
   public let location: URL
-  /// What loaders will call it: an entry of `architectures` in `config.json`, or `general.architecture`.
+  /// The name for loaders: an entry of `architectures` in `config.json`, or `general.architecture`.
   public let architecture: String
   /// Whether `transformers` needs `trust_remote_code` to load it.
   public let needsRemoteCode: Bool
@@ -71,9 +71,10 @@ public enum Exporter {
   /// tensor and logit by logit, and only then renamed into place. Weights are asked for layer by layer, twice.
   ///
   /// - Parameters:
-  ///   - parent: gives the tokenizer and `generation_config.json`. A parent without a tokenizer gives an export without.
-  ///   - record: where the network comes from. It becomes `nas_search.json` in a folder, and the string
-  ///     `nas_search.record` in GGUF. The model card names `parent.name` and tabulates the numbers and strings in `measured`.
+  ///   - parent: gives the tokenizer and `generation_config.json`. A parent without a tokenizer gives an export
+  ///     without.
+  ///   - record: origin of the network. It becomes `nas_search.json` in a folder, and the string
+  ///     `nas_search.record` in GGUF. The model card names `parent.name` and tabulates the values of `measured`.
   ///   - url: the folder or file to write; missing folders above it are created.
   /// - Throws: `ExportError`, `CheckpointError` (unwritable places, values too large for the type), `TokenizerError`,
   ///   and what the network throws. Whatever is thrown, the destination is as it was and nothing else is left.
@@ -98,7 +99,7 @@ public enum Exporter {
         return (try size(of: temporary), verification)
       }
       return ExportResult(
-        location: url, architecture: folder.architecture.name, needsRemoteCode: folder.architecture.needsRemoteCode,
+        location: url, architecture: folder.form.architecture, needsRemoteCode: folder.form.module != nil,
         hasTokenizer: folder.hasTokenizer, bytes: bytes, verification: verification)
     case .gguf:
       let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
@@ -110,19 +111,24 @@ public enum Exporter {
         return (try size(of: temporary), verification)
       }
       return ExportResult(
-        location: url, architecture: file.architecture.rawValue, needsRemoteCode: false,
+        location: url, architecture: file.form.architecture, needsRemoteCode: false,
         hasTokenizer: file.hasTokenizer, bytes: bytes, verification: verification)
     }
   }
 
-  /// Whether subnets of a model can be written in a format, as far as the model alone tells, for callers that want to know before
-  /// long work.
+  /// Checks before long work that subnets of a model can be written in a format, as far as the model alone tells.
   ///
-  /// - Throws: what `export` would throw before it writes anything.
-  static func check(_ parent: LanguageModel, _ format: ExportFormat) throws {
+  /// - Throws: the errors of `export` before it writes anything.
+  static func check(_ parent: LanguageModel, _ format: ExportFormat, layersDiffer: Bool) throws {
+    var subnet = parent.configuration
+    if layersDiffer { subnet.layers[subnet.layerCount - 1].mlpChannels += 1 }
     switch format {
-    case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
-    case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    case .huggingFace:
+      _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
+      _ = try HuggingFaceForm.choice(for: subnet)
+    case .gguf:
+      _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+      _ = try GGUFForm.choice(for: subnet)
     }
   }
 

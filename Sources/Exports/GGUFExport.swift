@@ -5,29 +5,30 @@ import Tokenizers
 
 /// A network as a GGUF file for llama.cpp, ready to be written.
 ///
-/// Keys and tensors are those that llama.cpp's loaders of `llama`, `qwen2` and `deci` ask for. Norms, biases and rope
+/// Keys and tensors are those that llama.cpp's loader of the form asks for. Norms, biases and rope
 /// divisors are F32 whatever the type of the matrices.
 struct GGUFExport<Exported: Network> {
-  let architecture: GGUFArchitecture
-  /// What is written.
+  let form: GGUFForm
+  /// The network that is written.
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let metadata: [(key: String, value: GGUFValue)]
-  /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its quantisations.
+  /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its
+  /// quantisations.
   private static var emptyMLP: Int { 32 }
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
     self.network = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
     let configuration = self.network.configuration
-    architecture = try GGUFArchitecture(configuration)
+    form = try .choice(for: configuration)
     tensors = NetworkTensors(
-      self.network, names: .gguf, matrixType: type, vectorType: .f32, interleaving: architecture.interleavesRotaryRows,
+      self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32, form: form,
       ropeTensors: GGUFRope(configuration).tensors)
     let vocabulary = try Self.vocabulary(of: parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
-      Self.general(architecture, name: name, type: type) + Self.model(configuration, architecture)
+      Self.general(form.architecture, name: name, type: type) + Self.model(configuration, form.architecture)
       + Self.tokenizer(vocabulary, configuration)
       + [(OwnExport.recordKey, .string(record.text(indented: false)))]
   }
@@ -49,12 +50,12 @@ struct GGUFExport<Exported: Network> {
   }
 
   private static func general(
-    _ architecture: GGUFArchitecture, name: String, type: ElementType
+    _ architecture: String, name: String, type: ElementType
   ) -> [(key: String, value: GGUFValue)] {
     // `enum llama_ftype`: all F32, mostly F16, mostly BF16.
     let fileType: UInt32 = type == .f32 ? 0 : type == .f16 ? 1 : 32
     return [
-      ("general.architecture", .string(architecture.rawValue)),
+      ("general.architecture", .string(architecture)),
       ("general.type", .string("model")),
       ("general.name", .string(name)),
       ("general.file_type", .uint32(fileType)),
@@ -64,10 +65,10 @@ struct GGUFExport<Exported: Network> {
   }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ architecture: GGUFArchitecture
+    _ configuration: ModelConfiguration, _ architecture: String
   ) -> [(key: String, value: GGUFValue)] {
     func count(_ value: Int) -> GGUFValue { .uint32(UInt32(clamping: value)) }
-    /// A number where all layers agree, for readers that know no arrays.
+    /// A number if all layers agree, for readers that know no arrays.
     func perLayer(_ width: (LayerShape) -> Int) -> GGUFValue {
       let widths = configuration.layers.map(width)
       if widths.allSatisfy({ $0 == widths[0] }) { return count(widths[0]) }
@@ -90,7 +91,7 @@ struct GGUFExport<Exported: Network> {
     ]
     members += GGUFRope(configuration).members
     if let window = configuration.slidingWindow { members.append(("attention.sliding_window", count(window))) }
-    return members.map { ("\(architecture.rawValue).\($0.key)", $0.value) }
+    return members.map { ("\(architecture).\($0.key)", $0.value) }
   }
 
   private static func tokenizer(

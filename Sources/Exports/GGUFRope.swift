@@ -2,7 +2,8 @@ import Checkpoints
 import Foundation
 import LanguageModels
 
-/// A rotary embedding in the terms of llama.cpp: keys of the metadata (without the architecture's name before them) and tensors.
+/// A rotary embedding in the terms of llama.cpp: keys of the metadata (without the architecture's name before them) and
+/// tensors.
 struct GGUFRope {
   private(set) var members: [(key: String, value: GGUFValue)] = []
   /// Divisors of the frequencies by the names of their tensors, which only the architectures `llama` and `deci` load.
@@ -14,7 +15,7 @@ struct GGUFRope {
     members = [("rope.freq_base", .float32(Float(rotary.theta)))]
     switch rotary.scaling {
     case .none: break
-    // Up to the context, which llama.cpp does not go beyond unless told to, it turns as without scaling.
+    // Up to the context, which llama.cpp exceeds only on request, it turns as without scaling.
     case .dynamic: break
     case .linear(let factor):
       scale("linear", factor: factor)
@@ -29,7 +30,7 @@ struct GGUFRope {
       keep(yarn.originalContext)
       lengthen(yarn.attentionFactor / YarnScaling.attentionFactor(yarn.factor))
     case .yarn(let yarn):
-      // llama.cpp knows no other ends of the blend, so what comes of it is written.
+      // llama.cpp knows no other ends of the blend, so the resulting divisors are written.
       members.append(("rope.scaling.type", .string("none")))
       lengthen(yarn.attentionFactor)
       divide(rotary.frequencyDivisors(headDimension: dimension))

@@ -3,16 +3,13 @@ import LanguageModels
 
 /// `config.json` and `generation_config.json` of an exported folder.
 enum HuggingFaceConfiguration {
-  static let moduleName = "modeling_nas_mistral"
-
-  /// - Parameter parent: gives the model-wide widths of a model whose layers differ; they stand for no layer.
+  /// - Parameter parent: source of the model-wide widths of a model whose layers differ; they describe no layer.
   static func config(
-    _ configuration: ModelConfiguration, parent: ModelConfiguration, architecture: HuggingFaceArchitecture,
-    type: ElementType
-  ) throws -> JSONValue {
+    _ configuration: ModelConfiguration, parent: ModelConfiguration, form: HuggingFaceForm, type: ElementType
+  ) -> JSONValue {
     var members: [String: JSONValue] = [
-      "architectures": [.string(architecture.name)],
-      "model_type": .string(architecture.modelType),
+      "architectures": [.string(form.architecture)],
+      "model_type": .string(form.modelType),
       "vocab_size": .integer(configuration.vocabularySize),
       "hidden_size": .integer(configuration.hiddenSize),
       "num_hidden_layers": .integer(configuration.layerCount),
@@ -20,7 +17,6 @@ enum HuggingFaceConfiguration {
       "hidden_act": "silu",
       "max_position_embeddings": .integer(configuration.contextLength),
       "rms_norm_eps": .number(decimal(configuration.normEpsilon)),
-      "sliding_window": configuration.slidingWindow.map { .integer($0) } ?? .null,
       "tie_word_embeddings": .bool(configuration.tiedEmbeddings),
       // transformers 5 reads `dtype`, older ones `torch_dtype`.
       "dtype": .string(typeName(type)),
@@ -30,32 +26,16 @@ enum HuggingFaceConfiguration {
     members.merge(specialTokens(configuration)) { $1 }
     let heads = configuration.layers.allSatisfy { $0 == configuration.layers[0] } ? configuration : parent
     members.merge(widths(widest(heads.layers))) { $1 }
-    switch architecture {
-    case .mistral:
-      break
-    case .qwen2:
-      let windowed = configuration.slidingWindow != nil
-      members["use_sliding_window"] = .bool(windowed)
-      if windowed { members["max_window_layers"] = 0 }  // The window holds from this layer on.
-    case .llama:
-      members["sliding_window"] = nil
-      members["attention_bias"] = .bool(configuration.outputBias)
-      members["mlp_bias"] = .bool(configuration.mlpBias)
-    case .nasMistral:
-      members["auto_map"] = [
-        "AutoModel": .string("\(moduleName).NASMistralModel"),
-        "AutoModelForCausalLM": .string("\(moduleName).NASMistralForCausalLM"),
-      ]
+    members.merge(form.members(configuration)) { $1 }
+    if form.module != nil {
       members["per_layer_config"] = .object(
         Dictionary(
           uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
-      // transformers checks longrope's factors against the heads of the whole model, which a model with widths per layer lacks.
+      // transformers checks longrope's factors against the heads of the whole model, which a model with widths per
+      // layer lacks.
       if members["rope_parameters"]?["rope_type"] == "longrope" {
         members["allow_global_per_layer_attribute_access"] = true
       }
-      if configuration.queryKeyValueBias { members["qkv_bias"] = true }
-      if configuration.outputBias { members["output_bias"] = true }
-      if configuration.mlpBias { members["mlp_bias"] = true }
     }
     return .object(members)
   }

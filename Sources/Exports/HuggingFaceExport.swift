@@ -8,18 +8,19 @@ import Tokenizers
 /// Layers that are all alike need only stock classes (unless they have biases that these lack). Otherwise `config.json`
 /// carries `per_layer_config`, and the folder the Python module that builds each layer from it.
 struct HuggingFaceExport<Exported: Network> {
-  let architecture: HuggingFaceArchitecture
-  /// What is written.
+  let form: HuggingFaceForm
+  /// The network that is written.
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let files: [String: Data]
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
-    architecture = try HuggingFaceArchitecture(AdaptedNetwork(network, network.configuration).configuration)
-    self.network = AdaptedNetwork(network, architecture.completed(network.configuration))
+    form = try .choice(for: AdaptedNetwork(network, network.configuration).configuration)
+    self.network = AdaptedNetwork(network, form.completed(network.configuration))
     let configuration = self.network.configuration
-    tensors = NetworkTensors(self.network, names: .huggingFace, matrixType: type, vectorType: type)
+    tensors = NetworkTensors(
+      self.network, names: .huggingFace(configuration.family), matrixType: type, vectorType: type)
     let tokenizer = try parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 
@@ -27,16 +28,13 @@ struct HuggingFaceExport<Exported: Network> {
     func add(_ name: String, _ value: JSONValue) { files[name] = Data((value.text() + "\n").utf8) }
     add(
       "config.json",
-      try HuggingFaceConfiguration.config(
-        configuration, parent: parent.configuration, architecture: architecture, type: type))
+      HuggingFaceConfiguration.config(configuration, parent: parent.configuration, form: form, type: type))
     add("generation_config.json", try Self.generationConfig(parent, configuration))
     add(OwnExport.recordFile, record)
-    if architecture.needsRemoteCode {
-      files["\(HuggingFaceConfiguration.moduleName).py"] = Data(PackageResources.modeling_nas_mistral_py)
-    }
+    if let module = form.module { files["\(module.name).py"] = Data(module.source) }
     let card = ModelCard(
       name: name, configuration: configuration, parent: parent, record: record, type: type,
-      needsRemoteCode: architecture.needsRemoteCode)
+      module: form.module?.name)
     files["README.md"] = Data(card.text.utf8)
     self.files = files
   }
@@ -49,7 +47,7 @@ struct HuggingFaceExport<Exported: Network> {
     try SafetensorsWriter.write(tensors.plans, toDirectory: folder, supply: tensors.supply)
   }
 
-  /// The tokenizer's files, with `PreTrainedTokenizerFast` as its class: the one that uses `tokenizer.json` as it stands.
+  /// The tokenizer's files, with `PreTrainedTokenizerFast` as its class: this class uses `tokenizer.json` as it is.
   /// transformers 5 rebuilds the tokenizers of other classes by rules of its own.
   private static func tokenizerFiles(_ tokenizer: Tokenizer) throws -> [String: Data] {
     let name = "tokenizer_config.json"
@@ -81,9 +79,9 @@ struct HuggingFaceExport<Exported: Network> {
 }
 
 extension LanguageModel {
-  /// The tokenizer, or nil where the checkpoint has none.
+  /// The tokenizer; nil if the checkpoint has none.
   ///
-  /// - Throws: `TokenizerError` and `ModelError` for one that is there but cannot be used.
+  /// - Throws: `TokenizerError` and `ModelError` for one that exists but cannot be used.
   func exportableTokenizer() throws -> Tokenizer? {
     if let file = checkpoint as? GGUFFile {
       let model = try file.stringIfPresent("tokenizer.ggml.model")

@@ -1,8 +1,8 @@
 import Checkpoints
 import LanguageModels
 
-/// A rotary embedding in the terms of `config.json`: `rope_parameters` for transformers 5, `rope_theta` and `rope_scaling` for
-/// older ones and other loaders.
+/// A rotary embedding in the terms of `config.json`: `rope_parameters` for transformers 5, `rope_theta` and
+/// `rope_scaling` for older ones and other loaders.
 struct HuggingFaceRope {
   let members: [String: JSONValue]
 

@@ -8,7 +8,8 @@ struct ModelCard {
   let parent: LanguageModel
   let record: JSONValue
   let type: ElementType
-  let needsRemoteCode: Bool
+  /// The Python module that has to be loaded; `nil` for none.
+  let module: String?
 
   var text: String {
     let sections = [
@@ -40,13 +41,13 @@ struct ModelCard {
   }
 
   private var loading: String {
-    let trust = needsRemoteCode ? ", trust_remote_code=True" : ""
+    let trust = module != nil ? ", trust_remote_code=True" : ""
     let reason =
-      needsRemoteCode
-      ? "\n\n\(configuration.isUniform ? "The layers have biases" : "The layers differ in width"), which `transformers` has no "
-        + "class for; "
-        + "`modeling_nas_mistral.py` in this folder builds them from `per_layer_config`."
-      : ""
+      module.map { module in
+        "\n\n\(configuration.isUniform ? "The layers have biases" : "The layers differ in width"), which `transformers` has no "
+          + "class for; "
+          + "`\(module).py` in this folder builds them from `per_layer_config`."
+      } ?? ""
     return """
       ## Loading
 
@@ -81,7 +82,7 @@ struct ModelCard {
     return header + configuration.layers.enumerated().map { row(String($0), $1) }.joined(separator: "\n")
   }
 
-  /// What the sequential repair did to each projection.
+  /// The result of the sequential repair for each projection.
   private var repair: String? {
     let rows = (record["sequential_repair"]?.array ?? []).compactMap { step -> String? in
       guard let layer = step["layer"], let module = step["module"]?.string, let error = step["held_out_error"]?.double

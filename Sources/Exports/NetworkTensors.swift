@@ -5,14 +5,16 @@ import Runtime
 
 /// The tensors of a network under the names of a file format, supplied to a writer layer by layer.
 final class NetworkTensors<Exported: Network> {
-  /// Where the values of a tensor come from.
+  /// The source of a tensor's values.
   enum Source {
     case embedding
     case head
     case finalNorm
-    /// What the rotary frequencies are divided by.
+    /// The divisors of the rotary frequencies.
     case ropeDivisors([Float])
     case weight(LayerPart, layer: Int)
+    /// The rows of several projections, one after another.
+    case joined([LayerPart], layer: Int)
     case bias(LayerPart, layer: Int)
   }
 
@@ -20,37 +22,50 @@ final class NetworkTensors<Exported: Network> {
   /// In the order in which they are written.
   let plans: [TensorPlan]
   private let network: Exported
+  /// The written type of every tensor, by the names under which a reader finds it: what is written joined is read one
+  /// by one.
+  let types: [String: ElementType]
   private let sources: [String: Source]
-  /// Whether the rows of each head of Q and K are written interleaved.
-  private let interleaving: Bool
-  /// Told which layer is written next.
+  private let form: GGUFForm?
+  /// Function that is called with the layer that is written next.
   var monitor = Monitor.silent
-  /// The layer that was asked for last.
+  /// The last requested layer.
   private var current: (index: Int, weights: LayerWeights)?
 
   /// - Parameters:
   ///   - matrixType: type of embedding, head and projections.
   ///   - vectorType: type of norms and biases.
+  ///   - form: form of a GGUF file, which decides on the order and the joining of rows; `nil` for a folder.
   ///   - ropeTensors: divisors of rotary frequencies and their names; written in F32.
   init(
     _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,
-    interleaving: Bool = false, ropeTensors: [(name: String, values: [Float])] = []
+    form: GGUFForm? = nil, ropeTensors: [(name: String, values: [Float])] = []
   ) {
     self.network = network
     self.names = names
-    self.interleaving = interleaving
+    self.form = form
     let configuration = network.configuration
     let hidden = configuration.hiddenSize
     var plans: [TensorPlan] = []
-    var sources: [String: Source] = [:]
+    var (types, sources): ([String: ElementType], [String: Source]) = ([:], [:])
     func add(_ name: String, _ type: ElementType, _ shape: [Int], _ source: Source) {
       plans.append(TensorPlan(name: name, type: type, shape: shape))
-      sources[name] = source
+      (types[name], sources[name]) = (type, source)
     }
     add(names.embedding, matrixType, [configuration.vocabularySize, hidden], .embedding)
     for (name, values) in ropeTensors { add(name, .f32, [values.count], .ropeDivisors(values)) }
     for (layer, shape) in configuration.layers.enumerated() {
-      for part in configuration.parts(of: shape) {
+      var parts = configuration.parts(of: shape)
+      let joined: [LayerPart] = [.query, .key, .value]
+      if form?.joinsQueryKeyValue == true, shape.kvHeads > 0 {
+        let rows = joined.reduce(0) { $0 + $1.dimensions(in: configuration, shape)[0] }
+        let name = GGUFFile.joinedProjections("weight", layer: layer)
+        add(name, matrixType, [rows, hidden], .joined(joined, layer: layer))
+        types[name] = nil
+        for part in joined { types[names.weight(part, layer: layer)] = matrixType }
+        parts.removeAll(where: joined.contains)
+      }
+      for part in parts {
         let dimensions = part.dimensions(in: configuration, shape)
         let type = dimensions.count == 1 ? vectorType : matrixType
         add(names.weight(part, layer: layer), type, dimensions, .weight(part, layer: layer))
@@ -64,6 +79,7 @@ final class NetworkTensors<Exported: Network> {
       add(names.head, matrixType, [configuration.vocabularySize, hidden], .head)
     }
     self.plans = plans
+    self.types = types
     self.sources = sources
   }
 
@@ -84,6 +100,13 @@ final class NetworkTensors<Exported: Network> {
         throw ExportError.biasMismatch(tensor: names.bias(part, layer: index), present: true)
       }
       try supply(linear.weight, plan, order: order(of: part, rows: linear.outputs), write)
+    case .joined(let parts, let index):
+      let layer = try layer(index)
+      for part in parts {
+        let size = part.dimensions(in: network.configuration, network.configuration.layers[index])
+        let share = TensorPlan(name: names.weight(part, layer: index), type: plan.type, shape: size)
+        try supply(layer[part].weight, share, order: order(of: part, rows: size[0]), write)
+      }
     case .bias(let part, let index):
       let linear = try layer(index)[part]
       guard let bias = linear.bias else {
@@ -106,7 +129,7 @@ final class NetworkTensors<Exported: Network> {
   }
 
   private func order(of part: LayerPart, rows: Int) -> [Int]? {
-    guard interleaving, part.isRotated else { return nil }
+    guard form?.interleavesRotaryRows == true, part.isRotated else { return nil }
     return RotaryRows.interleaved(rows: rows, headDimension: network.configuration.headDimension)
   }
 

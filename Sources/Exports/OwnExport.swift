@@ -1,7 +1,8 @@
 import Checkpoints
 import Foundation
+import LanguageModels
 
-/// Whether something was written by this program, so that `--replace` may take its place.
+/// Recognises exports of this program, which `--replace` may replace.
 enum OwnExport {
   /// The record that every folder of ours holds.
   static let recordFile = "nas_search.json"
@@ -9,13 +10,13 @@ enum OwnExport {
   static let recordKey = "nas_search.record"
 
   /// Files of an export beside the weights.
-  private static let fileNames: Set<String> = [
+  private static let fileNames = Set([
     recordFile, "README.md", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "chat_template.jinja", "\(HuggingFaceConfiguration.moduleName).py",
-    SafetensorsCheckpoint.singleFileName, SafetensorsCheckpoint.indexFileName,
-  ]
+    "special_tokens_map.json", "chat_template.jinja", SafetensorsCheckpoint.singleFileName,
+    SafetensorsCheckpoint.indexFileName,
+  ]).union(Family.all.flatMap(\.huggingFaceForms).compactMap { form in form.module.map { "\($0.name).py" } })
 
-  /// What speaks against replacing what is at a destination.
+  /// A reason against replacing the content of a destination.
   static func objection(_ format: ExportFormat) -> Destination.Objection {
     switch format {
     case .huggingFace: folder
@@ -41,7 +42,7 @@ enum OwnExport {
     return nil
   }
 
-  /// Whether a file says what only a record of ours says; an export that was given no record has null.
+  /// Whether a file holds keys that only a record of ours has; an export without a record has null.
   private static func isRecord(_ url: URL) -> Bool {
     var status = stat()
     guard lstat(url.path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let record = try? JSONValue.read(url)

@@ -1,11 +1,11 @@
 import LanguageModels
 
 extension RotaryConfiguration {
-  /// The rope scaling that gives these divisors (`rope_freqs.weight` of a GGUF file), where one is found.
+  /// The rope scaling that gives these divisors (`rope_freqs.weight` of a GGUF file), if one is found.
   ///
-  /// Divisors that are all alike are linear scaling. Those of Llama 3 are 1 for short wavelengths and the factor for
-  /// long ones; the models that exist have `low_freq_factor` 1, `high_freq_factor` 4 and an original context of a power
-  /// of two, 8192 above all, so these are tried. Divisors must agree within 1e-4.
+  /// Equal divisors are linear scaling. Those of Llama 3 are 1 for short wavelengths and the factor for long ones.
+  /// Existing models have `low_freq_factor` 1, `high_freq_factor` 4 and an original context of a power of two, mostly
+  /// 8192, so these are tried. Divisors must agree within 1e-4.
   func recognisedScaling(headDimension: Int) -> Scaling? {
     guard case .factors(let factors) = scaling, let smallest = factors.min(), let largest = factors.max() else {
       return nil

@@ -4,7 +4,7 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// What the comparison of an export with the network in memory gave.
+/// The result of the comparison of an export with the network in memory.
 public struct Verification: Sendable, Equatable {
   /// Tensors that came back exactly as the rounding of the network's values to the chosen type.
   public let tensors: Int
@@ -22,8 +22,8 @@ extension Verification {
   /// Both networks run side by side, so that no more than one layer of each is in memory.
   ///
   /// - Parameters:
-  ///   - temporary: where it was written.
-  ///   - destination: where it will be, for messages.
+  ///   - temporary: place where it was written.
+  ///   - destination: future place, for messages.
   /// - Throws: `ExportError`, and what the network throws.
   init<Exported: Network>(
     of temporary: URL, as destination: URL, _ network: Exported, _ written: NetworkTensors<Exported>,
@@ -39,15 +39,18 @@ extension Verification {
       }
     }
 
-    let reloaded = try reading { try LanguageModel(temporary, memory: network.memory, keepingLayers: false) }
+    let reloaded = try reading {
+      try LanguageModel(
+        temporary, memory: network.memory, keepingLayers: false,
+        families: [network.configuration.family] + Family.all)
+    }
     let types = try reading {
       try Dictionary(
-        uniqueKeysWithValues: written.plans.map { ($0.name, try reloaded.checkpoint.tensor($0.name).type) })
+        uniqueKeysWithValues: written.types.keys.sorted().map { ($0, try reloaded.checkpoint.tensor($0).type) })
     }
-    for plan in written.plans where types[plan.name] != plan.type {
+    for (name, type) in written.types.sorted(by: { $0.key < $1.key }) where types[name] != type {
       throw ExportError.differentConfiguration(
-        path: path, property: "type of '\(plan.name)'", found: types[plan.name]?.name ?? "none",
-        expected: plan.type.name)
+        path: path, property: "type of '\(name)'", found: types[name]?.name ?? "none", expected: type.name)
     }
     try ConfigurationComparison(path: path, found: reloaded.configuration, expected: network.configuration).check()
     let comparison = TensorComparison(path: path, types: types)
@@ -92,7 +95,7 @@ extension Verification {
     let type = types[names.embedding] ?? .f32
     try logits.check(type, path: path)
     self.init(
-      tensors: written.plans.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
+      tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
       relativeRMS: logits.relativeRMS)
   }
 }
@@ -127,7 +130,7 @@ struct ConfigurationComparison {
     }
   }
 
-  /// - Parameter length: of the sequence, on which the frequencies of some scalings depend.
+  /// - Parameter length: length of the sequence, on which the frequencies of some scalings depend.
   private func sameFrequencies(length: Int) throws {
     let dimension = expected.headDimension
     let pairs = zip(
@@ -154,7 +157,7 @@ struct ConfigurationComparison {
 /// Compares values that were read with the rounding of those that were written, bit by bit.
 struct TensorComparison {
   let path: String
-  /// What each tensor is stored as.
+  /// The stored type of each tensor.
   let types: [String: ElementType]
 
   func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {

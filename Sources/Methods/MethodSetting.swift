@@ -32,68 +32,74 @@ extension SettingField {
   static func integer(
     _ name: String, _ path: WritableKeyPath<Settings, Int>, _ range: ClosedRange<Int>, _ meaning: String
   ) -> Self {
-    Self(name, path, words(range), meaning, text: String.init) { Int($0).flatMap { range.contains($0) ? $0 : nil } }
+    Self(
+      name, path, words(range), meaning, text: String.init,
+      value: { Int($0).flatMap { range.contains($0) ? $0 : nil } })
   }
 
   /// `auto` is `nil`: it depends on the model.
   static func integer(
     _ name: String, _ path: WritableKeyPath<Settings, Int?>, _ range: ClosedRange<Int>, _ meaning: String
   ) -> Self {
-    Self(name, path, words(range), meaning, text: { $0.map(String.init) ?? "auto" }) { text in
-      text == "auto" ? .some(nil) : Int(text).flatMap { range.contains($0) ? .some($0) : nil }
-    }
+    Self(
+      name, path, words(range), meaning, text: { $0.map(String.init) ?? "auto" },
+      value: { $0 == "auto" ? .some(nil) : Int($0).flatMap { range.contains($0) ? .some($0) : nil } })
   }
 
   static func number(
     _ name: String, _ path: WritableKeyPath<Settings, Double>, _ range: ClosedRange<Double>, _ meaning: String
   ) -> Self {
-    Self(name, path, words(range), meaning, text: words) { Double($0).flatMap { range.contains($0) ? $0 : nil } }
+    Self(
+      name, path, words(range), meaning, text: words,
+      value: { Double($0).flatMap { range.contains($0) ? $0 : nil } })
   }
 
   /// `auto` is `nil`: it depends on the model.
   static func number(
     _ name: String, _ path: WritableKeyPath<Settings, Double?>, _ range: ClosedRange<Double>, _ meaning: String
   ) -> Self {
-    Self(name, path, words(range), meaning, text: { $0.map(words) ?? "auto" }) { text in
-      text == "auto" ? .some(nil) : Double(text).flatMap { range.contains($0) ? .some($0) : nil }
-    }
+    Self(
+      name, path, words(range), meaning, text: { $0.map(words) ?? "auto" },
+      value: { $0 == "auto" ? .some(nil) : Double($0).flatMap { range.contains($0) ? .some($0) : nil } })
   }
 
   static func choice<Value: RawRepresentable<String> & Equatable>(
     _ name: String, _ path: WritableKeyPath<Settings, Value>, _ choices: [Value], _ meaning: String
   ) -> Self {
     let expected = "one of \(choices.map(\.rawValue).joined(separator: ", "))"
-    return Self(name, path, expected, meaning, text: \.rawValue) { text in
-      Value(rawValue: text).flatMap { choices.contains($0) ? $0 : nil }
-    }
+    return Self(
+      name, path, expected, meaning, text: \.rawValue,
+      value: { Value(rawValue: $0).flatMap { choices.contains($0) ? $0 : nil } })
   }
 
   static func flag(_ name: String, _ path: WritableKeyPath<Settings, Bool>, _ meaning: String) -> Self {
-    Self(name, path, "one of no, yes", meaning, text: { $0 ? "yes" : "no" }) { ["no": false, "yes": true][$0] }
+    Self(
+      name, path, "one of no, yes", meaning, text: { $0 ? "yes" : "no" }, value: { ["no": false, "yes": true][$0] })
   }
 
   static func name(
     _ name: String, _ path: WritableKeyPath<Settings, String>, _ choices: [String], _ meaning: String
   ) -> Self {
-    Self(name, path, "one of \(choices.joined(separator: ", "))", meaning, text: { $0 }) {
-      choices.contains($0) ? $0 : nil
-    }
+    Self(
+      name, path, "one of \(choices.joined(separator: ", "))", meaning, text: { $0 },
+      value: { choices.contains($0) ? $0 : nil })
   }
 
   /// Names separated by commas.
   static func list(
     _ name: String, _ path: WritableKeyPath<Settings, [String]>, _ choices: [String], _ meaning: String
   ) -> Self {
-    Self(name, path, words(choices), meaning, text: { $0.joined(separator: ",") }) { names($0, of: choices) }
+    Self(
+      name, path, words(choices), meaning, text: { $0.joined(separator: ",") }, value: { names($0, of: choices) })
   }
 
   /// Names separated by commas; `auto` is `nil`: they depend on something else.
   static func list(
     _ name: String, _ path: WritableKeyPath<Settings, [String]?>, _ choices: [String], _ meaning: String
   ) -> Self {
-    Self(name, path, words(choices), meaning, text: { $0.map { $0.joined(separator: ",") } ?? "auto" }) { text in
-      text == "auto" ? .some(nil) : names(text, of: choices)
-    }
+    Self(
+      name, path, words(choices), meaning, text: { $0.map { $0.joined(separator: ",") } ?? "auto" },
+      value: { $0 == "auto" ? .some(nil) : names($0, of: choices) })
   }
 
   private static func names(_ text: String, of choices: [String]) -> [String]? {

@@ -16,6 +16,8 @@ public protocol PruningMethod: Sendable {
   var source: String { get }
   /// Whose gradients it needs with any of its settings: backward passes over calibration text.
   var gradients: Set<BackwardPass.Scalar> { get }
+  /// Whether all layers of its subnets have one width.
+  var keepsOneWidth: Bool { get }
   /// Makes a subnet.
   ///
   /// - Parameter budget: block parameters at most.
@@ -23,6 +25,8 @@ public protocol PruningMethod: Sendable {
 }
 
 extension PruningMethod {
+  public var keepsOneWidth: Bool { false }
+
   public var settings: [MethodSetting] {
     Settings.fields.map { field in
       MethodSetting(

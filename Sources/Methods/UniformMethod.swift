@@ -6,6 +6,7 @@ import Workbench
 
 /// A score and the same share removed from every layer: the baselines, and methods that say no more about allocation.
 struct UniformMethod: PruningMethod {
+  let keepsOneWidth = true
   let name: String
   let summary: String
   let source: String

@@ -1,5 +1,4 @@
 import Foundation
-import LinearAlgebra
 
 /// A smooth correction of error curves: they miss a trend over depth and kind of module, not noise.
 ///
@@ -41,44 +40,5 @@ public struct CurveWarp: Sendable, Equatable {
         widths: curve.widths, errors: curve.errors.map { exp(exponent) * pow(max(0, $0), power) },
         costPerUnit: curve.costPerUnit)
     }
-  }
-}
-
-/// Finds the warp whose allocation measures best: a few generations of normal draws around the best found so far.
-///
-/// Evolution strategy with recombination of the better quarter and a fixed shrinking of the step (Beyer and Schwefel,
-/// "Evolution strategies", Natural Computing 1, 2002).
-public struct WarpSearch: Sendable {
-  /// The current state of the strategy.
-  public private(set) var mean = CurveWarp()
-  private var step = 1.0
-  private var random: SeededGenerator
-
-  public init(seed: UInt64) { random = SeededGenerator(seed: seed, stream: 501) }
-
-  /// The next warps to try, the mean of the strategy first.
-  public mutating func ask(_ count: Int) -> [CurveWarp] {
-    (0..<count).map { place in
-      var warp = mean
-      if place > 0 {
-        for index in warp.parameters.indices { warp.parameters[index] += step * CurveWarp.scales[index] * normal() }
-      }
-      return warp
-    }
-  }
-
-  /// - Parameter values: values of the warps; smaller is better.
-  public mutating func tell(_ warps: [CurveWarp], _ values: [Double]) {
-    let order = values.indices.sorted { (values[$0], $0) < (values[$1], $1) }
-    let best = order.prefix(max(1, warps.count / 4))
-    mean.parameters = mean.parameters.indices.map { place in
-      best.reduce(0) { $0 + warps[$1].parameters[place] } / Double(best.count)
-    }
-    step *= 0.75
-  }
-
-  /// Standard normal (Box and Muller, 1958).
-  private mutating func normal() -> Double {
-    (-2 * log(1 - random.unit())).squareRoot() * cos(2 * .pi * random.unit())
   }
 }

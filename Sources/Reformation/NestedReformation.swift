@@ -114,8 +114,8 @@ public enum Repair: String, Sendable, CaseIterable, Codable {
   case nested
   /// Least squares as search-llm iterates toward it; `nested` is its limit and faster.
   case admm
-  /// Least squares on the activations of the pruned network, layer after layer (`SequentialReformation`). A layer alone keeps
-  /// its inherited weights.
+  /// Least squares on the activations of the pruned network, layer after layer (`SequentialReformation`). A layer alone
+  /// keeps its inherited weights.
   case sequential
 
   /// The repairs that need nothing of the other layers.

@@ -28,21 +28,16 @@ final class ResidualStreams {
     _ module: LayerPart.Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
     target: SequentialReformation.Options.Target
   ) throws {
-    func activations(
-      _ runner: ForwardPass.LayerRunner, _ weights: LayerWeights, _ stream: Matrix<Float>
-    ) throws -> Matrix<Float> {
-      module == .attention
-        ? try runner.attentionContext(layer: weights, stream) : try runner.mlpHidden(layer: weights, stream)
-    }
     let output = weights[module.output]
     goal = dense
     if target == .own {
       goal = pruned.copy()
-      try denseRunner.add(output, of: activations(denseRunner, weights, pruned), to: goal)
+      try denseRunner.add(output, of: denseRunner.inputs(of: module, layer: weights, pruned), to: goal)
     }
-    try denseRunner.add(output, of: activations(denseRunner, weights, dense), to: dense)
+    try denseRunner.add(output, of: denseRunner.inputs(of: module, layer: weights, dense), to: dense)
     inputs =
-      prunedWeights[module.output].inputs > 0 ? try activations(prunedRunner, prunedWeights, pruned) : nil
+      prunedWeights[module.output].inputs > 0
+      ? try prunedRunner.inputs(of: module, layer: prunedWeights, pruned) : nil
   }
 
   /// Moves the subnet's stream past the module.

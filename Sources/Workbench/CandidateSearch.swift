@@ -29,9 +29,9 @@ public struct SearchPlan: Sendable, Equatable {
   public var precision = Precision.single
   public var seed: UInt64 = 0
 
-  public static let standard = SearchPlan()
-
   public init() {}
+
+  public static let standard = SearchPlan()
 }
 
 extension Workbench {
@@ -141,14 +141,14 @@ public struct CandidateSearch: Sendable {
       let batch = try optimizer.askBatch(limit: min(plan.population, evaluations - judged.count))
       if batch.isEmpty { break }
       let genes = batch.map { evaluator.bound.genes($0.genome) }
-      let share = Double(judged.count) / Double(evaluations)
-      let found = try evaluator.compare(genes, monitor: monitor.during(.init(.candidates)).within(share...share))
+      let (before, after) = (judged.count, judged.count + batch.count)
+      let share = Double(before) / Double(evaluations)...Double(after) / Double(evaluations)
+      let found = try evaluator.compare(genes, monitor: monitor.during(.init(.candidates)).within(share))
       for (place, comparison) in found.comparisons.enumerated() {
         judged.append(Judged(candidate: batch[place], genes: genes[place], comparison: comparison))
         let size = evaluator.configuration(genes[place]).blockParameters
         try optimizer.tell(batch[place].ordinal, objectives: [comparison.divergence, Double(size)])
       }
-      try monitor.advance(.init(.candidates), judged.count, of: evaluations)
     }
     return judged
   }

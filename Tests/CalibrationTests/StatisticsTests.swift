@@ -77,7 +77,7 @@ import Testing
         expectClose(
           layer.attentionInputGram.elements,
           moments(normed(hidden, weights.attentionNorm, network.configuration)).gram, relative: 3e-6)
-        let context = try runner.attentionContext(layer: weights, hidden)
+        let context = try runner.inputs(of: .attention, layer: weights, hidden)
         let exact = moments(context)
         expectClose(layer.contextMean, exact.mean, relative: 3e-6)
         expectClose(layer.contextVariance, exact.variance, relative: 1e-5)
@@ -95,7 +95,7 @@ import Testing
         expectClose(
           layer.mlpInputGram.elements, moments(normed(hidden, weights.mlpNorm, network.configuration)).gram,
           relative: 3e-6)
-        let channels = try runner.mlpHidden(layer: weights, hidden)
+        let channels = try runner.inputs(of: .mlp, layer: weights, hidden)
         let exact = moments(channels)
         expectClose(layer.hiddenMean, exact.mean, relative: 3e-6)
         expectClose(layer.hiddenVariance, exact.variance, relative: 1e-5)

@@ -11,6 +11,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case llamaLinear = "llama-linear"
   case llama3GQA = "llama3-gqa"
   case qwen2Bias = "qwen2-bias"
+  case qwen3Odd = "qwen3-odd"
 
   static var root: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

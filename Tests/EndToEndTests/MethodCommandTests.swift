@@ -92,6 +92,18 @@ extension EndToEnd {
       #expect(cell["kl"] as? Double == pruned["kl"] as? Double)
     }
 
+    /// llama.cpp has no architecture for heads with norms, widths per layer and an output head of its own: a method that makes such
+    /// widths is refused before it looks at the text, one that does not is not.
+    @Test func formatsThatCannotHoldTheSubnetAreRefusedAtOnce() throws {
+      let workspace = try Workspace("qwen3-odd")
+      try workspace.expectFailure(
+        prune("flap", "out/a.gguf"), "'openelm' takes layers of different widths", "a head of its own")
+      #expect(!workspace.exists("out/a.gguf"))
+      try workspace.run(prune("flap", "out/hf")).expectSuccess()
+      try workspace.run(prune("magnitude", "out/b.gguf")).expectSuccess()
+      #expect(workspace.exists("out/b.gguf"))
+    }
+
     @Test func badRequestsToPrune() throws {
       let workspace = try Workspace("llama3-gqa")
       try workspace.expectFailure(prune("wanda", "out"), "unknown method 'wanda'", "wanda-sp, ")

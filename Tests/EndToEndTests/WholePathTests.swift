@@ -7,7 +7,7 @@ extension EndToEnd {
   @Suite(.serialized) struct WholePath {
     @Test(arguments: [
       ("llama3-gqa", "NASMistralForCausalLM", "deci"), ("mistral-gqa", "NASMistralForCausalLM", "deci"),
-      ("qwen2-bias", "NASMistralForCausalLM", "deci"),
+      ("qwen2-bias", "NASMistralForCausalLM", "deci"), ("qwen3-tied", "NASQwen3ForCausalLM", "openelm"),
     ])
     func fromModelToSubnet(_ model: String, _ folderArchitecture: String, _ fileArchitecture: String) throws {
       let workspace = try Workspace(model)

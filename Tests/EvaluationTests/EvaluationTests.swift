@@ -13,6 +13,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case llamaLinear = "llama-linear"
   case mistralGQA = "mistral-gqa"
   case qwen2Bias = "qwen2-bias"
+  case qwen3Tied = "qwen3-tied"
 
   func model() throws -> LanguageModel {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -9,7 +9,9 @@ import Subnets
 
 /// The tiny checkpoints of `Tests/Fixtures/models`.
 enum Fixtures {
+  /// Families whose networks go into Llama's containers.
   static let names = ["llama-mha", "llama-linear", "llama3-gqa", "mistral-gqa", "qwen2-bias"]
+  static let qwen3 = ["qwen3-tied", "qwen3-odd"]
 
   static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures/models")

@@ -14,7 +14,7 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
 
   var testDescription: String { "\(model), \(uniform ? "uniform" : "heterogeneous"), \(format), \(type.name)" }
 
-  static let all = Fixtures.names.flatMap { model in
+  static let all = (Fixtures.names + Fixtures.qwen3).flatMap { model in
     [true, false].flatMap { uniform in
       ExportFormat.allCases.flatMap { format in
         [ElementType.f32, .f16, .bf16].map {
@@ -22,7 +22,10 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
         }
       }
     }
-  }
+  }.filter { $0.isExpressible }
+
+  /// No architecture of llama.cpp takes heads with norms, widths per layer and an output head of its own.
+  private var isExpressible: Bool { model != "qwen3-odd" || uniform || format == .huggingFace }
 }
 
 @Suite struct RoundTripTests {
@@ -86,7 +89,7 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     #expect(try String(contentsOf: module, encoding: .utf8).contains("class NASMistralForCausalLM"))
   }
 
-  @Test(arguments: Fixtures.names, ExportFormat.allCases)
+  @Test(arguments: Fixtures.names + Fixtures.qwen3, ExportFormat.allCases)
   func denseParentsComeBackExactly(_ name: String, _ format: ExportFormat) throws {
     let folder = try TemporaryFolder()
     let parent = try Fixtures.parent(name)

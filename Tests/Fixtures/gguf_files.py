@@ -3,7 +3,7 @@
 * Tensors are named `blk.i.attn_q.weight` and so on; norms and biases are F32.
 * The architecture `llama` (and `deci`) rotates neighbouring pairs, so the rows of every query and key head go from the
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
-  `qwen2` rotates half-split pairs, as Hugging Face does, and keeps the order.
+  `qwen2` and `qwen3` rotate half-split pairs, as Hugging Face does, and keep the order.
 * Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; `linear` and `yarn` are keys; `longrope` is
   keys and two tensors of divisors. Kind `dynamic` is not written: within the context it changes nothing.
 """
@@ -27,6 +27,8 @@ TENSOR_NAMES = {
     "self_attn.q_proj.weight": "attn_q.weight",
     "self_attn.k_proj.weight": "attn_k.weight",
     "self_attn.v_proj.weight": "attn_v.weight",
+    "self_attn.q_norm.weight": "attn_q_norm.weight",
+    "self_attn.k_norm.weight": "attn_k_norm.weight",
     "self_attn.q_proj.bias": "attn_q.bias",
     "self_attn.k_proj.bias": "attn_k.bias",
     "self_attn.v_proj.bias": "attn_v.bias",
@@ -156,7 +158,7 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
             if tensor is None:
                 continue
             tensor = tensor.numpy()
-            if architecture != "qwen2":
+            if architecture not in ("qwen2", "qwen3"):
                 if ".q_proj." in source:
                     tensor = interleave(tensor, heads[i])
                 elif ".k_proj." in source:

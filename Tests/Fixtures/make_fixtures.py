@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the checkpoints of this folder: tiny random models of every family with what `transformers` computes on them.
 
-    python make_fixtures.py            # writes models/, needs torch, transformers, tokenizers, safetensors, gguf, numpy
+    python make_fixtures.py [NAME …]   # writes models/, or some of them; needs torch, transformers, tokenizers, safetensors, gguf, numpy
     python make_fixtures.py --check    # writes nothing; llama.cpp (xllamacpp) must agree with expected.json
 
 Only maintainers run it: its output is committed. README.md describes what is in each folder.
@@ -86,6 +86,27 @@ FIXTURES = {
             "max_position_embeddings": 256, "max_window_layers": 3, "rms_norm_eps": 1e-6, "hidden_act": "silu",
             "sliding_window": 256, "use_sliding_window": False, "tie_word_embeddings": True, "rope_theta": 1000000.0,
             "bos_token_id": 317, "eos_token_id": 319, "torch_dtype": "bfloat16",
+        },
+    },
+    "qwen3-tied": {
+        "dtype": torch.bfloat16, "seed": 16, "tokenizer": "qwen2", "gguf": ("qwen3", "F32"),
+        "config": {
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 32, "num_hidden_layers": 3,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64,
+            "vocab_size": 320, "max_position_embeddings": 256, "max_window_layers": 3, "rms_norm_eps": 1e-6,
+            "hidden_act": "silu", "attention_bias": False, "sliding_window": None, "use_sliding_window": False,
+            "tie_word_embeddings": True, "rope_theta": 1000000.0, "rope_scaling": None, "bos_token_id": 317,
+            "eos_token_id": 319, "torch_dtype": "bfloat16",
+        },
+    },
+    "qwen3-odd": {
+        "dtype": torch.float16, "seed": 17, "tokenizer": "qwen2", "gguf": ("qwen3", "F16"),
+        "config": {
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 8, "intermediate_size": 96,
+            "vocab_size": 320, "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "hidden_act": "silu",
+            "tie_word_embeddings": False, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+            "bos_token_id": None, "eos_token_id": 319, "dtype": "float16",
         },
     },
 }
@@ -235,7 +256,8 @@ def make(name, fixture):
 def write_gguf(name, fixture, path, architecture=None, kind=None):
     folder = os.path.join(MODELS, name)
     config, tensors = gguf_files.load_folder(folder)
-    defaults = fixture.get("gguf", ("qwen2" if config["model_type"] == "qwen2" else "llama", "F32"))
+    kept = config["model_type"] if config["model_type"].startswith("qwen") else "llama"
+    defaults = fixture.get("gguf", (kept, "F32"))
     gguf_files.write(path, config, tensors, architecture or defaults[0],
                      gguf.GGMLQuantizationType[kind or defaults[1]], folder if "tokenizer" in fixture else None)
 
@@ -276,12 +298,14 @@ def compare(LlamaCpp, path, expected, name, label, tolerance):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", metavar="NAME", nargs="*", choices=[[], *FIXTURES], help="of a fixture; all by default")
     parser.add_argument("--check", action="store_true", help="compare the committed files with llama.cpp")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    some = {name: fixture for name, fixture in FIXTURES.items() if name in (arguments.names or FIXTURES)}
     if arguments.check:
-        sys.exit(0 if all([check(name, fixture) for name, fixture in FIXTURES.items()]) else 1)
-    for name, fixture in FIXTURES.items():
+        sys.exit(0 if all([check(name, fixture) for name, fixture in some.items()]) else 1)
+    for name, fixture in some.items():
         make(name, fixture)
 
 

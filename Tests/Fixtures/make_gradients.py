@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Writes gradients.json beside every model: what autograd finds for the weights of its decoder layers.
 
-    python make_gradients.py        # needs Tests/checks/requirements.txt
+    python make_gradients.py [NAME …]        # of some models, or of all; needs Tests/checks/requirements.txt
 
 README.md describes the keys. Only maintainers run it: its output is committed.
 """
 
 import json
 import os
+import sys
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -43,7 +44,7 @@ def gradients(model, scalar):
     }
 
 
-for folder in sorted(os.listdir(MODELS)):
+for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     path = os.path.join(MODELS, folder)
     expected = json.load(open(os.path.join(path, "expected.json")))
     tokens = expected["sequences"][0]["tokens"]

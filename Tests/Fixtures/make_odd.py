@@ -216,12 +216,12 @@ def rotary():
 # ---- defaults
 
 KEYS = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-        "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "bos_token_id", "eos_token_id", "sliding_window"]
+        "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "bos_token_id", "eos_token_id", "sliding_window", "head_dim"]
 
 
 def defaults():
     result = {}
-    for family in ("Llama", "Mistral", "Qwen2"):
+    for family in ("Llama", "Mistral", "Qwen2", "Qwen3"):
         config = getattr(transformers, family + "Config")()
         result[config.model_type] = {key: getattr(config, key, None) for key in KEYS}
         result[config.model_type]["rope_theta"] = config.rope_parameters["rope_theta"]

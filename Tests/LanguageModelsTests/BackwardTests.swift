@@ -49,15 +49,15 @@ private struct ExpectedGradients: Decodable {
 
 extension LayerGradients {
   /// By the names that checkpoints use within a layer.
-  fileprivate var named: [String: Matrix<Float>] {
+  fileprivate func named(_ names: TensorNames) -> [String: Matrix<Float>] {
     var result: [String: Matrix<Float>] = [:]
     for part in LayerPart.allCases {
       let prefix = "model.layers.0."
-      let name = TensorNames.huggingFace.weight(part, layer: 0).dropFirst(prefix.count)
+      let name = names.weight(part, layer: 0).dropFirst(prefix.count)
       let gains = self[gain: part]
       if gains.count > 0 { result["\(name)"] = gains }
       if part.isLinear { result["\(name)"] = self[part].weight }
-      result["\(TensorNames.huggingFace.bias(part, layer: 0).dropFirst(prefix.count))"] = self[part].bias
+      result["\(names.bias(part, layer: 0).dropFirst(prefix.count))"] = self[part].bias
     }
     return result
   }
@@ -71,14 +71,17 @@ extension LayerGradients {
   ) throws -> (first: [String: [Float]], squares: [String: [Float]]) {
     var first: [String: [Float]] = [:]
     var second: [String: [Float]] = [:]
+    let names = TensorNames.huggingFace(network.configuration.family)
     var order: [Int] = []
     var pass = BackwardPass(windows)
     pass.queryBlock = queryBlock
     try pass.run(network, of: scalar, parts: squares ? .squares : .weights) { layer in
       order.append(layer.index)
-      for (name, matrix) in try #require(layer.gradients).named { first["\(layer.index).\(name)"] = matrix.elements }
+      for (name, matrix) in try #require(layer.gradients).named(names) {
+        first["\(layer.index).\(name)"] = matrix.elements
+      }
       #expect((layer.squares != nil) == squares && layer.outputMoments == nil)
-      for (name, matrix) in layer.squares?.named ?? [:] { second["\(layer.index).\(name)"] = matrix.elements }
+      for (name, matrix) in layer.squares?.named(names) ?? [:] { second["\(layer.index).\(name)"] = matrix.elements }
     }
     #expect(order == network.configuration.layers.indices.reversed())
     return (first, second)

@@ -11,6 +11,8 @@ enum Fixture: String, CaseIterable, Sendable {
   case llama3GQA = "llama3-gqa"
   case mistralGQA = "mistral-gqa"
   case qwen2Bias = "qwen2-bias"
+  case qwen3Tied = "qwen3-tied"
+  case qwen3Odd = "qwen3-odd"
 
   var folder: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -158,12 +158,12 @@ import Testing
         return result
       }
       expectSeen(.attentionInput, normed(weights.attentionNorm))
-      let context = try runner.attentionContext(layer: weights, hidden)
+      let context = try runner.inputs(of: .attention, layer: weights, hidden)
       expectSeen(.attentionContext, context)
       try runner.add(weights.output, of: context, to: hidden)
       expectSeen(.afterAttention, hidden)
       expectSeen(.mlpInput, normed(weights.mlpNorm))
-      let channels = try runner.mlpHidden(layer: weights, hidden)
+      let channels = try runner.inputs(of: .mlp, layer: weights, hidden)
       expectSeen(.mlpHidden, channels)
       try runner.add(weights.down, of: channels, to: hidden)
       expectSeen(.afterMLP, hidden)

@@ -61,8 +61,12 @@ struct NaiveTransformer {
   private func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
     let dimension = network.configuration.headDimension
     let scale = 1 / sqrt(Double(dimension))
-    let query = x.enumerated().map { rotate(apply(weights.query, $1), at: $0).map { attentionFactor($0 * scale) } }
-    let key = x.enumerated().map { rotate(apply(weights.key, $1), at: $0).map(factor) }
+    let query = x.enumerated().map {
+      rotate(normHeads(apply(weights.query, $1), weights[gain: .queryNorm]), at: $0).map { attentionFactor($0 * scale) }
+    }
+    let key = x.enumerated().map {
+      rotate(normHeads(apply(weights.key, $1), weights[gain: .keyNorm]), at: $0).map(factor)
+    }
     let value = x.map { apply(weights.value, $0).map(factor) }
     let shared = shape.queryHeads / shape.kvHeads
     return x.indices.map { i in
@@ -90,6 +94,12 @@ struct NaiveTransformer {
         ? row[place] * cos(angle) - row[start + d + half] * sin(angle)
         : row[place] * cos(angle) + row[start + d - half] * sin(angle)
     }
+  }
+
+  /// Every head for itself, where there are gains.
+  private func normHeads(_ x: [Double], _ gain: [Float]) -> [Double] {
+    if gain.isEmpty { return x }
+    return stride(from: 0, to: x.count, by: gain.count).flatMap { norm(Array(x[$0..<$0 + gain.count]), gain) }
   }
 
   private func norm(_ x: [Double], _ gain: [Float]) -> [Double] {

@@ -48,6 +48,7 @@ import Testing
     #expect(found.layers[0].queryHeads == heads)
     #expect(found.layers[0].kvHeads == expected["num_key_value_heads"]?.integer ?? heads)
     #expect(found.layers[0].mlpChannels == expected["intermediate_size"]?.integer)
+    #expect(found.headDimension == expected["head_dim"]?.integer ?? found.hiddenSize / heads)
     #expect(found.contextLength == expected["max_position_embeddings"]?.integer)
     #expect(expected["rms_norm_eps"]?.double.map { Float($0) } == found.normEpsilon)
     #expect(found.tiedEmbeddings == expected["tie_word_embeddings"]?.bool)

@@ -45,7 +45,7 @@ struct TinyGGUF {
   }
 
   private var tensors: [(plan: TensorPlan, values: [Float])] {
-    let (names, originals) = (TensorNames.gguf, TensorNames.huggingFace)
+    let (names, originals) = (TensorNames.gguf(.llama), TensorNames.huggingFace(.llama))
     var tensors: [(plan: TensorPlan, values: [Float])] = []
     func add(_ name: String, _ original: String, interleaved: Bool = false) {
       guard let tensor = tiny.tensors[original] else { return }

@@ -51,12 +51,12 @@ import Testing
         let weights = layer.weights
         if shape.kvHeads > 1 {
           compare(
-            output(weights.output, try runner.attentionContext(layer: weights, hidden)),
-            output(cut.output, try runner.attentionContext(layer: cut, hidden)))
+            output(weights.output, try runner.inputs(of: .attention, layer: weights, hidden)),
+            output(cut.output, try runner.inputs(of: .attention, layer: cut, hidden)))
         }
-        try runner.add(weights.output, of: runner.attentionContext(layer: weights, hidden), to: hidden)
-        let inner = try runner.mlpHidden(layer: weights, hidden)
-        compare(output(weights.down, inner), output(cut.down, try runner.mlpHidden(layer: cut, hidden)))
+        try runner.add(weights.output, of: runner.inputs(of: .attention, layer: weights, hidden), to: hidden)
+        let inner = try runner.inputs(of: .mlp, layer: weights, hidden)
+        compare(output(weights.down, inner), output(cut.down, try runner.inputs(of: .mlp, layer: cut, hidden)))
         try runner.add(weights.down, of: inner, to: hidden)
       }
       #expect(abs(error / exp(sum / count) - 1) < 1e-3, "damping \(damping)")

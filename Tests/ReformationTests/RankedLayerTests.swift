@@ -154,7 +154,7 @@ import Testing
     let runner = pass.runner(for: configuration)
     func output(_ weights: LayerWeights) throws -> Matrix<Float> {
       let x = hidden.copy()
-      let context = try runner.attentionContext(layer: weights, x)
+      let context = try runner.inputs(of: .attention, layer: weights, x)
       x.fill(0)
       try runner.add(weights.output, of: context, to: x)
       return x

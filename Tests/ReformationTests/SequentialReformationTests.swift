@@ -87,8 +87,8 @@ import Testing
     let denseRunner = pass.runner(for: model.configuration)
     let runner = pass.runner(for: before.configuration)
     let weights = try model.layer(0)
-    try denseRunner.add(weights.output, of: denseRunner.attentionContext(layer: weights, dense), to: dense)
-    let inputs = try runner.attentionContext(layer: before.layer(0), pruned)
+    try denseRunner.add(weights.output, of: denseRunner.inputs(of: .attention, layer: weights, dense), to: dense)
+    let inputs = try runner.inputs(of: .attention, layer: before.layer(0), pruned)
     let (start, found) = (try before.layer(0).output.weight, try after.layer(0).output.weight)
     // What each token counts: 1, or one over the length of the dense stream behind the module, or over its square.
     let counts = (0..<dense.rows).map { row in

@@ -107,9 +107,9 @@ import Testing
     let (denseRunner, dense) = try stream(model, before: 0)
     let (runner, pruned) = try stream(network, before: 0)
     let (whole, fitted) = (try model.layer(0), try network.layer(0))
-    try denseRunner.add(whole.output, of: denseRunner.attentionContext(layer: whole, dense), to: dense)
+    try denseRunner.add(whole.output, of: denseRunner.inputs(of: .attention, layer: whole, dense), to: dense)
     let start = pruned.copy()
-    let inputs = try runner.attentionContext(layer: fitted, pruned)
+    let inputs = try runner.inputs(of: .attention, layer: fitted, pruned)
     try runner.add(fitted.output, of: inputs, to: pruned)
     try runner.add(before.layer(0).output, of: inputs, to: start)
     let counts = (0..<dense.rows).map { row in
@@ -140,8 +140,8 @@ import Testing
     let (denseRunner, dense) = try stream(model, before: 1)
     let (runner, pruned) = try stream(network, before: 1)
     let (whole, fitted, start) = (try model.layer(1), try network.layer(1), try before.layer(1))
-    try denseRunner.add(whole.output, of: denseRunner.attentionContext(layer: whole, dense), to: dense)
-    try runner.add(fitted.output, of: runner.attentionContext(layer: fitted, pruned), to: pruned)
+    try denseRunner.add(whole.output, of: denseRunner.inputs(of: .attention, layer: whole, dense), to: dense)
+    try runner.add(fitted.output, of: runner.inputs(of: .attention, layer: fitted, pruned), to: pruned)
     try denseRunner.normalise(dense, gain: whole.mlpNorm)
     try runner.normalise(pruned, gain: whole.mlpNorm)
     var trace = 0.0

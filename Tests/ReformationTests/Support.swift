@@ -11,6 +11,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case llamaLinear = "llama-linear"
   case mistralGQA = "mistral-gqa"
   case qwen2Bias = "qwen2-bias"
+  case qwen3Odd = "qwen3-odd"
 
   func model() throws -> LanguageModel {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -53,7 +53,7 @@ import Testing
   }
 
   /// Every kept group keeps one query head, here not the first of each: still the parent without the others.
-  @Test(arguments: [Fixture.mistralGQA, .qwen2Bias])
+  @Test(arguments: [Fixture.mistralGQA, .qwen2Bias, .qwen3Odd])
   func queriesMayBeThinned(fixture: Fixture) throws {
     let model = try fixture.model()
     var units = someUnits(model.configuration, seed: 4)

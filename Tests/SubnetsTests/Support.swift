@@ -12,6 +12,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case llama3GQA = "llama3-gqa"
   case mistralGQA = "mistral-gqa"
   case qwen2Bias = "qwen2-bias"
+  case qwen3Odd = "qwen3-odd"
 
   static var repository: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 CHECKS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(CHECKS))
 FIXTURES = os.path.join(ROOT, "Tests", "Fixtures")
-RESOURCES = os.path.join(ROOT, "Sources", "Exports", "Resources")
+RESOURCES = os.path.join(ROOT, "Sources", "LanguageModels", "Description", "Families", "Modules")
 sys.path[:0] = [CHECKS, FIXTURES]
 
 TRANSFORMERS_TOLERANCE = 1e-5

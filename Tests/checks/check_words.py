@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DONE = [
     "Sources/CKernels", "Sources/Runtime", "Sources/LinearAlgebra", "Sources/Checkpoints", "Sources/Tokenizers", "Sources/Calibration",
     "Sources/Importance", "Sources/Search", "Sources/Studies", "Sources/Reformation", "Sources/Subnets",
+    "Sources/Exports",
 ]
 COLUMNS = 120
 COMMENT = re.compile(r"^\s*(?:///?|\*|/\*)\s?(.*)$|^.*?\s//\s(.*)$")

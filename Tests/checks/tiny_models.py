@@ -50,6 +50,8 @@ FAMILIES = {
     "mistral": Family("Mistral", "sentencepiece", "llama",
                       dict(head_dim=64, sliding_window=None, bos_token_id=1, eos_token_id=2)),
     "qwen2": Family("Qwen2", "qwen2", "qwen2", dict(tie_word_embeddings=True, bos_token_id=None, eos_token_id=319)),
+    "qwen3": Family("Qwen3", "qwen2", "qwen3",
+                    dict(head_dim=64, tie_word_embeddings=True, bos_token_id=None, eos_token_id=319)),
 }
 
 
@@ -213,7 +215,7 @@ def from_gguf(name, tensors, config, architecture):
         return tensors[outside[name]]
     _, _, layer, part = name.split(".", 3)
     values = tensors[f"blk.{layer}.{gguf_files.TENSOR_NAMES[part]}"]
-    if architecture != "qwen2" and (".q_proj." in part or ".k_proj." in part):
+    if architecture not in ("qwen2", "qwen3") and (".q_proj." in part or ".k_proj." in part):
         heads = config["num_attention_heads" if ".q_proj." in part else "num_key_value_heads"]
         shape = values.shape
         values = values.reshape(heads, shape[0] // heads // 2, 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
@@ -298,6 +300,7 @@ VARIANTS = [
     ("llama", "HF, all layers alike", alike(plain)),
     ("mistral", "HF, all layers alike", alike(plain)),
     ("qwen2", "HF, all layers alike", alike(plain)),
+    ("qwen3", "HF, all layers alike", alike(plain)),
     ("qwen2", "HF, yarn, 128 of 64", rope(YARN)),
     ("qwen2", "HF, yarn, all layers alike", alike(rope(YARN))),
     ("mistral", "HF, yarn, 128 of 64", rope(YARN)),

@@ -52,20 +52,20 @@ public struct ModelShape: Sendable {
           scaling: factor.map {
             .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
           } ?? .none),
-        biases: family.biases == .queryKeyValue ? [.query, .key, .value] : [], parts: family.parts),
+        biases: family.biases.always, parts: family.parts),
       tiedEmbeddings: tied, contextLength: context)
   }
 
   /// The same with other numbers of layers, channels, heads or words.
   ///
-  /// - Throws: `ExportError.invalidShape` for numbers that make no model.
+  /// - Throws: `ExportError.invalidShape` for numbers that are not a model.
   public func with(
     layers: Int? = nil, channels: Int? = nil, heads: Int? = nil, kvHeads: Int? = nil, vocabulary: Int? = nil
   ) throws -> ModelShape {
     var result = self
     let first = configuration.layers[0]
     var shape = first
-    // The heads keep their size, so the hidden size goes with them.
+    // The heads keep their size, so the hidden size follows their number.
     shape.queryHeads = heads ?? first.queryHeads
     shape.kvHeads = kvHeads ?? (heads == nil ? first.kvHeads : max(1, shape.queryHeads / first.queriesPerGroup))
     shape.mlpChannels = channels ?? first.mlpChannels

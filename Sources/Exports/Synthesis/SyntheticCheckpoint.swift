@@ -3,12 +3,13 @@ import Foundation
 import LanguageModels
 import Runtime
 
-/// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is there.
+/// Checkpoints of random weights in the shape of a real model, to see what a machine can do before the real one is
+/// there.
 public enum SyntheticCheckpoint {
   /// Writes a Hugging Face folder with a tokenizer of about one token a byte. One layer is in memory at a time.
   ///
   /// - Parameters:
-  ///   - type: of the weights: `.f32`, `.f16` or `.bf16`.
+  ///   - type: type of the weights: `.f32`, `.f16` or `.bf16`.
   ///   - replacing: whether an earlier checkpoint of this program may be replaced.
   ///   - monitor: hears before each tensor of the MiB of values written so far and in all.
   /// - Returns: bytes of values.
@@ -18,10 +19,10 @@ public enum SyntheticCheckpoint {
     monitor: Monitor = .silent
   ) throws -> Int {
     let network = SyntheticNetwork(shape.configuration, seed: seed)
-    let architecture = try HuggingFaceArchitecture(network.configuration)
-    let config = try HuggingFaceConfiguration.config(
-      network.configuration, parent: network.configuration, architecture: architecture, type: type)
-    let tensors = NetworkTensors(network, names: .huggingFace, matrixType: type, vectorType: type)
+    let config = HuggingFaceConfiguration.config(
+      network.configuration, parent: network.configuration, form: try .choice(for: network.configuration), type: type)
+    let tensors = NetworkTensors(
+      network, names: .huggingFace(network.configuration.family), matrixType: type, vectorType: type)
     let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
     let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))

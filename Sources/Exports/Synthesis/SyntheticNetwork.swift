@@ -2,8 +2,8 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// A network of random weights whose activations neither vanish nor explode: projections into a layer keep the scale of what
-/// they read, those back into the residual stream are smaller by the number of layers.
+/// A network of random weights whose activations neither vanish nor explode: projections into a layer keep the scale of
+/// what they read, those back into the residual stream are smaller by the number of layers.
 struct SyntheticNetwork: Network {
   let configuration: ModelConfiguration
   private let seed: UInt64

@@ -1,8 +1,8 @@
 import Checkpoints
 import Tokenizers
 
-/// A tokenizer that gives every byte a token of its own, and one more to a space before a t: GGUF has no BPE without merges. In
-/// the form of `tokenizer.json`, with the pre-tokenizer of GPT-2.
+/// A tokenizer that gives every byte a token of its own, and one more to a space before a t: GGUF has no BPE without
+/// merges. In the form of `tokenizer.json`, with the pre-tokenizer of GPT-2.
 enum SyntheticTokenizer {
   static let size = 257
 

@@ -69,11 +69,11 @@ public struct SubnetExport {
     repair: Repair, toolVersion: String, monitor: Monitor
   ) throws -> Finished {
     let genes = evaluator.bound.genes(trial.genome)
-    let decision = try evaluator.finish(
-      genes, repair, calibration: opened.windows(genes), monitor)
+    let decision = try evaluator.finish(genes, repair, calibration: opened.windows(genes), monitor)
     let chosen = decision.chosen
-    let measurement = SubnetMeasurement(chosen.network.configuration, of: model.configuration, chosen.comparison)
-    var record = try record(genes, chosen.network.configuration, measurement, repair: chosen.repair, toolVersion)
+    let written = chosen.network.configuration
+    let measurement = SubnetMeasurement(written, of: model.configuration, chosen.comparison)
+    var record = try record(genes, written, measurement, repair: chosen.repair, toolVersion: toolVersion)
     // A study names its model as it was when it was made.
     record.parentName = description.model.name
     record.kept = try evaluator.units(genes)
@@ -91,7 +91,7 @@ public struct SubnetExport {
 
   private func record(
     _ genes: BoundSpace.Genes, _ written: ModelConfiguration, _ measurement: SubnetMeasurement, repair: Repair,
-    _ toolVersion: String
+    toolVersion: String
   ) throws -> ExportRecord {
     let fitness = description.fitness
     return try ExportRecord(

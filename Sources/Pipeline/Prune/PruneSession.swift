@@ -50,7 +50,7 @@ public struct PruneSession {
     self.plan = plan
     self.target = target
     let model = try LanguageModel(URL(fileURLWithPath: path), memory: memory)
-    try Exporter.check(model, [output], inputs: plan.files())
+    try Exporter.check(model, [output], inputs: plan.files(), layersDiffer: !method.keepsOneWidth)
     opened = try OpenedBench(
       model, plan, damping: damping, cache: cache,
       needs: [output.need(parameters: target.parameters(of: model.configuration))], monitor)

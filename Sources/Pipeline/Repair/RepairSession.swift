@@ -38,7 +38,7 @@ public struct RepairSession {
   ) throws {
     dense = try LanguageModel(URL(fileURLWithPath: densePath), memory: memory)
     pruned = try LanguageModel(URL(fileURLWithPath: subnetPath), memory: memory)
-    try Exporter.check(pruned, [output], inputs: [dense.location] + plan.files())
+    try Exporter.check(pruned, [output], inputs: [dense.location] + plan.files(), layersDiffer: false)
     try DiskSpace.check([output.need(parameters: pruned.configuration.totalParameters)])
     try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
     calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint(), monitor: monitor)

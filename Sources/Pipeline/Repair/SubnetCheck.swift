@@ -80,7 +80,7 @@ struct SubnetCheck {
     var whole: LayerWeights?
     for part in LayerPart.projections where layer[part].weight.count > 0 {
       let weight = layer[part].weight
-      let name = (subnet.isGGUF ? TensorNames.gguf : .huggingFace).weight(part, layer: index)
+      let name = subnet.tensorNames.weight(part, layer: index)
       let limit = Self.limit(of: (try? subnet.checkpoint.tensor(name))?.type)
       let zeros = weight.zeroCount
       guard Double(zeros) > limit * Double(weight.count) else { continue }

@@ -13,7 +13,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Path of the model as it was given.
   public var model: String
   /// Name of the search space, or the path of its file.
-  public var space = "widths"
+  public var space = SearchSpace.standard
   /// The text of its file, so that a study does not change when the file does.
   public var spaceText = ""
   /// Scores that replace those of the space; `nil` for the space's own.

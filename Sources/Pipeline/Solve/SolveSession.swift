@@ -88,7 +88,7 @@ public final class SolveSession {
       stored = try CalibrationFile(
         of: study, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
     }
-    try Exporter.check(model, outputs.map(\.target), inputs: plan.files())
+    try Exporter.check(model, outputs.map(\.target), inputs: plan.files(), layersDiffer: true)
     let gradients = metric.gradients.union(scores.compactMap(\.gradients))
     let choices = scores.flatMap { score in queries.map { (score: score, queries: $0) } }
     var need = WorkEstimate.Work(model.configuration)

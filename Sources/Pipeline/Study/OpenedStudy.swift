@@ -66,12 +66,12 @@ struct OpenedStudy {
         path: model.location.path,
         problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
     }
-    try Exporter.check(model, targets)
+    let space = try settings.searchSpace()
+    try Exporter.check(model, targets, layersDiffer: space.layers != .shared)
     calibration = try CalibrationFile(
       of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(
-      settings.searchSpace(), to: model.configuration,
-      calibrationSets: calibration.sets.map(\.name))
+      space, to: model.configuration, calibrationSets: calibration.sets.map(\.name))
     try study.check(bound.design)
     try CachePlace(
       folder: cache, fingerprint: fingerprint,

@@ -6,12 +6,12 @@ struct HuggingFaceModel {
   let reader: WeightReader
 
   /// - Throws: `ModelError` and `CheckpointError`.
-  init(_ folder: URL) throws {
+  init(_ folder: URL, families: [Family]) throws {
     let config = try HuggingFaceConfig(directory: folder)
     let encoding = try WeightEncoding(huggingFace: config, folder: folder)
-    var configuration = try ModelConfiguration(huggingFace: config)
+    var configuration = try ModelConfiguration(huggingFace: config, families: families)
     let checkpoint = try SafetensorsCheckpoint(directory: folder)
-    var names = TensorNames.huggingFace(in: checkpoint)
+    var names = TensorNames.huggingFace(configuration.family, in: checkpoint)
     try Self.settleHead(&configuration, &names, checkpoint, config)
     try TensorAccount(checkpoint: checkpoint, names: names, configuration: configuration, encoding: encoding).check()
     reader = WeightReader(checkpoint: checkpoint, names: names, configuration: configuration, encoding: encoding)

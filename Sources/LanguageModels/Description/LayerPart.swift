@@ -23,7 +23,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     public var inputProjections: [LayerPart] { self == .attention ? [.query, .key, .value] : [.gate, .up] }
   }
 
-  /// What the outputs or inputs of a part are counted by.
+  /// The units that the outputs or inputs of a part belong to.
   public enum Axis: Sendable {
     case hidden
     /// The dimensions of one head, which no pruning changes.
@@ -67,7 +67,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   /// Whether the part is a projection that adds to the residual stream: its inputs are what is pruned, not its outputs.
   public var writesToStream: Bool { isLinear && outputs == .hidden }
 
-  /// What is pruned of a projection.
+  /// The side of a projection that is pruned.
   public var unit: Axis { writesToStream ? inputs ?? outputs : outputs }
 
   /// Whether the rows of a head are turned by the rotary embedding, so that their order is a matter of the file.

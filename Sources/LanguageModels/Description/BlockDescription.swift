@@ -1,14 +1,14 @@
-/// What a decoder layer computes, beside its weights and widths. The family makes it from the configuration of a checkpoint.
+/// The computation of a decoder layer, beside its weights and widths. The family makes it from a configuration.
 ///
-/// Every field is implemented by the block in all its uses: forward, generation with a cache, backward. What a checkpoint asks
-/// for and no field says is refused when it is read.
+/// The block implements every field in all its uses: forward, generation with a cache, backward. A checkpoint that asks
+/// for something that no field says is refused.
 public struct BlockDescription: Sendable, Equatable {
-  /// The parts of a layer that has attention and MLP. With `queryNorm` and `keyNorm` among them, every head of the queries and
-  /// keys goes through a norm before it is turned, one gain for each of its dimensions.
+  /// The parts of a layer that has attention and MLP. If `queryNorm` and `keyNorm` are among them, every head of the
+  /// queries and keys goes through a norm before it is turned. The heads share the gains, one for each dimension.
   public var parts: Set<LayerPart>
   /// The projections with a bias.
   public var biases: Set<LayerPart>
-  /// What is added to the mean square in every norm, the final one too.
+  /// The number that every norm adds to the mean square, the final one too.
   public var normEpsilon: Float
   public var rotary: RotaryConfiguration
   /// A sliding window in tokens: position `i` sees `i - window + 1 … i`. `nil` sees everything before it.
@@ -32,7 +32,7 @@ public struct BlockDescription: Sendable, Equatable {
   var normalisesHeads: Bool { parts.contains(.queryNorm) }
 }
 
-/// What formats say of a network as a whole.
+/// The fields that formats say of a network as a whole.
 extension ModelConfiguration {
   public var normEpsilon: Float {
     get { block.normEpsilon }

@@ -5,9 +5,9 @@ import LinearAlgebra
 ///     x ← x + O·attention(rmsNorm(x))          context = softmax(s·Q·Kᵀ)·V, causal
 ///     x ← x + D·(silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x))
 ///
-/// This is the only text of the layer: whole windows, single positions with a cache, and what the backward pass computes again
-/// go through it, and differ by their `BlockPass`. The factors of all products are in the precision of the weights; the residual
-/// stream, norms, rotation, softmax and activation are in single precision always.
+/// This is the only text of the layer. Whole windows, single positions with a cache, and the forward part of the
+/// backward pass go through it, and differ by their `BlockPass`. The factors of all products are in the precision of
+/// the weights; the residual stream, norms, rotation, softmax and activation are in single precision always.
 struct TransformerBlock: Sendable {
   let configuration: ModelConfiguration
   let weights: PackedLayer
@@ -59,7 +59,7 @@ struct TransformerBlock: Sendable {
   /// The concatenated head outputs for the residual stream `x`: the input of the output projection,
   /// shape `[tokens, queryHeads·D]`, in the workspace.
   ///
-  /// - Parameter projected: told queries and keys before they are normalised and turned.
+  /// - Parameter projected: a function that sees queries and keys before they are normalised and turned.
   func attentionContext(
     _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace,
     projected: (Workspace.Heads) -> Void = { _ in }
@@ -77,8 +77,8 @@ struct TransformerBlock: Sendable {
     return heads.context
   }
 
-  /// Brings the queries and keys of a row to where attention compares them: normalised head by head if the description says so,
-  /// and turned.
+  /// Brings the queries and keys of a row to where attention compares them: normalised head by head, if the description
+  /// says so, and turned.
   func place(_ heads: Workspace.Heads, row: Int, at position: Int) {
     place(heads.query.row(row), .queryNorm, heads: shape.queryHeads, at: position)
     place(heads.key.row(row), .keyNorm, heads: shape.kvHeads, at: position)
@@ -112,7 +112,7 @@ struct TransformerBlock: Sendable {
 
   /// `G·rmsNorm(x)` and `U·rmsNorm(x)`, shape `[tokens, mlpChannels]`, in the workspace.
   ///
-  /// - Parameter finish: told the channels of each share when they are there.
+  /// - Parameter finish: a function that is called for each share with its channels.
   func mlpFactors(
     _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace,
     finish: @Sendable (_ gate: Matrix<Float>, _ up: Matrix<Float>, _ channels: Range<Int>) -> Void = { _, _, _ in }
@@ -130,7 +130,7 @@ struct TransformerBlock: Sendable {
     return (gate, up)
   }
 
-  /// What a module's projections read: the normed stream, in the workspace plain and packed.
+  /// The input of a module's projections: the normed stream, in the workspace plain and packed.
   private func normed(_ x: Matrix<Float>, _ norm: LayerPart, _ workspace: Workspace) -> PackedRows {
     let normed = workspace.normed.rows(0..<x.rows)
     configuration.normalise(x, gain: weights[gain: norm], into: normed)
@@ -144,7 +144,7 @@ struct TransformerBlock: Sendable {
 }
 
 extension ModelConfiguration {
-  /// What attention's scores are multiplied by: `1/√D`.
+  /// The factor of attention's scores: `1/√D`.
   var scoreScale: Float { 1 / Float(headDimension).squareRoot() }
 
   /// The first position that a position sees.

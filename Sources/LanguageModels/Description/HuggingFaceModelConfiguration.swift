@@ -6,10 +6,11 @@ extension ModelConfiguration {
   /// A key that is missing has the default of the family's configuration class in transformers 5. A key that this class takes no
   /// notice of changes nothing here either.
   ///
+  /// - Parameter families: those that it may be of.
   /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, `.contradiction`, and
   ///   `CheckpointError` for mistyped keys.
-  public init(huggingFace config: HuggingFaceConfig) throws {
-    let (family, isOurs) = try Self.family(of: config)
+  public init(huggingFace config: HuggingFaceConfig, families: [Family] = Family.all) throws {
+    let (family, isOurs) = try Self.family(of: config, families)
     let defaults = family.defaults
     func integer(_ key: String, _ value: Int) throws -> Int { try config.integerIfPresent(key) ?? value }
     let hidden = try integer("hidden_size", defaults.hidden)
@@ -53,11 +54,13 @@ extension ModelConfiguration {
 
   /// The family by `model_type` and `architectures`, which must agree, and whether the file is one of our exports with widths per
   /// layer.
-  private static func family(of config: HuggingFaceConfig) throws -> (family: Family, isOurs: Bool) {
+  private static func family(
+    of config: HuggingFaceConfig, _ families: [Family]
+  ) throws -> (family: Family, isOurs: Bool) {
     let architectures = try config.stringsIfPresent("architectures") ?? []
     let type = try config.stringIfPresent("model_type")
-    let named = Family.all.first { family in architectures.contains { family.isCalled($0) } }
-    let typed = type.flatMap { type in Family.all.first { $0.modelTypes.contains(type) } }
+    let named = families.first { family in architectures.contains { family.isCalled($0) } }
+    let typed = type.flatMap { type in families.first { $0.modelTypes.contains(type) } }
     if let named, let typed, named != typed {
       throw ModelError.contradiction(
         file: config.file, first: "architectures", architectures.joined(separator: ", "), second: "model_type",
@@ -99,21 +102,13 @@ extension ModelConfiguration {
   }
 
   private static func biases(_ config: HuggingFaceConfig, _ family: Family, isOurs: Bool) throws -> Set<LayerPart> {
-    func parts(_ switches: [String: Set<LayerPart>]) throws -> Set<LayerPart> {
-      try switches.reduce(into: []) { if try config.boolIfPresent($1.key) ?? false { $0.formUnion($1.value) } }
-    }
-    let (inner, mlp): (Set<LayerPart>, Set<LayerPart>) = ([.query, .key, .value], [.gate, .up, .down])
-    if isOurs { return try parts(["qkv_bias": inner, "output_bias": [.output], "mlp_bias": mlp]) }
-    let known: [String: Set<LayerPart>] =
-      switch family.biases {
-      case .none, .queryKeyValue: [:]
-      case .attention: ["attention_bias": inner.union([.output])]
-      case .configured: ["attention_bias": inner.union([.output]), "mlp_bias": mlp]
-      }
-    for key in ["attention_bias", "mlp_bias"] where known[key] == nil {
+    let rule = isOurs ? .any : family.biases
+    for key in ["attention_bias", "mlp_bias"] where rule.keys[key] == nil {
       if try config.boolIfPresent(key) ?? false { tellIgnored(config, key, "true", family) }
     }
-    return family.biases == .queryKeyValue ? inner : try parts(known)
+    return try rule.keys.reduce(into: rule.always) {
+      if try config.boolIfPresent($1.key) ?? false { $0.formUnion($1.value) }
+    }
   }
 
   private static func slidingWindow(

@@ -128,24 +128,19 @@ public struct ForwardPass: Sendable {
       }
     }
 
-    /// The inputs of one layer's output projection for all tokens, shape `[tokens, queryHeads·D]`.
-    public func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(packed(weights.without([.output, .gate, .up, .down])))
-      let result = Matrix<Float>(rows: hidden.rows, columns: weights.output.inputs)
+    /// The inputs of the projection by which a module adds to the stream, for all tokens: shape `[tokens, queryHeads·D]` or
+    /// `[tokens, mlpChannels]`.
+    public func inputs(
+      of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>
+    ) throws -> Matrix<Float> {
+      // The other projections are not needed, so they are not packed.
+      let block = block(packed(weights.keeping(module.inputProjections)))
+      let result = Matrix<Float>(rows: hidden.rows, columns: weights[module.output].inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
-        let context = block.attentionContext(hidden.rows(chunks[chunk]), pass, workspaces[worker])
-        result.rows(chunks[chunk]).assign(context)
-      }
-      return result
-    }
-
-    /// The inputs of one layer's down projection for all tokens, shape `[tokens, mlpChannels]`.
-    public func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-      let block = block(packed(weights.without([.query, .key, .value, .output, .down])))
-      let result = Matrix<Float>(rows: hidden.rows, columns: weights.down.inputs)
-      try Threads.forEach(chunks.count) { chunk, worker in
-        let activations = block.mlpHidden(hidden.rows(chunks[chunk]), pass, workspaces[worker])
-        result.rows(chunks[chunk]).assign(activations)
+        let (rows, workspace) = (hidden.rows(chunks[chunk]), workspaces[worker])
+        result.rows(chunks[chunk]).assign(
+          module == .attention
+            ? block.attentionContext(rows, pass, workspace) : block.mlpHidden(rows, pass, workspace))
       }
       return result
     }

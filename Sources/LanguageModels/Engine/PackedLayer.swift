@@ -83,10 +83,8 @@ final class LayerBuffers: Sendable {
 }
 
 extension LayerWeights {
-  /// The layer with some projections that have no outputs.
-  func without(_ projections: [LayerPart]) -> LayerWeights {
-    mapProjections { part, linear in
-      projections.contains(part) ? Linear(weight: linear.weight.rows(0..<0)) : linear
-    }
+  /// The layer with some projections, the others without outputs.
+  func keeping(_ projections: [LayerPart]) -> LayerWeights {
+    mapProjections { projections.contains($0) ? $1 : Linear(weight: $1.weight.rows(0..<0)) }
   }
 }

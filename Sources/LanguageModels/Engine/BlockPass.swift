@@ -1,8 +1,8 @@
 import LinearAlgebra
 import Runtime
 
-/// How the rows of a pass go through a decoder layer: which positions they stand for, what they attend to, and who computes the
-/// products.
+/// The way of a pass's rows through a decoder layer: the positions that they stand for, the keys that they see, and the
+/// dealing of products to workers.
 protocol BlockPass {
   /// Calls `body` once or for several shares at once, with a function that cuts a number of outputs to the share.
   ///
@@ -73,12 +73,12 @@ struct WindowPass: BlockPass {
   }
 }
 
-/// One new position of several sequences: a query sees the keys that its sequence's cache keeps, and its own, which joins them.
+/// One new position of several sequences: a query sees the keys that its sequence's cache keeps, and its own.
 ///
 /// Products are split by outputs, so each weight is read once. The results do not depend on the number of slices.
 struct CachedPass: BlockPass {
   let cache: KeyValueCache
-  /// Of the new rows, one of each sequence.
+  /// The place of the new rows, one for each sequence.
   let position: Int
   /// Attention scores, one matrix a worker.
   let scores: [Matrix<Float>]

@@ -35,7 +35,7 @@ public struct LayerWeights: Sendable, ProjectionTable {
 
   /// - Parameters:
   ///   - projections: those that are not given have neither outputs nor inputs.
-  ///   - gains: of norms; one that is not given is a norm that the layer does not have.
+  ///   - gains: those of norms; a norm that is not given is one that the layer does not have.
   public init(_ projections: [LayerPart: Linear] = [:], gains: [LayerPart: [Float]] = [:]) {
     linears = LayerTable { projections[$0] ?? .none }
     self.gains = LayerTable { gains[$0] ?? [] }

@@ -3,13 +3,14 @@ import Checkpoints
 extension ModelConfiguration {
   /// Reads the metadata of a GGUF file, with llama.cpp's defaults where keys are absent.
   ///
+  /// - Parameter families: those that it may be of.
   /// - Throws: `ModelError.unsupportedArchitecture`, `.unsupportedFeature`, `.invalidConfiguration`, and
   ///   `CheckpointError` for missing and mistyped keys.
-  public init(gguf file: GGUFFile) throws {
+  public init(gguf file: GGUFFile, families: [Family] = Family.all) throws {
     let path = file.location.path
     try GGUFContent.requireModel(file)
     let architecture = try file.string("general.architecture")
-    guard let family = Family.all.first(where: { $0.ggufArchitectures.contains(architecture) }) else {
+    guard let family = families.first(where: { $0.ggufArchitectures.contains(architecture) }) else {
       throw ModelError.unsupportedArchitecture(file: path, found: architecture, supported: Family.supported)
     }
     let key = { (name: String) in "\(architecture).\(name)" }
@@ -28,7 +29,7 @@ extension ModelConfiguration {
         normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
         rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
         window: try Self.slidingWindow(file, key("attention.sliding_window"), context),
-        biases: Self.biases(file, layers: layers.indices), parts: family.parts),
+        biases: Self.biases(file, .gguf(family), layers: layers.indices), parts: family.parts),
       tiedEmbeddings: !file.contains("output.weight"), contextLength: context)
     bosToken = try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) }
     eosTokens = [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
@@ -38,11 +39,11 @@ extension ModelConfiguration {
   }
 
   /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself.
-  private static func biases(_ file: GGUFFile, layers: Range<Int>) -> Set<LayerPart> {
+  private static func biases(_ file: GGUFFile, _ names: TensorNames, layers: Range<Int>) -> Set<LayerPart> {
     let groups: [[LayerPart]] = [[.query, .key, .value], [.output], [.gate, .up, .down]]
     let found = groups.filter { group in
       layers.contains { layer in
-        group.contains { file.contains(TensorNames.gguf.bias($0, layer: layer)) }
+        group.contains { file.contains(names.bias($0, layer: layer)) }
           || group[0] == .query && file.contains(GGUFFile.joinedProjections("bias", layer: layer))
       }
     }

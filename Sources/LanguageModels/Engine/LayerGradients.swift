@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// What belongs to the weights of one layer, part by part, in their shapes; biases and gains are one row.
+/// Numbers for the weights of one layer, part by part, in their shapes; biases and gains are one row.
 public struct LayerGradients: Sendable, ProjectionTable {
   /// Gradient of a linear map.
   public struct Projection: Sendable {
@@ -35,7 +35,7 @@ public struct LayerGradients: Sendable, ProjectionTable {
     set { projections[part] = newValue }
   }
 
-  /// Of the gains of a norm, shape `[1, gains]`.
+  /// The gradient of a norm's gains, shape `[1, gains]`.
   public subscript(gain part: LayerPart) -> Matrix<Float> { gains[part] }
 
   /// Everything, in a fixed order.

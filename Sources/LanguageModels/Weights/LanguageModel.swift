@@ -27,18 +27,22 @@ public final class LanguageModel: Network {
   /// - Parameters:
   ///   - memory: what the model, and all work on it, may hold.
   ///   - keepingLayers: whether widened layers are kept; `nil` decides by the memory plan.
+  ///   - families: those that the model may be of.
   /// - Throws: `ModelError` and `CheckpointError`.
-  public init(_ location: URL, memory: MemoryPlan = MemoryPlan(), keepingLayers: Bool? = nil) throws {
+  public init(
+    _ location: URL, memory: MemoryPlan = MemoryPlan(), keepingLayers: Bool? = nil, families: [Family] = Family.all
+  ) throws {
     self.location = location
     self.memory = memory
     if try ModelFolder.isFile(location) {
       let stored = try GGUFFile(location)
-      let configuration = try ModelConfiguration(gguf: stored)
+      let configuration = try ModelConfiguration(gguf: stored, families: families)
       let file = try stored.separatingProjections(configuration)
-      try GGUFTensorAccount.check(file: file, configuration: configuration, names: .gguf)
-      reader = WeightReader(checkpoint: file, names: .gguf, configuration: configuration)
+      let names = TensorNames.gguf(configuration.family)
+      try GGUFTensorAccount.check(file: file, configuration: configuration, names: names)
+      reader = WeightReader(checkpoint: file, names: names, configuration: configuration)
     } else {
-      reader = try HuggingFaceModel(location).reader
+      reader = try HuggingFaceModel(location, families: families).reader
     }
     configuration = reader.configuration
     try reader.checkShapes()
@@ -74,6 +78,9 @@ public final class LanguageModel: Network {
 
   /// The tensors behind the model, for those who copy or hash them.
   public var checkpoint: any Checkpoint { reader.checkpoint }
+
+  /// The names of its tensors.
+  public var tensorNames: TensorNames { reader.names }
 
   /// Whether the model was read from a GGUF file.
   public var isGGUF: Bool { checkpoint is GGUFFile }

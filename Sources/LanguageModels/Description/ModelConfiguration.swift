@@ -8,7 +8,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var vocabularySize: Int
   public var headDimension: Int
   public var layers: [LayerShape]
-  /// What every layer computes.
+  /// The computation of every layer.
   public var block: BlockDescription
   public var tiedEmbeddings: Bool
   /// Longest sequence the parent was made for, in tokens.
@@ -89,7 +89,7 @@ extension ModelConfiguration {
     parameters(of: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 1)) - fixedParametersPerLayer
   }
 
-  /// What a layer holds beside its groups and channels: the gains of norms and the biases of the output projections.
+  /// Parameters of a layer beside its groups and channels: the gains of norms and the biases of the output projections.
   public var fixedParametersPerLayer: Int { parameters(of: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 0)) }
 
   /// Parameters of a layer. Norms and biases count where a layer has lost its attention or its MLP, too.

@@ -1,0 +1,69 @@
+/// A model class of transformers that networks are written for, with the networks that it takes.
+public struct HuggingFaceForm: Sendable {
+  /// The entry of `architectures`.
+  public let architecture: String
+  public let modelType: String
+  public let biases: BiasRule
+  public let window: Family.Window
+  /// Whether the query heads have to divide the hidden size.
+  public var headsDivideHiddenSize = false
+  /// A Python module that brings the class, for layers of different widths, without attention or without MLP, and any
+  /// biases. A stock class has no module, and one width for all layers.
+  public var module: Module?
+
+  public struct Module: Sendable {
+    /// Without `.py`.
+    public let name: String
+    /// The base class and the language model in it.
+    public let classes: (model: String, causal: String)
+    public let source: [UInt8]
+  }
+
+  public static let mistral = HuggingFaceForm(
+    architecture: "MistralForCausalLM", modelType: "mistral", biases: .none, window: .allLayers)
+
+  public static let qwen2 = HuggingFaceForm(
+    architecture: "Qwen2ForCausalLM", modelType: "qwen2", biases: .queryKeyValue, window: .switched)
+
+  public static let llama = HuggingFaceForm(
+    architecture: "LlamaForCausalLM", modelType: "llama", biases: .configured, window: .none,
+    headsDivideHiddenSize: true)
+
+  public static let nasMistral = HuggingFaceForm(
+    architecture: "NASMistralForCausalLM", modelType: "mistral", biases: .any, window: .allLayers,
+    module: Module(
+      name: "modeling_nas_mistral", classes: ("NASMistralModel", "NASMistralForCausalLM"),
+      source: PackageResources.modeling_nas_mistral_py))
+}
+
+/// An architecture of llama.cpp that networks are written for, with the networks that its loader takes.
+public struct GGUFForm: Sendable {
+  /// `general.architecture`.
+  public let architecture: String
+  /// Whether the layers may differ in width.
+  public let takesWidths: Bool
+  public let biases: BiasRule
+  public let interleavesRotaryRows: Bool
+  /// Whether `rope_freqs.weight` and the factors of LongRoPE are loaded.
+  public let takesRopeDivisors: Bool
+  /// Whether the heads together have to be as wide as the hidden size.
+  public var headsFillHiddenSize = false
+  /// Whether the head has to be the embedding.
+  public var tiesHead = false
+  /// Whether a layer may be without attention.
+  public var takesNoAttention = false
+  /// Whether query, key and value are one tensor.
+  public var joinsQueryKeyValue = false
+
+  public static let qwen2 = GGUFForm(
+    architecture: "qwen2", takesWidths: false, biases: .queryKeyValue, interleavesRotaryRows: false,
+    takesRopeDivisors: false, headsFillHiddenSize: true)
+
+  public static let llama = GGUFForm(
+    architecture: "llama", takesWidths: false, biases: .any, interleavesRotaryRows: true, takesRopeDivisors: true)
+
+  /// llama.cpp's form with widths per layer.
+  public static let deci = GGUFForm(
+    architecture: "deci", takesWidths: true, biases: .any, interleavesRotaryRows: true, takesRopeDivisors: true,
+    takesNoAttention: true)
+}

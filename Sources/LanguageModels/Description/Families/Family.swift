@@ -1,0 +1,127 @@
+/// A family of decoder-only models: the names of its checkpoints, the differences of its layers from the common form,
+/// and the forms that its networks are written in.
+///
+/// A new family is one file with one value and one line in `Family.all`: see `docs/adding-a-family.md`.
+public struct Family: Sendable {
+  /// The name in messages and reports.
+  public let name: String
+  /// Entries of `architectures` in a Hugging Face `config.json`, the stock one first.
+  public let architectures: [String]
+  /// Values of `model_type` there.
+  public let modelTypes: [String]
+  /// Values of `general.architecture` in GGUF files.
+  public let ggufArchitectures: [String]
+  /// Whether GGUF files store the rows of each head of Q and K interleaved (new row `2j` = row `j`, new row `2j + 1` =
+  /// row `j + D/2`), as llama.cpp's "normal" rope wants them.
+  public let ggufInterleavesRotaryRows: Bool
+  /// The parts of a layer that has attention and MLP, with the names of their tensors.
+  public var partNames = PartName.common
+  /// Which projections have biases.
+  public let biases: BiasRule
+  /// Which layers see a sliding window only.
+  public let window: Window
+  /// Values for keys that a `config.json` lacks.
+  public let defaults: Defaults
+  /// The classes of transformers that its networks are written for; the first that takes a network has it.
+  public var huggingFaceForms: [HuggingFaceForm] = [.mistral, .qwen2, .llama, .nasMistral]
+  /// The architectures of llama.cpp, likewise.
+  public var ggufForms: [GGUFForm] = [.qwen2, .llama, .deci]
+
+  public var parts: Set<LayerPart> { Set(partNames.keys) }
+
+  /// Where a sliding window is decided on.
+  public enum Window: Sendable, Equatable {
+    /// There is none, whatever the configuration says.
+    case none
+    /// `sliding_window`, in all layers.
+    case allLayers
+    /// `sliding_window` if `use_sliding_window` says so, in the layers of `layer_types`, else in those from
+    /// `max_window_layers` on.
+    case switched
+  }
+
+  /// The values of the family's configuration class in transformers 5.
+  public struct Defaults: Sendable, Equatable {
+    public var vocabulary: Int
+    public var hidden = 4096
+    public var channels: Int
+    public var layers = 32
+    public var heads = 32
+    /// nil: the hidden size over the query heads.
+    public var headDimension: Int?
+    /// nil: as many as query heads.
+    public var kvHeads: Int?
+    public var context: Int
+    public var normEpsilon = 1e-6
+    public var window: Int?
+    /// The first layer with a window, where `layer_types` is missing.
+    public var windowLayers = 0
+    public var bosToken: Int32?
+    public var eosToken: Int32?
+  }
+
+  public static let all: [Family] = [.llama, .mistral, .qwen2, .qwen3]
+
+  /// The names that `all` reads, for messages.
+  static var supported: String {
+    all.map { "\($0.architectures[0]) (GGUF: \($0.ggufArchitectures.joined(separator: ", ")))" }
+      .joined(separator: "; ")
+  }
+}
+
+extension Family: Equatable {
+  public static func == (a: Family, b: Family) -> Bool { a.name == b.name }
+}
+
+/// Which projections have biases, and the keys of a `config.json` that say so.
+public struct BiasRule: Sendable {
+  /// The projections that always have one.
+  public var always: Set<LayerPart> = []
+  /// The projections that have one if a key is true.
+  public var keys: [String: Set<LayerPart>] = [:]
+
+  public static let none = BiasRule()
+  /// On query, key and value always, and nowhere else.
+  public static let queryKeyValue = BiasRule(always: [.query, .key, .value])
+  public static let attention = BiasRule(keys: ["attention_bias": [.query, .key, .value, .output]])
+  public static let configured = BiasRule(
+    keys: attention.keys.merging(["mlp_bias": [.gate, .up, .down]]) { $1 })
+  /// The keys of our own Python modules, which tell any biases.
+  public static let any = BiasRule(keys: [
+    "qkv_bias": [.query, .key, .value], "output_bias": [.output], "mlp_bias": [.gate, .up, .down],
+  ])
+
+  /// Whether biases on these projections, and zeros on others, can be told.
+  public func takes(_ biases: Set<LayerPart>) -> Bool {
+    always.isSubset(of: biases) && biases.isSubset(of: keys.values.reduce(always) { $0.union($1) })
+  }
+
+  /// The projections that then have biases: all that a key stands for, if one of them does.
+  public func completed(_ biases: Set<LayerPart>) -> Set<LayerPart> {
+    keys.values.reduce(biases) { $0.isDisjoint(with: $1) ? $0 : $0.union($1) }
+  }
+}
+
+/// The names of a part's tensors within a layer, without `.weight` and `.bias`.
+public struct PartName: Sendable {
+  public let huggingFace: String
+  public let gguf: String
+
+  public init(_ huggingFace: String, gguf: String) {
+    self.huggingFace = huggingFace
+    self.gguf = gguf
+  }
+
+  /// The names of Llama's parts, which most families share.
+  public static let common: [LayerPart: PartName] = [
+    .attentionNorm: PartName("input_layernorm", gguf: "attn_norm"),
+    .query: PartName("self_attn.q_proj", gguf: "attn_q"),
+    .key: PartName("self_attn.k_proj", gguf: "attn_k"),
+    .value: PartName("self_attn.v_proj", gguf: "attn_v"),
+    .output: PartName("self_attn.o_proj", gguf: "attn_output"),
+    .mlpNorm: PartName("post_attention_layernorm", gguf: "ffn_norm"),
+    .gate: PartName("mlp.gate_proj", gguf: "ffn_gate"),
+    .up: PartName("mlp.up_proj", gguf: "ffn_up"),
+    .down: PartName("mlp.down_proj", gguf: "ffn_down"),
+  ]
+}

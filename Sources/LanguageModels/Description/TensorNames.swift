@@ -1,0 +1,43 @@
+import Checkpoints
+
+/// The names of a checkpoint's tensors in one file format.
+public struct TensorNames: Sendable {
+  public private(set) var embedding: String
+  public let finalNorm: String
+  public let head: String
+  /// The text before the number of a layer.
+  let layerPrefix: String
+  private let parts: [LayerPart: String]
+
+  /// Name of a part's weight.
+  public func weight(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").weight" }
+  /// Name of a part's bias.
+  public func bias(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").bias" }
+
+  public static func huggingFace(_ family: Family) -> TensorNames { huggingFace(family, prefix: "model.") }
+
+  /// The names in a checkpoint: with or without the `model.` that a base model saved alone lacks.
+  public static func huggingFace(_ family: Family, in checkpoint: some Checkpoint) -> TensorNames {
+    let (full, bare) = (huggingFace(family), huggingFace(family, prefix: ""))
+    return checkpoint.contains(bare.finalNorm) && !checkpoint.contains(full.finalNorm) ? bare : full
+  }
+
+  private static func huggingFace(_ family: Family, prefix: String) -> TensorNames {
+    TensorNames(
+      embedding: prefix + "embed_tokens.weight", finalNorm: prefix + "norm.weight", head: "lm_head.weight",
+      layerPrefix: prefix + "layers.", parts: family.partNames.mapValues(\.huggingFace))
+  }
+
+  /// The same with the embedding under the name of the head, for a tied checkpoint that stores only that.
+  func takingEmbeddingFromHead() -> TensorNames {
+    var result = self
+    result.embedding = head
+    return result
+  }
+
+  public static func gguf(_ family: Family) -> TensorNames {
+    TensorNames(
+      embedding: "token_embd.weight", finalNorm: "output_norm.weight", head: "output.weight", layerPrefix: "blk.",
+      parts: family.partNames.mapValues(\.gguf))
+  }
+}
