@@ -5,8 +5,8 @@ extension JSONValue {
   public enum Dialect: Sendable {
     /// RFC 8259 in UTF-8: no comments, no trailing text, no repeated key in an object.
     case strict
-    /// What Python's `json` module reads and writes: besides, `NaN`, `Infinity` and `-Infinity` are numbers, and of
-    /// repeated keys the last one counts. A byte order mark at the beginning is passed over.
+    /// The dialect of Python's `json` module: also, `NaN`, `Infinity` and `-Infinity` are numbers, and the last of
+    /// repeated keys counts. A byte order mark at the beginning is skipped.
     case python
   }
 

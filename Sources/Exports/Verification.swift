@@ -68,15 +68,7 @@ extension Verification {
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
       for part in network.configuration.parts(of: shape) {
-        let name = names.weight(part, layer: index)
-        guard part.isLinear else {
-          try comparison.check(found[gain: part], expected[gain: part], name)
-          continue
-        }
-        try comparison.check(found[part].weight, expected[part].weight, name)
-        if network.configuration.hasBias(part) {
-          try comparison.check(found[part].bias ?? [], expected[part].bias ?? [], names.bias(part, layer: index))
-        }
+        try comparison.check(found, expected, part, names.weight(part, layer: index), names.bias(part, layer: index))
       }
       try expectedRunner.run(layer: index, weights: expected, expectedHidden)
       try foundRunner.run(layer: index, weights: found, foundHidden)
@@ -84,16 +76,8 @@ extension Verification {
     try expectedRunner.normalise(expectedHidden, gain: network.finalNorm)
     try foundRunner.normalise(foundHidden, gain: reloaded.finalNorm)
 
-    var logits = LogitComparison()
-    let (expectedHead, foundHead) = (OutputHead(network), OutputHead(reloaded))
-    for start in stride(from: 0, to: windows.tokens.count, by: 64) {
-      let rows = start..<min(start + 64, windows.tokens.count)
-      logits.add(
-        found: try foundHead.logits(foundHidden.rows(rows)),
-        expected: try expectedHead.logits(expectedHidden.rows(rows)))
-    }
-    let type = types[names.embedding] ?? .f32
-    try logits.check(type, path: path)
+    let logits = try LogitComparison(OutputHead(reloaded), foundHidden, OutputHead(network), expectedHidden)
+    try logits.check(types[names.embedding] ?? .f32, path: path)
     self.init(
       tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
       relativeRMS: logits.relativeRMS)
@@ -159,6 +143,15 @@ struct TensorComparison {
   let path: String
   /// The stored type of each tensor.
   let types: [String: ElementType]
+
+  /// A part of a layer: the gains of a norm, or a projection with its bias, if it has one.
+  func check(
+    _ found: LayerWeights, _ expected: LayerWeights, _ part: LayerPart, _ name: String, _ biasName: String
+  ) throws {
+    guard part.isLinear else { return try check(found[gain: part], expected[gain: part], name) }
+    try check(found[part].weight, expected[part].weight, name)
+    if let bias = expected[part].bias { try check(found[part].bias ?? [], bias, biasName) }
+  }
 
   func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {
     guard found.rows == expected.rows, found.columns == expected.columns else {
@@ -230,6 +223,18 @@ struct LogitComparison {
   /// NaN where any logit is.
   var relativeRMS: Double {
     squaredDifference == 0 ? 0 : (squaredDifference / squaredSpread).squareRoot()
+  }
+
+  init() {}
+
+  /// The logits of two heads on hidden states, 64 tokens at a time.
+  init(
+    _ foundHead: OutputHead, _ found: Matrix<Float>, _ expectedHead: OutputHead, _ expected: Matrix<Float>
+  ) throws {
+    for start in stride(from: 0, to: found.rows, by: 64) {
+      let rows = start..<min(start + 64, found.rows)
+      add(found: try foundHead.logits(found.rows(rows)), expected: try expectedHead.logits(expected.rows(rows)))
+    }
   }
 
   /// Both of shape `[tokens, vocabulary]`.

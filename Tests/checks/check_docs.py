@@ -113,12 +113,12 @@ def prepare(folder, environment):
 
 def run(page, template, work, environment):
     """Failures of a page, in words."""
-    folder = work / re.sub(r"\W", "-", page)
-    shutil.copytree(template, folder, symlinks=True)
     start, count = time.monotonic(), 0
-    for block in blocks(page):
-        if block.reason:
-            continue
+    runnable = [block for block in blocks(page) if not block.reason]
+    folder = work / re.sub(r"\W", "-", page)
+    if runnable:
+        shutil.copytree(template, folder, symlinks=True)
+    for block in runnable:
         code, output = shell(with_fixtures(block.text), folder, environment)
         count += 1
         if code != 0:
