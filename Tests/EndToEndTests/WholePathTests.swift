@@ -301,6 +301,20 @@ extension EndToEnd {
       #expect(genes.contains("layers.1.attention: 1 to 2"))
     }
 
+    /// A copy of the program elsewhere, without an environment, has its search spaces, its completions, and its help.
+    @Test func aCopyElsewhereNeedsNothing() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let alone = #"mkdir -p far/bin far/empty && cp "$0" far/bin/ && cd far/empty && env -i ../bin/nas-search "$@""#
+      let spaces = try workspace.run(["spaces"], through: alone).expectSuccess().output
+      for space in ["widths", "uniform", "blocks", "joint", "example"] { #expect(spaces.contains(space + "\t")) }
+      try workspace.run(["describe", "widths", "--model", "../../model"], through: alone).expectSuccess()
+      for shell in ["bash", "zsh", "fish"] {
+        let script = try workspace.run(["--generate-completion-script", shell], through: alone).expectSuccess().output
+        #expect(script.contains("nas-search") && script.contains("export"), "\(shell)")
+      }
+      #expect(try workspace.run(["--experimental-dump-help"], through: alone).expectSuccess().json()["command"] != nil)
+    }
+
     @Test func lists() throws {
       let workspace = try Workspace("llama3-gqa")
       #expect(try workspace.run("spaces").expectSuccess().output.contains("widths\t"))
