@@ -27,9 +27,8 @@ import Testing
       try CandidateFailure.caught([1, 2]) { _ -> [Int] in throw CancellationError() }
     }
     #expect(throws: Unlucky.self) {
-      try CandidateFailure.caught([1, 2], isFatal: { $0 is Unlucky }) { _ -> [Int] in
-        throw Unlucky(description: "no file")
-      }
+      try CandidateFailure.caught(
+        [1, 2], isFatal: { $0 is Unlucky }, evaluate: { _ -> [Int] in throw Unlucky(description: "no file") })
     }
   }
 
