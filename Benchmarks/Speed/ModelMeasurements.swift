@@ -66,7 +66,7 @@ func measureModel(_ report: Report, _ model: LanguageModel) throws {
   let attention =
     Double(tokens.count)
     * (2 * Double(configuration.hiddenSize) * (contexts + 2 * keys) + 2 * contexts * Double(length + 1))
-  let runner = pass.runner(for: configuration)
+  let runner = pass.runner(for: model)
   try report.products("attention of one layer, but its output projection", operations: attention, tokens: tokens.count)
   {
     _ = try runner.inputs(of: .attention, layer: model.layer(0), hidden)

@@ -10,15 +10,18 @@ import Runtime
 final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
+  private let engine: any Engine
 
   /// - Parameters:
   ///   - bytes: memory for the matrices of all lanes (`MemoryPlan.lanes`).
+  ///   - engine: engine that adds up Gram matrices.
   ///   - spare: lanes of an earlier layer, whose memory is used again if it fits.
   init(
     _ shape: LayerShape, in configuration: ModelConfiguration, tokens: Int, chunks: Int, bytes: Int,
-    reusing spare: [Lane] = []
+    engine: any Engine, reusing spare: [Lane] = []
   ) {
     self.tokens = tokens
+    self.engine = engine
     let elements = LayerStatistics.gramElements(of: shape, in: configuration)
     let fitting = bytes / max(1, elements * MemoryLayout<Float>.size)
     let context = shape.queryHeads * configuration.headDimension
@@ -41,10 +44,10 @@ final class StatisticsCollector: @unchecked Sendable {
   func observe(_ tap: ActivationTap, _ activations: Matrix<Float>, lane: Int) {
     let lane = lanes[lane]
     switch tap {
-    case .attentionInput: accumulateGram(activations, accumulate: 1, into: lane.attentionInput)
-    case .mlpInput: accumulateGram(activations, accumulate: 1, into: lane.mlpInput)
-    case .attentionContext: lane.context.add(activations)
-    case .mlpHidden: lane.hidden.add(activations)
+    case .attentionInput: engine.addGram(of: activations, to: lane.attentionInput)
+    case .mlpInput: engine.addGram(of: activations, to: lane.mlpInput)
+    case .attentionContext: lane.context.add(activations, engine)
+    case .mlpHidden: lane.hidden.add(activations, engine)
     case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
     case .afterMLP: lane.inverseEnergyAfterMLP += Self.inverseEnergy(activations)
     }
@@ -131,8 +134,8 @@ final class StatisticsCollector: @unchecked Sendable {
       mean = Matrix(rows: 1, columns: width)
     }
 
-    func add(_ x: Matrix<Float>) {
-      accumulateGram(x, accumulate: 1, into: gram)
+    func add(_ x: Matrix<Float>, _ engine: any Engine) {
+      engine.addGram(of: x, to: gram)
       for i in 0..<x.rows {
         Kernels.addMagnitudes(x.row(i), to: magnitude.pointer, count: x.columns)
         Kernels.add(x.row(i), to: mean.pointer, count: x.columns)

@@ -16,7 +16,7 @@ public enum StatisticsPass {
     let configuration = network.configuration
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(network)
-    let runner = pass.runner(for: configuration)
+    let runner = pass.runner(for: network)
     var spare: [StatisticsCollector.Lane] = []
     let last = layers.map { $0.max() ?? -1 } ?? configuration.layerCount - 1
     for (index, shape) in configuration.layers.enumerated() where index <= last {
@@ -28,7 +28,7 @@ public enum StatisticsPass {
       }
       let collector = StatisticsCollector(
         shape, in: configuration, tokens: windows.tokens.count, chunks: runner.chunkCount,
-        bytes: network.memory.lanes, reusing: spare)
+        bytes: network.memory.lanes, engine: network.engine, reusing: spare)
       try runner.run(layer: index, weights: weights, hidden, lanes: collector.laneCount) { _, tap, activations, lane in
         collector.observe(tap, activations, lane: lane)
       }

@@ -23,7 +23,7 @@ public struct DenseReference: Sendable {
   /// In which the networks to compare run. The dense one always runs in single precision.
   public let precision: Precision
   /// Of the networks to compare.
-  private let head: OutputHead
+  private let head: any EngineHead
 
   /// Runs the dense network over the windows, in single precision.
   ///
@@ -40,8 +40,8 @@ public struct DenseReference: Sendable {
     self.windows = windows
     self.precision = precision
     let hidden = try ForwardPass(windows).hiddenStates(of: dense, residual: residual)
-    let own = OutputHead(dense)
-    self.head = head == nil && precision == .single ? own : OutputHead(head: head ?? dense.head, precision: precision)
+    let own = dense.engine.head(dense.head, .single)
+    self.head = head == nil && precision == .single ? own : dense.engine.head(head ?? dense.head, precision)
     let head = head ?? dense.head
     let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
     let entropies = TokenValues<Double>(count: hidden.rows)

@@ -90,7 +90,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   ) throws -> [[DenseReference.WindowTally]] {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
-    let runner = pass.runner(for: parent.configuration, streams: Self.together)
+    let runner = pass.runner(for: parent, streams: Self.together)
     var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
     let halves = 2 * parent.configuration.layerCount
     for half in 0..<halves {
@@ -127,7 +127,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
 
   /// Takes streams through half a layer, those of as many parts together as there is memory for.
   private func run(
-    _ streams: [Stream], _ half: Int, _ runner: ForwardPass.LayerRunner, _ checkpoint: () throws -> Void
+    _ streams: [Stream], _ half: Int, _ runner: any EnginePass, _ checkpoint: () throws -> Void
   ) throws {
     let parts = Self.branches(Array(streams.indices)) { streams[$0].part }
     let most = partsAtOnce(half)
@@ -148,7 +148,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private func partsAtOnce(_ half: Int) -> Int {
     var shape = parent.configuration.layers[half / 2]
     if half % 2 == 0 { shape.mlpChannels = 0 } else { (shape.queryHeads, shape.kvHeads) = (0, 0) }
-    let bytes = PackedLayer.byteCount(shape, in: parent.configuration, reference.precision)
+    let bytes = parent.engine.bytes(ofPrepared: shape, in: parent.configuration, reference.precision)
     let fitting = max(1, memoryLimit / max(1, bytes))
     return fitting > Threads.count ? fitting - fitting % Threads.count : fitting
   }
@@ -156,13 +156,14 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// The packed weights of parts of half a layer, made on all workers.
   ///
   /// - Parameter oneBeforeOthers: whether the first is made alone, so that what all share is made once.
-  private func packWeights(_ half: Int, _ parts: [Part], oneBeforeOthers: Bool) throws -> [Part: PackedLayer] {
-    let made = Mutex<[Part: PackedLayer]>([:])
+  private func packWeights(_ half: Int, _ parts: [Part], oneBeforeOthers: Bool) throws -> [Part: any PreparedLayer] {
+    let made = Mutex<[Part: any PreparedLayer]>([:])
     let alone = oneBeforeOthers ? min(1, parts.count) : 0
     for range in [0..<alone, alone..<parts.count] {
       try Threads.forEach(range.count) { place, _ in
         let part = parts[range.lowerBound + place]
-        let layer = PackedLayer(try weights(half / 2, half % 2 == 1, part), reference.precision)
+        let layer = parent.engine.prepare(
+          try weights(half / 2, half % 2 == 1, part), of: parent.configuration, reference.precision)
         made.withLock { $0[part] = layer }
       }
     }

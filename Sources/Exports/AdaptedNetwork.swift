@@ -26,6 +26,7 @@ struct AdaptedNetwork<Base: Network>: Network {
     self.configuration = adapted
   }
 
+  var engine: any Engine { base.engine }
   var memory: MemoryPlan { base.memory }
   var embedding: Matrix<Float> { base.embedding }
   var finalNorm: [Float] { base.finalNorm }

@@ -61,8 +61,8 @@ extension Verification {
 
     let pass = ForwardPass(windows)
     let (expectedHidden, foundHidden) = (try pass.embed(network), try reading { try pass.embed(reloaded) })
-    let expectedRunner = pass.runner(for: network.configuration)
-    let foundRunner = pass.runner(for: reloaded.configuration)
+    let expectedRunner = pass.runner(for: network)
+    let foundRunner = pass.runner(for: reloaded)
     for (index, shape) in network.configuration.layers.enumerated() {
       try monitor.advance(.init(.readingBack), index, of: network.configuration.layerCount)
       let expected = try network.layer(index)
@@ -76,7 +76,7 @@ extension Verification {
     try expectedRunner.normalise(expectedHidden, gain: network.finalNorm)
     try foundRunner.normalise(foundHidden, gain: reloaded.finalNorm)
 
-    let logits = try LogitComparison(OutputHead(reloaded), foundHidden, OutputHead(network), expectedHidden)
+    let logits = try LogitComparison(reloaded, foundHidden, network, expectedHidden)
     try logits.check(types[names.embedding] ?? .f32, path: path)
     self.init(
       tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
@@ -227,13 +227,19 @@ struct LogitComparison {
 
   init() {}
 
-  /// The logits of two heads on hidden states, 64 tokens at a time.
+  /// The logits of two networks' heads on hidden states, 64 tokens at a time.
   init(
-    _ foundHead: OutputHead, _ found: Matrix<Float>, _ expectedHead: OutputHead, _ expected: Matrix<Float>
+    _ foundNetwork: some Network, _ found: Matrix<Float>, _ expectedNetwork: some Network, _ expected: Matrix<Float>
   ) throws {
+    let (foundHead, expectedHead) = (
+      foundNetwork.engine.head(foundNetwork.head, .single), expectedNetwork.engine.head(expectedNetwork.head, .single)
+    )
+    let vocabulary = expectedNetwork.head.rows
     for start in stride(from: 0, to: found.rows, by: 64) {
       let rows = start..<min(start + 64, found.rows)
-      add(found: try foundHead.logits(found.rows(rows)), expected: try expectedHead.logits(expected.rows(rows)))
+      add(
+        found: try foundHead.logits(found.rows(rows), vocabulary: vocabulary),
+        expected: try expectedHead.logits(expected.rows(rows), vocabulary: vocabulary))
     }
   }
 

@@ -30,12 +30,15 @@ public struct ScoredLayer: Sendable {
   public let statistics: LayerStatistics
   /// Gradients of the scalar that the score asks for; `nil` if it asks for none.
   public let saliencies: LayerSaliencies?
+  /// Engine that computes what is made of the layer.
+  public let engine: any Engine
 
   public init(
     index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics,
-    saliencies: LayerSaliencies? = nil
+    saliencies: LayerSaliencies? = nil, engine: any Engine = CPUEngine()
   ) {
     self.index = index
+    self.engine = engine
     self.shape = shape
     self.headDimension = headDimension
     self.weights = weights
@@ -83,7 +86,8 @@ extension ScoredLayer {
     }
     self.init(
       index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
-      weights: try network.layer(index), statistics: try statistics.layer(index), saliencies: saliencies)
+      weights: try network.layer(index), statistics: try statistics.layer(index), saliencies: saliencies,
+      engine: network.engine)
   }
 }
 

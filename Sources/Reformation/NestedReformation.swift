@@ -1,3 +1,4 @@
+import LanguageModels
 import LinearAlgebra
 
 /// The least-squares correction of a projection whose input columns are pruned, for every width at once.
@@ -15,7 +16,7 @@ import LinearAlgebra
 public struct NestedReformation: WidthSolver {
   /// `B`, shape `[inputs, outputs]`.
   private let rotated: Matrix<Double>
-  private let factor: CholeskyFactor<Double>
+  private let factor: any EngineFactor
   /// `errors[s]`: the mean squared error per token of the best weight that keeps the first `s` inputs, damping
   /// included; `inputs + 1` values, not increasing, the last one 0.
   public let errors: [Double]
@@ -25,14 +26,15 @@ public struct NestedReformation: WidthSolver {
   ///   - weight: shape `[outputs, inputs]`, in the parent's order.
   ///   - order: inputs from the first to the last kept.
   ///   - damping: λ as a share of the mean of the Gram's diagonal.
+  ///   - engine: engine that factorises and solves.
   /// - Throws: `ReformationError` if the Gram matrix holds NaN or is singular in spite of the damping.
   public init(
-    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double
+    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, engine: any Engine = CPUEngine()
   ) throws(ReformationError) {
     let n = order.count
     // For inputs that are zero on the whole calibration the damping keeps the inherited weight.
     let ordered = gram.damped(damping, order: order)
-    do { factor = try CholeskyFactor(factorising: ordered) } catch {
+    do { factor = try engine.factor(ordered) } catch {
       throw gram.elements.allSatisfy { $0.isFinite } ? .singular(damping: damping) : .notFinite
     }
     let rotated = weight.columnsAsRows(order)

@@ -100,11 +100,11 @@ struct NormalEquations {
   }
 
   /// Δ, and the change of the bias; `nil` if the damped Gram matrix is singular.
-  func solve(damping: Double) -> ProjectionProblem.Change? {
+  func solve(damping: Double, on engine: any Engine) -> ProjectionProblem.Change? {
     let damped = gram.copy()
     let trace = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] }
     for i in 0..<gram.rows { damped[i, i] += damping * trace / Double(gram.rows) }
-    guard let factor = try? CholeskyFactor(factorising: damped) else { return nil }
+    guard let factor = try? engine.factor(damped) else { return nil }
     let solution = cross.copy()
     factor.solveLower(solution)
     factor.solveLowerTransposed(solution)

@@ -56,7 +56,8 @@ public final class RankedLayer: Sendable {
       do {
         return repair == .admm
           ? try ADMMReformation(gram: gram, weight: weight, order: order)
-          : try NestedReformation(gram: gram, weight: weight, order: order, damping: damping)
+          : try NestedReformation(
+            gram: gram, weight: weight, order: order, damping: damping, engine: layer.engine)
       } catch {
         throw ReformationError.layer(layer.index, module: module, problem: error.description)
       }

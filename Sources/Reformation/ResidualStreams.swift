@@ -5,8 +5,8 @@ import Subnets
 /// The residual streams of the dense network and of the subnet over the same windows, advanced together.
 final class ResidualStreams {
   private let pass: ForwardPass
-  private let denseRunner: ForwardPass.LayerRunner
-  private let prunedRunner: ForwardPass.LayerRunner
+  private let denseRunner: any EnginePass
+  private let prunedRunner: any EnginePass
   private let dense: Matrix<Float>
   private let pruned: Matrix<Float>
   /// The goal of the subnet's stream after the current module.
@@ -16,8 +16,8 @@ final class ResidualStreams {
 
   init<Parent: Network>(parent: Parent, subnet: Subnet<Parent>, windows: TokenWindows) throws {
     pass = ForwardPass(windows)
-    denseRunner = pass.runner(for: parent.configuration)
-    prunedRunner = pass.runner(for: subnet.configuration)
+    denseRunner = pass.runner(for: parent)
+    prunedRunner = pass.runner(for: subnet)
     dense = try pass.embed(parent)
     pruned = try pass.embed(subnet)
     goal = dense

@@ -101,7 +101,9 @@ public struct SequentialReformation: Sendable {
             try fit.inputMoments(module, dense, pruned), try check.inputMoments(module, dense, pruned)
           )
           for projection in module.inputProjections {
-            let fitter = ProjectionFit(layer: index, module: "\(projection)", dampings: options.dampings, bias: false)
+            let fitter = ProjectionFit(
+              layer: index, module: "\(projection)", dampings: options.dampings, bias: false,
+              engine: parent.engine)
             try fitter.improve(
               &pruned[projection], inputs.problem(pruned[projection]),
               others.problem(pruned[projection]), &steps)
@@ -112,7 +114,8 @@ public struct SequentialReformation: Sendable {
         let isPruned = width < module.width(of: parent.configuration.layers[index])
         if width > 0, isPruned || options.scope != .pruned {
           let fitter = ProjectionFit(
-            layer: index, module: module.rawValue, dampings: options.dampings, bias: options.bias)
+            layer: index, module: module.rawValue, dampings: options.dampings, bias: options.bias,
+            engine: parent.engine)
           let projection = pruned[module.output]
           try fitter.improve(
             &pruned[module.output], fit.problem(projection, options.tokens),
@@ -148,6 +151,7 @@ private struct ProjectionFit {
   let module: String
   let dampings: [Double]
   let bias: Bool
+  let engine: any Engine
 
   func improve<Problem: Correctable>(
     _ projection: inout Linear, _ fit: Problem, _ check: Problem,
@@ -162,7 +166,7 @@ private struct ProjectionFit {
     if baseline > 0 {
       let system = try fit.normalEquations(bias: bias)
       for damping in dampings {
-        guard let change = system.solve(damping: damping) else { continue }
+        guard let change = system.solve(damping: damping, on: engine) else { continue }
         let error = check.error(change)
         if error < best.error { best = (change, error, damping) }
       }

@@ -249,7 +249,8 @@ private final class Rankings<Parent: Network>: Sendable {
     let configuration = parent.configuration
     return ScoredLayer(
       index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
-      weights: try parent.layer(index), statistics: try statistics(choice).layer(index))
+      weights: try parent.layer(index), statistics: try statistics(choice).layer(index),
+      engine: parent.engine)
   }
 
   private func statistics(_ choice: Choice) throws -> any Statistics {

@@ -52,6 +52,7 @@ public struct Subnet<Parent: Network>: Network {
     Subnet(of: parent, configuration: configuration, layer: layer)
   }
 
+  public var engine: any Engine { parent.engine }
   public var memory: MemoryPlan { parent.memory }
   public var embedding: Matrix<Float> { parent.embedding }
   public var finalNorm: [Float] { parent.finalNorm }

@@ -70,7 +70,7 @@ import Testing
     #expect(found.tokens == windows.tokens.count && found.layerCount == network.configuration.layerCount)
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(network)
-    let runner = pass.runner(for: network.configuration)
+    let runner = pass.runner(for: network)
     for (index, shape) in network.configuration.layers.enumerated() {
       let (layer, weights) = (try found.layer(index), try network.layer(index))
       if shape.kvHeads > 0 {
@@ -131,7 +131,7 @@ import Testing
     let stored = try statistics(model, windows)
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(model)
-    let runner = pass.runner(for: model.configuration)
+    let runner = pass.runner(for: model)
     for index in 0..<model.configuration.layerCount {
       let record = Record()
       try runner.run(layer: index, weights: model.layer(index), hidden) { _, tap, activations, lane in
@@ -140,7 +140,7 @@ import Testing
       for order in [[3, 2, 1, 0], [1, 3, 0, 2]] {
         let collector = StatisticsCollector(
           model.configuration.layers[index], in: model.configuration, tokens: windows.tokens.count,
-          chunks: runner.chunkCount, bytes: model.memory.lanes)
+          chunks: runner.chunkCount, bytes: model.memory.lanes, engine: model.engine)
         for lane in order {
           let events = record.events.filter { $0.lane == lane }
           #expect(events.count >= 8)

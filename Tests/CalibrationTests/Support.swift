@@ -69,6 +69,7 @@ struct Amputated: Network {
   }
 
   var embedding: Matrix<Float> { whole.embedding }
+  var engine: any Engine { whole.engine }
   var memory: MemoryPlan { whole.memory }
   var finalNorm: [Float] { whole.finalNorm }
   var head: Matrix<Float> { whole.head }

@@ -178,6 +178,7 @@ private func pruned(_ model: LanguageModel, strongly: Bool) -> Subnet<LanguageMo
 
     var configuration: ModelConfiguration { whole.configuration }
     var embedding: Matrix<Float> { whole.embedding }
+    var engine: any Engine { whole.engine }
     var memory: MemoryPlan { whole.memory }
     var finalNorm: [Float] { whole.finalNorm }
     func layer(_ index: Int) throws -> LayerWeights { try whole.layer(index) }

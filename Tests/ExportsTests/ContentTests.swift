@@ -183,6 +183,7 @@ private struct WiderVocabulary: Network {
   var configuration: ModelConfiguration
 
   var embedding: Matrix<Float> { extended(base.embedding) }
+  var engine: any Engine { base.engine }
   var memory: MemoryPlan { base.memory }
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { extended(base.head) }

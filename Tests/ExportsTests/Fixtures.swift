@@ -54,6 +54,7 @@ struct EditedNetwork<Base: Network>: Network {
   }
 
   var embedding: Matrix<Float> { base.embedding }
+  var engine: any Engine { base.engine }
   var memory: MemoryPlan { base.memory }
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }

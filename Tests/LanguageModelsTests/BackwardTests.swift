@@ -18,6 +18,7 @@ private struct Edited: Network {
 
   var configuration: ModelConfiguration { parent.configuration }
   var embedding: Matrix<Float> { parent.embedding }
+  var engine: any Engine { parent.engine }
   var memory: MemoryPlan { parent.memory }
   var finalNorm: [Float] { parent.finalNorm }
   var head: Matrix<Float> { parent.head }
@@ -66,16 +67,13 @@ extension LayerGradients {
 @Suite struct BackwardTests {
   /// All gradients of a network, and squares where asked for, by the names of a checkpoint without `model.layers.`.
   private func gradients(
-    _ network: some Network, _ windows: TokenWindows, of scalar: BackwardPass.Scalar, squares: Bool = false,
-    queryBlock: Int = 128
+    _ network: some Network, _ windows: TokenWindows, of scalar: BackwardPass.Scalar, squares: Bool = false
   ) throws -> (first: [String: [Float]], squares: [String: [Float]]) {
     var first: [String: [Float]] = [:]
     var second: [String: [Float]] = [:]
     let names = TensorNames.huggingFace(network.configuration.family)
     var order: [Int] = []
-    var pass = BackwardPass(windows)
-    pass.queryBlock = queryBlock
-    try pass.run(network, of: scalar, parts: squares ? .squares : .weights) { layer in
+    try BackwardPass(windows).run(network, of: scalar, parts: squares ? .squares : .weights) { layer in
       order.append(layer.index)
       for (name, matrix) in try #require(layer.gradients).named(names) {
         first["\(layer.index).\(name)"] = matrix.elements
@@ -150,7 +148,8 @@ extension LayerGradients {
     let model = try tiny.open(in: folder)
     #expect(model.configuration.slidingWindow == (sliding ? 4 : nil))
     let windows = TokenWindows(length: 9, tokens: someTokens(27, below: 40))
-    let found = try gradients(model, windows, of: .loss, queryBlock: 4).first
+    let small = try LanguageModel(model.location, engine: CPUEngine(queryBlock: 4))
+    let found = try gradients(small, windows, of: .loss).first
     let network = try Edited(model)
     let step: Float = 0.01
     for (index, weights) in network.layers.enumerated() {

@@ -135,7 +135,7 @@ import Testing
     }
     #expect(final.elements == (try pass.hiddenStates(of: model)).elements)
     let hidden = try pass.embed(model)
-    let runner = pass.runner(for: model.configuration)
+    let runner = pass.runner(for: model)
     for index in 0..<model.configuration.layerCount {
       let weights = try model.layer(index)
       func expectSeen(_ tap: ActivationTap, _ whole: Matrix<Float>) {

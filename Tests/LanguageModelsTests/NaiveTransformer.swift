@@ -58,7 +58,7 @@ struct NaiveTransformer {
 
   private func attentionFactor(_ x: Double) -> Double { roundsAttention ? factor(x) : x }
 
-  private func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
+  func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
     let dimension = network.configuration.headDimension
     let scale = 1 / sqrt(Double(dimension))
     let query = x.enumerated().map {
@@ -84,7 +84,7 @@ struct NaiveTransformer {
     }
   }
 
-  private func rotate(_ row: [Double], at position: Int) -> [Double] {
+  func rotate(_ row: [Double], at position: Int) -> [Double] {
     let dimension = network.configuration.headDimension
     let half = dimension / 2
     return row.indices.map { place in
@@ -102,12 +102,12 @@ struct NaiveTransformer {
     return stride(from: 0, to: x.count, by: gain.count).flatMap { norm(Array(x[$0..<$0 + gain.count]), gain) }
   }
 
-  private func norm(_ x: [Double], _ gain: [Float]) -> [Double] {
+  func norm(_ x: [Double], _ gain: [Float]) -> [Double] {
     let mean = x.reduce(0) { $0 + $1 * $1 } / Double(x.count)
     return zip(x, gain).map { $0 / sqrt(mean + Double(network.configuration.normEpsilon)) * Double($1) }
   }
 
-  private func apply(_ linear: Linear, _ x: [Double]) -> [Double] {
+  func apply(_ linear: Linear, _ x: [Double]) -> [Double] {
     let x = x.map(factor)
     return (0..<linear.outputs).map { output in
       let weights = linear.weight.row(output)
@@ -115,9 +115,9 @@ struct NaiveTransformer {
     }
   }
 
-  private func row(_ matrix: Matrix<Float>, _ index: Int) -> [Double] {
+  func row(_ matrix: Matrix<Float>, _ index: Int) -> [Double] {
     (0..<matrix.columns).map { Double(matrix[index, $0]) }
   }
 
-  private func sum(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
+  func sum(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
 }

@@ -30,7 +30,7 @@ import Testing
     let pass = ForwardPass(heldOut)
     for (damping, error) in zip(DampingChoice.candidates, found.errors) {
       let hidden = try pass.embed(model)
-      let runner = pass.runner(for: model.configuration)
+      let runner = pass.runner(for: model)
       var (sum, count) = (0.0, 0.0)
       for index in model.configuration.layers.indices {
         let layer = try ScoredLayer(index, of: model, for: WandaSP(), statistics: statistics)

@@ -21,8 +21,8 @@ import Testing
     let problem = try InputMoments(inputs: inputs, difference: difference).problem(projection)
     #expect(abs(problem.error(nil) / direct.error(nil) - 1) < 1e-5)
     for damping in [0.01, 1] {
-      let change = try #require(problem.normalEquations(bias: false).solve(damping: damping))
-      let expected = try #require(direct.normalEquations(bias: false).solve(damping: damping))
+      let change = try #require(problem.normalEquations(bias: false).solve(damping: damping, on: CPUEngine()))
+      let expected = try #require(direct.normalEquations(bias: false).solve(damping: damping, on: CPUEngine()))
       let largest = expected.weight.elements.map(abs).max() ?? 0
       #expect(zip(change.weight.elements, expected.weight.elements).allSatisfy { abs($0 - $1) < 1e-4 * largest })
       #expect(abs(problem.error(change) / direct.error(change) - 1) < 1e-5)

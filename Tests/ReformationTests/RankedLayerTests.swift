@@ -151,7 +151,7 @@ import Testing
     ).ranking
     let pass = ForwardPass(windows)
     let hidden = try pass.embed(model)
-    let runner = pass.runner(for: configuration)
+    let runner = pass.runner(for: model)
     func output(_ weights: LayerWeights) throws -> Matrix<Float> {
       let x = hidden.copy()
       let context = try runner.inputs(of: .attention, layer: weights, x)

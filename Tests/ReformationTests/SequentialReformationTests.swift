@@ -30,7 +30,7 @@ import Testing
     func stream(_ network: some Network) throws -> [Float] {
       let pass = ForwardPass(windows)
       let hidden = try pass.embed(network)
-      let runner = pass.runner(for: network.configuration)
+      let runner = pass.runner(for: network)
       for index in 0..<network.configuration.layerCount {
         try runner.run(layer: index, weights: network.layer(index), hidden)
       }
@@ -84,8 +84,8 @@ import Testing
     let pass = ForwardPass(calibration)
     let hidden = try pass.embed(model)
     let (dense, pruned) = (hidden.copy(), hidden.copy())
-    let denseRunner = pass.runner(for: model.configuration)
-    let runner = pass.runner(for: before.configuration)
+    let denseRunner = pass.runner(for: model)
+    let runner = pass.runner(for: before)
     let weights = try model.layer(0)
     try denseRunner.add(weights.output, of: denseRunner.inputs(of: .attention, layer: weights, dense), to: dense)
     let inputs = try runner.inputs(of: .attention, layer: before.layer(0), pruned)

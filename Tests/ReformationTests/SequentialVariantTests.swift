@@ -37,10 +37,10 @@ import Testing
   }
 
   /// The residual streams before a layer, on the calibration windows.
-  private func stream(_ network: some Network, before layer: Int) throws -> (ForwardPass.LayerRunner, Matrix<Float>) {
+  private func stream(_ network: some Network, before layer: Int) throws -> (any EnginePass, Matrix<Float>) {
     let pass = ForwardPass(calibration)
     let hidden = try pass.embed(network)
-    let runner = pass.runner(for: network.configuration)
+    let runner = pass.runner(for: network)
     for index in 0..<layer { try runner.run(layer: index, weights: network.layer(index), hidden) }
     return (runner, hidden)
   }

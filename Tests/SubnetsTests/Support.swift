@@ -52,6 +52,7 @@ struct Altered: Network {
 
   var configuration: ModelConfiguration { whole.configuration }
   var embedding: Matrix<Float> { whole.embedding }
+  var engine: any Engine { whole.engine }
   var memory: MemoryPlan { whole.memory }
   var finalNorm: [Float] { whole.finalNorm }
   var head: Matrix<Float> { whole.head }

@@ -13,6 +13,7 @@ struct SyntheticNetwork: Network {
     self.seed = seed
   }
 
+  var engine: any Engine { CPUEngine() }
   var memory: MemoryPlan { MemoryPlan() }
   var finalNorm: [Float] { Array(repeating: 1, count: configuration.hiddenSize) }
   var embedding: Matrix<Float> { matrix(configuration.vocabularySize, scale: 1, stream: 0) }

@@ -50,6 +50,19 @@ public struct BackwardPass: Sendable {
     public let outputMoments: OutputMoments?
   }
 
+  /// What an engine gathers of a layer.
+  public struct Gathered {
+    public let gradients: LayerGradients?
+    public let squares: LayerGradients?
+    public let outputMoments: OutputMoments?
+
+    public init(gradients: LayerGradients?, squares: LayerGradients?, outputMoments: OutputMoments?) {
+      self.gradients = gradients
+      self.squares = squares
+      self.outputMoments = outputMoments
+    }
+  }
+
   /// `S = E[g gᵀ]` over tokens, `g` the gradient of the *sum* of the tokens' scalars at a sub-layer's output, shape
   /// `[hidden, hidden]`.
   ///
@@ -64,14 +77,8 @@ public struct BackwardPass: Sendable {
     }
   }
 
-  /// Windows are dealt to as many lanes on every machine, so that sums do not depend on its cores. Each has gradients of
-  /// its own.
-  static let lanes = 2
-
   private let windows: TokenWindows
   private let scratch: URL
-  /// Query rows that attention handles at once: few enough to waste little on what is masked, many enough for fast products.
-  var queryBlock = 128
 
   /// - Parameter scratch: an existing folder with room for `(layers + 1) × tokens × hidden × 4` bytes.
   public init(_ windows: TokenWindows, scratch: URL = FileManager.default.temporaryDirectory) {
@@ -91,28 +98,20 @@ public struct BackwardPass: Sendable {
     visit: (Layer) throws -> Void
   ) throws {
     let pass = ForwardPass(windows)
-    let runner = pass.runner(for: network.configuration)
+    let runner = pass.runner(for: network)
     let recorded = try recorded ?? [(pass.record(network, with: runner, in: scratch), windows.tokens.count)]
     let hidden = Matrix<Float>(uninitialized: windows.tokens.count, columns: network.configuration.hiddenSize)
     try read(recorded, boundary: network.configuration.layerCount, into: hidden)
     let grad = try seed(network, hidden, scalar)
-    let count = min(Self.lanes, windows.count)
-    let share = Threads.share(among: count)
-    let lanes = (0..<count).map { _ in
-      Lane(BlockBackward(network.configuration, length: windows.length, queryBlock: queryBlock, workers: share))
-    }
+    let backward = network.engine.backward(over: windows, through: network.configuration)
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
       try read(recorded, boundary: index, into: hidden)
-      for lane in lanes { lane.begin(weights, parts) }
-      let packed = runner.packed(weights)
-      try Threads.forEach(windows.count, inLanes: lanes.count) { window, lane, _ in
-        let rows = window * windows.length..<(window + 1) * windows.length
-        lanes[lane].add(weights, packed, input: hidden.rows(rows), grad: grad.rows(rows), windows: windows.count)
-      }
-      guard let total = lanes.first else { return }
-      for lane in lanes.dropFirst() { total.merge(lane) }
-      try visit(total.layer(index, weights, windows))
+      let found = try backward.run(weights, input: hidden, grad: grad, parts)
+      try visit(
+        Layer(
+          index: index, weights: weights, gradients: found.gradients, squares: found.squares,
+          outputMoments: found.outputMoments))
     }
   }
 
@@ -125,76 +124,18 @@ public struct BackwardPass: Sendable {
     }
   }
 
-  /// What one worker adds up of a layer.
-  private final class Lane: @unchecked Sendable {
-    private let worker: BlockBackward
-    /// Reused from layer to layer where the shapes are alike.
-    private var sum: LayerGradients?
-    private var squares: LayerGradients?
-    /// The gradients of one window, where their squares are wanted.
-    private var single: LayerGradients?
-    private var moments: OutputMoments?
-
-    init(_ worker: BlockBackward) { self.worker = worker }
-
-    func begin(_ weights: LayerWeights, _ parts: Parts) {
-      if parts.contains(.weights) { LayerGradients.clear(&sum, like: weights) }
-      if parts.contains(.squares) {
-        LayerGradients.clear(&squares, like: weights)
-        LayerGradients.clear(&single, like: weights)
-      }
-      if parts.contains(.outputMoments) {
-        let hidden = weights.attentionNorm.count
-        moments = OutputMoments(
-          attention: Matrix(rows: hidden, columns: hidden), mlp: Matrix(rows: hidden, columns: hidden))
-      }
-    }
-
-    func add(
-      _ weights: LayerWeights, _ packed: PackedLayer, input: Matrix<Float>, grad: Matrix<Float>, windows: Int
-    ) {
-      single?.fill(0)
-      worker.run(weights, packed: packed, input: input, grad: grad, into: single ?? sum, moments: moments)
-      guard let sum, let single, let squares else { return }
-      sum.add(single)
-      // The scalar is a mean over windows: a window's own gradient is `windows` times its share, and the mean of squares is
-      // `Σ (windows·share)² / windows`.
-      squares.addSquares(single, Float(windows))
-    }
-
-    func merge(_ other: Lane) {
-      if let mine = sum, let theirs = other.sum { mine.add(theirs) }
-      if let mine = squares, let theirs = other.squares { mine.add(theirs) }
-      if let mine = moments, let theirs = other.moments {
-        Kernels.add(theirs.attention.pointer, to: mine.attention.pointer, count: mine.attention.count)
-        Kernels.add(theirs.mlp.pointer, to: mine.mlp.pointer, count: mine.mlp.count)
-      }
-    }
-
-    func layer(_ index: Int, _ weights: LayerWeights, _ windows: TokenWindows) -> Layer {
-      if let moments {
-        // The gradients are those of a mean over the predicted tokens.
-        let predicted = Float(windows.count * (windows.length - 1))
-        for moment in [moments.attention, moments.mlp] {
-          mirrorUpperTriangle(moment)
-          Kernels.scale(
-            moment.pointer, by: predicted * predicted / Float(windows.tokens.count), count: moment.count)
-        }
-      }
-      return Layer(
-        index: index, weights: weights, gradients: sum, squares: squares, outputMoments: moments)
-    }
-  }
-
   /// The gradient with respect to the residual stream after the last layer, `[tokens, hidden]`.
   private func seed(_ network: some Network, _ hidden: Matrix<Float>, _ scalar: Scalar) throws -> Matrix<Float> {
     let normed = hidden.copy()
-    try ForwardPass(windows).runner(for: network.configuration).normalise(normed, gain: network.finalNorm)
+    try ForwardPass(windows).runner(for: network).normalise(normed, gain: network.finalNorm)
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     switch scalar {
     case .loss, .sampledLoss:
-      try lossSeed(network.head, OutputHead(network), normed, sampling: scalar == .sampledLoss, into: normedGrad)
-    case .maximumLogit: try maximumSeed(network.head, OutputHead(network), normed, into: normedGrad)
+      try lossSeed(
+        network.head, network.engine.head(network.head, .single), normed, sampling: scalar == .sampledLoss,
+        into: normedGrad)
+    case .maximumLogit:
+      try maximumSeed(network.head, network.engine.head(network.head, .single), normed, into: normedGrad)
     }
     let grad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     let gainGrad = Matrix<Float>(rows: 1, columns: hidden.columns)
@@ -210,7 +151,7 @@ public struct BackwardPass: Sendable {
   ///
   /// - Parameter sampling: whether the next token is drawn from the softmax, not read.
   private func lossSeed(
-    _ head: Matrix<Float>, _ output: OutputHead, _ normed: Matrix<Float>, sampling: Bool, into grad: Matrix<Float>
+    _ head: Matrix<Float>, _ output: any EngineHead, _ normed: Matrix<Float>, sampling: Bool, into grad: Matrix<Float>
   ) throws {
     let length = windows.length
     let weight = 1 / Float(max(1, windows.count * (length - 1)))
@@ -243,12 +184,12 @@ public struct BackwardPass: Sendable {
 
   /// Each vocabulary entry's largest logit of a window sends its row of the head to the position where it stands.
   private func maximumSeed(
-    _ head: Matrix<Float>, _ output: OutputHead, _ normed: Matrix<Float>, into grad: Matrix<Float>
+    _ head: Matrix<Float>, _ output: any EngineHead, _ normed: Matrix<Float>, into grad: Matrix<Float>
   ) throws {
     let weight = 1 / (Float(windows.count) * Float(head.rows))
     for window in 0..<windows.count {
       let range = window * windows.length..<(window + 1) * windows.length
-      let logits = try output.logits(normed.rows(range))
+      let logits = try output.logits(normed.rows(range), vocabulary: head.rows)
       var best = Array(repeating: Int32(0), count: head.rows)
       let largest = logits.row(0)
       for position in 1..<max(1, windows.length) {

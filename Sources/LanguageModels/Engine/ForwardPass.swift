@@ -54,7 +54,7 @@ public struct ForwardPass: Sendable {
     of network: some Network, residual: Matrix<Float>? = nil, precision: Precision = .single, observer: Observer? = nil
   ) throws -> Matrix<Float> {
     let hidden = try residual ?? embed(network)
-    let runner = LayerRunner(network.configuration, self, precision: precision)
+    let runner = runner(for: network, precision: precision)
     for index in 0..<network.configuration.layerCount where residual == nil {
       try runner.run(layer: index, weights: network.layer(index), hidden, observer: observer)
     }
@@ -62,14 +62,16 @@ public struct ForwardPass: Sendable {
     return hidden
   }
 
-  /// A runner that takes hidden states through one layer at a time, in single precision; it owns the workers' memory.
+  /// What the network's engine takes hidden states of the windows through layers with.
   ///
-  /// - Parameter streams: hidden states that it will take through a layer together, at most.
-  public func runner(for configuration: ModelConfiguration, streams: Int = 1) -> LayerRunner {
-    LayerRunner(configuration, self, streams: streams)
+  /// - Parameter streams: largest number of hidden states that go through a layer together.
+  public func runner(
+    for network: some Network, streams: Int = 1, precision: Precision = .single
+  ) -> any EnginePass {
+    network.engine.pass(over: windows, through: network.configuration, streams: streams, precision)
   }
 
-  /// Advances hidden states layer by layer, for callers that change weights between layers.
+  /// Advances hidden states layer by layer on the processor's cores; it owns the workers' memory.
   public final class LayerRunner: Sendable {
     private let configuration: ModelConfiguration
     private let chunks: [Range<Int>]
@@ -80,7 +82,7 @@ public struct ForwardPass: Sendable {
     /// The layer at work, packed once for all chunks.
     private let layerMemory: LayerBuffers
 
-    fileprivate init(
+    init(
       _ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1, precision: Precision = .single
     ) {
       self.configuration = configuration
@@ -101,12 +103,8 @@ public struct ForwardPass: Sendable {
     /// Chunks that the windows are cut into.
     public var chunkCount: Int { chunks.count }
 
-    /// Runs layer `index` with the given weights on all chunks of `hidden`, in place.
-    ///
-    /// - Parameter most: lanes that the observer is ready for, where it is not for all.
     public func run(
-      layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, lanes most: Int = ForwardPass.lanes,
-      observer: Observer? = nil
+      layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>, lanes most: Int, observer: Observer?
     ) throws {
       let block = block(packed(weights))
       let lanes = observer == nil ? chunks.count : min(most, chunks.count)
@@ -117,10 +115,12 @@ public struct ForwardPass: Sendable {
       }
     }
 
-    /// Runs a layer on several hidden states of the same windows, each with weights of its own, in place: all their chunks
-    /// are spread over the workers, so that few windows keep them busy, too.
-    public func run(_ streams: [(weights: PackedLayer, hidden: Matrix<Float>)]) throws {
-      let blocks = streams.map { block($0.weights) }
+    /// The chunks of all hidden states are spread over the workers, so that few windows keep them busy, too.
+    public func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws {
+      let blocks = streams.map { stream in
+        guard let packed = stream.weights as? PackedLayer else { preconditionFailure("a layer of another engine") }
+        return block(packed)
+      }
       try Threads.forEach(streams.count * chunks.count) { task, worker in
         let (stream, chunk) = (task / chunks.count, task % chunks.count)
         let hidden = streams[stream].hidden.rows(chunks[chunk])

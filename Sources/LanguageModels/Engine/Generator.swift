@@ -132,12 +132,11 @@ extension Generator {
     generated: ((Int) throws -> Void)? = nil
   ) throws -> [[Int32]] {
     guard let length = prompts.first?.count, length > 0 else { return prompts }
-    let generator = Generator(
-      model, sequences: prompts.count, capacity: length + count, precision: precision)
+    let decoder = model.engine.decoder(model, sequences: prompts.count, capacity: length + count, precision)
     var results = prompts
     var random = prompts.indices.map { SeededGenerator(seed: seed, stream: UInt64($0)) }
     for position in 0..<length + count - 1 {
-      let logits = try generator.step(results.map { $0[position] })
+      let logits = try decoder.step(results.map { $0[position] })
       guard position >= length - 1 else { continue }
       let uniforms = random.indices.map { random[$0].unit() }
       let drawn = Drawn(count: prompts.count)

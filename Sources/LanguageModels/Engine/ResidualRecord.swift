@@ -43,7 +43,7 @@ public final class ResidualRecord: Sendable {
 
 extension ForwardPass {
   /// Runs a network and records its residual stream on all windows.
-  func record(_ network: some Network, with runner: LayerRunner, in folder: URL) throws -> ResidualRecord {
+  func record(_ network: some Network, with runner: any EnginePass, in folder: URL) throws -> ResidualRecord {
     let hidden = try embed(network)
     let record = ResidualRecord(tokens: hidden.rows)
     try record.open(in: folder)

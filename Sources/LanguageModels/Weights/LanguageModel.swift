@@ -17,6 +17,7 @@ public final class LanguageModel: Network {
   public let embedding: Matrix<Float>
   public let finalNorm: [Float]
   public let head: Matrix<Float>
+  public let engine: any Engine
   public let memory: MemoryPlan
   private let reader: WeightReader
   private let layers: Mutex<[LayerWeights?]>
@@ -25,14 +26,17 @@ public final class LanguageModel: Network {
   private let keepsLayers: Bool
 
   /// - Parameters:
+  ///   - engine: engine that computes the model, and every subnet of it.
   ///   - memory: what the model, and all work on it, may hold.
   ///   - keepingLayers: whether widened layers are kept; `nil` decides by the memory plan.
   ///   - families: those that the model may be of.
   /// - Throws: `ModelError` and `CheckpointError`.
   public init(
-    _ location: URL, memory: MemoryPlan = MemoryPlan(), keepingLayers: Bool? = nil, families: [Family] = Family.all
+    _ location: URL, engine: any Engine = CPUEngine(), memory: MemoryPlan = MemoryPlan(), keepingLayers: Bool? = nil,
+    families: [Family] = Family.all
   ) throws {
     self.location = location
+    self.engine = engine
     self.memory = memory
     if try ModelFolder.isFile(location) {
       let stored = try GGUFFile(location)

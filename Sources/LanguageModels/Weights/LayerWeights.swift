@@ -82,6 +82,8 @@ public protocol Network: Sendable {
   var finalNorm: [Float] { get }
   /// The output head, shape `[vocabulary, hidden]`; the embedding when tied.
   var head: Matrix<Float> { get }
+  /// What computes the network.
+  var engine: any Engine { get }
   /// What may be held in memory while the network is worked on.
   var memory: MemoryPlan { get }
   /// The weights of layer `index`, widened or assembled on demand.
