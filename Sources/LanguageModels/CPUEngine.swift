@@ -4,7 +4,7 @@ import Runtime
 /// The engine that every machine has: our packed products for the forward direction, BLAS for gradients, Gram matrices and
 /// factors, on all cores.
 public struct CPUEngine: Engine {
-  public let name = "cpu"
+  public let name = EngineKind.cpu.rawValue
   private let queryBlock: Int
 
   /// - Parameter queryBlock: number of query rows that attention handles at once on the way back: few enough to waste little on

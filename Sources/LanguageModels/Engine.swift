@@ -57,6 +57,17 @@ public protocol Engine: Sendable {
   ) -> any EngineDecoder
 }
 
+/// The engines that a study can name. A new engine is one file with its type, and a case here.
+public enum EngineKind: String, Sendable, Codable, CaseIterable {
+  case cpu
+
+  public var engine: any Engine {
+    switch self {
+    case .cpu: CPUEngine()
+    }
+  }
+}
+
 /// A layer's weights as an engine wants them. Opaque to everybody else.
 public protocol PreparedLayer: Sendable {}
 

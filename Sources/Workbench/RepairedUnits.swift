@@ -42,7 +42,7 @@ extension Workbench {
           channels: kept.channels + Set(0..<shape.mlpChannels).subtracting(kept.channels).sorted())
         let layer = ScoredLayer(
           index: index, shape: shape, headDimension: configuration.headDimension, weights: try model.layer(index),
-          statistics: try statistics.layer(index))
+          statistics: try statistics.layer(index), engine: model.engine)
         try layers.store(
           index,
           RankedLayer(layer, ranking: ranking, repair: repair, damping: damping)

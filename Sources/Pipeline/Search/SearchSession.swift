@@ -61,7 +61,8 @@ public final class SearchSession {
     guard let name = address.newName else {
       throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
     }
-    let model = try LanguageModel(URL(fileURLWithPath: settings.model), memory: memory)
+    let model = try LanguageModel(
+      URL(fileURLWithPath: settings.model), engine: settings.engine.engine, memory: memory)
     let fingerprint = try model.fingerprint()
     let identity = ModelIdentity(name: model.name, fingerprint: fingerprint)
     // Before anything slow: whatever can be wrong with the request.

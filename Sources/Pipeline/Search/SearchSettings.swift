@@ -1,6 +1,7 @@
 import Checkpoints
 import Evaluation
 import Foundation
+import LanguageModels
 import LinearAlgebra
 import Reformation
 import Subnets
@@ -38,6 +39,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var population = SearchPlan.standard.population
   /// Precision of the products while candidates are evaluated.
   public var precision = SearchPlan.standard.precision
+  /// Engine that computes the study's networks: those of another one round differently.
+  public var engine = EngineKind.cpu
 
   public static let standard = SearchSettings(model: "")
 
@@ -112,7 +115,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
       .init("rungs", rungs), .init("optimizer", optimizer.rawValue), .init("population", population),
-      .init("precision", precision.rawValue),
+      .init("precision", precision.rawValue), .init("engine", engine.rawValue),
     ]
   }
 

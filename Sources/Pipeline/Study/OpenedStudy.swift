@@ -55,7 +55,8 @@ struct OpenedStudy {
     self.description = description
     settings = description.settings
     do {
-      model = try LanguageModel(URL(fileURLWithPath: path ?? settings.model), memory: memory)
+      model = try LanguageModel(
+        URL(fileURLWithPath: path ?? settings.model), engine: settings.engine.engine, memory: memory)
     } catch CheckpointError.unreadable(let place, let reason) where path == nil {
       throw PipelineError.damaged(
         path: place, problem: "\(reason); the study's model was there, --model says where it is now")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LanguageModels
 import Pipeline
 import Reformation
 import Workbench
@@ -38,6 +39,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Candidates in a generation of the evolution; a Bayesian batch has a quarter of it.") var population =
     standard.population
   @OptionGroup var evaluation: PrecisionOption
+  @Option(help: "Engine that computes; a study keeps to one.") var engine = standard.engine
 
   func validate() throws {
     if [keep != nil, params != nil, size != nil].count(where: { $0 }) > 1 {
@@ -72,6 +74,7 @@ struct SearchOptions: ParsableArguments {
     settings.rungs = rungs
     settings.optimizer = optimizer
     settings.population = population
+    settings.engine = engine
     return settings
   }
 
@@ -85,5 +88,6 @@ struct SearchOptions: ParsableArguments {
 }
 
 extension SearchOptimizer: ExpressibleByArgument {}
+extension EngineKind: ExpressibleByArgument {}
 extension ErrorCurves.Metric: ExpressibleByArgument {}
 extension Repair: ExpressibleByArgument {}
