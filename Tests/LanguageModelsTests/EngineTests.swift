@@ -101,8 +101,8 @@ import Testing
     let (whole, pieces) = (try pass.embed(model), try pass.embed(model))
     let weights = try model.layer(1)
     try runner.run(layer: 1, weights: weights, whole)
-    try runner.add(weights.output, of: runner.attentionContext(layer: weights, pieces), to: pieces)
-    try runner.add(weights.down, of: runner.mlpHidden(layer: weights, pieces), to: pieces)
+    try runner.add(weights.output, of: runner.inputs(of: .attention, layer: weights, pieces), to: pieces)
+    try runner.add(weights.down, of: runner.inputs(of: .mlp, layer: weights, pieces), to: pieces)
     expectNear(pieces, whole, 1e-6)
   }
 

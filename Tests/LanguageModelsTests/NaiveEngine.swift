@@ -144,17 +144,15 @@ private struct NaivePass: EnginePass {
     }
   }
 
-  func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-    let result = Matrix<Float>(rows: hidden.rows, columns: weights.output.inputs)
+  func inputs(
+    of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>
+  ) throws -> Matrix<Float> {
+    let result = Matrix<Float>(rows: hidden.rows, columns: weights[module.output].inputs)
     for window in 0..<windows.count {
-      write(context(weights, rows(hidden, range(window))), to: result, from: range(window).lowerBound)
+      let x = rows(hidden, range(window))
+      let found = module == .attention ? context(weights, x) : activations(weights, x)
+      write(found, to: result, from: range(window).lowerBound)
     }
-    return result
-  }
-
-  func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float> {
-    let result = Matrix<Float>(rows: hidden.rows, columns: weights.down.inputs)
-    write(activations(weights, rows(hidden, 0..<hidden.rows)), to: result)
     return result
   }
 

@@ -90,11 +90,9 @@ public protocol EnginePass: Sendable {
   /// Runs several hidden states of the same windows, each through a layer of its own.
   func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws
 
-  /// The inputs of a layer's output projection for all tokens, shape `[tokens, queryHeads·D]`.
-  func attentionContext(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
-
-  /// The inputs of a layer's down projection for all tokens, shape `[tokens, mlpChannels]`.
-  func mlpHidden(layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
+  /// The inputs of a module's output projection for all tokens: shape `[tokens, queryHeads·D]` of the attention's,
+  /// `[tokens, mlpChannels]` of the MLP's.
+  func inputs(of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
 
   /// `hidden += projection(activations)` for all tokens.
   func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws
