@@ -318,7 +318,7 @@ extension EndToEnd {
         #expect(result["rungs"] as? [Int] == rungs)
         let rows = try #require(result["rows"] as? [[String: Any]])
         #expect(result["candidates"] as? Int == 7 && rows.count == 4)
-        for row in rows { #expect(try #require(row["largestDifference"] as? Double) < 1e-6, "\(row)") }
+        for row in rows { #expect(try #require(row["largest_difference"] as? Double) < 1e-6, "\(row)") }
       }
       try workspace.expectFailure(["benchmark", "text"], "no study")
       try workspace.expectFailure(

@@ -21,9 +21,9 @@ import Testing
   }
 
   @Test func csvQuotesWhatNeedsIt() {
-    #expect(FrontCSV.field("plain text") == "plain text")
-    #expect(FrontCSV.field("a,b") == "\"a,b\"")
-    #expect(FrontCSV.field("say \"hi\"\r\n") == "\"say \"\"hi\"\"\r\n\"")
+    #expect(CSVTable.field("plain text") == "plain text")
+    #expect(CSVTable.field("a,b") == "\"a,b\"")
+    #expect(CSVTable.field("say \"hi\"\r\n") == "\"say \"\"hi\"\"\r\n\"")
   }
 
   @Test func jsonReadsBackWithTheSameNumbers() throws {

@@ -4,17 +4,8 @@
 enum SyntheticComparisons {
   /// Five methods, three sizes, two texts; among the cells a failure, a destroyed model, an infinity, a NaN and a gap.
   static var small: MethodComparison {
-    MethodComparison(
-      toolVersion: "0.1.0", command: "nas-search compare --model SmolLM2-135M-Instruct --text 'my notes.txt'",
-      model: SyntheticReports.model, calibration: "first 64 windows of 512 tokens of wiki-cal.txt",
-      texts: [
-        .init(name: "wiki-eval.txt", windows: 40, windowLength: 512, tokens: 20_440, densePerplexity: 34.81),
-        .init(name: "my <notes>.txt", windows: 1, windowLength: 128, tokens: 127, densePerplexity: 12.5),
-      ],
-      stages: [
-        .init(name: "statistics", seconds: 41.2, peakBytes: 1_240_000_000),
-        .init(name: "gradients of the loss", seconds: 188, peakBytes: nil),
-      ],
+    var comparison = MethodComparison(
+      SyntheticReports.model,
       methods: [
         .init(
           name: "uniform", summary: "Wanda-SP with one width for all layers, no repair.", source: "baseline",
@@ -29,22 +20,32 @@ enum SyntheticComparisons {
         .init(
           name: "nas-search | 60", summary: "Search over widths, least squares.", source: "this program",
           usesGradients: false, settings: ["evaluations": "60"]),
-      ],
-      cells: [
-        cell("uniform", 0.9, kl: 0.21, [41.2, 14.1], repair: 0),
-        cell("uniform", 0.8, kl: 0.586, [58.49, 19.75], repair: 0),
-        cell("uniform", 0.5, kl: 3.1, [901.4, 220], repair: 0),
-        cell("flap", 0.9, kl: 0.15, [38.3, 13.4], repair: 0.4), cell("flap", 0.8, kl: 0.41, [49.9, 16.2], repair: 0.4),
-        cell("flap", 0.5, kl: 1.9, [181.25, 61.5], repair: 0.5),
-        cell("llm-pruner", 0.9, kl: 0.17, [39, 13.1], repair: 0),
-        failed("llm-pruner", 0.8, "the gradients of layer 7 are not finite"),
-        cell("magnitude", 0.9, kl: 4.5, [2210.5, 840], repair: 0),
-        cell("magnitude", 0.8, kl: 11.25, [3_400_000, .infinity], repair: 0),
-        cell("magnitude", 0.5, kl: nil, [.nan, .infinity], repair: 0),
-        cell("nas-search | 60", 0.9, kl: 0.11, [36.9, 13.2], repair: 12, search: 371),
-        cell("nas-search | 60", 0.8, kl: 0.334, [45.73, 15.5], repair: 14.2, search: 352),
-        cell("nas-search | 60", 0.5, kl: 1.62, [140.1, 48.75], repair: 11.9, search: 290),
-      ])
+      ], calibration: "first 64 windows of 512 tokens of wiki-cal.txt",
+      command: "nas-search compare --model SmolLM2-135M-Instruct --text 'my notes.txt'", toolVersion: "0.1.0")
+    comparison.texts = [
+      .init(name: "wiki-eval.txt", windows: 40, windowLength: 512, densePerplexity: 34.81),
+      .init(name: "my <notes>.txt", windows: 1, windowLength: 128, densePerplexity: 12.5),
+    ]
+    comparison.stages = [
+      .init(name: "statistics", seconds: 41.2, peakBytes: 1_240_000_000),
+      .init(name: "gradients of the loss", seconds: 188, peakBytes: nil),
+    ]
+    comparison.cells = [
+      cell("uniform", 0.9, kl: 0.21, [41.2, 14.1], repair: 0),
+      cell("uniform", 0.8, kl: 0.586, [58.49, 19.75], repair: 0),
+      cell("uniform", 0.5, kl: 3.1, [901.4, 220], repair: 0),
+      cell("flap", 0.9, kl: 0.15, [38.3, 13.4], repair: 0.4), cell("flap", 0.8, kl: 0.41, [49.9, 16.2], repair: 0.4),
+      cell("flap", 0.5, kl: 1.9, [181.25, 61.5], repair: 0.5),
+      cell("llm-pruner", 0.9, kl: 0.17, [39, 13.1], repair: 0),
+      failed("llm-pruner", 0.8, "the gradients of layer 7 are not finite"),
+      cell("magnitude", 0.9, kl: 4.5, [2210.5, 840], repair: 0),
+      cell("magnitude", 0.8, kl: 11.25, [3_400_000, .infinity], repair: 0),
+      cell("magnitude", 0.5, kl: nil, [.nan, .infinity], repair: 0),
+      cell("nas-search | 60", 0.9, kl: 0.11, [36.9, 13.2], repair: 12, search: 371),
+      cell("nas-search | 60", 0.8, kl: 0.334, [45.73, 15.5], repair: 14.2, search: 352),
+      cell("nas-search | 60", 0.5, kl: 1.62, [140.1, 48.75], repair: 11.9, search: 290),
+    ]
+    return comparison
   }
 
   /// Fourteen methods at five sizes.
@@ -69,16 +70,18 @@ enum SyntheticComparisons {
   ) -> MethodComparison.Cell {
     let block = Int(Double(SyntheticReports.model.parametersBlock) * (keep - 0.002))
     let model = SyntheticReports.model
-    return .init(
-      method: method, keepTarget: keep, keepRatio: keep - 0.002, parametersBlock: block,
-      parametersTotal: model.parametersTotal - model.parametersBlock + block, kl: kl, perplexities: perplexities,
-      repair: repair > 0 ? "least squares" : "none", scoreSeconds: 2.25, repairSeconds: repair, searchSeconds: search,
-      peakBytes: 1_300_000_000)
+    var cell = MethodComparison.Cell(method: method, keepTarget: keep)
+    (cell.keepRatio, cell.kl, cell.perplexities) = (keep - 0.002, kl, perplexities)
+    (cell.parametersBlock, cell.parametersTotal) = (block, model.parametersTotal - model.parametersBlock + block)
+    cell.repair = repair > 0 ? "least squares" : "none"
+    (cell.scoreSeconds, cell.repairSeconds, cell.searchSeconds) = (2.25, repair, search)
+    cell.peakBytes = 1_300_000_000
+    return cell
   }
 
   private static func failed(_ method: String, _ keep: Double, _ failure: String) -> MethodComparison.Cell {
-    .init(
-      method: method, keepTarget: keep, keepRatio: 0, parametersBlock: 0, parametersTotal: 0, perplexities: [],
-      repair: "none", scoreSeconds: 1.5, repairSeconds: 0, searchSeconds: 0, failure: failure)
+    var cell = MethodComparison.Cell(method: method, keepTarget: keep)
+    (cell.repair, cell.scoreSeconds, cell.failure) = ("none", 1.5, failure)
+    return cell
   }
 }

@@ -109,10 +109,8 @@ public final class ComparisonSession {
       return
     }
     comparison = MethodComparison(
-      toolVersion: toolVersion, command: command,
-      model: ModelSummary(name: model.name, fingerprint: opened.bench.fingerprint, model.configuration),
-      calibration: opened.calibration.summary, texts: [], stages: [],
-      methods: described, cells: [])
+      ModelSummary(name: model.name, fingerprint: opened.bench.fingerprint, model.configuration), methods: described,
+      calibration: opened.calibration.summary, command: command, toolVersion: toolVersion)
     for (number, windows) in texts.enumerated() {
       try monitor.advance(.init(.texts), number, of: texts.count)
       let text = request.texts[number]
@@ -121,8 +119,7 @@ public final class ComparisonSession {
       comparison.texts.append(
         .init(
           name: text.name + (isKnown ? " (calibrated on)" : ""),
-          windows: windows.count, windowLength: windows.length, tokens: windows.count * (windows.length - 1),
-          densePerplexity: try perplexity(model, windows)))
+          windows: windows.count, windowLength: windows.length, densePerplexity: try perplexity(model, windows)))
     }
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     try opened.calibration.write(to: directory)
@@ -163,36 +160,30 @@ public final class ComparisonSession {
   private func measure(_ entry: Entry, _ keep: Double) throws -> MethodComparison.Cell {
     let configuration = bench.model.configuration
     bench.openAccount()
-    func cell(
-      _ pruned: ModelConfiguration?, kl: Double? = nil, perplexities: [Double] = [], repair: String = "",
-      peak: Int? = nil, failure: String? = nil
-    ) -> MethodComparison.Cell {
-      .init(
-        method: entry.label, keepTarget: keep,
-        keepRatio: pruned.map { configuration.keepRatio(of: $0) } ?? 0,
-        parametersBlock: pruned?.blockParameters ?? 0, parametersTotal: pruned?.totalParameters ?? 0, kl: kl,
-        perplexities: perplexities, repair: repair, scoreSeconds: bench.seconds(.score),
-        repairSeconds: bench.seconds(.repair), searchSeconds: bench.seconds(.search), peakBytes: peak,
-        failure: failure)
-    }
+    var cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
     let restarted = ProcessMemory.restartPeak()
     do {
       let pruned = try entry.method.prune(
         bench, budget: SizeTarget.keep(keep).blockParameters(of: configuration), entry.values)
-      let peak = restarted ? ProcessMemory.peak.map { max($0, bench.borrowedPeak) } : nil
-      let comparison = try bench.reference().compare(pruned.network)
-      let perplexities = try texts.enumerated().map { number, windows in
+      cell.peakBytes = restarted ? ProcessMemory.peak.map { max($0, bench.borrowedPeak) } : nil
+      cell.kl = try bench.reference().compare(pruned.network).divergence
+      cell.perplexities = try texts.enumerated().map { number, windows in
         try monitor.advance(.init(.texts, of: "\(entry.label) at \(keep)"), number, of: texts.count)
         return try perplexity(pruned.network, windows)
       }
-      return cell(
-        pruned.network.configuration, kl: comparison.divergence, perplexities: perplexities,
-        repair: pruned.repair.rawValue,
-        peak: peak)
+      let shape = pruned.network.configuration
+      cell.keepRatio = configuration.keepRatio(of: shape)
+      (cell.parametersBlock, cell.parametersTotal) = (shape.blockParameters, shape.totalParameters)
+      cell.repair = pruned.repair.rawValue
     } catch let error as MethodError {
       // The request is fine, this method at this size is not: the table says so.
-      return cell(nil, failure: error.description)
+      cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
+      cell.failure = error.description
     }
+    cell.scoreSeconds = bench.seconds(.score)
+    cell.searchSeconds = bench.seconds(.search)
+    cell.repairSeconds = bench.seconds(.repair)
+    return cell
   }
 
   /// In groups of windows, which bounds memory.

@@ -1,13 +1,8 @@
 import Checkpoints
 import Foundation
 
-/// `comparison.json`: everything in a comparison, for programs. The module's README documents every key.
+/// `comparison.json`: everything in a comparison, for programs. `docs/json.md` documents every key.
 public enum ComparisonJSON {
-  /// Name of the document's form, in its key `schema`.
-  public static let schema = "nas-search.compare"
-  /// Grows when a key changes its meaning or goes away, not when one is added.
-  public static let version = 2
-
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same comparison always gives the same bytes. Numbers that
   ///   are not finite are `null`.
   public static func data(_ comparison: MethodComparison) -> Data {
@@ -16,13 +11,13 @@ public enum ComparisonJSON {
 
   static func document(_ comparison: MethodComparison) -> JSONValue {
     .object([
-      "schema": .string(schema),
-      "version": .integer(version),
+      "schema": .string("nas-search.compare"),
+      "version": 2,
       "tool": .object(["name": .string("nas-search"), "version": .string(comparison.toolVersion)]),
       "command": .string(comparison.command),
       "model": FrontJSON.model(comparison.model),
       "calibration": .string(comparison.calibration),
-      "texts": .array(comparison.texts.map(text)),
+      "texts": .array(comparison.texts.map { .object(members($0)) }),
       "stages": .array(comparison.stages.map(stage)),
       "methods": .array(comparison.methods.map(method)),
       "cells": .array(comparison.cells.map { cell($0, in: comparison) }),
@@ -30,14 +25,14 @@ public enum ComparisonJSON {
     ])
   }
 
-  private static func text(_ text: MethodComparison.EvaluationText) -> JSONValue {
-    .object([
+  static func members(_ text: MethodComparison.EvaluationText) -> [String: JSONValue] {
+    [
       "name": .string(text.name),
       "windows": .integer(text.windows),
       "window_length": .integer(text.windowLength),
       "tokens": .integer(text.tokens),
       "dense_perplexity": .number(text.densePerplexity),
-    ])
+    ]
   }
 
   private static func stage(_ stage: MethodComparison.Stage) -> JSONValue {
@@ -60,22 +55,28 @@ public enum ComparisonJSON {
 
   private static func cell(_ cell: MethodComparison.Cell, in comparison: MethodComparison) -> JSONValue {
     let ratios = cell.perplexities.indices.map { JSONValue.optional(comparison.ratioToDense(cell, text: $0)) }
-    return .object([
+    return .object(
+      members(cell).merging([
+        "perplexities": .array(cell.perplexities.map(JSONValue.number)), "ratios_to_dense": .array(ratios),
+      ]) { $1 })
+  }
+
+  /// What a cell is, but for its values on the texts.
+  static func members(_ cell: MethodComparison.Cell) -> [String: JSONValue] {
+    [
       "method": .string(cell.method),
       "keep_target": .number(cell.keepTarget),
       "keep_ratio": .number(cell.keepRatio),
       "total_parameters": .integer(cell.parametersTotal),
       "block_parameters": .integer(cell.parametersBlock),
       "kl": .optional(cell.kl),
-      "perplexities": .array(cell.perplexities.map(JSONValue.number)),
-      "ratios_to_dense": .array(ratios),
       "repair": .string(cell.repair),
       "score_seconds": .number(cell.scoreSeconds),
       "search_seconds": .number(cell.searchSeconds),
       "repair_seconds": .number(cell.repairSeconds),
       "peak_bytes": .optional(cell.peakBytes),
       "failure": cell.failure.map(JSONValue.string) ?? .null,
-    ])
+    ]
   }
 
   private static func winner(_ winner: MethodComparison.Winner, in comparison: MethodComparison) -> JSONValue {

@@ -5,7 +5,7 @@ import LanguageModels
 import Subnets
 
 /// `front.json`: the Pareto front and what is needed to judge it, for programs.
-/// The module's README documents every key.
+/// `docs/json.md` documents every key.
 public enum FrontJSON {
   /// - Returns: UTF-8 JSON, keys sorted, ended by a newline; the same report always gives the same bytes.
   public static func data(_ report: StudyReport) -> Data {
@@ -26,8 +26,8 @@ public enum FrontJSON {
         "tokens": .integer(report.fitness.tokens),
       ]),
       "dense": .object(measured(report.dense, in: report)),
-      "baselines": .array(report.baselines.map { baseline($0, in: report) }),
-      "front": .array(report.front.map { point($0, in: report) }),
+      "baselines": .array(report.baselines.map { .object(members($0, in: report)) }),
+      "front": .array(report.front.map { .object(members($0, in: report)) }),
       "failures": .array(
         report.trials.filter { $0.state == .failed }.map {
           .object(["trial": .integer($0.number), "reason": $0.failure.map(JSONValue.string) ?? .null])
@@ -79,7 +79,7 @@ public enum FrontJSON {
   }
 
   /// Every value stands under the name of its objective.
-  private static func measured(_ measurement: SubnetMeasurement, in report: StudyReport) -> [String: JSONValue] {
+  static func measured(_ measurement: SubnetMeasurement, in report: StudyReport) -> [String: JSONValue] {
     let known = report.objectives + report.observed
     let values = known.map { ($0.name, JSONValue.optional(measurement.values[$0.name])) }
     return Dictionary(values) { first, _ in first }.merging([
@@ -97,25 +97,19 @@ public enum FrontJSON {
     ])
   }
 
-  private static func baseline(_ baseline: Baseline, in report: StudyReport) -> JSONValue {
-    var members = measured(baseline.measurement, in: report)
-    members["label"] = .string(baseline.label)
-    members["score"] = .string(baseline.score)
-    members["calibration"] = .string(baseline.calibration)
-    members["widths"] = widths(baseline.widths)
-    return .object(members)
+  static func members(_ baseline: Baseline, in report: StudyReport) -> [String: JSONValue] {
+    measured(baseline.measurement, in: report).merging([
+      "label": .string(baseline.label), "score": .string(baseline.score),
+      "calibration": .string(baseline.calibration), "widths": widths(baseline.widths),
+    ]) { $1 }
   }
 
-  private static func point(_ point: FrontPoint, in report: StudyReport) -> JSONValue {
-    var members = measured(point.measurement, in: report)
-    members["point"] = .integer(point.index)
-    members["trial"] = .integer(point.trial)
-    members["score"] = .string(point.score)
-    members["calibration"] = .string(point.calibration)
-    members["best"] = .bool(point.isBest)
-    members["knee"] = .bool(point.isKnee)
-    members["widths"] = widths(point.widths)
-    return .object(members)
+  static func members(_ point: FrontPoint, in report: StudyReport) -> [String: JSONValue] {
+    measured(point.measurement, in: report).merging([
+      "point": .integer(point.index), "trial": .integer(point.trial), "score": .string(point.score),
+      "calibration": .string(point.calibration), "best": .bool(point.isBest), "knee": .bool(point.isKnee),
+      "widths": widths(point.widths),
+    ]) { $1 }
   }
 
   private static func date(_ date: Date?) -> JSONValue {

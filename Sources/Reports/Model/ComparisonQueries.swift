@@ -1,23 +1,15 @@
 /// What the renderings of a comparison ask of it.
 extension MethodComparison {
   /// The best method on one text at one size.
-  public struct Winner: Codable, Sendable, Equatable {
+  struct Winner {
     /// Index into `texts`.
-    public var text: Int
-    public var keepTarget: Double
+    var text: Int
+    var keepTarget: Double
     /// Name of the method.
-    public var method: String
-    public var perplexity: Double
+    var method: String
+    var perplexity: Double
     /// Perplexity as a multiple of the dense model's; nil where that is not a positive number.
-    public var ratioToDense: Double?
-
-    public init(text: Int, keepTarget: Double, method: String, perplexity: Double, ratioToDense: Double?) {
-      self.text = text
-      self.keepTarget = keepTarget
-      self.method = method
-      self.perplexity = perplexity
-      self.ratioToDense = ratioToDense
-    }
+    var ratioToDense: Double?
   }
 
   /// The sizes that were asked for, largest first.
@@ -52,7 +44,7 @@ extension MethodComparison {
 
   /// The best method for every text and size, text by text, largest size first. A text and size on which no method has
   /// a finite perplexity has no winner.
-  public var winners: [Winner] {
+  var winners: [Winner] {
     let targets = keepTargets
     return texts.indices.flatMap { text in
       targets.compactMap { target -> Winner? in

@@ -17,25 +17,18 @@ public struct MethodComparison: Codable, Sendable, Equatable {
   /// What the methods were calibrated on, in words.
   public var calibration: String
   /// Texts on which perplexity was measured, in the order of `Cell.perplexities`.
-  public var texts: [EvaluationText]
+  public var texts: [EvaluationText] = []
   /// Computations that several methods share.
-  public var stages: [Stage]
+  public var stages: [Stage] = []
   /// In order of the table. The dense model is none of them: it stands in `texts`.
   public var methods: [Method]
-  public var cells: [Cell]
+  public var cells: [Cell] = []
 
   public init(
-    toolVersion: String, command: String, model: ModelSummary, calibration: String, texts: [EvaluationText],
-    stages: [Stage], methods: [Method], cells: [Cell]
+    _ model: ModelSummary, methods: [Method], calibration: String, command: String, toolVersion: String
   ) {
-    self.toolVersion = toolVersion
-    self.command = command
-    self.model = model
-    self.calibration = calibration
-    self.texts = texts
-    self.stages = stages
-    self.methods = methods
-    self.cells = cells
+    (self.model, self.methods, self.calibration) = (model, methods, calibration)
+    (self.command, self.toolVersion) = (command, toolVersion)
   }
 }
 
@@ -47,16 +40,14 @@ extension MethodComparison {
     public var windows: Int
     /// Tokens in a window.
     public var windowLength: Int
-    /// Predicted positions in all windows together.
-    public var tokens: Int
     /// Token perplexity of the dense model on the same windows.
     public var densePerplexity: Double
 
-    public init(name: String, windows: Int, windowLength: Int, tokens: Int, densePerplexity: Double) {
-      self.name = name
-      self.windows = windows
-      self.windowLength = windowLength
-      self.tokens = tokens
+    /// Predicted positions in all windows together: the first token of each is not predicted.
+    var tokens: Int { windows * (windowLength - 1) }
+
+    public init(name: String, windows: Int, windowLength: Int, densePerplexity: Double) {
+      (self.name, self.windows, self.windowLength) = (name, windows, windowLength)
       self.densePerplexity = densePerplexity
     }
   }
@@ -71,9 +62,7 @@ extension MethodComparison {
     public var peakBytes: Int?
 
     public init(name: String, seconds: Double, peakBytes: Int? = nil) {
-      self.name = name
-      self.seconds = seconds
-      self.peakBytes = peakBytes
+      (self.name, self.seconds, self.peakBytes) = (name, seconds, peakBytes)
     }
   }
 
@@ -93,11 +82,8 @@ extension MethodComparison {
     public init(
       name: String, summary: String, source: String, usesGradients: Bool, settings: [String: String] = [:]
     ) {
-      self.name = name
-      self.summary = summary
-      self.source = source
-      self.usesGradients = usesGradients
-      self.settings = settings
+      (self.name, self.summary, self.source) = (name, summary, source)
+      (self.usesGradients, self.settings) = (usesGradients, settings)
     }
   }
 
@@ -108,44 +94,26 @@ extension MethodComparison {
     /// Share of the dense model's block parameters that was asked for, 0…1. Cells of equal target share a column.
     public var keepTarget: Double
     /// Share that is left, 0…1.
-    public var keepRatio: Double
-    public var parametersBlock: Int
-    public var parametersTotal: Int
+    public var keepRatio = 0.0
+    public var parametersBlock = 0
+    public var parametersTotal = 0
     /// Mean Kullback–Leibler divergence from the dense model on the held-out fitness windows, nats a token.
     public var kl: Double?
     /// One for each text, in the order of `MethodComparison.texts`; empty where the cell failed.
-    public var perplexities: [Double]
+    public var perplexities: [Double] = []
     /// How the remaining weights were corrected, in words, for example `none` or `least squares`.
-    public var repair: String
+    public var repair = ""
     /// Seconds of wall clock for scores, with what they need of the stages that methods share, as if it were alone.
-    public var scoreSeconds: Double
+    public var scoreSeconds = 0.0
     /// Seconds of wall clock for repairing the weights.
-    public var repairSeconds: Double
+    public var repairSeconds = 0.0
     /// Seconds of wall clock for choosing widths.
-    public var searchSeconds: Double
+    public var searchSeconds = 0.0
     /// Largest resident memory of the process meanwhile, in bytes, where known.
     public var peakBytes: Int?
     /// Why there is no result, in words; absent where there is one.
     public var failure: String?
 
-    public init(
-      method: String, keepTarget: Double, keepRatio: Double, parametersBlock: Int, parametersTotal: Int,
-      kl: Double? = nil, perplexities: [Double], repair: String, scoreSeconds: Double, repairSeconds: Double,
-      searchSeconds: Double, peakBytes: Int? = nil, failure: String? = nil
-    ) {
-      self.method = method
-      self.keepTarget = keepTarget
-      self.keepRatio = keepRatio
-      self.parametersBlock = parametersBlock
-      self.parametersTotal = parametersTotal
-      self.kl = kl
-      self.perplexities = perplexities
-      self.repair = repair
-      self.scoreSeconds = scoreSeconds
-      self.repairSeconds = repairSeconds
-      self.searchSeconds = searchSeconds
-      self.peakBytes = peakBytes
-      self.failure = failure
-    }
+    public init(method: String, keepTarget: Double) { (self.method, self.keepTarget) = (method, keepTarget) }
   }
 }

@@ -10,12 +10,12 @@ struct AllocationTable {
 
   var markup: Markup {
     let model = report.model
-    return .element(
-      "div", ["class": "scroll", "role": "region", "aria-label": "Allocations", "tabindex": "0"],
+    return PageShell.scroll(
+      "Allocations",
       table("attention", "Attention: KV groups kept of \(model.kvGroupsPerLayer)", model.kvGroupsPerLayer, \.groups),
       table(
         "mlp", "MLP: channels kept of \(NumberText.grouped(model.mlpChannels))", model.mlpChannels, \.channels))
-      + .element("p", ["class": "note"], "Layers from the first to the last; the largest point on top.")
+      + PageShell.note("Layers from the first to the last; the largest point on top.")
   }
 
   var points: [FrontPoint] {

@@ -44,12 +44,7 @@ struct ComparisonSections {
     return .element("dl", ["class": "methods"], entries)
   }
 
-  var notes: Markup {
-    let entries = entries.map { name, text in
-      Markup.element("div", [:], .element("dt", [:], Markup(name)), .element("dd", [:], Markup(prose: text)))
-    }
-    return .element("dl", ["class": "methods"], entries)
-  }
+  var notes: Markup { PageShell.definitions(entries) }
 
   // MARK: Tables
 
@@ -57,11 +52,7 @@ struct ComparisonSections {
     let headings = head.enumerated().map { index, text in
       Markup.element("th", ["scope": "col", "class": index == 0 ? "left" : nil], Markup(prose: text))
     }
-    return .element(
-      "div", ["class": "scroll", "role": "region", "aria-label": label, "tabindex": "0"],
-      .element(
-        "table", ["class": "front grid"], .element("thead", [:], .element("tr", [:], headings)),
-        .element("tbody", [:], rows)))
+    return PageShell.scroll(label, PageShell.table(class: "front grid", head: headings, rows: rows))
   }
 
   private func cell(_ entry: ComparisonGrid.Entry, _ separator: String) -> Markup {
@@ -84,17 +75,12 @@ struct ComparisonSections {
   }
 
   private var failures: Markup {
-    let failed = comparison.methods.flatMap { method in
-      comparison.keepTargets.compactMap { size in
-        comparison.cell(method.name, size)?.failure.map { "\(method.name) at \(ComparisonGrid.size(size)): \($0)" }
-      }
-    }
-    return failed.map { Markup.element("p", ["class": "note"], Markup("Failed: \($0)")) }.joined()
+    ComparisonGrid.failures(comparison).map { PageShell.note(Markup($0)) }.joined()
   }
 
   // MARK: Notes
 
-  private var entries: [(String, String)] {
+  private var entries: [(name: String, text: String)] {
     let stages = comparison.stages.map { stage in
       "\(stage.name) \(NumberText.duration(stage.seconds))"
         + (stage.peakBytes.map { ", peak \(NumberText.bytes($0))" } ?? "")

@@ -21,7 +21,7 @@ struct ConvergenceChart {
   var markup: Markup {
     let caption = Markup.element("figcaption", [:], Markup(title))
     guard let last = points.last else {
-      return .element("figure", [:], caption, .element("p", ["class": "note"], "Nothing measured yet."))
+      return .element("figure", [:], caption, PageShell.note("Nothing measured yet."))
     }
     return .element("figure", [:], caption, svg(last: last))
   }

@@ -8,18 +8,11 @@ struct ImportanceTable {
   var markup: Markup {
     let objective = report.objectives.first?.title ?? "the first objective"
     let rows = kinds.map { row($0) } + report.importance.prefix(Self.most).map { row($0) }
-    return .element(
-      "div", ["class": "scroll", "role": "region", "aria-label": "What mattered", "tabindex": "0"],
-      .element(
-        "table", ["class": "importance"],
-        .element(
-          "thead", [:],
-          .element(
-            "tr", [:], .element("th", ["scope": "col"], "gene"), .element("th", ["scope": "col"], "share"),
-            .element("td", [:]))),
-        .element("tbody", [:], rows)))
-      + .element(
-        "p", ["class": "note"],
+    let head: [Markup] = [
+      .element("th", ["scope": "col"], "gene"), .element("th", ["scope": "col"], "share"), .element("td", [:]),
+    ]
+    return PageShell.scroll("What mattered", PageShell.table(class: "importance", head: head, rows: rows))
+      + PageShell.note(
         Markup(
           "Share of the variation of \(objective) among all evaluations that a gene explains alone, all else averaged, by a "
             + "Gaussian process of the results. Genes that act together are not seen here, so shares need not sum to 100 %."

@@ -5,15 +5,12 @@ struct MethodNotes {
   var report: StudyReport
 
   var markup: Markup {
-    let entries = entries.map { name, text in
-      Markup.element("div", [:], .element("dt", [:], Markup(name)), .element("dd", [:], Markup(prose: text)))
-    }
     let sentences = [ReportWords.failures(of: report)].compactMap(\.self) + report.notes
     let notes = sentences.map { Markup.element("p", [:], Markup($0)) }
-    return .element("dl", ["class": "methods"], entries) + notes.joined()
+    return PageShell.definitions(entries) + notes.joined()
   }
 
-  private var entries: [(String, String)] {
+  private var entries: [(name: String, text: String)] {
     [text] + report.columns.map { ($0.title.prefix(1).uppercased() + $0.title.dropFirst(), $0.summary) } + [
       (
         "Share kept",

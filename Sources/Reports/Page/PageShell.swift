@@ -26,7 +26,28 @@ enum PageShell {
   }
 
   /// A command line in a box; the script adds a button that copies it.
-  static func command(_ text: String) -> Markup {
-    .element("div", ["class": "command"], .element("pre", ["tabindex": "0"], Markup(text)))
+  static func command(_ text: String, id: String? = nil) -> Markup {
+    .element("div", ["class": "command"], .element("pre", ["id": id, "tabindex": "0"], Markup(text)))
+  }
+
+  /// What may be wider than the screen.
+  static func scroll(_ label: String, _ content: Markup...) -> Markup {
+    .element("div", ["class": "scroll", "role": "region", "aria-label": label, "tabindex": "0"], content)
+  }
+
+  static func table(class name: String, head: [Markup], rows: [Markup]) -> Markup {
+    .element(
+      "table", ["class": name], .element("thead", [:], .element("tr", [:], head)), .element("tbody", [:], rows))
+  }
+
+  static func note(_ text: Markup) -> Markup { .element("p", ["class": "note"], text) }
+
+  /// Names with their explanations.
+  static func definitions(_ entries: [(name: String, text: String)]) -> Markup {
+    .element(
+      "dl", ["class": "methods"],
+      entries.map {
+        .element("div", [:], .element("dt", [:], Markup($0.name)), .element("dd", [:], Markup(prose: $0.text)))
+      })
   }
 }

@@ -39,7 +39,7 @@ struct ParetoChart {
     case 1: notes.append("One evaluation that did not finish is not drawn.")
     case let count: notes.append("\(count) evaluations that did not finish are not drawn.")
     }
-    return notes.isEmpty ? .empty : .element("p", ["class": "note"], Markup(notes.joined(separator: " ")))
+    return notes.isEmpty ? .empty : PageShell.note(Markup(notes.joined(separator: " ")))
   }
 
   func svg(width: Double, height: Double, class name: String, ticks: Int) -> Markup {

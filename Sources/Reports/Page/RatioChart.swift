@@ -165,6 +165,6 @@ struct RatioChart {
       }
     }
     if !missing.isEmpty { notes.append("Without a number and not drawn: \(missing.joined(separator: ", ")).") }
-    return notes.map { Markup.element("p", ["class": "note"], Markup(prose: $0)) }.joined()
+    return notes.map { PageShell.note(Markup(prose: $0)) }.joined()
   }
 }

@@ -9,7 +9,7 @@ struct WidthHeatMap {
 
   var markup: Markup {
     let layers = point.widths.count
-    guard layers > 0 else { return .element("p", ["class": "note"], "The widths of this point were not recorded.") }
+    guard layers > 0 else { return PageShell.note("The widths of this point were not recorded.") }
     let columns = [32, 16, 8].map { Self.columns(layers, atMost: $0) }
     return .element(
       "ol",

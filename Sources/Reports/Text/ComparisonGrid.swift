@@ -40,9 +40,17 @@ struct ComparisonGrid: Equatable {
 
   /// `wiki.txt: dense perplexity 34.81, 40 windows of 512 tokens (20,440 predicted)`.
   static func heading(_ text: MethodComparison.EvaluationText) -> String {
-    let windows = text.windows == 1 ? "1 window" : "\(NumberText.grouped(text.windows)) windows"
-    return "\(text.name): dense perplexity \(NumberText.large(text.densePerplexity)), \(windows) of "
-      + "\(NumberText.grouped(text.windowLength)) tokens (\(NumberText.grouped(text.tokens)) predicted)"
+    "\(text.name): dense perplexity \(NumberText.large(text.densePerplexity)), "
+      + ReportWords.windows(text.windows, of: text.windowLength, predicted: text.tokens)
+  }
+
+  /// A sentence for every cell without numbers.
+  static func failures(_ comparison: MethodComparison) -> [String] {
+    comparison.methods.flatMap { method in
+      comparison.keepTargets.compactMap { target in
+        comparison.cell(method.name, target)?.failure.map { "Failed: \(method.name) at \(size(target)): \($0)" }
+      }
+    }
   }
 
   // MARK: Quantities

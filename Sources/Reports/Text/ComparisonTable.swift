@@ -27,36 +27,17 @@ public enum ComparisonTable {
   // MARK: Around the tables
 
   private static func header(_ comparison: MethodComparison, width: Int, color: Bool) -> [String] {
-    let model = comparison.model
-    var facts = [
-      (
-        "Model",
-        "\(model.name), \(model.architecture), \(model.layers) layers, "
-          + "\(NumberText.short(model.parametersTotal)) parameters (\(NumberText.short(model.parametersBlock)) in blocks)"
-      ),
-      ("Calibrated", comparison.calibration),
-    ]
     let stages = comparison.stages.map { stage in
       "\(stage.name) \(NumberText.duration(stage.seconds))"
         + (stage.peakBytes.map { " (peak \(NumberText.bytes($0)))" } ?? "")
     }
-    if !stages.isEmpty { facts.append(("Shared", stages.joined(separator: ", "))) }
-    return facts.flatMap { name, value in
-      TerminalText.wrap(TerminalText.safe(value), to: max(20, width - 12)).enumerated().map { number, text in
-        let label = TerminalText.pad(number == 0 ? name : "", to: 10, .left)
-        return TerminalText.paint(label, .bold, color: color) + gap + text
-      }
-    }
+    return TerminalText.facts(
+      [("Model", ReportWords.model(comparison.model)), ("Calibrated", comparison.calibration)]
+        + (stages.isEmpty ? [] : [("Shared", stages.joined(separator: ", "))]), width: width, color: color)
   }
 
   private static func failures(_ comparison: MethodComparison, width: Int) -> [String] {
-    comparison.methods.flatMap { method in
-      comparison.keepTargets.flatMap { size -> [String] in
-        guard let failure = comparison.cell(method.name, size)?.failure else { return [] }
-        let text = "Failed: \(method.name) at \(ComparisonGrid.size(size)): \(failure)"
-        return TerminalText.wrap(TerminalText.safe(text), to: max(20, width))
-      }
-    }
+    ComparisonGrid.failures(comparison).flatMap { TerminalText.wrap(TerminalText.safe($0), to: max(20, width)) }
   }
 
   // MARK: Tables
@@ -72,18 +53,20 @@ public enum ComparisonTable {
     }
     for range in chunks(columns.map(\.width), room: width - nameWidth) {
       let titles = range.map { TerminalText.pad(grid.columns[$0] + " ", to: columns[$0].width, .right) }
-      lines.append(([TerminalText.pad("method", to: nameWidth, .left)] + titles).joined(separator: gap).trimmingEnd)
+      lines.append(line([TerminalText.pad("method", to: nameWidth, .left)] + titles))
       let rule = range.map { String(repeating: "─", count: columns[$0].width - 1) + " " }
       lines.append(
         TerminalText.paint(
-          ([String(repeating: "─", count: nameWidth)] + rule).joined(separator: gap).trimmingEnd, .dim, color: color))
+          line([String(repeating: "─", count: nameWidth)] + rule), .dim, color: color))
       for (name, row) in zip(names, grid.rows) {
         let entries = range.map { columns[$0].text(row.entries[$0], grid.separator, color: color) }
-        lines.append(([TerminalText.pad(name, to: nameWidth, .left)] + entries).joined(separator: gap).trimmingEnd)
+        lines.append(line([TerminalText.pad(name, to: nameWidth, .left)] + entries))
       }
     }
     return lines
   }
+
+  private static func line(_ cells: [String]) -> String { TerminalText.trimmingEnd(cells.joined(separator: gap)) }
 
   /// Columns that fit beside each other, at least one at a time.
   private static func chunks(_ widths: [Int], room: Int) -> [Range<Int>] {
@@ -129,8 +112,4 @@ public enum ComparisonTable {
       return TerminalText.paint(padded, entry.failure == nil ? nil : .dim, color: color) + " "
     }
   }
-}
-
-extension String {
-  fileprivate var trimmingEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
 }

@@ -1,3 +1,5 @@
+import LanguageModels
+
 /// Phrases that the terminal and the page share.
 enum ReportWords {
   /// `200 of 200 evaluations in 7 min 41 s, finished`.
@@ -25,9 +27,17 @@ enum ReportWords {
 
   /// `8 windows of 512 tokens (4,088 predicted) from …`.
   static func fitness(_ fitness: FitnessSummary) -> String {
-    let windows = fitness.windows == 1 ? "1 window" : "\(NumberText.grouped(fitness.windows)) windows"
-    return "\(windows) of \(NumberText.grouped(fitness.windowLength)) tokens "
-      + "(\(NumberText.grouped(fitness.tokens)) predicted), \(fitness.source)"
+    windows(fitness.windows, of: fitness.windowLength, predicted: fitness.tokens) + ", " + fitness.source
+  }
+
+  static func windows(_ count: Int, of length: Int, predicted: Int) -> String {
+    "\(count == 1 ? "1 window" : "\(NumberText.grouped(count)) windows") of \(NumberText.grouped(length)) tokens "
+      + "(\(NumberText.grouped(predicted)) predicted)"
+  }
+
+  static func model(_ model: ModelSummary) -> String {
+    "\(model.name), \(model.architecture), \(model.layers) layers, \(NumberText.short(model.parametersTotal)) parameters "
+      + "(\(NumberText.short(model.parametersBlock)) in blocks)"
   }
 
   /// The text with every number tied to its unit by a no-break space. Not for commands: it changes spaces.

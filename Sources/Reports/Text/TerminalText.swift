@@ -59,6 +59,17 @@ enum TerminalText {
     return lines.isEmpty ? [""] : lines
   }
 
+  static func trimmingEnd(_ text: String) -> String { String(text.reversed().drop { $0 == " " }.reversed()) }
+
+  /// Facts below each other: a name, and its text in as many lines as it takes.
+  static func facts(_ facts: [(String, String)], width: Int, color: Bool) -> [String] {
+    facts.flatMap { name, value in
+      wrap(safe(value), to: max(20, width - 12)).enumerated().map { number, text in
+        paint(pad(number == 0 ? name : "", to: 10, .left), .bold, color: color) + "  " + text
+      }
+    }
+  }
+
   static func paint(_ text: String, _ style: Style?, color: Bool) -> String {
     guard color, let style, !text.isEmpty else { return text }
     return "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m"
