@@ -18,8 +18,11 @@ public enum StoredJSON {
   }
 
   /// A document that says what it is: its keys, with `schema` and `version` beside them.
-  public static func document(_ content: some Encodable, schema: String, version: Int = 1) throws -> Data {
-    try encoder(indented: true).encode(Document(content: content, schema: "nas-search.\(schema)", version: version))
+  public static func document(
+    _ content: some Encodable, schema: String, version: Int = 1, indented: Bool = true
+  ) throws -> Data {
+    try encoder(indented: indented).encode(
+      Document(content: content, schema: "nas-search.\(schema)", version: version))
   }
 
   private struct Document<Content: Encodable>: Encodable {

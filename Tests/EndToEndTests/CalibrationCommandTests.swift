@@ -26,7 +26,9 @@ extension EndToEnd {
     }
 
     private func stored(_ workspace: Workspace) throws -> [Stored.Item] {
-      try JSONDecoder().decode(Stored.self, from: workspace.data("results/study/calibration.json")).sets
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(Stored.self, from: workspace.data("results/study/calibration.json")).sets
     }
 
     private func windows(_ tokens: [Int32], _ length: Int) -> [[Int32]] {
@@ -55,7 +57,7 @@ extension EndToEnd {
       #expect(try workspace.run(study).expectSuccess().json()["damping"] as? Double == damping)
       let ended = try workspace.run(search).expectSuccess()
       #expect(ended.errors.contains("resuming: 4 evaluations"))
-      try workspace.expectFailure(search + ["--damping", "0.5"], "damping was auto, now 0.5")
+      try workspace.expectFailure(search + ["--damping", "0.5"], "damping was not given, now 0.5")
     }
 
     @Test func filtersLeaveOutAndSaySo() throws {
@@ -83,7 +85,7 @@ extension EndToEnd {
       #expect(resumed.errors.contains("resuming: 3 evaluations"))
       // Other filters are another study.
       try workspace.expectFailure(
-        Workspace.search("--calibration", "mixed.jsonl", "--min-tokens", "21", budget: "3"), "calibration filter was")
+        Workspace.search("--calibration", "mixed.jsonl", "--min-tokens", "21", budget: "3"), "min tokens was 20, now 21")
     }
 
     @Test func subsetsAreDisjointAndChoices() throws {

@@ -18,6 +18,10 @@ extension EndToEnd {
         #expect(workspace.exists("results/study/\(file)"), "\(file)")
       }
       #expect(!workspace.exists("results/study/study.db-wal"))
+      for (file, schema) in [("calibration", "nas-search.calibration"), ("configuration", "nas-search.configuration")] {
+        let document = try JSONSerialization.jsonObject(with: workspace.data("results/study/\(file).json"))
+        #expect((document as? [String: Any])?["schema"] as? String == schema)
+      }
 
       let front = try workspace.run("report", "results/study", "--json").expectSuccess().json()
       let points = try #require(front["front"] as? [[String: Any]])

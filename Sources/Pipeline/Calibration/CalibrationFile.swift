@@ -127,7 +127,7 @@ public struct CalibrationFile: Codable, Sendable {
   }
 
   public func data() throws -> Data {
-    try StoredJSON.encoder().encode(self)
+    try StoredJSON.document(self, schema: "calibration", indented: false)
   }
 
   public func write(to directory: URL) throws {

@@ -56,6 +56,8 @@ public final class ComparisonSession {
   }
 
   private struct State: Codable {
+    var schema = "nas-search.comparison-state"
+    var version = 1
     var fingerprint: String
     var request: Request
     var comparison: MethodComparison
