@@ -37,8 +37,7 @@ public struct DenseReference: Sendable {
     _ dense: some Network, windows: TokenWindows, residual: Matrix<Float>? = nil, head: Matrix<Float>? = nil,
     precision: Precision = .single
   ) throws {
-    self.windows = windows
-    self.precision = precision
+    (self.windows, self.precision) = (windows, precision)
     let hidden = try ForwardPass(windows).hiddenStates(of: dense, residual: residual)
     let own = dense.engine.head(dense.head, .single)
     self.head = head == nil && precision == .single ? own : dense.engine.head(head ?? dense.head, precision)
@@ -67,7 +66,7 @@ public struct DenseReference: Sendable {
   /// How a network compares with the dense one on the reference's windows.
   public func compare(_ network: some Network) throws -> Comparison {
     let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
-    return Comparison(try tally(hidden, from: 0), windows)
+    return Comparison(try tally(hidden, from: 0), windowLength: windows.length)
   }
 
   /// `Wᵀp` for probabilities of shape `[tokens, vocabulary]`, with the head as it is in a precision.
@@ -124,45 +123,30 @@ public struct DenseReference: Sendable {
 
 /// A network beside its dense parent on the same windows.
 public struct Comparison: Sendable {
-  /// Mean divergence from the dense distribution in each window, in nats per token.
-  public let windowDivergences: [Double]
-  /// Tokens of each window at which both networks prefer the same next token.
-  private let agreements: [Int]
+  private let tallies: [DenseReference.WindowTally]
   private let windowLength: Int
-  public let perplexity: Perplexity
 
-  init(_ tallies: [DenseReference.WindowTally], _ windows: TokenWindows) {
-    let tokens = Double(windows.length)
-    windowDivergences = tallies.map { $0.divergence / tokens }
-    agreements = tallies.map(\.agreements)
-    windowLength = windows.length
-    perplexity = Perplexity(windowMeans: tallies.map(\.loss))
+  init(_ tallies: [DenseReference.WindowTally], windowLength: Int) {
+    (self.tallies, self.windowLength) = (tallies, windowLength)
   }
 
-  private init(divergences: [Double], agreements: [Int], losses: [Double], windowLength: Int) {
-    windowDivergences = divergences
-    self.agreements = agreements
-    self.windowLength = windowLength
-    perplexity = Perplexity(windowMeans: losses)
-  }
+  public var perplexity: Perplexity { Perplexity(windowMeans: tallies.map(\.loss)) }
+
+  /// Mean divergence from the dense distribution in each window, in nats per token.
+  public var windowDivergences: [Double] { tallies.map { $0.divergence / Double(windowLength) } }
 
   /// Mean Kullback–Leibler divergence from the dense distribution, in nats per token.
   ///
   /// Rounding may leave a divergence of zero a hair below it.
-  public var divergence: Double {
-    max(0, windowDivergences.reduce(0, +) / Double(windowDivergences.count))
-  }
+  public var divergence: Double { max(0, windowDivergences.reduce(0, +) / Double(tallies.count)) }
 
   /// Share of tokens at which both networks prefer the same next token.
   public var topOneAgreement: Double {
-    Double(agreements.reduce(0, +)) / Double(agreements.count * windowLength)
+    Double(tallies.reduce(0) { $0 + $1.agreements }) / Double(tallies.count * windowLength)
   }
 
   /// The same network on these windows and on further ones.
   public func joined(_ further: Comparison) -> Comparison {
-    Comparison(
-      divergences: windowDivergences + further.windowDivergences,
-      agreements: agreements + further.agreements,
-      losses: perplexity.windowMeans + further.perplexity.windowMeans, windowLength: windowLength)
+    Comparison(tallies + further.tallies, windowLength: windowLength)
   }
 }

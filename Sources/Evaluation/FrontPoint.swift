@@ -13,11 +13,8 @@ public struct Baseline: Codable, Equatable, Sendable {
   public init(
     label: String, measurement: SubnetMeasurement, score: String, calibration: String, widths: [LayerWidths] = []
   ) {
-    self.label = label
-    self.measurement = measurement
-    self.score = score
-    self.calibration = calibration
-    self.widths = widths
+    (self.label, self.measurement, self.score) = (label, measurement, score)
+    (self.calibration, self.widths) = (calibration, widths)
   }
 }
 
@@ -43,13 +40,7 @@ public struct FrontPoint: Codable, Equatable, Sendable {
     index: Int, trial: Int, measurement: SubnetMeasurement, score: String, calibration: String, widths: [LayerWidths],
     isBest: Bool = false, isKnee: Bool = false
   ) {
-    self.index = index
-    self.trial = trial
-    self.measurement = measurement
-    self.score = score
-    self.calibration = calibration
-    self.widths = widths
-    self.isBest = isBest
-    self.isKnee = isKnee
+    (self.index, self.trial, self.measurement, self.score) = (index, trial, measurement, score)
+    (self.calibration, self.widths, self.isBest, self.isKnee) = (calibration, widths, isBest, isKnee)
   }
 }

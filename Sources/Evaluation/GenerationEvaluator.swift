@@ -31,11 +31,9 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     reference: DenseReference, parent: any Network, bytes: Int? = nil, isPrepared: Bool = false,
     weights: @escaping @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
   ) {
-    self.reference = reference
-    self.parent = parent
+    (self.reference, self.parent) = (reference, parent)
     memoryLimit = bytes ?? parent.memory.candidates
-    self.isPrepared = isPrepared
-    self.weights = weights
+    (self.isPrepared, self.weights) = (isPrepared, weights)
   }
 
   /// - Parameters:
@@ -68,7 +66,7 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
         for (place, candidate) in part.enumerated() { tallies[candidate] += found[place] }
       }
     }
-    return (tallies.map { Comparison($0, reference.windows) }, work)
+    return (tallies.map { Comparison($0, windowLength: reference.windows.length) }, work)
   }
 
   /// Windows that a forward pass runs as one chunk: blocks are multiples, so that matrices are cut alike.
@@ -194,7 +192,6 @@ public struct SharedWork: Sendable, Equatable {
   public var done = 0
 
   public init(asked: Int = 0, done: Int = 0) {
-    self.asked = asked
-    self.done = done
+    (self.asked, self.done) = (asked, done)
   }
 }

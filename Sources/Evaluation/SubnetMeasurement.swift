@@ -11,9 +11,7 @@ public struct Quality: Equatable, Sendable {
   public var topOneAgreement: Double
 
   public init(divergence: Double, loss: Double, topOneAgreement: Double) {
-    self.divergence = divergence
-    self.loss = loss
-    self.topOneAgreement = topOneAgreement
+    (self.divergence, self.loss, self.topOneAgreement) = (divergence, loss, topOneAgreement)
   }
 
   public init(_ comparison: Comparison) {
@@ -36,9 +34,7 @@ public struct EvaluatedSubnet: Sendable {
   public let quality: Quality?
 
   public init(_ configuration: ModelConfiguration, of dense: ModelConfiguration, quality: Quality? = nil) {
-    self.dense = dense
-    self.configuration = configuration
-    self.quality = quality
+    (self.dense, self.configuration, self.quality) = (dense, configuration, quality)
   }
 }
 
@@ -52,10 +48,9 @@ public struct SubnetMeasurement: Codable, Equatable, Sendable {
   public var values: [String: Double]
 
   public init(keepRatio: Double, parametersTotal: Int, parametersBlock: Int, values: [String: Double] = [:]) {
-    self.keepRatio = keepRatio
-    self.parametersTotal = parametersTotal
-    self.parametersBlock = parametersBlock
-    self.values = values
+    (self.keepRatio, self.parametersTotal, self.parametersBlock, self.values) = (
+      keepRatio, parametersTotal, parametersBlock, values
+    )
   }
 
   public init(_ subnet: EvaluatedSubnet, objectives: [any Objective] = ObjectiveRegistry.all) {

@@ -7,6 +7,14 @@ func columnMagnitudes(of weight: Matrix<Float>) -> [Float] {
   return sums.elements
 }
 
+/// `Σ_j |W[i,j]|` for every row `i`.
+func rowMagnitudes(of weight: Matrix<Float>) -> [Float] {
+  (0..<weight.rows).map { i in
+    let row = weight.row(i)
+    return (0..<weight.columns).reduce(0) { $0 + abs(row[$1]) }
+  }
+}
+
 /// `Σ_i W[i,j]²` for every column `j`.
 func columnEnergies(of weight: Matrix<Float>) -> [Float] {
   let sums = Matrix<Float>(rows: 1, columns: weight.columns)
@@ -23,5 +31,13 @@ func rowEnergies(of weight: Matrix<Float>, scaledBy factors: [Float]? = nil) -> 
     let row = weight.row(i)
     guard let factors else { return Kernels.dot(row, row, count: weight.columns) }
     return (0..<weight.columns).reduce(0) { $0 + row[$1] * row[$1] * factors[$1] }
+  }
+}
+
+/// The sum of all squares.
+func energy(_ matrix: Matrix<Double>) -> Double {
+  (0..<matrix.rows).reduce(0) { sum, i in
+    let row = matrix.row(i)
+    return (0..<matrix.columns).reduce(sum) { $0 + row[$1] * row[$1] }
   }
 }

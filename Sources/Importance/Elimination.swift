@@ -81,13 +81,6 @@ struct Elimination {
     return energy(solved)
   }
 
-  private func energy(_ matrix: Matrix<Double>) -> Double {
-    (0..<matrix.rows).reduce(0) { sum, i in
-      let row = matrix.row(i)
-      return (0..<matrix.columns).reduce(sum) { $0 + row[$1] * row[$1] }
-    }
-  }
-
   /// Removes the units at these places and adjusts the others.
   private mutating func remove(_ places: [Int]) throws {
     let out = places.flatMap { Array(rows($0)) }

@@ -83,19 +83,10 @@ public struct GreedySelection: Importance {
   }
 
   private func gain(_ cross: Matrix<Double>, _ own: Matrix<Double>, _ layer: ScoredLayer) throws -> Double {
-    var sum = 0.0
-    if own.rows == 1 {
-      let row = cross.row(0)
-      for j in 0..<cross.columns { sum += row[j] * row[j] }
-      return sum / own[0, 0]
-    }
+    if own.rows == 1 { return energy(cross) / own[0, 0] }
     let solved = cross.copy()
     try factor(own.copy(), layer).solveLower(solved)
-    for i in 0..<solved.rows {
-      let row = solved.row(i)
-      for j in 0..<solved.columns { sum += row[j] * row[j] }
-    }
-    return sum
+    return energy(solved)
   }
 
   private func factor(_ matrix: Matrix<Double>, _ layer: ScoredLayer) throws -> CholeskyFactor<Double> {

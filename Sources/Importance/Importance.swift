@@ -37,13 +37,8 @@ public struct ScoredLayer: Sendable {
     index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics,
     saliencies: LayerSaliencies? = nil, engine: any Engine = CPUEngine()
   ) {
-    self.index = index
-    self.engine = engine
-    self.shape = shape
-    self.headDimension = headDimension
-    self.weights = weights
-    self.statistics = statistics
-    self.saliencies = saliencies
+    (self.index, self.engine, self.shape, self.headDimension) = (index, engine, shape, headDimension)
+    (self.weights, self.statistics, self.saliencies) = (weights, statistics, saliencies)
   }
 
   /// Sums scores of the output projection's input columns over each KV group.
@@ -57,10 +52,10 @@ public struct ScoredLayer: Sendable {
   /// Sums, for every unit, the scores of the rows and columns of all matrices that are cut with it.
   ///
   /// Rows of query, key, value, gate and up; columns of output and down.
-  func coupled(
-    query: [Float], key: [Float], value: [Float], output: [Float], gate: [Float], up: [Float], down: [Float]
-  ) -> UnitScores {
-    let (queries, outputs) = (foldColumns(query), foldColumns(output))
+  func coupled(_ scores: (LayerPart) throws -> [Float]) rethrows -> UnitScores {
+    let (queries, outputs) = (foldColumns(try scores(.query)), foldColumns(try scores(.output)))
+    let (key, value) = (try scores(.key), try scores(.value))
+    let (gate, up, down) = (try scores(.gate), try scores(.up), try scores(.down))
     return UnitScores(
       groups: (0..<shape.kvHeads).map { group in
         let rows = group * headDimension..<(group + 1) * headDimension
@@ -73,16 +68,16 @@ public struct ScoredLayer: Sendable {
 extension ScoredLayer {
   /// The layer as a score sees it, with the gradients that it asks for.
   ///
+  /// - Parameter score: score that looks at the layer; `nil` if none does.
   /// - Throws: `ImportanceError.noGradients`, and what reading the statistics throws.
   public init(
-    _ index: Int, of network: some Network, for score: some Importance, statistics: any Statistics
+    _ index: Int, of network: some Network, for score: (any Importance)?, statistics: any Statistics
   ) throws {
     let configuration = network.configuration
-    let saliencies = try score.gradients.map { scalar in
-      guard let found = try statistics.saliencies(of: scalar, layer: index) else {
-        throw ImportanceError.noGradients(score: score.name)
-      }
-      return found
+    var saliencies: LayerSaliencies?
+    if let score, let scalar = score.gradients {
+      saliencies = try statistics.saliencies(of: scalar, layer: index)
+      if saliencies == nil { throw ImportanceError.noGradients(score: score.name) }
     }
     self.init(
       index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
@@ -112,8 +107,7 @@ public struct UnitScores: Sendable, Equatable {
   public var channels: [Float]
 
   public init(groups: [Float], channels: [Float]) {
-    self.groups = groups
-    self.channels = channels
+    (self.groups, self.channels) = (groups, channels)
   }
 
   /// Ranks as shares of 1; the first unit of an order has the highest.
@@ -145,9 +139,7 @@ public struct UnitRanking: Sendable, Equatable {
   public var queries: [[Int]]?
 
   public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
-    self.groups = groups
-    self.channels = channels
-    self.queries = queries
+    (self.groups, self.channels, self.queries) = (groups, channels, queries)
   }
 }
 
@@ -157,7 +149,7 @@ public enum ImportanceRegistry {
     [
       WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LossOBS(), LLMPruner(.vector),
       LLMPruner(.first),
-      LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), MagnitudeL1(), MagnitudeL2(), RandomImportance(),
+      LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), Magnitude(.l1), Magnitude(.l2), RandomImportance(),
     ]
 
   /// A score by its name. LLM-Pruner's names may end with a colon and an aggregation, such as `llm-pruner-first:max`.

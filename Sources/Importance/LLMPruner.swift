@@ -39,8 +39,7 @@ public struct LLMPruner: Importance {
   private let aggregation: Aggregation
 
   public init(_ kind: Kind, aggregation: Aggregation = .sum) {
-    self.kind = kind
-    self.aggregation = aggregation
+    (self.kind, self.aggregation) = (kind, aggregation)
   }
 
   /// Reads `llm-pruner-KIND` or `llm-pruner-KIND:AGGREGATION`.

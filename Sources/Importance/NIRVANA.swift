@@ -15,9 +15,6 @@ public struct NIRVANA: Importance {
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     guard let saliencies = layer.saliencies else { throw ImportanceError.noGradients(score: name) }
-    return layer.coupled(
-      query: saliencies.query.first, key: saliencies.key.first, value: saliencies.value.first,
-      output: saliencies.output.first, gate: saliencies.gate.first, up: saliencies.up.first,
-      down: saliencies.down.first)
+    return layer.coupled { saliencies[$0].first }
   }
 }

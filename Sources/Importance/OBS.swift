@@ -18,20 +18,15 @@ public struct OBS: Importance {
   public let source = "search-llm, arXiv 2409.17372, section 3.2"
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
-    let (weights, statistics) = (layer.weights, layer.statistics)
+    let statistics = layer.statistics
     let attention = try stiffness(statistics.attentionInputGram, layer)
     let mlp = try stiffness(statistics.mlpInputGram, layer)
-    func columns(_ weight: Matrix<Float>, _ gram: Matrix<Float>) throws -> [Float] {
-      zip(columnEnergies(of: weight), try stiffness(gram, layer)).map { $0 * $1 }
+    return try layer.coupled { part in
+      let weight = layer.weights[part].weight
+      if !part.writesToStream { return rowEnergies(of: weight, scaledBy: part.module == .attention ? attention : mlp) }
+      let gram = part.module == .attention ? statistics.contextGram : statistics.hiddenGram
+      return zip(columnEnergies(of: weight), try stiffness(gram, layer)).map { $0 * $1 }
     }
-    return layer.coupled(
-      query: rowEnergies(of: weights.query.weight, scaledBy: attention),
-      key: rowEnergies(of: weights.key.weight, scaledBy: attention),
-      value: rowEnergies(of: weights.value.weight, scaledBy: attention),
-      output: try columns(weights.output.weight, statistics.contextGram),
-      gate: rowEnergies(of: weights.gate.weight, scaledBy: mlp),
-      up: rowEnergies(of: weights.up.weight, scaledBy: mlp),
-      down: try columns(weights.down.weight, statistics.hiddenGram))
   }
 
   /// `1 / [G⁻¹]_jj`.

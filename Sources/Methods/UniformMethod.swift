@@ -42,8 +42,8 @@ struct UniformMethod: PruningMethod {
     name: "wanda-sp", summary: "Wanda's score by structure; uniform; no repair", source: WandaSP().source,
     score: WandaSP(), repair: .none)
   static let magnitude = UniformMethod(
-    name: "magnitude", summary: "L2 norm of a unit's weights; uniform; no repair", source: MagnitudeL2().source,
-    score: MagnitudeL2(), repair: .none)
+    name: "magnitude", summary: "L2 norm of a unit's weights; uniform; no repair", source: Magnitude(.l2).source,
+    score: Magnitude(.l2), repair: .none)
   static let random = UniformMethod(
     name: "random", summary: "random units; uniform; no repair", source: RandomImportance().source,
     score: RandomImportance(), repair: .none)

@@ -41,8 +41,7 @@ public struct ADMMReformation: WidthSolver {
     multiply(system, start, into: target)
     for i in 0..<n { system[i, i] += 1 }
     do { factor = try CholeskyFactor(factorising: system) } catch { throw .notFinite }
-    self.start = start
-    self.scales = scales
+    (self.start, self.scales) = (start, scales)
     rounds = iterations
   }
 

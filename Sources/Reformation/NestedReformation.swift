@@ -86,6 +86,7 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case singular(damping: Double)
   case layer(Int, module: String, problem: String)
   case noMoments
+  case unknownCalibration(name: String, known: [String])
 
   public var description: String {
     switch self {
@@ -93,6 +94,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
     case .singular(let damping):
       "the Gram matrix is singular with damping \(damping); calibrate on more tokens or raise the damping"
     case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
+    case .unknownCalibration(let name, let known):
+      "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"
     case .layer(let index, let module, let problem): "repair of layer \(index), \(module): \(problem)"
     }
   }

@@ -58,8 +58,7 @@ struct NormalEquations {
   ///   - gram: `E[x xᵀ]`.
   ///   - cross: `E[x rᵀ]`.
   init(gram: Matrix<Double>, cross: Matrix<Double>) {
-    self.gram = gram
-    self.cross = cross
+    (self.gram, self.cross) = (gram, cross)
     means = nil
   }
 

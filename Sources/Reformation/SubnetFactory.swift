@@ -21,10 +21,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     public var queries: Int?
 
     public init(score: String, calibration: String, damping: Double? = nil, queries: Int? = nil) {
-      self.score = score
-      self.calibration = calibration
-      self.damping = damping
-      self.queries = queries
+      (self.score, self.calibration, self.damping, self.queries) = (score, calibration, damping, queries)
     }
 
     /// The key of a ranking.
@@ -68,9 +65,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   private init(_ rankings: Rankings<Parent>, repair: Repair, damping: Double, byteLimit: Int) {
     self.rankings = rankings
     parent = rankings.parent
-    self.repair = repair
-    self.damping = damping
-    self.byteLimit = byteLimit
+    (self.repair, self.damping, self.byteLimit) = (repair, damping, byteLimit)
   }
 
   /// The subnet of the given widths. Each group keeps as many query heads as the choice says.
@@ -203,9 +198,7 @@ private final class Rankings<Parent: Network>: Sendable {
   private let queryOrders = Mutex<[Key: [[Int]]]>([:])
 
   init(parent: Parent, scores: [String: any Importance], statistics: [String: any Statistics]) {
-    self.parent = parent
-    self.scores = scores
-    self.statistics = statistics
+    (self.parent, self.scores, self.statistics) = (parent, scores, statistics)
   }
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }
@@ -246,29 +239,14 @@ private final class Rankings<Parent: Network>: Sendable {
 
   /// The layer with its statistics, without the data that only scores need.
   func layer(_ index: Int, _ choice: Choice) throws -> ScoredLayer {
-    let configuration = parent.configuration
-    return ScoredLayer(
-      index: index, shape: configuration.layers[index], headDimension: configuration.headDimension,
-      weights: try parent.layer(index), statistics: try statistics(choice).layer(index),
-      engine: parent.engine)
+    try ScoredLayer(index, of: parent, for: nil, statistics: statistics(choice))
   }
 
   private func statistics(_ choice: Choice) throws -> any Statistics {
     guard let found = statistics[choice.calibration] else {
-      throw FactoryError.unknownCalibration(name: choice.calibration, known: statistics.keys.sorted())
+      throw ReformationError.unknownCalibration(name: choice.calibration, known: statistics.keys.sorted())
     }
     return found
-  }
-}
-
-public enum FactoryError: Error, Equatable, CustomStringConvertible {
-  case unknownCalibration(name: String, known: [String])
-
-  public var description: String {
-    switch self {
-    case .unknownCalibration(let name, let known):
-      "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"
-    }
   }
 }
 

@@ -8,9 +8,7 @@ public struct ModuleCurve: Sendable {
   public let costPerUnit: Int
 
   public init(widths: [Int], errors: [Double], costPerUnit: Int) {
-    self.widths = widths
-    self.errors = errors
-    self.costPerUnit = costPerUnit
+    (self.widths, self.errors, self.costPerUnit) = (widths, errors, costPerUnit)
   }
 }
 

@@ -38,8 +38,7 @@ public struct ComputationCost: Codable, Sendable, Equatable {
   public var peakBytes: Int?
 
   public init(seconds: Double, peakBytes: Int?) {
-    self.seconds = seconds
-    self.peakBytes = peakBytes
+    (self.seconds, self.peakBytes) = (seconds, peakBytes)
   }
 
   /// Runs `body` and measures it. The peak of the process is restarted.

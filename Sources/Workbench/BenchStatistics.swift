@@ -121,7 +121,7 @@ extension Workbench {
       return MixedStatistics(name: name, parts)
     }
     guard let set = parts(choice).first else {
-      throw FactoryError.unknownCalibration(name: choice, known: sets.map(\.name))
+      throw ReformationError.unknownCalibration(name: choice, known: sets.map(\.name))
     }
     let made = try gathered[name] ?? gather(set, name, samples: samples, recording: recording)
     gathered[name] = made

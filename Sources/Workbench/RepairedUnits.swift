@@ -40,9 +40,7 @@ extension Workbench {
         let ranking = UnitRanking(
           groups: kept.groups + Set(0..<shape.kvHeads).subtracting(kept.groups).sorted(),
           channels: kept.channels + Set(0..<shape.mlpChannels).subtracting(kept.channels).sorted())
-        let layer = ScoredLayer(
-          index: index, shape: shape, headDimension: configuration.headDimension, weights: try model.layer(index),
-          statistics: try statistics.layer(index), engine: model.engine)
+        let layer = try ScoredLayer(index, of: model, for: nil, statistics: statistics)
         try layers.store(
           index,
           RankedLayer(layer, ranking: ranking, repair: repair, damping: damping)

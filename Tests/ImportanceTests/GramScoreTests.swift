@@ -228,7 +228,7 @@ import Testing
   }
 
   @Test func l1SumsAbsoluteWeights() {
-    let (scores, weights) = (MagnitudeL1().scores(of: tiny.layer), tiny.weights)
+    let (scores, weights) = (Magnitude(.l1).scores(of: tiny.layer), tiny.weights)
     func sum(_ values: some Sequence<Float>) -> Double { values.reduce(0) { $0 + abs(Double($1)) } }
     expectClose(
       scores.channels,

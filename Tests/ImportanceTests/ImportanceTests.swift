@@ -68,7 +68,7 @@ private func expectClose(
   }
 
   @Test func magnitudeSumsEverythingThatGoes() {
-    let scores = MagnitudeL2().scores(of: tiny.layer)
+    let scores = Magnitude(.l2).scores(of: tiny.layer)
     let weights = tiny.weights
     expectClose(
       scores.channels,

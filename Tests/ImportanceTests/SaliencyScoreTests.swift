@@ -109,9 +109,9 @@ import Testing
 
   @Test func mixtureAddsRanks() throws {
     // Channels in order of importance by magnitude and by random numbers, weighed 3 to 1.
-    let parts: [any Importance] = [MagnitudeL2(), RandomImportance()]
+    let parts: [any Importance] = [Magnitude(.l2), RandomImportance()]
     let orders = try parts.map { try $0.scores(of: tiny.layer).ranking.channels }
-    let found = try RankMixture([(MagnitudeL2(), 0.75), (RandomImportance(), 0.25)]).scores(of: tiny.layer)
+    let found = try RankMixture([(Magnitude(.l2), 0.75), (RandomImportance(), 0.25)]).scores(of: tiny.layer)
     for channel in 0..<5 {
       let places = orders.map { Float($0.firstIndex(of: channel) ?? 0) }
       #expect(abs(found.channels[channel] - (0.75 * (1 - places[0] / 4) + 0.25 * (1 - places[1] / 4))) < 1e-6)
@@ -123,7 +123,7 @@ import Testing
     let name = "3*magnitude-l2+1*random"
     let found = try ImportanceRegistry.named(name)
     #expect(found.name == name)
-    let made = try RankMixture([(MagnitudeL2(), 3), (RandomImportance(), 1)]).scores(of: tiny.layer)
+    let made = try RankMixture([(Magnitude(.l2), 3), (RandomImportance(), 1)]).scores(of: tiny.layer)
     #expect(try found.scores(of: tiny.layer).channels == made.channels)
     #expect(try ImportanceRegistry.named("0.5*llm-pruner-first:max+0.5*flap").gradients == .loss)
     for bad in ["0*obs+1*flap", "obs*2", "-1*obs", "1*obs+", "nan*obs", "1*llm-pruner-first+1*obs-loss"] {

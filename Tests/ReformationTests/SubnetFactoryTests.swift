@@ -197,7 +197,7 @@ import Testing
     #expect(throws: ImportanceError.unknownScore(name: "magic", known: ["llm-bip", "random", "wanda-sp"])) {
       try factory().subnet(widths, .init(score: "magic", calibration: "a"))
     }
-    let error = FactoryError.unknownCalibration(name: "c", known: ["a", "b"])
+    let error = ReformationError.unknownCalibration(name: "c", known: ["a", "b"])
     #expect(throws: error) { try factory().units(widths, .init(score: "random", calibration: "c")) }
     #expect(error.description.contains("'c'") && error.description.contains("a, b"))
   }

@@ -11,15 +11,12 @@ public enum ComparisonJSON {
 
   static func document(_ comparison: MethodComparison) -> JSONValue {
     .object([
-      "schema": .string("nas-search.compare"),
-      "version": 2,
+      "schema": .string("nas-search.compare"), "version": 2,
       "tool": .object(["name": .string("nas-search"), "version": .string(comparison.toolVersion)]),
-      "command": .string(comparison.command),
-      "model": FrontJSON.model(comparison.model),
+      "command": .string(comparison.command), "model": FrontJSON.model(comparison.model),
       "calibration": .string(comparison.calibration),
       "texts": .array(comparison.texts.map { .object(members($0)) }),
-      "stages": .array(comparison.stages.map(stage)),
-      "methods": .array(comparison.methods.map(method)),
+      "stages": .array(comparison.stages.map(stage)), "methods": .array(comparison.methods.map(method)),
       "cells": .array(comparison.cells.map { cell($0, in: comparison) }),
       "winners": .array(comparison.winners.map { winner($0, in: comparison) }),
     ])
@@ -27,27 +24,21 @@ public enum ComparisonJSON {
 
   static func members(_ text: MethodComparison.EvaluationText) -> [String: JSONValue] {
     [
-      "name": .string(text.name),
-      "windows": .integer(text.windows),
-      "window_length": .integer(text.windowLength),
-      "tokens": .integer(text.tokens),
+      "name": .string(text.name), "windows": .integer(text.windows),
+      "window_length": .integer(text.windowLength), "tokens": .integer(text.tokens),
       "dense_perplexity": .number(text.densePerplexity),
     ]
   }
 
   private static func stage(_ stage: MethodComparison.Stage) -> JSONValue {
     .object([
-      "name": .string(stage.name),
-      "seconds": .number(stage.seconds),
-      "peak_bytes": .optional(stage.peakBytes),
+      "name": .string(stage.name), "seconds": .number(stage.seconds), "peak_bytes": .optional(stage.peakBytes),
     ])
   }
 
   private static func method(_ method: MethodComparison.Method) -> JSONValue {
     .object([
-      "name": .string(method.name),
-      "summary": .string(method.summary),
-      "source": .string(method.source),
+      "name": .string(method.name), "summary": .string(method.summary), "source": .string(method.source),
       "uses_gradients": .bool(method.usesGradients),
       "settings": .object(method.settings.mapValues(JSONValue.string)),
     ])
@@ -64,27 +55,19 @@ public enum ComparisonJSON {
   /// What a cell is, but for its values on the texts.
   static func members(_ cell: MethodComparison.Cell) -> [String: JSONValue] {
     [
-      "method": .string(cell.method),
-      "keep_target": .number(cell.keepTarget),
-      "keep_ratio": .number(cell.keepRatio),
-      "total_parameters": .integer(cell.parametersTotal),
-      "block_parameters": .integer(cell.parametersBlock),
-      "kl": .optional(cell.kl),
-      "repair": .string(cell.repair),
-      "score_seconds": .number(cell.scoreSeconds),
-      "search_seconds": .number(cell.searchSeconds),
-      "repair_seconds": .number(cell.repairSeconds),
-      "peak_bytes": .optional(cell.peakBytes),
-      "failure": cell.failure.map(JSONValue.string) ?? .null,
+      "method": .string(cell.method), "keep_target": .number(cell.keepTarget),
+      "keep_ratio": .number(cell.keepRatio), "total_parameters": .integer(cell.parametersTotal),
+      "block_parameters": .integer(cell.parametersBlock), "kl": .optional(cell.kl),
+      "repair": .string(cell.repair), "score_seconds": .number(cell.scoreSeconds),
+      "search_seconds": .number(cell.searchSeconds), "repair_seconds": .number(cell.repairSeconds),
+      "peak_bytes": .optional(cell.peakBytes), "failure": cell.failure.map(JSONValue.string) ?? .null,
     ]
   }
 
   private static func winner(_ winner: MethodComparison.Winner, in comparison: MethodComparison) -> JSONValue {
     .object([
-      "text": .string(comparison.texts[winner.text].name),
-      "keep_target": .number(winner.keepTarget),
-      "method": .string(winner.method),
-      "perplexity": .number(winner.perplexity),
+      "text": .string(comparison.texts[winner.text].name), "keep_target": .number(winner.keepTarget),
+      "method": .string(winner.method), "perplexity": .number(winner.perplexity),
       "ratio_to_dense": .optional(winner.ratioToDense),
     ])
   }

@@ -14,16 +14,12 @@ public enum FrontJSON {
 
   static func document(_ report: StudyReport) -> JSONValue {
     .object([
-      "schema": .string("nas-search.report"),
-      "version": .integer(report.version),
+      "schema": .string("nas-search.report"), "version": .integer(report.version),
       "tool": .object(["name": .string("nas-search"), "version": .string(report.toolVersion)]),
-      "study": study(report),
-      "model": model(report.model),
+      "study": study(report), "model": model(report.model),
       "fitness": .object([
-        "source": .string(report.fitness.source),
-        "windows": .integer(report.fitness.windows),
-        "window_length": .integer(report.fitness.windowLength),
-        "tokens": .integer(report.fitness.tokens),
+        "source": .string(report.fitness.source), "windows": .integer(report.fitness.windows),
+        "window_length": .integer(report.fitness.windowLength), "tokens": .integer(report.fitness.tokens),
       ]),
       "dense": .object(measured(report.dense, in: report)),
       "baselines": .array(report.baselines.map { .object(members($0, in: report)) }),
@@ -39,41 +35,31 @@ public enum FrontJSON {
 
   private static func study(_ report: StudyReport) -> JSONValue {
     .object([
-      "name": .string(report.name),
-      "directory": .string(report.directory),
-      "command": .string(report.command),
-      "calibration": .string(report.calibration),
-      "objectives": .array(report.objectives.map(objective)),
+      "name": .string(report.name), "directory": .string(report.directory), "command": .string(report.command),
+      "calibration": .string(report.calibration), "objectives": .array(report.objectives.map(objective)),
       "evaluations": .integer(report.evaluationsDone),
       "budget": .object([
-        "evaluations": .optional(report.budget.evaluations),
-        "seconds": .optional(report.budget.seconds),
+        "evaluations": .optional(report.budget.evaluations), "seconds": .optional(report.budget.seconds),
       ]),
-      "seconds": .number(report.searchSeconds),
-      "started_at": date(report.startedAt),
+      "seconds": .number(report.searchSeconds), "started_at": date(report.startedAt),
       "finished_at": date(report.finishedAt),
     ])
   }
 
   private static func objective(_ objective: ObjectiveDescription) -> JSONValue {
     .object([
-      "name": .string(objective.name),
-      "unit": .string(objective.unit),
+      "name": .string(objective.name), "unit": .string(objective.unit),
       "direction": .string(objective.direction.rawValue.lowercased()),
     ])
   }
 
   static func model(_ model: ModelSummary) -> JSONValue {
     .object([
-      "name": .string(model.name),
-      "fingerprint": .string(model.fingerprint),
-      "architecture": .string(model.architecture),
-      "total_parameters": .integer(model.parametersTotal),
-      "block_parameters": .integer(model.parametersBlock),
-      "layers": .integer(model.layers),
+      "name": .string(model.name), "fingerprint": .string(model.fingerprint),
+      "architecture": .string(model.architecture), "total_parameters": .integer(model.parametersTotal),
+      "block_parameters": .integer(model.parametersBlock), "layers": .integer(model.layers),
       "kv_groups": .integer(model.kvGroupsPerLayer),
-      "query_heads_per_group": .integer(model.queryHeadsPerGroup),
-      "mlp_channels": .integer(model.mlpChannels),
+      "query_heads_per_group": .integer(model.queryHeadsPerGroup), "mlp_channels": .integer(model.mlpChannels),
       "head_dimension": .integer(model.headDimension),
     ])
   }
@@ -83,8 +69,7 @@ public enum FrontJSON {
     let known = report.objectives + report.observed
     let values = known.map { ($0.name, JSONValue.optional(measurement.values[$0.name])) }
     return Dictionary(values) { first, _ in first }.merging([
-      "keep_ratio": .number(measurement.keepRatio),
-      "total_parameters": .integer(measurement.parametersTotal),
+      "keep_ratio": .number(measurement.keepRatio), "total_parameters": .integer(measurement.parametersTotal),
       "block_parameters": .integer(measurement.parametersBlock),
       "ratio_to_dense": .optional(report.ratioToDense(measurement)),
     ]) { $1 }
@@ -92,8 +77,7 @@ public enum FrontJSON {
 
   private static func widths(_ widths: [LayerWidths]) -> JSONValue {
     .object([
-      "kv_groups": .integers(widths.map(\.groups)),
-      "mlp_channels": .integers(widths.map(\.channels)),
+      "kv_groups": .integers(widths.map(\.groups)), "mlp_channels": .integers(widths.map(\.channels)),
     ])
   }
 

@@ -22,12 +22,8 @@ public struct TrialSummary: Codable, Equatable, Sendable {
 
   public init(number: Int, origin: String, state: State, keepRatio: Double, parametersTotal: Int, parametersBlock: Int)
   {
-    self.number = number
-    self.origin = origin
-    self.state = state
-    self.keepRatio = keepRatio
-    self.parametersTotal = parametersTotal
-    self.parametersBlock = parametersBlock
+    (self.number, self.origin, self.state, self.keepRatio) = (number, origin, state, keepRatio)
+    (self.parametersTotal, self.parametersBlock) = (parametersTotal, parametersBlock)
   }
 }
 
@@ -42,9 +38,6 @@ public struct ConvergencePoint: Codable, Equatable, Sendable {
   public var hypervolume: Double?
 
   public init(evaluations: Int, seconds: Double, bestValue: Double?, hypervolume: Double?) {
-    self.evaluations = evaluations
-    self.seconds = seconds
-    self.bestValue = bestValue
-    self.hypervolume = hypervolume
+    (self.evaluations, self.seconds, self.bestValue, self.hypervolume) = (evaluations, seconds, bestValue, hypervolume)
   }
 }

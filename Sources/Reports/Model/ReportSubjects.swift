@@ -4,8 +4,7 @@ public struct Setting: Codable, Equatable, Sendable {
   public var value: String
 
   public init(_ key: String, _ value: String) {
-    self.key = key
-    self.value = value
+    (self.key, self.value) = (key, value)
   }
 }
 
@@ -17,8 +16,7 @@ public struct GeneShare: Codable, Equatable, Sendable {
   public var share: Double
 
   public init(_ name: String, _ share: Double) {
-    self.name = name
-    self.share = share
+    (self.name, self.share) = (name, share)
   }
 }
 
@@ -33,9 +31,6 @@ public struct FitnessSummary: Codable, Equatable, Sendable {
   public var tokens: Int
 
   public init(source: String, windows: Int, windowLength: Int, tokens: Int) {
-    self.source = source
-    self.windows = windows
-    self.windowLength = windowLength
-    self.tokens = tokens
+    (self.source, self.windows, self.windowLength, self.tokens) = (source, windows, windowLength, tokens)
   }
 }

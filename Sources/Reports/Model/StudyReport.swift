@@ -60,13 +60,8 @@ public struct StudyReport: Codable, Equatable, Sendable {
     name: String, directory: String, model: ModelSummary, fitness: FitnessSummary, objectives: [ObjectiveDescription],
     observed: [ObjectiveDescription], dense: SubnetMeasurement
   ) {
-    self.name = name
-    self.directory = directory
-    self.model = model
-    self.fitness = fitness
-    self.objectives = objectives
-    self.observed = observed
-    self.dense = dense
+    (self.name, self.directory, self.model, self.fitness) = (name, directory, model, fitness)
+    (self.objectives, self.observed, self.dense) = (objectives, observed, dense)
   }
 
   /// What tables show of every subnet beside share kept and parameters: the objectives, then what else was compared with

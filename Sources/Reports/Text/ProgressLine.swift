@@ -18,13 +18,10 @@ public struct SearchProgress: Equatable, Sendable {
     evaluationsDone: Int, budget: SearchBudget, elapsedSeconds: Double, secondsPerEvaluation: Double? = nil,
     valueName: String = "KL", bestValue: Double? = nil, hypervolume: Double? = nil
   ) {
-    self.evaluationsDone = evaluationsDone
-    self.budget = budget
-    self.elapsedSeconds = elapsedSeconds
-    self.secondsPerEvaluation = secondsPerEvaluation
-    self.valueName = valueName
-    self.bestValue = bestValue
-    self.hypervolume = hypervolume
+    (self.evaluationsDone, self.budget, self.elapsedSeconds, self.secondsPerEvaluation) = (
+      evaluationsDone, budget, elapsedSeconds, secondsPerEvaluation
+    )
+    (self.valueName, self.bestValue, self.hypervolume) = (valueName, bestValue, hypervolume)
   }
 
   /// Share of the budget used up, 0…1: the larger of evaluations and time; 0 where there is no limit.
