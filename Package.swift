@@ -60,7 +60,9 @@ let package = Package(
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
-    module("Reports", ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"], exclude: ["README.md"]),
+    .target(
+      name: "Reports", dependencies: ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"],
+      exclude: ["README.md"], resources: [.embedInCode("Page/Assets")], swiftSettings: strict),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
       exclude: ["README.md"],

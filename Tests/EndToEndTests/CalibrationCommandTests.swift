@@ -85,7 +85,8 @@ extension EndToEnd {
       #expect(resumed.errors.contains("resuming: 3 evaluations"))
       // Other filters are another study.
       try workspace.expectFailure(
-        Workspace.search("--calibration", "mixed.jsonl", "--min-tokens", "21", budget: "3"), "min tokens was 20, now 21")
+        Workspace.search("--calibration", "mixed.jsonl", "--min-tokens", "21", budget: "3"), "min tokens was 20, now 21"
+      )
     }
 
     @Test func subsetsAreDisjointAndChoices() throws {

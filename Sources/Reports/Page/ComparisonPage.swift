@@ -11,7 +11,7 @@ public enum ComparisonPage {
 
   public static func render(_ comparison: MethodComparison) -> String {
     PageShell.document(
-      title: "\(comparison.model.name) – nas-search comparison", style: Styles.sheet + "\n" + SeriesStyle.sheet,
+      title: "\(comparison.model.name) – nas-search comparison", style: PageAssets.style + "\n" + SeriesStyle.sheet,
       body(comparison))
   }
 
@@ -21,7 +21,7 @@ public enum ComparisonPage {
       .element(
         "footer", [:],
         "nas-search \(comparison.toolVersion) · \(comparison.methods.count) methods, \(comparison.cells.count) cells"),
-      .element("script", [:], Markup(raw: "\n" + script + "\n")))
+      .element("script", [:], Markup(raw: "\n" + PageAssets.comparisonScript + "\n")))
   }
 
   private static func header(_ comparison: MethodComparison) -> Markup {
@@ -63,29 +63,4 @@ public enum ComparisonPage {
       PageShell.section("tables", "All numbers", [parts.tables]),
     ] + last
   }
-
-  /// Tooltips, copying, and a switch for every line of the charts.
-  private static let script = """
-    (() => {
-      'use strict';
-      const all = selector => Array.from(document.querySelectorAll(selector));
-      document.documentElement.classList.add('script');
-      all('#series li[data-series]').forEach(item => {
-        const button = document.createElement('button');
-        button.type = 'button';
-        button.append(...item.childNodes);
-        button.setAttribute('aria-pressed', 'true');
-        button.addEventListener('click', () => {
-          const shown = button.getAttribute('aria-pressed') !== 'true';
-          button.setAttribute('aria-pressed', String(shown));
-          all(`.chart [data-series="${item.dataset.series}"]`).forEach(line => {
-            line.style.display = shown ? '' : 'none';
-          });
-        });
-        item.append(button);
-      });
-    \(PageScript.tooltips)
-    \(PageScript.copying)
-    })();
-    """
 }

@@ -13,7 +13,7 @@ public enum HTMLPage {
   }
 
   public static func render(_ report: StudyReport) -> String {
-    PageShell.document(title: "\(report.name) – nas-search report", style: Styles.sheet, body(report))
+    PageShell.document(title: "\(report.name) – nas-search report", style: PageAssets.style, body(report))
   }
 
   private static func body(_ report: StudyReport) -> Markup {
@@ -24,7 +24,7 @@ public enum HTMLPage {
       footer(report),
       .element(
         "script", ["type": "application/json", "id": "report-data"], Markup(raw: scriptData(report).script)),
-      .element("script", [:], Markup(raw: "\n" + PageScript.source + "\n")))
+      .element("script", [:], Markup(raw: "\n" + PageAssets.script + "\n")))
   }
 
   private static func sections(_ report: StudyReport) -> [Markup] {
