@@ -82,24 +82,24 @@ public enum ErrorCurves {
   private static func errors(
     _ layer: RankedLayer, _ index: Int, _ statistics: any Statistics, _ metric: Metric
   ) throws -> (attention: [Double], mlp: [Double]) {
+    var moments: BackwardPass.OutputMoments?
+    if metric == .loss {
+      moments = try statistics.saliencies(of: .sampledLoss, layer: index)?.outputMoments
+      if moments == nil { throw ReformationError.noMoments }
+    }
+    let errors = layer.errors(moments)
+    let (attention, mlp) = (errors.attention ?? [0], errors.mlp ?? [0])
+    func relative(_ errors: [Double], to energy: Double) -> [Double] {
+      energy > 0 ? errors.map { $0 / energy } : errors
+    }
     switch metric {
-    case .output:
-      func relative(_ errors: [Double]?) -> [Double] {
-        guard let errors, let all = errors.first, all > 0 else { return errors ?? [0] }
-        return errors.map { $0 / all }
-      }
-      return (relative(layer.attentionErrors), relative(layer.mlpErrors))
+    case .output: return (relative(attention, to: attention[0]), relative(mlp, to: mlp[0]))
     case .residualStream:
       let energies = try statistics.layer(index)
       return (
-        layer.attentionErrors?.map { $0 / energies.energyAfterAttention } ?? [0],
-        layer.mlpErrors?.map { $0 / energies.energyAfterMLP } ?? [0]
+        relative(attention, to: energies.energyAfterAttention), relative(mlp, to: energies.energyAfterMLP)
       )
-    case .loss:
-      guard let moments = try statistics.saliencies(of: .sampledLoss, layer: index)?.outputMoments else {
-        throw ReformationError.noMoments
-      }
-      return (layer.attentionLossErrors(moments) ?? [0], layer.mlpLossErrors(moments) ?? [0])
+    case .loss: return (attention, mlp)
     }
   }
 }

@@ -31,7 +31,6 @@ public struct NestedReformation: WidthSolver {
   public init(
     gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, engine: any Engine = CPUEngine()
   ) throws(ReformationError) {
-    let n = order.count
     // For inputs that are zero on the whole calibration the damping keeps the inherited weight.
     let ordered = gram.damped(damping, order: order)
     do { factor = try engine.factor(ordered) } catch {
@@ -40,15 +39,20 @@ public struct NestedReformation: WidthSolver {
     let rotated = weight.columnsAsRows(order)
     factor.multiplyTransposed(rotated)
     self.rotated = rotated
-    var tail = Array(repeating: 0.0, count: n + 1)
-    for i in stride(from: n - 1, through: 0, by: -1) {
-      let row = rotated.row(i)
+    errors = Self.tails(rotated, rotated)
+    guard errors[0].isFinite else { throw .notFinite }
+  }
+
+  /// `Σ_{i≥s} A[i,:]·B[i,:]ᵀ` for every `s`, from 0 to the number of rows.
+  private static func tails(_ a: Matrix<Double>, _ b: Matrix<Double>) -> [Double] {
+    var tails = Array(repeating: 0.0, count: a.rows + 1)
+    for i in stride(from: a.rows - 1, through: 0, by: -1) {
+      let (x, y) = (a.row(i), b.row(i))
       var sum = 0.0
-      for j in 0..<rotated.columns { sum += row[j] * row[j] }
-      tail[i] = tail[i + 1] + sum
+      for j in 0..<a.columns { sum += x[j] * y[j] }
+      tails[i] = tails[i + 1] + sum
     }
-    guard tail[0].isFinite else { throw .notFinite }
-    errors = tail
+    return tails
   }
 
   public var inputs: Int { factor.order }
@@ -63,14 +67,7 @@ public struct NestedReformation: WidthSolver {
   public func lossErrors(_ moments: Matrix<Float>) -> [Double] {
     let weighted = Matrix<Double>(rows: rotated.rows, columns: rotated.columns)
     multiply(rotated, moments.widened(), into: weighted)
-    var tail = Array(repeating: 0.0, count: rotated.rows + 1)
-    for i in stride(from: rotated.rows - 1, through: 0, by: -1) {
-      let (row, other) = (rotated.row(i), weighted.row(i))
-      var sum = 0.0
-      for j in 0..<rotated.columns { sum += row[j] * other[j] }
-      tail[i] = tail[i + 1] + sum / 2
-    }
-    return tail
+    return Self.tails(rotated, weighted).map { $0 / 2 }
   }
 
   /// The corrected weight that keeps the first `width` inputs, shape `[outputs, width]`.
@@ -122,7 +119,4 @@ public enum Repair: String, Sendable, CaseIterable, Codable {
   /// Least squares on the activations of the pruned network, layer after layer (`SequentialReformation`). A layer alone
   /// keeps its inherited weights.
   case sequential
-
-  /// The repairs that need nothing of the other layers.
-  public static let ofSingleLayers: [Repair] = [.none, .bias, .nested, .admm]
 }

@@ -121,27 +121,19 @@ public final class RankedLayer: Sendable {
     }
   }
 
-  /// Mean squared output error per token if the first `groups` groups are kept, with the best weights; `kvHeads + 1`
-  /// values.
-  public var attentionErrors: [Double]? { (attention as? NestedReformation).map { byGroup($0.errors) } }
-
-  /// The added loss if the first groups are kept; see `NestedReformation.lossErrors`.
-  public func attentionLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
-    (attention as? NestedReformation).map { byGroup($0.lossErrors(moments.attention)) }
+  /// The errors if the first KV groups, and the first MLP channels, are kept with the best weights, from 0 units to all;
+  /// `nil` for a module that the layer lacks, and for another repair than `nested`.
+  ///
+  /// - Parameter moments: moments for the added loss (`NestedReformation.lossErrors`); `nil` for the mean squared output
+  ///   error per token.
+  public func errors(_ moments: BackwardPass.OutputMoments? = nil) -> (attention: [Double]?, mlp: [Double]?) {
+    func errors(_ solver: (any WidthSolver)?, _ moments: Matrix<Float>?) -> [Double]? {
+      (solver as? NestedReformation).map { solver in moments.map(solver.lossErrors) ?? solver.errors }
+    }
+    let contexts = errors(attention, moments?.attention)
+    let groups = contexts.map { errors in (0...shape.kvHeads).map { errors[$0 * queries * headDimension] } }
+    return (groups, errors(mlp, moments?.mlp))
   }
-
-  /// The added loss if the first channels are kept.
-  public func mlpLossErrors(_ moments: BackwardPass.OutputMoments) -> [Double]? {
-    (mlp as? NestedReformation)?.lossErrors(moments.mlp)
-  }
-
-  private func byGroup(_ errors: [Double]) -> [Double] {
-    (0...shape.kvHeads).map { errors[$0 * queries * headDimension] }
-  }
-
-  /// Mean squared output error per token if the first channels are kept, with the best weights; `mlpChannels + 1`
-  /// values.
-  public var mlpErrors: [Double]? { (mlp as? NestedReformation)?.errors }
 
   private func solution(_ width: Width, _ solve: () -> Matrix<Float>) -> Matrix<Float> {
     if let known = solved.withLock({ $0[width] }) { return known }

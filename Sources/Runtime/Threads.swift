@@ -98,7 +98,7 @@ public enum Threads {
 
   /// The same for work that cannot fail.
   public static func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) {
-    do { try forEach(tasks) { task, _ in body(task) } } catch { preconditionFailure("nothing throws: \(error)") }
+    forEach(tasks, workers: .max) { task, _ in body(task) }
   }
 }
 

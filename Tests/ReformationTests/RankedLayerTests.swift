@@ -36,7 +36,7 @@ import Testing
 
   @Test func withoutRepairWeightsAreInherited() throws {
     let layer = try ranked(.none)
-    #expect(layer.attentionErrors == nil && layer.mlpErrors == nil)
+    #expect(layer.errors().attention == nil && layer.errors().mlp == nil)
     for (groups, channels) in [(2, 96), (1, 40), (0, 96), (2, 0), (0, 0)] {
       #expect(layer.weights(groups: groups, channels: channels).elements == (try inherited(groups, channels)).elements)
     }
@@ -57,8 +57,8 @@ import Testing
       gram: statistics.layers[1].hiddenGram, weight: model.layer(1).down.weight, order: ranking.channels, damping: 0.01)
     #expect(found.down.weight.elements == mlp.weight(keeping: 40).elements)
     #expect(distance(found.down.weight, plain.down.weight) > 1e-3)
-    #expect(layer.attentionErrors == [attention.errors[0], attention.errors[16], 0])
-    #expect(layer.mlpErrors == mlp.errors)
+    #expect(layer.errors().attention == [attention.errors[0], attention.errors[16], 0])
+    #expect(layer.errors().mlp == mlp.errors)
   }
 
   /// Of each group one query head stays: its inputs come first in the order of the least squares, those of the others last.
@@ -71,7 +71,7 @@ import Testing
     let order = [2, 1, 3, 0].flatMap { Array($0 * 8..<($0 + 1) * 8) }
     let solver = try NestedReformation(
       gram: statistics.layers[1].contextGram, weight: model.layer(1).output.weight, order: order, damping: 0.01)
-    #expect(layer.attentionErrors == [solver.errors[0], solver.errors[8], solver.errors[16]])
+    #expect(layer.errors().attention == [solver.errors[0], solver.errors[8], solver.errors[16]])
     for groups in 1...2 {
       let found = layer.weights(groups: groups, channels: 96)
       let units = KeptUnits(groups: Array([1, 0].prefix(groups)), channels: ranking.channels, queries: [[0], [1]])
@@ -175,7 +175,7 @@ import Testing
         ScoredLayer(
           index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
         ranking: ranking, repair: .nested, damping: 1e-6
-      ).attentionErrors
+      ).errors().attention
       // The curve is what was measured, but for the share of the damping.
       #expect(abs(repaired / (curve?[groups] ?? 0) - 1) < 1e-3)
     }

@@ -52,7 +52,7 @@ import Testing
     return (result.subnet(of: subnet), result)
   }
 
-  @Test(arguments: Repair.ofSingleLayers)
+  @Test(arguments: [Repair.none, .bias, .nested, .admm])
   func bringsTheSubnetNearerToTheDenseModel(repair: Repair) throws {
     let before = try subnet([(1, 50), (2, 60), (1, 30)], repair: repair)
     let (after, result) = try corrected(before)

@@ -168,7 +168,7 @@ import Testing
     let all = model.configuration.layers.map { LayerWidths(groups: $0.kvHeads, channels: $0.mlpChannels) }
     let windows = TokenWindows([someTokens(30, below: 320)])
     let dense = try ForwardPass(windows).hiddenStates(of: model)
-    for repair in Repair.ofSingleLayers {
+    for repair in [Repair.none, .bias, .nested, .admm] {
       let subnet = try factory(repair: repair).subnet(all, choice)
       #expect(subnet.configuration == model.configuration)
       #expect(distance(try ForwardPass(windows).hiddenStates(of: subnet), dense) < 5e-5)

@@ -34,8 +34,7 @@ struct AllocationTable {
     _ kind: String, _ caption: String, _ all: Int, _ width: (LayerWidths) -> Int
   ) -> Markup {
     let rows = points.map { point in
-      let name = "\(point.index)" + (point.isBest ? " best" : "") + (point.isKnee ? " knee" : "")
-      let heading = "\(name), \(NumberText.percent(point.measurement.keepRatio))"
+      let heading = "\(PointWords.label(point)), \(NumberText.percent(point.measurement.keepRatio))"
       let cells = point.widths.enumerated().map { layer, widths in
         let kept = width(widths)
         return Markup.element(

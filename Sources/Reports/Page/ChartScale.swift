@@ -46,6 +46,17 @@ struct ChartScale: Equatable {
       decimals: decimals(of: step))
   }
 
+  /// The axis of shares kept, in per cent, with some room beside them.
+  ///
+  /// - Parameter room: room on each side as a share of the span.
+  static func kept(_ shares: [Double], room: Double, ticks: Int) -> ChartScale {
+    let (low, high) = (shares.min() ?? 0, shares.max() ?? 1)
+    let room = max(0.02, (high - low) * room)
+    var scale = linear(from: max(0, min(low, high - 0.1) - room) * 100, to: (high + room) * 100, ticks: ticks)
+    scale.ticks.removeAll { $0 > 100 }
+    return scale
+  }
+
   /// An axis from 0 to a round number not below `upper`.
   static func fromZero(to upper: Double, ticks wanted: Int) -> ChartScale {
     let upper = bounded(upper) > 0 ? bounded(upper) : 1

@@ -28,34 +28,22 @@ public enum HTMLPage {
   }
 
   private static func sections(_ report: StudyReport) -> [Markup] {
-    var sections = [
-      section("figures", "Result", [KeyFigures(report: report).markup]),
-      section("pareto", "Size against quality", [.element("figure", [:], ParetoChart(report: report).markup)]),
-    ]
-    if let point = report.recommended {
-      sections.append(widths(report, point))
-    }
     let front = FrontSection(report: report)
-    sections.append(section("front", report.front.isEmpty ? "References" : "The Pareto front", [front.table]))
-    if let point = report.recommended {
-      sections.append(
-        section("export", "Take a point away", [front.chosenCommands(point), front.commands]))
-    }
-    if report.front.count > 1 {
-      sections.append(
-        section("allocations", "The front's points side by side", [AllocationTable(report: report).markup]))
-    }
-    if !report.importance.isEmpty {
-      sections.append(section("importance", "What mattered", [ImportanceTable(report: report).markup]))
-    }
-    sections.append(section("convergence", "Convergence", [ConvergenceChart.both(report)]))
-    sections.append(section("settings", "Settings", [settings(report)]))
-    sections.append(section("methods", "How this was measured", [MethodNotes(report: report).markup]))
-    return sections
-  }
-
-  private static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {
-    PageShell.section(id, title, content)
+    let point = report.recommended
+    let sections: [(id: String, title: String, content: [Markup])?] = [
+      ("figures", "Result", [KeyFigures(report: report).markup]),
+      ("pareto", "Size against quality", [.element("figure", [:], ParetoChart(report: report).markup)]),
+      point.map { ("widths", "Widths by layer", widths(report, $0)) },
+      ("front", report.front.isEmpty ? "References" : "The Pareto front", [front.table]),
+      point.map { ("export", "Take a point away", [front.chosenCommands($0), front.commands]) },
+      report.front.count > 1
+        ? ("allocations", "The front's points side by side", [AllocationTable(report: report).markup]) : nil,
+      report.importance.isEmpty ? nil : ("importance", "What mattered", [ImportanceTable(report: report).markup]),
+      ("convergence", "Convergence", [ConvergenceChart.both(report)]),
+      ("settings", "Settings", [settings(report)]),
+      ("methods", "How this was measured", [MethodNotes(report: report).markup]),
+    ]
+    return sections.compactMap { $0 }.map { PageShell.section($0.id, $0.title, $0.content) }
   }
 
   // MARK: Parts
@@ -79,7 +67,7 @@ public enum HTMLPage {
     return .element("header", [:], parts)
   }
 
-  private static func widths(_ report: StudyReport, _ point: FrontPoint) -> Markup {
+  private static func widths(_ report: StudyReport, _ point: FrontPoint) -> [Markup] {
     let options = report.front.map { candidate in
       let text =
         "\(PointWords.name(candidate)): \(NumberText.percent(candidate.measurement.keepRatio))"
@@ -92,13 +80,11 @@ public enum HTMLPage {
     let choice = Markup.element(
       "div", ["class": "choose", "hidden": "hidden"], .element("label", ["for": "choose"], "Show"),
       .element("select", ["id": "choose"], options))
-    return section(
-      "widths", "Widths by layer",
-      [
-        choice,
-        .element("p", ["id": "chosen", "aria-live": "polite"], Markup(prose: PointWords.caption(point, in: report))),
-        WidthHeatMap(report: report, point: point).markup,
-      ])
+    return [
+      choice,
+      .element("p", ["id": "chosen", "aria-live": "polite"], Markup(prose: PointWords.caption(point, in: report))),
+      WidthHeatMap(report: report, point: point).markup,
+    ]
   }
 
   private static func settings(_ report: StudyReport) -> Markup {

@@ -46,15 +46,10 @@ struct ParetoChart {
     let trials = drawn
     let measured = report.front.map(\.measurement) + report.baselines.map(\.measurement)
     let shares = measured.map(\.keepRatio) + trials.map(\.keepRatio) + [report.dense.keepRatio]
-    let (low, high) = (shares.filter(\.isFinite).min() ?? 0, shares.filter(\.isFinite).max() ?? 1)
-    let room = max(0.02, (high - low) * 0.03)
-    var x = ChartScale.linear(
-      from: max(0, min(low, high - 0.1) - room) * 100, to: (high + room) * 100, ticks: ticks)
-    x.ticks.removeAll { $0 > 100 }
     let y = scale
     let quality = report.quality.map { $0.title + ($0.unit.isEmpty ? "" : ", \($0.unit)") } ?? ""
     let frame = ChartFrame(
-      width: width, height: height, x: x, y: y,
+      width: width, height: height, x: .kept(shares.filter(\.isFinite), room: 0.03, ticks: ticks), y: y,
       xTitle: "share of block parameters kept",
       yTitle: quality + (y.isLogarithmic ? " (log scale)" : ""), xUnit: " %")
     let label =

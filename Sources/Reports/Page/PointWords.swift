@@ -7,6 +7,11 @@ enum PointWords {
     "point \(point.index)" + (point.isBest ? ", best" : "") + (point.isKnee ? ", knee" : "")
   }
 
+  /// `7 best`, for tables.
+  static func label(_ point: FrontPoint) -> String {
+    "\(point.index)" + (point.isBest ? " best" : "") + (point.isKnee ? " knee" : "")
+  }
+
   /// `KL 0.2722`.
   static func value(_ values: [String: Double], _ objective: ObjectiveDescription) -> String {
     "\(objective.title) \(NumberText.value(values[objective.name], objective.style))"

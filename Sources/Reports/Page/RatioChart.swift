@@ -51,12 +51,9 @@ struct RatioChart {
     let axis = self.axis
     let series = self.series
     let shares = series.flatMap(\.points).map(\.keepRatio) + [1]
-    let (low, high) = (shares.min() ?? 0, shares.max() ?? 1)
-    let room = max(0.02, (high - low) * 0.04)
-    var x = ChartScale.linear(from: max(0, min(low, high - 0.1) - room) * 100, to: (high + room) * 100, ticks: ticks)
-    x.ticks.removeAll { $0 > 100 }
     let frame = ChartFrame(
-      width: width, height: height, x: x, y: axis.scale, xTitle: "share of block parameters kept",
+      width: width, height: height, x: .kept(shares, room: 0.04, ticks: ticks), y: axis.scale,
+      xTitle: "share of block parameters kept",
       yTitle: axis.scale.isLogarithmic ? "perplexity × dense (log scale)" : "perplexity × dense", xUnit: " %")
     let label =
       "Perplexity on \(comparison.texts[text].name) as a multiple of the dense model’s over the share kept: "

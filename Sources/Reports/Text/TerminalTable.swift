@@ -31,7 +31,7 @@ public enum TerminalTable {
   private typealias Column = FrontTable.Column
 
   private static let name = Column(title: "point", isText: true, rank: 0) { row in
-    row.name + (row.point?.isBest == true ? " best" : "") + (row.point?.isKnee == true ? " knee" : "")
+    row.point.map(PointWords.label) ?? row.name
   }
 
   private static func title(_ column: Column) -> String { column.shortTitle ?? column.title }

@@ -14,11 +14,7 @@ public enum WinnersTable {
           entry.map { "\($0.method) \($0.numbers)" } ?? NumberText.unknown
         }
     }
-    let header = [["text"] + targets.map { "\(ComparisonGrid.size($0)) kept" }]
-    let lines = (header + [Array(repeating: "---", count: targets.count + 1)] + rows).map { cells in
-      "| " + cells.map(escaped).joined(separator: " | ") + " |"
-    }
-    return lines.joined(separator: "\n") + "\n"
+    return table(["text"], targets, rows)
   }
 
   /// What methods lose in log-perplexity against the dense model, as a share of what the best of the others loses, for every
@@ -45,8 +41,12 @@ public enum WinnersTable {
       }
     }
     if rows.isEmpty || targets.isEmpty || others.isEmpty { return "" }
-    let header = [["text", "method"] + targets.map { "\(ComparisonGrid.size($0)) kept" }]
-    return (header + [Array(repeating: "---", count: targets.count + 2)] + rows).map { cells in
+    return table(["text", "method"], targets, rows)
+  }
+
+  private static func table(_ head: [String], _ targets: [Double], _ rows: [[String]]) -> String {
+    let titles = head + targets.map { "\(ComparisonGrid.size($0)) kept" }
+    return ([titles, titles.map { _ in "---" }] + rows).map { cells in
       "| " + cells.map(escaped).joined(separator: " | ") + " |\n"
     }.joined()
   }
