@@ -81,9 +81,9 @@ extension EndToEnd {
         ("keep_range", "[", "[-1e300,", "keep_range"), ("keep_range", "[", "[1e18,1e19]", "keep_range"),
         ("model_summary", "\"layers\":3", "\"layers\":-1", "'layers' is -1"),
         ("model_summary", "\"layers\":3", "\"layers\":9223372036854775807", "'layers' is 9223372036854775807"),
-        ("dense", "\"parametersBlock\":", "\"parametersBlock\":9223372036854775807,\"x\":", "'parametersBlock'"),
+        ("dense", "\"parameters_block\":", "\"parameters_block\":9223372036854775807,\"x\":", "'parameters_block'"),
         (
-          "settings", "\"calibrationLength\":64", "\"calibrationLength\":9223372036854775807",
+          "settings", "\"calibration_length\":64", "\"calibration_length\":9223372036854775807",
           "--calibration-length must be"
         ),
         ("settings", "\"population\":16", "\"population\":1e300", "'settings' cannot be read"),
@@ -106,11 +106,11 @@ extension EndToEnd {
       let workspace = try withStudy()
       let file = "results/study/calibration.json"
       let whole = try workspace.text(file)
-      let start = try #require(whole.range(of: "\"calibrationTokens\":["))
+      let start = try #require(whole.range(of: "\"calibration_tokens\":["))
       let damages: [(String, String)] = [
         (String(whole.prefix(whole.count / 2)), "cannot be read"), ("{}", "cannot be read"),
-        (whole.replacingOccurrences(of: "\"calibrationLength\":64", with: "\"calibrationLength\":63"), "not whole"),
-        (whole.replacingCharacters(in: start, with: "\"calibrationTokens\":[99999,"), "99999"),
+        (whole.replacingOccurrences(of: "\"calibration_length\":64", with: "\"calibration_length\":63"), "not whole"),
+        (whole.replacingCharacters(in: start, with: "\"calibration_tokens\":[99999,"), "99999"),
         (whole.replacingOccurrences(of: "\"model\":\"", with: "\"model\":\"x"), "made for the model x"),
       ]
       for (text, words) in damages {

@@ -139,8 +139,8 @@ extension EndToEnd {
         try workspace.expectFailure(Workspace.search(study: "mine"), "mine/\(name)", words)
         try workspace.remove("mine/\(name)")
       }
-      try workspace.write("", to: "results")
-      try workspace.expectFailure(Array(Workspace.search().prefix(4)) + Workspace.search().dropFirst(6), "results")
+      try workspace.write("", to: "runs")
+      try workspace.expectFailure(Array(Workspace.search().prefix(4)) + Workspace.search().dropFirst(6), "runs")
       #expect(workspace.cache.isEmpty)
     }
 

@@ -339,7 +339,7 @@ extension EndToEnd {
       let result = try workspace.run(command).expectSuccess().json()
       let rows = try #require(result["rows"] as? [[String: Any]])
       #expect(rows.compactMap { $0["precision"] as? String } == ["f32", "bf16"])
-      #expect(try #require(result["rankCorrelation"] as? Double) > 0.9)
+      #expect(try #require(result["rank_correlation"] as? Double) > 0.9)
       try workspace.expectFailure(command + ["--rungs", "2"], "without --rungs", code: 64)
       let solve = ["solve", "--model", "model", "--keep", "0.8", "--measure"] + Self.text
       try workspace.run(solve + ["--precision", "bf16"]).expectSuccess()

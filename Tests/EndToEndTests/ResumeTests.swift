@@ -68,7 +68,7 @@ extension EndToEnd {
       try workspace.run(search(study: "whole")).expectSuccess()
       var random = SplitMix(state: seed)
       let steps = [
-        "study:", "sampling calibration text from the model", "statistics of 'self'", "statistics of 'lighthouse'",
+        "study:", "sampling calibration text …", "statistics of 'self'", "statistics of 'lighthouse'",
         "dense", "uniform",
       ]
       for step in steps {
@@ -144,7 +144,7 @@ extension EndToEnd {
       // Long windows, so that the stop comes in time.
       let command = Workspace.search("--calibration-windows", "64", "--calibration-length", "1024")
       let tool = try RunningTool(command, in: workspace)
-      tool.wait { tool.errors.contains("sampling calibration text from the model") }
+      tool.wait { tool.errors.contains("sampling calibration text …") }
       tool.send(SIGINT)
       let outcome = try tool.finish().expectSuccess()
       #expect(outcome.errors.contains("stopped; the same command goes on"))
@@ -226,7 +226,7 @@ extension EndToEnd {
       let workspace = try Workspace("llama3-gqa")
       // Before there is a database …
       let preparing = try RunningTool(search(), in: workspace)
-      preparing.wait { preparing.errors.contains("sampling calibration text from the model") }
+      preparing.wait { preparing.errors.contains("sampling calibration text …") }
       preparing.send(SIGSTOP)
       if preparing.isRunning {
         try workspace.run(search()).expectFailure("results/study", "in use by another process (")
