@@ -13,21 +13,10 @@ public struct Perplexity: Sendable {
   public var mean: Double { windowMeans.reduce(0, +) / Double(windowMeans.count) }
   public var value: Double { exp(mean) }
 
-  /// - Parameter hidden: final hidden states of the windows, as `ForwardPass.hiddenStates` gives them.
-  public init(_ network: some Network, windows: TokenWindows, hidden: Matrix<Float>) throws {
-    try self.init(network.engine.head(network.head, .single), windows: windows, hidden: hidden)
-  }
-
-  /// Runs the network over the windows first, with products in a precision.
+  /// Runs the network over the windows, with products in a precision.
   public init(_ network: some Network, windows: TokenWindows, precision: Precision = .single) throws {
     let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
-    try self.init(network.engine.head(network.head, precision), windows: windows, hidden: hidden)
-  }
-
-  /// - Parameters:
-  ///   - head: of the network, in the precision that is wanted.
-  ///   - hidden: final hidden states of the windows.
-  public init(_ head: any EngineHead, windows: TokenWindows, hidden: Matrix<Float>) throws {
+    let head = network.engine.head(network.head, precision)
     let summaries = try head.summaries(hidden) { Self.target(windows, $0) }
     let losses = TokenValues<Double>(count: windows.tokens.count)
     for (position, summary) in summaries.enumerated() { losses[position] = Self.loss(summary, windows, position) }

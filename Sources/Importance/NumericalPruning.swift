@@ -50,13 +50,6 @@ public struct NumericalPruning: Importance {
     return result
   }
 
-  /// `z` for a finite penalty λ that keeps `r` of the inputs; `nil` if `A` is not positive definite.
-  static func mask(of system: Matrix<Double>, penalty: Double, kept: Double) -> [Double]? {
-    guard let u = solution(of: system.copy()) else { return nil }
-    let c = penalty * (Double(u.count) - kept) / (1 + penalty * u.reduce(0, +))
-    return u.map { 1 - c * $0 }
-  }
-
   /// `A⁻¹·1`; overwrites the matrix.
   private static func solution(of system: Matrix<Double>) -> [Double]? {
     guard let factor = try? CholeskyFactor(factorising: system) else { return nil }

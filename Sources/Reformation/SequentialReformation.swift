@@ -91,6 +91,9 @@ public struct SequentialReformation: Sendable {
     let layers = try LayerStore(subnet.configuration, within: parent.memory)
     var steps: [Step] = []
     for index in 0..<subnet.configuration.layerCount {
+      func fitter(_ module: String, bias: Bool) -> ProjectionFit {
+        ProjectionFit(layer: index, module: module, dampings: options.dampings, bias: bias, engine: parent.engine)
+      }
       let dense = try parent.layer(index)
       var pruned = try subnet.layer(index)
       for module in LayerPart.Module.allCases {
@@ -101,23 +104,16 @@ public struct SequentialReformation: Sendable {
             try fit.inputMoments(module, dense, pruned), try check.inputMoments(module, dense, pruned)
           )
           for projection in module.inputProjections {
-            let fitter = ProjectionFit(
-              layer: index, module: "\(projection)", dampings: options.dampings, bias: false,
-              engine: parent.engine)
-            try fitter.improve(
-              &pruned[projection], inputs.problem(pruned[projection]),
-              others.problem(pruned[projection]), &steps)
+            try fitter("\(projection)", bias: false).improve(
+              &pruned[projection], inputs.problem(pruned[projection]), others.problem(pruned[projection]), &steps)
           }
         }
         try fit.enter(module, dense: dense, pruned: pruned, target: options.target)
         try check.enter(module, dense: dense, pruned: pruned, target: options.target)
         let isPruned = width < module.width(of: parent.configuration.layers[index])
         if width > 0, isPruned || options.scope != .pruned {
-          let fitter = ProjectionFit(
-            layer: index, module: module.rawValue, dampings: options.dampings, bias: options.bias,
-            engine: parent.engine)
           let projection = pruned[module.output]
-          try fitter.improve(
+          try fitter(module.rawValue, bias: options.bias).improve(
             &pruned[module.output], fit.problem(projection, options.tokens),
             check.problem(projection, options.tokens), &steps)
         }

@@ -125,7 +125,8 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       evict(sparing: key)
       return known
     }
-    let (ranking, scored) = try rankings.ranked(index, choice)
+    let (ranking, read) = try rankings.order(index, choice)
+    let scored = try read ?? rankings.layer(index, choice)
     evict(makingRoomFor: parent.configuration.bytesPerRankedLayer)
     let layer = try RankedLayer(
       scored, ranking: ranking, queries: choice.queries, repair: repair, damping: choice.damping ?? damping)
@@ -203,14 +204,8 @@ private final class Rankings<Parent: Network>: Sendable {
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }
 
-  /// A layer and the order of its units; the data that both need is read once.
-  func ranked(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, layer: ScoredLayer) {
-    let (ranking, scored) = try order(index, choice)
-    return (ranking, try scored ?? layer(index, choice))
-  }
-
   /// The order of a layer's units, and the layer, if it was read for that.
-  private func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
+  func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
     var (ranking, scored) = try units(index, choice)
     if choice.queries != nil { ranking.queries = try queryOrder(index, choice) }
     return (ranking, scored)

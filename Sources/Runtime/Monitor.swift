@@ -77,11 +77,15 @@ public struct Monitor: Sendable {
   /// Hears nothing and never cancels.
   public static let silent = Monitor { _ in }
 
+  private func changed(_ change: (inout Monitor) -> Void) -> Monitor {
+    var result = self
+    change(&result)
+    return result
+  }
+
   /// The same monitor for one of several equal parts of a stage.
   public func part(_ number: Int, of count: Int) -> Monitor {
-    var result = self
-    (result.part, result.parts) = (part * count + number, parts * count)
-    return result
+    changed { ($0.part, $0.parts) = (part * count + number, parts * count) }
   }
 
   /// Tells how far a stage is.
@@ -99,24 +103,18 @@ public struct Monitor: Sendable {
   ///   - done: number of steps before the first of this work.
   ///   - total: number of steps of the whole stage.
   public func steps(from done: Int, of total: Int) -> Monitor {
-    var result = self
-    (result.before, result.whole) = (done, total)
-    return result
+    changed { ($0.before, $0.whole) = (done, total) }
   }
 
   /// The same monitor for work that takes a stage from one share to another; for `advance(_:share:)`.
   public func within(_ inner: ClosedRange<Double>) -> Monitor {
     let (start, length) = (range.lowerBound, range.upperBound - range.lowerBound)
-    var result = self
-    result.range = start + inner.lowerBound * length...start + inner.upperBound * length
-    return result
+    return changed { $0.range = start + inner.lowerBound * length...start + inner.upperBound * length }
   }
 
   /// The same monitor for work that is a part of some stage, whatever stages the work itself names.
   public func during(_ stage: Stage) -> Monitor {
-    var result = self
-    result.stage = stage
-    return result
+    changed { $0.stage = stage }
   }
 
   /// Tells how far a stage is that has no steps to count, in thousandths.
@@ -136,12 +134,12 @@ public struct Monitor: Sendable {
 
   /// The same monitor with a second listener, which hears first.
   public func heard(by listener: @escaping @Sendable (any Event) -> Void) -> Monitor {
-    var result = self
-    result.hear = { [hear] event in
-      listener(event)
-      hear(event)
+    changed { monitor in
+      monitor.hear = { [hear] event in
+        listener(event)
+        hear(event)
+      }
     }
-    return result
   }
 
   /// Tells of an event.

@@ -114,14 +114,6 @@ private func pruned(_ model: LanguageModel, strongly: Bool) -> Subnet<LanguageMo
     #expect(Set(together).count == 30)
   }
 
-  @Test func hiddenStatesMayBeGiven() throws {
-    let model = try Fixture.llamaLinear.model()
-    let windows = someWindows(3, 10, below: 64)
-    let hidden = try ForwardPass(windows).hiddenStates(of: model)
-    let given = try Perplexity(model, windows: windows, hidden: hidden)
-    #expect(given.windowMeans == (try Perplexity(model, windows: windows)).windowMeans)
-  }
-
   @Test func unknownTokensAreErrors() throws {
     let model = try Fixture.llamaLinear.model()
     #expect(throws: ModelError.tokenOutOfRange(token: 64, vocabulary: 64)) {

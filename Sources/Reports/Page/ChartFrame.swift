@@ -76,6 +76,12 @@ struct ChartFrame {
 
   enum Shape { case circle, diamond, square, triangle, ring }
 
+  static func legendItem(_ shape: Shape, class name: String, _ text: String) -> Markup {
+    let key = Markup.element(
+      "svg", ["viewBox": "0 0 16 16", "aria-hidden": "true"], mark(shape, class: name, 8, 8, radius: 5, tip: nil))
+    return .element("li", [:], key, .element("span", [:], Markup(text)))
+  }
+
   /// A mark around a point, with a tooltip; `data-x` and `data-y` let the script find the nearest.
   static func mark(
     _ shape: Shape, class name: String, _ x: Double, _ y: Double, radius: Double, tip: String?, point: Int? = nil

@@ -157,11 +157,6 @@ struct ParetoChart {
     items.append((.ring, "dense", "dense model"))
     return .element(
       "ul", ["class": "legend"],
-      items.map { shape, name, text in
-        let key = Markup.element(
-          "svg", ["viewBox": "0 0 16 16", "aria-hidden": "true"],
-          ChartFrame.mark(shape, class: name, 8, 8, radius: 5, tip: nil))
-        return .element("li", [:], key, .element("span", [:], Markup(text)))
-      })
+      items.map { ChartFrame.legendItem($0, class: $1, $2) })
   }
 }

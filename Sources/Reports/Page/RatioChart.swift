@@ -38,13 +38,9 @@ struct RatioChart {
         ChartFrame.mark(style.shape, class: "series-mark \(style.classes)", 16, 8, radius: 4, tip: nil))
       return Markup.element("li", ["data-series": "\(index)"], key, .element("span", [:], Markup(method.name)))
     }
-    let dense = Markup.element(
-      "li", [:],
-      .element(
-        "svg", ["viewBox": "0 0 16 16", "aria-hidden": "true"],
-        ChartFrame.mark(.ring, class: "dense", 8, 8, radius: 5, tip: nil)),
-      .element("span", [:], "dense model"))
-    return .element("ul", ["class": "legend", "id": "series"], methods + [dense])
+    return .element(
+      "ul", ["class": "legend", "id": "series"],
+      methods + [ChartFrame.legendItem(.ring, class: "dense", "dense model")])
   }
 
   func svg(width: Double, height: Double, class name: String, ticks: Int) -> Markup {

@@ -37,21 +37,16 @@ struct WidthHeatMap {
     let text =
       "Layer \(layer): \(widths.groups) of \(model.kvGroupsPerLayer) KV groups, "
       + "\(widths.channels) of \(model.mlpChannels) MLP channels (\(share))"
+    func cell(_ kind: String, _ kept: Int, of all: Int, _ text: String) -> Markup {
+      .element(
+        "span", ["class": "cell \(kind)", "data-step": Self.step(kept, of: all), "aria-hidden": "true"],
+        Markup(kept > 0 ? text : "–"))
+    }
     return .element(
       "li", ["title": text, "aria-label": text],
       .element("span", ["class": "layer", "aria-hidden": "true"], "\(layer)"),
-      .element(
-        "span",
-        [
-          "class": "cell attention", "data-step": Self.step(widths.groups, of: model.kvGroupsPerLayer),
-          "aria-hidden": "true",
-        ], widths.groups > 0 ? "\(widths.groups)" : "–"),
-      .element(
-        "span",
-        [
-          "class": "cell mlp", "data-step": Self.step(widths.channels, of: model.mlpChannels),
-          "aria-hidden": "true",
-        ], widths.channels > 0 ? Markup(share.replacing(" %", with: "")) : "–"))
+      cell("attention", widths.groups, of: model.kvGroupsPerLayer, "\(widths.groups)"),
+      cell("mlp", widths.channels, of: model.mlpChannels, share.replacing(" %", with: "")))
   }
 
   private var legend: Markup {
