@@ -148,8 +148,8 @@ public enum ImportanceRegistry {
   public static let all: [any Importance] =
     [
       WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LossOBS(), LLMPruner(.vector),
-      LLMPruner(.first),
-      LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), Magnitude(.l1), Magnitude(.l2), RandomImportance(),
+      LLMPruner(.first), LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), Magnitude(.l1), Magnitude(.l2),
+      RandomImportance(),
     ]
 
   /// A score by its name. LLM-Pruner's names may end with a colon and an aggregation, such as `llm-pruner-first:max`.

@@ -26,9 +26,19 @@ struct ComparisonGrid: Equatable {
   /// Perplexity text by text, then KL divergence, seconds and memory where they are known.
   static func all(_ comparison: MethodComparison) -> [ComparisonGrid] {
     var grids = comparison.texts.indices.map { perplexity(comparison, text: $0) }
-    if comparison.cells.contains(where: { $0.kl != nil }) { grids.append(divergence(comparison)) }
-    grids.append(seconds(comparison))
-    if comparison.cells.contains(where: { $0.peakBytes != nil }) { grids.append(memory(comparison)) }
+    if comparison.cells.contains(where: { $0.kl != nil }) {
+      grids.append(
+        grid(comparison, title: "KL to dense (dense: 0), nats a token, on held-out windows", best: \.kl) {
+          [NumberText.kl($0.kl)]
+        })
+    }
+    grids.append(
+      grid(comparison, title: "Seconds for score (shared stages included) / search / repair", separator: " / ") {
+        [$0.scoreSeconds, $0.searchSeconds, $0.repairSeconds].map { NumberText.fixed($0, abs($0) < 9.95 ? 1 : 0) }
+      })
+    if comparison.cells.contains(where: { $0.peakBytes != nil }) {
+      grids.append(grid(comparison, title: "Peak memory of the process") { [NumberText.bytes($0.peakBytes)] })
+    }
     return grids
   }
 
@@ -64,26 +74,6 @@ struct ComparisonGrid: Equatable {
         guard let ratio = comparison.ratioToDense(cell, text: text), ratio.isFinite else { return [value] }
         return [value, "×" + NumberText.large(ratio)]
       })
-  }
-
-  private static func divergence(_ comparison: MethodComparison) -> ComparisonGrid {
-    grid(
-      comparison, title: "KL to dense (dense: 0), nats a token, on held-out windows", best: \.kl,
-      parts: { [NumberText.kl($0.kl)] })
-  }
-
-  private static func seconds(_ comparison: MethodComparison) -> ComparisonGrid {
-    grid(
-      comparison, title: "Seconds for score (shared stages included) / search / repair", separator: " / ",
-      parts: { [seconds($0.scoreSeconds), seconds($0.searchSeconds), seconds($0.repairSeconds)] })
-  }
-
-  private static func memory(_ comparison: MethodComparison) -> ComparisonGrid {
-    grid(comparison, title: "Peak memory of the process", parts: { [NumberText.bytes($0.peakBytes)] })
-  }
-
-  private static func seconds(_ value: Double) -> String {
-    NumberText.fixed(value, abs(value) < 9.95 ? 1 : 0)
   }
 
   private static func grid(
