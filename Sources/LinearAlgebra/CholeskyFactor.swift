@@ -1,3 +1,4 @@
+import CNumerics
 import Runtime
 
 /// The lower Cholesky factor `L` of a symmetric positive definite matrix, `A = L·Lᵀ`.
@@ -48,7 +49,9 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
       let (columns, rows) = upper[place]
       let part = a.rows(rows).columns(columns)
       if rows == columns {
-        Scalar.syrkLower(part.rows, p.columns, -1, p.row(rows.lowerBound), p.stride, 1, part.pointer, part.stride)
+        Scalar.routines.syrk(
+          CblasRowMajor, CblasLower, CblasNoTrans, blasint(part.rows), blasint(p.columns), -1, p.row(rows.lowerBound),
+          blasint(p.stride), 1, part.pointer, blasint(part.stride))
       } else {
         multiply(p.rows(rows), p.rows(columns), transposingB: true, scale: -1, accumulate: 1, into: part)
       }
@@ -105,10 +108,14 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   private func solveFew(_ b: Matrix<Scalar>, transposed: Bool) -> Bool {
     precondition(b.rows <= order, "more right-hand rows than the factor has")
     if b.columns >= TriangularBlock<Scalar>.order { return false }
-    if b.rows > 0, b.columns > 0 {
-      Scalar.trsm(transposed: transposed, b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
-    }
+    if b.rows > 0, b.columns > 0 { apply(Scalar.routines.trsm, to: b, transposed: transposed) }
     return true
+  }
+
+  private func apply(_ routine: BLASRoutines<Scalar>.Triangular, to b: Matrix<Scalar>, transposed: Bool) {
+    routine(
+      CblasRowMajor, CblasLeft, CblasLower, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit, blasint(b.rows),
+      blasint(b.columns), 1, lower.pointer, blasint(lower.stride), b.pointer, blasint(b.stride))
   }
 
   private static func blocks(_ range: Range<Int>, of length: Int) -> [Range<Int>] {
@@ -120,9 +127,7 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   @_specialize(where Scalar == Double)
   public func multiplyTransposed(_ b: Matrix<Scalar>) {
     precondition(b.rows == order, "the factor and the right-hand side differ in rows")
-    forEachColumns(of: b) { b in
-      Scalar.trmmTransposed(b.rows, b.columns, lower.pointer, lower.stride, b.pointer, b.stride)
-    }
+    forEachColumns(of: b) { apply(Scalar.routines.trmm, to: $0, transposed: true) }
   }
 
   /// Right-hand sides are independent, so tiles of them go to the workers.

@@ -1,3 +1,4 @@
+import CNumerics
 import Runtime
 
 /// The few heavy operations that all mathematics of the package uses.
@@ -34,9 +35,10 @@ public func multiply<Scalar: BLASScalar>(
   }
   Tiles(of: m, work: n * k).run { rows in
     let first = transposeA ? a.pointer + rows.lowerBound : a.row(rows.lowerBound)
-    Scalar.gemm(
-      transposeA, transposeB, rows.count, n, k, alpha, first, a.stride, b.pointer, b.stride, beta,
-      c.row(rows.lowerBound), c.stride)
+    Scalar.routines.gemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
+      blasint(rows.count), blasint(n), blasint(k), alpha, first, blasint(a.stride), b.pointer, blasint(b.stride), beta,
+      c.row(rows.lowerBound), blasint(c.stride))
   }
 }
 
@@ -58,7 +60,9 @@ public func accumulateGram<Scalar: BLASScalar>(_ x: Matrix<Scalar>, accumulate b
 }
 
 private func syrk<Scalar: BLASScalar>(_ x: Matrix<Scalar>, _ beta: Scalar, _ gram: Matrix<Scalar>) {
-  Scalar.syrk(x.columns, x.rows, 1, x.pointer, x.stride, beta, gram.pointer, gram.stride)
+  Scalar.routines.syrk(
+    CblasRowMajor, CblasUpper, CblasTrans, blasint(x.columns), blasint(x.rows), 1, x.pointer, blasint(x.stride), beta,
+    gram.pointer, blasint(gram.stride))
 }
 
 /// Copies the upper triangle of a square matrix onto its lower one.

@@ -22,14 +22,15 @@ struct TriangularBlock<Scalar: BLASScalar> {
   ///
   /// - Returns: 0, or the order of the first leading minor that is not positive and finite.
   func factorise(_ block: Matrix<Scalar>) -> Int {
-    let failing = Scalar.factorise(block.rows, block.pointer, block.stride, transposed.pointer, transposed.stride)
+    let failing = Scalar.routines.factorise(
+      block.rows, block.pointer, block.stride, transposed.pointer, transposed.stride)
     if failing == 0 { invert(block) }
     return failing
   }
 
   /// Inverts a lower triangular block.
   func invert(_ block: Matrix<Scalar>) {
-    Scalar.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
+    Scalar.routines.invertLower(block.rows, block.pointer, block.stride, inverse.pointer, inverse.stride)
   }
 
   /// `B ← B·L⁻ᵀ`.
