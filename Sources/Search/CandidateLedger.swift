@@ -1,10 +1,31 @@
+import LinearAlgebra
+
+/// An optimiser that keeps what was asked and told in a ledger.
+public protocol LedgerOptimizer: Optimizer {
+  var ledger: CandidateLedger { get set }
+}
+
+extension LedgerOptimizer {
+  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
+  public var failures: Int { ledger.failed.count }
+  public var pending: [Int] { ledger.pending }
+
+  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
+    try ledger.tell(ordinal, objectives: objectives)
+  }
+
+  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) { try ledger.tellFailure(ordinal) }
+}
+
 /// The record of asked candidates and told results that every optimiser needs, with its checks.
-struct CandidateLedger: Sendable {
+public struct CandidateLedger: Sendable {
   let objectiveCount: Int
   private(set) var asked: [Candidate] = []
   private(set) var genomes: Set<Genome> = []
   private(set) var results: [Int: [Double]] = [:]
   private(set) var failed: Set<Int> = []
+  /// Whether no new genome was found inside the budget.
+  private(set) var isExhausted = false
 
   init(objectiveCount: Int) throws(SearchError) {
     if objectiveCount < 1 { throw .invalidSettings(reason: "\(objectiveCount) objectives") }
@@ -19,6 +40,20 @@ struct CandidateLedger: Sendable {
     asked.append(candidate)
     genomes.insert(genome)
     return candidate
+  }
+
+  /// Asks a random genome that was not asked before; `nil` if none is found.
+  mutating func askRandom(in space: BudgetedSpace, using generator: inout SeededGenerator) -> Candidate? {
+    guard let genome = FreshGenomes.random(in: space, except: genomes, using: &generator) else {
+      isExhausted = true
+      return nil
+    }
+    return ask(genome, origin: "random")
+  }
+
+  /// - Throws: `SearchError.resultsPending` if a candidate has no result yet.
+  func requireResults() throws(SearchError) {
+    if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
   }
 
   mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {

@@ -12,7 +12,7 @@ import LinearAlgebra
 /// Transactions on Evolutionary Computation 6(2), 2002. The last front is thinned one point at a time with the
 /// distances renewed after each, as in Kukkonen and Deb, "Improved pruning of non-dominated solutions based on crowding
 /// distance", 2006.
-public struct NSGA2: Optimizer {
+public struct NSGA2: LedgerOptimizer {
   /// The settings of the evolution; the defaults suit a few hundred evaluations.
   public struct Settings: Hashable, Codable, Sendable {
     /// Number of survivors, and of children in a generation.
@@ -37,11 +37,10 @@ public struct NSGA2: Optimizer {
 
   private let initial: [(genome: Genome, origin: String)]
   private let variation: Variation
-  private var ledger: CandidateLedger
+  public var ledger: CandidateLedger
   private var members: [Member] = []
   private var generationStart = 0
   private var generationEnd: Int
-  private var exhausted = false
   private var rates = OperatorRates()
   /// The operators that made the candidates of this generation, by ordinal.
   private var lineages: [Int: [Variation.Operator]] = [:]
@@ -75,17 +74,12 @@ public struct NSGA2: Optimizer {
     generationEnd = max(settings.population, self.initial.count)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   // MARK: - Ask and tell
 
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if ledger.next == generationEnd {
-      let pending = ledger.pending
-      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      try ledger.requireResults()
       select()
       generation += 1
       generationStart = generationEnd
@@ -103,23 +97,9 @@ public struct NSGA2: Optimizer {
       genome = mutated.genome
       operators += [mutated.mutation].compactMap { $0 }
     }
-    if ledger.genomes.contains(genome) {
-      guard let fresh = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-        exhausted = true
-        return nil
-      }
-      (genome, operators) = (fresh, [])
-    }
+    if ledger.genomes.contains(genome) { return ledger.askRandom(in: space, using: &generator) }
     lineages[ledger.next] = operators
     return ledger.ask(genome, origin: operators.first?.rawValue ?? "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
   }
 
   // MARK: - Children

@@ -1,12 +1,11 @@
 import LinearAlgebra
 
 /// Genomes drawn at random inside the budget, none twice: the control for other optimisers.
-public struct RandomSearch: Optimizer {
+public struct RandomSearch: LedgerOptimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
   private let initial: [(genome: Genome, origin: String)]
-  private var ledger: CandidateLedger
-  private var exhausted = false
+  public var ledger: CandidateLedger
 
   /// - Parameters:
   ///   - objectives: number of values in a result.
@@ -21,29 +20,13 @@ public struct RandomSearch: Optimizer {
     ledger = try CandidateLedger(objectiveCount: objectives)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if initial.indices.contains(ledger.next) {
       let first = initial[ledger.next]
       return ledger.ask(first.genome, origin: first.origin)
     }
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(genome, origin: "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
+    return ledger.askRandom(in: space, using: &generator)
   }
 }

@@ -9,7 +9,7 @@ import LinearAlgebra
 /// first objective. The paper discards candidates that miss the target size; here they are drawn again, at most 1000
 /// times, and then moved into the budget. The search has one size: the target is a window of 2 % below the largest
 /// allowed cost. The paper also mutates masks and depth, which are not genes here.
-public struct SearchLLMEvolution: Optimizer {
+public struct SearchLLMEvolution: LedgerOptimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
   public private(set) var generation = 0
@@ -17,10 +17,9 @@ public struct SearchLLMEvolution: Optimizer {
   private let population: Int
   private let parentCount: Int
   private let initial: (genome: Genome, origin: String)
-  private var ledger: CandidateLedger
+  public var ledger: CandidateLedger
   private var parents: [Genome] = []
   private var generationStart = 0
-  private var exhausted = false
 
   private static let initialProbability = 0.3
   private static let probability = 0.1
@@ -43,15 +42,10 @@ public struct SearchLLMEvolution: Optimizer {
     ledger = try CandidateLedger(objectiveCount: objectives)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if ledger.next == generationStart + population {
-      let pending = ledger.pending
-      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      try ledger.requireResults()
       parents = ledger.ranked.prefix(parentCount).map(\.candidate.genome)
       generation += 1
       generationStart = ledger.next
@@ -66,19 +60,7 @@ public struct SearchLLMEvolution: Optimizer {
     }
     let fitted = space.fitted(last, to: space.allowed.upperBound, using: &generator)
     if !ledger.genomes.contains(fitted) { return ledger.ask(fitted, origin: origin) }
-    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(genome, origin: "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
+    return ledger.askRandom(in: space, using: &generator)
   }
 
   private func origin(of place: Int) -> String {

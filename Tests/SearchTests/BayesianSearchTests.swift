@@ -31,8 +31,6 @@ import Testing
       try optimizer.tell(candidate.ordinal, objectives: [Spaces.damage(candidate.genome)])
     }
     #expect(try optimizer.askBatch(limit: 100).map(\.ordinal) == [12, 13, 14, 15])
-    #expect(try #require(optimizer.lengthScales(of: 0)).count == 13)
-    #expect(optimizer.lengthScales(of: 1) == nil)
   }
 
   @Test func senselessSettingsAreRefused() throws {

@@ -11,7 +11,7 @@ import LinearAlgebra
 /// With `n` results a candidate takes about `5·10³` predictions of `n²` multiplications each. Hyper-parameters are
 /// fitted again at every batch up to 96 candidates, then after each eighth more. Up to about 2,000 results are
 /// practical.
-public struct BayesianSearch: Optimizer {
+public struct BayesianSearch: LedgerOptimizer {
   public struct Settings: Hashable, Codable, Sendable {
     /// Number of candidates that are chosen before results are needed again.
     public var batch = 4
@@ -35,8 +35,7 @@ public struct BayesianSearch: Optimizer {
   private let cost: Cost?
   private let prediction: GaussianProcess.Prediction?
   private let variation: Variation
-  private var ledger: CandidateLedger
-  private var exhausted = false
+  public var ledger: CandidateLedger
   private var region: TrustRegion
   /// The ordinals at which the current batch begins and ends. The first batch is the given and quasi-random genomes.
   private var batchStart = 0
@@ -96,30 +95,13 @@ public struct BayesianSearch: Optimizer {
     region = TrustRegion(dimensions: space.space.variables.count { $0.levels > 1 }, batch: settings.batch)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
   /// 0 for the first candidates, then the number of the batch.
   public var generation: Int { batchStart == 0 ? 0 : (batchStart - design.count) / settings.batch + 1 }
-
-  /// The length scale of each variable in the last model of an objective, in the order of the space and in units of the
-  /// variable's range (for a choice as `Hyperparameters.choiceLengths`). A small one means that the variable matters.
-  /// Infinite for variables that cannot move; `nil` before there is a model, and for the cost.
-  public func lengthScales(of objective: Int) -> [Double]? {
-    guard let fit, fit.hyperparameters.indices.contains(objective), let found = fit.hyperparameters[objective] else {
-      return nil
-    }
-    let encoding = PointEncoding(space.space)
-    var scales = space.space.variables.map { _ in Double.infinity }
-    for (variable, length) in zip(encoding.integers, found.lengths) { scales[variable] = length }
-    for (variable, length) in zip(encoding.choices, found.choiceLengths) { scales[variable] = length }
-    return scales
-  }
 
   // MARK: - Ask and tell
 
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     try beginBatch()
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
     if let first = design.genome(ledger.next, except: ledger.genomes) {
@@ -128,17 +110,13 @@ public struct BayesianSearch: Optimizer {
     if batchStart > 0, let found = bestGenome(using: &generator) {
       return ledger.ask(found.genome, origin: found.origin)
     }
-    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(genome, origin: "random")
+    return ledger.askRandom(in: space, using: &generator)
   }
 
   /// Accepts a stored candidate as the next one without computing it, which would need a model. Only the first genomes
   /// are compared with those that this search would ask.
   public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
-    if exhausted || candidate.ordinal != ledger.next { return false }
+    if ledger.isExhausted || candidate.ordinal != ledger.next { return false }
     try space.space.validate(candidate.genome)
     try beginBatch()
     if ledger.genomes.contains(candidate.genome) || !space.allowed.contains(space.cost.cost(candidate.genome)) {
@@ -149,19 +127,10 @@ public struct BayesianSearch: Optimizer {
     return true
   }
 
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
-  }
-
   /// Goes on to the next batch if all of this one was asked; the region learns from its results.
   private mutating func beginBatch() throws(SearchError) {
     if ledger.next < batchEnd { return }
-    let pending = ledger.pending
-    if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+    try ledger.requireResults()
     if batchStart > 0 {
       let new = (batchStart..<batchEnd).compactMap { ledger.results[$0] }
       let old = (0..<batchStart).compactMap { ledger.results[$0] }

@@ -60,13 +60,6 @@ public struct GaussianProcess: Sendable {
   /// most likely values.
   public var logMarginalLikelihood: Double { solution.logLikelihood }
 
-  /// The gradient of `logMarginalLikelihood` by the logarithms of the hyper-parameters, in the order lengths, choice
-  /// lengths, signal, noise.
-  public func logMarginalLikelihoodGradient() throws(LinearAlgebraError) -> [Double] {
-    let covariance = Solution.covariance(data, hyperparameters)
-    return try Solution(data, hyperparameters, covariance: covariance).gradient(data, covariance)
-  }
-
   // MARK: - Posterior
 
   /// The posterior at any number of genomes.

@@ -11,7 +11,7 @@ import LinearAlgebra
 /// depends only on the seed, its ordinal and the results of earlier generations.
 ///
 /// It searches one size, by the first objective.
-public struct NestedSearch: Optimizer {
+public struct NestedSearch: LedgerOptimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
   public private(set) var generation = 0
@@ -24,13 +24,12 @@ public struct NestedSearch: Optimizer {
   /// Operators on the widths: the space with every global gene fixed.
   private let variation: Variation
   private let widths: BudgetedSpace
-  private var ledger: CandidateLedger
+  public var ledger: CandidateLedger
   private var parents: [Genome] = []
   /// The setting of each child of this generation, and whether it is the first of a new setting.
   private var plan: [(setting: [Int], isFirst: Bool)] = []
   private var generationStart = 0
   private var generationEnd: Int
-  private var exhausted = false
 
   /// - Parameters:
   ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
@@ -72,17 +71,12 @@ public struct NestedSearch: Optimizer {
     generationEnd = max(population, self.initial.count)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   // MARK: - Ask and tell
 
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if ledger.next == generationEnd {
-      let pending = ledger.pending
-      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      try ledger.requireResults()
       try beginGeneration()
     }
     if initial.indices.contains(ledger.next) {
@@ -90,19 +84,7 @@ public struct NestedSearch: Optimizer {
     }
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
     if let child = child(using: &generator) { return ledger.ask(child.genome, origin: child.origin) }
-    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(genome, origin: "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
+    return ledger.askRandom(in: space, using: &generator)
   }
 
   // MARK: - Generations

@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// Genomes spread evenly over the space and fitted to the budget, none twice: a control that leaves fewer gaps than
 /// `RandomSearch`.
-public struct QuasiRandomSearch: Optimizer {
+public struct QuasiRandomSearch: LedgerOptimizer {
   public let space: BudgetedSpace
   public let seed: UInt64
   private let initial: [(genome: Genome, origin: String)]
@@ -11,8 +11,7 @@ public struct QuasiRandomSearch: Optimizer {
   /// point.
   private var buffer: [[Double]] = []
   private var buffered = 0
-  private var ledger: CandidateLedger
-  private var exhausted = false
+  public var ledger: CandidateLedger
 
   private static let pointsAhead = 64
 
@@ -30,12 +29,8 @@ public struct QuasiRandomSearch: Optimizer {
     ledger = try CandidateLedger(objectiveCount: objectives)
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if initial.indices.contains(ledger.next) {
       let first = initial[ledger.next]
       return ledger.ask(first.genome, origin: first.origin)
@@ -43,19 +38,7 @@ public struct QuasiRandomSearch: Optimizer {
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
     let genome = space.genome(at: point(ledger.next - initial.count), using: &generator)
     if !ledger.genomes.contains(genome) { return ledger.ask(genome, origin: "quasi-random") }
-    guard let other = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(other, origin: "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
+    return ledger.askRandom(in: space, using: &generator)
   }
 
   private mutating func point(_ index: Int) -> [Double] {

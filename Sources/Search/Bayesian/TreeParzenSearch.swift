@@ -11,7 +11,7 @@ import LinearAlgebra
 /// Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, section
 /// 4; Ozaki, Tanigaki, Watanabe, Nomura and Onishi, "Multiobjective Tree-Structured Parzen Estimator", Journal of
 /// Artificial Intelligence Research 73, 2022, section 4, for several objectives.
-public struct TreeParzenSearch: Optimizer {
+public struct TreeParzenSearch: LedgerOptimizer {
   public struct Settings: Hashable, Codable, Sendable {
     /// Number of candidates that are chosen before results are needed again.
     public var batch = 4
@@ -30,8 +30,7 @@ public struct TreeParzenSearch: Optimizer {
   public let settings: Settings
   public let seed: UInt64
   private let design: FirstDesign
-  private var ledger: CandidateLedger
-  private var exhausted = false
+  public var ledger: CandidateLedger
   private var batchEnd: Int
   /// Densities of the good and of the other results before this batch.
   private var densities: (good: ParzenEstimator, other: ParzenEstimator)?
@@ -62,15 +61,10 @@ public struct TreeParzenSearch: Optimizer {
     batchEnd = design.count
   }
 
-  public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
-  public var failures: Int { ledger.failed.count }
-  public var pending: [Int] { ledger.pending }
-
   public mutating func ask() throws(SearchError) -> Candidate? {
-    if exhausted { return nil }
+    if ledger.isExhausted { return nil }
     if ledger.next == batchEnd {
-      let pending = ledger.pending
-      if !pending.isEmpty { throw .resultsPending(ordinals: pending) }
+      try ledger.requireResults()
       estimate()
       batchEnd += settings.batch
     }
@@ -79,19 +73,7 @@ public struct TreeParzenSearch: Optimizer {
     }
     var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
     if let genome = likeliest(using: &generator) { return ledger.ask(genome, origin: "parzen") }
-    guard let genome = FreshGenomes.random(in: space, except: ledger.genomes, using: &generator) else {
-      exhausted = true
-      return nil
-    }
-    return ledger.ask(genome, origin: "random")
-  }
-
-  public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
-    try ledger.tell(ordinal, objectives: objectives)
-  }
-
-  public mutating func tellFailure(_ ordinal: Int) throws(SearchError) {
-    try ledger.tellFailure(ordinal)
+    return ledger.askRandom(in: space, using: &generator)
   }
 
   // MARK: - Candidates
