@@ -29,28 +29,22 @@ public struct GradientStore: Sendable {
     of scalar: BackwardPass.Scalar, network: some Network, fingerprint: String, windows: TokenWindows,
     recorded: BackwardPass.Recorded? = nil, subject: String? = nil, monitor: Monitor = .silent
   ) throws -> StoredSaliencies {
-    let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows, scalar))")
-    if !FileManager.default.fileExists(atPath: place.path) {
-      try AtomicDirectory.build(at: place) { temporary in
-        try CacheCost.record(in: temporary) {
-          let (stage, layers) = (Monitor.Stage(.gradients, of: subject), network.configuration.layerCount)
-          var done = 0
-          try monitor.advance(stage, done, of: layers)
-          try WriteBehind.during { disk in
-            try BackwardPass(windows, scratch: temporary).run(
-              network, of: scalar, parts: Self.parts(of: scalar), recorded: recorded
-            ) { layer in
-              let (saliencies, index) = (LayerSaliencies(layer), layer.index)
-              try disk.write { try saliencies.write(to: StoredSaliencies.file(index, in: temporary)) }
-              done += 1
-              try monitor.advance(stage, done, of: layers)
-            }
-          }
-        }
+    let parts = Self.parts(of: scalar)
+    let cache = try LayerCache(
+      of: "saliencies 4 of \(scalar.rawValue)", in: folder, fingerprint: fingerprint, windows: windows
+    ) { temporary, disk in
+      let (stage, layers) = (Monitor.Stage(.gradients, of: subject), network.configuration.layerCount)
+      var done = 0
+      try monitor.advance(stage, done, of: layers)
+      try BackwardPass(windows, scratch: temporary).run(network, of: scalar, parts: parts, recorded: recorded) {
+        layer in
+        let (saliencies, index) = (LayerSaliencies(layer), layer.index)
+        try disk.write { try saliencies.write(to: LayerCache.file(index, in: temporary)) }
+        done += 1
+        try monitor.advance(stage, done, of: layers)
       }
     }
-    return StoredSaliencies(
-      folder: place, configuration: network.configuration, parts: Self.parts(of: scalar), cost: CacheCost.read(place))
+    return StoredSaliencies(cache: cache, configuration: network.configuration, parts: parts, cost: cache.cost)
   }
 
   /// The data that is gathered from a scalar's gradients.
@@ -61,18 +55,11 @@ public struct GradientStore: Sendable {
     case .maximumLogit: .weights
     }
   }
-
-  private static func fingerprint(of windows: TokenWindows, _ scalar: BackwardPass.Scalar) -> String {
-    let fingerprint = Fingerprint()
-    fingerprint.add("saliencies 4 of \(scalar.rawValue), windows of \(windows.length)")
-    fingerprint.add(tokens: windows.tokens)
-    return String(fingerprint.text.prefix(16))
-  }
 }
 
 /// Saliencies on disk; a layer is read on request.
 public struct StoredSaliencies: Sendable {
-  fileprivate let folder: URL
+  fileprivate let cache: LayerCache
   fileprivate let configuration: ModelConfiguration
   fileprivate let parts: BackwardPass.Parts
   /// Time and memory of their computation; `nil` if unknown.
@@ -81,17 +68,8 @@ public struct StoredSaliencies: Sendable {
   /// - Throws: `CalibrationError.damagedCache`.
   public func layer(_ index: Int) throws -> LayerSaliencies {
     let shape = configuration.layers[index]
-    let url = Self.file(index, in: folder)
-    do {
-      let file = try SafetensorsFile(url)
-      func values(_ name: String, _ shape: [Int]) throws -> [Float] {
-        let tensor = try file.tensor(name)
-        guard tensor.shape == shape else {
-          throw CalibrationError.damagedCache(
-            path: folder.path, problem: "\(url.path): tensor '\(name)' has shape \(tensor.shape), not \(shape)")
-        }
-        return try tensor.floats()
-      }
+    return try cache.layer(index) { tensor in
+      func values(_ name: String, _ shape: [Int]) throws -> [Float] { try tensor(name, shape).floats() }
       func saliencies(_ name: String, _ count: Int) throws -> Saliencies {
         guard parts.contains(.weights) else { return Saliencies() }
         let kinds = parts.contains(.squares) ? 4 : 2
@@ -109,13 +87,7 @@ public struct StoredSaliencies: Sendable {
       return try LayerSaliencies(outputMoments: moments()) {
         try saliencies("\($0)", $0.unit.count(in: configuration, shape))
       }
-    } catch let error as CheckpointError {
-      throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
     }
-  }
-
-  fileprivate static func file(_ layer: Int, in folder: URL) -> URL {
-    folder.appendingPathComponent("layer-\(layer).safetensors")
   }
 }
 

@@ -24,39 +24,16 @@ public struct StatisticsStore: Sendable {
     name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
     record: ResidualRecord? = nil, monitor: Monitor = .silent
   ) throws -> any Statistics {
-    let place = folder.appendingPathComponent("\(fingerprint)-\(Self.fingerprint(of: windows))")
-    if !FileManager.default.fileExists(atPath: place.path) {
-      try AtomicDirectory.build(at: place) { temporary in
-        try CacheCost.record(in: temporary) {
-          try Self.collect(network, windows, into: temporary, record) {
-            try monitor.advance(.init(.statistics, of: name), $0 + 1, of: network.configuration.layerCount)
-          }
-        }
+    let cache = try LayerCache(of: "statistics 5", in: folder, fingerprint: fingerprint, windows: windows) {
+      temporary, disk in
+      try record?.open(in: temporary)
+      try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
+        try disk.write { try Self.write(statistics, to: LayerCache.file(index, in: temporary)) }
+        try monitor.advance(.init(.statistics, of: name), index + 1, of: network.configuration.layerCount)
       }
     }
     return StoredStatistics(
-      name: name, tokens: windows.tokens.count, configuration: network.configuration, folder: place,
-      cost: CacheCost.read(place))
-  }
-
-  private static func fingerprint(of windows: TokenWindows) -> String {
-    let fingerprint = Fingerprint()
-    fingerprint.add("statistics 5, windows of \(windows.length)")
-    fingerprint.add(tokens: windows.tokens)
-    return String(fingerprint.text.prefix(16))
-  }
-
-  private static func collect(
-    _ network: some Network, _ windows: TokenWindows, into folder: URL, _ record: ResidualRecord?,
-    progress: (_ layer: Int) throws -> Void
-  ) throws {
-    try record?.open(in: folder)
-    try WriteBehind.during { disk in
-      try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
-        try disk.write { try write(statistics, to: file(index, in: folder)) }
-        try progress(index)
-      }
-    }
+      name: name, tokens: windows.tokens.count, configuration: network.configuration, cache: cache, cost: cache.cost)
   }
 
   private static func write(_ statistics: LayerStatistics, to url: URL) throws {
@@ -81,27 +58,6 @@ public struct StatisticsStore: Sendable {
       }
     }
   }
-
-  fileprivate static func file(_ layer: Int, in folder: URL) -> URL {
-    folder.appendingPathComponent("layer-\(layer).safetensors")
-  }
-}
-
-/// Time and memory of the computation of a cache folder's content, kept in the folder: each user of the result is told
-/// its price.
-enum CacheCost {
-  private static let name = "cost.json"
-
-  static func record(in folder: URL, _ body: () throws -> Void) throws {
-    let (_, cost) = try ComputationCost.measure(body)
-    try AtomicFile.write(StoredJSON.encoder().encode(cost), to: folder.appendingPathComponent(name))
-  }
-
-  static func read(_ folder: URL) -> ComputationCost? {
-    (try? Data(contentsOf: folder.appendingPathComponent(name))).flatMap {
-      try? StoredJSON.decoder().decode(ComputationCost.self, from: $0)
-    }
-  }
 }
 
 /// Statistics on disk; a layer is mapped on request.
@@ -109,24 +65,21 @@ private struct StoredStatistics: Statistics {
   let name: String
   let tokens: Int
   let configuration: ModelConfiguration
-  let folder: URL
+  let cache: LayerCache
   let cost: ComputationCost?
 
   var layerCount: Int { configuration.layerCount }
 
   func layer(_ index: Int) throws -> LayerStatistics {
     let shape = configuration.layers[index]
-    let url = StatisticsStore.file(index, in: folder)
-    do {
-      let file = try SafetensorsFile(url)
-      func vector(_ name: String, _ count: Int) throws -> [Float] { try expect(file.tensor(name), [count]).floats() }
+    return try cache.layer(index) { tensor in
+      func vector(_ name: String, _ count: Int) throws -> [Float] { try tensor(name, [count]).floats() }
       func gram(_ name: String, _ order: Int) throws -> Matrix<Float> {
         let result = Matrix<Float>(uninitialized: order, columns: order)
-        let tensor = try expect(file.tensor(name), [result.triangleCount])
+        let tensor = try tensor(name, [result.triangleCount])
         if order == 0 { return result }
         guard var source = tensor.directFloats?.baseAddress else {
-          throw CalibrationError.damagedCache(
-            path: folder.path, problem: "\(url.path): tensor '\(name)' is \(tensor.type.name), not F32")
+          throw cache.damage("\(tensor.file): tensor '\(name)' is \(tensor.type.name), not F32")
         }
         for i in 0..<order {
           (result.row(i) + i).update(from: source, count: order - i)
@@ -135,12 +88,6 @@ private struct StoredStatistics: Statistics {
         mirrorUpperTriangle(result)
         tensor.release()
         return result
-      }
-      func expect(_ tensor: Tensor, _ shape: [Int]) throws -> Tensor {
-        if tensor.shape == shape { return tensor }
-        throw CalibrationError.damagedCache(
-          path: folder.path,
-          problem: "\(url.path): tensor '\(tensor.name)' has shape \(tensor.shape), not \(shape)")
       }
       let context = shape.queryHeads * configuration.headDimension
       let energies = try vector("energies", 2)
@@ -153,8 +100,6 @@ private struct StoredStatistics: Statistics {
         hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
         hiddenMean: try vector("hidden.mean", shape.mlpChannels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]))
-    } catch let error as CheckpointError {
-      throw CalibrationError.damagedCache(path: folder.path, problem: error.description)
     }
   }
 }
