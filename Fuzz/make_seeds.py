@@ -4,7 +4,7 @@
 usage: make_seeds.py [STUDY]
 
 With the folder of a study it also writes that study's rows; any small study will do, such as that of
-    nas-search --model Tests/Fixtures/models/llama-mha --space uniform --calibration Tests/Fixtures/text/lighthouse.txt \\
+    nas-search search --model Tests/Fixtures/models/llama-mha --space uniform --calibration Tests/Fixtures/text/lighthouse.txt \\
       --calibration-windows 8 --calibration-length 32 --fitness-windows 4 --fitness-length 32 --budget 3 --study STUDY
 """
 
@@ -239,8 +239,8 @@ def text_seeds():
 
 def calibration_seeds():
     def windows(name, **more):
-        return {"name": name, "source": "self", "calibrationLength": 4, "calibrationTokens": [1, 2, 3, 4, 5, 6, 7, 8],
-                "fitnessLength": 2, "fitnessTokens": [9, 10, 11, 12], "seed": 18446744073709551615} | more
+        return {"name": name, "source": "self", "calibration_length": 4, "calibration_tokens": [1, 2, 3, 4, 5, 6, 7, 8],
+                "fitness_length": 2, "fitness_tokens": [9, 10, 11, 12], "seed": 18446744073709551615} | more
     model = "161509be00b0218ab06eb47fa137b5dd"
     write("calibration", "one.json", json.dumps({"model": model, "sets": [windows("a")]}))
     write("calibration", "two.json", json.dumps({"model": model, "sets": [windows("a", subset=1), windows("b", subset=2, sha256="0" * 64)]}))
