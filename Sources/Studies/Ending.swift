@@ -9,13 +9,9 @@ struct Ending: Sendable {
   let outcome: Outcome
   /// User attributes; each value is a JSON text.
   let attributes: [String: String]
+}
 
-  init(number: Int, outcome: Outcome, attributes: [String: String]) {
-    self.number = number
-    self.outcome = outcome
-    self.attributes = attributes
-  }
-
+extension Ending {
   /// The end of an evaluation: a failure if a value is not finite, because no optimiser can go on from there.
   init(number: Int, measured values: [Double], attributes: [String: String]) {
     let reason = values.first { !$0.isFinite }.map { "an objective is \($0)" }

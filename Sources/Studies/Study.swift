@@ -93,14 +93,6 @@ public final class Study: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Opens the study in a directory; see `open(_:name:access:model:space:)`.
-  public static func open(
-    at directory: URL, name: String? = nil, access: Access = .resume, model: ModelIdentity? = nil,
-    space: DesignSpace? = nil
-  ) throws(StudyError) -> Study {
-    try open(.folder(directory), name: name, access: access, model: model, space: space)
-  }
-
   /// Opens a study that exists.
   ///
   /// If it is opened to resume, trials that an earlier searching process left running become `waiting`: the same

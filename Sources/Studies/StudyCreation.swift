@@ -61,34 +61,6 @@ extension Study {
     }
   }
 
-  /// Makes a new study in a directory, and the directory if it is missing; see `create(at:name:…)` for a location.
-  public static func create(
-    at directory: URL, name: String, directions: [Direction], metricNames: [String]? = nil, model: ModelIdentity,
-    space: DesignSpace, attributes: [String: String] = [:]
-  ) throws(StudyError) -> Study {
-    try create(
-      at: .folder(directory), name: name, directions: directions, metricNames: metricNames, model: model, space: space,
-      attributes: attributes)
-  }
-
-  /// Makes a new study, and the directory or the tables if they are missing.
-  ///
-  /// - Throws: the errors of `StudyPlace.init(at:name:)` and of `create(in:…)`. Nothing is left behind then.
-  public static func create(
-    at location: StudyLocation, name: String, directions: [Direction], metricNames: [String]? = nil,
-    model: ModelIdentity, space: DesignSpace, attributes: [String: String] = [:]
-  ) throws(StudyError) -> Study {
-    let place = try StudyPlace(at: location, name: name)
-    do {
-      return try create(
-        in: place, name: name, directions: directions, metricNames: metricNames, model: model, space: space,
-        attributes: attributes)
-    } catch {
-      place.abandon()
-      throw error
-    }
-  }
-
   /// Makes a database in a directory and removes it.
   static func rehearseCreation(in directory: URL) throws(StudyError) {
     let draft = directory.appendingPathComponent(fileName).path + ".new"
@@ -126,14 +98,9 @@ struct NewStudy {
   let metrics: String?
   /// All user attributes, each a JSON text.
   let attributes: [String: String]
+}
 
-  init(name: String, directions: [Direction], metrics: String?, attributes: [String: String]) {
-    self.name = name
-    self.directions = directions
-    self.metrics = metrics
-    self.attributes = attributes
-  }
-
+extension NewStudy {
   /// - Throws: `StudyError.invalidStudy`, `.invalidJSON`.
   init(
     name: String, directions: [Direction], metricNames: [String]?, model: ModelIdentity, space: DesignSpace,
@@ -155,10 +122,8 @@ struct NewStudy {
     var all = attributes
     all[Study.Key.model] = try JSONText.encode(model)
     all[Study.Key.space] = try JSONText.encode(space)
-    self.name = name
-    self.directions = directions
-    self.attributes = all
-    metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
+    let metrics = try metricNames.map { names throws(StudyError) in try JSONText.encode(names) }
+    self.init(name: name, directions: directions, metrics: metrics, attributes: all)
   }
 
   /// The length of Optuna's column of names.

@@ -15,11 +15,6 @@ public final class StudyPlace: Sendable {
 
   let hold: Hold
 
-  /// Holds a directory; see `init(at:name:)`.
-  public convenience init(at directory: URL) throws(StudyError) {
-    try self.init(folder: directory)
-  }
-
   /// Makes the directory and those above it if they are missing, or connects to the server, and takes the lock.
   ///
   /// A disk or a server is asked here for everything that it could refuse at the end, such as room, tables or a name:

@@ -167,7 +167,7 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   /// a failure.
   ///
   /// - Returns: for each result the reason of its failure, `nil` if it is none.
-  /// - Throws: the errors of `Study.complete` and `Optimizer.tell`.
+  /// - Throws: the errors of `Study.end` and `Optimizer.tell`.
   @discardableResult
   public mutating func complete(_ results: [Result]) throws -> [String?] {
     let endings = results.map(\.ending)
@@ -180,24 +180,5 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
       }
     }
     return endings.map(\.failure)
-  }
-
-  /// Stores the result of one candidate and tells it.
-  ///
-  /// - Throws: as for several.
-  public mutating func complete(
-    _ candidate: Candidate, values: [Double], attributes: [String: String] = [:]
-  ) throws {
-    try complete([Result(candidate: candidate, values: values, attributes: attributes)])
-  }
-
-  /// Stores that a candidate has no result, and tells it.
-  ///
-  /// - Throws: the errors of `Study.fail` and `Optimizer.tellFailure`.
-  public mutating func fail(
-    _ candidate: Candidate, reason: String, attributes: [String: String] = [:]
-  ) throws {
-    try study.fail(candidate.ordinal, reason: reason, attributes: attributes)
-    try optimizer.tellFailure(candidate.ordinal)
   }
 }

@@ -5,16 +5,11 @@ import Search
 extension Study {
   // MARK: - Beginning
 
-  /// Records that a candidate is being evaluated.
+  /// Records that candidates are being evaluated, all or none of them.
   ///
-  /// - Parameter number: the candidate's ordinal: that of a `waiting` trial with this genome, or the next free number.
+  /// - Parameter candidates: with the ordinals of `waiting` trials with these genomes, or the next free numbers.
   /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.notSearching`,
   ///   `.database`.
-  public func beginTrial(number: Int, genome: Genome, origin: String) throws(StudyError) {
-    try beginTrials([Candidate(ordinal: number, genome: genome, origin: origin)])
-  }
-
-  /// Records that several candidates are being evaluated, all or none of them.
   public func beginTrials(_ candidates: [Candidate]) throws(StudyError) {
     try add(candidates, as: .running) { session, candidate, state in
       if state != .waiting { throw StudyError.wrongState(number: candidate.ordinal, state: state, wanted: "begun") }
@@ -103,26 +98,9 @@ extension Study {
 
   // MARK: - Ending
 
-  /// Records the result of a running trial.
-  ///
-  /// - Parameters:
-  ///   - values: one for each objective; infinities are allowed.
-  ///   - attributes: user attributes; each value is a JSON text.
-  /// - Throws: `StudyError.wrongState`, `.wrongValueCount`, `.notANumber`, `.invalidJSON`, `.readOnly`, `.database`.
-  public func complete(
-    _ number: Int, values: [Double], attributes: [String: String] = [:]
-  ) throws(StudyError) {
-    try end([Ending(number: number, outcome: .values(values), attributes: attributes)])
-  }
-
-  /// Records that a running trial has no result.
-  ///
-  /// - Throws: `StudyError.wrongState`, `.invalidJSON`, `.readOnly`, `.database`.
-  public func fail(_ number: Int, reason: String, attributes: [String: String] = [:]) throws(StudyError) {
-    try end([Ending(number: number, outcome: .failure(reason), attributes: attributes)])
-  }
-
   /// Records the ends of running trials: all of them or, if anything is wrong, none.
+  ///
+  /// - Throws: `StudyError.wrongState`, `.wrongValueCount`, `.notANumber`, `.invalidJSON`, `.readOnly`, `.database`.
   func end(_ endings: [Ending]) throws(StudyError) {
     for ending in endings { try ending.check(objectives: directions.count) }
     try write { session in

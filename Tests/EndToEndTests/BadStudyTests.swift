@@ -89,7 +89,7 @@ extension EndToEnd {
         ("settings", "\"population\":16", "\"population\":1e300", "'settings' cannot be read"),
       ] {
         try whole.write(to: workspace.url("results/study/study.db"))
-        let study = try Study.open(at: workspace.url("results/study"))
+        let study = try Study.open(.folder(workspace.url("results/study")))
         let stored = try study.attribute(key)
         let text = try #require(stored)
         let changed = to == "[1e18,1e19]" ? to : text.replacingOccurrences(of: from, with: to)

@@ -355,7 +355,7 @@ extension EndToEnd {
         try workspace.run(
           Workspace.search("--keep", "0.7", "--calibration", "text/lighthouse.txt", budget: "20", study: study)
         ).expectSuccess()
-        return try Study.open(at: workspace.url(study), access: .inspect).trials().map(\.values)
+        return try Study.open(.folder(workspace.url(study)), access: .inspect).trials().map(\.values)
       }
       let one = try values(threads: "1")
       for threads in ["3", "8"] {

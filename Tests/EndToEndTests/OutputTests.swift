@@ -59,7 +59,7 @@ extension EndToEnd {
       // The first file that is opened must not get the number of the closed output.
       try workspace.run(Workspace.search(budget: "6"), through: #"exec "$0" "$@" >&-"#)
         .expectFailure("it is closed", "the study is complete in results/study")
-      let study = try Study.open(at: workspace.url("results/study"), access: .inspect)
+      let study = try Study.open(.folder(workspace.url("results/study")), access: .inspect)
       #expect(try study.trials().count == 6)
     }
 

@@ -18,7 +18,7 @@ extension EndToEnd {
 
     private func trials(_ workspace: Workspace, _ study: String = Self.study) -> [StoredTrial] {
       let url = workspace.url(study)
-      guard Study.exists(at: url), let stored = try? Study.open(at: url, access: .inspect) else { return [] }
+      guard Study.exists(at: url), let stored = try? Study.open(.folder(url), access: .inspect) else { return [] }
       return (try? stored.trials()) ?? []
     }
 

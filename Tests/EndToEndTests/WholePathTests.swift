@@ -87,7 +87,7 @@ extension EndToEnd {
       let values = try points.map { try #require($0[objective] as? Double) }
       #expect(best == (direction == "maximize" ? values.max() : values.min()))
       for point in points { #expect(point["bytes"] as? Int == 2 * (point["total_parameters"] as? Int ?? 0)) }
-      let trials = try Study.open(at: workspace.url("results/study"), access: .inspect)
+      let trials = try Study.open(.folder(workspace.url("results/study")), access: .inspect)
       #expect(trials.directions == [direction == "maximize" ? .maximize : .minimize, .minimize])
       try trials.close()
     }
@@ -144,7 +144,7 @@ extension EndToEnd {
       let search = Workspace.search(
         "--keep", "0.8", "--calibration", "text/lighthouse.txt", "--calibration", "text/notes.jsonl", budget: "40")
       try workspace.run(search).expectSuccess()
-      let stored = try Study.open(at: workspace.url("results/study"), access: .inspect).trials()
+      let stored = try Study.open(.folder(workspace.url("results/study")), access: .inspect).trials()
       #expect(
         Set(stored.compactMap { $0.attributes["calibration_name"] }) == ["\"lighthouse\"", "\"mix\"", "\"notes\""])
       #expect(Set(stored.compactMap { $0.attributes["score_name"] }) == ["\"flap\"", "\"obs\"", "\"obs-loss\""])

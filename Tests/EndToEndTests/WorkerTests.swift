@@ -14,7 +14,7 @@ extension EndToEnd {
     }
 
     private func owners(_ workspace: Workspace) throws -> Set<String> {
-      try Set(Study.open(at: workspace.url(Self.study), access: .inspect).trials().compactMap(\.owner))
+      try Set(Study.open(.folder(workspace.url(Self.study)), access: .inspect).trials().compactMap(\.owner))
     }
 
     /// With `--only-workers` everything is theirs; one of them is killed at work.

@@ -41,7 +41,7 @@ import Testing
     for name in [nil, "my study"] {
       for access in [Study.Access.inspect, .resume, .work] {
         #expect(throws: StudyError.foreignStudy(path: path, names: ["my study"])) {
-          try Study.open(at: folder.url, name: name, access: access)
+          try Study.open(.folder(folder.url), name: name, access: access)
         }
       }
     }
@@ -49,7 +49,7 @@ import Testing
       StudyError.foreignStudy(path: "a/study.db", names: ["x"]).description
         == "a/study.db holds the Optuna study 'x', which nas-search did not make")
     #expect(throws: StudyError.noSuchStudy(path: path, name: "other", present: ["my study"])) {
-      try Study.open(at: folder.url, name: "other", access: .inspect)
+      try Study.open(.folder(folder.url), name: "other", access: .inspect)
     }
   }
 
@@ -57,7 +57,7 @@ import Testing
     let folder = try folder()
     let path = try storage(["a", "b"], in: folder.url)
     let error = StudyError.foreignStudy(path: path, names: ["a", "b"])
-    #expect(throws: error) { try Study.open(at: folder.url, access: .inspect) }
+    #expect(throws: error) { try Study.open(.folder(folder.url), access: .inspect) }
     #expect(error.description.hasSuffix("holds the Optuna studies 'a', 'b', which nas-search did not make"))
   }
 
@@ -69,9 +69,9 @@ import Testing
     let database = try SQLiteDatabase(path: path, isReadOnly: false)
     try database.write { try Self.add(["theirs"], $0) }
     try database.close()
-    #expect(try Study.open(at: folder.url, access: .inspect).name == "toy")
+    #expect(try Study.open(.folder(folder.url), access: .inspect).name == "toy")
     #expect(throws: StudyError.foreignStudy(path: path, names: ["theirs"])) {
-      try Study.open(at: folder.url, name: "theirs", access: .inspect)
+      try Study.open(.folder(folder.url), name: "theirs", access: .inspect)
     }
   }
 
@@ -97,7 +97,7 @@ import Testing
     let folder = try folder()
     let path = try storage(["a"], migration: migration, in: folder.url)
     let error = StudyError.unsupportedSchema(path: path, found: migration, expected: OptunaSchema.migration)
-    #expect(throws: error) { try Study.open(at: folder.url, access: .inspect) }
+    #expect(throws: error) { try Study.open(.folder(folder.url), access: .inspect) }
     #expect(error.description.contains(migration) && error.description.contains("optuna storage upgrade"))
   }
 
@@ -106,7 +106,7 @@ import Testing
     let place = folder.url.appendingPathComponent(Study.fileName)
     func expect(_ words: String, sourceLocation: SourceLocation = #_sourceLocation) {
       let error = #expect(throws: StudyError.self, sourceLocation: sourceLocation) {
-        try Study.open(at: folder.url, access: .inspect)
+        try Study.open(.folder(folder.url), access: .inspect)
       }
       let text = error?.description ?? ""
       #expect(text.contains(place.path) && text.contains(words), "\(text)", sourceLocation: sourceLocation)

@@ -30,7 +30,7 @@ import Testing
     try Toy.create(at: scratch.url).close()
     var front: [EvaluatedCandidate] = []
     for until in [0, 3, 16, 17, 61, 100] {
-      let study = try Study.open(at: scratch.url, model: Toy.model)
+      let study = try Study.open(.folder(scratch.url), model: Toy.model)
       var runner = try StudyRunner(study, Toy.optimizer())
       try Toy.run(&runner, until: until)
       front = runner.optimizer.front
@@ -46,7 +46,7 @@ import Testing
     try Toy.create(at: scratch.url).close()
     // Each run dies with a batch begun, of which it finished some: the later ones first.
     for (until, batch, finished) in [(4, 6, 2), (10, 6, 0), (30, 2, 1), (50, 20, 4)] {
-      let study = try Study.open(at: scratch.url)
+      let study = try Study.open(.folder(scratch.url))
       var runner = try StudyRunner(study, Toy.optimizer())
       try Toy.run(&runner, until: until)
       let candidates = try runner.next(limit: batch)
@@ -55,7 +55,7 @@ import Testing
       #expect(running.count == candidates.count - min(finished, candidates.count))
       // Not closed: the lock and the database go with the objects, as they would with the process.
     }
-    let study = try Study.open(at: scratch.url)
+    let study = try Study.open(.folder(scratch.url))
     let waiting = try study.trials().filter { $0.state == .waiting }
     var runner = try StudyRunner(study, Toy.optimizer())
     #expect(runner.interrupted.map(\.ordinal) == waiting.map(\.number))
@@ -72,7 +72,7 @@ import Testing
       let study = try Toy.create(at: scratch.url)
       try study.beginTrial(number: 0, genome: genome, origin: "x")
     }
-    let study = try Study.open(at: scratch.url)
+    let study = try Study.open(.folder(scratch.url))
     let stored = genome
     genome[0] = 1
     #expect(throws: StudyError.genomeChanged(number: 0, stored: stored, given: genome)) {

@@ -12,7 +12,7 @@ import Testing
     #expect(study.directions == [.minimize, .minimize])
     try study.close()
     #expect(scratch.files == ["study.db", "study.lock"])
-    let again = try Study.open(at: scratch.url, model: Toy.model, space: Toy.space().space)
+    let again = try Study.open(.folder(scratch.url), model: Toy.model, space: Toy.space().space)
     #expect(again.name == "toy")
     #expect(again.space == (try Toy.space().space))
     #expect(again.model == Toy.model)
@@ -92,46 +92,46 @@ import Testing
     try Toy.create(at: scratch.url).close()
     let other = ModelIdentity(name: "other", fingerprint: "ffff")
     let path = scratch.url.path
-    let error = #expect(throws: StudyError.self) { try Study.open(at: scratch.url, model: other) }
+    let error = #expect(throws: StudyError.self) { try Study.open(.folder(scratch.url), model: other) }
     #expect(
       error?.description
         == "the study in \(path) was made for toy (fingerprint 0123abcd), not for other (fingerprint ffff)")
     // The same weights under another name are the same model.
     let renamed = ModelIdentity(name: "copy", fingerprint: Toy.model.fingerprint)
-    try Study.open(at: scratch.url, model: renamed).close()
+    try Study.open(.folder(scratch.url), model: renamed).close()
 
     let variables = try Toy.space().space.variables
     let fewer = try DesignSpace(Array(variables.dropLast()))
     #expect(throws: StudyError.otherSpace(path: path, difference: "it has 13 variables, not 12")) {
-      try Study.open(at: scratch.url, space: fewer)
+      try Study.open(.folder(scratch.url), space: fewer)
     }
     let wider = try DesignSpace(
       variables.dropLast() + [Variable(name: "layers.5.mlp", domain: .integer(low: 0, high: 1, step: 1), segment: 5)])
     #expect(throws: StudyError.otherSpace(path: path, difference: "'layers.5.mlp' is declared differently")) {
-      try Study.open(at: scratch.url, space: wider)
+      try Study.open(.folder(scratch.url), space: wider)
     }
     let renamedVariable = try DesignSpace([Variable(name: "x", domain: .categorical(["a"]))] + variables.dropFirst())
     #expect(throws: StudyError.otherSpace(path: path, difference: "it has 'score' where 'x' is asked for")) {
-      try Study.open(at: scratch.url, space: renamedVariable)
+      try Study.open(.folder(scratch.url), space: renamedVariable)
     }
     // None of these kept the lock.
-    try Study.open(at: scratch.url).close()
+    try Study.open(.folder(scratch.url)).close()
   }
 
   @Test func oneProcessAtATimeWrites() throws {
     let scratch = Scratch()
     let study = try Toy.create(at: scratch.url)
     let inUse = StudyError.inUse(path: scratch.url.path, process: Int(getpid()))
-    #expect(throws: inUse) { try Study.open(at: scratch.url) }
+    #expect(throws: inUse) { try Study.open(.folder(scratch.url)) }
     #expect(throws: inUse) { try Toy.create(at: scratch.url) }
     // Looking on is allowed, changing is not.
-    let onlooker = try Study.open(at: scratch.url, access: .inspect)
+    let onlooker = try Study.open(.folder(scratch.url), access: .inspect)
     try study.beginTrial(number: 0, genome: study.space.lowest, origin: "uniform")
     #expect(try onlooker.trials().map(\.state) == [.running])
     #expect(throws: StudyError.readOnly(path: scratch.url.path)) { try onlooker.setAttributes(["a": "1"]) }
     try onlooker.close()
     try study.close()
-    let next = try Study.open(at: scratch.url)
+    let next = try Study.open(.folder(scratch.url))
     #expect(try next.trials().map(\.state) == [.waiting])
   }
 
@@ -139,7 +139,7 @@ import Testing
     let scratch = Scratch()
     try Toy.create(at: scratch.url).close()
     #expect(throws: StudyError.alreadyExists(path: scratch.url.path)) { try Toy.create(at: scratch.url) }
-    try Study.open(at: scratch.url).close()
+    try Study.open(.folder(scratch.url)).close()
   }
 
   @Test func senselessStudiesLeaveNothingBehind() throws {
@@ -150,7 +150,8 @@ import Testing
       attributes: [String: String] = [:]
     ) throws {
       _ = try Study.create(
-        at: scratch.url, name: name, directions: directions, metricNames: metrics, model: Toy.model, space: space,
+        at: .folder(scratch.url), name: name, directions: directions, metricNames: metrics, model: Toy.model,
+        space: space,
         attributes: attributes)
     }
     #expect(throws: StudyError.self) { try create(name: "") }
@@ -161,7 +162,8 @@ import Testing
     #expect(scratch.files == nil)
     #expect(throws: StudyError.self) {
       try Study.create(
-        at: URL(fileURLWithPath: "/dev/null/study"), name: "n", directions: [.minimize], model: Toy.model, space: space)
+        at: .folder(URL(fileURLWithPath: "/dev/null/study")), name: "n", directions: [.minimize], model: Toy.model,
+        space: space)
     }
   }
 
@@ -169,18 +171,18 @@ import Testing
 
   @Test func missingAndForeignFilesAreNamed() throws {
     let scratch = Scratch()
-    #expect(throws: StudyError.missing(path: scratch.url.path)) { try Study.open(at: scratch.url) }
+    #expect(throws: StudyError.missing(path: scratch.url.path)) { try Study.open(.folder(scratch.url)) }
     #expect(scratch.files == nil)
     try FileManager.default.createDirectory(at: scratch.url, withIntermediateDirectories: true)
     let file = scratch.url.appendingPathComponent(Study.fileName)
 
     try Data("this is not a database, whatever its name says. ".utf8 + Array(repeating: 7, count: 4096)).write(to: file)
-    let garbage = #expect(throws: StudyError.self) { try Study.open(at: scratch.url) }
+    let garbage = #expect(throws: StudyError.self) { try Study.open(.folder(scratch.url)) }
     #expect(garbage?.description == "the study database \(file.path) is damaged: file is not a database")
 
     try Data().write(to: file)
     #expect(throws: StudyError.unsupportedSchema(path: file.path, found: nil, expected: "v3.2.0.a")) {
-      try Study.open(at: scratch.url)
+      try Study.open(.folder(scratch.url))
     }
   }
 
@@ -192,7 +194,7 @@ import Testing
     let file = scratch.url.appendingPathComponent(Study.fileName)
     let whole = try Data(contentsOf: file)
     try whole.prefix(whole.count / 2).write(to: file)
-    let error = #expect(throws: StudyError.self) { _ = try Study.open(at: scratch.url).trials() }
+    let error = #expect(throws: StudyError.self) { _ = try Study.open(.folder(scratch.url)).trials() }
     guard case .corrupt(file.path, _) = error else {
       Issue.record("unexpected: \(String(describing: error))")
       return
@@ -208,7 +210,7 @@ import Testing
       try study.complete(0, values: [1, 2])
       try study.close()
       try scratch.execute(sql)
-      return try Study.open(at: scratch.url).trials()
+      return try Study.open(.folder(scratch.url)).trials()
     }
     #expect(try opened(after: "UPDATE studies SET study_name = 'renamed'").count == 1)
     #expect(try opened(after: "INSERT INTO studies (study_name) VALUES ('of Optuna')").count == 1)
@@ -240,10 +242,10 @@ import Testing
     for (number, genome) in genomes.enumerated() { try study.beginTrial(number: number, genome: genome, origin: "x") }
     #expect(throws: StudyError.self) { try study.beginTrial(number: 3, genome: [0, 1], origin: "x") }
     try study.close()
-    #expect(try Study.open(at: scratch.url).trials().map(\.genome) == genomes)
+    #expect(try Study.open(.folder(scratch.url)).trials().map(\.genome) == genomes)
     try scratch.execute(
       "UPDATE trials SET state = CASE (SELECT COUNT(*) FROM trial_params) WHEN 5 THEN 'RUNNING' ELSE 'LOST' END")
-    #expect(try Study.open(at: scratch.url).trials().count == 3)
+    #expect(try Study.open(.folder(scratch.url)).trials().count == 3)
   }
 
   // MARK: - Details of the format

@@ -34,7 +34,7 @@ private final class StudyTemplate: Sendable {
     try? FileManager.default.removeItem(at: place)
     let space = try DesignSpace([Variable(name: "a", domain: .integer(low: 0, high: 1, step: 1), segment: 0)])
     let made = try Study.create(
-      at: place, name: "study", directions: [.minimize],
+      in: StudyPlace(at: .folder(place), name: "study"), name: "study", directions: [.minimize],
       model: ModelIdentity(name: "model", fingerprint: "0"), space: space)
     try made.close()
     try FileManager.default.moveItem(
