@@ -1,25 +1,25 @@
 /// The choices of a search, read from a YAML file; `search-spaces/README.md` documents every key.
 public struct SearchSpace: Sendable, Equatable {
   public var name: String
-  public var summary: String
+  public var summary = ""
   /// Whether each layer has widths of its own, or all share one.
-  public var layers: Layers
+  public var layers = Layers.each
   public var attention: WidthRule
   public var mlp: WidthRule
-  public var floors: [Floor]
+  public var floors: [Floor] = []
   /// Names of scores, the choices of the score gene.
   public var scores: [String]
   /// Aggregations of a unit's matrices in LLM-Pruner's scores: the choices of a gene that is active for those scores.
   /// If empty, the scores' names decide, and there is no gene.
-  public var aggregations: [String]
+  public var aggregations: [String] = []
   /// The choices of the calibration gene.
   public var calibrations: [CalibrationChoice]
   /// Numbers of windows of a calibration set: the choices of a gene. If empty, all windows are used, and there is no
   /// gene.
-  public var samples: [Int]
+  public var samples: [Int] = []
   /// λ of the least squares as shares of the Gram's mean diagonal: the choices of a gene. If empty, the search's own λ
   /// is used, and there is no gene.
-  public var damping: [Double]
+  public var damping: [Double] = []
   /// Shares of the block parameters that a search without a target spans.
   public var keep: ClosedRange<Double>
 
@@ -35,22 +35,16 @@ public struct SearchSpace: Sendable, Equatable {
   }
 
   public init(
-    name: String, summary: String, layers: Layers, attention: WidthRule, mlp: WidthRule, floors: [Floor],
-    scores: [String], aggregations: [String] = [], calibrations: [CalibrationChoice], samples: [Int] = [],
-    damping: [Double] = [],
-    keep: ClosedRange<Double>
+    name: String, layers: Layers = .each, attention: WidthRule, mlp: WidthRule, floors: [Floor] = [],
+    scores: [String], calibrations: [CalibrationChoice], keep: ClosedRange<Double>
   ) {
     self.name = name
-    self.summary = summary
     self.layers = layers
     self.attention = attention
     self.mlp = mlp
     self.floors = floors
     self.scores = scores
-    self.aggregations = aggregations
     self.calibrations = calibrations
-    self.samples = samples
-    self.damping = damping
     self.keep = keep
   }
 

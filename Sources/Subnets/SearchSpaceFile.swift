@@ -37,16 +37,16 @@ extension SearchSpace {
       "damping", "keep",
     ])
     name = try top.required("name", top.string("name"))
-    summary = try top.string("summary") ?? ""
-    layers = try top.choice("layers") ?? .each
+    summary = try top.string("summary") ?? summary
+    layers = try top.choice("layers") ?? layers
     attention = try WidthRule(top.section("attention"), minimum: .units(1), step: 1, ofAttention: true)
     mlp = try WidthRule(top.section("mlp"), minimum: .share(0.15), step: nil)
     floors = try top.sections("floors").map(Floor.init)
     scores = try replacement ?? top.strings("scores") ?? ["obs-loss", "obs", "flap"]
-    aggregations = try top.strings("aggregations") ?? []
+    aggregations = try top.strings("aggregations") ?? aggregations
     calibrations = try top.choices("calibration") ?? [.each, .mix]
-    samples = try top.integers("samples") ?? []
-    damping = try top.numbers("damping") ?? []
+    samples = try top.integers("samples") ?? samples
+    damping = try top.numbers("damping") ?? damping
     let range = try top.numbers("keep") ?? [0.5, 1]
     guard range.count == 2, range[0] > 0, range[0] <= range[1], range[1] <= 1 else {
       throw top.invalid("keep", "must be two shares, the smaller first, above 0 and at most 1")

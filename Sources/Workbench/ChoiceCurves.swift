@@ -188,9 +188,9 @@ extension SearchSpace {
     scores: [String], of bench: Workbench, minimum: Int = 1, step: Int? = nil, queries: Int? = nil
   ) -> SearchSpace {
     SearchSpace(
-      name: "widths of \(scores.joined(separator: ", "))", summary: "", layers: .each,
+      name: "widths of \(scores.joined(separator: ", "))",
       attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
-      mlp: WidthRule(minimum: .units(minimum), step: step), floors: [], scores: scores,
+      mlp: WidthRule(minimum: .units(minimum), step: step), scores: scores,
       calibrations: [bench.sets.count == 1 ? .each : .mix], keep: 0...1)
   }
 }

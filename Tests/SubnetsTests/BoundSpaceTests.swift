@@ -12,7 +12,7 @@ import Testing
     scores: [String] = ["a", "b"], calibrations: [SearchSpace.CalibrationChoice] = [.each, .mix]
   ) -> SearchSpace {
     SearchSpace(
-      name: "test", summary: "", layers: layers, attention: attention, mlp: mlp, floors: floors, scores: scores,
+      name: "test", layers: layers, attention: attention, mlp: mlp, floors: floors, scores: scores,
       calibrations: calibrations, keep: 0.5...1)
   }
 

@@ -50,25 +50,26 @@ import Testing
       damping: [1e-4, 0.1]
       keep: [0.4, 0.9]
       """)
-    #expect(
-      space
-        == SearchSpace(
-          name: "mine", summary: "two words", layers: .shared, attention: .init(minimum: .units(2), step: 3),
-          mlp: .init(minimum: .share(0.25), step: 64),
-          floors: [
-            .init(layers: [0, -1], attention: .units(4), mlp: nil),
-            .init(layers: [3], attention: .share(0.75), mlp: .share(0.5)),
-          ],
-          scores: ["wanda-sp", "random"], calibrations: [.mix, .each], samples: [8, 64], damping: [1e-4, 0.1],
-          keep: 0.4...0.9))
+    var expected = SearchSpace(
+      name: "mine", layers: .shared, attention: .init(minimum: .units(2), step: 3),
+      mlp: .init(minimum: .share(0.25), step: 64),
+      floors: [
+        .init(layers: [0, -1], attention: .units(4), mlp: nil),
+        .init(layers: [3], attention: .share(0.75), mlp: .share(0.5)),
+      ],
+      scores: ["wanda-sp", "random"], calibrations: [.mix, .each], keep: 0.4...0.9)
+    expected.summary = "two words"
+    expected.samples = [8, 64]
+    expected.damping = [1e-4, 0.1]
+    #expect(space == expected)
   }
 
   @Test func everythingButTheNameHasADefault() throws {
     #expect(
       try read("name: x")
         == SearchSpace(
-          name: "x", summary: "", layers: .each, attention: .init(minimum: .units(1), step: 1),
-          mlp: .init(minimum: .share(0.15), step: nil), floors: [], scores: ["obs-loss", "obs", "flap"],
+          name: "x", attention: .init(minimum: .units(1), step: 1),
+          mlp: .init(minimum: .share(0.15), step: nil), scores: ["obs-loss", "obs", "flap"],
           calibrations: [.each, .mix], keep: 0.5...1))
     // Also within a section.
     #expect(try read("name: x\nmlp: {minimum: 3}").mlp == .init(minimum: .units(3), step: nil))
