@@ -11,9 +11,15 @@ public protocol Checkpoint: Sendable {
   func tensor(_ name: String) throws -> Tensor
 }
 
+extension Checkpoint {
+  func missing(_ name: String) -> CheckpointError {
+    .missingTensor(file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
+  }
+}
+
 /// The names most similar to one that was not found, best first, at most three. Names that differ by more than half of
 /// their length are left out.
-func similarNames(to name: String, in names: [String]) -> [String] {
+private func similarNames(to name: String, in names: [String]) -> [String] {
   let wanted = Array(name.utf8)
   let scored = names.compactMap { candidate -> (distance: Int, name: String)? in
     let distance = editDistance(wanted, Array(candidate.utf8))

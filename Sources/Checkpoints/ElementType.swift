@@ -39,36 +39,43 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   public var name: String { rawValue }
 
   /// Number of elements that are encoded together; 1 for plain types. A row is always a whole number of blocks.
-  public var blockSize: Int {
-    switch self {
-    case .q40, .q41, .q50, .q51, .q80, .iq4NL, .mxfp4: 32
-    case .q2K, .q3K, .q4K, .q5K, .q6K, .iq4XS, .tq10, .tq20: 256
-    default: 1
-    }
-  }
+  public var blockSize: Int { layout.elements }
 
   /// Size of one block in bytes; of one element for plain types.
-  public var bytesPerBlock: Int {
+  public var bytesPerBlock: Int { layout.bytes }
+
+  /// The number of this type in a GGUF file (`enum ggml_type`), or nil if GGUF has none.
+  public var ggmlCode: UInt32? { layout.code }
+
+  private var layout: (elements: Int, bytes: Int, code: UInt32?) {
     switch self {
-    case .f64, .i64, .u64: 8
-    case .f32, .i32, .u32: 4
-    case .f16, .bf16, .i16, .u16: 2
-    case .i8, .u8, .bool, .f8E4M3, .f8E5M2, .f8E8M0: 1
-    case .q40: 18  // f16 scale, 32 × 4 bits
-    case .q41: 20  // f16 scale and minimum, 32 × 4 bits
-    case .q50: 22  // f16 scale, 32 high bits, 32 × 4 bits
-    case .q51: 24  // f16 scale and minimum, 32 high bits, 32 × 4 bits
-    case .q80: 34  // f16 scale, 32 × 8 bits
-    case .q2K: 84  // 16 × (4 + 4) bits of scales and minima, 256 × 2 bits, f16 scale and minimum
-    case .q3K: 110  // 256 high bits, 256 × 2 bits, 16 × 6 bits of scales, f16 scale
-    case .q4K: 144  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
-    case .q5K: 176  // as Q4_K, and 256 high bits
-    case .q6K: 210  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
-    case .iq4NL: 18  // f16 scale, 32 × 4 bits
-    case .iq4XS: 136  // f16 scale, 8 × 6 bits of scales, 256 × 4 bits
-    case .mxfp4: 17  // 8 bits of exponent, 32 × 4 bits
-    case .tq10: 54  // 48 × 5 and 4 × 4 ternary digits, a byte each, f16 scale
-    case .tq20: 66  // 256 × 2 bits, f16 scale
+    case .f64: (1, 8, 28)
+    case .f32: (1, 4, 0)
+    case .f16: (1, 2, 1)
+    case .bf16: (1, 2, 30)
+    case .i64: (1, 8, 27)
+    case .i32: (1, 4, 26)
+    case .i16: (1, 2, 25)
+    case .i8: (1, 1, 24)
+    case .u64: (1, 8, nil)
+    case .u32: (1, 4, nil)
+    case .u16: (1, 2, nil)
+    case .u8, .bool, .f8E4M3, .f8E5M2, .f8E8M0: (1, 1, nil)
+    case .q40: (32, 18, 2)  // f16 scale, 32 × 4 bits
+    case .q41: (32, 20, 3)  // f16 scale and minimum, 32 × 4 bits
+    case .q50: (32, 22, 6)  // f16 scale, 32 high bits, 32 × 4 bits
+    case .q51: (32, 24, 7)  // f16 scale and minimum, 32 high bits, 32 × 4 bits
+    case .q80: (32, 34, 8)  // f16 scale, 32 × 8 bits
+    case .q2K: (256, 84, 10)  // 16 × (4 + 4) bits of scales and minima, 256 × 2 bits, f16 scale and minimum
+    case .q3K: (256, 110, 11)  // 256 high bits, 256 × 2 bits, 16 × 6 bits of scales, f16 scale
+    case .q4K: (256, 144, 12)  // f16 scale and minimum, 8 × (6 + 6) bits, 256 × 4 bits
+    case .q5K: (256, 176, 13)  // as Q4_K, and 256 high bits
+    case .q6K: (256, 210, 14)  // 256 × (4 + 2) bits, 16 × 8 bits of scales, f16 scale
+    case .iq4NL: (32, 18, 20)  // f16 scale, 32 × 4 bits
+    case .iq4XS: (256, 136, 23)  // f16 scale, 8 × 6 bits of scales, 256 × 4 bits
+    case .mxfp4: (32, 17, 39)  // 8 bits of exponent, 32 × 4 bits
+    case .tq10: (256, 54, 34)  // 48 × 5 and 4 × 4 ternary digits, a byte each, f16 scale
+    case .tq20: (256, 66, 35)  // 256 × 2 bits, f16 scale
     }
   }
 
@@ -89,36 +96,6 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   init?(safetensorsName name: String) {
     guard let type = ElementType(rawValue: name), !type.isQuantised else { return nil }
     self = type
-  }
-
-  /// The number of this type in a GGUF file (`enum ggml_type`), or nil if GGUF has none.
-  public var ggmlCode: UInt32? {
-    switch self {
-    case .f32: 0
-    case .f16: 1
-    case .q40: 2
-    case .q41: 3
-    case .q50: 6
-    case .q51: 7
-    case .q80: 8
-    case .q2K: 10
-    case .q3K: 11
-    case .q4K: 12
-    case .q5K: 13
-    case .q6K: 14
-    case .iq4NL: 20
-    case .iq4XS: 23
-    case .i8: 24
-    case .i16: 25
-    case .i32: 26
-    case .i64: 27
-    case .f64: 28
-    case .bf16: 30
-    case .tq10: 34
-    case .tq20: 35
-    case .mxfp4: 39
-    case .u8, .u16, .u32, .u64, .bool, .f8E4M3, .f8E5M2, .f8E8M0: nil
-    }
   }
 
   init?(ggmlCode code: UInt32) {

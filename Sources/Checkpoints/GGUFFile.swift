@@ -52,10 +52,7 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
   public func contains(_ name: String) -> Bool { tensors[name] != nil }
 
   public func tensor(_ name: String) throws -> Tensor {
-    guard let tensor = tensors[name] else {
-      throw CheckpointError.missingTensor(
-        file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
-    }
+    guard let tensor = tensors[name] else { throw missing(name) }
     return tensor
   }
 

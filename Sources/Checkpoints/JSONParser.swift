@@ -8,6 +8,8 @@ extension JSONValue {
     /// The dialect of Python's `json` module: also, `NaN`, `Infinity` and `-Infinity` are numbers, and the last of
     /// repeated keys counts. A byte order mark at the beginning is skipped.
     case python
+    /// As `python`, but objects become `.members`, and half of a surrogate pair is an error, as for `tokenizers`.
+    case ordered
   }
 
   /// Reads a JSON text of no more than 64 levels of nesting.
@@ -16,7 +18,7 @@ extension JSONValue {
   public static func parse(
     _ bytes: UnsafeRawBufferPointer, file: String, dialect: Dialect = .strict
   ) throws -> JSONValue {
-    var parser = JSONParser(bytes: bytes, isPython: dialect == .python)
+    var parser = JSONParser(bytes: bytes, dialect: dialect)
     do {
       return try parser.document()
     } catch {
@@ -30,7 +32,7 @@ extension JSONValue {
   public static func parsePrefix(
     _ bytes: UnsafeRawBufferPointer, dialect: Dialect = .strict
   ) throws(JSONSyntaxError) -> (value: JSONValue, end: Int) {
-    var parser = JSONParser(bytes: bytes, isPython: dialect == .python)
+    var parser = JSONParser(bytes: bytes, dialect: dialect)
     let value = try parser.value(depth: 0)
     return (value, parser.position)
   }
@@ -70,12 +72,14 @@ public struct JSONSyntaxError: Error, Equatable {
 private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
   let isPython: Bool
+  let isOrdered: Bool
   var position = 0
   static let maximumDepth = 64
 
-  init(bytes: UnsafeRawBufferPointer, isPython: Bool) {
+  init(bytes: UnsafeRawBufferPointer, dialect: JSONValue.Dialect) {
     self.bytes = bytes
-    self.isPython = isPython
+    isPython = dialect != .strict
+    isOrdered = dialect == .ordered
   }
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
@@ -127,8 +131,9 @@ private struct JSONParser {
   private mutating func object(depth: Int) throws(JSONSyntaxError) -> JSONValue {
     position += 1
     var members: [String: JSONValue] = [:]
+    var ordered: [JSONMember] = []
     skipSpace()
-    if take(UInt8(ascii: "}")) { return .object(members) }
+    if take(UInt8(ascii: "}")) { return isOrdered ? .members([]) : .object([:]) }
     while true {
       skipSpace()
       guard next == UInt8(ascii: "\"") else { throw failure("a key was expected") }
@@ -137,11 +142,13 @@ private struct JSONParser {
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw failure("':' was expected") }
       let member = try value(depth: depth + 1)
-      guard members.updateValue(member, forKey: key) == nil || isPython else {
+      if isOrdered {
+        ordered.append(JSONMember(key: key, value: member))
+      } else if members.updateValue(member, forKey: key) != nil, !isPython {
         throw JSONSyntaxError(problem: "the key '\(key)' is repeated", position: start)
       }
       skipSpace()
-      if take(UInt8(ascii: "}")) { return .object(members) }
+      if take(UInt8(ascii: "}")) { return isOrdered ? .members(ordered) : .object(members) }
       guard take(UInt8(ascii: ",")) else { throw failure("',' or '}' was expected") }
     }
   }
@@ -248,6 +255,7 @@ private struct JSONParser {
       }
     }
     position = afterFirst
+    if isOrdered { throw failure("half of a surrogate pair") }
     return "\u{FFFD}"
   }
 

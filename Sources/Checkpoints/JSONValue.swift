@@ -9,6 +9,9 @@ public enum JSONValue: Sendable, Hashable {
   case string(String)
   case array([JSONValue])
   case object([String: JSONValue])
+  /// An object whose members keep their order and whose keys are compared byte by byte. In a dictionary, tokens that
+  /// are canonically equivalent (é as one scalar and as e + accent) would be one.
+  case members([JSONMember])
 
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
   /// An integer, also one that was written with a zero fraction (`2.0`).
@@ -31,8 +34,17 @@ public enum JSONValue: Sendable, Hashable {
   public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
   public var object: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
 
-  /// The member of an object; nil for an absent member and for anything but an object.
-  public subscript(key: String) -> JSONValue? { object?[key] }
+  public var members: [JSONMember]? { if case .members(let value) = self { value } else { nil } }
+
+  /// The member of an object, the last of several; nil for an absent member and for anything but an object.
+  public subscript(key: String) -> JSONValue? {
+    if let members { members.last { $0.key.utf8.elementsEqual(key.utf8) }?.value } else { object?[key] }
+  }
+
+  /// An object whose members keep their order.
+  public static func ordered(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+    .members(members.map { JSONMember(key: $0, value: $1) })
+  }
 
   /// The number, or null where there is none.
   public static func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
@@ -52,6 +64,7 @@ public enum JSONValue: Sendable, Hashable {
     case .string(let value): "the string \"\(value.prefix(40))\(value.count > 40 ? "…" : "")\""
     case .array(let values): "an array of \(values.count)"
     case .object(let members): "an object with \(members.count) members"
+    case .members(let members): "an object with \(members.count) members"
     }
   }
 
@@ -62,15 +75,29 @@ public enum JSONValue: Sendable, Hashable {
   /// The text for a document of this program: indented, with lists of plain values on one line, ended by a line break.
   public var document: String { JSONWriter.text(self, .document) + "\n" }
 
+  /// One line without spaces.
+  public var compact: String { JSONWriter.text(self, .compact) }
+
   /// One line that may stand inside an HTML `<script>` element: neither `</script>` nor `<!--` can occur.
   public var script: String { JSONWriter.text(self, .script) }
 
   /// True for a value without elements.
   var isPlain: Bool {
     switch self {
-    case .array, .object: false
+    case .array, .object, .members: false
     default: true
     }
+  }
+}
+
+/// A member of an object that keeps its order.
+public struct JSONMember: Sendable, Hashable {
+  public var key: String
+  public var value: JSONValue
+
+  public init(key: String, value: JSONValue) {
+    self.key = key
+    self.value = value
   }
 }
 

@@ -1,5 +1,5 @@
-/// Writes JSON with the members of objects in the order of their keys, so that equal values have equal text. Numbers are
-/// the shortest that read back exactly; infinities and NaN, which JSON lacks, become `null`.
+/// Writes JSON. Members of objects without an order of their own are sorted by their keys, so that equal values have equal
+/// text. Numbers are the shortest that read back exactly; infinities and NaN, which JSON lacks, become `null`.
 struct JSONWriter {
   enum Layout {
     /// Indented by two spaces, as Hugging Face writes its files.
@@ -7,12 +7,16 @@ struct JSONWriter {
     /// Indented by two spaces, but lists of plain values on one line, and whole numbers without a fraction.
     case document
     case line
+    /// One line without spaces; control characters are written by their numbers.
+    case compact
     /// One line without spaces that may stand inside an HTML `<script>` element.
     case script
   }
 
   private let layout: Layout
   private var output = ""
+
+  private var isTight: Bool { layout == .compact || layout == .script }
 
   private init(_ layout: Layout) { self.layout = layout }
 
@@ -34,11 +38,16 @@ struct JSONWriter {
       let isPlain = layout == .document && values.allSatisfy(\.isPlain)
       list("[", "]", values, isPlain ? nil : indentation) { $0.write($1, indentation: $2) }
     case .object(let members):
-      list("{", "}", members.sorted { $0.key < $1.key }, indentation) { writer, member, inner in
-        writer.quote(member.key)
-        writer.output += writer.layout == .script ? ":" : ": "
-        writer.write(member.value, indentation: inner)
-      }
+      object(members.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: $0.value) }, indentation)
+    case .members(let members): object(members, indentation)
+    }
+  }
+
+  private mutating func object(_ members: [JSONMember], _ indentation: Int?) {
+    list("{", "}", members, indentation) { writer, member, inner in
+      writer.quote(member.key)
+      writer.output += writer.isTight ? ":" : ": "
+      writer.write(member.value, indentation: inner)
     }
   }
 
@@ -50,7 +59,7 @@ struct JSONWriter {
     output += open
     let indentation = elements.isEmpty ? nil : indentation
     for (index, element) in elements.enumerated() {
-      if index > 0 { output += indentation == nil && layout != .script ? ", " : "," }
+      if index > 0 { output += indentation == nil && !isTight ? ", " : "," }
       if let indentation { output += "\n" + String(repeating: " ", count: indentation + 2) }
       write(&self, element, indentation.map { $0 + 2 })
     }
@@ -60,7 +69,7 @@ struct JSONWriter {
 
   private func number(_ value: Double) -> String {
     guard value.isFinite else { return "null" }
-    let isShort = layout == .document || layout == .script
+    let isShort = layout == .document || isTight
     return isShort && value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : value.description
   }
 
@@ -70,9 +79,9 @@ struct JSONWriter {
       switch scalar {
       case "\"": output += "\\\""
       case "\\": output += "\\\\"
-      case "\n": output += "\\n"
-      case "\r": output += "\\r"
-      case "\t": output += "\\t"
+      case "\n" where layout != .compact: output += "\\n"
+      case "\r" where layout != .compact: output += "\\r"
+      case "\t" where layout != .compact: output += "\\t"
       case _ where scalar.value < 0x20 || isAwkward(scalar):
         let digits = String(scalar.value, radix: 16)
         output += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits

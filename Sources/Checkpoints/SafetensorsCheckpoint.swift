@@ -87,10 +87,7 @@ public struct SafetensorsCheckpoint: Checkpoint {
   public func contains(_ name: String) -> Bool { fileOfTensor[name] != nil }
 
   public func tensor(_ name: String) throws -> Tensor {
-    guard let file = fileOfTensor[name] else {
-      throw CheckpointError.missingTensor(
-        file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
-    }
+    guard let file = fileOfTensor[name] else { throw missing(name) }
     return try files[file].tensor(name)
   }
 }

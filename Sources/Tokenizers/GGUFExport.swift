@@ -15,11 +15,14 @@ enum GGUFExport {
     }
     var vocabulary = GGUFVocabulary(
       model: definition.isByteLevel ? "gpt2" : "llama", tokens: tokens(of: definition),
-      tokenTypes: types(of: definition),
-      bosToken: try token(definition.prefix, "before", definition), eosToken: definition.eosToken,
-      unknownToken: definition.unknownToken, paddingToken: definition.paddingToken,
-      addBOS: !definition.prefix.isEmpty, addEOS: !definition.suffix.isEmpty, chatTemplate: definition.chatTemplate)
-    vocabulary.bosToken = vocabulary.bosToken ?? definition.bosToken
+      tokenTypes: types(of: definition))
+    vocabulary.bosToken = try token(definition.prefix, "before", definition) ?? definition.bosToken
+    vocabulary.eosToken = definition.eosToken
+    vocabulary.unknownToken = definition.unknownToken
+    vocabulary.paddingToken = definition.paddingToken
+    vocabulary.addBOS = !definition.prefix.isEmpty
+    vocabulary.addEOS = !definition.suffix.isEmpty
+    vocabulary.chatTemplate = definition.chatTemplate
     if let last = try token(definition.suffix, "after", definition) {
       if let eos = definition.eosToken, eos != last {
         throw TokenizerError.notExpressible(

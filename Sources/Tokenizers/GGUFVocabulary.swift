@@ -44,9 +44,7 @@ public struct GGUFVocabulary: Sendable, Equatable {
 
   public init(
     model: String, pre: String? = nil, tokens: [String], scores: [Float]? = nil, tokenTypes: [Int32]? = nil,
-    merges: [String] = [], bosToken: Int32? = nil, eosToken: Int32? = nil, unknownToken: Int32? = nil,
-    paddingToken: Int32? = nil, addBOS: Bool? = nil, addEOS: Bool? = nil, addSpacePrefix: Bool? = nil,
-    chatTemplate: String? = nil
+    merges: [String] = []
   ) {
     self.model = model
     self.pre = pre
@@ -54,14 +52,6 @@ public struct GGUFVocabulary: Sendable, Equatable {
     self.scores = scores
     self.tokenTypes = tokenTypes
     self.merges = merges
-    self.bosToken = bosToken
-    self.eosToken = eosToken
-    self.unknownToken = unknownToken
-    self.paddingToken = paddingToken
-    self.addBOS = addBOS
-    self.addEOS = addEOS
-    self.addSpacePrefix = addSpacePrefix
-    self.chatTemplate = chatTemplate
   }
 
   /// The vocabulary with exactly `count` tokens, as a GGUF file lists them: one for every row of the embedding.

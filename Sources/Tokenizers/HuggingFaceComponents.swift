@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// Reads the components of a `tokenizer.json`: normaliser, pre-tokenizer, decoder and post-processor, each an object
 /// with a `type`, or null.
 ///
@@ -15,14 +17,14 @@ struct HuggingFaceComponents {
   }
 
   private func bytes(_ value: JSONValue?, _ field: String) throws -> [UInt8] {
-    guard let text = value?.text, !text.isEmpty else { throw invalid(field, "a string that is not empty") }
+    guard let text = value?.string, !text.isEmpty else { throw invalid(field, "a string that is not empty") }
     return Array(text.utf8)
   }
 
   /// `prepend_scheme`, or in old files `add_prefix_space`. If a file has both, they must not contradict each other.
   private func scheme(_ json: JSONValue, _ field: String) throws -> PrependScheme {
-    let addsSpace = json["add_prefix_space"]?.flag
-    guard let name = json["prepend_scheme"]?.text else { return addsSpace ?? true ? .always : .never }
+    let addsSpace = json["add_prefix_space"]?.bool
+    guard let name = json["prepend_scheme"]?.string else { return addsSpace ?? true ? .always : .never }
     guard let scheme = PrependScheme(rawValue: name) else {
       throw invalid("\(field).prepend_scheme", "always, first or never, not \(name)")
     }
@@ -34,15 +36,15 @@ struct HuggingFaceComponents {
 
   /// The members of a `Sequence` (under `key`), the component itself, or nothing for null.
   private func sequence(_ json: JSONValue?, _ field: String, key: String) throws -> [JSONValue] {
-    guard let json, !json.isNull else { return [] }
-    guard json["type"]?.text == "Sequence" else { return [json] }
-    guard let members = json[key]?.elements else { throw invalid("\(field).\(key)", "an array") }
+    guard let json, json != .null else { return [] }
+    guard json["type"]?.string == "Sequence" else { return [json] }
+    guard let members = json[key]?.array else { throw invalid("\(field).\(key)", "an array") }
     return try members.flatMap { try sequence($0, field, key: key) }
   }
 
   func normalizer(_ json: JSONValue?) throws -> [NormalizerStep] {
     try sequence(json, "normalizer", key: "normalizers").map { step in
-      switch step["type"]?.text {
+      switch step["type"]?.string {
       case "NFC":
         return .nfc
       case "Prepend":
@@ -53,7 +55,7 @@ struct HuggingFaceComponents {
         }
         return .replace(
           pattern: try bytes(step["pattern"]?["String"], "normalizer.pattern.String"),
-          content: Array((step["content"]?.text ?? "").utf8))
+          content: Array((step["content"]?.string ?? "").utf8))
       case let other:
         throw unsupported("normalizer", other, NormalizerStep.supported)
       }
@@ -62,16 +64,16 @@ struct HuggingFaceComponents {
 
   func preTokenizer(_ json: JSONValue?) throws -> [PreTokenizerStep] {
     let steps = try sequence(json, "pre_tokenizer", key: "pretokenizers").map { step throws -> PreTokenizerStep in
-      switch step["type"]?.text {
+      switch step["type"]?.string {
       case "ByteLevel":
         return .byteLevel(
-          addPrefixSpace: step["add_prefix_space"]?.flag ?? true, useRegex: step["use_regex"]?.flag ?? true)
+          addPrefixSpace: step["add_prefix_space"]?.bool ?? true, useRegex: step["use_regex"]?.bool ?? true)
       case "Digits":
-        return .digits(individual: step["individual_digits"]?.flag ?? false)
+        return .digits(individual: step["individual_digits"]?.bool ?? false)
       case "Metaspace":
         return .metaspace(
           mark: try bytes(step["replacement"], "pre_tokenizer.replacement"), scheme: try scheme(step, "pre_tokenizer"),
-          split: step["split"]?.flag ?? true)
+          split: step["split"]?.bool ?? true)
       case "Split":
         return try split(step)
       case let other:
@@ -86,11 +88,11 @@ struct HuggingFaceComponents {
   }
 
   private func split(_ step: JSONValue) throws -> PreTokenizerStep {
-    guard let expression = step["pattern"]?["Regex"]?.text else {
+    guard let expression = step["pattern"]?["Regex"]?.string else {
       throw unsupported("pre-tokenizer", "Split without a Regex pattern", PreTokenizerStep.supported)
     }
-    let behavior = step["behavior"]?.text ?? "without a name"
-    let inverted = step["invert"]?.flag ?? false
+    let behavior = step["behavior"]?.string ?? "without a name"
+    let inverted = step["invert"]?.bool ?? false
     if let pattern = RunPattern(expression: expression) {
       guard behavior == "Isolated" else { throw unsupported("Split behavior", behavior, ["Isolated"]) }
       return .isolate(pattern)
@@ -109,9 +111,9 @@ struct HuggingFaceComponents {
 
   /// nil for null.
   func decoder(_ json: JSONValue?) throws -> [DecoderStep]? {
-    guard let json, !json.isNull else { return nil }
+    guard let json, json != .null else { return nil }
     return try sequence(json, "decoder", key: "decoders").map { step in
-      switch step["type"]?.text {
+      switch step["type"]?.string {
       case "ByteLevel":
         return .byteLevel
       case "ByteFallback":
@@ -124,7 +126,7 @@ struct HuggingFaceComponents {
         }
         return .replace(
           pattern: try bytes(step["pattern"]?["String"], "decoder.pattern.String"),
-          content: Array((step["content"]?.text ?? "").utf8))
+          content: Array((step["content"]?.string ?? "").utf8))
       case "Strip":
         guard let start = step["start"]?.id, let stop = step["stop"]?.id else {
           throw invalid("decoder.start and decoder.stop", "two counts")
@@ -143,7 +145,7 @@ struct HuggingFaceComponents {
   func postProcessor(_ json: JSONValue?) throws -> (prefix: [Int32], suffix: [Int32]) {
     var result: (prefix: [Int32], suffix: [Int32])?
     for step in try sequence(json, "post_processor", key: "processors") {
-      let type = step["type"]?.text
+      let type = step["type"]?.string
       // The library fails at a second one.
       if result != nil, type != "ByteLevel" {
         throw unsupported("post-processor", "Sequence of two that add tokens", ["one that adds tokens"])
@@ -166,7 +168,7 @@ struct HuggingFaceComponents {
 
   /// A token as `["</s>", 2]`.
   private func pair(_ step: JSONValue, _ name: String) throws -> Int32 {
-    guard let pair = step[name]?.elements, pair.count == 2, let id = pair[1].id else {
+    guard let pair = step[name]?.array, pair.count == 2, let id = pair[1].id else {
       throw invalid("post_processor.\(name)", "a token and its id")
     }
     return id
@@ -174,22 +176,22 @@ struct HuggingFaceComponents {
 
   private func template(_ step: JSONValue) throws -> (prefix: [Int32], suffix: [Int32]) {
     let field = "post_processor"
-    guard let template = step["single"]?.elements else { throw invalid("\(field).single", "an array") }
+    guard let template = step["single"]?.array else { throw invalid("\(field).single", "an array") }
     var result: (prefix: [Int32], suffix: [Int32]) = ([], [])
     var isAfterText = false
     for part in template {
       if let sequence = part["Sequence"] {
-        guard !isAfterText, sequence["id"]?.text != "B" else {
+        guard !isAfterText, sequence["id"]?.string != "B" else {
           throw invalid("\(field).single", "one Sequence, which is A")
         }
         isAfterText = true
         continue
       }
-      guard let name = part["SpecialToken"]?["id"]?.text else {
+      guard let name = part["SpecialToken"]?["id"]?.string else {
         throw invalid("\(field).single", "objects SpecialToken and Sequence")
       }
       let entry = step["special_tokens"]?[name]
-      guard let ids = entry?["ids"]?.elements?.map(\.id), !ids.contains(nil) else {
+      guard let ids = entry?["ids"]?.array?.map(\.id), !ids.contains(nil) else {
         throw invalid("\(field).special_tokens.\(name).ids", "an array of token ids")
       }
       if isAfterText { result.suffix += ids.compactMap { $0 } } else { result.prefix += ids.compactMap { $0 } }

@@ -53,7 +53,7 @@ enum HuggingFaceReader {
     func path(_ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
     func object(_ name: String) throws -> JSONValue? {
       guard let data = files[name] else { return nil }
-      let value = try JSONReader.parse(data, file: path(name))
+      let value = try data.withUnsafeBytes { try JSONValue.parse($0, file: path(name), dialect: .ordered) }
       guard value.members != nil else {
         throw TokenizerError.invalidField(file: path(name), field: "the document", expected: "an object")
       }
@@ -74,7 +74,7 @@ enum HuggingFaceReader {
     definition.eosToken = token("eos_token") ?? definition.suffix.last
     definition.paddingToken = token("pad_token")
     definition.unknownToken = token("unk_token") ?? definition.unknownToken
-    definition.splitsSpecialTokens = configuration?["split_special_tokens"]?.flag ?? false
+    definition.splitsSpecialTokens = configuration?["split_special_tokens"]?.bool ?? false
     definition.chatTemplate =
       files[template].map { String(decoding: $0, as: UTF8.self) } ?? chatTemplate(configuration?["chat_template"])
     return definition
@@ -100,7 +100,7 @@ enum HuggingFaceReader {
   }
 
   private static func readUnknown(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
-    guard let unknown = model["unk_token"]?.text else { return }
+    guard let unknown = model["unk_token"]?.string else { return }
     definition.unknownToken = definition.id(of: unknown.utf8)
     definition.unknownSymbol = definition.modelId(of: unknown.utf8)
     // The library looks for the token when a text needs it.
@@ -112,22 +112,23 @@ enum HuggingFaceReader {
 
   private static func readOptions(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
-      if let affix = model[name]?.text, !affix.isEmpty {
+      if let affix = model[name]?.string, !affix.isEmpty {
         throw TokenizerError.unsupported(
           file: file, component: "model.\(name)", found: "\"\(affix)\"", supported: ["none"])
       }
     }
-    switch model["dropout"] ?? .null {
-    case .null, .number(0): break
-    case .number(let dropout):
-      throw TokenizerError.unsupported(
-        file: file, component: "model.dropout", found: "\(dropout)", supported: ["none"])
-    default:
-      throw TokenizerError.invalidField(file: file, field: "model.dropout", expected: "a number or null")
+    if let dropout = model["dropout"], dropout != .null {
+      guard let number = dropout.double else {
+        throw TokenizerError.invalidField(file: file, field: "model.dropout", expected: "a number or null")
+      }
+      guard number == 0 else {
+        throw TokenizerError.unsupported(
+          file: file, component: "model.dropout", found: "\(number)", supported: ["none"])
+      }
     }
     func flag(_ name: String) throws -> Bool {
-      guard let value = model[name], !value.isNull else { return false }
-      guard let flag = value.flag else {
+      guard let value = model[name], value != .null else { return false }
+      guard let flag = value.bool else {
         throw TokenizerError.invalidField(file: file, field: "model.\(name)", expected: "true or false")
       }
       return flag
@@ -150,75 +151,75 @@ enum HuggingFaceReader {
   private static func readVocabulary(
     _ json: JSONValue, file: String, into result: inout HuggingFaceVocabulary
   ) throws -> Set<Int32> {
-    for (key, _) in json.members ?? [] where !parts.contains(key) {
-      throw TokenizerError.unsupported(file: file, component: "part", found: key, supported: parts)
+    if let part = json.members?.first(where: { !parts.contains($0.key) })?.key {
+      throw TokenizerError.unsupported(file: file, component: "part", found: part, supported: parts)
     }
-    if let version = json["version"], version.text != "1.0" {
+    if let version = json["version"], version.string != "1.0" {
       throw TokenizerError.invalidField(file: file, field: "version", expected: "\"1.0\", the only one there is")
     }
     guard let model = json["model"], model.members != nil else {
       throw TokenizerError.invalidField(file: file, field: "model", expected: "an object")
     }
     // Files of before 2021 name no type; only BPE has merges.
-    let type = model["type"]?.text ?? (model["merges"] == nil ? "without a type" : "BPE")
+    let type = model["type"]?.string ?? (model["merges"] == nil ? "without a type" : "BPE")
     guard type == "BPE" else {
       throw TokenizerError.unsupported(file: file, component: "tokenizer model", found: type, supported: ["BPE"])
     }
     guard let vocabulary = model["vocab"]?.members else {
       throw TokenizerError.invalidField(file: file, field: "model.vocab", expected: "an object of token to id")
     }
-    for (token, value) in vocabulary {
-      guard let id = value.id else {
-        throw TokenizerError.invalidField(file: file, field: "model.vocab.\(token)", expected: "a token id")
+    for member in vocabulary {
+      guard let id = member.value.id else {
+        throw TokenizerError.invalidField(file: file, field: "model.vocab.\(member.key)", expected: "a token id")
       }
       guard Int(id) < HuggingFaceVocabulary.limit(tokens: vocabulary.count) else {
         throw TokenizerError.invalidVocabulary(
           file: file, reason: "one token has id \(id), but there are \(vocabulary.count)")
       }
-      result.insert(token.utf8, id)
+      result.insert(member.key.utf8, id)
     }
     var written: Set<Int32> = []
     var tokens: [AddedToken] = []
-    for (index, entry) in (json["added_tokens"]?.elements ?? []).enumerated() {
-      guard let id = entry["id"]?.id, let content = entry["content"]?.text else {
+    for (index, entry) in (json["added_tokens"]?.array ?? []).enumerated() {
+      guard let id = entry["id"]?.id, let content = entry["content"]?.string else {
         throw TokenizerError.invalidField(
           file: file, field: "added_tokens[\(index)]", expected: "an object with id and content")
       }
       written.insert(id)
       tokens.append(
         AddedToken(
-          id: id, content: Array(content.utf8), singleWord: entry["single_word"]?.flag ?? false,
-          stripsLeft: entry["lstrip"]?.flag ?? false, stripsRight: entry["rstrip"]?.flag ?? false,
-          normalized: entry["normalized"]?.flag ?? true, special: entry["special"]?.flag ?? false))
+          id: id, content: Array(content.utf8), singleWord: entry["single_word"]?.bool ?? false,
+          stripsLeft: entry["lstrip"]?.bool ?? false, stripsRight: entry["rstrip"]?.bool ?? false,
+          normalized: entry["normalized"]?.bool ?? true, special: entry["special"]?.bool ?? false))
     }
     result.add(tokens)
     return written
   }
 
   private static func readMerges(_ model: JSONValue, file: String, into definition: inout TokenizerDefinition) throws {
-    guard let merges = model["merges"]?.elements else {
+    guard let merges = model["merges"]?.array else {
       throw TokenizerError.invalidField(file: file, field: "model.merges", expected: "an array")
     }
     definition.merges.reserveCapacity(merges.count)
-    let areTexts = merges.first?.text != nil
+    let areTexts = merges.first?.string != nil
     var index = -1
     for value in merges {
       // Old files have the first line of merges.txt.
-      if let text = value.text, text.hasPrefix("#version") { continue }
+      if let text = value.string, text.hasPrefix("#version") { continue }
       index += 1
-      guard (value.text != nil) == areTexts else {
+      guard (value.string != nil) == areTexts else {
         throw TokenizerError.invalidMerge(
           file: file, index: index, reason: "expected \(areTexts ? "\"left right\"" : "a pair") like the first")
       }
       let left: Substring.UTF8View
       let right: Substring.UTF8View
-      if let text = value.text {
+      if let text = value.string {
         let parts = text.utf8.split(separator: 0x20, omittingEmptySubsequences: false)
         guard parts.count == 2 else {
           throw TokenizerError.invalidMerge(file: file, index: index, reason: "expected two tokens, not \"\(text)\"")
         }
         (left, right) = (parts[0], parts[1])
-      } else if let pair = value.elements, pair.count == 2, let first = pair[0].text, let second = pair[1].text {
+      } else if let pair = value.array, pair.count == 2, let first = pair[0].string, let second = pair[1].string {
         (left, right) = (first[...].utf8, second[...].utf8)
       } else {
         throw TokenizerError.invalidMerge(
@@ -231,10 +232,15 @@ enum HuggingFaceReader {
 
   /// A template as it is, or the one named "default" of a list of templates.
   private static func chatTemplate(_ json: JSONValue?) -> String? {
-    if let template = json?.text { return template }
-    let named = json?.elements ?? []
-    return (named.first { $0["name"]?.text == "default" } ?? named.first)?["template"]?.text
+    if let template = json?.string { return template }
+    let named = json?.array ?? []
+    return (named.first { $0["name"]?.string == "default" } ?? named.first)?["template"]?.string
   }
+}
+
+extension JSONValue {
+  /// The number as a token id: an integer from 0 to Int32.max.
+  var id: Int32? { integer.flatMap { Int32(exactly: $0) }.flatMap { $0 >= 0 ? $0 : nil } }
 }
 
 extension TokenizerDefinition {

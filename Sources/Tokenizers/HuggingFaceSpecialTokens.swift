@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// The tokens that `transformers` adds to those of `tokenizer.json` when it opens a folder, and the names of the
 /// special ones.
 ///
@@ -27,22 +29,22 @@ struct HuggingFaceSpecialTokens {
     let decoder = configuration?["added_tokens_decoder"]
     let members = configuration?.members ?? []
     let overriding = decoder == nil ? map?.members ?? [] : []
-    let values = (padding?["pad_token"].map { [(key: "pad_token", value: $0)] } ?? []) + members + overriding
+    let values = (padding?["pad_token"].map { [JSONMember(key: "pad_token", value: $0)] } ?? []) + members + overriding
     /// Special tokens in the order in which they are added: the usual names, other names, then tokens without a name.
     var specials = Self.names.compactMap { name in Self.last(name, in: values).map { (name: name, value: $0) } }
-    for (name, value) in values where name.hasSuffix("_token") && !Self.names.contains(name) && value.text != nil {
-      specials.append((name, value))
+    for member in values where member.key.hasSuffix("_token") && !Self.names.contains(member.key) {
+      if member.value.string != nil { specials.append((member.key, member.value)) }
     }
     for name in ["extra_special_tokens", "additional_special_tokens"] {
       let list = Self.last(name, in: values)
       specials += list?.members?.map { (name: $0.key, value: $0.value) } ?? []
-      specials += list?.elements?.map { (name: "", value: $0) } ?? []
+      specials += list?.array?.map { (name: "", value: $0) } ?? []
     }
     var described = try Self.described(decoder, path: path)
     if decoder == nil, let addedFile {
       // Tokens without a name are special in this file if the configuration lists them, not if the map does.
       let lists = [Self.last("extra_special_tokens", in: values), Self.last("additional_special_tokens", in: members)]
-      let texts = Self.names.compactMap { Self.last($0, in: values) } + lists.flatMap { $0?.elements ?? [] }
+      let texts = Self.names.compactMap { Self.last($0, in: values) } + lists.flatMap { $0?.array ?? [] }
       // If both files have an id, tokenizer.json decides.
       described = try Self.described(addedFile, specials: texts.compactMap { Self.text($0) })
         .filter { !writtenIds.contains($0.id) }
@@ -60,33 +62,33 @@ struct HuggingFaceSpecialTokens {
     }
   }
 
-  private static func last(_ name: String, in members: [(key: String, value: JSONValue)]) -> JSONValue? {
-    members.last { $0.key == name }.flatMap { $0.value.isNull ? nil : $0.value }
+  private static func last(_ name: String, in members: [JSONMember]) -> JSONValue? {
+    members.last { $0.key == name }.flatMap { $0.value == .null ? nil : $0.value }
   }
 
   private static func text(_ value: JSONValue) -> [UInt8]? {
-    let text = value.text ?? value["content"]?.text
+    let text = value.string ?? value["content"]?.string
     return text.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
   }
 
   /// A token as a string, or as an object with `content` and its flags.
   private static func token(_ value: JSONValue, special: Bool) -> AddedToken {
-    let special = value["special"]?.flag ?? special
+    let special = value["special"]?.bool ?? special
     return AddedToken(
-      id: 0, content: text(value) ?? [], singleWord: value["single_word"]?.flag ?? false,
-      stripsLeft: value["lstrip"]?.flag ?? false, stripsRight: value["rstrip"]?.flag ?? false,
-      normalized: value["normalized"]?.flag ?? !special, special: special)
+      id: 0, content: text(value) ?? [], singleWord: value["single_word"]?.bool ?? false,
+      stripsLeft: value["lstrip"]?.bool ?? false, stripsRight: value["rstrip"]?.bool ?? false,
+      normalized: value["normalized"]?.bool ?? !special, special: special)
   }
 
   /// The tokens of `added_tokens_decoder`, in the order of their ids.
   private static func described(_ decoder: JSONValue?, path: String) throws -> [AddedToken] {
     var tokens: [AddedToken] = []
-    for (key, value) in decoder?.members ?? [] {
-      guard let id = Int32(key), value["content"]?.text != nil else {
+    for member in decoder?.members ?? [] {
+      guard let id = Int32(member.key), member.value["content"]?.string != nil else {
         throw TokenizerError.invalidField(
-          file: path, field: "added_tokens_decoder.\(key)", expected: "an id, and an object with content")
+          file: path, field: "added_tokens_decoder.\(member.key)", expected: "an id, and an object with content")
       }
-      tokens.append(token(value, special: false))
+      tokens.append(token(member.value, special: false))
       tokens[tokens.count - 1].id = id
     }
     return tokens.sorted { $0.id < $1.id }
@@ -97,11 +99,11 @@ struct HuggingFaceSpecialTokens {
     _ file: (json: JSONValue, path: String), specials: [[UInt8]]
   ) throws -> [AddedToken] {
     var tokens: [AddedToken] = []
-    for (key, value) in file.json.members ?? [] {
-      guard let id = value.id else {
-        throw TokenizerError.invalidField(file: file.path, field: key, expected: "a token id")
+    for member in file.json.members ?? [] {
+      guard let id = member.value.id else {
+        throw TokenizerError.invalidField(file: file.path, field: member.key, expected: "a token id")
       }
-      tokens.append(token(.string(key), special: specials.contains(Array(key.utf8))))
+      tokens.append(token(.string(member.key), special: specials.contains(Array(member.key.utf8))))
       tokens[tokens.count - 1].id = id
     }
     return tokens.sorted { $0.id < $1.id }

@@ -1,13 +1,16 @@
+import Checkpoints
 import Foundation
 
 /// Writes a definition as the JSON files that `tokenizers` and `transformers` read.
 enum HuggingFaceWriter {
   static func files(for definition: TokenizerDefinition) -> [String: Data] {
-    ["tokenizer.json": tokenizer(definition).data, "tokenizer_config.json": configuration(definition).data]
+    ["tokenizer.json": data(tokenizer(definition)), "tokenizer_config.json": data(configuration(definition))]
   }
 
+  static func data(_ json: JSONValue) -> Data { Data((json.compact + "\n").utf8) }
+
   static func tokenizer(_ definition: TokenizerDefinition) -> JSONValue {
-    [
+    .ordered([
       "version": "1.0",
       "truncation": nil,
       "padding": nil,
@@ -17,7 +20,7 @@ enum HuggingFaceWriter {
       "post_processor": postProcessor(definition),
       "decoder": definition.decoder.map { sequence($0.map(decoder), key: "decoders") } ?? nil,
       "model": model(definition),
-    ]
+    ])
   }
 
   private static func string(_ bytes: [UInt8]) -> JSONValue { .string(String(decoding: bytes, as: UTF8.self)) }
@@ -26,20 +29,20 @@ enum HuggingFaceWriter {
     switch steps.count {
     case 0: nil
     case 1: steps[0]
-    default: .object([("type", "Sequence"), (key, .array(steps))])
+    default: .ordered(["type": "Sequence", key: .array(steps)])
     }
   }
 
   private static func addedToken(_ token: AddedToken) -> JSONValue {
-    [
-      "id": .number(Double(token.id)),
+    .ordered([
+      "id": .integer(Int(token.id)),
       "content": string(token.content),
       "single_word": .bool(token.singleWord),
       "lstrip": .bool(token.stripsLeft),
       "rstrip": .bool(token.stripsRight),
       "normalized": .bool(token.normalized),
       "special": .bool(token.special),
-    ]
+    ])
   }
 
   private static func normalizer(_ step: NormalizerStep) -> JSONValue {
@@ -47,9 +50,9 @@ enum HuggingFaceWriter {
     case .nfc:
       ["type": "NFC"]
     case .prepend(let text):
-      ["type": "Prepend", "prepend": string(text)]
+      .ordered(["type": "Prepend", "prepend": string(text)])
     case .replace(let pattern, let content):
-      ["type": "Replace", "pattern": ["String": string(pattern)], "content": string(content)]
+      .ordered(["type": "Replace", "pattern": ["String": string(pattern)], "content": string(content)])
     }
   }
 
@@ -60,26 +63,26 @@ enum HuggingFaceWriter {
     case .isolate(let pattern):
       split(pattern.expression)
     case .digits(let individual):
-      ["type": "Digits", "individual_digits": .bool(individual)]
+      .ordered(["type": "Digits", "individual_digits": .bool(individual)])
     case .byteLevel(let addPrefixSpace, let useRegex):
       byteLevel(addPrefixSpace: addPrefixSpace, useRegex: useRegex)
     case .metaspace(let mark, let scheme, let split):
-      [
+      .ordered([
         "type": "Metaspace", "replacement": string(mark), "prepend_scheme": .string(scheme.rawValue),
         "split": .bool(split),
-      ]
+      ])
     }
   }
 
   private static func split(_ expression: String) -> JSONValue {
-    ["type": "Split", "pattern": ["Regex": .string(expression)], "behavior": "Isolated", "invert": false]
+    .ordered(["type": "Split", "pattern": ["Regex": .string(expression)], "behavior": "Isolated", "invert": false])
   }
 
   private static func byteLevel(addPrefixSpace: Bool, useRegex: Bool) -> JSONValue {
-    [
+    .ordered([
       "type": "ByteLevel", "add_prefix_space": .bool(addPrefixSpace), "trim_offsets": true,
       "use_regex": .bool(useRegex),
-    ]
+    ])
   }
 
   private static func decoder(_ step: DecoderStep) -> JSONValue {
@@ -91,13 +94,13 @@ enum HuggingFaceWriter {
     case .fuse:
       ["type": "Fuse"]
     case .replace(let pattern, let content):
-      ["type": "Replace", "pattern": ["String": string(pattern)], "content": string(content)]
+      .ordered(["type": "Replace", "pattern": ["String": string(pattern)], "content": string(content)])
     case .strip(let content, let start, let stop):
-      [
-        "type": "Strip", "content": string(content), "start": .number(Double(start)), "stop": .number(Double(stop)),
-      ]
+      .ordered([
+        "type": "Strip", "content": string(content), "start": .integer(start), "stop": .integer(stop),
+      ])
     case .metaspace(let mark, let scheme):
-      ["type": "Metaspace", "replacement": string(mark), "prepend_scheme": .string(scheme.rawValue)]
+      .ordered(["type": "Metaspace", "replacement": string(mark), "prepend_scheme": .string(scheme.rawValue)])
     }
   }
 
@@ -107,33 +110,33 @@ enum HuggingFaceWriter {
       return definition.isByteLevel ? byteLevel(addPrefixSpace: true, useRegex: true) : nil
     }
     func part(_ kind: String, _ id: String, _ type: Int) -> JSONValue {
-      let member: JSONValue = ["id": .string(id), "type_id": .number(Double(type))]
-      return .object([(key: kind, value: member)])
+      .ordered([kind: .ordered(["id": .string(id), "type_id": .integer(type)])])
     }
     func template(_ sequence: String, _ type: Int) -> [JSONValue] {
       definition.prefix.map { part("SpecialToken", definition.text(of: $0), type) }
         + [part("Sequence", sequence, type)]
         + definition.suffix.map { part("SpecialToken", definition.text(of: $0), type) }
     }
-    var entries: [(key: String, value: JSONValue)] = []
+    var entries: [JSONMember] = []
     for id in Set(affixes).sorted() {
       let text = definition.text(of: id)
-      entries.append((text, ["id": .string(text), "ids": [.number(Double(id))], "tokens": [.string(text)]]))
+      let entry: JSONValue = .ordered(["id": .string(text), "ids": [.integer(Int(id))], "tokens": [.string(text)]])
+      entries.append(JSONMember(key: text, value: entry))
     }
-    return [
+    return .ordered([
       "type": "TemplateProcessing",
       "single": .array(template("A", 0)),
       "pair": .array(template("A", 0) + template("B", 1)),
-      "special_tokens": .object(entries),
-    ]
+      "special_tokens": .members(entries),
+    ])
   }
 
   private static func model(_ definition: TokenizerDefinition) -> JSONValue {
-    var vocabulary: [(key: String, value: JSONValue)] = []
+    var vocabulary: [JSONMember] = []
     definition.forEachModelToken { text, id in
-      vocabulary.append((String(decoding: text, as: UTF8.self), .number(Double(id))))
+      vocabulary.append(JSONMember(key: String(decoding: text, as: UTF8.self), value: .integer(Int(id))))
     }
-    return [
+    return .ordered([
       "type": "BPE",
       "dropout": nil,
       "unk_token": definition.unknownSymbol.map { .string(definition.text(of: $0)) } ?? nil,
@@ -142,9 +145,9 @@ enum HuggingFaceWriter {
       "fuse_unk": .bool(definition.fusesUnknown),
       "byte_fallback": .bool(definition.byteFallback),
       "ignore_merges": .bool(definition.ignoresMerges),
-      "vocab": .object(vocabulary),
+      "vocab": .members(vocabulary),
       "merges": .array(merges(definition)),
-    ]
+    ])
   }
 
   /// The merges by their texts. If an id has several texts, those are taken whose concatenation is a text of the
@@ -167,20 +170,18 @@ enum HuggingFaceWriter {
   }
 
   private static func configuration(_ definition: TokenizerDefinition) -> JSONValue {
-    var members: [(key: String, value: JSONValue)] = [
-      ("tokenizer_class", "PreTrainedTokenizerFast"),
-      ("clean_up_tokenization_spaces", false),
-      ("add_bos_token", .bool(!definition.prefix.isEmpty)),
-      ("add_eos_token", .bool(!definition.suffix.isEmpty)),
+    let token = { (id: Int32?) in id.map { JSONValue.string(definition.text(of: $0)) } }
+    let members: KeyValuePairs<String, JSONValue?> = [
+      "tokenizer_class": "PreTrainedTokenizerFast",
+      "clean_up_tokenization_spaces": false,
+      "add_bos_token": .bool(!definition.prefix.isEmpty),
+      "add_eos_token": .bool(!definition.suffix.isEmpty),
+      "bos_token": token(definition.bosToken),
+      "eos_token": token(definition.eosToken),
+      "unk_token": token(definition.unknownToken),
+      "pad_token": token(definition.paddingToken),
+      "chat_template": definition.chatTemplate.map { .string($0) },
     ]
-    let tokens = [
-      ("bos_token", definition.bosToken), ("eos_token", definition.eosToken), ("unk_token", definition.unknownToken),
-      ("pad_token", definition.paddingToken),
-    ]
-    for (name, id) in tokens {
-      if let id { members.append((name, .string(definition.text(of: id)))) }
-    }
-    if let template = definition.chatTemplate { members.append(("chat_template", .string(template))) }
-    return .object(members)
+    return .members(members.compactMap { name, value in value.map { JSONMember(key: name, value: $0) } })
   }
 }

@@ -190,5 +190,5 @@ public struct Tokenizer: Sendable {
 
   /// Bytes that are equal for equal tokenizers, for callers to hash: the definition as a compact `tokenizer.json`. They
   /// do not depend on the source or its layout.
-  public func canonicalBytes() -> Data { HuggingFaceWriter.tokenizer(definition).data }
+  public func canonicalBytes() -> Data { HuggingFaceWriter.data(HuggingFaceWriter.tokenizer(definition)) }
 }

@@ -7,8 +7,6 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   case missingFile(path: String, advice: String? = nil)
   /// The file is there but could not be read.
   case unreadableFile(path: String, reason: String)
-  /// The bytes are not JSON; `offset` counts bytes from the start of the file.
-  case invalidJSON(file: String, offset: Int, reason: String)
   /// A field is absent or of the wrong kind. `field` is its path, such as `model.vocab`.
   case invalidField(file: String, field: String, expected: String)
   /// A component that this module does not implement.
@@ -26,8 +24,6 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
       return "\(path): no such file" + (advice.map { "; \($0)" } ?? "")
     case .unreadableFile(let path, let reason):
       return "\(path): cannot be read: \(reason)"
-    case .invalidJSON(let file, let offset, let reason):
-      return "\(file): not valid JSON at byte \(offset): \(reason)"
     case .invalidField(let file, let field, let expected):
       return "\(file): \(field): expected \(expected)"
     case .unsupported(let file, let component, let found, let supported):

@@ -38,8 +38,9 @@ enum Fixture {
     var cases: [Case]
 
     var gguf: GGUFVocabulary {
-      GGUFVocabulary(
-        model: "llama", tokens: tokens, scores: scores, tokenTypes: types, bosToken: 1, eosToken: 2, unknownToken: 0)
+      var result = GGUFVocabulary(model: "llama", tokens: tokens, scores: scores, tokenTypes: types)
+      (result.bosToken, result.eosToken, result.unknownToken) = (1, 2, 0)
+      return result
     }
   }
 

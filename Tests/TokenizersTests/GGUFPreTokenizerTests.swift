@@ -21,7 +21,9 @@ struct GGUFPreTokenizerTests {
     var rules: [Rule]
 
     func vocabulary(pre: String?) -> GGUFVocabulary {
-      GGUFVocabulary(model: "gpt2", pre: pre, tokens: tokens, tokenTypes: types, merges: merges, bosToken: 0)
+      var result = GGUFVocabulary(model: "gpt2", pre: pre, tokens: tokens, tokenTypes: types, merges: merges)
+      result.bosToken = 0
+      return result
     }
   }
 

@@ -119,7 +119,8 @@ struct GGUFVariantTests {
   }
 
   @Test func aTokenBesideEveryTextNeedsARow() throws {
-    var vocabulary = GGUFVocabulary(model: "gpt2", tokens: ["a", "b", "ab", "<s>"], merges: ["a b"], bosToken: 3)
+    var vocabulary = GGUFVocabulary(model: "gpt2", tokens: ["a", "b", "ab", "<s>"], merges: ["a b"])
+    vocabulary.bosToken = 3
     #expect(try vocabulary.fitted(to: 3).bosToken == nil)
     vocabulary.eosToken = 9
     #expect(try vocabulary.fitted(to: 3).eosToken == nil)

@@ -21,12 +21,12 @@ extension GGUFVocabulary {
       tokens: try file.strings("tokenizer.ggml.tokens"),
       scores: try file.floatsIfPresent("tokenizer.ggml.scores")?.map { Float($0) },
       tokenTypes: try file.integersIfPresent("tokenizer.ggml.token_type")?.map { Int32(truncatingIfNeeded: $0) },
-      merges: try file.stringsIfPresent("tokenizer.ggml.merges") ?? [],
-      bosToken: try token("bos"), eosToken: try token("eos"), unknownToken: try token("unknown"),
-      paddingToken: try token("padding"),
-      addBOS: try file.boolIfPresent("tokenizer.ggml.add_bos_token"),
-      addEOS: try file.boolIfPresent("tokenizer.ggml.add_eos_token"),
-      addSpacePrefix: try file.boolIfPresent("tokenizer.ggml.add_space_prefix"),
-      chatTemplate: try file.stringIfPresent("tokenizer.chat_template"))
+      merges: try file.stringsIfPresent("tokenizer.ggml.merges") ?? [])
+    (bosToken, eosToken) = (try token("bos"), try token("eos"))
+    (unknownToken, paddingToken) = (try token("unknown"), try token("padding"))
+    addBOS = try file.boolIfPresent("tokenizer.ggml.add_bos_token")
+    addEOS = try file.boolIfPresent("tokenizer.ggml.add_eos_token")
+    addSpacePrefix = try file.boolIfPresent("tokenizer.ggml.add_space_prefix")
+    chatTemplate = try file.stringIfPresent("tokenizer.chat_template")
   }
 }

@@ -12,7 +12,7 @@ enum CSVTable {
   /// Numbers read back exactly; NaN and what was not measured are empty, lists are separated by spaces.
   private static func text(_ value: JSONValue) -> String {
     switch value {
-    case .null, .object: ""
+    case .null, .object, .members: ""
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
     case .number(let value): value.isNaN ? "" : "\(value)"
