@@ -62,6 +62,18 @@ public struct ExportResult: Sendable, Equatable {
   public let verification: Verification
 }
 
+/// A network in the terms of a format, ready to be written.
+protocol PreparedExport {
+  associatedtype Exported: Network
+  /// The network that is written.
+  var network: AdaptedNetwork<Exported> { get }
+  var tensors: NetworkTensors<AdaptedNetwork<Exported>> { get }
+  var architecture: String { get }
+  var needsRemoteCode: Bool { get }
+  var hasTokenizer: Bool { get }
+  func write(to url: URL) throws
+}
+
 /// Writes networks as checkpoints that stock loaders open, and proves each one by reading it back.
 public enum Exporter {
   /// Writes a network, dense or subnet, with layers of any widths, and the parent's tokenizer. Layers that have neither
@@ -88,31 +100,23 @@ public enum Exporter {
     try destination.check()
     let tokens = try verificationTokens(options, network.configuration)
     let name = options.name ?? (options.format == .gguf ? url.deletingPathExtension() : url).lastPathComponent
+    func written(_ export: some PreparedExport) throws -> ExportResult {
+      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
+        export.tensors.monitor = options.monitor
+        try export.write(to: temporary)
+        let verification = try Verification(
+          of: temporary, as: url, export.network, export.tensors, tokens, monitor: options.monitor)
+        return (try size(of: temporary), verification)
+      }
+      return ExportResult(
+        location: url, architecture: export.architecture, needsRemoteCode: export.needsRemoteCode,
+        hasTokenizer: export.hasTokenizer, bytes: bytes, verification: verification)
+    }
     switch options.format {
     case .huggingFace:
-      let folder = try HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type)
-      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
-        folder.tensors.monitor = options.monitor
-        try folder.write(to: temporary)
-        let verification = try Verification(
-          of: temporary, as: url, folder.network, folder.tensors, tokens, monitor: options.monitor)
-        return (try size(of: temporary), verification)
-      }
-      return ExportResult(
-        location: url, architecture: folder.form.architecture, needsRemoteCode: folder.form.module != nil,
-        hasTokenizer: folder.hasTokenizer, bytes: bytes, verification: verification)
+      return try written(HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type))
     case .gguf:
-      let file = try GGUFExport(network, parent: parent, record: record, name: name, type: options.type)
-      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
-        file.tensors.monitor = options.monitor
-        try file.write(to: temporary)
-        let verification = try Verification(
-          of: temporary, as: url, file.network, file.tensors, tokens, monitor: options.monitor)
-        return (try size(of: temporary), verification)
-      }
-      return ExportResult(
-        location: url, architecture: file.form.architecture, needsRemoteCode: false,
-        hasTokenizer: file.hasTokenizer, bytes: bytes, verification: verification)
+      return try written(GGUFExport(network, parent: parent, record: record, name: name, type: options.type))
     }
   }
 

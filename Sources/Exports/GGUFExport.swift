@@ -7,13 +7,16 @@ import Tokenizers
 ///
 /// Keys and tensors are those that llama.cpp's loader of the form asks for. Norms, biases and rope
 /// divisors are F32 whatever the type of the matrices.
-struct GGUFExport<Exported: Network> {
-  let form: GGUFForm
-  /// The network that is written.
+struct GGUFExport<Exported: Network>: PreparedExport {
+  private let form: GGUFForm
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let metadata: [(key: String, value: GGUFValue)]
+
+  var architecture: String { form.architecture }
+  var needsRemoteCode: Bool { false }
+
   /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its
   /// quantisations.
   private static var emptyMLP: Int { 32 }
@@ -97,30 +100,24 @@ struct GGUFExport<Exported: Network> {
   private static func tokenizer(
     _ vocabulary: GGUFVocabulary?, _ configuration: ModelConfiguration
   ) -> [(key: String, value: GGUFValue)] {
-    func id(_ name: String, _ token: Int32?) -> [(key: String, value: GGUFValue)] {
-      token.flatMap { UInt32(exactly: $0) }.map { [("tokenizer.ggml.\(name)_token_id", .uint32($0))] } ?? []
-    }
-    let bos = id("bos", vocabulary?.bosToken ?? configuration.bosToken)
-    let eos = id("eos", vocabulary?.eosToken ?? configuration.eosTokens.first)
-    guard let vocabulary else { return [("tokenizer.ggml.model", .string("no_vocab"))] + bos + eos }
-
-    var members: [(key: String, value: GGUFValue)] = [("tokenizer.ggml.model", .string(vocabulary.model))]
-    if let pre = vocabulary.pre { members.append(("tokenizer.ggml.pre", .string(pre))) }
-    members.append(("tokenizer.ggml.tokens", .array(.string(vocabulary.tokens))))
-    if let scores = vocabulary.scores { members.append(("tokenizer.ggml.scores", .array(.float32(scores)))) }
-    if let types = vocabulary.tokenTypes { members.append(("tokenizer.ggml.token_type", .array(.int32(types)))) }
-    if !vocabulary.merges.isEmpty {
-      members.append(("tokenizer.ggml.merges", .array(.string(vocabulary.merges))))
-    }
-    members += bos + eos + id("unknown", vocabulary.unknownToken) + id("padding", vocabulary.paddingToken)
-    let switches = [
-      ("tokenizer.ggml.add_bos_token", vocabulary.addBOS), ("tokenizer.ggml.add_eos_token", vocabulary.addEOS),
-      ("tokenizer.ggml.add_space_prefix", vocabulary.addSpacePrefix),
+    func id(_ token: Int32?) -> GGUFValue? { token.flatMap { UInt32(exactly: $0) }.map { .uint32($0) } }
+    func flag(_ value: Bool?) -> GGUFValue? { value.map { .bool($0) } }
+    let all: KeyValuePairs<String, GGUFValue?> = [
+      "ggml.model": .string(vocabulary?.model ?? "no_vocab"),
+      "ggml.pre": vocabulary?.pre.map { .string($0) },
+      "ggml.tokens": vocabulary.map { .array(.string($0.tokens)) },
+      "ggml.scores": vocabulary?.scores.map { .array(.float32($0)) },
+      "ggml.token_type": vocabulary?.tokenTypes.map { .array(.int32($0)) },
+      "ggml.merges": vocabulary.flatMap { $0.merges.isEmpty ? nil : .array(.string($0.merges)) },
+      "ggml.bos_token_id": id(vocabulary?.bosToken ?? configuration.bosToken),
+      "ggml.eos_token_id": id(vocabulary?.eosToken ?? configuration.eosTokens.first),
+      "ggml.unknown_token_id": id(vocabulary?.unknownToken),
+      "ggml.padding_token_id": id(vocabulary?.paddingToken),
+      "ggml.add_bos_token": flag(vocabulary?.addBOS),
+      "ggml.add_eos_token": flag(vocabulary?.addEOS),
+      "ggml.add_space_prefix": flag(vocabulary?.addSpacePrefix),
+      "chat_template": vocabulary?.chatTemplate.map { .string($0) },
     ]
-    for (key, value) in switches {
-      if let value { members.append((key, .bool(value))) }
-    }
-    if let template = vocabulary.chatTemplate { members.append(("tokenizer.chat_template", .string(template))) }
-    return members
+    return all.compactMap { key, value in value.map { (key: "tokenizer.\(key)", value: $0) } }
   }
 }

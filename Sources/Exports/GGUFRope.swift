@@ -1,5 +1,4 @@
 import Checkpoints
-import Foundation
 import LanguageModels
 
 /// A rotary embedding in the terms of llama.cpp: keys of the metadata (without the architecture's name before them) and

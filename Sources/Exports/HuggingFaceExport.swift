@@ -7,13 +7,15 @@ import Tokenizers
 ///
 /// Layers that are all alike need only stock classes (unless they have biases that these lack). Otherwise `config.json`
 /// carries `per_layer_config`, and the folder the Python module that builds each layer from it.
-struct HuggingFaceExport<Exported: Network> {
-  let form: HuggingFaceForm
-  /// The network that is written.
+struct HuggingFaceExport<Exported: Network>: PreparedExport {
+  private let form: HuggingFaceForm
   let network: AdaptedNetwork<Exported>
   let tensors: NetworkTensors<AdaptedNetwork<Exported>>
   let hasTokenizer: Bool
   private let files: [String: Data]
+
+  var architecture: String { form.architecture }
+  var needsRemoteCode: Bool { form.module != nil }
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
     form = try .choice(for: AdaptedNetwork(network, network.configuration).configuration)

@@ -15,45 +15,53 @@ public struct ModelShape: Sendable {
 
   public static let all: [ModelShape] = [
     ModelShape(
-      "smollm2-135m", .llama, hidden: 576, layers: 30, heads: 9, kv: 3, mlp: 1536, vocabulary: 49152, tied: true,
-      theta: 1e5, context: 8192),
+      "smollm2-135m", .llama, hidden: 576, layers: 30, shape(9, 3, 1536), vocabulary: 49152,
+      RotaryConfiguration(theta: 1e5), context: 8192
+    ).tied,
     ModelShape(
-      "llama-3.2-1b", .llama, hidden: 2048, layers: 16, heads: 32, kv: 8, mlp: 8192, vocabulary: 128_256, tied: true,
-      theta: 5e5, context: 131_072, llama3: 32),
+      "llama-3.2-1b", .llama, hidden: 2048, layers: 16, shape(32, 8, 8192), vocabulary: 128_256,
+      RotaryConfiguration(
+        theta: 5e5, scaling: .llama3(factor: 32, lowFrequency: 1, highFrequency: 4, originalContext: 8192)),
+      context: 131_072
+    ).tied,
     ModelShape(
-      "llama-7b", .llama, hidden: 4096, layers: 32, heads: 32, kv: 32, mlp: 11008, vocabulary: 32000, theta: 1e4,
-      context: 2048),
+      "llama-7b", .llama, hidden: 4096, layers: 32, shape(32, 32, 11008), vocabulary: 32000,
+      RotaryConfiguration(theta: 1e4), context: 2048),
     ModelShape(
-      "mistral-7b", .mistral, hidden: 4096, layers: 32, heads: 32, kv: 8, mlp: 14336, vocabulary: 32768, theta: 1e6,
-      context: 32768),
+      "mistral-7b", .mistral, hidden: 4096, layers: 32, shape(32, 8, 14336), vocabulary: 32768,
+      RotaryConfiguration(theta: 1e6), context: 32768),
     ModelShape(
-      "qwen2.5-7b", .qwen2, hidden: 3584, layers: 28, heads: 28, kv: 4, mlp: 18944, vocabulary: 152_064, theta: 1e6,
-      context: 32768),
+      "qwen2.5-7b", .qwen2, hidden: 3584, layers: 28, shape(28, 4, 18944), vocabulary: 152_064,
+      RotaryConfiguration(theta: 1e6), context: 32768),
     ModelShape(
-      "llama-3-8b", .llama, hidden: 4096, layers: 32, heads: 32, kv: 8, mlp: 14336, vocabulary: 128_256, theta: 5e5,
-      context: 8192),
+      "llama-3-8b", .llama, hidden: 4096, layers: 32, shape(32, 8, 14336), vocabulary: 128_256,
+      RotaryConfiguration(theta: 5e5), context: 8192),
     ModelShape(
-      "llama-13b", .llama, hidden: 5120, layers: 40, heads: 40, kv: 40, mlp: 13824, vocabulary: 32000, theta: 1e4,
-      context: 2048),
+      "llama-13b", .llama, hidden: 5120, layers: 40, shape(40, 40, 13824), vocabulary: 32000,
+      RotaryConfiguration(theta: 1e4), context: 2048),
   ]
 
+  private static func shape(_ queryHeads: Int, _ kvHeads: Int, _ mlpChannels: Int) -> LayerShape {
+    LayerShape(queryHeads: queryHeads, kvHeads: kvHeads, mlpChannels: mlpChannels)
+  }
+
   private init(
-    _ name: String, _ family: Family, hidden: Int, layers: Int, heads: Int, kv: Int, mlp: Int, vocabulary: Int,
-    tied: Bool = false, theta: Double, context: Int, llama3 factor: Double? = nil
+    _ name: String, _ family: Family, hidden: Int, layers: Int, _ shape: LayerShape, vocabulary: Int,
+    _ rotary: RotaryConfiguration, context: Int
   ) {
     self.name = name
     configuration = ModelConfiguration(
-      family: family, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: hidden / heads,
-      layers: Array(repeating: LayerShape(queryHeads: heads, kvHeads: kv, mlpChannels: mlp), count: layers),
+      family: family, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: hidden / shape.queryHeads,
+      layers: Array(repeating: shape, count: layers),
       block: BlockDescription(
-        normEpsilon: 1e-5,
-        rotary: RotaryConfiguration(
-          theta: theta,
-          scaling: factor.map {
-            .llama3(factor: $0, lowFrequency: 1, highFrequency: 4, originalContext: 8192)
-          } ?? .none),
-        biases: family.biases.always, parts: family.parts),
-      tiedEmbeddings: tied, contextLength: context)
+        normEpsilon: 1e-5, rotary: rotary, biases: family.biases.always, parts: family.parts),
+      tiedEmbeddings: false, contextLength: context)
+  }
+
+  private var tied: ModelShape {
+    var result = self
+    result.configuration.tiedEmbeddings = true
+    return result
   }
 
   /// The same with other numbers of layers, channels, heads or words.

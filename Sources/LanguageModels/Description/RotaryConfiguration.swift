@@ -25,7 +25,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case longrope(LongRopeScaling)
   }
 
-  public init(theta: Double, scaling: Scaling) {
+  public init(theta: Double, scaling: Scaling = .none) {
     self.theta = theta
     self.scaling = scaling
   }
