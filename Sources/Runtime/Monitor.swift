@@ -18,7 +18,6 @@ public struct Monitor: Sendable {
       case ranking, factorising, scoring, solving
       case repair = "sequential repair"
       case zeros = "looking for zeros"
-      case trends = "trend of the error curves"
       case evolution, trials, texts, timing
       case writing
       case randomWeights = "random weights, MiB"
