@@ -1,14 +1,7 @@
 import Evaluation
-import Foundation
-import LanguageModels
-import LinearAlgebra
-import Runtime
 import Search
-import Studies
-import Subnets
-import Workbench
 
-/// Evaluates candidates of a study in single precision and in bfloat16: how fast, and whether in the same order.
+/// Candidates of a study in single precision and in bfloat16: how fast, and whether in the same order.
 public struct PrecisionBenchmark: Codable, Sendable {
   public struct Row: Codable, Sendable {
     public let precision: String
@@ -36,33 +29,8 @@ public struct PrecisionBenchmark: Codable, Sendable {
   /// Largest difference, in the first row and relative to the smaller one, of a pair that is swapped.
   public let largestSwap: Double
 
-  /// - Throws: `PipelineError`, and what is wrong with the study.
-  public init(_ request: BenchmarkRequest, in context: JobContext, monitor: Monitor) throws {
-    guard Precision.bfloat16.isSupported else {
-      throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
-    }
-    let (count, windows) = (request.candidates, request.windows)
-    let opened = try OpenedStudy(
-      StudyAddress(request.study), model: request.model, cache: context.cache, memory: context.memory,
-      monitor: monitor)
-    let trials = try opened.study.trials().suffix(count)
-    guard !trials.isEmpty else { throw PipelineError.noPoint(wanted: "to evaluate", available: "no trials") }
-    let genes = trials.map { opened.bound.genes($0.genome) }
-    var rows: [Row] = []
-    var tokens: (windows: Int, count: Int) = (0, 0)
-    for (number, precision) in [Precision.single, .bfloat16].enumerated() {
-      let evaluator = try opened.evaluator(windows: windows, precision: precision)
-      tokens = (evaluator.reference.windows.count, evaluator.reference.windows.tokens.count)
-      for choice in Set(genes.map(\.choice)) { try evaluator.repaired.rank(choice) }
-      try monitor.advance(.init(.timing, of: precision.rawValue), number, of: 2)
-      let start = ContinuousClock.now
-      let found = try evaluator.compare(Array(genes), monitor: monitor.during(.init(.timing)))
-      let seconds = (ContinuousClock.now - start) / .seconds(1)
-      rows.append(
-        Row(
-          precision: precision.rawValue, seconds: seconds, evaluationsPerSecond: Double(genes.count) / seconds,
-          divergences: found.comparisons.map(\.divergence)))
-    }
+  /// - Parameter rows: of both precisions, for the same candidates.
+  init(_ rows: [Row], windows: Int, tokens: Int) {
     let (first, last) = (rows[0].divergences, rows[1].divergences)
     let differences = zip(first, last).map { ($1 - $0) / max($0, 1e-9) }
     var (swaps, pairs, largest) = (0, 0, 0.0)
@@ -74,14 +42,11 @@ public struct PrecisionBenchmark: Codable, Sendable {
         largest = max(largest, abs(first[i] - first[j]) / max(min(first[i], first[j]), 1e-9))
       }
     }
-    candidates = genes.count
-    self.windows = tokens.windows
-    self.tokens = tokens.count
+    (candidates, self.windows, self.tokens, self.rows) = (first.count, windows, tokens, rows)
     ratio = rows[0].seconds / rows[1].seconds
     rankCorrelation = RankCorrelation.spearman(first, last)
     meanDifference = differences.reduce(0, +) / Double(differences.count)
     largestDifference = differences.map { abs($0) }.max() ?? 0
     (swappedPairs, self.pairs, largestSwap) = (swaps, pairs, largest)
-    self.rows = rows
   }
 }

@@ -30,14 +30,9 @@ public struct ConvertJob {
     let target = request.output.target(monitor)
     try Exporter.check(model, [target])
     try DiskSpace.check([target.need(parameters: model.configuration.totalParameters)])
-    let configuration = model.configuration
     let record: JSONValue = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(context.toolVersion), "method": "convert",
-      "parent": [
-        "name": .string(model.name), "fingerprint": .string(try model.fingerprint()),
-        "block_parameters": .integer(configuration.blockParameters),
-        "total_parameters": .integer(configuration.totalParameters),
-      ],
+      "parent": try model.record(named: model.name),
     ]
     return try Exporter.export(model, parent: model, record: record, to: target.url, options: target.options)
   }

@@ -1,7 +1,12 @@
+import Checkpoints
+import Evaluation
 import Exports
+import LanguageModels
 import Reformation
 import Runtime
 import Studies
+import Subnets
+import Workbench
 
 /// A point of a study's front that is to be taken away as checkpoints.
 public struct ExportRequest: Codable, Equatable, Sendable {
@@ -37,9 +42,25 @@ public struct ExportRequest: Codable, Equatable, Sendable {
 /// Gives a point of a front its final weights, and writes it.
 public struct ExportJob {
   public struct Outcome: Sendable {
-    public let subnet: SubnetExport.Finished
+    public let point: FrontPoint
+    /// On the study's fitness windows, with the final weights.
+    public let measurement: SubnetMeasurement
+    /// Which repair the weights carry: `none`, `nested` or `sequential`.
+    public let repair: Repair
+    /// What the sequential repair found for each projection, shipped or not.
+    public let steps: [SequentialReformation.Step]
     /// One for each output.
     public let exports: [ExportResult]
+  }
+
+  /// A point of an opened study, and what makes its weights.
+  struct Prepared {
+    let name: String
+    let opened: OpenedStudy
+    let evaluator: CandidateEvaluator
+    let point: FrontPoint
+    let genes: BoundSpace.Genes
+    let targets: [ExportTarget]
   }
 
   private let request: ExportRequest
@@ -47,14 +68,62 @@ public struct ExportJob {
 
   public init(_ request: ExportRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  /// - Throws: whatever is wrong with the request, before anything slow.
-  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+  /// Opens the study and gathers what the point's weights need.
+  ///
+  /// - Throws: before anything slow, whatever is wrong with point, parent and outputs.
+  func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
     let targets = request.outputs.map { $0.target(monitor) }
-    let export = try SubnetExport(
-      StudyAddress(request.study), point: request.point, keep: request.keep, model: request.model, targets: targets,
-      cache: context.cache, memory: context.memory, monitor: monitor)
-    let subnet = try export.finish(repair: request.repair, toolVersion: context.toolVersion, monitor: monitor)
-    return Outcome(subnet: subnet, exports: try targets.map { try export.write(subnet, to: $0) })
+    let address = try StudyAddress(request.study)
+    let study = try address.opened()
+    let description = try StudyDescription(study)
+    let points = try FrontPoints(study: study, description: description, trials: try study.trials())
+    let point = try points.point(request.point, keep: request.keep)
+    guard let trial = points.trial(point) else {
+      throw PipelineError.noPoint(wanted: "'\(request.point)'", available: "its trial is missing")
+    }
+    let opened = try OpenedStudy(
+      study, description, model: request.model, targets: targets, parameters: point.measurement.parametersTotal,
+      in: context, monitor)
+    let evaluator = try opened.evaluator(precision: .single)
+    return Prepared(
+      name: address.newName ?? study.name, opened: opened, evaluator: evaluator, point: point,
+      genes: evaluator.bound.genes(trial.genome), targets: targets)
+  }
+
+  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+    let prepared = try prepare(monitor)
+    let (opened, genes) = (prepared.opened, prepared.genes)
+    let decision = try prepared.evaluator.finish(genes, request.repair, calibration: opened.windows(genes), monitor)
+    let chosen = decision.chosen
+    let measurement = SubnetMeasurement(
+      chosen.network.configuration, of: opened.model.configuration, chosen.comparison)
+    var record = record(prepared, chosen, measurement)
+    record.kept = try prepared.evaluator.units(genes)
+    if chosen.repair == .sequential { record.steps = decision.steps }
+    return Outcome(
+      point: prepared.point, measurement: measurement, repair: chosen.repair, steps: decision.steps,
+      exports: try prepared.targets.map { try record.export(chosen.network, to: $0) })
+  }
+
+  private func record(
+    _ prepared: Prepared, _ chosen: RepairDecision.Repaired, _ measurement: SubnetMeasurement
+  ) -> ExportRecord {
+    let (opened, genes, description) = (prepared.opened, prepared.genes, prepared.opened.description)
+    var record = ExportRecord(
+      toolVersion: context.toolVersion,
+      origin: [
+        "study": .string(prepared.name), "trial": .integer(prepared.point.trial), "score": .string(genes.score),
+        "calibration": .string(genes.statistics),
+        "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
+      ], parent: opened.model, written: chosen.network.configuration, calibration: opened.calibration)
+    (record.repair, record.damping) = (chosen.repair, genes.damping ?? description.damping)
+    // A study names its model as it was when it was made.
+    record.parentName = description.model.name
+    let fitness = description.fitness
+    record.measured = .init(
+      measurement, on: "\(fitness.windows) windows of \(fitness.windowLength) tokens of \(fitness.source)",
+      densePerplexity: description.dense[.perplexity])
+    return record
   }
 }

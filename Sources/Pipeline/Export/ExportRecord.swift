@@ -1,4 +1,6 @@
 import Checkpoints
+import Evaluation
+import Exports
 import LanguageModels
 import Reformation
 import Subnets
@@ -15,43 +17,54 @@ struct ExportRecord {
     var top1Agreement: Double?
     /// What error curves promise, in their unit.
     var predictedError: Double?
+
+    init() {}
+
+    init(_ subnet: SubnetMeasurement, on windows: String, densePerplexity: Double?) {
+      (on, kl, perplexity, top1Agreement) = (windows, subnet[.kl], subnet[.perplexity], subnet[.topOne])
+      self.densePerplexity = densePerplexity
+    }
   }
 
   let toolVersion: String
   /// What only this job knows, such as the method and its settings.
-  var origin: [String: JSONValue]
+  let origin: [String: JSONValue]
+  let parent: LanguageModel
+  /// Its name where the model was found under another one.
   var parentName: String
-  var parentFingerprint: String
-  /// Configurations of the parent and of what was written.
-  var parent: ModelConfiguration
-  var written: ModelConfiguration
-  var repair: Repair
+  /// Configuration of what was written.
+  let written: ModelConfiguration
+  let calibration: CalibrationFile
+  var repair = Repair.none
   /// λ of the least squares as a share of the Gram's mean diagonal.
   var damping: Double?
-  var calibration: CalibrationFile
   var kept: [KeptUnits]?
   /// What the sequential repair did, if it was shipped.
   var steps: [SequentialReformation.Step] = []
-  var measured: Measured
+  var measured = Measured()
 
   init(
     toolVersion: String, origin: [String: JSONValue], parent: LanguageModel, written: ModelConfiguration,
-    repair: Repair, damping: Double? = nil, calibration: CalibrationFile, measured: Measured
-  ) throws {
-    self.toolVersion = toolVersion
-    self.origin = origin
-    (parentName, parentFingerprint, self.parent) = (parent.name, try parent.fingerprint(), parent.configuration)
-    self.written = written
-    self.repair = repair
-    self.damping = damping
-    self.calibration = calibration
-    self.measured = measured
+    calibration: CalibrationFile
+  ) {
+    (self.toolVersion, self.origin, self.parent, parentName) = (toolVersion, origin, parent, parent.name)
+    (self.written, self.calibration) = (written, calibration)
   }
 
-  var json: JSONValue {
+  /// Writes a network with this record.
+  ///
+  /// - Parameter source: model whose tokenizer and other files are written, too; `nil` for the parent.
+  func export(
+    _ network: some Network, source: LanguageModel? = nil, to target: ExportTarget
+  ) throws -> ExportResult {
+    try Exporter.export(
+      network, parent: source ?? parent, record: json(), to: target.url, options: target.options)
+  }
+
+  private func json() throws -> JSONValue {
     var record: [String: JSONValue] = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
-      "parent": Self.parent(parentName, parentFingerprint, parent), "repair": .string(repair.rawValue),
+      "parent": try parent.record(named: parentName), "repair": .string(repair.rawValue),
       "damping": .optional(damping), "calibration_sets": calibration.record,
       "sequential_repair": .array(steps.map(\.record)), "measured": measurement,
     ]
@@ -59,24 +72,31 @@ struct ExportRecord {
     return .object(record.merging(origin) { $1 })
   }
 
-  static func parent(_ name: String, _ fingerprint: String, _ configuration: ModelConfiguration) -> JSONValue {
-    [
-      "name": .string(name), "fingerprint": .string(fingerprint),
-      "block_parameters": .integer(configuration.blockParameters),
-      "total_parameters": .integer(configuration.totalParameters),
-    ]
-  }
-
   private var measurement: JSONValue {
     var values: [String: JSONValue] = [
       "kl": .optional(measured.kl), "perplexity": .optional(measured.perplexity),
       "dense_perplexity": .optional(measured.densePerplexity), "top1_agreement": .optional(measured.top1Agreement),
-      "keep_ratio": .number(parent.keepRatio(of: written)), "block_parameters": .integer(written.blockParameters),
+      "keep_ratio": .number(parent.configuration.keepRatio(of: written)),
+      "block_parameters": .integer(written.blockParameters),
       "total_parameters": .integer(written.totalParameters),
     ]
     if let on = measured.on { values["on"] = .string(on) }
     if let error = measured.predictedError { values["predicted_error"] = .number(error) }
     return .object(values)
+  }
+}
+
+extension LanguageModel {
+  /// The checkpoint's name: that of its folder or file.
+  var name: String { (checkpoint as? GGUFFile)?.name ?? location.lastPathComponent }
+
+  /// As the record of an export names its parent.
+  func record(named name: String) throws -> JSONValue {
+    [
+      "name": .string(name), "fingerprint": .string(try fingerprint()),
+      "block_parameters": .integer(configuration.blockParameters),
+      "total_parameters": .integer(configuration.totalParameters),
+    ]
   }
 }
 

@@ -1,5 +1,11 @@
+import Checkpoints
+import Evaluation
 import Exports
+import Foundation
+import LanguageModels
+import Methods
 import Runtime
+import Workbench
 
 /// A model that is to be made smaller by one named method.
 public struct PruneRequest: Codable, Equatable, Sendable {
@@ -22,10 +28,27 @@ public struct PruneRequest: Codable, Equatable, Sendable {
 /// Makes a model smaller by a method, measures the subnet and writes it.
 public struct PruneJob {
   public struct Outcome {
-    public let pruned: PruneSession.Outcome
+    public let pruned: PrunedModel
+    /// On the held-out windows.
+    public let measurement: SubnetMeasurement
+    public let densePerplexity: Double
+    /// Seconds of scoring, searching and repairing.
+    public let seconds: [Workbench.Stage: Double]
+    /// λ of the least squares as a share of the Gram's mean diagonal; `nil` where the method solved none.
+    public let damping: Double?
+    /// Most resident memory of the process, in bytes; `nil` where the system does not say.
+    public let peakBytes: Int?
     /// What may spoil the result.
     public let warnings: [String]
     public let export: ExportResult
+  }
+
+  /// A method with its settings, and the model that it will be applied to.
+  struct Prepared {
+    let method: any PruningMethod
+    let values: SettingValues
+    let opened: OpenedBench
+    let target: ExportTarget
   }
 
   private let request: PruneRequest
@@ -34,15 +57,51 @@ public struct PruneJob {
   public init(_ request: PruneRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
   /// - Throws: whatever is wrong with the request, before anything slow.
+  func prepare(_ monitor: Monitor) throws -> Prepared {
+    let method = try MethodRegistry.named(request.method)
+    let values = try SettingValues(of: method, request.settings)
+    let (plan, target) = (request.calibration, request.output.target(monitor))
+    _ = try plan.sources()
+    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
+    try Exporter.check(model, [target], inputs: plan.files(), layersDiffer: !method.keepsOneWidth)
+    let opened = try OpenedBench(
+      model, plan, damping: request.damping, cache: context.cache,
+      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], monitor)
+    return Prepared(method: method, values: values, opened: opened, target: target)
+  }
+
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
-    let target = request.output.target(monitor)
-    let session = try PruneSession(
-      model: request.model, method: request.method, target: request.target, assignments: request.settings,
-      plan: request.calibration, damping: request.damping, output: target, cache: context.cache,
-      memory: context.memory, monitor: monitor)
-    let pruned = try session.prune()
+    let prepared = try prepare(monitor)
+    let bench = prepared.opened.bench
+    let reference = try bench.reference()
+    bench.openAccount()
+    let pruned = try prepared.method.prune(
+      bench, budget: request.target.blockParameters(of: bench.configuration), prepared.values)
+    let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
+    let measurement = SubnetMeasurement(
+      pruned.network.configuration, of: bench.configuration, try reference.compare(pruned.network))
+    let peak = ProcessMemory.lifetimePeak
+    var record = record(prepared, pruned)
+    record.measured = .init(
+      measurement, on: prepared.opened.calibration.judgedOn, densePerplexity: reference.perplexity.value)
     return Outcome(
-      pruned: pruned, warnings: pruned.damping == nil ? [] : session.warnings,
-      export: try session.write(pruned, to: target, toolVersion: context.toolVersion))
+      pruned: pruned, measurement: measurement, densePerplexity: reference.perplexity.value,
+      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping, peakBytes: peak,
+      warnings: bench.knownDamping == nil ? [] : prepared.opened.warnings,
+      export: try record.export(pruned.network, to: prepared.target))
+  }
+
+  private func record(_ prepared: Prepared, _ pruned: PrunedModel) -> ExportRecord {
+    func words(_ values: [String: String]) -> JSONValue { .object(values.mapValues { .string($0) }) }
+    let (method, bench) = (prepared.method, prepared.opened.bench)
+    var record = ExportRecord(
+      toolVersion: context.toolVersion,
+      origin: [
+        "method": .string(method.name), "source": .string(method.source),
+        "settings": words(prepared.values.described), "decisions": words(pruned.decisions),
+        "seed": .string("\(request.calibration.seed)"),
+      ], parent: bench.model, written: pruned.network.configuration, calibration: prepared.opened.calibration)
+    (record.repair, record.damping, record.kept) = (pruned.repair, bench.knownDamping, pruned.units)
+    return record
   }
 }

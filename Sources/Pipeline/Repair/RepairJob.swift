@@ -1,7 +1,12 @@
+import Checkpoints
 import Evaluation
 import Exports
+import Foundation
+import LanguageModels
 import Reformation
 import Runtime
+import Subnets
+import Workbench
 
 /// A subnet that any tool pruned, whose weights are to be corrected.
 public struct RepairRequest: Codable, Equatable, Sendable {
@@ -17,7 +22,11 @@ public struct RepairRequest: Codable, Equatable, Sendable {
   }
 }
 
-/// Corrects the weights of a subnet by least squares, and writes it.
+/// Corrects the weights of a subnet by least squares against its dense parent, and writes it.
+///
+/// Each output and down projection is fitted again so that the residual stream behind it comes near to the dense one, and each
+/// projection that reads the stream so that it gives what it gives on the dense one (`SequentialReformation`). That needs no
+/// record of what was kept.
 public struct RepairJob {
   public struct Outcome: Sendable {
     /// On the held-out windows, before and after.
@@ -30,21 +39,65 @@ public struct RepairJob {
     public let export: ExportResult
   }
 
+  /// The two models, which fit together, and the text to fit on.
+  struct Prepared {
+    let dense: LanguageModel
+    let pruned: LanguageModel
+    let calibration: CalibrationFile
+    let target: ExportTarget
+  }
+
   private let request: RepairRequest
   private let context: JobContext
 
   public init(_ request: RepairRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  /// - Throws: whatever is wrong with the request, before anything slow.
+  /// - Throws: before anything slow, whatever does not fit together.
+  func prepare(_ monitor: Monitor) throws -> Prepared {
+    let (plan, target) = (request.calibration, request.output.target(monitor))
+    let dense = try LanguageModel(URL(fileURLWithPath: request.dense), memory: context.memory)
+    let pruned = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
+    try Exporter.check(pruned, [target], inputs: [dense.location] + plan.files(), layersDiffer: false)
+    try DiskSpace.check([target.need(parameters: pruned.configuration.totalParameters)])
+    try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
+    let calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint(), monitor: monitor)
+    return Prepared(dense: dense, pruned: pruned, calibration: calibration, target: target)
+  }
+
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
-    let target = request.output.target(monitor)
-    let session = try RepairSession(
-      dense: request.dense, subnet: request.model, plan: request.calibration, output: target,
-      memory: context.memory, monitor: monitor)
-    let found = try session.repair(monitor: monitor)
-    let export = try session.write(found, to: target, toolVersion: context.toolVersion)
+    let prepared = try prepare(monitor)
+    let pruned = prepared.pruned
+    let reference = try DenseReference(prepared.dense, windows: prepared.calibration.fitness, head: pruned.head)
+    // Embedding, head and final norm are the subnet's own.
+    let inherited = Subnet(of: pruned, layers: pruned.configuration.layers) { try pruned.layer($0) }
+    let before = try RepairDecision.Repaired(inherited, repair: .none, on: reference)
+    let decision = try RepairDecision.make(
+      before, inherited: inherited, parent: prepared.dense, calibration: prepared.calibration.windows,
+      reference: reference, monitor)
     return Outcome(
-      before: found.before, after: found.after, densePerplexity: found.densePerplexity, steps: found.steps,
-      improves: found.improves, export: export)
+      before: before.comparison, after: (decision.sequential ?? before).comparison,
+      densePerplexity: reference.perplexity.value, steps: decision.steps,
+      improves: decision.chosen.repair == .sequential,
+      export: try write(decision, prepared, densePerplexity: reference.perplexity.value))
+  }
+
+  /// Writes the repaired subnet, or the subnet as it was if repair did not help.
+  private func write(
+    _ decision: RepairDecision, _ prepared: Prepared, densePerplexity: Double
+  ) throws -> ExportResult {
+    let (pruned, chosen) = (prepared.pruned, decision.chosen)
+    var record = ExportRecord(
+      toolVersion: context.toolVersion,
+      origin: [
+        "method": "repair",
+        "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
+      ], parent: prepared.dense, written: pruned.configuration, calibration: prepared.calibration)
+    (record.repair, record.steps) = (chosen.repair, decision.steps)
+    record.measured = .init(
+      SubnetMeasurement(pruned.configuration, of: prepared.dense.configuration, chosen.comparison),
+      on: prepared.calibration.judgedOn, densePerplexity: densePerplexity)
+    return chosen.repair == .sequential
+      ? try record.export(chosen.network, source: pruned, to: prepared.target)
+      : try record.export(pruned, source: pruned, to: prepared.target)
   }
 }

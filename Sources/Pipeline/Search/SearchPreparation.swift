@@ -1,18 +1,44 @@
 import Calibration
+import Checkpoints
 import Evaluation
 import Foundation
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Runtime
 import Search
+import Studies
 import Subnets
 import Workbench
 
-/// What a search needs before its first candidate.
-extension SearchSession {
+/// A search with all that it names: whatever can be wrong with it shows here, before anything slow.
+struct SearchGround {
+  let settings: SearchSettings
+  let address: StudyAddress
+  /// Of the study.
+  let name: String
+  let model: LanguageModel
+  let identity: ModelIdentity
+  let bound: BoundSpace
   /// The space with the budget that the settings set.
+  let budgeted: BudgetedSpace
+
+  init(_ request: SearchRequest, in context: JobContext) throws {
+    settings = request.settings
+    address = try StudyAddress(request.study)
+    guard let name = address.newName else {
+      throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
+    }
+    self.name = name
+    model = try LanguageModel(
+      URL(fileURLWithPath: settings.model), engine: settings.engine.engine, memory: context.memory)
+    identity = ModelIdentity(name: model.name, fingerprint: try model.fingerprint())
+    _ = try settings.evaluationPrecision()
+    bound = try BoundSpace(
+      settings.searchSpace(), to: model.configuration, calibrationSets: try settings.plan.setNames())
+    budgeted = try Self.budgeted(bound, settings)
+  }
+
   static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {
     let dense = bound.configuration.blockParameters
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
@@ -44,11 +70,43 @@ extension SearchSession {
         minimum: max(reachable.lowerBound, Int(keep.lowerBound * Double(dense)))))
   }
 
+  /// The study, opened to go on with it; `nil` where there is none yet.
+  ///
+  /// - Throws: `StudyError.otherModel`, `PipelineError.settingsDiffer`, and what is wrong with the database.
+  func stored() throws -> Study? {
+    guard try address.exists() else { return nil }
+    let study = try address.open(access: .resume, model: identity)
+    // Compared before the space is, because they say in the user's words what is different.
+    if let difference = try StudyDescription(study).settings.difference(to: settings) {
+      throw PipelineError.settingsDiffer(study: "\(address)", difference: difference)
+    }
+    try study.check(bound.design)
+    return study
+  }
+
+  /// Holds the place of a new study, after it has shown that it takes one.
+  func place() throws -> StudyPlace {
+    if let folder = address.folder {
+      if FileManager.default.fileExists(atPath: folder.path) {
+        try Destination(folder.appendingPathComponent(Study.fileName), .file).keepApart(from: model.location)
+      }
+      // A lock tells of a search that was killed before its study was whole.
+      for name in [CalibrationFile.name, StudyDescription.configurationFile]
+      where FileManager.default.fileExists(atPath: folder.appendingPathComponent(name).path)
+        && !FileManager.default.fileExists(atPath: folder.appendingPathComponent(StudyPlace.lockName).path)
+      {
+        throw PipelineError.damaged(
+          path: folder.appendingPathComponent(name).path,
+          problem: "there is a file of this name, but no study; choose another --study")
+      }
+    }
+    return try StudyPlace(
+      at: address.location, name: name, attributes: ["settings": try JSONText.encode(settings)])
+  }
+
   /// What the preparation will take, and the memory of the search.
-  static func estimate(
-    _ settings: SearchSettings, _ bound: BoundSpace, _ sets: [String], _ budget: SearchBudget, _ memory: MemoryPlan
-  ) throws -> WorkEstimate {
-    let plan = settings.plan
+  func estimate(_ budget: SearchBudget, _ memory: MemoryPlan) throws -> WorkEstimate {
+    let (plan, sets) = (settings.plan, try settings.plan.setNames())
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
     let repairs = settings.repair == .nested
@@ -82,15 +140,14 @@ extension SearchSession {
     work.evaluations = budget.evaluations ?? .max
     return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
+}
 
+extension CandidateSearch {
   /// Uniform Wanda-SP at a few sizes, without and with repair: the better of the two roundings of the KV groups.
   ///
   /// All sizes go through the layers together, so that what they share, such as the factors of a layer, is made once.
-  static func baselines(
-    _ search: CandidateSearch, _ monitor: Monitor
-  ) throws -> [Baseline] {
-    let (evaluator, population) = (search.evaluator, search.population)
-    let sizes = search.sizes.count == 1 ? search.sizes : [search.sizes[1], search.sizes[3]]
+  func baselines(_ monitor: Monitor) throws -> [Baseline] {
+    let sizes = sizes.count == 1 ? sizes : [sizes[1], sizes[3]]
     let roundings = sizes.map { size in
       population.uniform(budget: size).map { widths in
         BoundSpace.Genes(

@@ -1,8 +1,17 @@
+import Calibration
+import Checkpoints
+import Evaluation
 import Exports
+import Foundation
+import Importance
+import LanguageModels
 import LinearAlgebra
+import Methods
 import Reformation
 import Runtime
 import Studies
+import Subnets
+import Workbench
 
 /// Budgets that are to be answered from error curves alone.
 public struct SolveRequest: Codable, Equatable, Sendable {
@@ -48,12 +57,26 @@ public struct SolveRequest: Codable, Equatable, Sendable {
   }
 }
 
-/// Answers budgets, one after the other, and writes the subnets.
+/// Finds subnets for any number of budgets from error curves alone, without a search, and writes them.
 public struct SolveJob {
+  /// The answer to one budget.
+  public struct Answer: Sendable {
+    public let keepTarget: Double
+    public let keepRatio: Double
+    public let parametersBlock: Int
+    public let parametersTotal: Int
+    public let score: String
+    /// What the curves promise to add: nats in the metric of the loss.
+    public let predictedError: Double
+    public let widths: [LayerWidths]
+    fileprivate let evaluator: CandidateEvaluator
+    fileprivate let genes: BoundSpace.Genes
+  }
+
   public struct Outcome: Sendable {
     /// One for each budget.
-    public let answers: [SolveSession.Answer]
-    /// What was measured of each answer; empty if nothing was to be.
+    public let answers: [Answer]
+    /// What was measured of each answer on the held-out windows; empty if nothing was to be.
     public let measured: [(kl: Double, perplexity: Double, densePerplexity: Double)]
     /// λ of the least squares as a share of the Gram's mean diagonal.
     public let damping: Double?
@@ -65,32 +88,154 @@ public struct SolveJob {
     public let exports: [ExportResult]
   }
 
+  /// All that budgets have in common.
+  struct Prepared {
+    let opened: OpenedBench
+    let targets: [ExportTarget]
+    /// One of each number of query heads, for all scores.
+    let curves: [(evaluator: CandidateEvaluator, curves: ChoiceCurves)]
+    let curveSeconds: Double
+    /// What the preparation took, beside what was expected.
+    let work: WorkRecord
+  }
+
+  /// Whose text is taken, on which model.
+  private struct Source {
+    let model: LanguageModel
+    let plan: CalibrationPlan
+    /// The windows of a study; `nil` to read those of the plan.
+    var stored: CalibrationFile?
+    /// `nil` lets held-out tokens choose.
+    let damping: Double?
+  }
+
   private let request: SolveRequest
   private let context: JobContext
 
   public init(_ request: SolveRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  /// - Parameter monitor: hears of warnings, of what the work will take and of what it took.
-  /// - Throws: whatever is wrong with the request, before anything slow.
-  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+  /// Gathers statistics, and gradients for the metric of the loss, and factorises.
+  ///
+  /// - Throws: before anything slow, whatever is wrong with the request.
+  func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
+    let scores = try request.scores.map(ImportanceRegistry.named)
     let targets = request.outputs.map { $0.target(monitor) }
-    let session = try SolveSession(
-      model: request.model, source: request.study.map { .study(try StudyAddress($0)) } ?? .plan(request.calibration),
-      scores: request.scores, metric: request.curveMetric, droppingModules: request.dropsModules,
-      queries: request.queries, damping: request.damping, precision: request.precision,
-      outputs: Array(zip(targets, request.keeps)), cache: context.cache, memory: context.memory, monitor: monitor)
-    for warning in session.warnings { monitor.tell(JobWarning(warning)) }
+    let source = try source()
+    let configuration = source.model.configuration
+    try Exporter.check(source.model, targets, inputs: source.plan.files(), layersDiffer: true)
+    let estimate = WorkEstimate(try work(source, scores), speed: try .measured(), memory: context.memory)
+    monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
+    let clock = WorkClock(estimate)
+    let monitor = monitor.heard(by: clock.hear)
+    let needs = zip(targets, request.keeps).map { target, keep in
+      target.need(parameters: SizeTarget.keep(keep).parameters(of: configuration))
+    }
+    let opened = try OpenedBench(
+      source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
+      cache: context.cache, needs: needs, monitor)
+    let evaluators = try request.queries.map { queries in
+      let space = SearchSpace.widths(
+        scores: request.scores, of: opened.bench, minimum: request.dropsModules ? 0 : 1, queries: queries)
+      return try opened.bench.evaluator(
+        BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), repair: .nested,
+        curveMetric: request.curveMetric, gradientWindows: source.plan.gradientWindows)
+    }
     let start = ContinuousClock.now
-    let answers = try request.keeps.map { try session.solve(keep: $0) }
+    let curves = try evaluators.enumerated().map { number, evaluator in
+      var curves = ChoiceCurves(evaluator, metric: request.curveMetric)
+      try curves.complete(monitor.part(number, of: evaluators.count))
+      return (evaluator, curves)
+    }
+    return Prepared(
+      opened: opened, targets: targets, curves: curves,
+      curveSeconds: (ContinuousClock.now - start) / .seconds(1), work: clock.finished)
+  }
+
+  private func source() throws -> Source {
+    let study = try request.study.map { try StudyAddress($0).opened() }
+    let description = try study.map { try StudyDescription($0) }
+    guard let path = request.model ?? description?.settings.model else {
+      throw PipelineError.invalidOption("give --model, or --study with the folder of a study")
+    }
+    let model = try LanguageModel(URL(fileURLWithPath: path), memory: context.memory)
+    return Source(
+      model: model, plan: description?.settings.plan ?? request.calibration,
+      stored: try study.map {
+        try CalibrationFile(of: $0, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
+      }, damping: request.damping ?? description?.damping)
+  }
+
+  private func work(_ source: Source, _ scores: [any Importance]) throws -> WorkEstimate.Work {
+    let (plan, spaces) = (source.plan, Double(request.queries.count))
+    var work = WorkEstimate.Work(source.model.configuration)
+    work.sampledTokens = source.stored == nil ? try plan.sampledTokens() : 0
+    work.precision = request.precision
+    work.calibrationTokens = try plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength }
+    work.gradients = request.curveMetric.gradients.union(scores.compactMap(\.gradients)).map {
+      ($0, plan.gradientTokens)
+    }
+    work.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
+    work.curves = spaces * Double(scores.count)
+    work.eliminations = spaces * Double(scores.count { $0 is LossOBS })
+    work.choosesDamping = source.damping == nil
+    return work
+  }
+
+  /// Answers budgets, one after the other.
+  ///
+  /// - Parameter monitor: hears of warnings, of what the work will take and of what it took.
+  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+    let prepared = try prepare(monitor)
+    let bench = prepared.opened.bench
+    for warning in prepared.opened.warnings { monitor.tell(JobWarning(warning)) }
+    let start = ContinuousClock.now
+    let answers = try request.keeps.map { try solve(keep: $0, prepared) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = request.measures ? try answers.map { try session.measure($0) } : []
-    monitor.tell(WorkDone(record: session.work))
+    let measured = try (request.measures ? answers : []).map { answer in
+      let reference = try bench.reference(request.precision)
+      let comparison = try reference.compare(answer.evaluator.subnet(answer.genes))
+      return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
+    }
+    monitor.tell(WorkDone(record: prepared.work))
     return Outcome(
-      answers: answers, measured: measured, damping: session.damping, curveSeconds: session.curveSeconds,
+      answers: answers, measured: measured, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds,
       budgetSeconds: seconds,
-      exports: try zip(answers, targets).map {
-        try session.write($0, to: $1, toolVersion: context.toolVersion)
-      })
+      exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared.opened) })
+  }
+
+  /// The subnet of least predicted error.
+  ///
+  /// - Parameter keep: largest share of the block parameters.
+  /// - Throws: `MethodError.impossibleBudget`.
+  private func solve(keep: Double, _ prepared: Prepared) throws -> Answer {
+    let bench = prepared.opened.bench
+    let budget = SizeTarget.keep(keep).blockParameters(of: bench.configuration)
+    let found = prepared.curves.compactMap { entry in
+      entry.curves.solution(budget: budget).map { (entry.evaluator, $0) }
+    }
+    guard let (evaluator, solution) = found.min(by: { $0.1.predictedError < $1.1.predictedError }) else {
+      throw MethodError.impossible("solve", bench, budget: budget)
+    }
+    let genes = evaluator.genes(solution)
+    let shape = evaluator.configuration(genes)
+    return Answer(
+      keepTarget: keep, keepRatio: bench.configuration.keepRatio(of: shape),
+      parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters, score: genes.score,
+      predictedError: solution.predictedError, widths: genes.widths, evaluator: evaluator, genes: genes)
+  }
+
+  /// Writes the repaired subnet of an answer.
+  private func write(_ answer: Answer, to target: ExportTarget, _ opened: OpenedBench) throws -> ExportResult {
+    let subnet = try answer.evaluator.subnet(answer.genes)
+    var record = ExportRecord(
+      toolVersion: context.toolVersion,
+      origin: [
+        "method": "solve", "score": .string(answer.score), "curve_metric": .string(request.curveMetric.rawValue),
+      ], parent: opened.bench.model, written: subnet.configuration, calibration: opened.calibration)
+    (record.repair, record.damping) = (.nested, opened.bench.knownDamping)
+    record.measured.predictedError = answer.predictedError
+    record.kept = try answer.evaluator.units(answer.genes)
+    return try record.export(subnet, to: target)
   }
 }

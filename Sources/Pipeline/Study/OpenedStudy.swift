@@ -36,12 +36,11 @@ struct OpenedStudy {
   ///   - path: of the parent, where it is no longer at the place that the study remembers.
   /// - Throws: `PipelineError.noStudy`, `.damaged`, and what is wrong with model, calibration and statistics.
   init(
-    _ address: StudyAddress, access: Study.Access = .inspect, model path: String?, cache: URL, memory: MemoryPlan,
-    monitor: Monitor
+    _ address: String, access: Study.Access = .inspect, model path: String?, in context: JobContext,
+    _ monitor: Monitor
   ) throws {
-    let study = try address.opened(access: access)
-    try self.init(
-      study, StudyDescription(study), model: path, cache: cache, memory: memory, monitor: monitor)
+    let study = try StudyAddress(address).opened(access: access)
+    try self.init(study, StudyDescription(study), model: path, in: context, monitor)
   }
 
   /// - Parameters:
@@ -49,14 +48,14 @@ struct OpenedStudy {
   ///   - parameters: of that subnet.
   init(
     _ study: Study, _ description: StudyDescription, model path: String?, targets: [ExportTarget] = [],
-    parameters: Int = 0, cache: URL, memory: MemoryPlan, monitor: Monitor
+    parameters: Int = 0, in context: JobContext, _ monitor: Monitor
   ) throws {
     self.study = study
     self.description = description
     settings = description.settings
     do {
       model = try LanguageModel(
-        URL(fileURLWithPath: path ?? settings.model), engine: settings.engine.engine, memory: memory)
+        URL(fileURLWithPath: path ?? settings.model), engine: settings.engine.engine, memory: context.memory)
     } catch CheckpointError.unreadable(let place, let reason) where path == nil {
       throw PipelineError.damaged(
         path: place, problem: "\(reason); the study's model was there, --model says where it is now")
@@ -75,12 +74,12 @@ struct OpenedStudy {
       space, to: model.configuration, calibrationSets: calibration.sets.map(\.name))
     try study.check(bound.design)
     try CachePlace(
-      folder: cache, fingerprint: fingerprint,
+      folder: context.cache, fingerprint: fingerprint,
       bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)
     ).check(beside: targets.map { $0.need(parameters: parameters) })
     bench = Workbench(
       model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
-      damping: description.damping, cache: cache, monitor: monitor)
+      damping: description.damping, cache: context.cache, monitor: monitor)
   }
 
   /// An evaluator with nothing factorised yet.

@@ -38,24 +38,25 @@ public struct StudyDescription: Sendable {
   /// Whether the latest run spent its budget, or exhausted the space.
   public var isComplete = false
 
+  /// A study that begins.
   init(
-    settings: SearchSettings, model: ModelSummary, dense: SubnetMeasurement, baselines: [Baseline], damping: Double,
-    calibration: String, fitness: FitnessSummary, targetParameters: Int?, keep: [Double], toolVersion: String,
-    optimizer: ChosenOptimizer, work: WorkRecord?
+    _ ground: SearchGround, _ search: CandidateSearch, _ calibration: CalibrationFile, baselines: [Baseline],
+    toolVersion: String
   ) throws {
-    self.settings = settings
+    settings = ground.settings
     objectives = try ObjectiveList(settings.objectives)
-    self.model = model
-    self.dense = dense
-    self.baselines = baselines
-    self.damping = damping
-    self.calibration = calibration
-    self.fitness = fitness
-    self.targetParameters = targetParameters
-    self.keep = keep
-    self.toolVersion = toolVersion
-    self.optimizer = optimizer
-    self.work = work
+    let configuration = ground.model.configuration
+    model = ModelSummary(name: ground.identity.name, fingerprint: ground.identity.fingerprint, configuration)
+    (dense, self.baselines) = (search.evaluator.dense, baselines)
+    damping = search.evaluator.repaired.damping
+    self.calibration = calibration.summary
+    let windows = calibration.fitness
+    fitness = FitnessSummary(
+      source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: windows.count,
+      windowLength: windows.length, tokens: windows.tokens.count)
+    targetParameters = settings.target?.blockParameters(of: configuration)
+    keep = [ground.bound.space.keep.lowerBound, ground.bound.space.keep.upperBound]
+    (self.toolVersion, optimizer) = (toolVersion, search.chosen)
   }
 
   /// Reads what `attributes()` stored.

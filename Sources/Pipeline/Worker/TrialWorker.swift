@@ -6,42 +6,29 @@ import Studies
 import Synchronization
 import Workbench
 
-/// How the candidates of a study are shared among processes.
-public struct StudySharing: Sendable {
+/// Takes waiting trials of a study, evaluates and delivers them, and renews the lease meanwhile.
+struct TrialWorker {
+  let study: Study
+  let description: StudyDescription
+  let evaluator: CandidateEvaluator
+  let sharing: SharingRequest
   /// A name that no other process has.
-  public var worker: String
-  /// Candidates that a process takes at once, run together (`GenerationEvaluator`); `nil` for a quarter of what the optimiser
-  /// gives out together.
-  public var portion: Int?
-  /// Seconds without a sign of life after which a portion is given to someone else.
-  public var lease: Double
-  /// Whether the searching process evaluates, too.
-  public var evaluates: Bool
-  /// Seconds between looks at a study where nothing waits.
-  public var pause = 0.2
+  let name = Self.freshName
 
-  public init(_ request: SharingRequest) {
-    worker = Self.freshName
-    (portion, lease, evaluates) = (request.portion, request.lease, request.evaluates)
-  }
+  /// Seconds between looks at a study where nothing waits.
+  static let pause = 0.2
 
   /// Host, process and a random part: a container may number its processes as another does.
   private static var freshName: String {
     let process = ProcessInfo.processInfo
     return "\(process.hostName) \(process.processIdentifier) \(String(UInt32.random(in: 0...UInt32.max), radix: 16))"
   }
-}
 
-/// Takes waiting trials of a study, evaluates and delivers them, and renews the lease meanwhile.
-struct TrialWorker {
-  let study: Study
-  let evaluator: CandidateEvaluator
-  let settings: SearchSettings
-  let optimizer: SearchOptimizer
-  let objectives: ObjectiveList
-  let sharing: StudySharing
-
-  var portion: Int { sharing.portion ?? max(1, optimizer.batch(population: settings.population) / 4) }
+  /// Trials that are run together (`GenerationEvaluator`).
+  var portion: Int {
+    sharing.portion
+      ?? max(1, description.optimizer.name.batch(population: description.settings.population) / 4)
+  }
 
   /// How often the lease of one trial may expire before the trial is taken for what kills the workers.
   private static let attempts = 5
@@ -55,16 +42,17 @@ struct TrialWorker {
   /// - Throws: `CancellationError` if the monitor is cancelled; the portion waits again then, as after every other error.
   func work(_ monitor: Monitor) throws -> [String?] {
     try expire()
-    let claimed = try study.claim(limit: portion, worker: sharing.worker)
+    let claimed = try study.claim(limit: portion, worker: name)
     if claimed.isEmpty { return [] }
     let numbers = claimed.map(\.ordinal)
-    let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, sharing] in
+    let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, name] in
       // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
-      _ = try? study.renew(numbers, worker: sharing.worker)
+      _ = try? study.renew(numbers, worker: name)
     }
     defer { heartbeat.stop() }
     let begun = Date()
     let genes = claimed.map { evaluator.bound.genes($0.genome) }
+    let objectives = description.objectives
     var reasons: [String?] = []
     do {
       let found = try CandidateFailure.caught(genes, isFatal: Self.hitsEveryCandidate) { genes in
@@ -79,15 +67,15 @@ struct TrialWorker {
             measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
           try study.deliver(
             numbers[place], values: objectives.values(measurement), attributes: try description.attributes(),
-            worker: sharing.worker, reproducible: objectives.all.map(\.isReproducible))
+            worker: name, reproducible: objectives.all.map(\.isReproducible))
           reasons.append(nil)
         case .failure(let failure):
-          try study.deliver(numbers[place], failure: failure.reason, worker: sharing.worker)
+          try study.deliver(numbers[place], failure: failure.reason, worker: name)
           reasons.append(failure.reason)
         }
       }
     } catch {
-      try? study.release(numbers, worker: sharing.worker)
+      try? study.release(numbers, worker: name)
       throw error
     }
     return reasons

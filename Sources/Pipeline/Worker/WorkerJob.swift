@@ -1,3 +1,4 @@
+import Foundation
 import Runtime
 import Studies
 
@@ -23,7 +24,7 @@ public struct WorkerRequest: Codable, Equatable, Sendable {
   }
 }
 
-/// Evaluates candidates of a study until its search is complete.
+/// Evaluates candidates of a study that another process searches, on the same machine or another one.
 public struct WorkerJob {
   public enum Event: Monitor.Event {
     /// Everything is ready; the address of the study.
@@ -34,26 +35,96 @@ public struct WorkerJob {
     case idle(seconds: Int)
   }
 
+  public enum Outcome: Sendable {
+    /// The searching process says that its budget is spent.
+    case searchComplete
+    case stopped
+  }
+
   private let request: WorkerRequest
   private let context: JobContext
 
   public init(_ request: WorkerRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  /// - Parameter monitor: hears every `Event`; if it is cancelled, the candidates at hand are given back.
-  public func run(_ monitor: Monitor = .silent) throws -> WorkerSession.Outcome {
-    try request.validate()
-    let session: WorkerSession
+  /// Waits for the study, opens it and makes ready whatever evaluations need: the statistics of the calibration windows that
+  /// the study holds, and the dense reference.
+  ///
+  /// - Throws: `PipelineError.noStudy`, `.damaged` for another model, `.invalidOption` for a study that workers cannot help
+  ///   with; `CancellationError` if the monitor is cancelled.
+  func prepare(_ monitor: Monitor) throws -> TrialWorker {
+    let (address, start) = (try StudyAddress(request.study), Date())
+    while try !Self.isThere(address, isLast: Date().timeIntervalSince(start) >= request.patience) {
+      try monitor.advance(.init(.waiting, of: "\(address)"), 0, of: 1)
+      Thread.sleep(forTimeInterval: 1)
+    }
+    let opened = try OpenedStudy(request.study, access: .work, model: request.model, in: context, monitor)
+    if opened.description.settings.rungs > 1 {
+      throw PipelineError.invalidOption(
+        "\(address): its candidates compete on rungs, which takes one process; workers need a study without --rungs")
+    }
+    try monitor.advance(.init(.reference), 0, of: 1)
+    return TrialWorker(
+      study: opened.study, description: opened.description, evaluator: try opened.evaluator(),
+      sharing: request.sharing)
+  }
+
+  private static func isThere(_ address: StudyAddress, isLast: Bool) throws -> Bool {
+    if isLast { return true }
     do {
-      session = try WorkerSession(
-        StudyAddress(request.study), model: request.model, cache: context.cache,
-        sharing: StudySharing(request.sharing), patience: request.patience, memory: context.memory, monitor: monitor)
+      guard try address.exists() else { return false }
+      try address.open(access: .inspect).close()
+      return true
+    } catch StudyError.noSuchStudy {
+      return false
+    } catch StudyError.database {
+      return false
+    } catch StudyError.missing {
+      return false
+    }
+  }
+
+  /// - Parameter monitor: hears every `Event`; if it is cancelled, the candidates at hand are given back.
+  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+    try request.validate()
+    let worker: TrialWorker
+    do {
+      worker = try prepare(monitor)
     } catch is CancellationError {
       return .stopped
     }
-    monitor.tell(Event.ready(study: "\(session.study)"))
-    let outcome = try session.run(
-      monitor, evaluated: { monitor.tell(Event.evaluated($0)) }, idle: { monitor.tell(Event.idle(seconds: $0)) })
-    try session.close()
+    monitor.tell(Event.ready(study: "\(worker.study)"))
+    let outcome = try work(worker, monitor)
+    try worker.study.close()
     return outcome
+  }
+
+  /// Evaluates portions until the search is complete or the monitor is cancelled.
+  private func work(_ worker: TrialWorker, _ monitor: Monitor) throws -> Outcome {
+    var count = 0
+    var (last, minutes) = (Date(), 0)
+    var failures = FailureRule(generation: 4 * worker.portion)
+    while !monitor.isCancelled {
+      let done: [String?]
+      do {
+        done = try worker.work(monitor)
+      } catch is CancellationError {
+        break
+      }
+      count += done.count
+      try failures.note(done)
+      if !done.isEmpty {
+        monitor.tell(Event.evaluated(count))
+        (last, minutes) = (Date(), 0)
+      } else {
+        if try StudyDescription.isComplete(worker.study) { return .searchComplete }
+        let waited = Int(Date().timeIntervalSince(last))
+        if waited / 60 > minutes {
+          minutes = waited / 60
+          monitor.tell(Event.idle(seconds: waited))
+        }
+        Thread.sleep(forTimeInterval: TrialWorker.pause)
+      }
+    }
+    return .stopped
   }
 }

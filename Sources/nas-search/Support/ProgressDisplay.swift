@@ -43,7 +43,7 @@ final class ProgressDisplay: Sendable {
         finish(&state)
         Console.note(work.record.text)
       case let progress as Monitor.Progress: show(progress, &state)
-      case let event as SearchSession.Event: show(event, &state)
+      case let event as SearchJob.Event: show(event, &state)
       case let event as WorkerJob.Event: show(event, &state)
       case let event as ComparisonSession.Event: show(event, &state)
       default: break
@@ -65,7 +65,7 @@ final class ProgressDisplay: Sendable {
     }
   }
 
-  private func show(_ event: SearchSession.Event, _ state: inout State) {
+  private func show(_ event: SearchJob.Event, _ state: inout State) {
     switch event {
     case .damping(let damping, let isChosen):
       finish(&state)

@@ -8,8 +8,7 @@ import Workbench
 
 /// The words and the JSON of `prune`; `README.md` documents the JSON.
 enum PruneOutput {
-  static func text(_ method: String, _ outcome: PruneSession.Outcome, _ result: ExportResult, output: String) -> String
-  {
+  static func text(_ method: String, _ outcome: PruneJob.Outcome, output: String) -> String {
     let measured = outcome.measurement
     var lines = [
       "\(method): \(String(format: "%.2f", measured.keepRatio * 100)) % of the block parameters, "
@@ -24,14 +23,12 @@ enum PruneOutput {
     }
     let peak = outcome.peakBytes.map { "; peak memory \($0 / 1_048_576) MiB" } ?? ""
     lines.append(times.joined(separator: ", ") + peak)
-    lines.append(result.line(output))
+    lines.append(outcome.export.line(output))
     return lines.joined(separator: "\n")
   }
 
-  static func json(
-    _ method: String, _ outcome: PruneSession.Outcome, _ result: ExportResult, output: String
-  ) -> JSONValue {
-    let measured = outcome.measurement
+  static func json(_ method: String, _ outcome: PruneJob.Outcome, output: String) -> JSONValue {
+    let (measured, result) = (outcome.measurement, outcome.export)
     return [
       "schema": "nas-search.prune", "version": 1, "method": .string(method),
       "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),

@@ -17,7 +17,7 @@ enum SolveOutput {
       .joined(separator: "\n")
   }
 
-  private static func table(_ answers: [SolveSession.Answer], _ measured: [Measured]) -> String {
+  private static func table(_ answers: [SolveJob.Answer], _ measured: [Measured]) -> String {
     answers.enumerated().map { number, answer in
       let groups = answer.widths.map(\.groups)
       let channels = answer.widths.map(\.channels)

@@ -31,8 +31,8 @@ struct PruneCommand: ParsableCommand {
     outcome.warnings.forEach(Console.warn)
     try Console.print(
       json
-        ? PruneOutput.json(method, outcome.pruned, outcome.export, output: output.output).text()
-        : PruneOutput.text(method, outcome.pruned, outcome.export, output: output.output),
+        ? PruneOutput.json(method, outcome, output: output.output).text()
+        : PruneOutput.text(method, outcome, output: output.output),
       kept: "the checkpoint is in \(output.output)")
   }
 }

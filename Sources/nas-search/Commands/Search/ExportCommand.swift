@@ -59,27 +59,27 @@ struct ExportCommand: ParsableCommand {
   }
 
   private func words(_ outcome: ExportJob.Outcome) -> String {
-    let (subnet, measured) = (outcome.subnet, outcome.subnet.measurement)
+    let measured = outcome.measurement
     let share = (measured.keepRatio * 1000).rounded() / 10
     let divergence = String(format: "%.4f", measured[.kl] ?? .nan)
     return
       ([
-        "point \(subnet.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
-          + "\(subnet.repair == .none ? "no" : subnet.repair.rawValue) repair, "
+        "point \(outcome.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
+          + "\(outcome.repair == .none ? "no" : outcome.repair.rawValue) repair, "
           + "KL \(divergence) on the fitness windows"
-      ] + (subnet.steps.isEmpty ? [] : [SequentialReformation.Step.summary(subnet.steps)])
+      ] + (outcome.steps.isEmpty ? [] : [SequentialReformation.Step.summary(outcome.steps)])
       + zip(output, outcome.exports).map { $1.line($0) }).joined(separator: "\n")
   }
 
   private func document(_ outcome: ExportJob.Outcome) -> JSONValue {
-    let (subnet, measured) = (outcome.subnet, outcome.subnet.measurement)
+    let measured = outcome.measurement
     return [
-      "schema": "nas-search.export", "version": 1, "point": .integer(subnet.point.index),
-      "trial": .integer(subnet.point.trial), "repair": .string(subnet.repair.rawValue),
+      "schema": "nas-search.export", "version": 1, "point": .integer(outcome.point.index),
+      "trial": .integer(outcome.point.trial), "repair": .string(outcome.repair.rawValue),
       "keep_ratio": .number(measured.keepRatio), "kl": .optional(measured[.kl]),
       "perplexity": .optional(measured[.perplexity]),
       "total_parameters": .integer(measured.parametersTotal),
-      "sequential_repair": .array(subnet.steps.map(\.record)),
+      "sequential_repair": .array(outcome.steps.map(\.record)),
       "checkpoints": .array(zip(output, outcome.exports).map { $1.record($0) }),
     ]
   }

@@ -38,17 +38,19 @@ struct BenchmarkCommand: ParsableCommand {
     let context = plannedMemory.context(cache: cache)
     Interrupt.install()
     let display = ProgressDisplay(quiet: json)
+    let job = BenchmarkJob(request, in: context)
     if precisions {
-      let result = try PrecisionBenchmark(request, in: context, monitor: display.monitor)
+      let result = try job.comparePrecisions(display.monitor)
       display.finish()
-      return try json
-        ? Console.json(ReportFiles.json(result, schema: "benchmark"))
-        : Console.print(result.lines.joined(separator: "\n"))
+      return try show(result, result.lines)
     }
-    let result = try EvaluatorBenchmark(request, in: context, monitor: display.monitor)
+    let result = try job.run(display.monitor)
     display.finish()
+    try show(result, result.lines)
+  }
+
+  private func show(_ result: some Encodable, _ lines: [String]) throws {
     try json
-      ? Console.json(ReportFiles.json(result, schema: "benchmark"))
-      : Console.print(result.lines.joined(separator: "\n"))
+      ? Console.json(ReportFiles.json(result, schema: "benchmark")) : Console.print(lines.joined(separator: "\n"))
   }
 }
