@@ -25,6 +25,16 @@ public struct Perplexity: Sendable {
 
   init(windowMeans: [Double]) { self.windowMeans = windowMeans }
 
+  /// Tokens that are run together where memory is to be bounded.
+  public static let groupTokens = 8192
+
+  /// Runs the network over groups of the windows, one after the other, which bounds memory.
+  public init(_ network: some Network, windowsInGroups windows: TokenWindows) throws {
+    windowMeans = try windows.groups(ofTokens: Self.groupTokens).flatMap {
+      try Perplexity(network, windows: windows.windows($0)).windowMeans
+    }
+  }
+
   /// The token after `position`; `nil` at the end of a window.
   static func target(_ windows: TokenWindows, _ position: Int) -> Int32? {
     (position + 1) % windows.length == 0 ? nil : windows.tokens[position + 1]

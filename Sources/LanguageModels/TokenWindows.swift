@@ -24,6 +24,12 @@ public struct TokenWindows: Sendable, Hashable {
     TokenWindows(length: length, tokens: Array(tokens[range.lowerBound * length..<range.upperBound * length]))
   }
 
+  /// Ranges of windows with at most so many tokens together; one window at least.
+  public func groups(ofTokens tokens: Int) -> [Range<Int>] {
+    let group = max(1, tokens / length)
+    return stride(from: 0, to: count, by: group).map { $0..<min($0 + group, count) }
+  }
+
   /// Windows `range` followed by nothing else; the same windows in another order.
   public func selecting(_ indices: [Int]) -> TokenWindows {
     TokenWindows(length: length, tokens: indices.flatMap { self[$0] })

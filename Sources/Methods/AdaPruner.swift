@@ -26,11 +26,11 @@ struct AdaPruner: PruningMethod {
 
     static var fields: [SettingField<Self>] {
       LLMPrunerWindow.fields(\.window) + [
-        .integer("trials", \.trials, 1...100_000, "pairs of subset and metric to try"),
-        .integer("subsets", \.subsets, 1...10_000, "calibration subsets to choose from"),
-        .integer("samples", \.samples, 1...1_000_000, "windows of a subset"),
-        .integer("length", \.length, 2...1_000_000, "tokens of a window"),
-        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .number("trials", \.trials, 1...100_000, "pairs of subset and metric to try"),
+        .number("subsets", \.subsets, 1...10_000, "calibration subsets to choose from"),
+        .number("samples", \.samples, 1...1_000_000, "windows of a subset"),
+        .number("length", \.length, 2...1_000_000, "tokens of a window"),
+        .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
       ]
     }
   }

@@ -18,7 +18,7 @@ struct FLAPMethod: PruningMethod {
     static var fields: [SettingField<Self>] {
       [
         .choice("repair", \.repair, [.bias, .nested, .none], "correction of the output projections"),
-        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
       ]
     }
   }
@@ -33,7 +33,6 @@ struct FLAPMethod: PruningMethod {
       throw MethodError.impossible(name, bench, budget: budget)
     }
     let units = bench.units(widths, scores)
-    return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: repair), repair: repair)
+    return try bench.pruned(units, repair: repair)
   }
 }

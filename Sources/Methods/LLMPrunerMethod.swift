@@ -27,10 +27,10 @@ struct LLMPrunerMethod: PruningMethod {
         .choice("taylor", \.taylor, LLMPruner.Kind.allCases, "saliency: vector, first, second or mix"),
         .choice(
           "aggregation", \.aggregation, LLMPruner.Aggregation.allCases, "how the matrices of a unit are put together"),
-        .integer(
+        .number(
           "samples", \.samples, 1...1_000_000,
           "windows of the calibration for gradients (the paper has 10 of 128 tokens)"),
-        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
       ]
     }
   }
@@ -44,8 +44,8 @@ struct LLMPrunerMethod: PruningMethod {
     let score = LLMPruner(settings.taylor, aggregation: settings.aggregation)
     let statistics = try bench.statistics(gradients: [.loss], samples: settings.samples)
     let units = bench.units(widths, try bench.scores(score, statistics))
-    return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: .none), repair: .none,
+    return try bench.pruned(
+      units, repair: .none,
       decisions: [
         "layers": "\(window.lowerBound)…\(window.upperBound - 1)",
         "share of units removed there": "\(allocation.share(budget: budget))",
@@ -61,9 +61,9 @@ struct LLMPrunerWindow: Sendable, Equatable {
 
   static func fields<Settings>(_ path: WritableKeyPath<Settings, LLMPrunerWindow>) -> [SettingField<Settings>] {
     [
-      .integer(
+      .number(
         "protect-first", path.appending(path: \.protectFirst), 0...10_000, "first layers left whole; 4 of 32"),
-      .integer("protect-last", path.appending(path: \.protectLast), 0...10_000, "last layers left whole; 2 of 32"),
+      .number("protect-last", path.appending(path: \.protectLast), 0...10_000, "last layers left whole; 2 of 32"),
     ]
   }
 

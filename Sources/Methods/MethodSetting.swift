@@ -29,38 +29,21 @@ extension SettingField {
     }
   }
 
-  static func integer(
-    _ name: String, _ path: WritableKeyPath<Settings, Int>, _ range: ClosedRange<Int>, _ meaning: String
-  ) -> Self {
-    Self(
-      name, path, words(range), meaning, text: String.init,
-      value: { Int($0).flatMap { range.contains($0) ? $0 : nil } })
-  }
-
-  /// `auto` is `nil`: it depends on the model.
-  static func integer(
-    _ name: String, _ path: WritableKeyPath<Settings, Int?>, _ range: ClosedRange<Int>, _ meaning: String
-  ) -> Self {
-    Self(
-      name, path, words(range), meaning, text: { $0.map(String.init) ?? "auto" },
-      value: { $0 == "auto" ? .some(nil) : Int($0).flatMap { range.contains($0) ? .some($0) : nil } })
-  }
-
-  static func number(
-    _ name: String, _ path: WritableKeyPath<Settings, Double>, _ range: ClosedRange<Double>, _ meaning: String
+  static func number<Value: LosslessStringConvertible & Comparable & Sendable>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value>, _ range: ClosedRange<Value>, _ meaning: String
   ) -> Self {
     Self(
       name, path, words(range), meaning, text: words,
-      value: { Double($0).flatMap { range.contains($0) ? $0 : nil } })
+      value: { Value($0).flatMap { range.contains($0) ? $0 : nil } })
   }
 
   /// `auto` is `nil`: it depends on the model.
-  static func number(
-    _ name: String, _ path: WritableKeyPath<Settings, Double?>, _ range: ClosedRange<Double>, _ meaning: String
+  static func number<Value: LosslessStringConvertible & Comparable & Sendable>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value?>, _ range: ClosedRange<Value>, _ meaning: String
   ) -> Self {
     Self(
       name, path, words(range), meaning, text: { $0.map(words) ?? "auto" },
-      value: { $0 == "auto" ? .some(nil) : Double($0).flatMap { range.contains($0) ? .some($0) : nil } })
+      value: { $0 == "auto" ? .some(nil) : Value($0).flatMap { range.contains($0) ? .some($0) : nil } })
   }
 
   static func choice<Value: RawRepresentable<String> & Equatable>(
@@ -115,8 +98,10 @@ extension SettingField {
     "a \(Number.self == Int.self ? "whole " : "")number between \(range.lowerBound) and \(range.upperBound)"
   }
 
-  private static func words(_ number: Double) -> String {
-    number == number.rounded() && abs(number) < 1e9 ? "\(Int(number))" : "\(number)"
+  private static func words(_ number: some LosslessStringConvertible) -> String {
+    // 3, not 3.0.
+    if let number = number as? Double, number == number.rounded(), abs(number) < 1e9 { return "\(Int(number))" }
+    return "\(number)"
   }
 }
 

@@ -25,10 +25,10 @@ struct NIRVANAMethod: PruningMethod {
     static var fields: [SettingField<Self>] {
       [
         .number("gamma", \.gamma, 0.01...1000, "share of channels removed over share of groups removed"),
-        .integer("step", \.step, 1...4096, "kept widths of MLPs are rounded up to this"),
-        .integer("trials", \.trials, 1...10_000, "calibration subsets to choose from"),
-        .integer("samples", \.samples, 1...1_000_000, "windows of a subset"),
-        .integer("length", \.length, 2...1_000_000, "tokens of a window"),
+        .number("step", \.step, 1...4096, "kept widths of MLPs are rounded up to this"),
+        .number("trials", \.trials, 1...10_000, "calibration subsets to choose from"),
+        .number("samples", \.samples, 1...1_000_000, "windows of a subset"),
+        .number("length", \.length, 2...1_000_000, "tokens of a window"),
       ]
     }
   }

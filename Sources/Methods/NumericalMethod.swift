@@ -25,7 +25,7 @@ struct NumericalMethod: PruningMethod {
       [
         .number("alpha", \.alpha, 0...10_000, "factor on the scores of groups; 4·D/3 with D the head dimension"),
         .choice("repair", \.repair, [.nested, .admm, .none], "correction of the output projections"),
-        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
       ]
     }
   }
@@ -43,8 +43,6 @@ struct NumericalMethod: PruningMethod {
       throw MethodError.impossible(name, bench, budget: budget)
     }
     let units = bench.units(widths, scores)
-    return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: settings.repair),
-      repair: settings.repair)
+    return try bench.pruned(units, repair: settings.repair)
   }
 }

@@ -26,16 +26,16 @@ struct Ours: PruningMethod {
 
     static var fields: [SettingField<Self>] {
       [
-        .integer("evaluations", \.evaluations, 1...1_000_000, "candidates to judge"),
+        .number("evaluations", \.evaluations, 1...1_000_000, "candidates to judge"),
         .name("space", \.space, SearchSpace.shipped.map(\.name), "search space"),
         .list(
           "scores", \.scores, OursFast.Settings.known, "scores to choose from; those of the space"),
         .choice("optimizer", \.plan.optimizer, SearchOptimizer.allCases, "who proposes candidates"),
-        .integer("population", \.plan.population, 2...10_000, "candidates of a generation"),
+        .number("population", \.plan.population, 2...10_000, "candidates of a generation"),
         .choice(
           "curve-metric", \.plan.curveMetric, ErrorCurves.Metric.allCases,
           "what makes the errors of modules comparable"),
-        .integer(
+        .number(
           "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
         .choice("repair", \.repair, [.sequential, .nested, .none], "final correction of the weights"),
       ]

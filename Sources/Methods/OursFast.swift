@@ -28,9 +28,9 @@ struct OursFast: PruningMethod {
         .list("scores", \.scores, known, "scores to choose from"),
         .choice(
           "curve-metric", \.curveMetric, ErrorCurves.Metric.allCases, "what makes the errors of modules comparable"),
-        .integer(
+        .number(
           "gradient-windows", \.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
-        .integer("step", \.step, 1...4096, "channels that an MLP loses at a time"),
+        .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
         .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),
         .number(
           "damping", \.damping, 1e-9...1e6, "λ of the least squares as a share of the Gram's mean diagonal"),

@@ -64,6 +64,14 @@ public struct PrunedModel: Sendable {
   }
 }
 
+extension Workbench {
+  /// The subnet of some units with its output projections repaired, as a method hands it out.
+  func pruned(_ units: [KeptUnits], repair: Repair, decisions: [String: String] = [:]) throws -> PrunedModel {
+    PrunedModel(
+      units: units, network: try subnet(keeping: units, repair: repair), repair: repair, decisions: decisions)
+  }
+}
+
 /// All methods by name.
 public enum MethodRegistry {
   public static let all: [any PruningMethod] = [

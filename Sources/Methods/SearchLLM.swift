@@ -29,12 +29,12 @@ struct SearchLLM: PruningMethod {
 
     static var fields: [SettingField<Self>] {
       [
-        .integer(
+        .number(
           "population", \.population, 4...100_000,
           "candidates in a generation; 100, or a fifth of the evaluations where those are fewer than 500"),
-        .integer("generations", \.generations, 0...100_000, "generations; 0 takes the initial subnet"),
-        .integer("evaluations", \.evaluations, 1...10_000_000, "candidates to judge at most"),
-        .integer("fitness", \.fitness, 1...100_000, "windows of the calibration for the perplexity"),
+        .number("generations", \.generations, 0...100_000, "generations; 0 takes the initial subnet"),
+        .number("evaluations", \.evaluations, 1...10_000_000, "candidates to judge at most"),
+        .number("fitness", \.fitness, 1...100_000, "windows of the calibration for the perplexity"),
         .choice("repair", \.repair, [.nested, .admm, .none], "reformation of the output projections"),
       ]
     }
@@ -59,9 +59,8 @@ struct SearchLLM: PruningMethod {
         return value
       }
     }
-    return PrunedModel(
-      units: best.units, network: try bench.subnet(keeping: best.units, repair: settings.repair),
-      repair: settings.repair,
+    return try bench.pruned(
+      best.units, repair: settings.repair,
       decisions: ["evaluations": "\(evolution.evaluations)", "perplexity on its samples": "\(best.value)"])
   }
 }

@@ -18,7 +18,7 @@ struct UniformMethod: PruningMethod {
     var step = 1
 
     static var fields: [SettingField<Self>] {
-      [.integer("step", \.step, 1...4096, "channels that an MLP loses at a time")]
+      [.number("step", \.step, 1...4096, "channels that an MLP loses at a time")]
     }
   }
 
@@ -28,9 +28,7 @@ struct UniformMethod: PruningMethod {
       throw MethodError.impossible(name, bench, budget: budget)
     }
     let units = bench.units(widths, try bench.scores(score, try bench.statistics()))
-    return PrunedModel(
-      units: units, network: try bench.subnet(keeping: units, repair: repair),
-      repair: repair)
+    return try bench.pruned(units, repair: repair)
   }
 
   /// `LLM-BIP`: what the paper says of allocation could not be read; uniform is assumed.

@@ -29,13 +29,7 @@ extension Workbench {
   }
 
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
-  public var calibration: TokenWindows {
-    let all = sets.map(\.calibration)
-    let turns = (0..<(all.map(\.count).max() ?? 0)).flatMap { turn in
-      all.filter { turn < $0.count }.map { $0.windows(turn..<turn + 1).tokens }
-    }
-    return TokenWindows(length: all.first?.length ?? 1, tokens: turns.flatMap { $0 })
-  }
+  public var calibration: TokenWindows { TokenWindows(takingTurns: sets.map(\.calibration)) }
 
   /// The first calibration windows of all sets.
   public func firstWindows(_ count: Int) -> TokenWindows {
@@ -184,6 +178,16 @@ extension Workbench {
     let made = RecordedWindows(set, count)
     recorded[name] = made
     return made
+  }
+}
+
+extension TokenWindows {
+  /// The first window of each of some sets, the second of each, and so on.
+  public init(takingTurns sets: [TokenWindows]) {
+    let turns = (0..<(sets.map(\.count).max() ?? 0)).flatMap { turn in
+      sets.filter { turn < $0.count }.flatMap { $0[turn] }
+    }
+    self.init(length: sets.first?.length ?? 1, tokens: turns)
   }
 }
 

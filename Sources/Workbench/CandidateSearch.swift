@@ -67,25 +67,14 @@ public struct CandidateSearch: Sendable {
   public let optimizer: AnyOptimizer
   private let plan: SearchPlan
 
-  /// How long a search will be.
-  public struct Length: Sendable {
-    /// Candidates, those of earlier runs included; `nil` if it is not known.
-    public var evaluations: Int?
-    public var seconds: Double?
-
-    public init(evaluations: Int?, seconds: Double? = nil) {
-      self.evaluations = evaluations
-      self.seconds = seconds
-    }
-  }
-
   /// Makes the first population and chooses the optimiser.
   ///
   /// - Parameters:
   ///   - space: the evaluator's design space with its budget.
+  ///   - length: candidates, those of earlier runs included, and seconds.
   ///   - known: the optimiser that an earlier run chose.
   public static func prepare(
-    _ evaluator: CandidateEvaluator, _ space: BudgetedSpace, _ plan: SearchPlan, _ length: Length,
+    _ evaluator: CandidateEvaluator, _ space: BudgetedSpace, _ plan: SearchPlan, _ length: SearchBudget,
     known: ChosenOptimizer? = nil, _ monitor: Monitor = .silent
   ) throws -> CandidateSearch {
     let bound = evaluator.bound

@@ -17,7 +17,7 @@ struct UniformFLAP: PruningMethod {
     var step = 1
 
     static var fields: [SettingField<Self>] {
-      [.integer("step", \.step, 1...4096, "channels that an MLP loses at a time")]
+      [.number("step", \.step, 1...4096, "channels that an MLP loses at a time")]
     }
   }
 

@@ -4,6 +4,7 @@ import Foundation
 import LanguageModels
 import Runtime
 import Studies
+import Workbench
 
 /// The token windows of a study, kept beside it so that resuming and exporting see exactly the same ones.
 public struct CalibrationFile: Codable, Sendable {
@@ -135,12 +136,7 @@ public struct CalibrationFile: Codable, Sendable {
   }
 
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
-  var windows: TokenWindows {
-    let length = sets.first?.calibrationLength ?? 1
-    let most = sets.map { $0.calibrationTokens.count / length }.max() ?? 0
-    let turns = (0..<most).flatMap { turn in sets.map { $0.calibrationTokens.dropFirst(turn * length).prefix(length) } }
-    return TokenWindows(length: length, tokens: turns.flatMap { $0 })
-  }
+  var windows: TokenWindows { TokenWindows(takingTurns: sets.map(\.windows.calibration)) }
 
   /// All fitness windows, set after set; those that subsets share once.
   public var fitness: TokenWindows {

@@ -102,8 +102,7 @@ private struct CalibrationReader {
     var (windows, report) = (found.set.calibration, found.report)
     let path = source.url?.path ?? source.name
     if let band = filter.lossBand {
-      let losses = try losses(windows)
-      let kept = band.kept(losses)
+      let kept = band.kept(try Perplexity(model, windowsInGroups: windows).windowMeans)
       if kept.indices.isEmpty {
         throw CalibrationError.emptyLossBand(source: path, band: band, windows: windows.count)
       }
@@ -133,14 +132,6 @@ private struct CalibrationReader {
         name: name, source: source.url?.relativePath ?? "self", sha256: hash,
         windows: CalibrationSet(name: name, calibration: part, fitness: found.set.fitness), seed: plan.seed,
         subset: plan.subsets > 1 ? subset : nil, filter: filter.isOff ? nil : filter, filtered: report)
-    }
-  }
-
-  /// Mean negative log-likelihood of each window under the model, in groups, which bounds memory.
-  private func losses(_ windows: TokenWindows) throws -> [Double] {
-    let group = max(1, 8192 / windows.length)
-    return try stride(from: 0, to: windows.count, by: group).flatMap { first in
-      try Perplexity(model, windows: windows.windows(first..<min(first + group, windows.count))).windowMeans
     }
   }
 }

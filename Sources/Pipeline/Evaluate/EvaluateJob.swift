@@ -43,9 +43,6 @@ public struct EvaluateJob {
   private let lengths: [Int]
   private let texts: [Text]
 
-  /// Windows are measured in groups of about this many tokens, which bounds memory.
-  private static let groupTokens = 8192
-
   /// Opens the models and reads the texts.
   ///
   /// - Throws: whatever is wrong with the request, before anything is measured: `CalibrationError` for texts that are missing,
@@ -96,10 +93,9 @@ public struct EvaluateJob {
     let start = ContinuousClock.now
     var (losses, denseLosses) = ([Double](), [Double]())
     var (divergence, agreement) = (0.0, 0.0)
-    let group = max(1, Self.groupTokens / window)
-    for first in stride(from: 0, to: count, by: group) {
-      try monitor.advance(.init(.texts, of: text.name), first, of: count)
-      let part = windows.windows(first..<min(first + group, count))
+    for group in windows.groups(ofTokens: Perplexity.groupTokens) {
+      try monitor.advance(.init(.texts, of: text.name), group.lowerBound, of: count)
+      let part = windows.windows(group)
       if let dense {
         let reference = try DenseReference(dense, windows: part, head: model.head)
         let comparison = try reference.compare(model)

@@ -100,11 +100,6 @@ extension LanguageModel {
   }
 }
 
-extension JSONValue {
-  /// A number, or `null` if there is none.
-  static func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
-}
-
 extension KeptUnits {
   /// As an export's record has them.
   var record: JSONValue {

@@ -74,11 +74,7 @@ public struct WorkerJob {
       guard try address.exists() else { return false }
       try address.open(access: .inspect).close()
       return true
-    } catch StudyError.noSuchStudy {
-      return false
-    } catch StudyError.database {
-      return false
-    } catch StudyError.missing {
+    } catch StudyError.noSuchStudy, StudyError.database, StudyError.missing {
       return false
     }
   }

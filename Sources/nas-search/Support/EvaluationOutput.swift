@@ -42,18 +42,17 @@ enum EvaluationOutput {
         "block_parameters": .integer(configuration.blockParameters),
       ],
       "bos": .string(evaluation.bosRule),
-      "peak_memory_bytes": ProcessMemory.lifetimePeak.map { .integer($0) } ?? .null,
+      "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
       "measurements": .array(measurements.map(object)),
     ]
   }
 
   private static func object(_ measured: EvaluateJob.Measurement) -> JSONValue {
-    func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
-    return [
+    [
       "file": .string(measured.file), "window": .integer(measured.window), "windows": .integer(measured.windows),
       "tokens": .integer(measured.tokens), "perplexity": .number(measured.perplexity),
-      "mean_nll": .number(measured.meanNLL), "dense_perplexity": number(measured.densePerplexity),
-      "kl": number(measured.divergence), "top1_agreement": number(measured.topOneAgreement),
+      "mean_nll": .number(measured.meanNLL), "dense_perplexity": .optional(measured.densePerplexity),
+      "kl": .optional(measured.divergence), "top1_agreement": .optional(measured.topOneAgreement),
       "tokens_per_second": .number(measured.tokensPerSecond),
     ]
   }

@@ -45,7 +45,7 @@ final class ProgressDisplay: Sendable {
       case let progress as Monitor.Progress: show(progress, &state)
       case let event as SearchJob.Event: show(event, &state)
       case let event as WorkerJob.Event: show(event, &state)
-      case let event as ComparisonSession.Event: show(event, &state)
+      case let event as CompareJob.Event: show(event, &state)
       default: break
       }
     }
@@ -98,7 +98,7 @@ final class ProgressDisplay: Sendable {
     }
   }
 
-  private func show(_ event: ComparisonSession.Event, _ state: inout State) {
+  private func show(_ event: CompareJob.Event, _ state: inout State) {
     switch event {
     case .resumed(let cells): Console.note("resuming: \(cells) measurements are stored")
     case .cell(let cell, let done, let total):

@@ -35,12 +35,12 @@ enum PruneOutput {
       "total_parameters": .integer(measured.parametersTotal), "kl": .optional(measured[.kl]),
       "perplexity": .optional(measured[.perplexity]),
       "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair.rawValue),
-      "damping": outcome.damping.map { .number($0) } ?? .null,
+      "damping": .optional(outcome.damping),
       "decisions": .object(outcome.pruned.decisions.mapValues { .string($0) }),
       "seconds": .object(
         Dictionary(
           uniqueKeysWithValues: Workbench.Stage.allCases.map { ($0.rawValue, .number(outcome.seconds[$0] ?? 0)) })),
-      "peak_memory_bytes": outcome.peakBytes.map { .integer($0) } ?? .null,
+      "peak_memory_bytes": .optional(outcome.peakBytes),
       "output": .string(output), "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
       "needs_remote_code": .bool(result.needsRemoteCode),
     ]

@@ -41,7 +41,7 @@ enum SolveOutput {
     let measured = outcome.measured
     return [
       "schema": "nas-search.solve", "version": 1, "curve_metric": .string(metric.rawValue),
-      "damping": outcome.damping.map { .number($0) } ?? .null,
+      "damping": .optional(outcome.damping),
       "curve_seconds": .number(outcome.curveSeconds), "budget_seconds": .number(outcome.budgetSeconds),
       "answers": .array(
         outcome.answers.enumerated().map { number, answer in
@@ -52,9 +52,9 @@ enum SolveOutput {
             "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
             "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
             "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
-            "queries_per_group": answer.widths.first?.queries.map { .integer($0) } ?? .null,
-            "kl": values.map { .number($0.kl) } ?? .null, "perplexity": values.map { .number($0.perplexity) } ?? .null,
-            "dense_perplexity": values.map { .number($0.densePerplexity) } ?? .null,
+            "queries_per_group": .optional(answer.widths.first?.queries),
+            "kl": .optional(values?.kl), "perplexity": .optional(values?.perplexity),
+            "dense_perplexity": .optional(values?.densePerplexity),
           ]
         }),
     ]

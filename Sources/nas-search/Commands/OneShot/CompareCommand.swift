@@ -18,7 +18,7 @@ struct CompareCommand: ParsableCommand {
   @Option(name: .customLong("set"), help: "A setting, such as ours.evaluations=50; repeat for several.")
   var settings: [String] = []
   @Option(help: "Candidates that a method with a search may judge at each size, where --set says no other number.")
-  var evaluations = 100
+  var evaluations = CompareRequest.standard.evaluations
   @OptionGroup var calibration: CalibrationOptions
   @Option(
     parsing: .upToNextOption,
@@ -27,7 +27,7 @@ struct CompareCommand: ParsableCommand {
   var text: [String]
   @Option(help: "Tokens in an evaluation window. Default: 1024, or the model's context where that is shorter.")
   var windowLength: Int?
-  @Option(help: "Most evaluation windows of each text.") var windows = 10
+  @Option(help: "Most evaluation windows of each text.") var windows = CompareRequest.standard.windows
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help: "Folder of the comparison; made, or resumed. Default: runs/compare-MODEL.", transform: LocalPath.checked)
@@ -37,16 +37,23 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "Print the result as JSON.") var json = false
 
   func validate() throws {
-    if keeps.isEmpty || keeps.contains(where: { !($0 > 0 && $0 <= 1) }) || Set(keeps).count < keeps.count {
-      throw ValidationError(
-        "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8, not '\(keep)'")
-    }
-    if text.isEmpty { throw ValidationError("--text needs at least one file") }
-    if evaluations < 1 { throw ValidationError("--evaluations must be at least 1") }
-    if windowLength ?? 2 < 2 || windows < 1 {
-      throw ValidationError("--window-length must be at least 2, and --windows at least 1")
-    }
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+    try UsageError.check { try request(within: nil).validate() }
+  }
+
+  /// - Parameter context: context of the model; `nil` to check the request alone.
+  private func request(within context: ContextLimit?) -> CompareRequest {
+    var request = CompareRequest(
+      model: model,
+      methods: methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init),
+      keeps: keeps, texts: text.map { CalibrationSource($0, field: calibration.records.field) })
+    request.plan = calibration.plan(within: context)
+    let standard = CompareRequest.standard.window
+    request.window =
+      context?.length(windowLength, default: standard, option: "--window-length") ?? windowLength ?? standard
+    (request.windows, request.assignments, request.evaluations) = (windows, settings, evaluations)
+    request.damping = leastSquares.damping
+    return request
   }
 
   private var keeps: [Double] {
@@ -61,22 +68,13 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
-    let memory = plannedMemory.plan(cache: CacheFolder.url(cache))
+    let context = plannedMemory.context(cache: cache)
     Interrupt.install()
-    let names = methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init)
-    let context = try ContextLimit(of: model)
-    let request = ComparisonSession.Request(
-      model: model, methods: names, keeps: keeps, plan: calibration.plan(within: context),
-      texts: text.map { CalibrationSource($0, field: calibration.records.field) },
-      window: context.length(windowLength, default: 1024, option: "--window-length"), windows: windows,
-      assignments: try settings + limits(names), damping: leastSquares.damping)
+    let request = request(within: try ContextLimit(of: model))
     let display = ProgressDisplay(quiet: json)
-    let session: ComparisonSession
+    let comparison: MethodComparison
     do {
-      session = try ComparisonSession(
-        request, directory: URL(fileURLWithPath: folder), cache: CacheFolder.url(cache), command: command,
-        toolVersion: NASSearch.version, memory: memory, monitor: display.monitor)
-      try session.run()
+      comparison = try CompareJob(request, folder: folder, command: command, in: context).run(display.monitor)
     } catch is CancellationError {
       display.finish()
       Console.note("stopped; the same command goes on where this ended")
@@ -84,18 +82,10 @@ struct CompareCommand: ParsableCommand {
     }
     display.finish()
     let kept = "the comparison is in \(folder)"
-    if json { return try Console.json(ComparisonJSON.data(session.comparison), kept: kept) }
+    if json { return try Console.json(ComparisonJSON.data(comparison), kept: kept) }
     try Console.print(
-      ComparisonTable.render(session.comparison, width: Console.width(1), color: Console.outputIsTerminal), kept: kept)
+      ComparisonTable.render(comparison, width: Console.width(1), color: Console.outputIsTerminal), kept: kept)
     Console.note("report: \(folder)/comparison.html")
-  }
-
-  /// The number of evaluations for every method that has such a setting and no number of its own.
-  private func limits(_ names: [String]) throws -> [String] {
-    try Set(names.map(MethodRegistry.baseName)).sorted().filter { name in
-      try MethodRegistry.named(name).settings.contains { $0.name == "evaluations" }
-        && !settings.contains { $0.hasPrefix("\(name).evaluations=") }
-    }.map { "\($0).evaluations=\(evaluations)" }
   }
 
   /// The command line as it was given.

@@ -1,0 +1,182 @@
+import Calibration
+import Evaluation
+import Foundation
+import LanguageModels
+import Methods
+import Reports
+import Runtime
+import Workbench
+
+/// Measures named methods at several sizes on one model: every one with the same calibration and the same evaluation.
+///
+/// The folder holds the state, written after every cell, so that a comparison that was stopped or killed goes on where it
+/// ended.
+public struct CompareJob {
+  /// What happens beside the progress of stages.
+  public enum Event: Monitor.Event {
+    /// Cells that earlier runs measured.
+    case resumed(cells: Int)
+    case cell(MethodComparison.Cell, done: Int, total: Int)
+  }
+
+  private let request: CompareRequest
+  private let folder: ComparisonFolder
+  private let command: String
+  private let context: JobContext
+
+  /// - Parameters:
+  ///   - folder: of the comparison; made, or resumed.
+  ///   - command: the command line that makes or resumes it.
+  public init(_ request: CompareRequest, folder: String, command: String, in context: JobContext) {
+    (self.request, self.command, self.context) = (request, command, context)
+    self.folder = ComparisonFolder(URL(fileURLWithPath: folder))
+  }
+
+  /// - Parameter monitor: hears of progress and of every `Event`; after a cancellation the same request goes on.
+  /// - Throws: whatever is wrong with the request, before anything slow; `CancellationError`.
+  public func run(_ monitor: Monitor = .silent) throws -> MethodComparison {
+    var prepared = try prepare(monitor)
+    try prepared.run(request.keeps, monitor)
+    return prepared.state.comparison
+  }
+
+  /// Opens or begins the comparison.
+  func prepare(_ monitor: Monitor) throws -> PreparedComparison {
+    try request.validate()
+    let entries = try request.entries()
+    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
+    let texts = try windows(model)
+    try folder.check(keeping: model.location)
+    let fingerprint = try model.fingerprint()
+    let known = try folder.state(request, entries, fingerprint: fingerprint)
+    let stored = try known.map { _ in
+      try CalibrationFile(
+        directory: folder.url, model: fingerprint, vocabulary: model.configuration.vocabularySize)
+    }
+    let opened = try OpenedBench(
+      model, request.plan, stored: stored, damping: request.damping, cache: context.cache, monitor)
+    let methods = entries.map { entry in
+      MethodComparison.Method(
+        name: entry.label, summary: entry.method.summary, source: entry.method.source,
+        usesGradients: !entry.method.gradients.isEmpty, settings: entry.values.described)
+    }
+    var comparison =
+      known?.comparison
+      ?? MethodComparison(
+        ModelSummary(name: model.name, fingerprint: fingerprint, model.configuration), methods: methods,
+        calibration: opened.calibration.summary, command: command, toolVersion: context.toolVersion)
+    (comparison.command, comparison.methods) = (command, methods)
+    var prepared = PreparedComparison(
+      folder: folder, entries: entries, bench: opened.bench, texts: texts,
+      state: .init(fingerprint: fingerprint, request: request, comparison: comparison))
+    if known != nil {
+      monitor.tell(Event.resumed(cells: comparison.cells.count))
+    } else {
+      try prepared.begin(request.texts, opened.calibration, monitor)
+    }
+    return prepared
+  }
+
+  /// Evaluation windows of each text.
+  private func windows(_ model: LanguageModel) throws -> [TokenWindows] {
+    let tokenizer = try model.tokenizer()
+    return try request.texts.map { source in
+      guard let path = source.url?.relativePath else {
+        throw PipelineError.invalidOption("--text is a file, not 'self'")
+      }
+      let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: path, tokenizer)
+      let count = min(tokens.count / request.window, request.windows)
+      guard count > 0 else {
+        throw CalibrationError.tooShort(source: path, tokens: tokens.count, window: request.window, needed: 1)
+      }
+      return TokenWindows(length: request.window, tokens: Array(tokens.prefix(count * request.window)))
+    }
+  }
+}
+
+/// A comparison whose missing cells can be measured.
+struct PreparedComparison {
+  let folder: ComparisonFolder
+  let entries: [CompareRequest.Entry]
+  let bench: Workbench
+  let texts: [TokenWindows]
+  var state: ComparisonFolder.State
+
+  /// Measures the dense model on the texts, and what methods share.
+  mutating func begin(_ sources: [CalibrationSource], _ calibration: CalibrationFile, _ monitor: Monitor) throws {
+    for (number, (text, windows)) in zip(sources, texts).enumerated() {
+      try monitor.advance(.init(.texts), number, of: texts.count)
+      let hash = try text.url.map(CalibrationFile.sha256)
+      let isKnown = calibration.sets.contains { $0.sha256 == hash }
+      state.comparison.texts.append(
+        .init(
+          name: text.name + (isKnown ? " (calibrated on)" : ""), windows: windows.count, windowLength: windows.length,
+          densePerplexity: try Perplexity(bench.model, windowsInGroups: windows).value))
+    }
+    try FileManager.default.createDirectory(at: folder.url, withIntermediateDirectories: true)
+    try calibration.write(to: folder.url)
+    try stages()
+    try folder.save(state)
+  }
+
+  /// Measures the cells that are missing.
+  mutating func run(_ keeps: [Double], _ monitor: Monitor) throws {
+    _ = try bench.reference()
+    let total = entries.count * keeps.count
+    for entry in entries {
+      for keep in keeps where state.comparison.cell(entry.label, keep) == nil {
+        let cell = try measure(entry, keep, monitor)
+        state.comparison.cells.append(cell)
+        try folder.save(state)
+        monitor.tell(CompareJob.Event.cell(cell, done: state.comparison.cells.count, total: total))
+      }
+    }
+    try folder.save(state)
+  }
+
+  /// The computations that methods share, each on its own: what forward passes need, and what gradients do.
+  private mutating func stages() throws {
+    func add(_ name: String, _ cost: ComputationCost?) {
+      guard let cost else { return }
+      state.comparison.stages.append(.init(name: name, seconds: cost.seconds, peakBytes: cost.peakBytes))
+    }
+    add("statistics (forward pass)", try bench.statistics().cost)
+    let gradients: [(BackwardPass.Scalar, String)] = [(.loss, "loss"), (.sampledLoss, "loss on sampled tokens")]
+    for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
+      add(
+        "gradients of the \(name) (backward pass)",
+        try bench.gradients(of: scalar, samples: GradientStore.windows).cost)
+    }
+  }
+
+  private func measure(
+    _ entry: CompareRequest.Entry, _ keep: Double, _ monitor: Monitor
+  ) throws -> MethodComparison.Cell {
+    let configuration = bench.model.configuration
+    bench.openAccount()
+    var cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
+    let restarted = ProcessMemory.restartPeak()
+    do {
+      let pruned = try entry.method.prune(
+        bench, budget: SizeTarget.keep(keep).blockParameters(of: configuration), entry.values)
+      cell.peakBytes = restarted ? ProcessMemory.peak.map { max($0, bench.borrowedPeak) } : nil
+      cell.kl = try bench.reference().compare(pruned.network).divergence
+      cell.perplexities = try texts.enumerated().map { number, windows in
+        try monitor.advance(.init(.texts, of: "\(entry.label) at \(keep)"), number, of: texts.count)
+        return try Perplexity(pruned.network, windowsInGroups: windows).value
+      }
+      let shape = pruned.network.configuration
+      cell.keepRatio = configuration.keepRatio(of: shape)
+      (cell.parametersBlock, cell.parametersTotal) = (shape.blockParameters, shape.totalParameters)
+      cell.repair = pruned.repair.rawValue
+    } catch let error as MethodError {
+      // The request is fine, this method at this size is not: the table says so.
+      cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
+      cell.failure = error.description
+    }
+    cell.scoreSeconds = bench.seconds(.score)
+    cell.searchSeconds = bench.seconds(.search)
+    cell.repairSeconds = bench.seconds(.repair)
+    return cell
+  }
+}
