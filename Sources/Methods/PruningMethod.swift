@@ -52,16 +52,7 @@ public struct PrunedModel: Sendable {
   /// `none`, `bias`, `nested`, `admm` or `sequential`.
   public let repair: Repair
   /// What the method decided on the way, for the record: such as γ, or the trial that was chosen.
-  public let decisions: [String: String]
-
-  public init(
-    units: [KeptUnits], network: Subnet<LanguageModel>, repair: Repair, decisions: [String: String] = [:]
-  ) {
-    self.units = units
-    self.network = network
-    self.repair = repair
-    self.decisions = decisions
-  }
+  public var decisions: [String: String] = [:]
 }
 
 extension Workbench {

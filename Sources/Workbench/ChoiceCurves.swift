@@ -11,11 +11,6 @@ public struct ChoiceCurves: Sendable {
   public struct Choice: Hashable, Sendable {
     public let score: String
     public let calibration: String
-
-    public init(score: String, calibration: String) {
-      self.score = score
-      self.calibration = calibration
-    }
   }
 
   /// What curves ask for at a budget.

@@ -24,12 +24,9 @@ public struct BenchmarkRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    func require(_ condition: Bool, _ problem: String) throws {
-      if !condition { throw PipelineError.invalidOption(problem) }
-    }
-    try require((1...100_000).contains(candidates), "--candidates must be between 1 and 100000")
-    try require(windows ?? 1 >= 1, "--windows must be at least 1")
-    try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
+    try PipelineError.require((1...100_000).contains(candidates), "--candidates must be between 1 and 100000")
+    try PipelineError.require(windows ?? 1 >= 1, "--windows must be at least 1")
+    try PipelineError.require((1...10).contains(rungs), "--rungs must be between 1 and 10")
   }
 }
 

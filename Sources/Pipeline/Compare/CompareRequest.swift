@@ -32,15 +32,13 @@ public struct CompareRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    func require(_ condition: Bool, _ problem: String) throws {
-      if !condition { throw PipelineError.invalidOption(problem) }
-    }
-    try require(
+    try PipelineError.require(
       !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
       "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
-    try require(!texts.isEmpty, "--text needs at least one file")
-    try require(evaluations >= 1, "--evaluations must be at least 1")
-    try require(window >= 2 && windows >= 1, "--window-length must be at least 2, and --windows at least 1")
+    try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
+    try PipelineError.require(evaluations >= 1, "--evaluations must be at least 1")
+    try PipelineError.require(
+      window >= 2 && windows >= 1, "--window-length must be at least 2, and --windows at least 1")
   }
 
   /// A row of the comparison.

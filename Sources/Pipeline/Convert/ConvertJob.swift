@@ -9,10 +9,7 @@ public struct ConvertRequest: Codable, Equatable, Sendable {
   public var model: String
   public var output: CheckpointOutput
 
-  public init(model: String, output: CheckpointOutput) {
-    self.model = model
-    self.output = output
-  }
+  public init(model: String, output: CheckpointOutput) { (self.model, self.output) = (model, output) }
 }
 
 /// Writes a model as it is. Like every export the copy is read back and compared before it takes its place.
@@ -20,10 +17,7 @@ public struct ConvertJob {
   private let request: ConvertRequest
   private let context: JobContext
 
-  public init(_ request: ConvertRequest, in context: JobContext) {
-    self.request = request
-    self.context = context
-  }
+  public init(_ request: ConvertRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
   public func run(_ monitor: Monitor = .silent) throws -> ExportResult {
     let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)

@@ -7,11 +7,6 @@ public struct MachineSpeed: Sendable {
   public let single: Double
   public let double: Double
 
-  public init(single: Double, double: Double) {
-    self.single = single
-    self.double = double
-  }
-
   /// Measures for about a fifth of a second.
   public static func measured() throws -> MachineSpeed {
     try MachineSpeed(single: rate(Float.self), double: rate(Double.self))

@@ -18,14 +18,11 @@ public struct EvaluateRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    func require(_ condition: Bool, _ problem: String) throws {
-      if !condition { throw PipelineError.invalidOption(problem) }
-    }
-    try require(!texts.isEmpty, "--text needs at least one file")
-    try require(
+    try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
+    try PipelineError.require(
       windowLengths.map { !$0.isEmpty && $0.allSatisfy { $0 >= 2 } } ?? true,
       "--window-length is a list of lengths of at least 2, such as 2048,128")
-    try require(windows ?? 1 >= 1, "--windows must be at least 1")
+    try PipelineError.require(windows ?? 1 >= 1, "--windows must be at least 1")
   }
 
   /// The lengths that are measured: each once.

@@ -28,13 +28,10 @@ public struct ExportRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    if ![.sequential, .nested, .none].contains(repair) {
-      throw PipelineError.invalidOption("--repair is sequential, nested or none")
-    }
+    try PipelineError.require(
+      [.sequential, .nested, .none].contains(repair), "--repair is sequential, nested or none")
     guard let keep else { return }
-    if point != "best" {
-      throw PipelineError.invalidOption("--keep goes with --point best only, not with '\(point)'")
-    }
+    try PipelineError.require(point == "best", "--keep goes with --point best only, not with '\(point)'")
     try SizeTarget.keep(keep).validate()
   }
 }

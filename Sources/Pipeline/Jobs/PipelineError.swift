@@ -6,6 +6,11 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case damaged(path: String, problem: String)
   case noPoint(wanted: String, available: String)
 
+  /// - Throws: `invalidOption` if a condition does not hold.
+  static func require(_ condition: Bool, _ problem: String) throws {
+    if !condition { throw invalidOption(problem) }
+  }
+
   public var description: String {
     switch self {
     case .settingsDiffer(let study, let difference):

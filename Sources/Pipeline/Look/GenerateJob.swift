@@ -20,11 +20,11 @@ public struct GenerateRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    if prompt.isEmpty { throw PipelineError.invalidOption("--prompt is empty") }
-    if tokens < 1 { throw PipelineError.invalidOption("--tokens must be at least 1") }
-    if !(temperature >= 0 && temperature.isFinite && topP > 0 && topP <= 1) {
-      throw PipelineError.invalidOption("--temperature must not be negative, and --top-p above 0 and at most 1")
-    }
+    try PipelineError.require(!prompt.isEmpty, "--prompt is empty")
+    try PipelineError.require(tokens >= 1, "--tokens must be at least 1")
+    try PipelineError.require(
+      temperature >= 0 && temperature.isFinite && topP > 0 && topP <= 1,
+      "--temperature must not be negative, and --top-p above 0 and at most 1")
   }
 }
 

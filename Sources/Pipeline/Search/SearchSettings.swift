@@ -48,20 +48,17 @@ public struct SearchSettings: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption` for settings that no search can have, before anything slow.
   public func validate() throws {
-    func require(_ condition: Bool, _ problem: String) throws {
-      if !condition { throw PipelineError.invalidOption(problem) }
-    }
     try target?.validate()
     if let aim {
-      try require(target == nil, "--aim is for searches without --keep, --params and --size")
-      try require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
+      try PipelineError.require(target == nil, "--aim is for searches without --keep, --params and --size")
+      try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
     do { _ = try ObjectiveList(objectives) } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
-    try require([.nested, .none].contains(repair), "--repair is nested or none")
-    try require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
-    try require((1...10).contains(rungs), "--rungs must be between 1 and 10")
-    try require((2...10_000).contains(population), "--population must be between 2 and 10000")
+    try PipelineError.require([.nested, .none].contains(repair), "--repair is nested or none")
+    try PipelineError.require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
+    try PipelineError.require((1...10).contains(rungs), "--rungs must be between 1 and 10")
+    try PipelineError.require((2...10_000).contains(population), "--population must be between 2 and 10000")
     try checkOptimizer()
   }
 

@@ -44,14 +44,11 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    func require(_ condition: Bool, _ problem: String) throws {
-      if !condition { throw PipelineError.invalidOption(problem) }
-    }
-    try require(
+    try PipelineError.require(
       !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
       "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
-    try require(model != nil || study != nil, "give --model, or --study with the folder of a study")
-    try require(
+    try PipelineError.require(model != nil || study != nil, "give --model, or --study with the folder of a study")
+    try PipelineError.require(
       !queries.isEmpty && Set(queries).count == queries.count && queries.allSatisfy { $0 ?? 1 >= 1 },
       "--queries is a list of different positive numbers or all, such as all,2")
   }

@@ -18,7 +18,6 @@ public struct FrontPoints: Sendable {
     objectives = description.objectives
     model = description.model
     space = study.space
-    let reader = TrialGenes(space: space, layers: model.layers)
     let complete = trials.filter { $0.state == .complete }
     let members = ParetoFront.nonDominated(complete.map { study.minimized($0.values) }).map { complete[$0] }
     var points: [FrontPoint] = []
@@ -27,7 +26,7 @@ public struct FrontPoints: Sendable {
       points.append(
         FrontPoint(
           index: 0, trial: trial.number, measurement: stored.measurement, score: stored.score,
-          calibration: stored.calibration, widths: reader.genes(trial).widths))
+          calibration: stored.calibration, widths: space.genes(of: trial, layers: model.layers).widths))
     }
     // Equal points differ in nothing that was measured: the first found stands for all.
     points.sort { ($1.measurement.parametersBlock, $0.trial) < ($0.measurement.parametersBlock, $1.trial) }
@@ -61,7 +60,7 @@ public struct FrontPoints: Sendable {
 
   /// Widths and choices of a trial.
   func genes(_ trial: StoredTrial) -> (widths: [LayerWidths], score: String, calibration: String) {
-    TrialGenes(space: space, layers: model.layers).genes(trial)
+    space.genes(of: trial, layers: model.layers)
   }
 
   /// The point that a command line names: `best`, `knee` or a number.
@@ -92,16 +91,15 @@ public struct FrontPoints: Sendable {
   public func trial(_ point: FrontPoint) -> StoredTrial? { trials.first { $0.number == point.trial } }
 }
 
-/// Reads what a trial chose by the names of the study's variables, without the model.
-private struct TrialGenes {
-  let space: DesignSpace
-  let layers: Int
-
-  func genes(_ trial: StoredTrial) -> (widths: [LayerWidths], score: String, calibration: String) {
+extension DesignSpace {
+  /// What a trial chose by the names of the variables, without the model.
+  fileprivate func genes(
+    of trial: StoredTrial, layers: Int
+  ) -> (widths: [LayerWidths], score: String, calibration: String) {
     var attention: [Int] = []
     var mlp: [Int] = []
     var choices: [String: String] = [:]
-    for (variable, value) in zip(space.variables, trial.genome) {
+    for (variable, value) in zip(variables, trial.genome) {
       switch (variable.module, variable.domain) {
       case ("attention", _): attention.append(value)
       case ("mlp", _): mlp.append(value)

@@ -13,11 +13,7 @@ public struct SharingRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    if let portion, !(1...1000).contains(portion) {
-      throw PipelineError.invalidOption("--portion must be between 1 and 1000")
-    }
-    if !(lease >= 1 && lease <= 86_400) {
-      throw PipelineError.invalidOption("--lease must be between 1 and 86400 seconds")
-    }
+    try PipelineError.require((1...1000).contains(portion ?? 1), "--portion must be between 1 and 1000")
+    try PipelineError.require(lease >= 1 && lease <= 86_400, "--lease must be between 1 and 86400 seconds")
   }
 }
