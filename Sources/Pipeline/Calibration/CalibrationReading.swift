@@ -16,10 +16,9 @@ extension CalibrationFile {
   ///   - precision: in which the model runs while text is sampled from it.
   ///   - monitor: hears of sampling from the model, in tokens.
   /// - Throws: `CalibrationError`, and what the monitor throws.
-  public init(
-    _ plan: CalibrationPlan, model: LanguageModel, fingerprint: String,
-    precision: Precision = .single, monitor: Monitor
-  ) throws {
+  static func read(
+    _ plan: CalibrationPlan, model: LanguageModel, precision: Precision = .single, _ monitor: Monitor
+  ) throws -> CalibrationFile {
     let sources = try plan.sources()
     let reader = CalibrationReader(
       plan: plan, model: model, tokenizer: try model.tokenizer(), sources: sources.count, precision: precision)
@@ -28,7 +27,7 @@ extension CalibrationFile {
     let sets = try zip(sources, texts).flatMap { source, text in
       try reader.sets(source, text ?? (reader.sample(monitor), nil))
     }
-    self.init(model: fingerprint, sets: sets)
+    return CalibrationFile(model: try model.fingerprint(), sets: sets)
   }
 }
 

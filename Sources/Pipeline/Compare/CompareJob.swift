@@ -53,7 +53,7 @@ public struct CompareJob {
       try CalibrationFile(
         directory: folder.url, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     }
-    let opened = try OpenedBench(
+    let opened = try OpenedBench.open(
       model, request.plan, stored: stored, damping: request.damping, cache: context.cache, monitor)
     let methods = entries.map { entry in
       MethodComparison.Method(

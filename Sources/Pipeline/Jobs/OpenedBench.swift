@@ -19,21 +19,21 @@ struct OpenedBench {
   ///   - precision: in which the model runs while text is sampled from it.
   ///   - cache: folder for statistics and gradients.
   ///   - needs: what else will be written.
-  init(
+  static func open(
     _ model: LanguageModel, _ plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?,
     precision: Precision = .single, cache: URL, needs: [DiskSpace.Need] = [], _ monitor: Monitor
-  ) throws {
+  ) throws -> OpenedBench {
     let fingerprint = try model.fingerprint()
     try CachePlace(
       folder: cache, fingerprint: fingerprint,
       bytes: WorkEstimate.disk(model.configuration, sets: 1, outputMoments: 0)
     ).check(beside: needs)
-    calibration =
-      try stored
-      ?? CalibrationFile(plan, model: model, fingerprint: fingerprint, precision: precision, monitor: monitor)
-    bench = Workbench(
+    let calibration =
+      try stored ?? .read(plan, model: model, precision: precision, monitor)
+    let bench = Workbench(
       model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
       damping: damping, seed: plan.seed, cache: cache, monitor: monitor)
+    return OpenedBench(bench: bench, calibration: calibration)
   }
 
   /// What may spoil the results.

@@ -64,7 +64,7 @@ public struct PruneJob {
     _ = try plan.sources()
     let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
     try Exporter.check(model, [target], inputs: plan.files(), layersDiffer: !method.keepsOneWidth)
-    let opened = try OpenedBench(
+    let opened = try OpenedBench.open(
       model, plan, damping: request.damping, cache: context.cache,
       needs: [target.need(parameters: request.target.parameters(of: model.configuration))], monitor)
     return Prepared(method: method, values: values, opened: opened, target: target)

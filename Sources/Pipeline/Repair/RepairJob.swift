@@ -60,7 +60,7 @@ public struct RepairJob {
     try Exporter.check(pruned, [target], inputs: [dense.location] + plan.files(), layersDiffer: false)
     try DiskSpace.check([target.need(parameters: pruned.configuration.totalParameters)])
     try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
-    let calibration = try CalibrationFile(plan, model: dense, fingerprint: dense.fingerprint(), monitor: monitor)
+    let calibration = try CalibrationFile.read(plan, model: dense, monitor)
     return Prepared(dense: dense, pruned: pruned, calibration: calibration, target: target)
   }
 

@@ -107,8 +107,8 @@ public struct SearchJob {
     let place = try ground.place()
     do {
       let settings = ground.settings
-      let calibration = try CalibrationFile(
-        settings.plan, model: ground.model, fingerprint: fingerprint, precision: settings.precision, monitor: monitor)
+      let calibration = try CalibrationFile.read(
+        settings.plan, model: ground.model, precision: settings.precision, monitor)
       let search = try candidates(ground, calibration, monitor)
       var description = try StudyDescription(
         ground, search, calibration, baselines: search.baselines(monitor), toolVersion: context.toolVersion)

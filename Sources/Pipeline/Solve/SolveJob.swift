@@ -51,6 +51,7 @@ public struct SolveRequest: Codable, Equatable, Sendable {
     try PipelineError.require(
       !queries.isEmpty && Set(queries).count == queries.count && queries.allSatisfy { $0 ?? 1 >= 1 },
       "--queries is a list of different positive numbers or all, such as all,2")
+    try calibration.validate()
   }
 }
 
@@ -128,7 +129,7 @@ public struct SolveJob {
     let needs = zip(targets, request.keeps).map { target, keep in
       target.need(parameters: SizeTarget.keep(keep).parameters(of: configuration))
     }
-    let opened = try OpenedBench(
+    let opened = try OpenedBench.open(
       source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
       cache: context.cache, needs: needs, monitor)
     let evaluators = try request.queries.map { queries in

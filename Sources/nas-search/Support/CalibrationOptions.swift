@@ -59,10 +59,6 @@ struct GradientOption: ParsableArguments {
   @Option(
     help: "Calibration windows, of all sets together, that gradients are taken on: they cost most of all.")
   var gradientWindows = CalibrationPlan.standard.gradientWindows
-
-  func validate() throws {
-    if gradientWindows < 1 { throw ValidationError("--gradient-windows must be at least 1") }
-  }
 }
 
 /// A wrong request, told with how to use the command.

@@ -31,9 +31,7 @@ extension ExportResult {
     "\(output): architecture \(architecture), \(bytes) bytes; reloaded and compared: equal"
       + (needsRemoteCode ? "; transformers needs trust_remote_code=True" : "")
   }
-}
 
-extension ExportResult {
   /// For JSON.
   func record(_ output: String) -> JSONValue {
     [
