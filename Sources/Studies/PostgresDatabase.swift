@@ -78,6 +78,8 @@ final class PostgresDatabase: StudyDatabase {
 
   func close() throws(StudyError) {
     state.withLock {
+      // The server notices the end of a connection a little later, and would refuse the next process until then.
+      if let key = $0.lock { _ = try? $0.connection?.run("SELECT pg_advisory_unlock(?)", [.integer(key)]) }
       $0.connection = nil
       $0.isClosed = true
     }

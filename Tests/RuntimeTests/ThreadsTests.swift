@@ -154,9 +154,11 @@ import Testing
     let counts = told.map { $0.done }
     #expect(counts.first == 0 && counts == counts.sorted())
     #expect(log.result.tasks.sorted() == Array(0..<50))
-    let impatient = Monitor(isCancelled: { heard.withLock { $0.last?.done ?? 0 >= 3 } }) { event in
-      if let progress = event as? Monitor.Progress { heard.withLock { $0 = [progress] } }
-    }
+    let impatient = Monitor(
+      isCancelled: { heard.withLock { $0.last?.done ?? 0 >= 3 } },
+      hear: { event in
+        if let progress = event as? Monitor.Progress { heard.withLock { $0 = [progress] } }
+      })
     heard.withLock { $0 = [] }
     #expect(throws: CancellationError.self) {
       try Threads.forEach(1000, atMost: .max, of: .init(.curves), impatient) { task, worker in

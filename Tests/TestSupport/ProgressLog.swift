@@ -12,8 +12,10 @@ public final class ProgressLog: Sendable {
   public var steps: [Monitor.Progress] { heard.withLock { $0 } }
 
   public var monitor: Monitor {
-    Monitor(isCancelled: { [self] in steps.count >= most }) { [self] event in
-      if let progress = event as? Monitor.Progress { heard.withLock { $0.append(progress) } }
-    }
+    Monitor(
+      isCancelled: { [self] in steps.count >= most },
+      hear: { [self] event in
+        if let progress = event as? Monitor.Progress { heard.withLock { $0.append(progress) } }
+      })
   }
 }
