@@ -24,10 +24,14 @@ struct LayerCache: Sendable {
     key.add(tokens: windows.tokens)
     folder = parent.appendingPathComponent("\(fingerprint)-\(key.text.prefix(16))")
     if FileManager.default.fileExists(atPath: folder.path) { return }
-    try AtomicDirectory.build(at: folder) { temporary in
-      let (_, cost) = try ComputationCost.measure { try WriteBehind.during { try fill(temporary, $0) } }
-      try AtomicFile.write(
-        StoredJSON.encoder().encode(cost), to: temporary.appendingPathComponent(Self.costName))
+    do {
+      try AtomicDirectory.build(at: folder) { temporary in
+        let (_, cost) = try ComputationCost.measure { try WriteBehind.during { try fill(temporary, $0) } }
+        try AtomicFile.write(
+          StoredJSON.encoder().encode(cost), to: temporary.appendingPathComponent(Self.costName))
+      }
+    } catch is CheckpointError where FileManager.default.fileExists(atPath: folder.path) {
+      // Another process computed the same meanwhile and was faster.
     }
   }
 

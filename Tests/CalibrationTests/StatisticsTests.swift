@@ -2,6 +2,8 @@ import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -226,6 +228,25 @@ import Testing
     _ = try statistics(model, TokenWindows(length: 10, tokens: someTokens(50, below: 64, seed: 9)))
     #expect(folder.content.count == 4)
     #expect(folder.content.filter { $0.hasPrefix("model-") }.count == 3)
+  }
+
+  /// Two processes that compute the same at the same time both get it.
+  @Test func anotherPassMayBeFaster() throws {
+    let model = try Fixture.llamaLinear.model()
+    let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
+    let store = store
+    let raced = Mutex(false)
+    let monitor = Monitor { _ in
+      let isFirst = raced.withLock { raced in
+        defer { raced = true }
+        return !raced
+      }
+      if isFirst { _ = try? store.statistics(name: "other", of: model, fingerprint: "model", windows: windows) }
+    }
+    let found = try store.statistics(
+      name: "set", of: model, fingerprint: "model", windows: windows, monitor: monitor)
+    #expect(raced.withLock { $0 } && folder.content.count == 1)
+    try expectSame(found, statistics(model, windows, fingerprint: "again"), relative: 0)
   }
 
   @Test func nothingIsLeftOfAFailedPass() throws {
