@@ -124,7 +124,7 @@ def measure_search(program, checkpoint, row, place):
     report = program.json("report", study)
     with open(os.path.join(study, "calibration.json"), encoding="utf-8") as file:
         fitness = json.load(file)["sets"][0]
-    windows = windows_of(fitness["fitnessTokens"], fitness["fitnessLength"], None, study)
+    windows = windows_of(fitness["fitness_tokens"], fitness["fitness_length"], None, study)
     row.compare("report", (report["dense"]["perplexity"], report["fitness"]["windows"]),
                 {"transformers": of_windows(checkpoint.twin_folder, windows)})
     return study, windows
