@@ -54,7 +54,7 @@ public enum JSONValue: Sendable, Hashable {
 
   public static func integers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
 
-  /// What this is, for error messages, such as `the string "llama"` or `an array of 3`.
+  /// A description for error messages, such as `the string "llama"` or `an array of 3`.
   public var summary: String {
     switch self {
     case .null: "null"

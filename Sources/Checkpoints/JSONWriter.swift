@@ -1,5 +1,5 @@
-/// Writes JSON. Members of objects without an order of their own are sorted by their keys, so that equal values have equal
-/// text. Numbers are the shortest that read back exactly; infinities and NaN, which JSON lacks, become `null`.
+/// Writes JSON. Members of objects without an order are sorted by their keys, so that equal values have equal text.
+/// Numbers are the shortest that read back exactly; infinities and NaN, which JSON lacks, become `null`.
 struct JSONWriter {
   enum Layout {
     /// Indented by two spaces, as Hugging Face writes its files.

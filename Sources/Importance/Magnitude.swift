@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// The sum of the absolute or squared weights that are removed with a unit: the baseline with which every paper compares.
+/// The sum of the absolute or squared weights that are removed with a unit: the baseline of every paper.
 ///
 /// A group: its rows of Q, K and V and its columns of O. A channel: its rows of gate and up and its column of down.
 /// Known to be a bad choice for language models (LLM-Pruner, arXiv 2305.11627, table 1): never a default.

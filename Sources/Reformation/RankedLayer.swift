@@ -121,11 +121,11 @@ public final class RankedLayer: Sendable {
     }
   }
 
-  /// The errors if the first KV groups, and the first MLP channels, are kept with the best weights, from 0 units to all;
+  /// The errors if the first KV groups or MLP channels are kept with the best weights, from 0 units to all;
   /// `nil` for a module that the layer lacks, and for another repair than `nested`.
   ///
-  /// - Parameter moments: moments for the added loss (`NestedReformation.lossErrors`); `nil` for the mean squared output
-  ///   error per token.
+  /// - Parameter moments: moments for the added loss (`NestedReformation.lossErrors`); `nil` for the mean squared
+  ///   output error per token.
   public func errors(_ moments: BackwardPass.OutputMoments? = nil) -> (attention: [Double]?, mlp: [Double]?) {
     func errors(_ solver: (any WidthSolver)?, _ moments: Matrix<Float>?) -> [Double]? {
       (solver as? NestedReformation).map { solver in moments.map(solver.lossErrors) ?? solver.errors }

@@ -133,7 +133,7 @@ public struct BudgetedSpace: Sendable {
     return price == 0 || spent + price > allowed.upperBound
   }
 
-  /// What a number of steps of a variable adds to the cost, negative for steps down.
+  /// The change of the cost by a number of steps of a variable, negative for steps down.
   private func price(of steps: Int, up index: Int, _ genome: Genome) -> Int {
     guard uneven[index] else { return steps * stepCosts[index] }
     let value = genome[index]

@@ -166,7 +166,7 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   /// Stores results, all or none of them, and tells them to the optimiser. Values that are not all finite are stored as
   /// a failure.
   ///
-  /// - Returns: for each result the reason of its failure, `nil` if it is none.
+  /// - Returns: reason of the failure for each result, `nil` if it is none.
   /// - Throws: the errors of `Study.end` and `Optimizer.tell`.
   @discardableResult
   public mutating func complete(_ results: [Result]) throws -> [String?] {

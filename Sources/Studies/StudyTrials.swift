@@ -7,7 +7,7 @@ extension Study {
 
   /// Records that candidates are being evaluated, all or none of them.
   ///
-  /// - Parameter candidates: with the ordinals of `waiting` trials with these genomes, or the next free numbers.
+  /// - Parameter candidates: candidates with the ordinals of `waiting` trials of their genomes, or free ones.
   /// - Throws: `StudyError.trialOutOfOrder`, `.wrongState`, `.genomeChanged`, `.readOnly`, `.notSearching`,
   ///   `.database`.
   public func beginTrials(_ candidates: [Candidate]) throws(StudyError) {

@@ -1,7 +1,7 @@
 import LanguageModels
 import Search
 
-/// What the layers of a subnet cost by their widths: parameters, bytes, or a time that was measured once.
+/// Costs of the layers of a subnet by their widths: parameters, bytes, or a time that was measured once.
 public protocol LayerCosts: Sendable {
   /// The cost that no width changes.
   var fixed: Int { get }
