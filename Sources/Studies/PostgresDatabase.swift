@@ -53,7 +53,11 @@ final class PostgresDatabase: StudyDatabase {
   func holdLock(named name: String) throws(StudyError) {
     let key = Self.lockKey(name)
     try transaction("BEGIN", isWriting: false) { session in
-      if try Self.hasLock(key, session.connection) { return }
+      // The server notices the end of an earlier holder's connection a little later.
+      for attempt in 0..<20 {
+        if attempt > 0 { Thread.sleep(forTimeInterval: 0.05) }
+        if try Self.hasLock(key, session.connection) { return }
+      }
       throw StudyError.inUse(path: StudyLocation.server(url).studyName(name), process: nil)
     }
     state.withLock { $0.lock = key }
