@@ -53,11 +53,7 @@ final class PostgresDatabase: StudyDatabase {
   func holdLock(named name: String) throws(StudyError) {
     let key = Self.lockKey(name)
     try transaction("BEGIN", isWriting: false) { session in
-      // The server notices the end of an earlier holder's connection a little later.
-      for attempt in 0..<20 {
-        if attempt > 0 { Thread.sleep(forTimeInterval: 0.05) }
-        if try Self.hasLock(key, session.connection) { return }
-      }
+      if try Self.hasLock(key, session.connection) { return }
       throw StudyError.inUse(path: StudyLocation.server(url).studyName(name), process: nil)
     }
     state.withLock { $0.lock = key }
@@ -67,8 +63,14 @@ final class PostgresDatabase: StudyDatabase {
     Int64(bitPattern: "nas-search \(name)".utf8.map { Int($0) }.stableHash)
   }
 
+  /// Takes the lock, with a second's patience: the server notices the end of an earlier holder's connection a little later.
   private static func hasLock(_ key: Int64, _ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
-    try connection.run("SELECT pg_try_advisory_lock(?) AS taken", [.integer(key)]).first?.integer("taken") == 1
+    for attempt in 0..<20 {
+      if attempt > 0 { Thread.sleep(forTimeInterval: 0.05) }
+      let found = try connection.run("SELECT pg_try_advisory_lock(?) AS taken", [.integer(key)])
+      if found.first?.integer("taken") == 1 { return true }
+    }
+    return false
   }
 
   func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
@@ -82,8 +84,6 @@ final class PostgresDatabase: StudyDatabase {
 
   func close() throws(StudyError) {
     state.withLock {
-      // The server notices the end of a connection a little later, and would refuse the next process until then.
-      if let key = $0.lock { _ = try? $0.connection?.run("SELECT pg_advisory_unlock(?)", [.integer(key)]) }
       $0.connection = nil
       $0.isClosed = true
     }
