@@ -260,6 +260,41 @@ static void silu_multiply_backward(float *gate, float *up, float *grad, ptrdiff_
   }
 }
 
+// The two parts of the approximation of GELU by tanh, x·σ(2u) with u = √(2/π)·(x + 0.044715·x³): σ(2u).
+INLINE floats gelu_gate(floats x) {
+  return 1.0f / (1.0f + exponential(x * (x * x * -0.07135481f - 1.59576912f)));
+}
+
+static void gelu_multiply(float *gate, const float *up, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats x = load_part(gate + i, count - i);
+    store_part(x * gelu_gate(x) * load_part(up + i, count - i), gate + i, count - i);
+  }
+}
+
+static void gelu_multiply_backward(float *gate, float *up, float *grad, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats x = load_part(gate + i, count - i), u = load_part(up + i, count - i), d = load_part(grad + i, count - i);
+    floats part = gelu_gate(x), gelu = x * part;
+    floats slope = x * x * 0.21406443f + 1.59576912f;
+    store_part(d * u * (part + gelu * (1.0f - part) * slope), gate + i, count - i);
+    store_part(d * gelu, up + i, count - i);
+    store_part(gelu * u, grad + i, count - i);
+  }
+}
+
+static void soft_cap(float *x, float cap, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats twice = load_part(x + i, count - i) * (2.0f / cap);
+    store_part(cap - 2.0f * cap / (exponential(twice) + 1.0f), x + i, count - i);
+  }
+}
+
+static void soft_cap_backward(const float *y, float cap, float *grad, ptrdiff_t count) {
+  float factor = 1 / cap;
+  EACH(i, count) grad[i] *= 1.0f - (y[i] * factor) * (y[i] * factor);
+}
+
 static void rotate(float *x, const float *cosines, const float *sines, ptrdiff_t half) {
   EACH(i, half) {
     float a = x[i], b = x[i + half];
@@ -338,6 +373,10 @@ const struct nas_kernels TABLE = {
     .rms_norm_backward = rms_norm_backward,
     .silu_multiply = silu_multiply,
     .silu_multiply_backward = silu_multiply_backward,
+    .gelu_multiply = gelu_multiply,
+    .gelu_multiply_backward = gelu_multiply_backward,
+    .soft_cap = soft_cap,
+    .soft_cap_backward = soft_cap_backward,
     .rotate = rotate,
     .rotate_back = rotate_back,
     .remember_float = remember_float,

@@ -39,8 +39,10 @@ public struct DenseReference: Sendable {
   ) throws {
     (self.windows, self.precision) = (windows, precision)
     let hidden = try ForwardPass(windows).hiddenStates(of: dense, residual: residual)
-    let own = dense.engine.head(dense.head, .single)
-    self.head = head == nil && precision == .single ? own : dense.engine.head(head ?? dense.head, precision)
+    let own = dense.outputHead(.single)
+    self.head =
+      head == nil && precision == .single
+      ? own : dense.engine.head(head ?? dense.head, cap: dense.configuration.logitCap, precision)
     let head = head ?? dense.head
     let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
     let entropies = TokenValues<Double>(count: hidden.rows)

@@ -16,7 +16,7 @@ public struct Perplexity: Sendable {
   /// Runs the network over the windows, with products in a precision.
   public init(_ network: some Network, windows: TokenWindows, precision: Precision = .single) throws {
     let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
-    let head = network.engine.head(network.head, precision)
+    let head = network.outputHead(precision)
     let summaries = try head.summaries(hidden) { Self.target(windows, $0) }
     let losses = TokenValues<Double>(count: windows.tokens.count)
     for (position, summary) in summaries.enumerated() { losses[position] = Self.loss(summary, windows, position) }

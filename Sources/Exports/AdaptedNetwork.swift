@@ -18,6 +18,7 @@ struct AdaptedNetwork<Base: Network>: Network {
     let layers = base.configuration.layers
     numbers = layers.indices.filter { layers[$0].kvHeads > 0 || layers[$0].mlpChannels > 0 }
     var adapted = configuration
+    if !adapted.attentionKinds.isEmpty { adapted.attentionKinds = numbers.map(configuration.attentionKind) }
     adapted.layers = numbers.map { number in
       var shape = layers[number]
       if shape.mlpChannels == 0 { shape.mlpChannels = mlpChannels }

@@ -26,12 +26,12 @@ struct GGUFExport<Exported: Network>: PreparedExport {
     let configuration = self.network.configuration
     form = try .choice(for: configuration)
     tensors = NetworkTensors(
-      self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32, form: form,
-      ropeTensors: GGUFRope(configuration).tensors)
+      self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32,
+      layout: TensorLayout(form, configuration), ropeTensors: GGUFRope(configuration, form).tensors)
     let vocabulary = try Self.vocabulary(of: parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
-      Self.general(form.architecture, name: name, type: type) + Self.model(configuration, form.architecture)
+      Self.general(form.architecture, name: name, type: type) + Self.model(configuration, form)
       + Self.tokenizer(vocabulary, configuration)
       + [(OwnExport.recordKey, .string(record.text(indented: false)))]
   }
@@ -68,7 +68,7 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   }
 
   private static func model(
-    _ configuration: ModelConfiguration, _ architecture: String
+    _ configuration: ModelConfiguration, _ form: GGUFForm
   ) -> [(key: String, value: GGUFValue)] {
     func count(_ value: Int) -> GGUFValue { .uint32(UInt32(clamping: value)) }
     /// A number if all layers agree, for readers that know no arrays.
@@ -90,11 +90,13 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       ("attention.key_length", count(configuration.headDimension)),
       ("attention.value_length", count(configuration.headDimension)),
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
-      ("rope.dimension_count", count(configuration.headDimension)),
     ]
-    members += GGUFRope(configuration).members
-    if let window = configuration.slidingWindow { members.append(("attention.sliding_window", count(window))) }
-    return members.map { ("\(architecture).\($0.key)", $0.value) }
+    members += GGUFRope(configuration, form).members
+    let own = form.members(configuration)
+    if let window = configuration.slidingWindow, own.allSatisfy({ $0.key != "attention.sliding_window" }) {
+      members.append(("attention.sliding_window", count(window)))
+    }
+    return (members + own).map { ("\(form.architecture).\($0.key)", $0.value) }
   }
 
   private static func tokenizer(

@@ -39,7 +39,10 @@ extension GGUFForm {
       return
         "takes layers of different widths, but its output head is the embedding, and this model has a head of its own"
     }
-    if !takesRopeDivisors, !GGUFRope(configuration).tensors.isEmpty { return "reads no divisors of rotary frequencies" }
+    if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() { return "knows no \(trait)" }
+    if !takesRopeDivisors, !GGUFRope(configuration, self).tensors.isEmpty {
+      return "reads no divisors of rotary frequencies"
+    }
     return biases.takes(configuration.block.biases) ? nil : "reads other biases than this network has"
   }
 }

@@ -8,10 +8,16 @@ struct GGUFRope {
   /// Divisors of the frequencies by the names of their tensors, which only the architectures `llama` and `deci` load.
   private(set) var tensors: [(name: String, values: [Float])] = []
 
-  init(_ configuration: ModelConfiguration) {
-    let rotary = configuration.rotary
-    let dimension = configuration.headDimension
-    members = [("rope.freq_base", .float32(Float(rotary.theta)))]
+  init(_ configuration: ModelConfiguration, _ form: GGUFForm) {
+    var rotary = configuration.rotary
+    var dimension = configuration.headDimension
+    if form.turnsPart {
+      dimension = rotary.turnedDimensions ?? dimension
+    } else {
+      rotary = rotary.turningWholeHeads(dimension)
+    }
+    rotary.turnedDimensions = nil
+    members = [("rope.dimension_count", .uint32(UInt32(dimension))), ("rope.freq_base", .float32(Float(rotary.theta)))]
     switch rotary.scaling {
     case .none: break
     // Up to the context, which llama.cpp exceeds only on request, it turns as without scaling.

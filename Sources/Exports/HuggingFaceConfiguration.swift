@@ -14,7 +14,7 @@ enum HuggingFaceConfiguration {
       "hidden_size": .integer(configuration.hiddenSize),
       "num_hidden_layers": .integer(configuration.layerCount),
       "head_dim": .integer(configuration.headDimension),
-      "hidden_act": "silu",
+      "hidden_act": configuration.block.activation == .silu ? "silu" : "gelu_pytorch_tanh",
       "max_position_embeddings": .integer(configuration.contextLength),
       "rms_norm_eps": .number(decimal(configuration.normEpsilon)),
       "tie_word_embeddings": .bool(configuration.tiedEmbeddings),
@@ -22,10 +22,11 @@ enum HuggingFaceConfiguration {
       "dtype": .string(typeName(type)),
       "torch_dtype": .string(typeName(type)),
     ]
-    members.merge(HuggingFaceRope(configuration).members) { $1 }
+    members.merge(HuggingFaceRope(configuration, turnsPart: form.turnsPart).members) { $1 }
     members.merge(specialTokens(configuration)) { $1 }
     let heads = configuration.layers.allSatisfy { $0 == configuration.layers[0] } ? configuration : parent
     members.merge(widths(widest(heads.layers))) { $1 }
+    members.merge(form.commonMembers(configuration)) { $1 }
     members.merge(form.members(configuration)) { $1 }
     if form.module != nil {
       members["per_layer_config"] = .object(

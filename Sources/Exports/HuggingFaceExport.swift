@@ -22,7 +22,8 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
     self.network = AdaptedNetwork(network, form.completed(network.configuration))
     let configuration = self.network.configuration
     tensors = NetworkTensors(
-      self.network, names: .huggingFace(configuration.family), matrixType: type, vectorType: type)
+      self.network, names: .huggingFace(configuration.family), matrixType: type, vectorType: type,
+      layout: TensorLayout(form, configuration))
     let tokenizer = try parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 

@@ -6,18 +6,40 @@ import LanguageModels
 struct HuggingFaceRope {
   let members: [String: JSONValue]
 
-  init(_ configuration: ModelConfiguration) {
-    let theta = JSONValue.number(configuration.rotary.theta)
-    var scaling = Self.scaling(configuration)
-    var members: [String: JSONValue] = ["rope_theta": theta]
+  /// - Parameter turnsPart: whether the class takes the share of a head's dimensions that is turned.
+  init(_ configuration: ModelConfiguration, turnsPart: Bool) {
+    let kinds = configuration.block.attention
+    func section(_ rotary: RotaryConfiguration) -> [String: JSONValue] {
+      var rotary = rotary
+      let share = Double(rotary.turnedDimensions ?? configuration.headDimension) / Double(configuration.headDimension)
+      if turnsPart {
+        rotary.turnedDimensions = nil
+      } else {
+        rotary = rotary.turningWholeHeads(configuration.headDimension)
+      }
+      let scaling = Self.scaling(rotary, configuration)
+      return turnsPart ? scaling.merging(["partial_rotary_factor": .number(share)]) { $1 } : scaling
+    }
+    func whole(_ rotary: RotaryConfiguration) -> JSONValue {
+      .object(section(rotary).merging(["rope_theta": .number(rotary.theta)]) { $1 })
+    }
+    if kinds.contains(where: { $0.rotary != kinds[0].rotary }) {
+      let types = kinds.map { ($0.window == nil ? "full_attention" : "sliding_attention", whole($0.rotary)) }
+      members = ["rope_parameters": .object(Dictionary(types) { first, _ in first })]
+      return
+    }
+    let scaling = section(configuration.rotary)
+    var members: [String: JSONValue] = [
+      "rope_theta": .number(configuration.rotary.theta), "rope_parameters": whole(configuration.rotary),
+    ]
     if scaling["rope_type"] != "default" { members["rope_scaling"] = .object(scaling) }
-    scaling["rope_theta"] = theta
-    members["rope_parameters"] = .object(scaling)
+    if turnsPart { members["partial_rotary_factor"] = scaling["partial_rotary_factor"] }
     self.members = members
   }
 
-  private static func scaling(_ configuration: ModelConfiguration) -> [String: JSONValue] {
-    let rotary = configuration.rotary
+  private static func scaling(
+    _ rotary: RotaryConfiguration, _ configuration: ModelConfiguration
+  ) -> [String: JSONValue] {
     switch rotary.recognisedScaling(headDimension: configuration.headDimension) ?? rotary.scaling {
     case .none:
       return ["rope_type": "default"]

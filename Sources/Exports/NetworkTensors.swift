@@ -3,6 +3,39 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
+/// The forms in which a file stores the tensors of a network.
+struct TensorLayout {
+  /// The parts in one tensor, with its name within a layer.
+  var joined: [(parts: [LayerPart], name: String)] = []
+  /// The order of the rows of each kind of attention.
+  var orders: [RotaryRows]
+  /// The number that the gains of norms are stored without.
+  var gainOffset: Float = 0
+
+  init(_ form: GGUFForm, _ configuration: ModelConfiguration) {
+    orders = Self.orders(configuration, turnsPart: form.turnsPart, interleaved: form.interleavesRotaryRows)
+    joined = form.joinedParts.compactMap { joined in joined.gguf.map { (joined.parts, $0) } }
+  }
+
+  init(_ form: HuggingFaceForm, _ configuration: ModelConfiguration) {
+    let family = configuration.family
+    orders = Self.orders(
+      configuration, turnsPart: form.turnsPart, interleaved: form.turnsPart && family.interleavesRotaryRows)
+    gainOffset = family.gainOffset
+    if form.joinsParts {
+      joined = family.joinedParts.compactMap { joined in joined.huggingFace.map { (joined.parts, $0) } }
+    }
+  }
+
+  private static func orders(_ configuration: ModelConfiguration, turnsPart: Bool, interleaved: Bool) -> [RotaryRows] {
+    configuration.block.attention.map {
+      RotaryRows(
+        headDimension: configuration.headDimension, turned: turnsPart ? $0.rotary.turnedDimensions : nil,
+        interleaved: interleaved)
+    }
+  }
+}
+
 /// The tensors of a network under the names of a file format, supplied to a writer layer by layer.
 final class NetworkTensors<Exported: Network> {
   /// The source of a tensor's values.
@@ -26,7 +59,7 @@ final class NetworkTensors<Exported: Network> {
   /// by one.
   let types: [String: ElementType]
   private let sources: [String: Source]
-  private let form: GGUFForm?
+  let layout: TensorLayout
   /// Function that is called with the layer that is written next.
   var monitor = Monitor.silent
   /// The last requested layer.
@@ -35,15 +68,14 @@ final class NetworkTensors<Exported: Network> {
   /// - Parameters:
   ///   - matrixType: type of embedding, head and projections.
   ///   - vectorType: type of norms and biases.
-  ///   - form: form of a GGUF file, which decides on the order and the joining of rows; `nil` for a folder.
   ///   - ropeTensors: divisors of rotary frequencies and their names; written in F32.
   init(
     _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,
-    form: GGUFForm? = nil, ropeTensors: [(name: String, values: [Float])] = []
+    layout: TensorLayout, ropeTensors: [(name: String, values: [Float])] = []
   ) {
     self.network = network
     self.names = names
-    self.form = form
+    self.layout = layout
     let configuration = network.configuration
     let hidden = configuration.hiddenSize
     var plans: [TensorPlan] = []
@@ -56,12 +88,11 @@ final class NetworkTensors<Exported: Network> {
     for (name, values) in ropeTensors { add(name, .f32, [values.count], .ropeDivisors(values)) }
     for (layer, shape) in configuration.layers.enumerated() {
       var parts = configuration.parts(of: shape)
-      let joined: [LayerPart] = [.query, .key, .value]
-      if form?.joinsQueryKeyValue == true, shape.kvHeads > 0 {
-        let rows = joined.reduce(0) { $0 + $1.dimensions(in: configuration, shape)[0] }
-        let name = GGUFFile.joinedProjections("weight", layer: layer)
-        add(name, matrixType, [rows, hidden], .joined(joined, layer: layer))
-        types[name] = nil
+      for (joined, name) in layout.joined where joined.allSatisfy(parts.contains) {
+        let sizes = joined.map { $0.dimensions(in: configuration, shape) }
+        let whole = names.inLayer(layer, name + ".weight")
+        add(whole, matrixType, [sizes.reduce(0) { $0 + $1[0] }, sizes[0][1]], .joined(joined, layer: layer))
+        types[whole] = nil
         for part in joined { types[names.weight(part, layer: layer)] = matrixType }
         parts.removeAll(where: joined.contains)
       }
@@ -90,29 +121,34 @@ final class NetworkTensors<Exported: Network> {
     switch sources[plan.name] {
     case .embedding: try supply(network.embedding, plan, write)
     case .head: try supply(network.head, plan, write)
-    case .finalNorm: try supply(network.finalNorm, plan, write)
+    case .finalNorm: try supply(gains(network.finalNorm), plan, write)
     case .ropeDivisors(let divisors): try supply(divisors, plan, write)
     case .weight(let part, let index):
       let layer = try layer(index)
-      guard part.isLinear else { return try supply(layer[gain: part], plan, write) }
+      guard part.isLinear else {
+        let gains = gains(layer[gain: part])
+        let order = order(of: part, layer, rows: gains.count)
+        return try supply(order.map { $0.map { gains[$0] } } ?? gains, plan, write)
+      }
       let linear = layer[part]
       if linear.bias != nil, !network.configuration.hasBias(part) {
         throw ExportError.biasMismatch(tensor: names.bias(part, layer: index), present: true)
       }
-      try supply(linear.weight, plan, order: order(of: part, rows: linear.outputs), write)
+      try supply(linear.weight, plan, order: order(of: part, layer, rows: linear.outputs), write)
     case .joined(let parts, let index):
       let layer = try layer(index)
       for part in parts {
         let size = part.dimensions(in: network.configuration, network.configuration.layers[index])
         let share = TensorPlan(name: names.weight(part, layer: index), type: plan.type, shape: size)
-        try supply(layer[part].weight, share, order: order(of: part, rows: size[0]), write)
+        try supply(layer[part].weight, share, order: order(of: part, layer, rows: size[0]), write)
       }
     case .bias(let part, let index):
-      let linear = try layer(index)[part]
+      let layer = try layer(index)
+      let linear = layer[part]
       guard let bias = linear.bias else {
         throw ExportError.biasMismatch(tensor: plan.name, present: false)
       }
-      let order = order(of: part, rows: linear.outputs)
+      let order = order(of: part, layer, rows: linear.outputs)
       try supply(order.map { $0.map { bias[$0] } } ?? bias, plan, write)
     case nil:
       throw CheckpointError.invalidPlan(file: "the export", problem: "tensor '\(plan.name)' is not planned")
@@ -128,9 +164,13 @@ final class NetworkTensors<Exported: Network> {
     return weights
   }
 
-  private func order(of part: LayerPart, rows: Int) -> [Int]? {
-    guard form?.interleavesRotaryRows == true, part.isRotated else { return nil }
-    return RotaryRows.interleaved(rows: rows, headDimension: network.configuration.headDimension)
+  private func order(of part: LayerPart, _ layer: LayerWeights, rows: Int) -> [Int]? {
+    let order = layout.orders[layer.attentionKind]
+    return part.isRotated && !order.isIdentity ? order.inFile(rows: rows) : nil
+  }
+
+  private func gains(_ gains: [Float]) -> [Float] {
+    layout.gainOffset == 0 ? gains : gains.map { $0 - layout.gainOffset }
   }
 
   private func supply(

@@ -56,7 +56,8 @@ extension Verification {
     let comparison = TensorComparison(path: path, types: types)
     let names = written.names
     try comparison.check(reloaded.embedding, network.embedding, names.embedding)
-    try comparison.check(reloaded.finalNorm, network.finalNorm, names.finalNorm)
+    let offset = written.layout.gainOffset
+    try comparison.check(gains: reloaded.finalNorm, network.finalNorm, offset, names.finalNorm)
     if !network.configuration.tiedEmbeddings { try comparison.check(reloaded.head, network.head, names.head) }
 
     let pass = ForwardPass(windows)
@@ -68,7 +69,12 @@ extension Verification {
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
       for part in network.configuration.parts(of: shape) {
-        try comparison.check(found, expected, part, names.weight(part, layer: index), names.bias(part, layer: index))
+        let name = names.weight(part, layer: index)
+        if part.isLinear {
+          try comparison.check(found[part], expected[part], name, names.bias(part, layer: index))
+        } else {
+          try comparison.check(gains: found[gain: part], expected[gain: part], offset, name)
+        }
       }
       try expectedRunner.run(layer: index, weights: expected, expectedHidden)
       try foundRunner.run(layer: index, weights: found, foundHidden)
@@ -102,12 +108,27 @@ struct ConfigurationComparison {
     try same("head dimension") { $0.headDimension }
     try same("norm epsilon") { $0.normEpsilon }
     try same("tied embeddings") { $0.tiedEmbeddings }
-    try same("sliding window") { $0.slidingWindow }
+    try same("scales and caps") { [$0.scoreScale, $0.block.scoreCap, $0.logitCap, $0.embeddingScale] }
+    try same("activation") { $0.block.activation }
+    for index in expected.layers.indices {
+      try same("sliding window of layer \(index)") { $0.attention(of: index).window }
+      try same("turning of layer \(index)") { $0.attention(of: index).isTurned }
+    }
     try same("biases") { $0.block.biases.map { "\($0)" }.sorted() }
     try same("parts of a layer") { $0.block.parts.map { "\($0)" }.sorted() }
-    try sameFrequencies(length: 1)
-    try sameFrequencies(length: expected.contextLength)
-    let factors = (found.rotary.attentionFactor, expected.rotary.attentionFactor)
+    for index in 0..<expected.block.attention.count {
+      guard let layer = expected.layers.indices.first(where: { expected.attentionKind(of: $0) == index }) else {
+        continue
+      }
+      let kinds = (found: found.attention(of: layer), expected: expected.attention(of: layer))
+      if kinds.expected.isTurned { try same(kinds.found.rotary, kinds.expected.rotary) }
+    }
+  }
+
+  private func same(_ found: RotaryConfiguration, _ expected: RotaryConfiguration) throws {
+    try sameFrequencies(found, expected, length: 1)
+    try sameFrequencies(found, expected, length: self.expected.contextLength)
+    let factors = (found.attentionFactor, expected.attentionFactor)
     guard abs(factors.0 - factors.1) <= 1e-5 * factors.1 else {
       throw ExportError.differentConfiguration(
         path: path, property: "rotary attention factor", found: "\(factors.0)", expected: "\(factors.1)")
@@ -115,14 +136,16 @@ struct ConfigurationComparison {
   }
 
   /// - Parameter length: length of the sequence, on which the frequencies of some scalings depend.
-  private func sameFrequencies(length: Int) throws {
-    let dimension = expected.headDimension
+  private func sameFrequencies(
+    _ found: RotaryConfiguration, _ expected: RotaryConfiguration, length: Int
+  ) throws {
+    let dimension = self.expected.headDimension
     let pairs = zip(
-      found.rotary.frequencies(headDimension: dimension, length: length),
-      expected.rotary.frequencies(headDimension: dimension, length: length))
+      found.frequencies(headDimension: dimension, length: length),
+      expected.frequencies(headDimension: dimension, length: length))
     for (pair, frequencies) in pairs.enumerated() {
       // Files hold theta and divisors in single precision, and llama3 parameters that were recognised are within 1e-4.
-      guard abs(frequencies.0 - frequencies.1) <= 1e-4 * frequencies.1 else {
+      guard abs(frequencies.0 - frequencies.1) <= max(1e-4 * frequencies.1, 1e-12) else {
         throw ExportError.differentConfiguration(
           path: path, property: "rotary frequency \(pair)", found: "\(frequencies.0)", expected: "\(frequencies.1)")
       }
@@ -144,13 +167,18 @@ struct TensorComparison {
   /// The stored type of each tensor.
   let types: [String: ElementType]
 
-  /// A part of a layer: the gains of a norm, or a projection with its bias, if it has one.
-  func check(
-    _ found: LayerWeights, _ expected: LayerWeights, _ part: LayerPart, _ name: String, _ biasName: String
-  ) throws {
-    guard part.isLinear else { return try check(found[gain: part], expected[gain: part], name) }
-    try check(found[part].weight, expected[part].weight, name)
-    if let bias = expected[part].bias { try check(found[part].bias ?? [], bias, biasName) }
+  /// A projection with its bias, if it has one.
+  func check(_ found: Linear, _ expected: Linear, _ name: String, _ biasName: String) throws {
+    try check(found.weight, expected.weight, name)
+    if let bias = expected.bias { try check(found.bias ?? [], bias, biasName) }
+  }
+
+  /// - Parameter offset: number that the gains are stored without.
+  func check(gains found: [Float], _ expected: [Float], _ offset: Float, _ name: String) throws {
+    if offset == 0 { return try check(found, expected, name) }
+    let type = types[name] ?? .f32
+    let rounded = expected.map { offset + type.rounded($0 - offset) }
+    try TensorComparison(path: path, types: [:]).check(found, rounded, name)
   }
 
   func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {
@@ -232,7 +260,7 @@ struct LogitComparison {
     _ foundNetwork: some Network, _ found: Matrix<Float>, _ expectedNetwork: some Network, _ expected: Matrix<Float>
   ) throws {
     let (foundHead, expectedHead) = (
-      foundNetwork.engine.head(foundNetwork.head, .single), expectedNetwork.engine.head(expectedNetwork.head, .single)
+      foundNetwork.outputHead(.single), expectedNetwork.outputHead(.single)
     )
     let vocabulary = expectedNetwork.head.rows
     for start in stride(from: 0, to: found.rows, by: 64) {
@@ -272,6 +300,21 @@ struct LogitComparison {
       }
     guard value <= limit else {
       throw ExportError.differentLogits(path: path, figure: figure, found: value, limit: limit)
+    }
+  }
+}
+
+extension ElementType {
+  /// A number as a file of this type holds it.
+  fileprivate func rounded(_ value: Float) -> Float {
+    switch self {
+    case .f16: Float(Float16(value))
+    case .bf16:
+      withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 1) { memory in
+        _ = withUnsafePointer(to: value) { Narrowing.bf16(UnsafeBufferPointer(start: $0, count: 1), into: memory) }
+        return Float(bitPattern: UInt32(memory[0]) << 16)
+      }
+    default: value
     }
   }
 }

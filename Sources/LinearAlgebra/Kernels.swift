@@ -93,6 +93,16 @@ extension Kernels {
     best.silu_multiply(gate, up, count)
   }
 
+  /// `gate ← gelu(gate)·up` with `gelu(x) = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
+  public static func geluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
+    best.gelu_multiply(gate, up, count)
+  }
+
+  /// `x ← cap·tanh(x/cap)`.
+  public static func softCap(_ x: UnsafeMutablePointer<Float>, _ cap: Float, count: Int) {
+    best.soft_cap(x, cap, count)
+  }
+
   /// Rotates the pairs `(x[i], x[i + half])` by the angles whose cosines and sines are given (rotary embedding in the
   /// half-split order).
   public static func rotate(
@@ -118,6 +128,20 @@ extension Kernels {
     gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>, count: Int
   ) {
     best.silu_multiply_backward(gate, up, grad, count)
+  }
+
+  /// Backward pass of `geluMultiply`, in the way of `siluMultiplyBackward`.
+  public static func geluMultiplyBackward(
+    gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    best.gelu_multiply_backward(gate, up, grad, count)
+  }
+
+  /// Backward pass of `softCap`, whose result was `y`: `∂x = ∂y·(1 − (y/cap)²)` in place.
+  public static func softCapBackward(
+    _ y: UnsafePointer<Float>, _ cap: Float, grad: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    best.soft_cap_backward(y, cap, grad, count)
   }
 
   /// Backward pass of a softmax row: `p·(∂p − Σ p·∂p)·scale` into `grad`.

@@ -69,9 +69,10 @@ public final class KeyValueCache: @unchecked Sendable {
   ///   - rows: queries of a group.
   ///   - seen: number of positions, one or more.
   ///   - scale: factor `s` of the scores.
+  ///   - cap: number that no score exceeds (`Kernels.softCap`); 0 for none.
   ///   - scratch: memory for `scratchCount` values.
   public func attend(
-    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scale: Float,
+    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scale: Float, cap: Float,
     scratch: UnsafeMutablePointer<Float>, into context: UnsafeMutablePointer<Float>
   ) {
     let (first, end) = (seen.lowerBound, seen.upperBound)
@@ -81,10 +82,12 @@ public final class KeyValueCache: @unchecked Sendable {
       switch memory {
       case .single(let memory):
         Kernels.best.attend_float(
-          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, scratch, context)
+          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, cap, scratch,
+          context)
       case .bfloat16(let memory):
         Kernels.best.attend_bfloat16(
-          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, scratch, context)
+          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, cap, scratch,
+          context)
       }
     }
   }

@@ -13,6 +13,8 @@ final class ResidualStreams {
   private var goal: Matrix<Float>
   /// Inputs of the current pruned projection, shape `[tokens, inputs]`; `nil` if the subnet has no such module.
   private var inputs: Matrix<Float>?
+  /// The gains of the norm between the current projection and the stream; empty for none.
+  private var postNorm: [Float] = []
 
   init<Parent: Network>(parent: Parent, subnet: Subnet<Parent>, windows: TokenWindows) throws {
     pass = ForwardPass(windows)
@@ -28,13 +30,18 @@ final class ResidualStreams {
     _ module: LayerPart.Module, dense weights: LayerWeights, pruned prunedWeights: LayerWeights,
     target: SequentialReformation.Options.Target
   ) throws {
-    let output = weights[module.output]
+    func add(from stream: Matrix<Float>, to sum: Matrix<Float>) throws {
+      try denseRunner.add(
+        weights[module.output], postNorm: weights[gain: module.postNorm],
+        of: denseRunner.inputs(of: module, layer: weights, stream), to: sum)
+    }
     goal = dense
+    postNorm = prunedWeights[gain: module.postNorm]
     if target == .own {
       goal = pruned.copy()
-      try denseRunner.add(output, of: denseRunner.inputs(of: module, layer: weights, pruned), to: goal)
+      try add(from: pruned, to: goal)
     }
-    try denseRunner.add(output, of: denseRunner.inputs(of: module, layer: weights, dense), to: dense)
+    try add(from: dense, to: dense)
     inputs =
       prunedWeights[module.output].inputs > 0
       ? try prunedRunner.inputs(of: module, layer: prunedWeights, pruned) : nil
@@ -42,27 +49,55 @@ final class ResidualStreams {
 
   /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
-    if let inputs { try prunedRunner.add(projection, of: inputs, to: pruned) }
+    if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: pruned) }
   }
 
   /// The distance of the projection from the goal.
+  ///
+  /// With a norm `N` behind the projection, the distance is taken back to its input, to first order: divided by the gains,
+  /// without what is along the output, because the norm does not let its length through, and each token divided by that
+  /// length.
   func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
     let remaining = pruned.copy()
-    if let inputs { try prunedRunner.add(projection, of: inputs, to: remaining) }
+    if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: remaining) }
     Kernels.scale(remaining.pointer, by: -1, count: remaining.count)
     Kernels.add(goal.pointer, to: remaining.pointer, count: remaining.count)
     let inputs = inputs ?? Matrix(rows: remaining.rows, columns: 0)
-    if tokens == .equal { return ProjectionProblem(inputs: inputs, remaining: remaining) }
+    var scales = (0..<remaining.rows).map { weight(of: $0, tokens) }
+    if tokens == .equal, postNorm.isEmpty { return ProjectionProblem(inputs: inputs, remaining: remaining) }
     let weighted = inputs.copy()
-    var scales = Array(repeating: Float(0), count: remaining.rows)
-    for i in 0..<remaining.rows {
-      let length = max(Kernels.dot(goal.row(i), goal.row(i), count: goal.columns), .leastNormalMagnitude).squareRoot()
-      let scale = 1 / (tokens == .relative ? length : length.squareRoot())
-      scales[i] = scale
-      Kernels.scale(remaining.row(i), by: scale, count: remaining.columns)
+    if !postNorm.isEmpty { try takeBack(remaining, through: projection, inputs, &scales) }
+    for (i, scale) in scales.enumerated() {
+      if postNorm.isEmpty { Kernels.scale(remaining.row(i), by: scale, count: remaining.columns) }
       Kernels.scale(weighted.row(i), by: scale, count: weighted.columns)
     }
     return ProjectionProblem(inputs: weighted, remaining: remaining, scales: scales)
+  }
+
+  /// The weight of a token's error.
+  private func weight(of token: Int, _ tokens: SequentialReformation.Options.Tokens) -> Float {
+    if tokens == .equal { return 1 }
+    let row = goal.row(token)
+    let length = max(Kernels.dot(row, row, count: goal.columns), .leastNormalMagnitude).squareRoot()
+    return 1 / (tokens == .relative ? length : length.squareRoot())
+  }
+
+  /// Takes weighted errors behind the norm to its input; `scales` become the weights of the projection's inputs.
+  private func takeBack(
+    _ remaining: Matrix<Float>, through projection: Linear, _ inputs: Matrix<Float>, _ scales: inout [Float]
+  ) throws {
+    let output = Matrix<Float>(rows: remaining.rows, columns: remaining.columns)
+    try prunedRunner.add(projection, of: inputs, to: output)
+    let mean = postNorm.reduce(0) { $0 + $1 * $1 } / Float(postNorm.count)
+    // A gain near zero lets nothing through, and asks for nothing.
+    let inverse = postNorm.map { $0 / ($0 * $0 + 1e-3 * mean) }
+    for i in 0..<remaining.rows {
+      let (rest, y) = (remaining.row(i), output.row(i))
+      for j in inverse.indices { rest[j] *= inverse[j] * scales[i] }
+      let square = max(Kernels.dot(y, y, count: output.columns), .leastNormalMagnitude)
+      Kernels.addScaled(y, -Kernels.dot(y, rest, count: output.columns) / square, to: rest, count: output.columns)
+      scales[i] /= (square / Float(output.columns)).squareRoot()
+    }
   }
 
   /// Moments of the inputs of a module's projections in the subnet, and of their difference from those in the dense

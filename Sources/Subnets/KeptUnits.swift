@@ -46,8 +46,8 @@ public struct KeptUnits: Sendable, Equatable {
   }
 }
 
-/// Norms stay as they are: those of the stream keep its size, and those of queries and keys belong to one head,
-/// whichever heads stay.
+/// Norms of the stream stay as they are, and those of one head of queries and keys, too, whichever heads stay. Gains of
+/// norms over all heads go with their heads.
 extension LayerWeights {
   /// The weights of a layer that keeps only some units, in the given order; nothing is corrected.
   public func inherit(_ units: KeptUnits, from shape: LayerShape, headDimension: Int) -> LayerWeights {
@@ -69,7 +69,11 @@ extension LayerWeights {
       case .hidden, .head, nil: nil
       }
     }
-    return mapProjections { $1.gathering(outputs: indices($0.outputs), inputs: indices($0.inputs)) }
+    var result = mapProjections { $1.gathering(outputs: indices($0.outputs), inputs: indices($0.inputs)) }
+    for part in LayerPart.norms where !self[gain: part].isEmpty {
+      if let kept = indices(part.outputs) { result[gain: part] = kept.map { self[gain: part][$0] } }
+    }
+    return result
   }
 
   /// The first units of a layer whose units are in the order of a ranking: views, no copies.
@@ -82,7 +86,11 @@ extension LayerWeights {
       case .hidden, .head, nil: nil
       }
     }
-    return mapProjections { $1.first(outputs: count($0.outputs), inputs: count($0.inputs)) }
+    var result = mapProjections { $1.first(outputs: count($0.outputs), inputs: count($0.inputs)) }
+    for part in LayerPart.norms where !self[gain: part].isEmpty {
+      if let kept = count(part.outputs) { result[gain: part] = Array(self[gain: part].prefix(kept)) }
+    }
+    return result
   }
 }
 

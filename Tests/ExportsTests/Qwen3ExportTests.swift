@@ -97,20 +97,24 @@ import Testing
     let names = reloaded.tensorNames
     for index in parent.configuration.layers.indices {
       let layer = try network.layer(index)
-      for norm in LayerPart.norms {
+      for norm in LayerPart.norms where parent.configuration.block.parts.contains(norm) {
         let stored = try reloaded.checkpoint.tensor(names.weight(norm, layer: index)).floats()
         #expect(stored == layer[gain: norm] && !stored.isEmpty, "\(norm)")
       }
     }
     // The verification compares them by their names.
-    for norm in LayerPart.norms {
+    for norm in LayerPart.norms where parent.configuration.block.parts.contains(norm) {
       var other = network
       other.edit = { [edit = network.edit] index, layer in
         edit(index, &layer)
         if index == 1 { layer[gain: norm][3] += 0.5 }
       }
-      let form = format == .gguf ? try GGUFForm.choice(for: parent.configuration) : nil
-      let tensors = NetworkTensors(other, names: names, matrixType: .f32, vectorType: .f32, form: form)
+      let configuration = parent.configuration
+      let layout =
+        format == .gguf
+        ? try TensorLayout(GGUFForm.choice(for: configuration), configuration)
+        : try TensorLayout(HuggingFaceForm.choice(for: configuration), configuration)
+      let tensors = NetworkTensors(other, names: names, matrixType: .f32, vectorType: .f32, layout: layout)
       let error = #expect(throws: ExportError.self) {
         try Verification(
           of: result.location, as: result.location, other, tensors, TokenWindows([[1, 2, 3]]), monitor: .silent)

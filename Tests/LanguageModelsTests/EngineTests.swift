@@ -134,8 +134,8 @@ import Testing
     let model = try tiny(engine)
     let hidden = try ForwardPass(windows).hiddenStates(of: model)
     let target: @Sendable (Int) -> Int32? = { $0 % 3 == 0 ? nil : Int32($0) }
-    let head = engine.head(model.head, .single)
-    let other = Self.reference(for: engine).head(model.head, .single)
+    let head = engine.head(model.head, cap: nil, .single)
+    let other = Self.reference(for: engine).head(model.head, cap: nil, .single)
     expectNear(try head.logits(hidden, vocabulary: 40), try other.logits(hidden, vocabulary: 40), 1e-5)
     for (found, expected) in zip(
       try head.summaries(hidden, target: target), try other.summaries(hidden, target: target))
@@ -179,7 +179,7 @@ import Testing
     let tokens = (0..<3).map { Array(windows[$0]) }
     let decoder = engine.decoder(model, sequences: 3, capacity: 6, .single)
     let pass = ForwardPass(windows)
-    let logits = try engine.head(model.head, .single)
+    let logits = try engine.head(model.head, cap: nil, .single)
       .logits(pass.hiddenStates(of: model), vocabulary: model.head.rows)
     for position in 0..<6 {
       let step = try decoder.step(tokens.map { $0[position] })

@@ -27,7 +27,9 @@ struct NaiveEngine: Engine {
     NaiveBackward(pass: NaivePass(windows, configuration), windows: windows)
   }
 
-  func head(_ weight: Matrix<Float>, _ precision: Precision) -> any EngineHead { NaiveHead(weight: weight) }
+  func head(_ weight: Matrix<Float>, cap: Float?, _ precision: Precision) -> any EngineHead {
+    NaiveHead(weight: weight, cap: cap)
+  }
 
   func addGram(of x: Matrix<Float>, to gram: Matrix<Float>) {
     for i in 0..<x.columns {
@@ -70,9 +72,7 @@ private struct NaivePass: EnginePass {
 
   init(_ windows: TokenWindows, _ configuration: ModelConfiguration) {
     self.windows = windows
-    formulas = NaiveTransformer(
-      Shell(configuration: configuration),
-      frequencies: configuration.rotary.frequencies(headDimension: configuration.headDimension).map(Double.init))
+    formulas = NaiveTransformer(Shell(configuration: configuration))
   }
 
   private func range(_ window: Int) -> Range<Int> { window * windows.length..<(window + 1) * windows.length }
@@ -88,25 +88,38 @@ private struct NaivePass: EnginePass {
     formulas.attention(x.map { formulas.norm($0, weights.attentionNorm) }, weights, shape(weights))
   }
 
-  func activations(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] {
-    x.map { row in
-      let normed = formulas.norm(row, weights.mlpNorm)
-      let gate = formulas.apply(weights.gate, normed).map { $0 / (1 + exp(-$0)) }
-      return zip(gate, formulas.apply(weights.up, normed)).map { $0 * $1 }
-    }
+  func activations(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] { x.map { formulas.mlpHidden(weights, $0) } }
+
+  /// `x + N(projection(activations))`
+  func added(_ projection: Linear, _ gain: [Float], _ activations: [[Double]], to x: [[Double]]) -> [[Double]] {
+    zip(x, activations).map { formulas.sum($0, formulas.norm(formulas.apply(projection, $1), gain)) }
   }
 
-  /// `x + projection(activations)`
-  func added(_ projection: Linear, _ activations: [[Double]], to x: [[Double]]) -> [[Double]] {
-    zip(x, activations).map { formulas.sum($0, formulas.apply(projection, $1)) }
-  }
+  private func after(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [[Double]], _ x: [[Double]])
+    -> [[Double]]
+  { added(weights[module.output], weights[gain: module.postNorm], activations, to: x) }
 
   func afterAttention(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] {
-    shape(weights).kvHeads > 0 ? added(weights.output, context(weights, x), to: x) : x
+    shape(weights).kvHeads > 0 ? after(.attention, weights, context(weights, x), x) : x
   }
 
   func afterMLP(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] {
-    shape(weights).mlpChannels > 0 ? added(weights.down, activations(weights, x), to: x) : x
+    shape(weights).mlpChannels > 0 ? after(.mlp, weights, activations(weights, x), x) : x
+  }
+
+  /// The root mean square of each row of a module's outputs, if a norm divides by it; else 1.
+  func sizes(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [[Double]]) -> [Double] {
+    if weights[gain: module.postNorm].isEmpty { return activations.map { _ in 1 } }
+    return activations.map { row in
+      let output = formulas.apply(weights[module.output], row)
+      let square = output.reduce(0) { $0 + $1 * $1 } / Double(output.count)
+      return (square + Double(formulas.network.configuration.normEpsilon)).squareRoot()
+    }
+  }
+
+  /// Activations, each divided by the size of its output.
+  private func sized(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [[Double]]) -> [[Double]] {
+    zip(activations, sizes(module, weights, activations)).map { row, size in row.map { $0 / size } }
   }
 
   func run(
@@ -123,13 +136,13 @@ private struct NaivePass: EnginePass {
       let x = rows(hidden, range(window))
       if shape(weights).kvHeads > 0 {
         tell(.attentionInput, x.map { formulas.norm($0, weights.attentionNorm) })
-        tell(.attentionContext, context(weights, x))
+        tell(.attentionContext, sized(.attention, weights, context(weights, x)))
       }
       let middle = afterAttention(weights, x)
       tell(.afterAttention, middle)
       if shape(weights).mlpChannels > 0 {
         tell(.mlpInput, middle.map { formulas.norm($0, weights.mlpNorm) })
-        tell(.mlpHidden, activations(weights, middle))
+        tell(.mlpHidden, sized(.mlp, weights, activations(weights, middle)))
       }
       let end = afterMLP(weights, middle)
       tell(.afterMLP, end)
@@ -156,9 +169,11 @@ private struct NaivePass: EnginePass {
     return result
   }
 
-  func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
+  func add(
+    _ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>
+  ) throws {
     let all = 0..<hidden.rows
-    write(added(projection, rows(activations, all), to: rows(hidden, all)), to: hidden)
+    write(added(projection, gain, rows(activations, all), to: rows(hidden, all)), to: hidden)
   }
 
   func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws {
@@ -205,8 +220,8 @@ private struct NaiveBackward: EngineBackward {
       let (x, after) = (rows(input, range), rows(grad, range))
       let middle = pass.afterAttention(weights, x)
       let between = pulled(after, through: { pass.afterMLP(weights, $0) }, at: middle)
-      moments.mlp += after
-      moments.attention += between
+      moments.mlp += outputGradients(.mlp, weights, pass.activations(weights, middle), after)
+      moments.attention += outputGradients(.attention, weights, pass.context(weights, x), between)
       let before = pulled(between, through: { pass.afterAttention(weights, $0) }, at: x)
       write(before, to: grad, from: range.lowerBound)
       guard let sum else { continue }
@@ -230,6 +245,17 @@ private struct NaiveBackward: EngineBackward {
       gradients: sum, squares: squares,
       outputMoments: parts.contains(.outputMoments)
         ? .init(attention: moment(moments.attention), mlp: moment(moments.mlp)) : nil)
+  }
+
+  /// The gradients at a module's outputs divided by their sizes, for those at the stream.
+  private func outputGradients(
+    _ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [[Double]], _ grad: [[Double]]
+  ) -> [[Double]] {
+    let gain = weights[gain: module.postNorm]
+    if gain.isEmpty { return grad }
+    let outputs = activations.map { pass.formulas.apply(weights[module.output], $0) }
+    let before = pulled(grad, through: { $0.map { pass.formulas.norm($0, gain) } }, at: outputs)
+    return zip(before, pass.sizes(module, weights, activations)).map { row, size in row.map { $0 * size } }
   }
 
   private func addGradients(
@@ -271,10 +297,12 @@ private struct NaiveBackward: EngineBackward {
 
 private struct NaiveHead: EngineHead {
   let weight: Matrix<Float>
+  let cap: Float?
 
   private func logits(_ hidden: Matrix<Float>, _ row: Int) -> [Double] {
     (0..<weight.rows).map { entry in
-      (0..<weight.columns).reduce(0.0) { $0 + Double(weight[entry, $1]) * Double(hidden[row, $1]) }
+      let logit = (0..<weight.columns).reduce(0.0) { $0 + Double(weight[entry, $1]) * Double(hidden[row, $1]) }
+      return cap.map { Double($0) * tanh(logit / Double($0)) } ?? logit
     }
   }
 
@@ -353,10 +381,7 @@ private final class NaiveDecoder: EngineDecoder {
   init(network: any Network, seen: [[Int32]]) { (self.network, self.seen) = (network, seen) }
 
   func step(_ tokens: [Int32]) throws -> Matrix<Float> {
-    let configuration = network.configuration
-    let formulas = NaiveTransformer(
-      network,
-      frequencies: configuration.rotary.frequencies(headDimension: configuration.headDimension).map(Double.init))
+    let formulas = NaiveTransformer(network)
     let result = Matrix<Float>(rows: tokens.count, columns: network.head.rows)
     for (sequence, token) in tokens.enumerated() {
       seen[sequence].append(token)

@@ -6,47 +6,65 @@ import LinearAlgebra
 /// The forward pass written out in double precision, one loop after another, straight from the formulas.
 struct NaiveTransformer {
   let network: any Network
-  /// Angular frequencies; computed by each test that checks a scaling.
-  let frequencies: [Double]
+  /// Angular frequencies of each kind of attention; computed by each test that checks a scaling.
+  let frequencies: [[Double]]
   /// Whether the factors of all products are rounded to bfloat16 first.
   var isRounding = false
   /// Whether that is so of queries and of attention's weights, too.
   var roundsAttention = true
 
+  /// - Parameter frequencies: those of the first kind of attention, if a test has computed them.
   init(_ network: any Network, frequencies: [Double]? = nil) {
     self.network = network
     let configuration = network.configuration
-    let dimension = configuration.headDimension
-    self.frequencies =
-      frequencies
-      ?? (0..<dimension / 2).map { 1 / Foundation.pow(configuration.rotary.theta, Double(2 * $0) / Double(dimension)) }
+    var all = configuration.block.attention.map {
+      $0.rotary.frequencies(headDimension: configuration.headDimension).map(Double.init)
+    }
+    if let frequencies { all[0] = frequencies }
+    self.frequencies = all
   }
 
   /// Logits at every position of one sequence.
   func logits(_ tokens: [Int32]) throws -> [[Double]] {
-    try hiddenStates(tokens).map { apply(Linear(weight: network.head), $0) }
+    try hiddenStates(tokens).map { hidden in
+      apply(Linear(weight: network.head), hidden).map { capped($0, network.configuration.logitCap) }
+    }
   }
+
+  func capped(_ x: Double, _ cap: Float?) -> Double { cap.map { Double($0) * tanh(x / Double($0)) } ?? x }
 
   /// Hidden states after the final norm at every position of one sequence.
   func hiddenStates(_ tokens: [Int32]) throws -> [[Double]] {
     let configuration = network.configuration
-    var x = tokens.map { row(network.embedding, Int($0)) }
+    var x = tokens.map { row(network.embedding, Int($0)).map { $0 * Double(configuration.embeddingScale) } }
     for (index, shape) in configuration.layers.enumerated() {
       let weights = try network.layer(index)
       if shape.kvHeads > 0 {
         let context = attention(x.map { norm($0, weights.attentionNorm) }, weights, shape)
-        for i in x.indices { x[i] = sum(x[i], apply(weights.output, context[i])) }
+        for i in x.indices { x[i] = sum(x[i], output(.attention, weights, context[i])) }
       }
       if shape.mlpChannels > 0 {
-        for i in x.indices {
-          let normed = norm(x[i], weights.mlpNorm)
-          let gate = apply(weights.gate, normed).map { $0 / (1 + Foundation.exp(-$0)) }
-          let hidden = zip(gate, apply(weights.up, normed)).map { $0 * $1 }
-          x[i] = sum(x[i], apply(weights.down, hidden))
-        }
+        for i in x.indices { x[i] = sum(x[i], output(.mlp, weights, mlpHidden(weights, x[i]))) }
       }
     }
     return x.map { norm($0, network.finalNorm) }
+  }
+
+  func mlpHidden(_ weights: LayerWeights, _ x: [Double]) -> [Double] {
+    let normed = norm(x, weights.mlpNorm)
+    return zip(apply(weights.gate, normed).map(activation), apply(weights.up, normed)).map { $0 * $1 }
+  }
+
+  private func activation(_ x: Double) -> Double {
+    switch network.configuration.block.activation {
+    case .silu: x / (1 + Foundation.exp(-x))
+    case .gelu: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    }
+  }
+
+  /// What a module adds to the stream.
+  func output(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [Double]) -> [Double] {
+    norm(apply(weights[module.output], activations), weights[gain: module.postNorm])
   }
 
   private func factor(_ x: Double) -> Double {
@@ -59,22 +77,25 @@ struct NaiveTransformer {
   private func attentionFactor(_ x: Double) -> Double { roundsAttention ? factor(x) : x }
 
   func attention(_ x: [[Double]], _ weights: LayerWeights, _ shape: LayerShape) -> [[Double]] {
-    let dimension = network.configuration.headDimension
-    let scale = 1 / sqrt(Double(dimension))
+    let (configuration, dimension) = (network.configuration, network.configuration.headDimension)
+    let scale = configuration.block.scoreScale.map(Double.init) ?? 1 / sqrt(Double(dimension))
+    func placed(_ x: [Double], _ part: LayerPart, _ norms: [LayerPart], at position: Int) -> [Double] {
+      let normed = norms.reduce(apply(weights[part], x)) { normHeads($0, weights[gain: $1]) }
+      return rotate(normed, at: position, weights.attentionKind)
+    }
     let query = x.enumerated().map {
-      rotate(normHeads(apply(weights.query, $1), weights[gain: .queryNorm]), at: $0).map { attentionFactor($0 * scale) }
+      placed($1, .query, [.queryNorm, .allQueriesNorm], at: $0).map { attentionFactor($0 * scale) }
     }
-    let key = x.enumerated().map {
-      rotate(normHeads(apply(weights.key, $1), weights[gain: .keyNorm]), at: $0).map(factor)
-    }
+    let key = x.enumerated().map { placed($1, .key, [.keyNorm, .allKeysNorm], at: $0).map(factor) }
     let value = x.map { apply(weights.value, $0).map(factor) }
     let shared = shape.queryHeads / shape.kvHeads
     return x.indices.map { i in
-      let first = network.configuration.slidingWindow.map { max(0, i - $0 + 1) } ?? 0
+      let first = configuration.block.attention[weights.attentionKind].window.map { max(0, i - $0 + 1) } ?? 0
       return (0..<shape.queryHeads).flatMap { head -> [Double] in
         let (q, k) = (head * dimension, head / shared * dimension)
-        let scores = (first...i).map { j in
-          Foundation.exp((0..<dimension).reduce(0) { $0 + query[i][q + $1] * key[j][k + $1] })
+        let scores = (first...i).map { j -> Double in
+          let score = (0..<dimension).reduce(0) { $0 + query[i][q + $1] * key[j][k + $1] }
+          return Foundation.exp(capped(score, configuration.block.scoreCap))
         }
         let total = scores.reduce(0, +)
         return (0..<dimension).map { d in
@@ -84,25 +105,27 @@ struct NaiveTransformer {
     }
   }
 
-  func rotate(_ row: [Double], at position: Int) -> [Double] {
+  func rotate(_ row: [Double], at position: Int, _ kind: Int) -> [Double] {
+    if !network.configuration.block.attention[kind].isTurned { return row }
     let dimension = network.configuration.headDimension
     let half = dimension / 2
     return row.indices.map { place in
       let (start, d) = (place / dimension * dimension, place % dimension)
-      let angle = Double(position) * frequencies[d % half]
+      let angle = Double(position) * frequencies[kind][d % half]
       return d < half
         ? row[place] * cos(angle) - row[start + d + half] * sin(angle)
         : row[place] * cos(angle) + row[start + d - half] * sin(angle)
     }
   }
 
-  /// Every head for itself, where there are gains.
+  /// As many values at once as there are gains, if there are any.
   private func normHeads(_ x: [Double], _ gain: [Float]) -> [Double] {
     if gain.isEmpty { return x }
     return stride(from: 0, to: x.count, by: gain.count).flatMap { norm(Array(x[$0..<$0 + gain.count]), gain) }
   }
 
   func norm(_ x: [Double], _ gain: [Float]) -> [Double] {
+    if gain.isEmpty { return x }
     let mean = x.reduce(0) { $0 + $1 * $1 } / Double(x.count)
     return zip(x, gain).map { $0 / sqrt(mean + Double(network.configuration.normEpsilon)) * Double($1) }
   }

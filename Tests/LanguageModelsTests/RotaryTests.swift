@@ -34,7 +34,8 @@ import Testing
     let dimension = try #require(reference["head_dim"]?.integer)
     let context = try #require(reference["max_position_embeddings"]?.integer)
     let config = try HuggingFaceConfig(reference, file: "config.json")
-    let rotary = try RotaryConfiguration(huggingFace: config, context: context)
+    let rotary = try RotaryConfiguration(
+      huggingFace: config, .llama, layerType: "full_attention", context: context, headDimension: dimension)
     for expected in try #require(reference["lengths"]?.array) {
       let length = try #require(expected["length"]?.integer)
       let frequencies = try #require(expected["frequencies"]?.array).compactMap(\.double)
@@ -84,12 +85,21 @@ import Testing
   }
 
   @Test func rowOrdersAreInverse() {
-    #expect(RotaryRows.interleaved(rows: 8, headDimension: 8) == [0, 4, 1, 5, 2, 6, 3, 7])
-    #expect(RotaryRows.interleaved(rows: 8, headDimension: 4) == [0, 2, 1, 3, 4, 6, 5, 7])
-    let there = RotaryRows.interleaved(rows: 96, headDimension: 16)
-    let back = RotaryRows.halfSplit(rows: 96, headDimension: 16)
-    #expect(back.map { there[$0] } == Array(0..<96))
-    #expect(back != there)
+    func interleaved(_ dimension: Int, _ turned: Int? = nil) -> RotaryRows {
+      RotaryRows(headDimension: dimension, turned: turned, interleaved: true)
+    }
+    #expect(interleaved(8).inFile(rows: 8) == [0, 4, 1, 5, 2, 6, 3, 7])
+    #expect(interleaved(4).inFile(rows: 8) == [0, 2, 1, 3, 4, 6, 5, 7])
+    // Rows 0 to 3 of the file are turned: pairs (0, 1) and (2, 3), or (0, 2) and (1, 3). The others fill the halves.
+    #expect(interleaved(8, 4).inFile(rows: 8) == [0, 4, 1, 5, 2, 3, 6, 7])
+    let half = RotaryRows(headDimension: 8, turned: 4, interleaved: false)
+    #expect(half.inFile(rows: 8) == [0, 1, 4, 5, 2, 3, 6, 7] && !half.isIdentity)
+    #expect(RotaryRows(headDimension: 8, interleaved: false).isIdentity)
+    for order in [interleaved(16), interleaved(16, 12), RotaryRows(headDimension: 16, turned: 6, interleaved: false)] {
+      let (there, back) = (order.inFile(rows: 96), order.inMemory(rows: 96))
+      #expect(back.map { there[$0] } == Array(0..<96))
+      #expect(there != Array(0..<96))
+    }
     var random = SeededGenerator(seed: 5)
     let weight = Matrix<Float>((0..<12).map { _ in Float(random.unit()) }, rows: 4, columns: 3)
     let linear = Linear(weight: weight, bias: [0, 1, 2, 3]).reorderingOutputs([2, 0, 3, 1])

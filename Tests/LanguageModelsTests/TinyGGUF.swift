@@ -52,7 +52,7 @@ struct TinyGGUF {
       var values = tensor.values
       if interleaved {
         let width = tensor.shape[1]
-        values = RotaryRows.interleaved(rows: tensor.shape[0], headDimension: 4).flatMap {
+        values = RotaryRows(headDimension: 4, interleaved: true).inFile(rows: tensor.shape[0]).flatMap {
           tensor.values[$0 * width..<($0 + 1) * width]
         }
       }

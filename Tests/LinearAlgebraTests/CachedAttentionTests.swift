@@ -7,14 +7,16 @@ import Testing
 /// Attention of one position to cached ones, by each kernel and through the cache, against the formula in double
 /// precision.
 @Suite struct CachedAttentionTests {
-  /// `softmax(q·Kᵀ/√D)·V` for queries, keys and values of `[_, D]`.
-  private func attention(_ queries: Matrix<Float>, _ keys: Matrix<Float>, _ values: Matrix<Float>) -> [Double] {
+  /// `softmax(q·Kᵀ/√D)·V` for queries, keys and values of `[_, D]`; scores capped, if `cap` is not 0.
+  private func attention(
+    _ queries: Matrix<Float>, _ keys: Matrix<Float>, _ values: Matrix<Float>, cap: Double = 0
+  ) -> [Double] {
     let dimension = queries.columns
     return (0..<queries.rows).flatMap { r in
       let scores = (0..<keys.rows).map { j in
         (0..<dimension).reduce(0.0) { $0 + Double(queries[r, $1]) * Double(keys[j, $1]) }
           / Double(dimension).squareRoot()
-      }
+      }.map { cap == 0 ? $0 : cap * tanh($0 / cap) }
       let weights = scores.map { exp($0 - (scores.max() ?? 0)) }
       let sum = weights.reduce(0, +)
       return (0..<dimension).map { i in
@@ -38,14 +40,14 @@ import Testing
     -> Void
   private typealias Attend<Element> =
     (
-      UnsafePointer<Float>, Int, Int, UnsafePointer<Element>, UnsafePointer<Element>, Int, Int, Float,
+      UnsafePointer<Float>, Int, Int, UnsafePointer<Element>, UnsafePointer<Element>, Int, Int, Float, Float,
       UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>
     ) -> Void
 
   /// The result, followed by what stands behind it.
   private func run<Element>(
     _ remember: Remember<Element>, _ attend: Attend<Element>, _ unused: Element, _ queries: Matrix<Float>,
-    _ keys: Matrix<Float>, _ values: Matrix<Float>, seen: Range<Int>
+    _ keys: Matrix<Float>, _ values: Matrix<Float>, seen: Range<Int>, cap: Float = 0
   ) -> [Float] {
     let (dimension, positions) = (queries.columns, keys.rows)
     let room = (positions + 15) / 16 * 16 * dimension
@@ -56,7 +58,7 @@ import Testing
     var context = Array(repeating: Float(7), count: queries.count + 20)
     attend(
       queries.pointer, queries.rows, dimension, kept.keys, kept.values, seen.lowerBound, seen.upperBound,
-      1 / Float(dimension).squareRoot(), &scratch, &context)
+      1 / Float(dimension).squareRoot(), cap, &scratch, &context)
     return context
   }
 
@@ -83,6 +85,9 @@ import Testing
         #expect(agree(one.dropLast(20), attention(queries, kept.0, kept.1)), "\(label)")
         #expect(agree(two.dropLast(20), attention(queries, rounded(kept.0), rounded(kept.1))), "bfloat16, \(label)")
         #expect((one.suffix(20) + two.suffix(20)).allSatisfy { $0 == 7 }, "\(label)")
+        let capped = run(
+          kernels.remember_float, kernels.attend_float, .nan, queries, keys, values, seen: first..<positions, cap: 0.5)
+        #expect(agree(capped.dropLast(20), attention(queries, kept.0, kept.1, cap: 0.5)), "capped, \(label)")
         #expect(one == single(portable) && two == bfloat16(portable), "\(label)")
       }
     }
@@ -121,8 +126,8 @@ import Testing
         let query = numbers.matrix(groups * rows, dimension, as: Float.self)
         let context = Matrix<Float>(rows: groups * rows, columns: dimension)
         cache.attend(
-          query.pointer, rows: rows, sequence: sequence, seen: seen, scale: 0.25, scratch: scratch.pointer,
-          into: context.pointer)
+          query.pointer, rows: rows, sequence: sequence, seen: seen, scale: 0.25, cap: 0,
+          scratch: scratch.pointer, into: context.pointer)
         for group in 0..<groups {
           let (mine, columns) = (group * rows..<(group + 1) * rows, group * dimension..<(group + 1) * dimension)
           let expected = attention(

@@ -135,6 +135,23 @@ struct KernelExample: Sendable {
       each: "silu_multiply", { $0.silu_multiply($1.row(0), $1.row(1), $2) },
       { $0[0, $1] = $0[0, $1] / (1 + exp(-$0[0, $1])) * $0[1, $1] }),
     KernelExample(
+      each: "gelu_multiply", { $0.gelu_multiply($1.row(0), $1.row(1), $2) },
+      { $0[0, $1] = $0[0, $1] * geluShare($0[0, $1]) * $0[1, $1] }),
+    KernelExample(
+      each: "gelu_multiply_backward", { $0.gelu_multiply_backward($1.row(0), $1.row(1), $1.row(2), $2) },
+      { rows, i in
+        let (g, u, d) = (rows[0, i], rows[1, i], rows[2, i])
+        let share = geluShare(g)
+        let slope = 2 * (2 / Double.pi).squareRoot() * (1 + 3 * 0.044715 * g * g)
+        rows[0, i] = d * u * (share + g * share * (1 - share) * slope)
+        rows[1, i] = d * g * share
+        rows[2, i] = g * share * u
+      }),
+    KernelExample(each: "soft_cap", { $0.soft_cap($1.row(0), 2.5, $2) }, { $0[0, $1] = 2.5 * tanh($0[0, $1] / 2.5) }),
+    KernelExample(
+      each: "soft_cap_backward", { $0.soft_cap_backward($1.row(0), 2.5, $1.row(1), $2) },
+      { $0[1, $1] *= 1 - $0[0, $1] * $0[0, $1] / 6.25 }),
+    KernelExample(
       each: "silu_multiply_backward", { $0.silu_multiply_backward($1.row(0), $1.row(1), $1.row(2), $2) },
       { rows, i in
         let (g, u, d) = (rows[0, i], rows[1, i], rows[2, i])
@@ -179,4 +196,9 @@ struct KernelExample: Sendable {
     }
     return 0
   }
+}
+
+/// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets through.
+private func geluShare(_ x: Double) -> Double {
+  1 / (1 + exp(-2 * (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
 }

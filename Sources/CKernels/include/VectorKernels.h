@@ -49,6 +49,12 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*silu_multiply)(float *gate, const float *up, ptrdiff_t count);
   // gate ← ∂gate, up ← ∂up, grad ← h for h = silu(gate)·up and grad = ∂h
   void (*silu_multiply_backward)(float *gate, float *up, float *grad, ptrdiff_t count);
+  // The same with gelu(x) = x·σ(2u), u = √(2/π)·(x + 0.044715·x³)
+  void (*gelu_multiply)(float *gate, const float *up, ptrdiff_t count);
+  void (*gelu_multiply_backward)(float *gate, float *up, float *grad, ptrdiff_t count);
+  // x ← cap·tanh(x/cap), and grad ← grad·(1 − (y/cap)²) for its result y
+  void (*soft_cap)(float *x, float cap, ptrdiff_t count);
+  void (*soft_cap_backward)(const float *y, float cap, float *grad, ptrdiff_t count);
   // The pairs (x[i], x[i + half]) turned by the angles, or back.
   void (*rotate)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
   void (*rotate_back)(float *x, const float *cosines, const float *sines, ptrdiff_t half);
@@ -59,14 +65,14 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
       const float *key, const float *value, ptrdiff_t d, float *keys, float *values, ptrdiff_t position);
   void (*remember_bfloat16)(
       const float *key, const float *value, ptrdiff_t d, uint16_t *keys, uint16_t *values, ptrdiff_t position);
-  // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values. `scores` has
-  // room for four rows of end − first + 31 values.
+  // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values; scores are
+  // capped if `cap` is not 0. `scores` has room for four rows of end − first + 31 values.
   void (*attend_float)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const float *keys, const float *values, ptrdiff_t first,
-      ptrdiff_t end, float scale, float *scores, float *context);
+      ptrdiff_t end, float scale, float cap, float *scores, float *context);
   void (*attend_bfloat16)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const uint16_t *keys, const uint16_t *values, ptrdiff_t first,
-      ptrdiff_t end, float scale, float *scores, float *context);
+      ptrdiff_t end, float scale, float cap, float *scores, float *context);
 
   // The Cholesky factor of the lower triangle of a, by columns, which `work` holds as rows meanwhile. Returns 0, or the
   // order of the first leading minor that is not positive and finite.

@@ -19,10 +19,12 @@ public enum SyntheticCheckpoint {
     monitor: Monitor = .silent
   ) throws -> Int {
     let network = SyntheticNetwork(shape.configuration, seed: seed)
+    let form = try HuggingFaceForm.choice(for: network.configuration)
     let config = HuggingFaceConfiguration.config(
-      network.configuration, parent: network.configuration, form: try .choice(for: network.configuration), type: type)
+      network.configuration, parent: network.configuration, form: form, type: type)
     let tensors = NetworkTensors(
-      network, names: .huggingFace(network.configuration.family), matrixType: type, vectorType: type)
+      network, names: .huggingFace(network.configuration.family), matrixType: type, vectorType: type,
+      layout: TensorLayout(form, network.configuration))
     let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
     let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))

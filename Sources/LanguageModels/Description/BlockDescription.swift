@@ -3,48 +3,78 @@
 /// The block implements every field in all its uses: forward, generation with a cache, backward. A checkpoint that asks
 /// for something that no field says is refused.
 public struct BlockDescription: Sendable, Equatable {
-  /// The parts of a layer that has attention and MLP. If `queryNorm` and `keyNorm` are among them, every head of the
-  /// queries and keys goes through a norm before it is turned. The heads share the gains, one for each dimension.
+  /// The parts of a layer that has attention and MLP; `LayerPart` says what each norm does.
   public var parts: Set<LayerPart>
   /// The projections with a bias.
   public var biases: Set<LayerPart>
   /// The number that every norm adds to the mean square, the final one too.
   public var normEpsilon: Float
-  public var rotary: RotaryConfiguration
-  /// A sliding window in tokens: position `i` sees `i - window + 1 … i`. `nil` sees everything before it.
-  public var window: Int?
+  public var activation = Activation.silu
+  /// The factor of attention's scores; `nil` for `1/√D`, `D` the head dimension.
+  public var scoreScale: Float?
+  /// The number `c` of `c·tanh(score/c)`; `nil` leaves scores as they are.
+  public var scoreCap: Float?
+  /// The kinds of attention that layers have, at least one; `ModelConfiguration.attentionKinds` says which has which.
+  public var attention: [AttentionKind]
 
   /// The parts of Llama's layers.
-  public static let standardParts = Set(LayerPart.allCases).subtracting([.queryNorm, .keyNorm])
+  public static let standardParts: Set<LayerPart> = [
+    .attentionNorm, .query, .key, .value, .output, .mlpNorm, .gate, .up, .down,
+  ]
 
   public init(
     normEpsilon: Float, rotary: RotaryConfiguration, window: Int? = nil, biases: Set<LayerPart> = [],
     parts: Set<LayerPart> = standardParts
   ) {
     self.normEpsilon = normEpsilon
-    self.rotary = rotary
-    self.window = window
     self.biases = biases
     self.parts = parts
+    attention = [AttentionKind(rotary: rotary, window: window)]
   }
 
-  /// Whether the heads of queries and keys are normalised.
-  var normalisesHeads: Bool { parts.contains(.queryNorm) }
+  /// Whether queries and keys are normalised, head by head or all heads together.
+  var normalisesQueries: Bool { parts.contains(.queryNorm) || parts.contains(.allQueriesNorm) }
 }
 
-/// The fields that formats say of a network as a whole.
+/// What tells the attention of some layers from that of others.
+public struct AttentionKind: Sendable, Equatable {
+  public var rotary: RotaryConfiguration
+  /// Whether queries and keys are turned at all.
+  public var isTurned = true
+  /// A sliding window in tokens: position `i` sees `i - window + 1 … i`. `nil` sees everything before it.
+  public var window: Int?
+
+  public init(rotary: RotaryConfiguration, isTurned: Bool = true, window: Int? = nil) {
+    self.rotary = rotary
+    self.isTurned = isTurned
+    self.window = window
+  }
+
+  /// The first position that a position sees.
+  func firstSeen(from position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+}
+
+/// The function between the gate and the product with `up`.
+public enum Activation: Sendable, Equatable {
+  /// `x/(1 + exp(−x))`
+  case silu
+  /// GELU (arXiv 1606.08415) in its approximation by tanh.
+  case gelu
+}
+
+/// The fields that formats say of a network as a whole. Where layers have several kinds of attention, those of the first.
 extension ModelConfiguration {
   public var normEpsilon: Float {
     get { block.normEpsilon }
     set { block.normEpsilon = newValue }
   }
   public var rotary: RotaryConfiguration {
-    get { block.rotary }
-    set { block.rotary = newValue }
+    get { block.attention[0].rotary }
+    set { block.attention[0].rotary = newValue }
   }
   public var slidingWindow: Int? {
-    get { block.window }
-    set { block.window = newValue }
+    get { block.attention[0].window }
+    set { block.attention[0].window = newValue }
   }
   /// Biases on the query, key and value projections.
   public var queryKeyValueBias: Bool {

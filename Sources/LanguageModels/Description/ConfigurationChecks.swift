@@ -20,23 +20,32 @@ extension ModelConfiguration {
         layer.kvHeads == 0 ? layer.queryHeads == 0 : layer.queryHeads % layer.kvHeads == 0 && layer.queryHeads > 0,
         "layer \(index) has \(layer.queryHeads) query heads for \(layer.kvHeads) KV heads")
     }
-    for divisors in rotary.scaling.divisors {
+    for kind in block.attention {
+      let rotary = kind.rotary
+      let turned = rotary.turnedDimensions ?? headDimension
       try require(
-        divisors.count == headDimension / 2,
-        "\(divisors.count) rope factors for a head dimension of \(headDimension)")
+        turned > 0 && turned % 2 == 0 && turned <= headDimension,
+        "\(turned) turned dimensions of \(headDimension) must be a positive even number")
+      for divisors in rotary.scaling.divisors {
+        try require(
+          divisors.count == turned / 2, "\(divisors.count) rope factors for a head dimension of \(turned)")
+      }
+      if case .dynamic = rotary.scaling {
+        try require(turned > 2, "dynamic rope scaling needs heads of more than 2 dimensions")
+      }
+      try require(rotary.theta > 0 && rotary.theta.isFinite, "rope theta \(rotary.theta) must be positive")
+      try require(
+        rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
+        "the numbers of the rope scaling must be positive: \(rotary.scaling)")
+      try require(
+        rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
+        "the rope scaling \(rotary.scaling) with theta \(rotary.theta) gives frequencies that are not finite")
+      if let window = kind.window { try require(window > 0, "a sliding window \(window) sees nothing") }
     }
-    if case .dynamic = rotary.scaling {
-      try require(headDimension > 2, "dynamic rope scaling needs heads of more than 2 dimensions")
-    }
-    try require(rotary.theta > 0 && rotary.theta.isFinite, "rope theta \(rotary.theta) must be positive")
+    let numbers = [block.scoreScale, block.scoreCap, logitCap, embeddingScale].compactMap(\.self)
+    try require(
+      numbers.allSatisfy { $0 > 0 && $0.isFinite }, "scales and caps of scores, logits and embeddings must be positive")
     try require(normEpsilon >= 0 && normEpsilon.isFinite, "the norm epsilon \(normEpsilon) must not be negative")
-    try require(
-      rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
-      "the numbers of the rope scaling must be positive: \(rotary.scaling)")
-    try require(
-      rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
-      "the rope scaling \(rotary.scaling) with theta \(rotary.theta) gives frequencies that are not finite")
-    if let slidingWindow { try require(slidingWindow > 0, "a sliding window \(slidingWindow) sees nothing") }
   }
 }
 

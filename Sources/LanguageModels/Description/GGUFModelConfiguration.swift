@@ -20,21 +20,26 @@ extension ModelConfiguration {
     let layers = try GGUFWidths(file, key: key).layers
     let hidden = try file.integer(key("embedding_length"))
     let headDimension = try Self.headDimension(file, key: key, hidden: hidden, heads: layers[0].queryHeads)
-    try GGUFKeyAccount.check(file, architecture: architecture, headDimension: headDimension)
+    try GGUFKeyAccount.check(file, architecture, headDimension: headDimension, heeded: family.ggufKeys)
     let context = try Self.contextLength(file, key("context_length"))
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
       headDimension: headDimension, layers: layers,
       block: BlockDescription(
         normEpsilon: Float(try file.float(key("attention.layer_norm_rms_epsilon"))),
-        rotary: try RotaryConfiguration(gguf: file, key: key, headDimension: headDimension, context: context),
-        window: try Self.slidingWindow(file, key("attention.sliding_window"), context),
+        rotary: try RotaryConfiguration(
+          gguf: file, key: key, headDimension: headDimension, context: context,
+          turnsPart: family.defaults.turnedShare != nil),
+        window: family.ggufKeys.contains("attention.sliding_window")
+          ? nil : try Self.slidingWindow(file, key("attention.sliding_window"), context),
         biases: Self.biases(file, .gguf(family), layers: layers.indices), parts: family.parts),
       tiedEmbeddings: !file.contains("output.weight"), contextLength: context)
     bosToken = try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) }
     eosTokens = [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
       $0.flatMap { Int32(exactly: $0) }
     }
+    block.activation = family.defaults.activation
+    try family.readGGUF(file, architecture, &self)
     try validate(file: path)
   }
 
@@ -44,7 +49,7 @@ extension ModelConfiguration {
     let found = groups.filter { group in
       layers.contains { layer in
         group.contains { file.contains(names.bias($0, layer: layer)) }
-          || group[0] == .query && file.contains(GGUFFile.joinedProjections("bias", layer: layer))
+          || group[0] == .query && file.contains("blk.\(layer).attn_qkv.bias")
       }
     }
     return Set(found.joined())

@@ -8,17 +8,22 @@ extension RotaryConfiguration {
   /// Which of LongRoPE's two sets holds is decided by the length of the sequence, as in transformers; llama.cpp decides by the
   /// length of the context that was asked for.
   ///
-  /// - Parameter context: `context_length`, which stands in for an original context that is not given.
-  init(gguf file: GGUFFile, key: @escaping (String) -> String, headDimension: Int, context: Int) throws {
+  /// - Parameters:
+  ///   - context: `context_length`, which stands in for an original context that is not given.
+  ///   - turnsPart: whether the family may turn only some dimensions of each head.
+  init(
+    gguf file: GGUFFile, key: @escaping (String) -> String, headDimension: Int, context: Int, turnsPart: Bool
+  ) throws {
     let path = file.location.path
     // Before anything has a number for each pair: the dimension is what the file says.
     guard (1...Self.largestHead).contains(headDimension) else {
       throw ModelError.invalidConfiguration(
         file: path, problem: "head dimension \(headDimension) must be positive and at most \(Self.largestHead)")
     }
-    if let dimensions = try file.integerIfPresent(key("rope.dimension_count")), dimensions != headDimension {
+    let turned = try file.integerIfPresent(key("rope.dimension_count")) ?? headDimension
+    guard turned == headDimension || turnsPart && (1...headDimension).contains(turned) else {
       throw ModelError.unsupportedFeature(
-        file: path, feature: "a rotary dimension of \(dimensions) in heads of \(headDimension)")
+        file: path, feature: "a rotary dimension of \(turned) in heads of \(headDimension)")
     }
     let scaling = GGUFRopeScaling(file, key, context)
     let plain = RotaryConfiguration(theta: try file.floatIfPresent(key("rope.freq_base")) ?? 10_000, scaling: .none)
@@ -31,16 +36,17 @@ extension RotaryConfiguration {
       let factor = try scaling.factor()
       if factor != 1 { result.scaling = .linear(factor: factor) }
     case "yarn": result.scaling = .yarn(try scaling.yarn(attention))
-    case "longrope": result.scaling = .longrope(try scaling.longrope(attention, pairs: headDimension / 2))
+    case "longrope": result.scaling = .longrope(try scaling.longrope(attention, pairs: turned / 2))
     default: throw ModelError.unsupportedFeature(file: path, feature: "rope scaling '\(type)'")
     }
     if type != "longrope", file.contains("rope_freqs.weight") {
-      try result.divide(by: try file.tensor("rope_freqs.weight").floats(), headDimension, file: path)
+      try result.divide(by: try file.tensor("rope_freqs.weight").floats(), turned, file: path)
     }
     if type == "none" || type == "linear", attention != 1 {
       result.scaling = .divided(
-        by: result.frequencyDivisors(headDimension: headDimension), attentionFactor: attention)
+        by: result.frequencyDivisors(headDimension: turned), attentionFactor: attention)
     }
+    if turned != headDimension { result.turnedDimensions = turned }
     self = result
   }
 

@@ -22,10 +22,6 @@ extension ModelConfiguration {
     let base = LayerShape(
       queryHeads: heads, kvHeads: kvHeads ?? heads,
       mlpChannels: try integer("intermediate_size", defaults.channels))
-    // Two names of one function.
-    if let activation = try config.stringIfPresent("hidden_act"), !["silu", "swish"].contains(activation) {
-      throw ModelError.unsupportedFeature(file: config.file, feature: "activation '\(activation)'")
-    }
     // Any other value, null too, lets transformers look ahead.
     if let causal = config.members["is_causal"], causal != .bool(true) {
       throw ModelError.unsupportedFeature(
@@ -37,18 +33,24 @@ extension ModelConfiguration {
         problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads); both must be positive")
     }
     let context = try integer("max_position_embeddings", defaults.context)
+    let headDimension = try integer("head_dim", defaults.headDimension ?? hidden / heads)
+    let attention = try LayerAttention(
+      config, family, layers: layerCount, context: context, headDimension: headDimension)
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try integer("vocab_size", defaults.vocabulary),
-      headDimension: try integer("head_dim", defaults.headDimension ?? hidden / heads),
+      headDimension: headDimension,
       layers: try Self.layers(config, count: layerCount, base: base),
       block: BlockDescription(
         normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? defaults.normEpsilon),
-        rotary: try RotaryConfiguration(huggingFace: config, context: context),
-        window: try Self.slidingWindow(config, family, layerCount: layerCount),
+        rotary: attention.kinds[0].rotary,
         biases: try Self.biases(config, family, isOurs: isOurs), parts: family.parts),
-      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? false, contextLength: context)
+      tiedEmbeddings: try config.boolIfPresent("tie_word_embeddings") ?? defaults.tiedEmbeddings, contextLength: context
+    )
+    (block.attention, attentionKinds) = (attention.kinds, attention.kindOfLayer)
+    block.activation = try Self.activation(config, family)
     bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken).first
     eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosToken)
+    try family.readHuggingFace(config, &self)
     try validate(file: config.file)
   }
 
@@ -104,57 +106,22 @@ extension ModelConfiguration {
   private static func biases(_ config: HuggingFaceConfig, _ family: Family, isOurs: Bool) throws -> Set<LayerPart> {
     let rule = isOurs ? .any : family.biases
     for key in ["attention_bias", "mlp_bias"] where rule.keys[key] == nil {
-      if try config.boolIfPresent(key) ?? false { tellIgnored(config, key, "true", family) }
+      if try config.boolIfPresent(key) ?? false { config.tellIgnored(key, "true", family) }
     }
     return try rule.keys.reduce(into: rule.always) {
       if try config.boolIfPresent($1.key) ?? false { $0.formUnion($1.value) }
     }
   }
 
-  private static func slidingWindow(
-    _ config: HuggingFaceConfig, _ family: Family, layerCount: Int
-  ) throws -> Int? {
-    let key = "sliding_window"
-    let window = try config.integerIfPresent(key) ?? (config.lacks(key) ? family.defaults.window : nil)
-    switch family.window {
-    case .none:
-      if let window, try config.boolIfPresent("use_sliding_window") ?? true {
-        tellIgnored(config, key, "\(window)", family)
-      }
-      return nil
-    case .allLayers:
-      // transformers takes a Mistral with such a list for a Ministral, which heeds it.
-      guard let types = try config.stringsIfPresent("layer_types") else { return window }
-      return try isWindowed(types, config, layerCount) ? window : nil
-    case .switched:
-      guard try config.boolIfPresent("use_sliding_window") ?? false else { return nil }
-      let first = try config.integerIfPresent("max_window_layers") ?? family.defaults.windowLayers
-      let types =
-        try config.stringsIfPresent("layer_types")
-        ?? (0..<layerCount).map { $0 >= first ? "sliding_attention" : "full_attention" }
-      return try isWindowed(types, config, layerCount) ? window : nil
+  private static func activation(_ config: HuggingFaceConfig, _ family: Family) throws -> Activation {
+    let names = try ["hidden_activation", "hidden_act"].compactMap { try config.stringIfPresent($0) }
+    guard let name = names.first else { return family.defaults.activation }
+    switch name {
+    // Two names of one function each.
+    case "silu", "swish": return .silu
+    case "gelu_pytorch_tanh", "gelu_new": return .gelu
+    default: throw ModelError.unsupportedFeature(file: config.file, feature: "activation '\(name)'")
     }
-  }
-
-  /// Whether all layers have a window, or none.
-  private static func isWindowed(_ types: [String], _ config: HuggingFaceConfig, _ layerCount: Int) throws -> Bool {
-    if types.count != layerCount {
-      throw ModelError.invalidConfiguration(
-        file: config.file, problem: "layer_types has \(types.count) entries for \(layerCount) layers")
-    }
-    if let other = types.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
-      throw ModelError.unsupportedFeature(file: config.file, feature: "the layer type '\(other)'")
-    }
-    if Set(types).count > 1 {
-      throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window in some layers only")
-    }
-    return types.first == "sliding_attention"
-  }
-
-  private static func tellIgnored(_ config: HuggingFaceConfig, _ key: String, _ value: String, _ family: Family) {
-    Notices.tell(
-      "\(config.file): \(key) is \(value), of which a model of type '\(family.modelTypes[0])' takes no notice (as in transformers)"
-    )
   }
 
   private static func tokens(_ config: HuggingFaceConfig, _ key: String, _ otherwise: Int32?) throws -> [Int32] {
@@ -167,7 +134,13 @@ extension ModelConfiguration {
 
 extension HuggingFaceConfig {
   /// Whether a key is not there at all: null stands for "none", absence for the default.
-  fileprivate func lacks(_ key: String) -> Bool { members[key] == nil }
+  func lacks(_ key: String) -> Bool { members[key] == nil }
+
+  func tellIgnored(_ key: String, _ value: String, _ family: Family) {
+    Notices.tell(
+      "\(file): \(key) is \(value), of which a model of type '\(family.modelTypes[0])' takes no notice (as in transformers)"
+    )
+  }
 }
 
 extension Family {

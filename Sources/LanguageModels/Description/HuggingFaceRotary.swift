@@ -4,23 +4,39 @@ extension RotaryConfiguration {
   /// Reads `rope_parameters` (files of transformers 5) or `rope_theta` and `rope_scaling` (older ones), by the rules of
   /// `modeling_rope_utils.py` of transformers.
   ///
-  /// - Parameter context: `max_position_embeddings`, which stands in for an original context that is not given.
+  /// - Parameters:
+  ///   - layerType: type of the layers that it is for, which may have parameters of their own.
+  ///   - context: `max_position_embeddings`, which stands in for an original context that is not given.
   /// - Throws: `ModelError.contradiction` where both are there and say different things.
-  init(huggingFace config: HuggingFaceConfig, context: Int) throws {
-    let sections = try ["rope_parameters", "rope_scaling"].compactMap { name in
-      try config.sectionIfPresent(name).flatMap { $0.members.isEmpty ? nil : RopeSection($0, name, config, context) }
+  init(
+    huggingFace config: HuggingFaceConfig, _ family: Family, layerType: String, context: Int, headDimension: Int
+  ) throws {
+    let named = try ["rope_parameters", "rope_scaling"].compactMap { name in
+      try config.sectionIfPresent(name).flatMap { $0.members.isEmpty ? nil : (name, $0) }
+    }
+    var sections: [RopeSection] = []
+    for (name, section) in named {
+      let own = try section.sectionIfPresent(layerType)
+      sections.append(
+        RopeSection(own ?? section, own == nil ? name : "\(name).\(layerType)", config, family.defaults, context))
+    }
+    let key = "rope_local_base_freq"
+    let local = layerType == "sliding_attention" ? family.defaults.localTheta : nil
+    if let local, sections.allSatisfy({ !$0.name.contains(".") }) {
+      self.init(theta: try config.doubleIfPresent(key) ?? local)
+      return
     }
     let read = try sections.map { try RotaryConfiguration($0) }
     if read.count == 2, read[0] != read[1] {
       throw ModelError.contradiction(
         file: config.file, first: sections[0].name, sections[0].text, second: sections[1].name, sections[1].text)
     }
-    if let first = read.first {
-      self = first
-    } else {
-      self.init(theta: try config.doubleIfPresent("rope_theta") ?? RopeSection.defaultTheta, scaling: .none)
-    }
-    try RopeSection.requireWholeHeads(config, nil)
+    self =
+      try read.first
+      ?? RotaryConfiguration(
+        theta: config.doubleIfPresent("rope_theta") ?? family.defaults.theta)
+    let share = try RopeSection.turnedShare(config, sections, family.defaults)
+    if share != 1 { turnedDimensions = Int(Double(headDimension) * share) }
   }
 
   private init(_ section: RopeSection) throws {
@@ -52,8 +68,7 @@ extension RotaryConfiguration {
 
 /// One of the two places in a `config.json` that describe the rotary embedding, and what stands beside it.
 private struct RopeSection {
-  static let defaultTheta = 10_000.0
-  /// Keys that change nothing here: the type, what `theta` and `requireWholeHeads` read, and what only tools read.
+  /// Keys that change nothing here: the type, what `theta` and `turnedShare` read, and what only tools read.
   private static let common = ["rope_type", "type", "rope_theta", "partial_rotary_factor"]
   private static let keys: [String: [String]] = [
     "default": [], "linear": ["factor"], "dynamic": ["factor"],
@@ -70,10 +85,15 @@ private struct RopeSection {
   let section: HuggingFaceConfig
   let name: String
   let config: HuggingFaceConfig
+  let defaults: Family.Defaults
   let context: Int
 
-  init(_ section: HuggingFaceConfig, _ name: String, _ config: HuggingFaceConfig, _ context: Int) {
-    (self.section, self.name, self.config, self.context) = (section, name, config, context)
+  init(
+    _ section: HuggingFaceConfig, _ name: String, _ config: HuggingFaceConfig, _ defaults: Family.Defaults,
+    _ context: Int
+  ) {
+    (self.section, self.name, self.config) = (section, name, config)
+    (self.defaults, self.context) = (defaults, context)
   }
 
   /// The section as it stands in the file, for messages.
@@ -93,7 +113,6 @@ private struct RopeSection {
     if let nested = section.members.first(where: { $0.value.object != nil })?.key {
       throw ModelError.unsupportedFeature(file: config.file, feature: "\(name) for '\(nested)' layers of their own")
     }
-    try Self.requireWholeHeads(section, name)
     if let known = Self.keys[type] {
       let others = section.members.keys.filter {
         !known.contains($0) && !Self.common.contains($0) && section.contains($0)
@@ -110,7 +129,7 @@ private struct RopeSection {
   /// The base, inside the section or beside it.
   func theta() throws -> Double {
     try same("rope_theta", section.doubleIfPresent("rope_theta"), config.doubleIfPresent("rope_theta"))
-      ?? Self.defaultTheta
+      ?? defaults.theta
   }
 
   /// Inside the section, or at the top of the file, or the longest sequence.
@@ -166,12 +185,20 @@ private struct RopeSection {
       attentionFactor: try section.doubleIfPresent("attention_factor"))
   }
 
-  /// Heads of which only a part is turned are not read.
-  static func requireWholeHeads(_ section: HuggingFaceConfig, _ name: String?) throws {
+  /// The share of each head's dimensions that is turned.
+  ///
+  /// - Throws: `ModelError.unsupportedFeature` if it is not all of them in a family that turns whole heads.
+  static func turnedShare(
+    _ config: HuggingFaceConfig, _ sections: [RopeSection], _ defaults: Family.Defaults
+  ) throws -> Double {
     let key = "partial_rotary_factor"
-    if let share = try section.doubleIfPresent(key), share != 1 {
-      throw ModelError.unsupportedFeature(
-        file: section.file, feature: "\(name.map { "\($0)." } ?? "")\(key) \(share)")
+    for (place, name) in sections.map({ ($0.section, "\($0.name).\(key)") }) + [(config, key)] {
+      guard let share = try place.doubleIfPresent(key) else { continue }
+      guard share == 1 || defaults.turnedShare != nil, share > 0, share <= 1 else {
+        throw ModelError.unsupportedFeature(file: config.file, feature: "\(name) \(share)")
+      }
+      return share
     }
+    return defaults.turnedShare ?? 1
   }
 }

@@ -4,7 +4,17 @@
 /// tables over it, and loop over what it says of a part. A new part is one case, its line in `form`, and its name in
 /// `TensorNames`.
 public enum LayerPart: Int, CaseIterable, Sendable {
-  case attentionNorm, query, key, value, queryNorm, keyNorm, output, mlpNorm, gate, up, down
+  case attentionNorm, query, key, value
+  /// Norms of every head of the queries or keys before it is turned. The heads share the gains, one for each dimension.
+  case queryNorm, keyNorm
+  /// Norms of all heads together, with a gain for each dimension of each head.
+  case allQueriesNorm, allKeysNorm
+  case output
+  /// A norm of what the attention adds to the residual stream.
+  case attentionPostNorm
+  case mlpNorm, gate, up, down
+  /// A norm of what the MLP adds.
+  case mlpPostNorm
 
   /// A half of a layer.
   public enum Module: String, CaseIterable, Sendable {
@@ -15,6 +25,9 @@ public enum LayerPart: Int, CaseIterable, Sendable {
 
     /// The norm of what the module reads.
     public var norm: LayerPart { self == .attention ? .attentionNorm : .mlpNorm }
+
+    /// The norm of what it adds to the residual stream.
+    public var postNorm: LayerPart { self == .attention ? .attentionPostNorm : .mlpPostNorm }
 
     /// The projection that adds to the residual stream.
     public var output: LayerPart { self == .attention ? .output : .down }
@@ -49,8 +62,11 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     case .query: (.attention, .queryHeads, .hidden)
     case .key, .value: (.attention, .kvHeads, .hidden)
     case .queryNorm, .keyNorm: (.attention, .head, nil)
+    case .allQueriesNorm: (.attention, .queryHeads, nil)
+    case .allKeysNorm: (.attention, .kvHeads, nil)
     case .output: (.attention, .hidden, .queryHeads)
-    case .mlpNorm: (.mlp, .hidden, nil)
+    case .attentionPostNorm: (.attention, .hidden, nil)
+    case .mlpNorm, .mlpPostNorm: (.mlp, .hidden, nil)
     case .gate, .up: (.mlp, .channels, .hidden)
     case .down: (.mlp, .hidden, .channels)
     }
@@ -70,8 +86,14 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   /// The side of a projection that is pruned.
   public var unit: Axis { writesToStream ? inputs ?? outputs : outputs }
 
-  /// Whether the rows of a head are turned by the rotary embedding, so that their order is a matter of the file.
-  public var isRotated: Bool { self == .query || self == .key }
+  /// Whether the outputs are dimensions of heads that the rotary embedding turns, so that their order is a matter of the
+  /// file.
+  public var isRotated: Bool {
+    switch self {
+    case .query, .key, .queryNorm, .keyNorm, .allQueriesNorm, .allKeysNorm: true
+    default: false
+    }
+  }
 
   /// The parts that are matrices.
   public static let projections = allCases.filter(\.isLinear)

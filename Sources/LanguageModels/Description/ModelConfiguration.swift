@@ -8,8 +8,14 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var vocabularySize: Int
   public var headDimension: Int
   public var layers: [LayerShape]
+  /// The kind of attention of each layer, as a place in `block.attention`; empty if there is one kind only.
+  public var attentionKinds: [Int] = []
   /// The computation of every layer.
   public var block: BlockDescription
+  /// The factor of the embedded tokens; the output head has none, also where it is the embedding.
+  public var embeddingScale: Float = 1
+  /// The number `c` of `c·tanh(logit/c)`; `nil` leaves logits as they are.
+  public var logitCap: Float?
   public var tiedEmbeddings: Bool
   /// Longest sequence the parent was made for, in tokens.
   public var contextLength: Int
@@ -31,6 +37,12 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   public var layerCount: Int { layers.count }
+
+  public func attention(of layer: Int) -> AttentionKind { block.attention[attentionKind(of: layer)] }
+
+  /// The place of a layer's kind of attention in `block.attention`.
+  public func attentionKind(of layer: Int) -> Int { attentionKinds.isEmpty ? 0 : attentionKinds[layer] }
+
   /// Longest sequence that the model can be used on: some rope scalings stretch what it was made for.
   public var longestContext: Int {
     switch rotary.scaling {
@@ -78,8 +90,8 @@ extension ModelConfiguration {
       mlpChannels: layers.map(\.mlpChannels).max() ?? 0)
   }
 
-  /// Parameters of one KV group in a layer with `queriesPerGroup` queries a group: its rows of Q, K, V (weights and
-  /// biases) and its columns of O.
+  /// Parameters of one KV group in a layer with `queriesPerGroup` queries a group: its rows of Q, K, V (weights, biases and
+  /// gains of its own) and its columns of O.
   public func parametersPerKVGroup(queriesPerGroup r: Int) -> Int {
     parameters(of: LayerShape(queryHeads: r, kvHeads: 1, mlpChannels: 0)) - fixedParametersPerLayer
   }

@@ -7,6 +7,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
 
   public var theta: Double
   public var scaling: Scaling
+  /// The dimensions of each head that are turned; `nil` for all. Pairs `0 ..< turned/2` are turned, the others stay.
+  public var turnedDimensions: Int?
 
   /// How the base frequencies are changed, so that a model can be used on longer sequences than it was made for.
   public enum Scaling: Sendable, Equatable {

@@ -8,6 +8,12 @@ extension RotaryConfiguration {
   ///
   /// - Parameter length: positions of the sequence; `.dynamic` and `.longrope` turn long ones otherwise than short ones.
   public func frequencies(headDimension: Int, length: Int = 1) -> [Float] {
+    if let turnedDimensions {
+      var whole = self
+      whole.turnedDimensions = nil
+      let turned = whole.frequencies(headDimension: turnedDimensions, length: length)
+      return turned + Array(repeating: 0, count: headDimension / 2 - turned.count)
+    }
     switch scaling {
     case .none:
       return Self.base(theta, headDimension)
@@ -36,6 +42,9 @@ extension RotaryConfiguration {
   /// those of short ones.
   public func frequencyDivisors(headDimension: Int) -> [Float] {
     let half = headDimension / 2
+    if turnedDimensions != nil {
+      return zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension)).map(Self.divisor)
+    }
     switch scaling {
     case .none, .dynamic:
       return Array(repeating: 1, count: half)
@@ -50,8 +59,35 @@ extension RotaryConfiguration {
     }
   }
 
+  /// The divisor of a pair that is not turned: no position times what it leaves is an angle that changes a cosine.
+  private static let still: Float = 1e20
+
+  /// The same rotation without dimensions that are left out by their number: their frequencies are divided by a number
+  /// that leaves nothing.
+  public func turningWholeHeads(_ headDimension: Int) -> RotaryConfiguration {
+    guard turnedDimensions != nil else { return self }
+    var result = self
+    result.turnedDimensions = nil
+    switch scaling {
+    case .longrope(var longrope):
+      func divisors(length: Int) -> [Float] {
+        zip(Self.base(theta, headDimension), frequencies(headDimension: headDimension, length: length))
+          .map(Self.divisor)
+      }
+      let (short, long) = (divisors(length: 1), divisors(length: Int(longrope.originalContext) + 1))
+      (longrope.short, longrope.long) = (short, long)
+      result.scaling = .longrope(longrope)
+    default:
+      let divisors = frequencyDivisors(headDimension: headDimension)
+      result.scaling =
+        attentionFactor == 1 ? .factors(divisors) : .divided(by: divisors, attentionFactor: Double(attentionFactor))
+    }
+    return result
+  }
+
   /// The number by which a frequency must be divided to give another, to the last bit where one does.
   private static func divisor(of base: Float, for frequency: Float) -> Float {
+    if frequency == 0 { return still }
     let quotient = base / frequency
     let near = [quotient, quotient.nextUp, quotient.nextDown]
     return near.min { abs(base / $0 - frequency) < abs(base / $1 - frequency) } ?? quotient

@@ -1,24 +1,44 @@
 import LinearAlgebra
 
-/// The two orders of the rows of a head in Q and K.
+/// The orders of the rows of a head in Q and K.
 ///
-/// The reference rotates row `j` with row `j + D/2` (half-split). llama.cpp's "normal" rope rotates rows `2j` and
-/// `2j + 1` (interleaved), and files for it store the rows accordingly.
-public enum RotaryRows {
-  /// `result[i]` is the half-split row that stands at place `i` of an interleaved file.
-  public static func interleaved(rows: Int, headDimension: Int) -> [Int] {
-    (0..<rows).map { row in
-      let head = row / headDimension * headDimension
-      let place = row % headDimension
-      return head + place / 2 + (place % 2) * (headDimension / 2)
-    }
+/// In memory row `j` is turned with row `j + D/2` ("half-split"). A file may store the rows that are turned together side
+/// by side ("interleaved"), and may turn only the first `turned` rows of each head.
+public struct RotaryRows: Sendable {
+  let headDimension: Int
+  let turned: Int
+  let interleaved: Bool
+
+  /// - Parameter turned: dimensions of each head that are turned; `nil` for all.
+  public init(headDimension: Int, turned: Int? = nil, interleaved: Bool) {
+    self.headDimension = headDimension
+    self.turned = turned ?? headDimension
+    self.interleaved = interleaved
   }
 
-  /// `result[i]` is the interleaved row that stands at place `i` of the half-split order: the inverse.
-  public static func halfSplit(rows: Int, headDimension: Int) -> [Int] {
+  /// Whether the file has the rows in the order of memory.
+  public var isIdentity: Bool { !interleaved && turned == headDimension }
+
+  /// `result[i]` is the row in memory that stands at place `i` of the file.
+  public func inFile(rows: Int) -> [Int] {
+    (0..<rows).map { $0 / headDimension * headDimension + row(at: $0 % headDimension) }
+  }
+
+  /// `result[i]` is the place in the file of row `i` in memory: the inverse.
+  public func inMemory(rows: Int) -> [Int] {
     var inverse = Array(repeating: 0, count: rows)
-    for (place, row) in interleaved(rows: rows, headDimension: headDimension).enumerated() { inverse[row] = place }
+    for (place, row) in inFile(rows: rows).enumerated() { inverse[row] = place }
     return inverse
+  }
+
+  /// The row of a head that stands at a place. The rows that are not turned fill up both halves.
+  private func row(at place: Int) -> Int {
+    let half = headDimension / 2
+    if place < turned {
+      return interleaved ? place / 2 + place % 2 * half : place < turned / 2 ? place : place - turned / 2 + half
+    }
+    let (still, number) = ((headDimension - turned) / 2, place - turned)
+    return number < still ? turned / 2 + number : half + turned / 2 + number - still
   }
 }
 

@@ -9,6 +9,8 @@ public struct TensorNames: Sendable {
   let layerPrefix: String
   private let parts: [LayerPart: String]
 
+  /// Name of any tensor of a layer.
+  public func inLayer(_ layer: Int, _ name: String) -> String { "\(layerPrefix)\(layer).\(name)" }
   /// Name of a part's weight.
   public func weight(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").weight" }
   /// Name of a part's bias.

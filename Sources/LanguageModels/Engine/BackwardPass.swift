@@ -131,11 +131,9 @@ public struct BackwardPass: Sendable {
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     switch scalar {
     case .loss, .sampledLoss:
-      try lossSeed(
-        network.head, network.engine.head(network.head, .single), normed, sampling: scalar == .sampledLoss,
-        into: normedGrad)
+      try lossSeed(network, normed, sampling: scalar == .sampledLoss, into: normedGrad)
     case .maximumLogit:
-      try maximumSeed(network.head, network.engine.head(network.head, .single), normed, into: normedGrad)
+      try maximumSeed(network, normed, into: normedGrad)
     }
     let grad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     let gainGrad = Matrix<Float>(rows: 1, columns: hidden.columns)
@@ -151,9 +149,10 @@ public struct BackwardPass: Sendable {
   ///
   /// - Parameter sampling: whether the next token is drawn from the softmax, not read.
   private func lossSeed(
-    _ head: Matrix<Float>, _ output: any EngineHead, _ normed: Matrix<Float>, sampling: Bool, into grad: Matrix<Float>
+    _ network: some Network, _ normed: Matrix<Float>, sampling: Bool, into grad: Matrix<Float>
   ) throws {
-    let length = windows.length
+    let (length, head, cap) = (windows.length, network.head, network.configuration.logitCap)
+    let output = network.outputHead(.single)
     let weight = 1 / Float(max(1, windows.count * (length - 1)))
     try output.forEachBlock(normed) { rows, logits in
       for (i, position) in rows.enumerated() {
@@ -162,10 +161,12 @@ public struct BackwardPass: Sendable {
           row.update(repeating: 0, count: logits.columns)
           continue
         }
+        let capped = cap.map { _ in Array(UnsafeBufferPointer(start: row, count: logits.columns)) }
         Kernels.softmax(row, count: logits.columns)
         let next = sampling ? Self.draw(row, logits.columns, position) : Int(windows.tokens[position + 1])
         row[next] -= 1
         Kernels.scale(row, by: weight, count: logits.columns)
+        if let cap, let capped { Kernels.softCapBackward(capped, cap, grad: row, count: logits.columns) }
       }
       multiply(logits, head, into: grad.rows(rows))
     }
@@ -183,9 +184,9 @@ public struct BackwardPass: Sendable {
   }
 
   /// Each vocabulary entry's largest logit of a window sends its row of the head to the position where it stands.
-  private func maximumSeed(
-    _ head: Matrix<Float>, _ output: any EngineHead, _ normed: Matrix<Float>, into grad: Matrix<Float>
-  ) throws {
+  private func maximumSeed(_ network: some Network, _ normed: Matrix<Float>, into grad: Matrix<Float>) throws {
+    let (head, cap) = (network.head, network.configuration.logitCap)
+    let output = network.outputHead(.single)
     let weight = 1 / (Float(windows.count) * Float(head.rows))
     for window in 0..<windows.count {
       let range = window * windows.length..<(window + 1) * windows.length
@@ -200,8 +201,9 @@ public struct BackwardPass: Sendable {
         }
       }
       for entry in 0..<head.rows {
+        let slope = cap.map { 1 - (largest[entry] / $0) * (largest[entry] / $0) } ?? 1
         Kernels.addScaled(
-          head.row(entry), weight, to: grad.row(range.lowerBound + Int(best[entry])), count: grad.columns)
+          head.row(entry), weight * slope, to: grad.row(range.lowerBound + Int(best[entry])), count: grad.columns)
       }
     }
   }

@@ -8,7 +8,7 @@ final class BlockBackward: @unchecked Sendable {
   private let configuration: ModelConfiguration
   private let length: Int
   private let pass: WindowPass
-  private let rotary: RotaryEmbedding
+  private let rotaries: [RotaryEmbedding]
   private let workspace: Workspace
   /// The residual stream after the attention, `[length, hidden]`.
   private let middle: Matrix<Float>
@@ -24,6 +24,11 @@ final class BlockBackward: @unchecked Sendable {
   /// Attention probabilities of some queries of one head and their gradient, `[queryBlock, length]`.
   private let probabilities: Matrix<Float>
   private let probabilityGrad: Matrix<Float>
+  /// The scores that the probabilities were made of, if they are capped.
+  private let cappedScores: Matrix<Float>
+  /// What a module added to the stream before its norm, and the gradient there; empty where no module has a norm.
+  private let output: Matrix<Float>
+  private let outputGrad: Matrix<Float>
   /// Takes the gradients of gains where they are not wanted.
   private let unwanted: Matrix<Float>
   private let queryBlock: Int
@@ -35,8 +40,7 @@ final class BlockBackward: @unchecked Sendable {
     self.configuration = configuration
     self.length = length
     self.queryBlock = min(queryBlock, length)
-    rotary = RotaryEmbedding(
-      configuration.rotary, headDimension: configuration.headDimension, positions: length)
+    rotaries = RotaryEmbedding.all(configuration, positions: length)
     workspace = Workspace(configuration, rows: length, length: length, workers: workers)
     middle = Matrix(rows: length, columns: configuration.hiddenSize)
     normedGrad = Matrix(rows: length, columns: configuration.hiddenSize)
@@ -45,13 +49,17 @@ final class BlockBackward: @unchecked Sendable {
     valueGrad = Matrix(rows: length, columns: workspace.value.columns)
     contextGrad = Matrix(rows: length, columns: workspace.context.columns)
     hiddenGrad = Matrix(rows: length, columns: workspace.gate.columns)
-    let kept = configuration.block.normalisesHeads ? length : 0
+    let kept = configuration.block.normalisesQueries ? length : 0
     projectedQuery = Matrix(rows: kept, columns: workspace.query.columns)
     projectedKey = Matrix(rows: kept, columns: workspace.key.columns)
     pass = WindowPass(length: length)
     probabilities = Matrix(rows: self.queryBlock, columns: length)
     probabilityGrad = Matrix(rows: self.queryBlock, columns: length)
-    unwanted = Matrix(rows: 1, columns: max(configuration.hiddenSize, configuration.headDimension))
+    cappedScores = Matrix(rows: configuration.block.scoreCap == nil ? 0 : self.queryBlock, columns: length)
+    output = Matrix(rows: workspace.output.rows, columns: configuration.hiddenSize)
+    outputGrad = Matrix(rows: workspace.output.rows, columns: configuration.hiddenSize)
+    unwanted = Matrix(
+      rows: 1, columns: max(configuration.hiddenSize, configuration.headDimension, workspace.query.columns))
   }
 
   /// - Parameters:
@@ -65,44 +73,97 @@ final class BlockBackward: @unchecked Sendable {
     into gradients: LayerGradients?, moments: BackwardPass.OutputMoments?
   ) {
     let shape = weights.shape(headDimension: configuration.headDimension)
-    let block = TransformerBlock(configuration: configuration, weights: packed, rotary: rotary)
+    let block = TransformerBlock(configuration: configuration, weights: packed, rotaries: rotaries)
     middle.assign(input)
     if shape.kvHeads > 0 {
       let context = block.attentionContext(input, pass, workspace) { heads in
-        if !configuration.block.normalisesHeads { return }
+        if !configuration.block.normalisesQueries { return }
         projectedQuery.reshaped(rows: length, columns: heads.query.columns).assign(heads.query)
         projectedKey.reshaped(rows: length, columns: heads.key.columns).assign(heads.key)
       }
-      block.add(packed[.output], of: context, to: middle, pass, workspace)
+      if weights[gain: .attentionPostNorm].isEmpty {
+        block.project(.output, context, into: middle, accumulating: true, pass, workspace)
+      } else {
+        block.project(.output, context, into: workspace.output, accumulating: false, pass, workspace)
+        output.assign(workspace.output)
+        configuration.addNormalised(output, gain: weights[gain: .attentionPostNorm], to: middle) { _, _ in }
+      }
     }
-    if let moments { accumulateGram(grad, accumulate: 1, into: moments.mlp) }
-    if shape.mlpChannels > 0 { mlp(weights, block, grad: grad, gradients) }
-    if let moments { accumulateGram(grad, accumulate: 1, into: moments.attention) }
-    if shape.kvHeads > 0 { attention(weights, shape, input: input, grad: grad, gradients) }
+    let (hasMLP, hasAttention) = (shape.mlpChannels > 0, shape.kvHeads > 0)
+    if hasMLP { mlp(weights, block, grad: grad, gradients, moments?.mlp) }
+    if !hasMLP, let moments { accumulateGram(grad, accumulate: 1, into: moments.mlp) }
+    if hasAttention { attention(weights, block, input: input, grad: grad, gradients, moments?.attention) }
+    if !hasAttention, let moments { accumulateGram(grad, accumulate: 1, into: moments.attention) }
+  }
+
+  /// The gradient at a module's projection onto the stream, for that at the stream: the same without a norm between.
+  ///
+  /// - Parameters:
+  ///   - projected: the projection's outputs.
+  ///   - moments: the sum of `g·gᵀ`. With a norm, `g` is taken at the outputs divided by their root mean square, as
+  ///     `ActivationTap` divides the inputs.
+  private func beforePostNorm(
+    _ module: LayerPart.Module, _ weights: LayerWeights, _ projected: Matrix<Float>, grad: Matrix<Float>,
+    _ gradients: LayerGradients?, _ moments: Matrix<Float>?
+  ) -> Matrix<Float> {
+    let gain = weights[gain: module.postNorm]
+    if gain.isEmpty {
+      if let moments { accumulateGram(grad, accumulate: 1, into: moments) }
+      return grad
+    }
+    outputGrad.fill(0)
+    normedGrad.assign(grad)
+    normBackward(projected, gain: gain, addingTo: outputGrad, gainGrad: gradients?[gain: module.postNorm])
+    guard let moments else { return outputGrad }
+    for i in 0..<length {
+      let square = Kernels.dot(projected.row(i), projected.row(i), count: projected.columns)
+      let size = (square / Float(projected.columns) + configuration.normEpsilon).squareRoot()
+      normedGrad.row(i).update(repeating: 0, count: projected.columns)
+      Kernels.addScaled(outputGrad.row(i), size, to: normedGrad.row(i), count: projected.columns)
+    }
+    accumulateGram(normedGrad, accumulate: 1, into: moments)
+    return outputGrad
+  }
+
+  /// The gradient with respect to a module's inputs is in `normedGrad`; `grad` becomes that before the module.
+  private func addThroughNorm(
+    _ module: LayerPart.Module, _ weights: LayerWeights, _ x: Matrix<Float>, to grad: Matrix<Float>,
+    _ gradients: LayerGradients?
+  ) {
+    let gain = weights[gain: module.norm]
+    if gain.isEmpty { return Kernels.add(normedGrad.pointer, to: grad.pointer, count: grad.count) }
+    normBackward(x, gain: gain, addingTo: grad, gainGrad: gradients?[gain: module.norm])
   }
 
   private func mlp(
-    _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients?
+    _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients?,
+    _ moments: Matrix<Float>?
   ) {
-    let normed = workspace.normed
+    let (normed, activation) = (workspace.normed, configuration.block.activation)
     let (gate, up) = block.mlpFactors(middle, pass, workspace)
     let hidden = hiddenGrad.reshaped(rows: length, columns: gate.columns)
-    multiply(grad, weights.down.weight, into: hidden)
-    Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: hidden.pointer, count: hidden.count)
-    accumulate(gradients?.down, outputGrad: grad, input: hidden)
+    if !weights[gain: .mlpPostNorm].isEmpty {
+      hidden.assign(gate)
+      activation.multiply(hidden.pointer, up.pointer, count: hidden.count)
+      block.project(.down, hidden, into: output, accumulating: false, pass, workspace)
+    }
+    let downGrad = beforePostNorm(.mlp, weights, output, grad: grad, gradients, moments)
+    multiply(downGrad, weights.down.weight, into: hidden)
+    activation.multiplyBackward(gate, up, grad: hidden)
+    accumulate(gradients?.down, outputGrad: downGrad, input: hidden)
     accumulate(gradients?.gate, outputGrad: gate, input: normed)
     accumulate(gradients?.up, outputGrad: up, input: normed)
     multiply(gate, weights.gate.weight, into: normedGrad)
     multiply(up, weights.up.weight, accumulate: 1, into: normedGrad)
-    normBackward(middle, gain: weights.mlpNorm, addingTo: grad, gainGrad: gradients?[gain: .mlpNorm])
+    addThroughNorm(.mlp, weights, middle, to: grad, gradients)
   }
 
   /// Query, key and value are still in the workspace: rotated, as attention saw them.
   private func attention(
-    _ weights: LayerWeights, _ shape: LayerShape, input: Matrix<Float>, grad: Matrix<Float>,
-    _ gradients: LayerGradients?
+    _ weights: LayerWeights, _ block: TransformerBlock, input: Matrix<Float>, grad: Matrix<Float>,
+    _ gradients: LayerGradients?, _ moments: Matrix<Float>?
   ) {
-    let dimension = configuration.headDimension
+    let (shape, dimension) = (block.shape, configuration.headDimension)
     let heads = workspace.heads(rows: length, shape)
     let (query, key, value, context) = (heads.query, heads.key, heads.value, heads.context)
     let (dQuery, dKey) = (
@@ -110,8 +171,9 @@ final class BlockBackward: @unchecked Sendable {
     )
     let dValue = valueGrad.reshaped(rows: length, columns: value.columns)
     let dContext = contextGrad.reshaped(rows: length, columns: query.columns)
-    accumulate(gradients?.output, outputGrad: grad, input: context)
-    multiply(grad, weights.output.weight, into: dContext)
+    let projectedGrad = beforePostNorm(.attention, weights, workspace.output, grad: grad, gradients, moments)
+    accumulate(gradients?.output, outputGrad: projectedGrad, input: context)
+    multiply(projectedGrad, weights.output.weight, into: dContext)
     dKey.fill(0)
     dValue.fill(0)
     for head in 0..<shape.queryHeads {
@@ -119,17 +181,19 @@ final class BlockBackward: @unchecked Sendable {
       let columns = head * dimension..<(head + 1) * dimension
       let groupColumns = group * dimension..<(group + 1) * dimension
       attend(
-        query: query.columns(columns), key: key.columns(groupColumns), value: value.columns(groupColumns),
+        block.kind, query: query.columns(columns), key: key.columns(groupColumns), value: value.columns(groupColumns),
         contextGrad: dContext.columns(columns), queryGrad: dQuery.columns(columns),
         keyGrad: dKey.columns(groupColumns), valueGrad: dValue.columns(groupColumns))
     }
     for i in 0..<length {
-      rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
-      rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
+      block.rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
+      block.rotary.revert(dKey.row(i), heads: shape.kvHeads, position: i)
     }
-    if configuration.block.normalisesHeads {
-      normBackward(projectedQuery, weights, .queryNorm, outputGrad: dQuery, spare: query, gradients)
-      normBackward(projectedKey, weights, .keyNorm, outputGrad: dKey, spare: key, gradients)
+    for norm in [LayerPart.queryNorm, .allQueriesNorm] where !weights[gain: norm].isEmpty {
+      normBackward(projectedQuery, weights, norm, outputGrad: dQuery, spare: query, gradients)
+    }
+    for norm in [LayerPart.keyNorm, .allKeysNorm] where !weights[gain: norm].isEmpty {
+      normBackward(projectedKey, weights, norm, outputGrad: dKey, spare: key, gradients)
     }
     if let gradients {
       configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
@@ -140,27 +204,31 @@ final class BlockBackward: @unchecked Sendable {
     multiply(dQuery, weights.query.weight, into: normedGrad)
     multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
     multiply(dValue, weights.value.weight, accumulate: 1, into: normedGrad)
-    normBackward(input, gain: weights.attentionNorm, addingTo: grad, gainGrad: gradients?[gain: .attentionNorm])
+    addThroughNorm(.attention, weights, input, to: grad, gradients)
   }
 
   /// One head: with `P = softmax(s·Q·Kᵀ)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = s·∂S·K`,
   /// `∂K = s·∂Sᵀ·Q`. Gradients of key and value are added to what other heads of the group gave.
   private func attend(
-    query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
+    _ kind: AttentionKind, query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
     queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>
   ) {
-    let scale = configuration.scoreScale
+    let (scale, cap) = (configuration.scoreScale, configuration.block.scoreCap)
     for start in stride(from: 0, to: length, by: queryBlock) {
       let queries = start..<min(start + queryBlock, length)
-      let first = configuration.firstSeen(from: start)
+      let first = kind.firstSeen(from: start)
       let keys = first..<queries.upperBound
       let scores = probabilities.reshaped(rows: queries.count, columns: keys.count)
       let grad = probabilityGrad.reshaped(rows: queries.count, columns: keys.count)
       multiply(query.rows(queries), key.rows(keys), transposingB: true, scale: scale, into: scores)
       for i in queries {
         let row = scores.row(i - start)
-        let from = configuration.firstSeen(from: i) - first
+        let from = kind.firstSeen(from: i) - first
         row.update(repeating: 0, count: from)
+        if let cap {
+          Kernels.softCap(row, cap, count: keys.count)
+          cappedScores.row(i - start).update(from: row, count: keys.count)
+        }
         Kernels.softmax(row + from, count: i + 1 - first - from)
         (row + (i + 1 - first)).update(repeating: 0, count: keys.upperBound - i - 1)
       }
@@ -168,6 +236,7 @@ final class BlockBackward: @unchecked Sendable {
       multiply(contextGrad.rows(queries), value.rows(keys), transposingB: true, into: grad)
       for i in 0..<queries.count {
         Kernels.softmaxBackward(scores.row(i), grad: grad.row(i), scale: scale, count: keys.count)
+        if let cap { Kernels.softCapBackward(cappedScores.row(i), cap, grad: grad.row(i), count: keys.count) }
       }
       multiply(grad, key.rows(keys), into: queryGrad.rows(queries))
       multiply(grad, query.rows(queries), transposingA: true, accumulate: 1, into: keyGrad.rows(keys))
@@ -189,14 +258,14 @@ final class BlockBackward: @unchecked Sendable {
     }
   }
 
-  /// The norms of the heads of queries or keys, in place: `outputGrad` becomes the gradient before them.
+  /// The norms of queries or keys, in place: `outputGrad` becomes the gradient before them.
   ///
   /// - Parameter spare: memory of the same shape.
   private func normBackward(
     _ projected: Matrix<Float>, _ weights: LayerWeights, _ part: LayerPart, outputGrad: Matrix<Float>,
     spare: Matrix<Float>, _ gradients: LayerGradients?
   ) {
-    let (dimension, columns) = (configuration.headDimension, outputGrad.columns)
+    let (dimension, columns) = (weights[gain: part].count, outputGrad.columns)
     let gainGrad = gradients?[gain: part] ?? unwanted
     spare.fill(0)
     for place in 0..<length * columns / dimension {

@@ -40,7 +40,7 @@ struct WindowPass: BlockPass {
       for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
         let columns = head * dimension..<(head + 1) * dimension
         attend(
-          query: heads.query.rows(window).columns(columns), keys, values, scratch, block.configuration,
+          query: heads.query.rows(window).columns(columns), keys, values, scratch, block,
           into: heads.context.rows(window).columns(columns))
       }
     }
@@ -49,22 +49,24 @@ struct WindowPass: BlockPass {
   /// Causal attention of one head over one window; `query` and `context` are `[length, D]`.
   private func attend(
     query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, _ scratch: AttentionScratch,
-    _ configuration: ModelConfiguration, into context: Matrix<Float>
+    _ layer: TransformerBlock, into context: Matrix<Float>
   ) {
     func packed(_ x: Matrix<Float>, scale: Float = 1) -> PackedRows {
       PackedRows(x, keys.precision, scale: scale, in: scratch.packedScores)
     }
+    let (kind, cap) = (layer.kind, layer.configuration.block.scoreCap)
     for start in stride(from: 0, to: query.rows, by: Self.queryBlock) {
       let end = min(start + Self.queryBlock, query.rows)
       // The keys that the first row sees begin in this panel.
-      let first = configuration.firstSeen(from: start) / Self.keyPanel * Self.keyPanel
+      let first = kind.firstSeen(from: start) / Self.keyPanel * Self.keyPanel
       let block = scratch.scores.reshaped(rows: end - start, columns: end - first)
       multiply(
-        packed(query.rows(start..<end), scale: configuration.scoreScale), keys, outputs: first..<end, into: block)
+        packed(query.rows(start..<end), scale: layer.configuration.scoreScale), keys, outputs: first..<end, into: block)
       for i in start..<end {
         let row = block.row(i - start)
-        let from = max(first, configuration.firstSeen(from: i))
+        let from = max(first, kind.firstSeen(from: i))
         row.update(repeating: 0, count: from - first)
+        if let cap { Kernels.softCap(row + (from - first), cap, count: i - from + 1) }
         Kernels.softmax(row + (from - first), count: i - from + 1)
         (row + (i - first + 1)).update(repeating: 0, count: end - i - 1)
       }
@@ -106,14 +108,15 @@ struct CachedPass: BlockPass {
 
   func attend(_ heads: Workspace.Heads, _ block: TransformerBlock, _ workspace: Workspace) {
     let configuration = block.configuration
-    let seen = configuration.firstSeen(from: position)..<position + 1
+    let seen = block.kind.firstSeen(from: position)..<position + 1
     Threads.forEach(heads.query.rows, workers: scores.count) { sequence, worker in
       block.place(heads, row: sequence, at: position)
       cache.remember(
         key: heads.key.row(sequence), value: heads.value.row(sequence), sequence: sequence, position: position)
       cache.attend(
         heads.query.row(sequence), rows: block.shape.queriesPerGroup, sequence: sequence, seen: seen,
-        scale: configuration.scoreScale, scratch: scores[worker].pointer, into: heads.context.row(sequence))
+        scale: configuration.scoreScale, cap: configuration.block.scoreCap ?? 0, scratch: scores[worker].pointer,
+        into: heads.context.row(sequence))
     }
   }
 }

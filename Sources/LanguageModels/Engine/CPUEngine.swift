@@ -29,8 +29,8 @@ public struct CPUEngine: Engine {
     LaneBackward(windows, configuration, queryBlock: queryBlock)
   }
 
-  public func head(_ weight: Matrix<Float>, _ precision: Precision) -> any EngineHead {
-    OutputHead(head: weight, precision: precision)
+  public func head(_ weight: Matrix<Float>, cap: Float?, _ precision: Precision) -> any EngineHead {
+    OutputHead(head: weight, cap: cap, precision: precision)
   }
 
   public func addGram(of x: Matrix<Float>, to gram: Matrix<Float>) { accumulateGram(x, accumulate: 1, into: gram) }

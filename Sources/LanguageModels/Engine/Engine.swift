@@ -32,8 +32,10 @@ public protocol Engine: Sendable {
 
   /// An output head.
   ///
-  /// - Parameter weight: weight of the head, shape `[vocabulary, hidden]`.
-  func head(_ weight: Matrix<Float>, _ precision: Precision) -> any EngineHead
+  /// - Parameters:
+  ///   - weight: weight of the head, shape `[vocabulary, hidden]`.
+  ///   - cap: the number `c` of `c·tanh(logit/c)`; `nil` leaves logits as they are.
+  func head(_ weight: Matrix<Float>, cap: Float?, _ precision: Precision) -> any EngineHead
 
   /// Adds `XᵀX` to the upper triangle of a Gram matrix.
   ///
@@ -94,10 +96,12 @@ public protocol EnginePass: Sendable {
   /// `[tokens, mlpChannels]` of the MLP's.
   func inputs(of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
 
-  /// `hidden += projection(activations)` for all tokens.
-  func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws
+  /// `hidden += N(projection(activations))` for all tokens.
+  ///
+  /// - Parameter gain: gains of the norm `N` between the projection and the stream; empty for none.
+  func add(_ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>) throws
 
-  /// The root-mean-square norm of every token, in place.
+  /// The root-mean-square norm of every token, in place; nothing happens without gains.
   func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws
 }
 
@@ -105,6 +109,11 @@ extension EnginePass {
   /// Runs one layer that nobody observes.
   public func run(layer index: Int, weights: LayerWeights, _ hidden: Matrix<Float>) throws {
     try run(layer: index, weights: weights, hidden, lanes: ForwardPass.lanes, observer: nil)
+  }
+
+  /// `hidden += projection(activations)` for all tokens.
+  public func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
+    try add(projection, postNorm: [], of: activations, to: hidden)
   }
 
   /// Runs one layer for an observer that is ready for all lanes.

@@ -42,6 +42,8 @@ public struct ForwardPass: Sendable {
       }
       hidden.row(i).update(from: embedding.row(Int(token)), count: embedding.columns)
     }
+    let scale = network.configuration.embeddingScale
+    if scale != 1 { Kernels.scale(hidden.pointer, by: scale, count: hidden.count) }
     return hidden
   }
 
@@ -76,7 +78,7 @@ public struct ForwardPass: Sendable {
     private let configuration: ModelConfiguration
     private let chunks: [Range<Int>]
     private let pass: WindowPass
-    private let rotary: RotaryEmbedding
+    private let rotaries: [RotaryEmbedding]
     private let workspaces: [Workspace]
     private let precision: Precision
     /// The layer at work, packed once for all chunks.
@@ -89,8 +91,7 @@ public struct ForwardPass: Sendable {
       self.precision = precision
       chunks = pass.chunks
       self.pass = WindowPass(length: pass.windows.length)
-      rotary = RotaryEmbedding(
-        configuration.rotary, headDimension: configuration.headDimension, positions: pass.windows.length)
+      rotaries = RotaryEmbedding.all(configuration, positions: pass.windows.length)
       let rows = pass.chunks.map(\.count).max() ?? 0
       let length = pass.windows.length
       let workers = min(Threads.count, max(1, pass.chunks.count * streams))
@@ -145,12 +146,18 @@ public struct ForwardPass: Sendable {
       return result
     }
 
-    /// `hidden += projection(activations)` for all tokens, to the last bit as in `run`.
-    public func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
+    /// `hidden += N(projection(activations))` for all tokens, to the last bit as in `run`.
+    public func add(
+      _ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>
+    ) throws {
       let projection = PackedLinear(projection, precision)
       try Threads.forEach(chunks.count) { chunk, worker in
-        let rows = PackedRows(activations.rows(chunks[chunk]), precision, in: workspaces[worker].packedRows)
-        projection.apply(rows, into: hidden.rows(chunks[chunk]), accumulating: true)
+        let (workspace, hidden) = (workspaces[worker], hidden.rows(chunks[chunk]))
+        let rows = PackedRows(activations.rows(chunks[chunk]), precision, in: workspace.packedRows)
+        if gain.isEmpty { return projection.apply(rows, into: hidden, accumulating: true) }
+        let output = workspace.output.rows(0..<hidden.rows)
+        projection.apply(rows, into: output)
+        configuration.addNormalised(output, gain: gain, to: hidden) { _, _ in }
       }
     }
 
@@ -158,7 +165,7 @@ public struct ForwardPass: Sendable {
     func packed(_ weights: LayerWeights) -> PackedLayer { PackedLayer(weights, precision, in: layerMemory) }
 
     private func block(_ weights: PackedLayer) -> TransformerBlock {
-      TransformerBlock(configuration: configuration, weights: weights, rotary: rotary)
+      TransformerBlock(configuration: configuration, weights: weights, rotaries: rotaries)
     }
 
     /// The root-mean-square norm of every token, in place.

@@ -29,7 +29,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let sequences: Int
   private let capacity: Int
   private let precision: Precision
-  private let rotary: RotaryEmbedding
+  private let rotaries: [RotaryEmbedding]
   /// One a layer.
   private let caches: [KeyValueCache]
   private var position = 0
@@ -59,8 +59,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     self.capacity = capacity
     self.precision = precision
     let configuration = model.configuration
-    rotary = RotaryEmbedding(
-      configuration.rotary, headDimension: configuration.headDimension, positions: capacity)
+    rotaries = RotaryEmbedding.all(configuration, positions: capacity)
     caches = configuration.layers.map {
       KeyValueCache(
         sequences: sequences, capacity: capacity, groups: $0.kvHeads, dimension: configuration.headDimension,
@@ -96,7 +95,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     hidden.assign(try pass.embed(model))
     let configuration = model.configuration
     for index in 0..<configuration.layerCount {
-      let block = TransformerBlock(configuration: configuration, weights: try layer(index), rotary: rotary)
+      let block = TransformerBlock(configuration: configuration, weights: try layer(index), rotaries: rotaries)
       let pass = CachedPass(cache: caches[index], position: position, scores: scores)
       block.run(hidden, pass, workspace) { _, _ in }
     }
@@ -106,6 +105,7 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     CachedPass.forEachShare(of: head.outputs) {
       self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs))
     }
+    if let cap = configuration.logitCap { Kernels.softCap(logits.pointer, cap, count: logits.count) }
     return logits
   }
 

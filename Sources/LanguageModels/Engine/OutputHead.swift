@@ -7,17 +7,29 @@ import Runtime
 /// The head is packed once, which takes as much memory as itself in single precision: keep it for all tokens that are wanted.
 public struct OutputHead: Sendable {
   private let head: PackedWeight
+  private let cap: Float?
   /// A multiple of the rows of a panel.
   private static let blockTokens = 132
   /// Columns of logits that `summaries` computes at once: those of a block of tokens stay in the second cache.
   private static let tile = 512
 
-  public init(_ network: some Network) { self.init(head: network.head) }
+  public init(_ network: some Network) { self.init(head: network.head, cap: network.configuration.logitCap) }
 
   /// - Parameters:
   ///   - head: shape `[vocabulary, hidden]`.
+  ///   - cap: the number `c` of `c·tanh(logit/c)`; `nil` leaves logits as they are.
   ///   - precision: of products.
-  public init(head: Matrix<Float>, precision: Precision = .single) { self.head = PackedWeight(head, precision) }
+  public init(head: Matrix<Float>, cap: Float? = nil, precision: Precision = .single) {
+    self.head = PackedWeight(head, precision)
+    self.cap = cap
+  }
+
+  /// Logits of rows, of some of the vocabulary.
+  private func compute(_ rows: PackedRows, _ columns: Range<Int>, into logits: Matrix<Float>) {
+    multiply(rows, head, outputs: columns, into: logits)
+    guard let cap else { return }
+    for i in 0..<logits.rows { Kernels.softCap(logits.row(i), cap, count: logits.columns) }
+  }
 
   /// What is told of a token's logits `z`.
   public struct Summary: Sendable {
@@ -42,7 +54,7 @@ public struct OutputHead: Sendable {
       for start in stride(from: 0, to: head.outputs, by: Self.tile) {
         let columns = start..<min(start + Self.tile, head.outputs)
         let logits = logits.reshaped(rows: rows.count, columns: columns.count)
-        multiply(packed, head, outputs: columns, into: logits)
+        compute(packed, columns, into: logits)
         for (i, row) in rows.enumerated() { found.add(logits.row(i), columns, to: row, target: target(row)) }
       }
     }
@@ -66,7 +78,7 @@ public struct OutputHead: Sendable {
   ) throws {
     try forEachBlock(hidden, columns: head.outputs) { rows, packed, logits in
       let logits = logits.rows(0..<rows.count)
-      multiply(packed, head, into: logits)
+      compute(packed, 0..<head.outputs, into: logits)
       body(rows, logits)
     }
   }

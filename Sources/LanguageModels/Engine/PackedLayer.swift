@@ -32,6 +32,7 @@ struct PackedLinear: Sendable {
 /// Norms and biases stay in single precision.
 public struct PackedLayer: Sendable {
   let precision: Precision
+  let attentionKind: Int
   private let linears: LayerTable<PackedLinear>
   private let gains: LayerTable<[Float]>
 
@@ -41,6 +42,7 @@ public struct PackedLayer: Sendable {
   /// - Parameter memory: to use until another layer is packed in it; `nil` for memory of its own.
   init(_ weights: LayerWeights, _ precision: Precision, in memory: LayerBuffers?) {
     self.precision = precision
+    attentionKind = weights.attentionKind
     linears = LayerTable { PackedLinear(weights[$0], precision, in: memory?[$0]) }
     gains = LayerTable { weights[gain: $0] }
   }

@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// Cosines and sines of the rotary angles, position by position.
+/// Cosines and sines of the rotary angles, position by position; none where queries and keys are not turned.
 ///
 /// Pair `i` of a head is `(x[i], x[i + D/2])`, `D` the head dimension; at position `p` it turns by `p·f[i]` with
 /// `f[i] = theta^(−2i/D)` (RoFormer, eq. 15), rescaled as the checkpoint asks. Some scalings lengthen queries and keys, too: cosines and
@@ -29,8 +29,16 @@ struct RotaryEmbedding: Sendable {
     }
   }
 
+  /// One for each kind of attention of a network.
+  static func all(_ configuration: ModelConfiguration, positions: Int) -> [RotaryEmbedding] {
+    configuration.block.attention.map {
+      RotaryEmbedding($0.rotary, headDimension: configuration.headDimension, positions: $0.isTurned ? positions : 0)
+    }
+  }
+
   /// Rotates every head of one row back: the transpose of `apply`, which takes gradients through it.
   func revert(_ row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
+    if cosines.rows == 0 { return }
     for head in 0..<heads {
       Kernels.rotateBack(
         row + head * 2 * half, cosines: cosines.row(position), sines: sines.row(position), half: half)
@@ -39,6 +47,7 @@ struct RotaryEmbedding: Sendable {
 
   /// Rotates every head of one row in place.
   func apply(to row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
+    if cosines.rows == 0 { return }
     for head in 0..<heads {
       Kernels.rotate(
         row + head * 2 * half, cosines: cosines.row(position), sines: sines.row(position), half: half)

@@ -2,8 +2,10 @@ import LinearAlgebra
 
 /// One decoder layer: attention, then the gated MLP, each added to the residual stream.
 ///
-///     x ← x + O·attention(rmsNorm(x))          context = softmax(s·Q·Kᵀ)·V, causal
-///     x ← x + D·(silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x))
+///     x ← x + N′(O·attention(N(x)))            context = softmax(s·Q·Kᵀ)·V, causal
+///     x ← x + N″(D·(act(G·N(x)) ⊙ U·N(x)))
+///
+/// Each `N` is a root-mean-square norm, or nothing if the layer lacks that part.
 ///
 /// This is the only text of the layer. Whole windows, single positions with a cache, and the forward part of the
 /// backward pass go through it, and differ by their `BlockPass`. The factors of all products are in the precision of
@@ -11,16 +13,17 @@ import LinearAlgebra
 struct TransformerBlock: Sendable {
   let configuration: ModelConfiguration
   let weights: PackedLayer
+  let kind: AttentionKind
   let rotary: RotaryEmbedding
   let shape: LayerShape
-  private let normalisesHeads: Bool
 
-  init(configuration: ModelConfiguration, weights: PackedLayer, rotary: RotaryEmbedding) {
+  /// - Parameter rotaries: those of all kinds of attention.
+  init(configuration: ModelConfiguration, weights: PackedLayer, rotaries: [RotaryEmbedding]) {
     self.configuration = configuration
     self.weights = weights
-    self.rotary = rotary
+    kind = configuration.block.attention[weights.attentionKind]
+    rotary = rotaries[weights.attentionKind]
     shape = weights.shape(headDimension: configuration.headDimension)
-    normalisesHeads = configuration.block.normalisesHeads
   }
 
   /// Runs the layer on `x` of shape `[tokens, hidden]`, in place.
@@ -32,27 +35,44 @@ struct TransformerBlock: Sendable {
     if shape.kvHeads > 0 {
       let context = attentionContext(x, pass, workspace)
       tap(.attentionInput, workspace.normed.rows(0..<x.rows))
+      add(.attention, of: context, to: x, pass, workspace)
       tap(.attentionContext, context)
-      add(weights[.output], of: context, to: x, pass, workspace)
     }
     tap(.afterAttention, x)
     if shape.mlpChannels > 0 {
       let hidden = mlpHidden(x, pass, workspace)
       tap(.mlpInput, workspace.normed.rows(0..<x.rows))
+      add(.mlp, of: hidden, to: x, pass, workspace)
       tap(.mlpHidden, hidden)
-      add(weights[.down], of: hidden, to: x, pass, workspace)
     }
     tap(.afterMLP, x)
   }
 
-  /// `x += projection(activations)`
-  func add(
-    _ projection: PackedLinear, of activations: Matrix<Float>, to x: Matrix<Float>, _ pass: some BlockPass,
+  /// `x += N(projection(activations))`, the projection by which a module adds to the stream, and its norm if it has one.
+  ///
+  /// With a norm, every row of `activations` is afterwards divided by the root mean square of its product: an error of
+  /// the projection counts as much as it is long beside what the norm divides by.
+  private func add(
+    _ module: LayerPart.Module, of activations: Matrix<Float>, to x: Matrix<Float>, _ pass: some BlockPass,
     _ workspace: Workspace
   ) {
-    let rows = packed(activations, workspace)
-    pass.forEachShare(of: x.columns) { share in
-      projection.apply(rows, into: x, outputs: share(x.columns), accumulating: true)
+    let gain = weights[gain: module.postNorm]
+    if gain.isEmpty { return project(module.output, activations, into: x, accumulating: true, pass, workspace) }
+    let output = workspace.output.rows(0..<x.rows)
+    project(module.output, activations, into: output, accumulating: false, pass, workspace)
+    configuration.addNormalised(output, gain: gain, to: x) { row, factor in
+      Kernels.scale(activations.row(row), by: factor, count: activations.columns)
+    }
+  }
+
+  /// `y = projection(activations)`, or `y += …` when `accumulating`.
+  func project(
+    _ part: LayerPart, _ activations: Matrix<Float>, into y: Matrix<Float>, accumulating: Bool,
+    _ pass: some BlockPass, _ workspace: Workspace
+  ) {
+    let (rows, projection) = (packed(activations, workspace), weights[part])
+    pass.forEachShare(of: y.columns) { share in
+      projection.apply(rows, into: y, outputs: share(y.columns), accumulating: accumulating)
     }
   }
 
@@ -77,40 +97,39 @@ struct TransformerBlock: Sendable {
     return heads.context
   }
 
-  /// Brings the queries and keys of a row to where attention compares them: normalised head by head, if the description
-  /// says so, and turned.
+  /// Brings the queries and keys of a row to where attention compares them: normalised, if the layer has such norms, and
+  /// turned.
   func place(_ heads: Workspace.Heads, row: Int, at position: Int) {
-    place(heads.query.row(row), .queryNorm, heads: shape.queryHeads, at: position)
-    place(heads.key.row(row), .keyNorm, heads: shape.kvHeads, at: position)
+    place(heads.query.row(row), [.queryNorm, .allQueriesNorm], heads: shape.queryHeads, at: position)
+    place(heads.key.row(row), [.keyNorm, .allKeysNorm], heads: shape.kvHeads, at: position)
   }
 
-  private func place(_ x: UnsafeMutablePointer<Float>, _ norm: LayerPart, heads: Int, at position: Int) {
-    if normalisesHeads {
-      let (dimension, epsilon) = (configuration.headDimension, configuration.normEpsilon)
+  private func place(_ x: UnsafeMutablePointer<Float>, _ norms: [LayerPart], heads: Int, at position: Int) {
+    let values = heads * configuration.headDimension
+    for norm in norms {
       weights[gain: norm].withUnsafeBufferPointer { gain in
-        guard let gain = gain.baseAddress else { return }
-        for head in 0..<heads {
-          let x = x + head * dimension
-          Kernels.rmsNorm(x, gain: gain, epsilon: epsilon, into: x, count: dimension)
+        guard let start = gain.baseAddress, gain.count > 0 else { return }
+        for first in stride(from: 0, to: values, by: gain.count) {
+          Kernels.rmsNorm(
+            x + first, gain: start, epsilon: configuration.normEpsilon, into: x + first, count: gain.count)
         }
       }
     }
     rotary.apply(to: x, heads: heads, position: position)
   }
 
-  /// `silu(G·rmsNorm(x)) ⊙ U·rmsNorm(x)`: the input of the down projection, shape `[tokens, mlpChannels]`, in the
-  /// workspace.
+  /// `act(G·N(x)) ⊙ U·N(x)`: the input of the down projection, shape `[tokens, mlpChannels]`, in the workspace.
   func mlpHidden(_ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace) -> Matrix<Float> {
-    mlpFactors(x, pass, workspace) { gate, up, channels in
-      if channels.count == gate.columns { return Kernels.siluMultiply(gate.pointer, up.pointer, count: gate.count) }
+    let activation = configuration.block.activation
+    return mlpFactors(x, pass, workspace) { gate, up, channels in
+      if channels.count == gate.columns { return activation.multiply(gate.pointer, up.pointer, count: gate.count) }
       for i in 0..<gate.rows {
-        Kernels.siluMultiply(
-          gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
+        activation.multiply(gate.row(i) + channels.lowerBound, up.row(i) + channels.lowerBound, count: channels.count)
       }
     }.gate
   }
 
-  /// `G·rmsNorm(x)` and `U·rmsNorm(x)`, shape `[tokens, mlpChannels]`, in the workspace.
+  /// `G·N(x)` and `U·N(x)`, shape `[tokens, mlpChannels]`, in the workspace.
   ///
   /// - Parameter finish: a function that is called for each share with its channels.
   func mlpFactors(
@@ -144,19 +163,52 @@ struct TransformerBlock: Sendable {
 }
 
 extension ModelConfiguration {
-  /// The factor of attention's scores: `1/√D`.
-  var scoreScale: Float { 1 / Float(headDimension).squareRoot() }
+  /// The factor of attention's scores.
+  public var scoreScale: Float { block.scoreScale ?? 1 / Float(headDimension).squareRoot() }
 
-  /// The first position that a position sees.
-  func firstSeen(from position: Int) -> Int { block.window.map { max(0, position - $0 + 1) } ?? 0 }
-
-  /// The root-mean-square norm of every row of `x`, which may be `y` itself.
+  /// The root-mean-square norm of every row of `x`, which may be `y` itself; without gains there is none, and `y` is `x`.
   func normalise(_ x: Matrix<Float>, gain: [Float], into y: Matrix<Float>) {
+    let hasGain = !gain.isEmpty
     gain.withUnsafeBufferPointer { gain in
-      guard let gain = gain.baseAddress else { return }
       for i in 0..<x.rows {
-        Kernels.rmsNorm(x.row(i), gain: gain, epsilon: normEpsilon, into: y.row(i), count: x.columns)
+        if let gain = gain.baseAddress, hasGain {
+          Kernels.rmsNorm(x.row(i), gain: gain, epsilon: normEpsilon, into: y.row(i), count: x.columns)
+        } else if x.row(i) != y.row(i) {
+          y.row(i).update(from: x.row(i), count: x.columns)
+        }
       }
+    }
+  }
+
+  /// `y += N(x)`; the rows of `x` are overwritten by their norms.
+  ///
+  /// - Parameter divided: told each row, and what the norm multiplied it by before the gains.
+  func addNormalised(
+    _ x: Matrix<Float>, gain: [Float], to y: Matrix<Float>, divided: (_ row: Int, _ factor: Float) -> Void
+  ) {
+    for i in 0..<x.rows {
+      let square = Kernels.dot(x.row(i), x.row(i), count: x.columns) / Float(x.columns)
+      Kernels.rmsNorm(x.row(i), gain: gain, epsilon: normEpsilon, into: x.row(i), count: x.columns)
+      Kernels.add(x.row(i), to: y.row(i), count: x.columns)
+      divided(i, 1 / (square + normEpsilon).squareRoot())
+    }
+  }
+}
+
+extension Activation {
+  /// `gate ← act(gate)·up`.
+  func multiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
+    switch self {
+    case .silu: Kernels.siluMultiply(gate, up, count: count)
+    case .gelu: Kernels.geluMultiply(gate, up, count: count)
+    }
+  }
+
+  /// Takes `g`, `u` and `∂h` of `h = act(g)·u`, and leaves `∂g` in `gate`, `∂u` in `up`, `h` in `grad`.
+  func multiplyBackward(_ gate: Matrix<Float>, _ up: Matrix<Float>, grad: Matrix<Float>) {
+    switch self {
+    case .silu: Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
+    case .gelu: Kernels.geluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
     }
   }
 }
@@ -165,13 +217,14 @@ extension ModelConfiguration {
 public enum ActivationTap: Sendable {
   /// Normed input of the query, key and value projections, `[tokens, hidden]`.
   case attentionInput
-  /// Input of the attention's output projection, `[tokens, queryHeads·D]`.
+  /// Input of the attention's output projection, `[tokens, queryHeads·D]`. If a norm follows the projection, each token is
+  /// divided by the root mean square that the norm divides by.
   case attentionContext
   /// Residual stream after the attention was added, `[tokens, hidden]`.
   case afterAttention
   /// Normed input of the gate and up projections, `[tokens, hidden]`.
   case mlpInput
-  /// Input of the MLP's down projection, `[tokens, mlpChannels]`.
+  /// Input of the MLP's down projection, `[tokens, mlpChannels]`, divided likewise.
   case mlpHidden
   /// Residual stream after the MLP was added, `[tokens, hidden]`.
   case afterMLP

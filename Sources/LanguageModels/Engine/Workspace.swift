@@ -9,6 +9,8 @@ final class Workspace: @unchecked Sendable {
   let context: Matrix<Float>
   let gate: Matrix<Float>
   let up: Matrix<Float>
+  /// What a module adds to the stream, if a norm stands before.
+  let output: Matrix<Float>
   /// The inputs of projections.
   let packedRows: PackedBuffer
   private let headDimension: Int
@@ -28,6 +30,8 @@ final class Workspace: @unchecked Sendable {
     context = Matrix(rows: rows, columns: queries)
     gate = Matrix(rows: rows, columns: channels)
     up = Matrix(rows: rows, columns: channels)
+    let hasPostNorms = LayerPart.Module.allCases.contains { configuration.block.parts.contains($0.postNorm) }
+    output = Matrix(rows: hasPostNorms ? rows : 0, columns: configuration.hiddenSize)
     packedRows = PackedBuffer(rows: rows, columns: max(configuration.hiddenSize, queries, channels))
     attention = (0..<workers).map { _ in AttentionScratch(length: length, dimension: configuration.headDimension) }
   }

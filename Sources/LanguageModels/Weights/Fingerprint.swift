@@ -31,7 +31,9 @@ extension LanguageModel {
     let sample = 4096
     let settings = configuration
     fingerprint.add(
-      "\(settings.layers) \(settings.rotary) \(settings.normEpsilon) \(settings.slidingWindow.map(String.init) ?? "-")")
+      "\(settings.layers) \(settings.attentionKinds) \(settings.block.attention) \(settings.block.activation) "
+        + "\(settings.normEpsilon) \([settings.block.scoreScale, settings.block.scoreCap, settings.logitCap]) "
+        + "\(settings.embeddingScale)")
     for name in checkpoint.tensorNames.sorted() {
       let tensor = try checkpoint.tensor(name)
       fingerprint.add("\(name) \(tensor.type.name) \(tensor.shape)")

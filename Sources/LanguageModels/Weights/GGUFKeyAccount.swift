@@ -48,13 +48,15 @@ enum GGUFKeyAccount {
     "dense_", "target_", "hash_layer", "classifier.", "logit_scale", "residual_scale", "embedding_scale",
   ]
 
-  /// - Parameter headDimension: the attention's default scale is its square root's inverse.
+  /// - Parameters:
+  ///   - headDimension: the attention's default scale is its square root's inverse.
+  ///   - heeded: keys that the family reads, and others do not.
   /// - Throws: `ModelError.unsupportedFeature`.
-  static func check(_ file: GGUFFile, architecture: String, headDimension: Int) throws {
+  static func check(_ file: GGUFFile, _ architecture: String, headDimension: Int, heeded: Set<String>) throws {
     let scale = Float(1 / Double(headDimension).squareRoot())
     for key in file.keys where key.hasPrefix(architecture + ".") {
       let name = String(key.dropFirst(architecture.count + 1))
-      guard !used.contains(name), !inert.contains(name), let value = file[key] else { continue }
+      guard !used.contains(name), !inert.contains(name), !heeded.contains(name), let value = file[key] else { continue }
       if let values = off[name], let found = numbers(value), Set(found).count <= 1, found.allSatisfy(values.contains) {
         continue
       }

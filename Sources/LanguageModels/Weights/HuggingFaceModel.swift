@@ -10,8 +10,9 @@ struct HuggingFaceModel {
     let config = try HuggingFaceConfig(directory: folder)
     let encoding = try WeightEncoding(huggingFace: config, folder: folder)
     var configuration = try ModelConfiguration(huggingFace: config, families: families)
-    let checkpoint = try SafetensorsCheckpoint(directory: folder)
+    var checkpoint = SeparatedCheckpoint(try SafetensorsCheckpoint(directory: folder))
     var names = TensorNames.huggingFace(configuration.family, in: checkpoint)
+    try checkpoint.separate(configuration, names)
     try Self.settleHead(&configuration, &names, checkpoint, config)
     try TensorAccount(checkpoint: checkpoint, names: names, configuration: configuration, encoding: encoding).check()
     reader = WeightReader(checkpoint: checkpoint, names: names, configuration: configuration, encoding: encoding)
@@ -20,7 +21,7 @@ struct HuggingFaceModel {
   /// Decides on the output head where `tie_word_embeddings` and the stored tensors disagree, as transformers 5 does: a head of its
   /// own holds; of a tied pair the one that is stored stands for both.
   private static func settleHead(
-    _ configuration: inout ModelConfiguration, _ names: inout TensorNames, _ checkpoint: SafetensorsCheckpoint,
+    _ configuration: inout ModelConfiguration, _ names: inout TensorNames, _ checkpoint: some Checkpoint,
     _ config: HuggingFaceConfig
   ) throws {
     let flag = "tie_word_embeddings"

@@ -55,7 +55,7 @@ public final class LanguageModel: Network {
     embedding = try reader.matrix(names.embedding, rows: vocabulary, columns: hidden)
     head =
       configuration.tiedEmbeddings ? embedding : try reader.matrix(names.head, rows: vocabulary, columns: hidden)
-    finalNorm = try reader.vector(names.finalNorm, count: hidden)
+    finalNorm = try reader.gains(names.finalNorm, count: hidden)
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
     let bytes = configuration.blockParameters * MemoryLayout<Float>.size
     keepsLayers = keepingLayers ?? (bytes < memory.layers)

@@ -32,6 +32,8 @@ public struct Linear: Sendable {
 public struct LayerWeights: Sendable, ProjectionTable {
   private var linears: LayerTable<Linear>
   private var gains: LayerTable<[Float]>
+  /// The place of the layer's kind of attention in `BlockDescription.attention`.
+  public var attentionKind = 0
 
   /// - Parameters:
   ///   - projections: those that are not given have neither outputs nor inputs.
@@ -88,4 +90,11 @@ public protocol Network: Sendable {
   var memory: MemoryPlan { get }
   /// The weights of layer `index`, widened or assembled on demand.
   func layer(_ index: Int) throws -> LayerWeights
+}
+
+extension Network {
+  /// What turns the network's final hidden states into logits.
+  public func outputHead(_ precision: Precision) -> any EngineHead {
+    engine.head(head, cap: configuration.logitCap, precision)
+  }
 }

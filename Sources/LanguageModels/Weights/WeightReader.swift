@@ -37,27 +37,49 @@ struct WeightReader: Sendable {
     let shape = configuration.layers[index]
     let present = configuration.parts(of: shape)
     var layer = LayerWeights()
+    layer.attentionKind = configuration.attentionKind(of: index)
+    let order = order(layer.attentionKind)
     for part in LayerPart.allCases where configuration.block.parts.contains(part) {
       let (expected, name) = (part.dimensions(in: configuration, shape), names.weight(part, layer: index))
       let isPresent = present.contains(part)
       if part.isLinear {
         layer[part] =
           isPresent
-          ? try linear(part, layer: index, expected) : Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
+          ? try linear(part, layer: index, expected, order)
+          : Linear(weight: Matrix(rows: expected[0], columns: expected[1]))
       } else {
         layer[gain: part] =
-          isPresent ? try vector(name, count: expected[0]) : Array(repeating: 1, count: expected[0])
+          isPresent ? try gains(name, count: expected[0]) : Array(repeating: 1, count: expected[0])
+        if isPresent, part.isRotated, let order {
+          let stored = layer[gain: part]
+          layer[gain: part] = order.inMemory(rows: stored.count).map { stored[$0] }
+        }
       }
     }
     return layer
   }
 
-  private func linear(_ part: LayerPart, layer index: Int, _ shape: [Int]) throws -> Linear {
+  /// The order of the file's rows in a layer with some kind of attention; `nil` for that of memory.
+  private func order(_ kind: Int) -> RotaryRows? {
+    let family = configuration.family
+    let order = RotaryRows(
+      headDimension: configuration.headDimension, turned: configuration.block.attention[kind].rotary.turnedDimensions,
+      interleaved: checkpoint is GGUFFile ? family.ggufInterleavesRotaryRows : family.interleavesRotaryRows)
+    return order.isIdentity ? nil : order
+  }
+
+  /// The gains of a norm.
+  func gains(_ name: String, count: Int) throws -> [Float] {
+    let (stored, offset) = (try vector(name, count: count), configuration.family.gainOffset)
+    return offset == 0 || checkpoint is GGUFFile ? stored : stored.map { $0 + offset }
+  }
+
+  private func linear(_ part: LayerPart, layer index: Int, _ shape: [Int], _ order: RotaryRows?) throws -> Linear {
     let result = Linear(
       weight: try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]),
       bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]) : nil)
-    guard part.isRotated, checkpoint is GGUFFile, configuration.family.ggufInterleavesRotaryRows else { return result }
-    return result.reorderingOutputs(RotaryRows.halfSplit(rows: shape[0], headDimension: configuration.headDimension))
+    guard part.isRotated, let order else { return result }
+    return result.reorderingOutputs(order.inMemory(rows: shape[0]))
   }
 
   /// Has the matrices of a layer read from disk, to be there when they are asked for.

@@ -1,3 +1,31 @@
+import Checkpoints
+
+/// A property of a network that not every loader can be told of.
+public enum NetworkTrait: String, Sendable, CaseIterable {
+  case scoreScale = "a scale of attention's scores"
+  case scoreCap = "a cap on attention's scores"
+  case logitCap = "a cap on logits"
+  case embeddingScale = "a scale of the embedding"
+  case severalAttentions = "several kinds of attention"
+  case gelu = "GELU in the MLP"
+}
+
+extension ModelConfiguration {
+  public var traits: Set<NetworkTrait> {
+    Set(
+      NetworkTrait.allCases.filter { trait in
+        switch trait {
+        case .scoreScale: block.scoreScale != nil
+        case .scoreCap: block.scoreCap != nil
+        case .logitCap: logitCap != nil
+        case .embeddingScale: embeddingScale != 1
+        case .severalAttentions: block.attention.count > 1
+        case .gelu: block.activation == .gelu
+        }
+      })
+  }
+}
+
 /// A model class of transformers that networks are written for, with the networks that it takes.
 public struct HuggingFaceForm: Sendable {
   /// The entry of `architectures`.
@@ -7,6 +35,14 @@ public struct HuggingFaceForm: Sendable {
   public let window: Family.Window
   /// Whether the query heads have to divide the hidden size.
   public var headsDivideHiddenSize = false
+  /// The traits that the class can be told of.
+  public var traits: Set<NetworkTrait> = [.gelu]
+  /// Whether the class turns a part of each head, in the order in which the family stores it.
+  public var turnsPart = false
+  /// Whether parts that the family joins are stored joined.
+  public var joinsParts = false
+  /// The keys of its `config.json` beside those of all classes.
+  public var members: @Sendable (ModelConfiguration) -> [String: JSONValue] = { _ in [:] }
   /// A Python module that brings the class, for layers of different widths, without attention or without MLP, and any
   /// biases. A stock class has no module, and one width for all layers.
   public var module: Module?
@@ -52,8 +88,14 @@ public struct GGUFForm: Sendable {
   public var tiesHead = false
   /// Whether a layer may be without attention.
   public var takesNoAttention = false
-  /// Whether query, key and value are one tensor.
-  public var joinsQueryKeyValue = false
+  /// The parts that the loader wants in one tensor.
+  public var joinedParts: [JoinedParts] = []
+  /// The traits that its loader can be told of.
+  public var traits: Set<NetworkTrait> = []
+  /// Whether the loader turns a part of each head.
+  public var turnsPart = false
+  /// The keys of its metadata beside those of all architectures, without the architecture's name.
+  public var members: @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)] = { _ in [] }
 
   public static let qwen2 = GGUFForm(
     architecture: "qwen2", takesWidths: false, biases: .queryKeyValue, interleavesRotaryRows: false,

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// A family of decoder-only models: the names of its checkpoints, the differences of its layers from the common form,
 /// and the forms that its networks are written in.
 ///
@@ -22,6 +24,20 @@ public struct Family: Sendable {
   public let window: Window
   /// Values for keys that a `config.json` lacks.
   public let defaults: Defaults
+  /// Reads what only this family's `config.json` says, into the configuration that the common keys gave.
+  public var readHuggingFace: @Sendable (HuggingFaceConfig, inout ModelConfiguration) throws -> Void = { _, _ in }
+  /// The same for a GGUF file, whose keys stand under the name of the architecture.
+  public var readGGUF: @Sendable (GGUFFile, _ architecture: String, inout ModelConfiguration) throws -> Void = {
+    _, _, _ in
+  }
+  /// The keys that `readGGUF` heeds, without the name of the architecture.
+  public var ggufKeys: Set<String> = []
+  /// The number that the gains of norms are stored without in safetensors.
+  public var gainOffset: Float = 0
+  /// Whether safetensors store the rows of each head of Q and K interleaved.
+  public var interleavesRotaryRows = false
+  /// The parts whose rows are stored as one tensor.
+  public var joinedParts: [JoinedParts] = []
   /// The classes of transformers that its networks are written for; the first that takes a network has it.
   public var huggingFaceForms: [HuggingFaceForm] = [.mistral, .qwen2, .llama, .nasMistral]
   /// The architectures of llama.cpp, likewise.
@@ -38,6 +54,9 @@ public struct Family: Sendable {
     /// `sliding_window` if `use_sliding_window` says so, in the layers of `layer_types`, else in those from
     /// `max_window_layers` on.
     case switched
+    /// `sliding_window` in the layers of `layer_types`, else in all but every so many-th, by `sliding_window_pattern` or
+    /// this number.
+    case pattern(Int)
   }
 
   /// The values of the family's configuration class in transformers 5.
@@ -58,6 +77,13 @@ public struct Family: Sendable {
     public var windowLayers = 0
     public var bosToken: Int32?
     public var eosToken: Int32?
+    public var theta = 10_000.0
+    /// The base of the rotary embedding in layers with a window; `nil` for the same as in all others.
+    public var localTheta: Double?
+    /// The share of a head's dimensions that is turned; `nil` for all, whatever the configuration says.
+    public var turnedShare: Double?
+    public var activation = Activation.silu
+    public var tiedEmbeddings = false
   }
 
   public static let all: [Family] = [.llama, .mistral, .qwen2, .qwen3]
@@ -66,6 +92,18 @@ public struct Family: Sendable {
   static var supported: String {
     all.map { "\($0.architectures[0]) (GGUF: \($0.ggufArchitectures.joined(separator: ", ")))" }
       .joined(separator: "; ")
+  }
+}
+
+/// Parts of a layer whose rows, one part after another, are one tensor.
+public struct JoinedParts: Sendable {
+  public let parts: [LayerPart]
+  /// The names of the tensor; `nil` where a format stores the parts one by one.
+  public let huggingFace: String?
+  public let gguf: String?
+
+  public init(_ parts: [LayerPart], huggingFace: String? = nil, gguf: String? = nil) {
+    (self.parts, self.huggingFace, self.gguf) = (parts, huggingFace, gguf)
   }
 }
 

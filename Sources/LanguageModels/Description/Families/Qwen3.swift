@@ -29,6 +29,6 @@ extension Family {
       ),
       GGUFForm(
         architecture: "openelm", takesWidths: true, biases: .none, interleavesRotaryRows: false,
-        takesRopeDivisors: false, tiesHead: true, joinsQueryKeyValue: true),
+        takesRopeDivisors: false, tiesHead: true, joinedParts: [JoinedParts([.query, .key, .value], gguf: "attn_qkv")]),
     ])
 }
