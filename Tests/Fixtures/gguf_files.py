@@ -3,7 +3,8 @@
 * Tensors are named `blk.i.attn_q.weight` and so on; norms and biases are F32.
 * The architecture `llama` (and `deci`) rotates neighbouring pairs, so the rows of every query and key head go from the
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
-  `qwen2` and `qwen3` rotate half-split pairs, as Hugging Face does, and keep the order.
+  The other architectures rotate half-split pairs, as Hugging Face does, and keep the order.
+* The gains of Gemma's norms are stored with the 1 that safetensors leave out.
 * Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; `linear` and `yarn` are keys; `longrope` is
   keys and two tensors of divisors. Kind `dynamic` is not written: within the context it changes nothing.
 """
@@ -36,7 +37,22 @@ TENSOR_NAMES = {
     "mlp.gate_proj.bias": "ffn_gate.bias",
     "mlp.up_proj.bias": "ffn_up.bias",
     "mlp.down_proj.bias": "ffn_down.bias",
+    "self_attn.qkv_proj.weight": "attn_qkv.weight",
+    "mlp.gate_up_proj.weight": "ffn_up.weight",
 }
+
+
+# What norms are called where `post_attention_layernorm` stands behind the attention, and where it does not.
+POST_NORMS = {
+    "post_attention_layernorm.weight": "post_attention_norm.weight",
+    "pre_feedforward_layernorm.weight": "ffn_norm.weight",
+    "post_feedforward_layernorm.weight": "post_ffw_norm.weight",
+}
+GLM_NORMS = {
+    "post_self_attn_layernorm.weight": "post_attention_norm.weight",
+    "post_mlp_layernorm.weight": "post_ffw_norm.weight",
+}
+HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3")
 
 
 def load_folder(folder):
@@ -53,6 +69,7 @@ def load_folder(folder):
 def rope_settings(config):
     """(theta, scaling dictionary or None), from either spelling of config.json."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    scaling = scaling.get("full_attention", scaling)
     theta = scaling.get("rope_theta", config.get("rope_theta", 10000.0))
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     return theta, (dict(scaling, rope_type=kind) if kind != "default" else None)
@@ -106,7 +123,8 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     theta, scaling = rope_settings(config)
 
     writer = gguf.GGUFWriter(path, architecture)
-    writer.add_name(os.path.basename(path).removesuffix(".gguf"))
+    # llama.cpp expects some tokens of a model whose name holds "phi3".
+    writer.add_name(os.path.basename(path).removesuffix(".gguf").replace("phi3", "tiny"))
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == gguf.GGMLQuantizationType.F32
                          else gguf.LlamaFileType.MOSTLY_F16)
     writer.add_block_count(layers)
@@ -117,8 +135,20 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     writer.add_head_count_kv(_scalar_if_constant(groups))
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(theta)
+    if architecture.startswith("gemma"):
+        writer.add_sliding_window(config["sliding_window"])
+        if architecture == "gemma3":
+            writer.add_rope_freq_base_swa(config["rope_local_base_freq"])
+        for key, cap in (("attn", "attn_logit_softcapping"), ("final", "final_logit_softcapping")):
+            if config.get(cap):
+                writer.add_float32(f"{architecture}.{key}_logit_softcapping", config[cap])
+    if architecture == "granite":
+        writer.add_embedding_scale(config["embedding_multiplier"])
+        writer.add_residual_scale(config["residual_multiplier"])
+        writer.add_attention_scale(config["attention_multiplier"])
+        writer.add_logit_scale(config["logits_scaling"])
     if architecture != "qwen2":
-        writer.add_rope_dimension_count(head_dim)
+        writer.add_rope_dimension_count(int(head_dim * config.get("partial_rotary_factor", 1)))
     if architecture != "qwen2" or head_dim * heads_all != hidden:
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
@@ -152,20 +182,23 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         for length in ("long", "short"):
             add(f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32), wide=True)
     add("token_embd.weight", tensors["model.embed_tokens.weight"], wide=False)
+    names = TENSOR_NAMES | (POST_NORMS if architecture in ("gemma2", "gemma3", "olmo2") else GLM_NORMS)
+    offset = 1 if architecture.startswith("gemma") else 0
     for i in range(layers):
-        for source, target in TENSOR_NAMES.items():
+        for source, target in names.items():
             tensor = tensors.get(f"model.layers.{i}.{source}")
             if tensor is None:
                 continue
-            tensor = tensor.numpy()
-            if architecture not in ("qwen2", "qwen3"):
+            tensor = tensor.numpy() + (offset if "norm" in source else 0)
+            # GLM's rows are interleaved in safetensors, too.
+            if architecture not in HALF_SPLIT and architecture != "glm4":
                 if ".q_proj." in source:
                     tensor = interleave(tensor, heads[i])
                 elif ".k_proj." in source:
                     tensor = interleave(tensor, groups[i])
             add(f"blk.{i}.{target}", tensor, wide=tensor.ndim == 1)
-    add("output_norm.weight", tensors["model.norm.weight"], wide=True)
-    if not config["tie_word_embeddings"]:
+    add("output_norm.weight", tensors["model.norm.weight"] + offset, wide=True)
+    if "lm_head.weight" in tensors:
         add("output.weight", tensors["lm_head.weight"], wide=False)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -221,10 +221,12 @@ KEYS = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "
 
 def defaults():
     result = {}
-    for family in ("Llama", "Mistral", "Qwen2", "Qwen3"):
+    for family in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma2", "Gemma3Text", "Phi3", "Granite", "Ministral", "SmolLM3",
+                   "Olmo2", "Glm", "Glm4"):
         config = getattr(transformers, family + "Config")()
         result[config.model_type] = {key: getattr(config, key, None) for key in KEYS}
-        result[config.model_type]["rope_theta"] = config.rope_parameters["rope_theta"]
+        rope = config.rope_parameters.get("full_attention", config.rope_parameters)
+        result[config.model_type]["rope_theta"] = rope["rope_theta"]
     return result
 
 

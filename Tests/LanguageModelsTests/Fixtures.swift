@@ -13,6 +13,25 @@ enum Fixture: String, CaseIterable, Sendable {
   case qwen2Bias = "qwen2-bias"
   case qwen3Tied = "qwen3-tied"
   case qwen3Odd = "qwen3-odd"
+  case gemma2Caps = "gemma2-caps"
+  case gemma3Local = "gemma3-local"
+  case gemma3Scaled = "gemma3-scaled"
+  case phi3Fused = "phi3-fused"
+  case phi3Partial = "phi3-partial"
+  case graniteTied = "granite-tied"
+  case graniteBias = "granite-bias"
+  case ministralMixed = "ministral-mixed"
+  case smollm3Still = "smollm3-still"
+  case olmo2Norms = "olmo2-norms"
+  case glmPartial = "glm-partial"
+  case glm4Norms = "glm4-norms"
+
+  /// Those with a tokenizer.
+  static let withTokenizer = allCases.filter {
+    FileManager.default.fileExists(atPath: $0.folder.appendingPathComponent("tokenizer.json").path)
+  }
+  /// Those that are there as GGUF, too.
+  static let withGGUF = allCases.filter { FileManager.default.fileExists(atPath: $0.gguf.path) }
 
   var folder: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

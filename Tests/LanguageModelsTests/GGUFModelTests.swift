@@ -67,8 +67,8 @@ import Testing
   }
 
   @Test func unsupportedFeaturesAreNamed() throws {
-    try write(["general.architecture": .string("gemma2")])
-    expectError("gemma2", "LlamaForCausalLM", "qwen2", "deci")
+    try write(["general.architecture": .string("mamba")])
+    expectError("mamba", "LlamaForCausalLM", "qwen2", "deci")
     try write(["llama.expert_count": .uint32(8)])
     expectError("8 experts")
     try write(["llama.expert_count": .uint32(0)])

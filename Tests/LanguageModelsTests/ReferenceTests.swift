@@ -39,7 +39,7 @@ import Testing
     #expect(try greedy(model, expected) == expected.continuation)
   }
 
-  @Test(arguments: [Fixture.llamaMHA, .llama3GQA, .qwen3Tied, .qwen3Odd])
+  @Test(arguments: Fixture.withGGUF)
   func ggufIsTheSameModel(fixture: Fixture) throws {
     let (model, twin, expected) = (try fixture.model(), try LanguageModel(fixture.gguf), try fixture.expected())
     #expect(twin.isGGUF)
@@ -83,7 +83,7 @@ import Testing
     #expect(model.configuration.outerParameters == tensors.reduce(0) { $0 + $1.count } - blocks)
   }
 
-  @Test(arguments: Fixture.allCases.filter { $0 != .llamaLinear })
+  @Test(arguments: Fixture.withTokenizer)
   func tokenizerComesWithTheCheckpoint(fixture: Fixture) throws {
     let model = try fixture.model()
     let tokenizer = try model.tokenizer()
@@ -98,11 +98,8 @@ import Testing
   @Test(arguments: Fixture.allCases)
   func naiveTransformerAgreesToo(fixture: Fixture) throws {
     let model = try fixture.model()
-    let rotary = model.configuration.rotary
     let tokens = Array(try fixture.expected().sequences[1].tokens)
-    let naive = try NaiveTransformer(
-      model, frequencies: rotary.frequencies(headDimension: model.configuration.headDimension).map(Double.init)
-    ).logits(tokens)
+    let naive = try NaiveTransformer(model).logits(tokens)
     let found = try model.logits(tokens)
     #expect(distance(found.elements, naive.flatMap { $0 }) <= 5e-5)
   }

@@ -48,8 +48,8 @@ extension ModelConfiguration {
     )
     (block.attention, attentionKinds) = (attention.kinds, attention.kindOfLayer)
     block.activation = try Self.activation(config, family)
-    bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken).first
-    eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosToken)
+    bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken.map { [$0] } ?? []).first
+    eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosTokens)
     try family.readHuggingFace(config, &self)
     try validate(file: config.file)
   }
@@ -104,12 +104,13 @@ extension ModelConfiguration {
   }
 
   private static func biases(_ config: HuggingFaceConfig, _ family: Family, isOurs: Bool) throws -> Set<LayerPart> {
-    let rule = isOurs ? .any : family.biases
+    let own = family.huggingFaceForms.first { $0.module != nil }
+    let rule = isOurs ? own?.biases ?? .any : family.biases
     for key in ["attention_bias", "mlp_bias"] where rule.keys[key] == nil {
       if try config.boolIfPresent(key) ?? false { config.tellIgnored(key, "true", family) }
     }
     return try rule.keys.reduce(into: rule.always) {
-      if try config.boolIfPresent($1.key) ?? false { $0.formUnion($1.value) }
+      if try config.boolIfPresent($1.key) ?? rule.assumed.contains($1.key) { $0.formUnion($1.value) }
     }
   }
 
@@ -124,8 +125,8 @@ extension ModelConfiguration {
     }
   }
 
-  private static func tokens(_ config: HuggingFaceConfig, _ key: String, _ otherwise: Int32?) throws -> [Int32] {
-    if config.lacks(key) { return otherwise.map { [$0] } ?? [] }
+  private static func tokens(_ config: HuggingFaceConfig, _ key: String, _ otherwise: [Int32]) throws -> [Int32] {
+    if config.lacks(key) { return otherwise }
     guard let value = config[key] else { return [] }
     let integers = value.array.map { $0.compactMap(\.integer) } ?? value.integer.map { [$0] } ?? []
     return integers.compactMap { Int32(exactly: $0) }

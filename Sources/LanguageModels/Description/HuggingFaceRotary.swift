@@ -16,7 +16,7 @@ extension RotaryConfiguration {
     }
     var sections: [RopeSection] = []
     for (name, section) in named {
-      let own = try section.sectionIfPresent(layerType)
+      let own = family.defaults.localTheta == nil ? nil : try section.sectionIfPresent(layerType)
       sections.append(
         RopeSection(own ?? section, own == nil ? name : "\(name).\(layerType)", config, family.defaults, context))
     }

@@ -17,6 +17,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// The number `c` of `c·tanh(logit/c)`; `nil` leaves logits as they are.
   public var logitCap: Float?
   public var tiedEmbeddings: Bool
+  /// The factors that a reader still has to multiply into stored weights; a network in memory has none.
+  var folded = WeightScales()
   /// Longest sequence the parent was made for, in tokens.
   public var contextLength: Int
   public var bosToken: Int32?
@@ -119,4 +121,12 @@ extension ModelConfiguration {
   public var outerParameters: Int { vocabularySize * hiddenSize * (tiedEmbeddings ? 1 : 2) + hiddenSize }
 
   public var totalParameters: Int { blockParameters + outerParameters }
+}
+
+/// Factors of stored weights that give the weights of the network.
+struct WeightScales: Sendable, Equatable {
+  var parts: [LayerPart: Float] = [:]
+  /// That of the embedded tokens, and of the head if it is the embedding.
+  var embedding: Float = 1
+  var finalNorm: Float = 1
 }

@@ -52,10 +52,10 @@ public final class LanguageModel: Network {
     try reader.checkShapes()
     let names = reader.names
     let (vocabulary, hidden) = (configuration.vocabularySize, configuration.hiddenSize)
-    embedding = try reader.matrix(names.embedding, rows: vocabulary, columns: hidden)
+    embedding = try reader.embedding()
     head =
       configuration.tiedEmbeddings ? embedding : try reader.matrix(names.head, rows: vocabulary, columns: hidden)
-    finalNorm = try reader.gains(names.finalNorm, count: hidden)
+    finalNorm = try reader.finalNorm()
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
     let bytes = configuration.blockParameters * MemoryLayout<Float>.size
     keepsLayers = keepingLayers ?? (bytes < memory.layers)

@@ -6,7 +6,35 @@ struct WeightReader: Sendable {
   let checkpoint: any Checkpoint
   let names: TensorNames
   let configuration: ModelConfiguration
-  var encoding = WeightEncoding.plain
+  let encoding: WeightEncoding
+  private let scales: WeightScales
+
+  init(
+    checkpoint: any Checkpoint, names: TensorNames, configuration: ModelConfiguration,
+    encoding: WeightEncoding = .plain
+  ) {
+    (self.checkpoint, self.names, self.encoding) = (checkpoint, names, encoding)
+    scales = configuration.folded
+    var configuration = configuration
+    configuration.folded = WeightScales()
+    self.configuration = configuration
+  }
+
+  func embedding() throws -> Matrix<Float> {
+    let stored = try matrix(names.embedding, rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    return scaled(stored, scales.embedding)
+  }
+
+  func finalNorm() throws -> [Float] {
+    try gains(names.finalNorm, count: configuration.hiddenSize).map { $0 * scales.finalNorm }
+  }
+
+  private func scaled(_ matrix: Matrix<Float>, _ factor: Float) -> Matrix<Float> {
+    if factor == 1 { return matrix }
+    let result = matrix.copy()
+    Kernels.scale(result.pointer, by: factor, count: result.count)
+    return result
+  }
 
   /// Compares the shape of every tensor with the configuration, without reading values.
   func checkShapes() throws {
@@ -69,15 +97,16 @@ struct WeightReader: Sendable {
   }
 
   /// The gains of a norm.
-  func gains(_ name: String, count: Int) throws -> [Float] {
+  private func gains(_ name: String, count: Int) throws -> [Float] {
     let (stored, offset) = (try vector(name, count: count), configuration.family.gainOffset)
     return offset == 0 || checkpoint is GGUFFile ? stored : stored.map { $0 + offset }
   }
 
   private func linear(_ part: LayerPart, layer index: Int, _ shape: [Int], _ order: RotaryRows?) throws -> Linear {
+    let factor = scales.parts[part] ?? 1
     let result = Linear(
-      weight: try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]),
-      bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]) : nil)
+      weight: scaled(try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]), factor),
+      bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]).map { $0 * factor } : nil)
     guard part.isRotated, let order else { return result }
     return result.reorderingOutputs(order.inMemory(rows: shape[0]))
   }

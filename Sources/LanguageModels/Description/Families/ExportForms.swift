@@ -35,6 +35,9 @@ public struct HuggingFaceForm: Sendable {
   public let window: Family.Window
   /// Whether the query heads have to divide the hidden size.
   public var headsDivideHiddenSize = false
+  /// A Python module that brings the class, for layers of different widths, without attention or without MLP, and any
+  /// biases. A stock class has no module, and one width for all layers.
+  public var module: Module?
   /// The traits that the class can be told of.
   public var traits: Set<NetworkTrait> = [.gelu]
   /// Whether the class turns a part of each head, in the order in which the family stores it.
@@ -43,9 +46,6 @@ public struct HuggingFaceForm: Sendable {
   public var joinsParts = false
   /// The keys of its `config.json` beside those of all classes.
   public var members: @Sendable (ModelConfiguration) -> [String: JSONValue] = { _ in [:] }
-  /// A Python module that brings the class, for layers of different widths, without attention or without MLP, and any
-  /// biases. A stock class has no module, and one width for all layers.
-  public var module: Module?
 
   public struct Module: Sendable {
     /// Without `.py`.
@@ -53,6 +53,27 @@ public struct HuggingFaceForm: Sendable {
     /// The base class and the language model in it.
     public let classes: (model: String, causal: String)
     public let source: [UInt8]
+
+    /// The module that builds the layers of a stock model class from widths of their own.
+    ///
+    /// - Parameters:
+    ///   - package: name of the family's package in transformers.
+    ///   - name: what the names of its classes begin with.
+    ///   - model: class of the model without a head.
+    ///   - norms: names of the norms before and behind attention and MLP.
+    static func widths(
+      of package: String, class name: String, model: String, norms: (attention: [String], mlp: [String])
+    ) -> Module {
+      let words = [
+        ("ATTENTION_NORM_NAMES", norms.attention.joined(separator: " ")),
+        ("MLP_NORM_NAMES", norms.mlp.joined(separator: " ")), ("MODEL_PACKAGE", package), ("MODEL_CLASS", model),
+        ("CLASS_NAME", name),
+      ]
+      let template = String(decoding: PackageResources.modeling_nas_widths_py, as: UTF8.self)
+      let source = words.reduce(template) { $0.replacing($1.0, with: $1.1) }
+      return Module(
+        name: "modeling_nas_\(package)", classes: ("NAS\(model)", "NAS\(name)ForCausalLM"), source: Array(source.utf8))
+    }
   }
 
   public static let mistral = HuggingFaceForm(
@@ -96,6 +117,8 @@ public struct GGUFForm: Sendable {
   public var turnsPart = false
   /// The keys of its metadata beside those of all architectures, without the architecture's name.
   public var members: @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)] = { _ in [] }
+  /// A rule of the loader that a network breaks, as what follows the architecture's name; `nil` for none.
+  public var rule: @Sendable (ModelConfiguration) -> String? = { _ in nil }
 
   public static let qwen2 = GGUFForm(
     architecture: "qwen2", takesWidths: false, biases: .queryKeyValue, interleavesRotaryRows: false,

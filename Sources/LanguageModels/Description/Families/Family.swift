@@ -76,7 +76,7 @@ public struct Family: Sendable {
     /// The first layer with a window, where `layer_types` is missing.
     public var windowLayers = 0
     public var bosToken: Int32?
-    public var eosToken: Int32?
+    public var eosTokens: [Int32] = []
     public var theta = 10_000.0
     /// The base of the rotary embedding in layers with a window; `nil` for the same as in all others.
     public var localTheta: Double?
@@ -86,7 +86,10 @@ public struct Family: Sendable {
     public var tiedEmbeddings = false
   }
 
-  public static let all: [Family] = [.llama, .mistral, .qwen2, .qwen3]
+  public static let all: [Family] = [
+    .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3, .phi3, .granite, .ministral, .smollm3, .olmo2, .glm,
+    .glm4,
+  ]
 
   /// The names that `all` reads, for messages.
   static var supported: String {
@@ -117,6 +120,8 @@ public struct BiasRule: Sendable {
   public var always: Set<LayerPart> = []
   /// The projections that have one if a key is true.
   public var keys: [String: Set<LayerPart>] = [:]
+  /// The keys that stand for true where they are missing.
+  public var assumed: Set<String> = []
 
   public static let none = BiasRule()
   /// On query, key and value always, and nowhere else.
@@ -149,6 +154,12 @@ public struct PartName: Sendable {
     self.huggingFace = huggingFace
     self.gguf = gguf
   }
+
+  /// The norms of the heads of queries and keys.
+  public static let headNorms: [LayerPart: PartName] = [
+    .queryNorm: PartName("self_attn.q_norm", gguf: "attn_q_norm"),
+    .keyNorm: PartName("self_attn.k_norm", gguf: "attn_k_norm"),
+  ]
 
   /// The names of Llama's parts, which most families share.
   public static let common: [LayerPart: PartName] = [

@@ -5,5 +5,5 @@ extension Family {
   public static let llama = Family(
     name: "llama", architectures: ["LlamaForCausalLM"], modelTypes: ["llama"], ggufArchitectures: ["llama", "deci"],
     ggufInterleavesRotaryRows: true, biases: .configured, window: .none,
-    defaults: Defaults(vocabulary: 32_000, channels: 11_008, context: 2048, bosToken: 1, eosToken: 2))
+    defaults: Defaults(vocabulary: 32_000, channels: 11_008, context: 2048, bosToken: 1, eosTokens: [2]))
 }

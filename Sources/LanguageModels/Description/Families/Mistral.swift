@@ -6,5 +6,5 @@ extension Family {
     modelTypes: ["mistral"], ggufArchitectures: ["mistral"], ggufInterleavesRotaryRows: true,
     biases: .none, window: .allLayers,
     defaults: Defaults(
-      vocabulary: 32_000, channels: 14_336, kvHeads: 8, context: 131_072, window: 4096, bosToken: 1, eosToken: 2))
+      vocabulary: 32_000, channels: 14_336, kvHeads: 8, context: 131_072, window: 4096, bosToken: 1, eosTokens: [2]))
 }

@@ -7,10 +7,7 @@ extension Family {
   public static let qwen3 = Family(
     name: "qwen3", architectures: ["Qwen3ForCausalLM", "NASQwen3ForCausalLM"], modelTypes: ["qwen3"],
     ggufArchitectures: ["qwen3", "openelm"], ggufInterleavesRotaryRows: false,
-    partNames: PartName.common.merging([
-      .queryNorm: PartName("self_attn.q_norm", gguf: "attn_q_norm"),
-      .keyNorm: PartName("self_attn.k_norm", gguf: "attn_k_norm"),
-    ]) { $1 },
+    partNames: PartName.common.merging(PartName.headNorms) { $1 },
     biases: .attention, window: .switched,
     defaults: Defaults(
       vocabulary: 151_936, channels: 22_016, headDimension: 128, kvHeads: 32, context: 32_768, window: 4096,
