@@ -44,6 +44,42 @@ def gradients(model, scalar):
     }
 
 
+def parts(config, attention, tensors, power):
+    """The gradients of the network as nas-search holds it: parts one by one, the turned rows of a head half-split with the others
+    behind each half, multipliers of Granite in the weights (so gradients are divided by them, or by their `power`)."""
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
+    sizes = {"self_attn.qkv_proj": {"self_attn.q_proj": queries, "self_attn.k_proj": keys, "self_attn.v_proj": keys},
+             "mlp.gate_up_proj": {"mlp.gate_proj": config.intermediate_size, "mlp.up_proj": config.intermediate_size}}
+    result = {}
+    for name, tensor in tensors.items():
+        fused = next((whole for whole in sizes if whole in name), None)
+        pieces = tensor.split(list(sizes[fused].values())) if fused else [tensor]
+        for part, piece in zip(sizes.get(fused, [fused]), pieces):
+            result[name.replace(fused, part) if fused else name] = piece
+    rope = getattr(config, "rope_parameters", None) or {}
+    turned = int(head * rope.get("partial_rotary_factor", 1))
+    interleaved = config.model_type.startswith("glm")
+    firsts, seconds = (range(0, turned, 2), range(1, turned, 2)) if interleaved else (
+        range(turned // 2), range(turned // 2, turned))
+    still = turned + (head - turned) // 2
+    order = [*firsts, *range(turned, still), *seconds, *range(still, head)]
+    scales = {"self_attn.q_proj": getattr(config, "attention_multiplier", head**-0.5) * head**0.5,
+              "self_attn.o_proj": getattr(config, "residual_multiplier", 1),
+              "mlp.down_proj": getattr(config, "residual_multiplier", 1)}
+    for name, tensor in result.items():
+        if ("q_proj" in name or "k_proj" in name) and "norm" not in name:
+            # Rows that are not turned are divided by the factor of cosines and sines, which all rows are multiplied by.
+            factor = torch.tensor([attention if place >= turned else 1.0 for place in range(head)], dtype=tensor.dtype)**power
+            heads = tensor.reshape(-1, head, *tensor.shape[1:]) * factor.reshape(1, -1, *[1] * (tensor.dim() - 1))
+            tensor = heads[:, order].reshape(tensor.shape)
+        for part, scale in scales.items():
+            if part in name:
+                tensor = tensor / scale**power
+        result[name] = tensor
+    return result
+
+
 for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     path = os.path.join(MODELS, folder)
     expected = json.load(open(os.path.join(path, "expected.json")))
@@ -60,6 +96,10 @@ for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     singles = [gradients(model, loss(window[None])) for window in windows]
     squares = {name: sum(s[name] ** 2 for s in singles) / len(singles) for name in first}
     largest = gradients(model, model(windows).logits.max(dim=1).values.mean())
+    attention = getattr(model.model.rotary_emb, "attention_scaling", 1.0)
+    first, squares, largest = (
+        parts(model.config, attention, first, 1), parts(model.config, attention, squares, 2),
+        parts(model.config, attention, largest, 1))
     with open(os.path.join(path, "gradients.json"), "w") as file:
         json.dump(
             {

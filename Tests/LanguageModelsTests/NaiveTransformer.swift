@@ -106,15 +106,16 @@ struct NaiveTransformer {
   }
 
   func rotate(_ row: [Double], at position: Int, _ kind: Int) -> [Double] {
-    if !network.configuration.block.attention[kind].isTurned { return row }
-    let dimension = network.configuration.headDimension
+    let form = network.configuration.block.attention[kind]
+    if !form.isTurned { return row }
+    let (dimension, factor) = (network.configuration.headDimension, Double(form.rotary.attentionFactor))
     let half = dimension / 2
     return row.indices.map { place in
       let (start, d) = (place / dimension * dimension, place % dimension)
       let angle = Double(position) * frequencies[kind][d % half]
+      let (cosine, sine) = (factor * cos(angle), factor * sin(angle))
       return d < half
-        ? row[place] * cos(angle) - row[start + d + half] * sin(angle)
-        : row[place] * cos(angle) + row[start + d - half] * sin(angle)
+        ? row[place] * cosine - row[start + d + half] * sine : row[place] * cosine + row[start + d - half] * sine
     }
   }
 

@@ -31,6 +31,18 @@ public struct RotaryRows: Sendable {
     return inverse
   }
 
+  /// The map with the rows that are not turned divided by the factor of cosines and sines, which files mean for the turned
+  /// rows only, and `RotaryEmbedding` multiplies all by.
+  func shortening(_ linear: Linear, by factor: Float) -> Linear {
+    var result = linear
+    let half = headDimension / 2
+    for row in 0..<linear.outputs where row % half >= turned / 2 {
+      Kernels.scale(linear.weight.row(row), by: 1 / factor, count: linear.inputs)
+      result.bias?[row] /= factor
+    }
+    return result
+  }
+
   /// The row of a head that stands at a place. The rows that are not turned fill up both halves.
   private func row(at place: Int) -> Int {
     let half = headDimension / 2

@@ -108,7 +108,9 @@ struct WeightReader: Sendable {
       weight: scaled(try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]), factor),
       bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]).map { $0 * factor } : nil)
     guard part.isRotated, let order else { return result }
-    return result.reorderingOutputs(order.inMemory(rows: shape[0]))
+    let ordered = result.reorderingOutputs(order.inMemory(rows: shape[0]))
+    let attention = configuration.attention(of: index).rotary.attentionFactor
+    return attention == 1 ? ordered : order.shortening(ordered, by: attention)
   }
 
   /// Has the matrices of a layer read from disk, to be there when they are asked for.
