@@ -22,7 +22,7 @@ enum OptunaSchema {
     let intermediateValueType: String
 
     init(_ dialect: SQLDialect) {
-      switch dialect.kind {
+      switch dialect {
       case .sqlite:
         identifier = "INTEGER"
         time = "DATETIME"
@@ -40,7 +40,7 @@ enum OptunaSchema {
 
   /// The types that must be made before the tables.
   private static func types(_ dialect: SQLDialect) -> [String] {
-    if dialect.kind == .sqlite { return [] }
+    if dialect == .sqlite { return [] }
     return [
       "CREATE TYPE studydirection AS ENUM ('NOT_SET', 'MINIMIZE', 'MAXIMIZE')",
       "CREATE TYPE trialstate AS ENUM ('RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'WAITING')",

@@ -2,7 +2,7 @@ import CPostgres
 import Foundation
 
 /// An error of a server, or of the connection to it.
-struct PostgresFailure: Error {
+struct PostgresFailure: Error, CustomStringConvertible {
   /// The five characters of the error class, if the server sent them. Source:
   /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
   let sqlState: String?
@@ -21,10 +21,12 @@ struct PostgresFailure: Error {
 ///
 /// Statements and their arguments are sent separately (`PQexecParams`), values as text. Source:
 /// <https://www.postgresql.org/docs/15/libpq-exec.html>.
-final class PostgresConnection {
+final class PostgresConnection: DatabaseSession {
   private let connection: OpaquePointer
   /// Whether the connection is lost.
   private(set) var isLost = false
+
+  var dialect: SQLDialect { .postgres }
 
   /// Connects and prepares the session.
   init(_ url: PostgresURL) throws(PostgresFailure) {
@@ -68,8 +70,8 @@ final class PostgresConnection {
   }
 
   /// Runs one statement. Each `?` stands for an argument.
-  func run(_ sql: String, _ arguments: [SQLValue]) throws(PostgresFailure) -> [SQLRow] {
-    let values = arguments.map(Self.copy)
+  func run(_ sql: String, _ arguments: [any SQLArgument]) throws(PostgresFailure) -> [SQLRow] {
+    let values = arguments.map { Self.copy($0.sqlValue) }
     defer { for value in values { free(value.bytes) } }
     guard values.allSatisfy({ !$0.isBroken }) else {
       throw PostgresFailure(sqlState: nil, message: "a text with a NUL character cannot be stored", isLost: false)
@@ -85,6 +87,10 @@ final class PostgresConnection {
       isLost = failure.isLost
       throw failure
     }
+  }
+
+  func hasTable(_ name: String) throws -> Bool {
+    try run("SELECT to_regclass(?) IS NOT NULL AS found", [name]).first?.integer("found") == 1
   }
 
   private func failure(of result: OpaquePointer?) -> PostgresFailure {
@@ -154,9 +160,7 @@ final class PostgresConnection {
 
   private static func rows(of result: OpaquePointer?) -> [SQLRow] {
     let columns = PQnfields(result)
-    let places = Dictionary(
-      (0..<columns).map { (PQfname(result, $0).map { String(cString: $0) } ?? "", Int($0)) }
-    ) { first, _ in first }
+    let places = SQLRow.places((0..<columns).map { PQfname(result, $0).map { String(cString: $0) } ?? "" })
     let types = (0..<columns).map { PQftype(result, $0) }
     return (0..<PQntuples(result)).map { row in
       SQLRow(columns: places, values: (0..<columns).map { value(of: result, row, $0, type: types[Int($0)]) })

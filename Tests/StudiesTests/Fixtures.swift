@@ -1,5 +1,4 @@
 import Foundation
-import GRDB
 import Search
 
 @testable import Studies
@@ -18,11 +17,7 @@ final class Scratch {
 
   /// Runs SQL on the study's database behind the study's back.
   func execute(_ sql: String) throws {
-    var configuration = Configuration()
-    configuration.foreignKeysEnabled = false
-    let queue = try DatabaseQueue(path: url.appendingPathComponent(Study.fileName).path, configuration: configuration)
-    try queue.write { try $0.execute(sql: sql) }
-    try queue.close()
+    try SQLiteConnection(path: url.appendingPathComponent(Study.fileName).path).run(sql)
   }
 
   /// The names of the files in the directory, `nil` if there is no directory.
