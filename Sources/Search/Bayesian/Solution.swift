@@ -97,7 +97,8 @@ struct Solution: Sendable {
 
   // MARK: - Likelihood
 
-  /// Equation 2.30 of Rasmussen and Williams with the mean subtracted.
+  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their most
+  /// likely values: equation 2.30 of Rasmussen and Williams with the mean subtracted.
   var logLikelihood: Double {
     let residuals = Self.residuals(solved, trend)
     var value = -Double(solved.rows) / 2 * log(2 * .pi)
