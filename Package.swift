@@ -59,7 +59,9 @@ let package = Package(
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
-    module("Studies", ["Search", "Checkpoints", "CPostgres", "CSQLite"]),
+    .target(
+      name: "Studies", dependencies: ["Search", "Checkpoints", "CPostgres", "CSQLite"],
+      resources: [.embedInCode("optuna.sql")], swiftSettings: strict),
     .target(
       name: "Reports", dependencies: ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"],
       exclude: ["README.md"], resources: [.embedInCode("Page/Assets")], swiftSettings: strict),
