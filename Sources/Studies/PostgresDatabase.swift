@@ -90,15 +90,10 @@ final class PostgresDatabase: StudyDatabase {
   // MARK: - Transactions
 
   /// A transaction whose commit was sent but not answered: it may have been committed or not.
-  private struct Uncertain<Value: Sendable> {
+  private struct Uncertain<Value: Sendable>: Error {
     let transaction: Int64
     let value: Value
     let failure: PostgresFailure
-  }
-
-  private enum Outcome<Value: Sendable> {
-    case done(Value)
-    case uncertain(Uncertain<Value>)
   }
 
   @discardableResult
@@ -112,12 +107,10 @@ final class PostgresDatabase: StudyDatabase {
       do {
         if let known = uncertain, try isCommitted(known) { return known.value }
         uncertain = nil
-        switch try once(begin, isWriting: isWriting, body) {
-        case .done(let value): return value
-        case .uncertain(let unknown):
-          uncertain = unknown
-          failure = unknown.failure
-        }
+        return try once(begin, isWriting: isWriting, body)
+      } catch let unknown as Uncertain<Value> {
+        uncertain = unknown
+        failure = unknown.failure
       } catch let error as PostgresFailure where error.isLost || error.isConflict {
         failure = error
       } catch {
@@ -134,7 +127,7 @@ final class PostgresDatabase: StudyDatabase {
 
   private func once<Value: Sendable>(
     _ begin: String, isWriting: Bool, _ body: (PostgresConnection) throws -> Value
-  ) throws -> Outcome<Value> {
+  ) throws -> Value {
     try withConnection { connection in
       _ = try connection.run(begin, [])
       let value: Value
@@ -155,9 +148,9 @@ final class PostgresDatabase: StudyDatabase {
       } catch let failure as PostgresFailure where failure.isLost {
         // A transaction without a number changed nothing.
         guard let number else { throw failure }
-        return .uncertain(Uncertain(transaction: number, value: value, failure: failure))
+        throw Uncertain(transaction: number, value: value, failure: failure)
       }
-      return .done(value)
+      return value
     }
   }
 

@@ -1,12 +1,9 @@
-import Foundation
-
 /// A value that goes into a statement or comes out of a row, the same for every database.
 package enum SQLValue: Hashable, Sendable {
   case null
   case integer(Int64)
   case real(Double)
   case text(String)
-  case bytes(Data)
 }
 
 /// A type of argument for a `?` of a statement.
@@ -30,10 +27,6 @@ extension String: SQLArgument {
   package var sqlValue: SQLValue { .text(self) }
 }
 
-extension Data: SQLArgument {
-  package var sqlValue: SQLValue { .bytes(self) }
-}
-
 extension Optional: SQLArgument where Wrapped: SQLArgument {
   package var sqlValue: SQLValue { self?.sqlValue ?? .null }
 }
@@ -54,8 +47,7 @@ package struct SQLRow: Sendable {
   }
 
   package func integer(_ column: String) -> Int64? {
-    if case .integer(let value) = self[column] { return value }
-    return nil
+    if case .integer(let value) = self[column] { value } else { nil }
   }
 
   /// A whole number also reads as a real number.
@@ -68,12 +60,6 @@ package struct SQLRow: Sendable {
   }
 
   package func text(_ column: String) -> String? {
-    if case .text(let value) = self[column] { return value }
-    return nil
-  }
-
-  func bytes(_ column: String) -> Data? {
-    if case .bytes(let value) = self[column] { return value }
-    return nil
+    if case .text(let value) = self[column] { value } else { nil }
   }
 }

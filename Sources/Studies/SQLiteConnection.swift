@@ -1,5 +1,4 @@
 import CSQLite
-import Foundation
 
 /// An error of SQLite. Source of the codes: <https://www.sqlite.org/rescode.html>.
 package struct SQLiteFailure: Error, CustomStringConvertible {
@@ -68,19 +67,15 @@ package final class SQLiteConnection: DatabaseSession {
     case .integer(let number): sqlite3_bind_int64(statement, place, number)
     case .real(let number): sqlite3_bind_double(statement, place, number)
     case .text(let text): sqlite3_bind_text(statement, place, text, -1, copied)
-    case .bytes(let data): sqlite3_bind_blob(statement, place, Array(data), Int32(clamping: data.count), copied)
     }
   }
 
   private static func value(of statement: OpaquePointer?, _ column: Int32) -> SQLValue {
     switch sqlite3_column_type(statement, column) {
-    case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, column))
-    case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, column))
-    case SQLITE_TEXT: return sqlite3_column_text(statement, column).map { .text(String(cString: $0)) } ?? .null
-    case SQLITE_BLOB:
-      let bytes = sqlite3_column_blob(statement, column)
-      return .bytes(bytes.map { Data(bytes: $0, count: Int(sqlite3_column_bytes(statement, column))) } ?? Data())
-    default: return .null
+    case SQLITE_INTEGER: .integer(sqlite3_column_int64(statement, column))
+    case SQLITE_FLOAT: .real(sqlite3_column_double(statement, column))
+    case SQLITE_TEXT: sqlite3_column_text(statement, column).map { .text(String(cString: $0)) } ?? .null
+    default: .null
     }
   }
 }

@@ -8,7 +8,7 @@ import Synchronization
 /// Several processes of one host may use it together. A transaction that may write locks the database from its
 /// beginning (`BEGIN IMMEDIATE`), others wait up to 20 s, and readers go on meanwhile (write-ahead log).
 final class SQLiteDatabase: StudyDatabase {
-  let path: String
+  private let path: String
   private let isReadOnly: Bool
   /// `nil` once the database is closed.
   private let connection: Mutex<SQLiteConnection?>

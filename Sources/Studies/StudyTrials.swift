@@ -42,9 +42,7 @@ extension Study {
         throw .unreadableTrial(path: description, number: candidate.ordinal, reason: "\(error)")
       }
     }
-    let distributions = try space.variables.map { variable throws(StudyError) in
-      try OptunaDistribution.text(of: variable)
-    }
+    let distributions = space.variables.map(OptunaDistribution.text)
     try writeAsSearcher { session in
       // Each process that adds trials waits here, Optuna too, so that no number is assigned twice.
       try session.run("SELECT study_id FROM studies WHERE study_id = ?" + session.dialect.forUpdate, [identifier])

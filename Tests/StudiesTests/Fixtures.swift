@@ -67,7 +67,7 @@ enum Toy {
   }
 
   /// Every eleventh candidate fails; the others get their objectives.
-  static func evaluate(_ candidate: Candidate, with runner: inout StudyRunner<NSGA2>) throws {
+  static func evaluate(_ candidate: Candidate, with runner: inout StudyRunner) throws {
     if candidate.ordinal % 11 == 7 {
       try runner.fail(candidate, reason: "unlucky")
     } else {
@@ -76,7 +76,7 @@ enum Toy {
     }
   }
 
-  static func run(_ runner: inout StudyRunner<NSGA2>, until count: Int, batch: Int = 5) throws {
+  static func run(_ runner: inout StudyRunner, until count: Int, batch: Int = 5) throws {
     while runner.evaluations < count {
       let candidates = try runner.next(limit: min(batch, count - runner.evaluations))
       if candidates.isEmpty { return }
