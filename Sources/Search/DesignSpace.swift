@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// One candidate's choices: one value for each variable, in the order of the space.
 ///
 /// An integer variable is stored as its value (a width of 384 is 384), a categorical one as the index of its choice. An
@@ -103,6 +105,10 @@ public struct Variable: Hashable, Sendable {
     value >= lowest && value <= highest && (value - lowest) % step == 0
   }
 
+  func random(using generator: inout SeededGenerator) -> Int {
+    lowest + generator.integer(below: levels) * step
+  }
+
   /// The allowed value nearest to `value`, the smaller one of two.
   public func nearest(to value: Int) -> Int {
     let inside = min(max(value, lowest), highest) - lowest
@@ -112,39 +118,39 @@ public struct Variable: Hashable, Sendable {
 }
 
 extension Variable: Codable {
-  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices, condition }
+  /// The stored form: either `"low", "high", "step"` or `"choices"`.
+  private struct Stored: Codable {
+    let name: String
+    let segment: Int
+    let module: String
+    let condition: Condition?
+    var low: Int?
+    var high: Int?
+    var step: Int?
+    var choices: [String]?
+  }
 
-  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`, and optionally
-  /// `"condition"`.
   public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    let domain: Domain =
-      if values.contains(.choices) {
-        .categorical(try values.decode([String].self, forKey: .choices))
-      } else {
-        .integer(
-          low: try values.decode(Int.self, forKey: .low), high: try values.decode(Int.self, forKey: .high),
-          step: try values.decode(Int.self, forKey: .step))
-      }
+    let stored = try Stored(from: decoder)
+    let domain: Domain
+    if let choices = stored.choices {
+      domain = .categorical(choices)
+    } else if let low = stored.low, let high = stored.high, let step = stored.step {
+      domain = .integer(low: low, high: high, step: step)
+    } else {
+      throw SearchError.invalidVariable(name: stored.name, reason: "it has neither choices nor low, high and step")
+    }
     try self.init(
-      name: values.decode(String.self, forKey: .name), domain: domain,
-      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module),
-      condition: values.decodeIfPresent(Condition.self, forKey: .condition))
+      name: stored.name, domain: domain, segment: stored.segment, module: stored.module, condition: stored.condition)
   }
 
   public func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(name, forKey: .name)
-    try values.encode(segment, forKey: .segment)
-    try values.encode(module, forKey: .module)
-    try values.encodeIfPresent(condition, forKey: .condition)
+    var stored = Stored(name: name, segment: segment, module: module, condition: condition)
     switch domain {
-    case .integer(let low, let high, let step):
-      try values.encode(low, forKey: .low)
-      try values.encode(high, forKey: .high)
-      try values.encode(step, forKey: .step)
-    case .categorical(let choices): try values.encode(choices, forKey: .choices)
+    case .integer(let low, let high, let step): (stored.low, stored.high, stored.step) = (low, high, step)
+    case .categorical(let choices): stored.choices = choices
     }
+    try stored.encode(to: encoder)
   }
 }
 

@@ -111,10 +111,7 @@ public struct NSGA2: LedgerOptimizer {
   /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are
   /// none.
   private func founder(using generator: inout SeededGenerator) -> (genome: Genome, operators: [Variation.Operator]) {
-    if ledger.first.isEmpty {
-      let target = space.drawTarget(using: &generator)
-      return (space.fitted(space.randomGenome(using: &generator), to: target, using: &generator), [])
-    }
+    if ledger.first.isEmpty { return (space.randomCandidate(using: &generator), []) }
     var genome = ledger.first[generator.integer(below: ledger.first.count)].genome
     var operators: [Variation.Operator] = []
     for _ in 0..<generator.integer(in: 1...4) {
@@ -138,9 +135,7 @@ public struct NSGA2: LedgerOptimizer {
 
   /// Keeps the best `population` of the members and the generation just told.
   private mutating func select() {
-    let children = ledger.asked[generationStart..<generationEnd].compactMap { candidate in
-      ledger.results[candidate.ordinal].map { EvaluatedCandidate(candidate: candidate, objectives: $0) }
-    }
+    let children = ledger.evaluated.filter { $0.candidate.ordinal >= generationStart }
     let all = members.map(\.candidate) + children
     var survivors: [Member] = []
     for (rank, front) in ParetoFront.fronts(all.map(\.objectives)).enumerated() {

@@ -75,8 +75,7 @@ public struct SearchLLMEvolution: LedgerOptimizer {
   /// The genome with each gene drawn anew with a probability.
   private func mutated(_ genome: Genome, _ probability: Double, using generator: inout SeededGenerator) -> Genome {
     let changed = zip(genome, space.space.variables).map { value, variable in
-      guard variable.levels > 1, generator.chance(probability) else { return value }
-      return variable.lowest + generator.integer(below: variable.levels) * variable.step
+      variable.levels > 1 && generator.chance(probability) ? variable.random(using: &generator) : value
     }
     return space.space.canonical(changed)
   }

@@ -128,10 +128,7 @@ public struct BayesianSearch: LedgerOptimizer {
     guard batchStart > 0, let surrogate = believed() else { return nil }
     let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
     let front = surrogate.front.filter(known.indices.contains).map { known[$0].candidate.genome }
-    let scattered = (0..<64).map { _ in
-      let target = space.drawTarget(using: &generator)
-      return space.fitted(space.randomGenome(using: &generator), to: target, using: &generator)
-    }
+    let scattered = (0..<64).map { _ in space.randomCandidate(using: &generator) }
     let search = AcquisitionSearch(
       space: space, variation: variation, known: ledger.genomes, region: region, score: surrogate.scores)
     return search.best(incumbents: region.restarted ? [] : front, scattered: scattered, using: &generator)
