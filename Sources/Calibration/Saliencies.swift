@@ -77,7 +77,7 @@ extension Saliencies {
           for j in 0..<columns { product[j] = abs(weight[j] * slope[j] - 0.5 * weight[j] * weight[j] * square[j]) }
         }
         if byOutput {
-          sums[kind, i] = products.sum
+          sums[kind, i] = Float((0..<columns).reduce(0.0) { $0 + Double(product[$1]) })
         } else {
           Kernels.add(product, to: sums.row(kind), count: columns)
         }
@@ -87,13 +87,5 @@ extension Saliencies {
       kind < sums.rows ? Array(UnsafeBufferPointer(start: sums.row(kind), count: count)) : []
     }
     self.init(vector: values(0), first: values(1), second: values(2), mixed: values(3))
-  }
-}
-
-extension Matrix where Scalar == Float {
-  /// Sum of the first row, in double precision.
-  fileprivate var sum: Float {
-    let row = UnsafeBufferPointer(start: pointer, count: columns)
-    return Float(row.reduce(0.0) { $0 + Double($1) })
   }
 }
