@@ -31,7 +31,9 @@ struct CanonicalComposition: Sendable {
   private init() {
     var composites: [(scalar: UInt32, parts: [UInt32])] = []
     for value in Self.decomposableRanges.joined() {
-      guard let scalar = Unicode.Scalar(value), Self.isAssigned(scalar) else { continue }
+      guard let scalar = Unicode.Scalar(value), UnicodeClass.isAssigned(scalar.properties, by: Self.version) else {
+        continue
+      }
       let parts = String(Character(scalar)).decomposedStringWithCanonicalMapping.unicodeScalars.map(\.value)
       guard parts != [value] else { continue }
       decompositions[value] = parts
@@ -52,14 +54,10 @@ struct CanonicalComposition: Sendable {
     for value in UInt32(0x300)...0x1FFFF where combiningClass(value) != 0 { isActive[Int(value)] = true }
   }
 
-  private static func isAssigned(_ scalar: Unicode.Scalar) -> Bool {
-    (scalar.properties.age?.major ?? .max) <= version
-  }
-
   private func combiningClass(_ value: UInt32) -> UInt8 {
     guard let scalar = Unicode.Scalar(value) else { return 0 }
     let combiningClass = scalar.properties.canonicalCombiningClass.rawValue
-    return combiningClass != 0 && Self.isAssigned(scalar) ? combiningClass : 0
+    return combiningClass != 0 && UnicodeClass.isAssigned(scalar.properties, by: Self.version) ? combiningClass : 0
   }
 
   /// The form C of `text`, which is valid UTF-8.

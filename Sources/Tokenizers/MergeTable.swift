@@ -29,8 +29,9 @@ struct MergeTable: Sendable {
     }
   }
 
+  /// Both symbols in one number.
   @inline(__always)
-  private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+  static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 

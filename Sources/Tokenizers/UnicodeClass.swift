@@ -10,12 +10,10 @@ enum UnicodeClass: UInt8 {
   private static let digitsVersion = 17
 
   /// The class of every scalar of the Basic Multilingual Plane, as raw values.
-  static let basicPlane: [UInt8] = (UInt32(0)..<0x10000).map { value in
-    Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
-  }
+  static let basicPlane: [UInt8] = (UInt32(0)..<0x10000).map(computed)
 
-  /// The class of a scalar outside the Basic Multilingual Plane.
-  static func supplementary(_ value: UInt32) -> UInt8 {
+  /// The class of any scalar, as a raw value.
+  static func computed(_ value: UInt32) -> UInt8 {
     Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
   }
 
@@ -30,7 +28,7 @@ enum UnicodeClass: UInt8 {
     }
   }
 
-  private static func isAssigned(_ properties: Unicode.Scalar.Properties, by version: Int) -> Bool {
+  static func isAssigned(_ properties: Unicode.Scalar.Properties, by version: Int) -> Bool {
     (properties.age?.major ?? .max) <= version
   }
 
@@ -46,7 +44,7 @@ enum UnicodeClass: UInt8 {
 
   /// `\p{N}`.
   static func isNumber(_ value: UInt32) -> Bool {
-    (value < 0x10000 ? basicPlane[Int(value)] : supplementary(value)) == number.rawValue
+    (value < 0x10000 ? basicPlane[Int(value)] : computed(value)) == number.rawValue
   }
 
   /// `[\p{P}\$\+<=>\^~\|]`: all of ASCII's marks but the backtick, and the punctuation of other scripts.
