@@ -52,10 +52,7 @@ public struct HuggingFaceConfig: Sendable {
   public func string(_ key: String) throws -> String { try required(key, stringIfPresent(key)) }
   public func integer(_ key: String) throws -> Int { try required(key, integerIfPresent(key)) }
   public func double(_ key: String) throws -> Double { try required(key, doubleIfPresent(key)) }
-  public func bool(_ key: String) throws -> Bool { try required(key, boolIfPresent(key)) }
   public func array(_ key: String) throws -> [JSONValue] { try required(key, arrayIfPresent(key)) }
-  public func strings(_ key: String) throws -> [String] { try required(key, stringsIfPresent(key)) }
-  public func integers(_ key: String) throws -> [Int] { try required(key, integersIfPresent(key)) }
   public func section(_ key: String) throws -> HuggingFaceConfig { try required(key, sectionIfPresent(key)) }
 
   // MARK: Optional values. Nil if absent or null; throw `CheckpointError.wrongType`.

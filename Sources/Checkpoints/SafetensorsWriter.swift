@@ -35,7 +35,7 @@ public enum SafetensorsWriter {
       try send(plans, directory.appendingPathComponent(name), metadata, supply).commit()
       return [name]
     }
-    let names = (1...shards.count).map { "model-\(fiveDigits($0))-of-\(fiveDigits(shards.count)).safetensors" }
+    let names = (1...shards.count).map { String(format: "model-%05d-of-%05d.safetensors", $0, shards.count) }
     var weightMap: [String: JSONValue] = [:]
     var outputs: [FileOutput] = []
     for (name, shard) in zip(names, shards) {
@@ -109,10 +109,5 @@ public enum SafetensorsWriter {
     for item in ordered { try item.write(to: output, supply) }
     try output.finish()
     return output
-  }
-
-  private static func fiveDigits(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
   }
 }
