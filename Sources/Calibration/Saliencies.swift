@@ -9,20 +9,13 @@ import LinearAlgebra
 /// if gradients of weights were not gathered.
 public struct Saliencies: Sendable, Equatable {
   /// `Σ W·g`, with its sign.
-  public var vector: [Float]
+  public var vector: [Float] = []
   /// `Σ |W·g|`.
-  public var first: [Float]
+  public var first: [Float] = []
   /// `Σ W²·F`; empty if squares were not gathered.
-  public var second: [Float]
+  public var second: [Float] = []
   /// `Σ |W·g − ½·W²·F|`; empty if squares were not gathered.
-  public var mixed: [Float]
-
-  public init(vector: [Float] = [], first: [Float] = [], second: [Float] = [], mixed: [Float] = []) {
-    self.vector = vector
-    self.first = first
-    self.second = second
-    self.mixed = mixed
-  }
+  public var mixed: [Float] = []
 }
 
 /// The gradients of one decoder layer, reduced to sums for each projection.

@@ -15,7 +15,7 @@ public enum GGUFWriter {
     metadata: [(key: String, value: GGUFValue)], tensors: [TensorPlan], to url: URL, supply: TensorSupply
   ) throws {
     let alignment = try check(metadata, url)
-    let plans = try check(tensors, url)
+    let plans = try check(tensors, url, pad: alignment)
     try AtomicFile.write(to: url) { output in
       try output.write(GGUFFile.magic)
       try output.write(UInt32(3))
@@ -34,11 +34,7 @@ public enum GGUFWriter {
         for dimension in item.plan.shape.reversed() { try output.write(UInt64(dimension)) }
         try output.write(item.plan.type.ggmlCode ?? 0)
         try output.write(UInt64(offset))
-        let (end, overflow) = offset.addingReportingOverflow(item.byteCount + alignment)
-        guard !overflow else {
-          throw CheckpointError.invalidPlan(file: url.path, problem: "the tensors' sizes overflow")
-        }
-        offset = (end - 1) / alignment * alignment
+        offset = (offset + item.byteCount + alignment - 1) / alignment * alignment
       }
       try output.pad(to: alignment)
       for item in plans {
@@ -52,6 +48,7 @@ public enum GGUFWriter {
   private static func check(_ metadata: [(key: String, value: GGUFValue)], _ url: URL) throws -> Int {
     func invalid(_ problem: String) -> CheckpointError { .invalidPlan(file: url.path, problem: problem) }
     var keys: Set<String> = []
+    var result = GGUFFile.defaultAlignment
     for (key, value) in metadata {
       guard keys.insert(key).inserted else { throw invalid("the metadata key '\(key)' is repeated") }
       guard !key.isEmpty, key.utf8.count <= Int(UInt16.max) else {
@@ -62,12 +59,12 @@ public enum GGUFWriter {
       guard case .uint32(let alignment) = value, alignment >= 8, alignment & (alignment - 1) == 0 else {
         throw invalid("general.alignment is \(value.summary), not a 32-bit power of two of at least 8")
       }
+      result = Int(alignment)
     }
-    let alignment = metadata.first { $0.key == "general.alignment" }?.value.integer
-    return alignment ?? GGUFFile.defaultAlignment
+    return result
   }
 
-  private static func check(_ tensors: [TensorPlan], _ url: URL) throws -> [CheckedPlan] {
+  private static func check(_ tensors: [TensorPlan], _ url: URL, pad: Int) throws -> [CheckedPlan] {
     for plan in tensors {
       guard (1...4).contains(plan.shape.count) else {
         throw CheckpointError.invalidPlan(
@@ -79,7 +76,7 @@ public enum GGUFWriter {
           problem: "the tensor name '\(plan.name)' has \(plan.name.utf8.count) bytes; GGUF allows \(maximumNameBytes)")
       }
     }
-    return try CheckedPlan.check(tensors, file: url.path)
+    return try CheckedPlan.check(tensors, file: url.path, pad: pad)
   }
 
   private static func string(_ text: String, _ output: FileOutput) throws {

@@ -10,7 +10,9 @@ public struct HuggingFaceConfig: Sendable {
   public let members: [String: JSONValue]
   /// Path of keys from the top of the file to this object, for errors; empty at the top.
   private let prefix: String
+}
 
+extension HuggingFaceConfig {
   /// Reads the file as Python does, which wrote it.
   /// - Throws: `CheckpointError.unreadable`, or `.malformed` if the file is not a JSON object.
   public init(_ url: URL) throws {
@@ -28,12 +30,6 @@ public struct HuggingFaceConfig: Sendable {
       throw CheckpointError.malformed(file: file, problem: "it holds \(value.summary), not an object")
     }
     self.init(file: file, members: members, prefix: "")
-  }
-
-  private init(file: String, members: [String: JSONValue], prefix: String) {
-    self.file = file
-    self.members = members
-    self.prefix = prefix
   }
 
   /// The object as a value, to be changed and written again.

@@ -84,11 +84,8 @@ public enum SafetensorsWriter {
     var header: [String: JSONValue] = ["__metadata__": .object(metadata.mapValues(JSONValue.string))]
     var end = 0
     for item in ordered {
-      let (begin, overflow) = (end, end.addingReportingOverflow(item.byteCount))
-      guard !overflow.overflow else {
-        throw CheckpointError.invalidPlan(file: url.path, problem: "the tensors' sizes overflow")
-      }
-      end = overflow.partialValue
+      let begin = end
+      end += item.byteCount
       header[item.plan.name] = [
         "dtype": .string(item.plan.type.name),
         "shape": .array(item.plan.shape.map(JSONValue.integer)),

@@ -17,12 +17,14 @@ enum UnicodeClass: UInt8 {
     Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
   }
 
-  private static func compute(_ properties: Unicode.Scalar.Properties) -> UnicodeClass {
+  private static func compute(
+    _ properties: Unicode.Scalar.Properties, by version: Int = patternVersion
+  ) -> UnicodeClass {
     switch properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
-      return isAssigned(properties, by: patternVersion) ? .letter : .other
+      return isAssigned(properties, by: version) ? .letter : .other
     case .decimalNumber, .letterNumber, .otherNumber:
-      return isAssigned(properties, by: patternVersion) ? .number : .other
+      return isAssigned(properties, by: version) ? .number : .other
     default:
       return properties.isWhitespace ? .space : .other
     }
@@ -35,11 +37,7 @@ enum UnicodeClass: UInt8 {
   /// Whether the `Digits` splitter takes the scalar for a digit: categories Nd, Nl and No.
   static func isNumeric(_ value: UInt32) -> Bool {
     if value < 0x80 { return value >= 0x30 && value <= 0x39 }
-    guard let properties = Unicode.Scalar(value)?.properties else { return false }
-    switch properties.generalCategory {
-    case .decimalNumber, .letterNumber, .otherNumber: return isAssigned(properties, by: digitsVersion)
-    default: return false
-    }
+    return Unicode.Scalar(value).map { compute($0.properties, by: digitsVersion) == .number } ?? false
   }
 
   /// `\p{N}`.
