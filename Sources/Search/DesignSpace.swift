@@ -35,6 +35,12 @@ public struct Variable: Hashable, Sendable {
   public let segment: Int
   /// The part to which the variable belongs, for example `attention` or `mlp`. For reports; the optimisers ignore it.
   public let module: String
+  /// The smallest value: `low`, or choice 0.
+  public let lowest: Int
+  /// The largest value: `high`, or the last choice.
+  public let highest: Int
+  /// The distance between neighbouring values; 1 for a categorical variable.
+  public let step: Int
   /// `nil` for a variable that always has a meaning.
   public let condition: Condition?
 
@@ -57,35 +63,13 @@ public struct Variable: Hashable, Sendable {
       if overflow || span == .max {
         throw .invalidVariable(name: name, reason: "the range \(low)...\(high) is too wide")
       }
-      self.domain = .integer(low: low, high: low + span / step * step, step: step)
+      (lowest, highest, self.step) = (low, low + span / step * step, step)
+      self.domain = .integer(low: low, high: highest, step: step)
     case .categorical(let choices):
       if choices.isEmpty { throw .invalidVariable(name: name, reason: "there is no choice") }
       if Set(choices).count < choices.count { throw .invalidVariable(name: name, reason: "a choice is listed twice") }
+      (lowest, highest, step) = (0, choices.count - 1, 1)
       self.domain = domain
-    }
-  }
-
-  /// The smallest value: `low`, or choice 0.
-  public var lowest: Int {
-    switch domain {
-    case .integer(let low, _, _): low
-    case .categorical: 0
-    }
-  }
-
-  /// The largest value: `high`, or the last choice.
-  public var highest: Int {
-    switch domain {
-    case .integer(_, let high, _): high
-    case .categorical(let choices): choices.count - 1
-    }
-  }
-
-  /// The distance between neighbouring values; 1 for a categorical variable.
-  public var step: Int {
-    switch domain {
-    case .integer(_, _, let step): step
-    case .categorical: 1
     }
   }
 
@@ -93,12 +77,7 @@ public struct Variable: Hashable, Sendable {
   public var levels: Int { (highest - lowest) / step + 1 }
 
   /// Whether the values are choices without an order.
-  public var isCategorical: Bool {
-    switch domain {
-    case .integer: false
-    case .categorical: true
-    }
-  }
+  public var isCategorical: Bool { if case .categorical = domain { true } else { false } }
 
   /// Whether the variable may take `value`.
   public func allows(_ value: Int) -> Bool {
