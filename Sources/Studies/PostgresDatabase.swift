@@ -61,7 +61,8 @@ final class PostgresDatabase: StudyDatabase {
     Int64(bitPattern: "nas-search \(name)".utf8.map { Int($0) }.stableHash)
   }
 
-  /// Takes the lock, with a second's patience: the server notices the end of an earlier holder's connection a little later.
+  /// Takes the lock, with a second's patience: the server notices a little later that an earlier holder's connection
+  /// has ended.
   private static func hasLock(_ key: Int64, _ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
     for attempt in 0..<20 {
       if attempt > 0 { Thread.sleep(forTimeInterval: 0.05) }

@@ -37,7 +37,7 @@ package struct SQLRow: Sendable {
   let columns: [String: Int]
   let values: [SQLValue]
 
-  /// The places of columns by name. Of two with one name, the first counts.
+  /// The places of columns by name; the first of two with one name.
   static func places(_ names: [String]) -> [String: Int] {
     Dictionary(names.enumerated().map { ($1, $0) }) { first, _ in first }
   }

@@ -202,10 +202,6 @@ public final class Study: Sendable, CustomStringConvertible {
 
   // MARK: - The database
 
-  func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
-    try database.read(body)
-  }
-
   /// - Throws: `StudyError.readOnly` if the study was opened to inspect.
   @discardableResult
   func write<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {

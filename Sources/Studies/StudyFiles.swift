@@ -21,11 +21,11 @@ extension Study {
         throw .file(path: url.path, reason: error.localizedDescription)
       }
     case .server(let url):
-      return try read { session in
+      return try database.read { session in
         let rows = try session.run(
           """
-          SELECT encode(content, 'base64') AS content, encode(sha256(content), 'hex') AS actual, sha256 FROM nas_search_files
-          WHERE study_id = ? AND name = ?
+          SELECT encode(content, 'base64') AS content, encode(sha256(content), 'hex') AS actual, sha256
+          FROM nas_search_files WHERE study_id = ? AND name = ?
           """, [identifier, name])
         guard let row = rows.first else { return nil }
         let text = row.text("content") ?? ""

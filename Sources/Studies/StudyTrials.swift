@@ -193,7 +193,7 @@ extension Study {
 
   /// All user attributes of the study, each a JSON text, including `model` and `space`.
   public func attributes() throws(StudyError) -> [String: String] {
-    try read { session in
+    try database.read { session in
       let rows = try session.run("SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", [identifier])
       return Dictionary(rows.map { ($0.text("key") ?? "", $0.text("value_json") ?? "null") }) { $1 }
     }
