@@ -30,7 +30,6 @@ let package = Package(
     + libraries.map { .library(name: $0, targets: [$0]) },
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -38,6 +37,7 @@ let package = Package(
       name: "CNumerics", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "libgsl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(
       name: "CCompression", pkgConfig: "libzstd", providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -59,7 +59,9 @@ let package = Package(
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
-    module("Studies", ["Search", "Checkpoints", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")]),
+    .target(
+      name: "Studies", dependencies: ["Search", "Checkpoints", "CPostgres", "CSQLite"],
+      resources: [.embedInCode("optuna.sql")], swiftSettings: strict),
     .target(
       name: "Reports", dependencies: ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"],
       exclude: ["README.md"], resources: [.embedInCode("Page/Assets")], swiftSettings: strict),
@@ -125,7 +127,7 @@ let package = Package(
       exclude: ["make_fixtures.py", "make_odd_fixtures.py", "make_gguf_fixtures.py"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     tests(of: "Search", ["LinearAlgebra", "Runtime"], exclude: ["make_gp_reference.py"]),
-    tests(of: "Studies", ["StudiesTestWorker", .product(name: "GRDB", package: "GRDB.swift")]),
+    tests(of: "Studies", ["StudiesTestWorker"]),
     .executableTarget(
       name: "StudiesTestWorker", dependencies: ["Studies", "Search"], path: "Tests/StudiesTestWorker",
       swiftSettings: strict),
@@ -141,8 +143,7 @@ let package = Package(
       name: "ReaderFuzzing",
       dependencies: [
         "Checkpoints", "Tokenizers", "LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets", "Calibration",
-        "Studies",
-        "Reports", "Pipeline", "CPostgres", .product(name: "GRDB", package: "GRDB.swift"),
+        "Studies", "Reports", "Pipeline", "CPostgres",
       ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
     tests(of: "ReaderFuzzing", ["LinearAlgebra", "Runtime"]),
     .testTarget(

@@ -19,12 +19,7 @@ public enum CalibrationSource: Sendable, Equatable, Codable {
   /// Field of the text in records of JSON; `nil` for the model's own text.
   public var field: String? { if case .file(_, let field) = self { field } else { nil } }
 
-  public var url: URL? {
-    switch self {
-    case .model: nil
-    case .file(let url, _): url
-    }
-  }
+  public var url: URL? { if case .file(let url, _) = self { url } else { nil } }
 
   private enum CodingKeys: String, CodingKey { case path, field }
 

@@ -25,7 +25,7 @@ struct LayerCache: Sendable {
     folder = parent.appendingPathComponent("\(fingerprint)-\(key.text.prefix(16))")
     if FileManager.default.fileExists(atPath: folder.path) { return }
     do {
-      try AtomicDirectory.build(at: folder) { temporary in
+      try Destination(folder, .folder).build { temporary in
         let (_, cost) = try ComputationCost.measure { try WriteBehind.during { try fill(temporary, $0) } }
         try AtomicFile.write(
           StoredJSON.encoder().encode(cost), to: temporary.appendingPathComponent(Self.costName))

@@ -58,7 +58,7 @@ struct NearDuplicates {
     let count = max(1, hashes.count - wordsPerShingle + 1)
     return Set(
       (0..<count).map { start in
-        hashes[start..<min(start + wordsPerShingle, hashes.count)].reduce(0) { mixed($0 ^ $1) }
+        hashes[start..<min(start + wordsPerShingle, hashes.count)].reduce(0) { splitMix64($0 ^ $1) }
       })
   }
 
@@ -67,21 +67,13 @@ struct NearDuplicates {
     (0..<bands).map { band in
       (0..<rows).reduce(0) { value, row in
         let key = keys[band * rows + row]
-        return mixed(value ^ (shingles.lazy.map { mixed($0 ^ key) }.min() ?? 0))
+        return splitMix64(value ^ (shingles.lazy.map { splitMix64($0 ^ key) }.min() ?? 0))
       }
     }
   }
 
   /// FNV-1a over the bytes, mixed.
   private static func hash(_ word: Substring) -> UInt64 {
-    mixed(word.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
-  }
-
-  /// A bijection of 64 bits that spreads every bit over all (the output function of SplitMix64).
-  private static func mixed(_ value: UInt64) -> UInt64 {
-    var z = value &+ 0x9e37_79b9_7f4a_7c15
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
+    splitMix64(word.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
   }
 }

@@ -9,20 +9,13 @@ import LinearAlgebra
 /// if gradients of weights were not gathered.
 public struct Saliencies: Sendable, Equatable {
   /// `Σ W·g`, with its sign.
-  public var vector: [Float]
+  public var vector: [Float] = []
   /// `Σ |W·g|`.
-  public var first: [Float]
+  public var first: [Float] = []
   /// `Σ W²·F`; empty if squares were not gathered.
-  public var second: [Float]
+  public var second: [Float] = []
   /// `Σ |W·g − ½·W²·F|`; empty if squares were not gathered.
-  public var mixed: [Float]
-
-  public init(vector: [Float] = [], first: [Float] = [], second: [Float] = [], mixed: [Float] = []) {
-    self.vector = vector
-    self.first = first
-    self.second = second
-    self.mixed = mixed
-  }
+  public var mixed: [Float] = []
 }
 
 /// The gradients of one decoder layer, reduced to sums for each projection.
@@ -77,7 +70,7 @@ extension Saliencies {
           for j in 0..<columns { product[j] = abs(weight[j] * slope[j] - 0.5 * weight[j] * weight[j] * square[j]) }
         }
         if byOutput {
-          sums[kind, i] = products.sum
+          sums[kind, i] = Float((0..<columns).reduce(0.0) { $0 + Double(product[$1]) })
         } else {
           Kernels.add(product, to: sums.row(kind), count: columns)
         }
@@ -87,13 +80,5 @@ extension Saliencies {
       kind < sums.rows ? Array(UnsafeBufferPointer(start: sums.row(kind), count: count)) : []
     }
     self.init(vector: values(0), first: values(1), second: values(2), mixed: values(3))
-  }
-}
-
-extension Matrix where Scalar == Float {
-  /// Sum of the first row, in double precision.
-  fileprivate var sum: Float {
-    let row = UnsafeBufferPointer(start: pointer, count: columns)
-    return Float(row.reduce(0.0) { $0 + Double($1) })
   }
 }

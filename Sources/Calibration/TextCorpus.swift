@@ -19,7 +19,7 @@ public enum TextCorpus {
     case .text(let text): return text
     case .records(let texts):
       // Separators alone are not text.
-      if texts.allSatisfy(\.utf8.isEmpty), let url = source.url { throw CalibrationError.emptyText(file: url.path) }
+      if texts.allSatisfy(\.utf8.isEmpty), let url = source.url { throw CalibrationError.emptyText(url.path) }
       return texts.joined(separator: TextDocuments.separator)
     }
   }

@@ -5,20 +5,19 @@ struct TextField {
   let path: String
 
   /// - Parameter place: place of the record, for errors.
-  /// - Throws: `CalibrationError.badRecord`.
+  /// - Throws: `CalibrationError.unusable`.
   func text(of record: JSONValue, at place: String) throws -> String {
+    func wrong(_ problem: String) -> CalibrationError { .unusable(place, reason: problem + hint(record)) }
     // A record that is a text has no fields.
     if let text = record.string { return text }
     guard record.object != nil else {
-      throw CalibrationError.badRecord(
-        place: place, problem: "\(record.summary), not an object with the text in '\(path)'" + hint(record))
+      throw wrong("\(record.summary), not an object with the text in '\(path)'")
     }
     guard let value = Self.value(path[...], in: record) else {
-      throw CalibrationError.badRecord(place: place, problem: "no field '\(path)'" + hint(record))
+      throw wrong("no field '\(path)'")
     }
     guard let text = value.string else {
-      throw CalibrationError.badRecord(
-        place: place, problem: "the field '\(path)' is \(value.summary), not a string" + hint(record))
+      throw wrong("the field '\(path)' is \(value.summary), not a string")
     }
     return text
   }

@@ -33,8 +33,8 @@ enum TextFile {
     } catch CheckpointError.unreadable(let path, let reason) {
       let isMissing = !FileManager.default.fileExists(atPath: path)
       let isTilde = url.pathComponents.contains { $0.hasPrefix("~") }
-      throw CalibrationError.unreadable(
-        file: path,
+      throw CalibrationError.unusable(
+        path,
         reason: !isMissing
           ? "it cannot be read: \(reason)" : "no such file" + (isTilde ? "; the shell left '~' as it is" : ""))
     }
@@ -52,7 +52,7 @@ enum TextFile {
       default: return nil
       }
     } catch {
-      throw CalibrationError.unreadable(file: path, reason: error.problem)
+      throw CalibrationError.unusable(path, reason: error.problem)
     }
   }
 
@@ -65,7 +65,7 @@ enum TextFile {
     case .utf16, .utf32:
       var text = try WideText.decode(bytes, path: path)
       return try text.withUTF8 { try body(checked(UnsafeRawBufferPointer($0), path: path)) }
-    case .some(let kind): throw CalibrationError.notText(file: path, kind: kind)
+    case .some(let kind): throw CalibrationError.notText(path, kind)
     }
   }
 
@@ -84,18 +84,19 @@ enum TextFile {
   /// - Returns: the same bytes.
   /// - Throws: `CalibrationError` unless they are UTF-8 as texts are.
   private static func checked(_ bytes: UnsafeRawBufferPointer, path: String) throws -> UnsafeRawBufferPointer {
-    if bytes.isEmpty { throw CalibrationError.emptyText(file: path) }
+    if bytes.isEmpty { throw CalibrationError.emptyText(path) }
     if let zero = bytes.first(0) {
-      throw WideText.isLikely(bytes)
-        ? CalibrationError.unreadable(
-          file: path, reason: "it looks like UTF-16 without a byte order mark; 'iconv -f UTF-16LE -t UTF-8' converts it"
-        )
-        : .binary(file: path, byte: zero)
+      throw CalibrationError.unusable(
+        path,
+        reason: WideText.isLikely(bytes)
+          ? "it looks like UTF-16 without a byte order mark; 'iconv -f UTF-16LE -t UTF-8' converts it"
+          : "not a text: there is a NUL at byte \(zero)")
     }
     do {
       _ = try UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)
     } catch {
-      throw CalibrationError.notUTF8(file: path, byte: error.byteOffsets.lowerBound)
+      throw CalibrationError.unusable(
+        path, reason: "the text is not valid UTF-8 at byte \(error.byteOffsets.lowerBound)")
     }
     return bytes
   }

@@ -15,9 +15,7 @@ extension Tokenizer {
     }
     return plain.isEmpty ? (0..<Int32(vocabularySize)).filter { !isSpecial($0) && token(for: $0) != nil } : plain
   }
-}
 
-extension Tokenizer {
   /// The tokens of a text for a perplexity: the whole text at once. The tokens that the tokenizer puts before a text
   /// (usually BOS or none) stand only at the very start. Running text has no end, so nothing is put after it.
   public func runningTokens(_ text: String) -> [Int32] {

@@ -1,7 +1,7 @@
 /// Text in units of 16 or 32 bits, as some editors of Windows and PowerShell write it.
 enum WideText {
   /// - Parameter bytes: text that begins with a byte order mark.
-  /// - Throws: `CalibrationError.unreadable` for bytes that are cut or are not text.
+  /// - Throws: `CalibrationError.unusable` for bytes that are cut or are not text.
   static func decode(_ bytes: UnsafeRawBufferPointer, path: String) throws -> String {
     func text<Encoding: Unicode.Encoding>(
       _ encoding: Encoding.Type, _ name: String
@@ -13,7 +13,7 @@ enum WideText {
         return isLittle ? Encoding.CodeUnit(littleEndian: unit) : Encoding.CodeUnit(bigEndian: unit)
       }
       guard bytes.count % width == 0, let text = String(validating: units, as: encoding) else {
-        throw CalibrationError.unreadable(file: path, reason: "it begins as \(name), but is not valid \(name)")
+        throw CalibrationError.unusable(path, reason: "it begins as \(name), but is not valid \(name)")
       }
       return text
     }

@@ -6,14 +6,17 @@ public protocol Checkpoint: Sendable {
   var location: URL { get }
   /// Tensors in the order in which their values lie in the files.
   var tensorNames: [String] { get }
-  func contains(_ name: String) -> Bool
-  /// - Throws: `CheckpointError.missingTensor`, which lists the most similar names.
-  func tensor(_ name: String) throws -> Tensor
+  var tensors: [String: Tensor] { get }
 }
 
 extension Checkpoint {
-  func missing(_ name: String) -> CheckpointError {
-    .missingTensor(file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
+  public func contains(_ name: String) -> Bool { tensors[name] != nil }
+
+  /// - Throws: `CheckpointError.missingTensor`, which lists the most similar names.
+  public func tensor(_ name: String) throws -> Tensor {
+    if let tensor = tensors[name] { return tensor }
+    throw CheckpointError.missingTensor(
+      file: location.path, tensor: name, near: similarNames(to: name, in: tensorNames))
   }
 }
 

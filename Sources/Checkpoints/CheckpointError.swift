@@ -9,7 +9,7 @@ public enum CheckpointError: Error, Equatable, Sendable, CustomStringConvertible
   case alreadyExists(path: String)
   /// The file as a whole is damaged or of another format.
   case malformed(file: String, problem: String)
-  /// One tensor's description is damaged or contradicts the file.
+  /// One tensor's description is damaged or contradicts the file, or does not fit what the caller asked for.
   case malformedTensor(file: String, tensor: String, problem: String)
   /// A tensor's element type has no reader.
   case unsupportedType(file: String, tensor: String, type: String, supported: [String])
@@ -19,8 +19,6 @@ public enum CheckpointError: Error, Equatable, Sendable, CustomStringConvertible
   case missingKey(file: String, key: String)
   /// A metadata or configuration value has another type than the caller asked for.
   case wrongType(file: String, key: String, expected: String, found: String)
-  /// The caller asked for rows, or gave a buffer, that do not fit the tensor.
-  case invalidRequest(file: String, tensor: String, problem: String)
   /// A finite value became infinite when it was narrowed for writing.
   case overflow(tensor: String, index: Int, value: Float, type: ElementType)
   /// The values to write contradict themselves or their plan.
@@ -40,7 +38,6 @@ public enum CheckpointError: Error, Equatable, Sendable, CustomStringConvertible
     case .missingKey(let file, let key): "\(file): the key '\(key)' is missing"
     case .wrongType(let file, let key, let expected, let found):
       "\(file): the key '\(key)' should be \(expected) but is \(found)"
-    case .invalidRequest(let file, let tensor, let problem): "\(file): tensor '\(tensor)': \(problem)"
     case .overflow(let tensor, let index, let value, let type):
       "tensor '\(tensor)': element \(index) is \(value), too large for \(type.name)"
     case .invalidPlan(let file, let problem): "cannot write \(file): \(problem)"

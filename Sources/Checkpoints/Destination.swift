@@ -42,13 +42,13 @@ public struct Destination {
       if errno == ENOENT { return }
       throw refused(systemMessage(errno))
     }
-    let found = Self.kind(status.st_mode)
-    switch (form, found) {
-    case (.file, .file):
+    let kind = status.st_mode & S_IFMT
+    switch (form, kind) {
+    case (.file, S_IFREG):
       guard let objection else { throw .alreadyExists(path: path) }
       if status.st_size > 0, let reason = objection(url) { throw refused(reason) }
       try checkCanGo()
-    case (.folder, .folder):
+    case (.folder, S_IFDIR):
       guard let content = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
         throw refused("its present content cannot be listed")
       }
@@ -57,9 +57,10 @@ public struct Destination {
         if let reason = objection(url) { throw refused(reason) }
       }
       try checkCanGo()
-    case (.file, _): throw refused("it is \(found.rawValue)" + (found == .folder ? "" : ", not a regular file"))
-    case (.folder, .file): throw refused("it exists and is not a folder")
-    case (.folder, _): throw refused("it is \(found.rawValue) and not a folder")
+    case (.file, S_IFDIR): throw refused("it is a folder")
+    case (.file, _): throw refused("it is \(Self.name(ofKind: kind)), not a regular file")
+    case (.folder, S_IFREG): throw refused("it exists and is not a folder")
+    case (.folder, _): throw refused("it is \(Self.name(ofKind: kind)) and not a folder")
     }
   }
 
@@ -77,6 +78,26 @@ public struct Destination {
       if form == .folder, access(url.path, F_OK) == 0 { _ = try FileOutput(replacing: url.appendingPathComponent("x")) }
     } catch CheckpointError.unwritable(_, let reason) {
       throw refused(reason)
+    }
+  }
+
+  /// Builds the file or folder so that its place holds the old content or the whole new one, never a part.
+  ///
+  /// Calls `body` with an empty temporary folder beside the place, or with a path at which it writes the file, and
+  /// gives the result its name when `body` returns. If anything fails, the place stays as it was and nothing else is
+  /// left. Missing folders above it are created.
+  /// - Throws: as `check`, and what `body` throws.
+  public func build<Result>(_ body: (URL) throws -> Result) throws -> Result {
+    try check()
+    let temporary = try TemporaryFolder(besides: self)
+    do {
+      let result = try body(temporary.content ?? temporary.url)
+      try check()  // It may have changed meanwhile.
+      try temporary.settle()
+      return result
+    } catch {
+      temporary.discard()
+      throw temporary.renamed(error)
     }
   }
 
@@ -127,23 +148,13 @@ public struct Destination {
 
   // MARK: - What is there
 
-  private enum Kind: String {
-    case file = "a file"
-    case folder = "a folder"
-    case fifo = "a fifo (named pipe)"
-    case socket = "a socket"
-    case device = "a device"
-    case other = "something else"
-  }
-
-  private static func kind(_ mode: mode_t) -> Kind {
-    switch mode & S_IFMT {
-    case S_IFREG: .file
-    case S_IFDIR: .folder
-    case S_IFIFO: .fifo
-    case S_IFSOCK: .socket
-    case S_IFBLK, S_IFCHR: .device
-    default: .other
+  /// A name in words for something that is neither a file nor a folder.
+  private static func name(ofKind kind: mode_t) -> String {
+    switch kind {
+    case S_IFIFO: "a fifo (named pipe)"
+    case S_IFSOCK: "a socket"
+    case S_IFBLK, S_IFCHR: "a device"
+    default: "something else"
     }
   }
 

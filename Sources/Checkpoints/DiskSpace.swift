@@ -3,18 +3,9 @@ import Foundation
 /// Free room on disks, as far as the system reports it.
 public enum DiskSpace {
   /// Bytes that will be written to a place.
-  public struct Need: Sendable {
-    public var place: URL
-    public var bytes: Int
-    /// Such as `the statistics`.
-    public var what: String
-
-    public init(_ place: URL, bytes: Int, what: String) {
-      self.place = place
-      self.bytes = bytes
-      self.what = what
-    }
-  }
+  ///
+  /// - `what`: such as `the statistics`.
+  public typealias Need = (place: URL, bytes: Int, what: String)
 
   /// Checks that there is room for everything together.
   ///

@@ -2,10 +2,31 @@
 ///
 /// Readers ask this before they report a wrong header length or magic number: a file of a well-known kind gets an error
 /// that names the kind. The list has only kinds that people really put in the place of a model or a text.
-public enum FileKind: CaseIterable, Sendable {
-  case gguf, safetensors, gitLFSPointer, gitAnnexPointer, html, parquet, arrow, zip, pickle, gzip, zstd, bzip2, xz, lz4,
-    sevenZip, tar,
-    utf8Mark, utf16, utf32, oldGGML, numpy, hdf5, sqlite, pdf
+public enum FileKind: String, CaseIterable, Sendable {
+  case gguf = "a GGUF file"
+  case safetensors = "a safetensors file"
+  case gitLFSPointer = "a Git LFS pointer"
+  case gitAnnexPointer = "a git-annex pointer"
+  case html = "a web page (HTML)"
+  case parquet = "a Parquet file"
+  case arrow = "an Arrow file"
+  case zip = "a ZIP archive"
+  case pickle = "a Python pickle"
+  case gzip = "compressed with gzip"
+  case zstd = "compressed with zstd"
+  case bzip2 = "compressed with bzip2"
+  case xz = "compressed with xz"
+  case lz4 = "compressed with LZ4"
+  case sevenZip = "a 7z archive"
+  case tar = "a tar archive"
+  case utf8Mark = "UTF-8 with a byte order mark"
+  case utf16 = "UTF-16"
+  case utf32 = "UTF-32"
+  case oldGGML = "a GGML file of before GGUF"
+  case numpy = "a NumPy array"
+  case hdf5 = "an HDF5 file"
+  case sqlite = "an SQLite database"
+  case pdf = "a PDF document"
 
   /// - Parameter bytes: the file from its beginning; a few dozen bytes are enough for most kinds.
   /// - Returns: nil for a file of an unknown kind, such as plain text or JSON.
@@ -77,34 +98,7 @@ public enum FileKind: CaseIterable, Sendable {
   }
 
   /// The name of the kind with an article: "a Git LFS pointer".
-  public var name: String {
-    switch self {
-    case .gguf: "a GGUF file"
-    case .safetensors: "a safetensors file"
-    case .gitLFSPointer: "a Git LFS pointer"
-    case .gitAnnexPointer: "a git-annex pointer"
-    case .html: "a web page (HTML)"
-    case .parquet: "a Parquet file"
-    case .arrow: "an Arrow file"
-    case .zip: "a ZIP archive"
-    case .pickle: "a Python pickle"
-    case .gzip: "compressed with gzip"
-    case .zstd: "compressed with zstd"
-    case .bzip2: "compressed with bzip2"
-    case .xz: "compressed with xz"
-    case .lz4: "compressed with LZ4"
-    case .sevenZip: "a 7z archive"
-    case .tar: "a tar archive"
-    case .utf8Mark: "UTF-8 with a byte order mark"
-    case .utf16: "UTF-16"
-    case .utf32: "UTF-32"
-    case .oldGGML: "a GGML file of before GGUF"
-    case .numpy: "a NumPy array"
-    case .hdf5: "an HDF5 file"
-    case .sqlite: "an SQLite database"
-    case .pdf: "a PDF document"
-    }
-  }
+  public var name: String { rawValue }
 
   /// Advice for its owner, as a command or a short sentence; nil if there is no general advice.
   public var advice: String? {

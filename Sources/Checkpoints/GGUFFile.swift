@@ -8,7 +8,7 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
   /// The file that was asked for; of a split model this is any part.
   public let location: URL
   public private(set) var tensorNames: [String]
-  private var tensors: [String: Tensor]
+  public private(set) var tensors: [String: Tensor]
   /// Holds the metadata: the file, or the first part of a split model.
   private let first: GGUFPart
 
@@ -49,22 +49,38 @@ public struct GGUFFile: Checkpoint, GGUFMetadata {
     return GGUFSplit.prefix(of: location.lastPathComponent) ?? name
   }
 
-  public func contains(_ name: String) -> Bool { tensors[name] != nil }
-
-  public func tensor(_ name: String) throws -> Tensor {
-    guard let tensor = tensors[name] else { throw missing(name) }
-    return tensor
-  }
-
-  /// The same file with other tensors in the place of one.
-  func replacing(_ name: String, with others: [Tensor]) -> GGUFFile {
+  /// The file with one tensor replaced by its rows under several names, as if they were stored one by one.
+  ///
+  /// - Parameter parts: names and numbers of rows, in the order of the rows; the rows of a vector are its elements.
+  /// - Throws: `CheckpointError.missingTensor`, and `.malformedTensor` if the tensor has another number of rows.
+  public func separating(_ name: String, into parts: [(name: String, rows: Int)]) throws -> GGUFFile {
+    let whole = try tensor(name)
+    let rows = whole.shape.first ?? 0
+    guard whole.shape.count <= 2, parts.reduce(0, { $0 + $1.rows }) == rows else {
+      throw CheckpointError.malformedTensor(
+        file: whole.file, tensor: name,
+        problem:
+          "its shape \(whole.shape) is not that of \(parts.map { "'\($0.name)' (\($0.rows))" }.joined(separator: ", "))"
+      )
+    }
     var result = self
-    result.tensorNames = tensorNames.flatMap { $0 == name ? others.map(\.name) : [$0] }
+    result.tensorNames = tensorNames.flatMap { $0 == name ? parts.map(\.name) : [$0] }
     result.tensors[name] = nil
-    for other in others { result.tensors[other.name] = other }
+    var start = 0
+    for part in parts {
+      result.tensors[part.name] = whole.rows(start..<start + part.rows, named: part.name)
+      start += part.rows
+    }
     return result
   }
+}
 
-  /// The strings of an array as the bytes of the file, which need not be UTF-8.
-  public func stringBytes(_ key: String) throws -> [[UInt8]] { try first.stringBytes(key) }
+extension Tensor {
+  /// Some of the rows (the elements of a vector) as a tensor of its own. Blocks do not go across rows.
+  fileprivate func rows(_ rows: Range<Int>, named name: String) -> Tensor {
+    let bytesPerRow = byteCount / max(shape.first ?? 1, 1)
+    return Tensor(
+      name: name, type: type, shape: [rows.count] + shape.dropFirst(), owner: owner,
+      offset: offset + rows.lowerBound * bytesPerRow, byteCount: rows.count * bytesPerRow)
+  }
 }

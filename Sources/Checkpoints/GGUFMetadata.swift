@@ -10,14 +10,11 @@ extension GGUFMetadata {
 
   public subscript(key: String) -> GGUFValue? { metadata[key] }
 
-  public func value(_ key: String) throws -> GGUFValue { try required(key, metadata[key]) }
   public func string(_ key: String) throws -> String { try required(key, stringIfPresent(key)) }
   public func integer(_ key: String) throws -> Int { try required(key, integerIfPresent(key)) }
   public func float(_ key: String) throws -> Double { try required(key, floatIfPresent(key)) }
-  public func bool(_ key: String) throws -> Bool { try required(key, boolIfPresent(key)) }
   public func strings(_ key: String) throws -> [String] { try required(key, stringsIfPresent(key)) }
   public func integers(_ key: String) throws -> [Int] { try required(key, integersIfPresent(key)) }
-  public func floats(_ key: String) throws -> [Double] { try required(key, floatsIfPresent(key)) }
 
   // Optional values are nil if the key is absent; they throw `CheckpointError.wrongType`.
 

@@ -9,11 +9,6 @@ struct GGUFParser {
 
   static let maximumArrayDepth = 8
 
-  init(bytes: UnsafeRawBufferPointer, file: String) {
-    self.bytes = bytes
-    self.file = file
-  }
-
   var remaining: Int { bytes.count - position }
 
   func malformed(_ problem: String) -> CheckpointError { .malformed(file: file, problem: problem) }
@@ -50,8 +45,10 @@ struct GGUFParser {
   }
 
   /// The type and value of a metadata entry.
-  mutating func value(_ key: String) throws -> GGUFValue {
-    switch try valueType(key) {
+  mutating func value(_ key: String) throws -> GGUFValue { try value(of: try valueType(key), key) }
+
+  mutating func value(of type: GGUFValueType, _ key: String) throws -> GGUFValue {
+    switch type {
     case .uint8: .uint8(try integer(UInt8.self, "the value of '\(key)'"))
     case .int8: .int8(try integer(Int8.self, "the value of '\(key)'"))
     case .uint16: .uint16(try integer(UInt16.self, "the value of '\(key)'"))
@@ -68,7 +65,7 @@ struct GGUFParser {
     }
   }
 
-  mutating func valueType(_ key: String) throws -> GGUFValueType {
+  private mutating func valueType(_ key: String) throws -> GGUFValueType {
     let number = try integer(UInt32.self, "the type of '\(key)'")
     guard let type = GGUFValueType(rawValue: number) else {
       throw malformed("the key '\(key)' has a value of the unknown type \(number)")
@@ -82,37 +79,21 @@ struct GGUFParser {
     return byte == 1
   }
 
+  /// Checks the elements of an array; they are decoded when they are asked for.
   private mutating func array(_ key: String, depth: Int) throws -> GGUFArray {
     guard depth < GGUFParser.maximumArrayDepth else {
       throw malformed("the key '\(key)' nests arrays deeper than \(GGUFParser.maximumArrayDepth)")
     }
     let type = try valueType(key)
     let count = try count("the number of elements of '\(key)'", minimumBytes: type.minimumBytes)
-    switch type {
-    case .uint8: return .uint8(numbers(count))
-    case .int8: return .int8(numbers(count))
-    case .uint16: return .uint16(numbers(count))
-    case .int16: return .int16(numbers(count))
-    case .uint32: return .uint32(numbers(count))
-    case .int32: return .int32(numbers(count))
-    case .uint64: return .uint64(numbers(count))
-    case .int64: return .int64(numbers(count))
-    case .float32: return .float32((numbers(count) as [UInt32]).map(Float.init(bitPattern:)))
-    case .float64: return .float64((numbers(count) as [UInt64]).map(Double.init(bitPattern:)))
-    case .bool: return .bool(try (0..<count).map { _ in try bool(key) })
-    case .string: return .string(try (0..<count).map { try string("element \($0) of '\(key)'") })
-    case .array: return .array(try (0..<count).map { _ in try array(key, depth: depth + 1) })
-    }
-  }
-
-  /// Numbers that are known to lie within the file.
-  private mutating func numbers<Value: FixedWidthInteger & BitwiseCopyable>(_ count: Int) -> [Value] {
-    let stride = MemoryLayout<Value>.stride
     let start = position
-    position += count * stride
-    return (0..<count).map {
-      Value(littleEndian: bytes.loadUnaligned(fromByteOffset: start + $0 * stride, as: Value.self))
+    switch type {
+    case .bool: for _ in 0..<count { _ = try bool(key) }
+    case .string: for number in 0..<count { _ = try stringBytes("element \(number) of '\(key)'") }
+    case .array: for _ in 0..<count { _ = try array(key, depth: depth + 1) }
+    default: position += count * type.minimumBytes
     }
+    return GGUFArray(type: type, count: count, bytes: Array(bytes[start..<position]))
   }
 
   private func truncated(_ what: String, _ needed: Int) -> CheckpointError {

@@ -14,8 +14,6 @@ struct GGUFPart: GGUFMetadata, Sendable {
   /// In the order of their values.
   let tensors: [Tensor]
   private let file: MappedFile
-  /// The place in the file of the type of each key's value.
-  private let valuePositions: [String: Int]
 
   var metadataFile: String { file.path }
 
@@ -37,10 +35,8 @@ struct GGUFPart: GGUFMetadata, Sendable {
 
     var keys: [String] = []
     var metadata: [String: GGUFValue] = [:]
-    var valuePositions: [String: Int] = [:]
     for number in 0..<keyCount {
       let key = try parser.string("metadata key \(number)")
-      valuePositions[key] = parser.position
       let value = try parser.value(key)
       guard metadata.updateValue(value, forKey: key) == nil else {
         throw parser.malformed("the metadata key '\(key)' is repeated")
@@ -49,7 +45,6 @@ struct GGUFPart: GGUFMetadata, Sendable {
     }
     self.keys = keys
     self.metadata = metadata
-    self.valuePositions = valuePositions
     tensors = try GGUFTensorTable(&parser, count: tensorCount, metadata["general.alignment"], file).tensors
   }
 
@@ -70,18 +65,5 @@ struct GGUFPart: GGUFMetadata, Sendable {
       throw parser.malformed("GGUF version \(version); only versions 2 and 3 are supported")
     }
     return Int(version)
-  }
-
-  /// The strings of an array as the bytes of the file, which need not be UTF-8.
-  func stringBytes(_ key: String) throws -> [[UInt8]] {
-    let count = try strings(key).count
-    guard let position = valuePositions[key] else { throw CheckpointError.missingKey(file: file.path, key: key) }
-    // They follow the value's type (4 bytes), the elements' type (4) and their number (8), which were checked on
-    // opening.
-    let elements = UnsafeRawBufferPointer(rebasing: file.bytes[(position + 16)...])
-    var parser = GGUFParser(bytes: elements, file: file.path)
-    return try withExtendedLifetime(file) {
-      try (0..<count).map { Array(try parser.stringBytes("element \($0) of '\(key)'")) }
-    }
   }
 }

@@ -28,11 +28,7 @@ struct GGUFSplit: Equatable, CustomStringConvertible {
   var description: String { "part \(number + 1) of \(count) of a split model" }
 
   /// The end of the part's name.
-  private var suffix: String { "-\(Self.digits(number + 1))-of-\(Self.digits(count)).gguf" }
-
-  private static func digits(_ number: Int) -> String {
-    String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
-  }
+  private var suffix: String { String(format: "-%05d-of-%05d.gguf", number + 1, count) }
 
   /// The beginning of the names of all parts; nil if this is not the name of a part.
   static func prefix(of name: String) -> String? {

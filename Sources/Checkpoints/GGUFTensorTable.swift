@@ -88,7 +88,9 @@ struct GGUFTensorTable {
       let code = try parser.integer(UInt32.self, "the type of '\(name)'")
       offset = try parser.integer(UInt64.self, "the offset of '\(name)'")
       guard let type = ElementType(ggmlCode: code) else {
-        if let known = UnreadType(code) { throw malformed("its type \(known.name) is not read here: \(known.advice)") }
+        if let known = UnreadType.known(code) {
+          throw malformed("its type \(known.name) is not read here: \(known.advice)")
+        }
         throw CheckpointError.unsupportedType(
           file: parser.file, tensor: name, type: "number \(code)", supported: ElementType.ggmlNames)
       }

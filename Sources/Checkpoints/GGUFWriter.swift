@@ -15,7 +15,7 @@ public enum GGUFWriter {
     metadata: [(key: String, value: GGUFValue)], tensors: [TensorPlan], to url: URL, supply: TensorSupply
   ) throws {
     let alignment = try check(metadata, url)
-    let plans = try check(tensors, url)
+    let plans = try check(tensors, url, pad: alignment)
     try AtomicFile.write(to: url) { output in
       try output.write(GGUFFile.magic)
       try output.write(UInt32(3))
@@ -23,7 +23,9 @@ public enum GGUFWriter {
       try output.write(UInt64(metadata.count))
       for (key, value) in metadata {
         try string(key, output)
-        try self.value(value, output)
+        let stored = value.stored
+        try output.write(stored.type.rawValue)
+        try stored.bytes.withUnsafeBytes { try output.write($0) }
       }
       var offset = 0
       for item in plans {
@@ -32,11 +34,7 @@ public enum GGUFWriter {
         for dimension in item.plan.shape.reversed() { try output.write(UInt64(dimension)) }
         try output.write(item.plan.type.ggmlCode ?? 0)
         try output.write(UInt64(offset))
-        let (end, overflow) = offset.addingReportingOverflow(item.byteCount + alignment)
-        guard !overflow else {
-          throw CheckpointError.invalidPlan(file: url.path, problem: "the tensors' sizes overflow")
-        }
-        offset = (end - 1) / alignment * alignment
+        offset = (offset + item.byteCount + alignment - 1) / alignment * alignment
       }
       try output.pad(to: alignment)
       for item in plans {
@@ -50,6 +48,7 @@ public enum GGUFWriter {
   private static func check(_ metadata: [(key: String, value: GGUFValue)], _ url: URL) throws -> Int {
     func invalid(_ problem: String) -> CheckpointError { .invalidPlan(file: url.path, problem: problem) }
     var keys: Set<String> = []
+    var result = GGUFFile.defaultAlignment
     for (key, value) in metadata {
       guard keys.insert(key).inserted else { throw invalid("the metadata key '\(key)' is repeated") }
       guard !key.isEmpty, key.utf8.count <= Int(UInt16.max) else {
@@ -60,12 +59,12 @@ public enum GGUFWriter {
       guard case .uint32(let alignment) = value, alignment >= 8, alignment & (alignment - 1) == 0 else {
         throw invalid("general.alignment is \(value.summary), not a 32-bit power of two of at least 8")
       }
+      result = Int(alignment)
     }
-    let alignment = metadata.first { $0.key == "general.alignment" }?.value.integer
-    return alignment ?? GGUFFile.defaultAlignment
+    return result
   }
 
-  private static func check(_ tensors: [TensorPlan], _ url: URL) throws -> [CheckedPlan] {
+  private static func check(_ tensors: [TensorPlan], _ url: URL, pad: Int) throws -> [CheckedPlan] {
     for plan in tensors {
       guard (1...4).contains(plan.shape.count) else {
         throw CheckpointError.invalidPlan(
@@ -77,64 +76,11 @@ public enum GGUFWriter {
           problem: "the tensor name '\(plan.name)' has \(plan.name.utf8.count) bytes; GGUF allows \(maximumNameBytes)")
       }
     }
-    return try CheckedPlan.check(tensors, file: url.path)
+    return try CheckedPlan.check(tensors, file: url.path, pad: pad)
   }
-
-  // MARK: Metadata
 
   private static func string(_ text: String, _ output: FileOutput) throws {
     try output.write(UInt64(text.utf8.count))
     try output.write(text)
-  }
-
-  /// The type of a value, then the value.
-  private static func value(_ value: GGUFValue, _ output: FileOutput) throws {
-    func put(_ type: GGUFValueType, _ value: some FixedWidthInteger & BitwiseCopyable) throws {
-      try output.write(type.rawValue)
-      try output.write(value)
-    }
-    switch value {
-    case .uint8(let value): try put(.uint8, value)
-    case .int8(let value): try put(.int8, value)
-    case .uint16(let value): try put(.uint16, value)
-    case .int16(let value): try put(.int16, value)
-    case .uint32(let value): try put(.uint32, value)
-    case .int32(let value): try put(.int32, value)
-    case .float32(let value): try put(.float32, value.bitPattern)
-    case .bool(let value): try put(.bool, UInt8(value ? 1 : 0))
-    case .string(let value):
-      try output.write(GGUFValueType.string.rawValue)
-      try string(value, output)
-    case .array(let value):
-      try output.write(GGUFValueType.array.rawValue)
-      try array(value, output)
-    case .uint64(let value): try put(.uint64, value)
-    case .int64(let value): try put(.int64, value)
-    case .float64(let value): try put(.float64, value.bitPattern)
-    }
-  }
-
-  /// The type of the elements and their number, then the elements.
-  private static func array(_ array: GGUFArray, _ output: FileOutput) throws {
-    func put<Element>(_ type: GGUFValueType, _ values: [Element], _ write: (Element) throws -> Void) throws {
-      try output.write(type.rawValue)
-      try output.write(UInt64(values.count))
-      for value in values { try write(value) }
-    }
-    switch array {
-    case .uint8(let values): try put(.uint8, values) { try output.write($0) }
-    case .int8(let values): try put(.int8, values) { try output.write($0) }
-    case .uint16(let values): try put(.uint16, values) { try output.write($0) }
-    case .int16(let values): try put(.int16, values) { try output.write($0) }
-    case .uint32(let values): try put(.uint32, values) { try output.write($0) }
-    case .int32(let values): try put(.int32, values) { try output.write($0) }
-    case .float32(let values): try put(.float32, values) { try output.write($0.bitPattern) }
-    case .bool(let values): try put(.bool, values) { try output.write(UInt8($0 ? 1 : 0)) }
-    case .string(let values): try put(.string, values) { try string($0, output) }
-    case .array(let values): try put(.array, values) { try self.array($0, output) }
-    case .uint64(let values): try put(.uint64, values) { try output.write($0) }
-    case .int64(let values): try put(.int64, values) { try output.write($0) }
-    case .float64(let values): try put(.float64, values) { try output.write($0.bitPattern) }
-    }
   }
 }

@@ -10,7 +10,9 @@ public struct HuggingFaceConfig: Sendable {
   public let members: [String: JSONValue]
   /// Path of keys from the top of the file to this object, for errors; empty at the top.
   private let prefix: String
+}
 
+extension HuggingFaceConfig {
   /// Reads the file as Python does, which wrote it.
   /// - Throws: `CheckpointError.unreadable`, or `.malformed` if the file is not a JSON object.
   public init(_ url: URL) throws {
@@ -30,12 +32,6 @@ public struct HuggingFaceConfig: Sendable {
     self.init(file: file, members: members, prefix: "")
   }
 
-  private init(file: String, members: [String: JSONValue], prefix: String) {
-    self.file = file
-    self.members = members
-    self.prefix = prefix
-  }
-
   /// The object as a value, to be changed and written again.
   public var json: JSONValue { .object(members) }
 
@@ -52,10 +48,7 @@ public struct HuggingFaceConfig: Sendable {
   public func string(_ key: String) throws -> String { try required(key, stringIfPresent(key)) }
   public func integer(_ key: String) throws -> Int { try required(key, integerIfPresent(key)) }
   public func double(_ key: String) throws -> Double { try required(key, doubleIfPresent(key)) }
-  public func bool(_ key: String) throws -> Bool { try required(key, boolIfPresent(key)) }
   public func array(_ key: String) throws -> [JSONValue] { try required(key, arrayIfPresent(key)) }
-  public func strings(_ key: String) throws -> [String] { try required(key, stringsIfPresent(key)) }
-  public func integers(_ key: String) throws -> [Int] { try required(key, integersIfPresent(key)) }
   public func section(_ key: String) throws -> HuggingFaceConfig { try required(key, sectionIfPresent(key)) }
 
   // MARK: Optional values. Nil if absent or null; throw `CheckpointError.wrongType`.

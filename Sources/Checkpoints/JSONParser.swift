@@ -71,16 +71,12 @@ public struct JSONSyntaxError: Error, Equatable {
 /// Recursive descent over the bytes of a JSON text.
 private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
-  let isPython: Bool
-  let isOrdered: Bool
+  let dialect: JSONValue.Dialect
   var position = 0
   static let maximumDepth = 64
 
-  init(bytes: UnsafeRawBufferPointer, dialect: JSONValue.Dialect) {
-    self.bytes = bytes
-    isPython = dialect != .strict
-    isOrdered = dialect == .ordered
-  }
+  var isPython: Bool { dialect != .strict }
+  var isOrdered: Bool { dialect == .ordered }
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
     if isPython, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }

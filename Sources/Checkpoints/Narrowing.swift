@@ -7,10 +7,7 @@ public enum Narrowing {
   public static func f16(
     _ values: UnsafeBufferPointer<Float>, into destination: UnsafeMutableBufferPointer<UInt16>
   ) -> Int? {
-    precondition(destination.count >= values.count, "the destination is shorter than the values")
-    guard let source = values.baseAddress, let target = destination.baseAddress else { return nil }
-    for i in 0..<values.count { target[i] = halfBits(source[i].bitPattern) }
-    return firstFinite(in: values, from: 0x477F_F000)
+    narrow(values, into: destination, limit: 0x477F_F000, halfBits)
   }
 
   /// Rounds to bfloat16, the upper half of binary32.
@@ -19,10 +16,7 @@ public enum Narrowing {
   public static func bf16(
     _ values: UnsafeBufferPointer<Float>, into destination: UnsafeMutableBufferPointer<UInt16>
   ) -> Int? {
-    precondition(destination.count >= values.count, "the destination is shorter than the values")
-    guard let source = values.baseAddress, let target = destination.baseAddress else { return nil }
-    for i in 0..<values.count { target[i] = brainBits(source[i].bitPattern) }
-    return firstFinite(in: values, from: 0x7F7F_8000)
+    narrow(values, into: destination, limit: 0x7F7F_8000, brainBits)
   }
 
   @inline(__always)
@@ -49,9 +43,15 @@ public enum Narrowing {
     return UInt16(truncatingIfNeeded: bits & 0x7FFF_FFFF > 0x7F80_0000 ? nan : number)
   }
 
-  /// The index of the first finite value whose magnitude has at least this bit pattern.
-  private static func firstFinite(in values: UnsafeBufferPointer<Float>, from limit: UInt32) -> Int? {
-    guard let source = values.baseAddress else { return nil }
+  /// - Returns: the index of the first finite value whose magnitude has at least the bit pattern `limit`, or nil.
+  @inline(__always)
+  private static func narrow(
+    _ values: UnsafeBufferPointer<Float>, into destination: UnsafeMutableBufferPointer<UInt16>, limit: UInt32,
+    _ narrowed: (UInt32) -> UInt16
+  ) -> Int? {
+    precondition(destination.count >= values.count, "the destination is shorter than the values")
+    guard let source = values.baseAddress, let target = destination.baseAddress else { return nil }
+    for i in 0..<values.count { target[i] = narrowed(source[i].bitPattern) }
     var largest: UInt32 = 0
     for i in 0..<values.count {
       let magnitude = source[i].bitPattern & 0x7FFF_FFFF

@@ -11,7 +11,8 @@ func decode(
   switch type {
   case .f32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: count * MemoryLayout<Float>.size)
   case .f16: kernels.widen_half(source, target, count)
-  case .bf16: decodeBF16(source, count, target)
+  // bfloat16 is the upper half of a binary32.
+  case .bf16: convert(UInt16.self, source, count, target) { Float(bitPattern: UInt32(truncatingIfNeeded: $0) &<< 16) }
   case .f64: convert(Double.self, source, count, target) { Float($0) }
   case .i64: convert(Int64.self, source, count, target) { Float($0) }
   case .i32: convert(Int32.self, source, count, target) { Float($0) }
@@ -74,11 +75,3 @@ private func convert(
 }
 
 private let kernels = nas_best_kernels().pointee
-
-/// bfloat16 is the upper half of a binary32.
-private func decodeBF16(_ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>) {
-  for i in 0..<count {
-    let bits = source.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self)
-    target[i] = Float(bitPattern: UInt32(truncatingIfNeeded: bits) &<< 16)
-  }
-}

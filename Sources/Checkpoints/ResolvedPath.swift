@@ -8,13 +8,15 @@ enum ResolvedPath {
   ///   to nothing, in circles, or is too long.
   static func of(_ path: String, called name: String) throws(CheckpointError) -> String {
     func refused(_ reason: String) -> CheckpointError { .unwritable(path: name, reason: reason) }
-    var head = absolute(path)
+    var head = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     var missing: [String] = []
     while true {
-      if let real = existing(head) { return joined(real, missing) }
+      if let real = existing(head) {
+        return missing.isEmpty ? real : (real == "/" ? "" : real) + "/" + missing.joined(separator: "/")
+      }
       let code = errno
       if code != ENOENT { throw refused(systemMessage(code)) }
-      if let target = link(head) {
+      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: head) {
         throw refused(
           missing.isEmpty
             ? "it is a link to \(target), where nothing is" : "\(head) is a link to \(target), where nothing is")
@@ -32,19 +34,6 @@ enum ResolvedPath {
     guard let real = realpath(path, nil) else { return nil }
     defer { free(real) }
     return String(cString: real)
-  }
-
-  private static func absolute(_ path: String) -> String {
-    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-  }
-
-  private static func joined(_ folder: String, _ names: [String]) -> String {
-    names.isEmpty ? folder : (folder == "/" ? "" : folder) + "/" + names.joined(separator: "/")
-  }
-
-  /// The target of a link; `nil` for anything else.
-  private static func link(_ path: String) -> String? {
-    try? FileManager.default.destinationOfSymbolicLink(atPath: path)
   }
 
   /// Whether a file system, or a part of one, is mounted at a real path. Such a place can be filled, but nothing can be

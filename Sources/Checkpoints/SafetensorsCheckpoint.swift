@@ -10,7 +10,7 @@ public struct SafetensorsCheckpoint: Checkpoint {
   public let tensorNames: [String]
   /// The files, in the order of their names.
   public let files: [SafetensorsFile]
-  private let fileOfTensor: [String: Int]
+  public let tensors: [String: Tensor]
 
   /// Opens and checks every file. If both a single file and an index exist, the single file is read, as transformers
   /// does.
@@ -23,8 +23,7 @@ public struct SafetensorsCheckpoint: Checkpoint {
     if FileManager.default.fileExists(atPath: single.path) {
       let file = try SafetensorsFile(single)
       files = [file]
-      tensorNames = file.tensorNames
-      fileOfTensor = Dictionary(file.tensorNames.map { ($0, 0) }, uniquingKeysWith: { first, _ in first })
+      (tensorNames, tensors) = (file.tensorNames, file.tensors)
       return
     }
     guard FileManager.default.fileExists(atPath: index.path) else {
@@ -32,10 +31,9 @@ public struct SafetensorsCheckpoint: Checkpoint {
         path: directory.path, reason: "it has neither \(Self.singleFileName) nor \(Self.indexFileName)")
     }
     let shardOfTensor = try Self.readIndex(index)
-    let shards = Set(shardOfTensor.values).sorted()
     var files: [SafetensorsFile] = []
-    var fileOfTensor: [String: Int] = [:]
-    for (number, shard) in shards.enumerated() {
+    var tensors: [String: Tensor] = [:]
+    for shard in Set(shardOfTensor.values).sorted() {
       let url = directory.appendingPathComponent(shard)
       guard FileManager.default.fileExists(atPath: url.path) else {
         throw CheckpointError.malformed(
@@ -43,20 +41,20 @@ public struct SafetensorsCheckpoint: Checkpoint {
       }
       let file = try SafetensorsFile(url)
       for name in file.tensorNames {
-        if let other = fileOfTensor.updateValue(number, forKey: name) {
+        if let other = tensors.updateValue(try file.tensor(name), forKey: name) {
           throw CheckpointError.malformedTensor(
-            file: url.path, tensor: name, problem: "it is also in the shard '\(shards[other])'")
+            file: url.path, tensor: name, problem: "it is also in the shard '\(other.shard)'")
         }
       }
       files.append(file)
     }
     for (name, shard) in shardOfTensor.sorted(by: { $0.key < $1.key })
-    where fileOfTensor[name].map({ shards[$0] }) != shard {
+    where tensors[name]?.shard != shard {
       throw CheckpointError.malformedTensor(
         file: index.path, tensor: name, problem: "it should be in the shard '\(shard)', but is not")
     }
     self.files = files
-    self.fileOfTensor = fileOfTensor
+    self.tensors = tensors
     tensorNames = files.flatMap(\.tensorNames)
   }
 
@@ -66,28 +64,19 @@ public struct SafetensorsCheckpoint: Checkpoint {
     guard let map = json["weight_map"] else {
       throw CheckpointError.missingKey(file: url.path, key: "weight_map")
     }
-    guard let members = map.object else {
-      throw CheckpointError.wrongType(
-        file: url.path, key: "weight_map", expected: "an object of strings", found: map.summary)
-    }
-    return try members.reduce(into: [:]) { result, member in
-      guard let shard = member.value.string else {
-        throw CheckpointError.wrongType(
-          file: url.path, key: "weight_map.\(member.key)", expected: "a file name", found: member.value.summary)
-      }
+    let shards = try map.strings(file: url.path, key: "weight_map", each: "a file name")
+    for (tensor, shard) in shards {
       // A name, not a path: an index must not reach outside its folder.
       guard !shard.isEmpty, !shard.contains("/"), !shard.utf8.contains(0), shard != "..", shard != "." else {
         throw CheckpointError.malformedTensor(
-          file: url.path, tensor: member.key, problem: "its shard '\(shard)' is not a file name")
+          file: url.path, tensor: tensor, problem: "its shard '\(shard)' is not a file name")
       }
-      result[member.key] = shard
     }
+    return shards
   }
+}
 
-  public func contains(_ name: String) -> Bool { fileOfTensor[name] != nil }
-
-  public func tensor(_ name: String) throws -> Tensor {
-    guard let file = fileOfTensor[name] else { throw missing(name) }
-    return try files[file].tensor(name)
-  }
+extension Tensor {
+  /// The name of its file in the folder.
+  fileprivate var shard: String { owner.url.lastPathComponent }
 }

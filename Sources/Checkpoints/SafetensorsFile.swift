@@ -10,7 +10,7 @@ public struct SafetensorsFile: Checkpoint {
   public let location: URL
   public let tensorNames: [String]
   public let metadata: [String: String]
-  private let tensors: [String: Tensor]
+  public let tensors: [String: Tensor]
 
   /// The reference implementation's limit for the header.
   static let maximumHeaderBytes = 100_000_000
@@ -24,13 +24,6 @@ public struct SafetensorsFile: Checkpoint {
     metadata = header.metadata
     tensorNames = header.tensors.map(\.name)
     tensors = Dictionary(header.tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-  }
-
-  public func contains(_ name: String) -> Bool { tensors[name] != nil }
-
-  public func tensor(_ name: String) throws -> Tensor {
-    guard let tensor = tensors[name] else { throw missing(name) }
-    return tensor
   }
 }
 
@@ -64,28 +57,13 @@ private struct SafetensorsHeader {
     // The order is fixed, so that the same of several errors is reported every time.
     for (name, description) in members.sorted(by: { $0.key < $1.key }) {
       if name == "__metadata__" {
-        metadata = try Self.metadata(description, file)
+        metadata = try description == .null ? [:] : description.strings(file: file.path, key: name, each: "a string")
       } else {
         tensors.append(try Self.tensor(name, description, file, dataStart))
       }
     }
     tensors.sort { ($0.offset, $0.byteCount, $0.name) < ($1.offset, $1.byteCount, $1.name) }
     try checkCoverage(file, dataStart)
-  }
-
-  private static func metadata(_ value: JSONValue, _ file: MappedFile) throws -> [String: String] {
-    if value == .null { return [:] }
-    guard let members = value.object else {
-      throw CheckpointError.wrongType(
-        file: file.path, key: "__metadata__", expected: "an object of strings", found: value.summary)
-    }
-    return try members.reduce(into: [:]) { result, member in
-      guard let text = member.value.string else {
-        throw CheckpointError.wrongType(
-          file: file.path, key: "__metadata__.\(member.key)", expected: "a string", found: member.value.summary)
-      }
-      result[member.key] = text
-    }
   }
 
   private static func tensor(
@@ -140,17 +118,16 @@ private struct SafetensorsHeader {
     var end = dataStart
     var previous = ""
     for tensor in tensors {
-      guard tensor.offset >= end else {
-        throw CheckpointError.malformedTensor(
+      func malformed(_ contradiction: String) -> CheckpointError {
+        .malformedTensor(
           file: file.path, tensor: tensor.name,
-          problem: "its values begin at byte \(tensor.offset - dataStart), inside those of '\(previous)', "
-            + "which end at \(end - dataStart)")
+          problem: "its values begin at byte \(tensor.offset - dataStart), \(contradiction)")
+      }
+      guard tensor.offset >= end else {
+        throw malformed("inside those of '\(previous)', which end at \(end - dataStart)")
       }
       guard tensor.offset == end else {
-        throw CheckpointError.malformedTensor(
-          file: file.path, tensor: tensor.name,
-          problem: "its values begin at byte \(tensor.offset - dataStart), but those before it end at "
-            + "\(end - dataStart): a hole")
+        throw malformed("but those before it end at \(end - dataStart): a hole")
       }
       end = tensor.offset + tensor.byteCount
       previous = tensor.name
@@ -160,6 +137,23 @@ private struct SafetensorsHeader {
         file: file.path,
         problem: "the tensors end at byte \(end - dataStart), but the file holds \(file.bytes.count - dataStart) "
           + "bytes of values")
+    }
+  }
+}
+
+extension JSONValue {
+  /// The members of an object of strings.
+  /// - Parameter each: description of a member for errors.
+  func strings(file: String, key: String, each: String) throws -> [String: String] {
+    guard let members = object else {
+      throw CheckpointError.wrongType(file: file, key: key, expected: "an object of strings", found: summary)
+    }
+    return try members.reduce(into: [:]) { result, member in
+      guard let text = member.value.string else {
+        throw CheckpointError.wrongType(
+          file: file, key: "\(key).\(member.key)", expected: each, found: member.value.summary)
+      }
+      result[member.key] = text
     }
   }
 }

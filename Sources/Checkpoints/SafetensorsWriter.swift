@@ -35,7 +35,7 @@ public enum SafetensorsWriter {
       try send(plans, directory.appendingPathComponent(name), metadata, supply).commit()
       return [name]
     }
-    let names = (1...shards.count).map { "model-\(fiveDigits($0))-of-\(fiveDigits(shards.count)).safetensors" }
+    let names = (1...shards.count).map { String(format: "model-%05d-of-%05d.safetensors", $0, shards.count) }
     var weightMap: [String: JSONValue] = [:]
     var outputs: [FileOutput] = []
     for (name, shard) in zip(names, shards) {
@@ -84,11 +84,8 @@ public enum SafetensorsWriter {
     var header: [String: JSONValue] = ["__metadata__": .object(metadata.mapValues(JSONValue.string))]
     var end = 0
     for item in ordered {
-      let (begin, overflow) = (end, end.addingReportingOverflow(item.byteCount))
-      guard !overflow.overflow else {
-        throw CheckpointError.invalidPlan(file: url.path, problem: "the tensors' sizes overflow")
-      }
-      end = overflow.partialValue
+      let begin = end
+      end += item.byteCount
       header[item.plan.name] = [
         "dtype": .string(item.plan.type.name),
         "shape": .array(item.plan.shape.map(JSONValue.integer)),
@@ -109,10 +106,5 @@ public enum SafetensorsWriter {
     for item in ordered { try item.write(to: output, supply) }
     try output.finish()
     return output
-  }
-
-  private static func fiveDigits(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
   }
 }

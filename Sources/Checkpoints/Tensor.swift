@@ -30,8 +30,9 @@ public struct Tensor: Sendable {
   /// - Parameters:
   ///   - rows: rows of `rowLength` elements, out of `0..<rowCount`.
   ///   - destination: memory whose first `rows.count × rowLength` values are written; the rest stays as it was.
-  /// - Throws: `CheckpointError.invalidRequest` if the rows are out of range or the destination is too short.
+  /// - Throws: `CheckpointError.malformedTensor` if the rows are out of range or the destination is too short.
   public func widen(rows: Range<Int>, into destination: UnsafeMutableBufferPointer<Float>) throws {
+    func invalid(_ problem: String) -> CheckpointError { .malformedTensor(file: file, tensor: name, problem: problem) }
     guard rows.lowerBound >= 0, rows.upperBound <= rowCount else {
       throw invalid("rows \(rows) were asked for, but it has \(rowCount)")
     }
@@ -85,8 +86,4 @@ public struct Tensor: Sendable {
   /// Lets the system read the values from disk into its cache, which does not count as this process's memory. May block
   /// until the disk has accepted the requests.
   public func prefetch() { owner.prefetch(bytes) }
-
-  private func invalid(_ problem: String) -> CheckpointError {
-    .invalidRequest(file: file, tensor: name, problem: problem)
-  }
 }

@@ -23,9 +23,11 @@ struct CheckedPlan {
   let count: Int
   let byteCount: Int
 
+  /// - Parameter pad: largest number of bytes that the file has between two tensors.
   /// - Throws: `CheckpointError.invalidPlan` if a name occurs twice, a type cannot be written or a size overflows.
-  static func check(_ plans: [TensorPlan], file: String) throws -> [CheckedPlan] {
+  static func check(_ plans: [TensorPlan], file: String, pad: Int = 0) throws -> [CheckedPlan] {
     var names: Set<String> = []
+    var total = 0
     return try plans.map { plan in
       func invalid(_ problem: String) -> CheckpointError {
         .invalidPlan(file: file, problem: "tensor '\(plan.name)' \(problem)")
@@ -37,6 +39,9 @@ struct CheckedPlan {
       guard case .success(let size) = plan.type.size(of: plan.shape) else {
         throw invalid("has the impossible shape \(plan.shape)")
       }
+      let (sum, overflow) = total.addingReportingOverflow(size.bytes + pad)
+      if overflow { throw CheckpointError.invalidPlan(file: file, problem: "the tensors' sizes overflow") }
+      total = sum
       return CheckedPlan(plan: plan, count: size.elements, byteCount: size.bytes)
     }
   }

@@ -1,14 +1,7 @@
 /// A type of ggml that has no reader here, known by its number in a file (`enum ggml_type` of `ggml.h`).
-struct UnreadType {
-  let name: String
-  let advice: String
-
-  init?(_ code: UInt32) {
-    guard let (names, advice) = Self.all.first(where: { $0.names[code] != nil }), let name = names[code] else {
-      return nil
-    }
-    self.name = name
-    self.advice = advice
+enum UnreadType {
+  static func known(_ code: UInt32) -> (name: String, advice: String)? {
+    all.lazy.compactMap { names, advice in names[code].map { ($0, advice) } }.first
   }
 
   /// A new type is one entry.

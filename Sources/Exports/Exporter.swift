@@ -101,7 +101,7 @@ public enum Exporter {
     let tokens = try verificationTokens(options, network.configuration)
     let name = options.name ?? (options.format == .gguf ? url.deletingPathExtension() : url).lastPathComponent
     func written(_ export: some PreparedExport) throws -> ExportResult {
-      let (bytes, verification) = try AtomicDirectory.build(at: destination) { temporary in
+      let (bytes, verification) = try destination.build { temporary in
         export.tensors.monitor = options.monitor
         try export.write(to: temporary)
         let verification = try Verification(

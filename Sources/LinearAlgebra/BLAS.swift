@@ -4,7 +4,7 @@ import CNumerics
 /// The element types that OpenBLAS computes with: `Float` and `Double`.
 ///
 /// Callers use the operations of `MatrixOperations.swift` and `CholeskyFactor` instead.
-public protocol BLASScalar: BinaryFloatingPoint, Sendable {
+public protocol BLASScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   static var routines: BLASRoutines<Self> { get }
 }
 

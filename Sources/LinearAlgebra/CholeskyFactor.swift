@@ -63,36 +63,31 @@ public struct CholeskyFactor<Scalar: BLASScalar>: Sendable {
   public var order: Int { lower.rows }
 
   /// `B ← L[:s,:s]⁻¹·B` for `B` of `s` rows.
-  @_specialize(where Scalar == Float)
-  @_specialize(where Scalar == Double)
-  public func solveLower(_ b: Matrix<Scalar>) {
-    if solveFew(b, transposed: false) { return }
-    forEachColumns(of: b) { b in
-      let block = TriangularBlock<Scalar>(copied: b.columns)
-      for panel in Self.blocks(0..<b.rows, of: Self.panel) {
-        subtract(panel, 0..<panel.lowerBound, of: b, transposed: false)
-        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order) {
-          subtract(here, panel.lowerBound..<here.lowerBound, of: b, transposed: false)
-          block.invert(lower.rows(here).columns(here))
-          block.multiplyLeft(b.rows(here), transposed: false)
-        }
-      }
-    }
-  }
+  public func solveLower(_ b: Matrix<Scalar>) { solve(b, transposed: false) }
 
   /// `B ← L[:s,:s]⁻ᵀ·B` for `B` of `s` rows.
+  public func solveLowerTransposed(_ b: Matrix<Scalar>) { solve(b, transposed: true) }
+
+  /// From the first block on, or from the last with the transpose.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
-  public func solveLowerTransposed(_ b: Matrix<Scalar>) {
-    if solveFew(b, transposed: true) { return }
+  private func solve(_ b: Matrix<Scalar>, transposed: Bool) {
+    if solveFew(b, transposed: transposed) { return }
+    @Sendable func inOrder(_ range: Range<Int>, _ length: Int) -> [Range<Int>] {
+      let blocks = Self.blocks(range, of: length)
+      return transposed ? blocks.reversed() : blocks
+    }
+    @Sendable func solved(_ here: Range<Int>, in range: Range<Int>) -> Range<Int> {
+      transposed ? here.upperBound..<range.upperBound : range.lowerBound..<here.lowerBound
+    }
     forEachColumns(of: b) { b in
       let block = TriangularBlock<Scalar>(copied: b.columns)
-      for panel in Self.blocks(0..<b.rows, of: Self.panel).reversed() {
-        subtract(panel, panel.upperBound..<b.rows, of: b, transposed: true)
-        for here in Self.blocks(panel, of: TriangularBlock<Scalar>.order).reversed() {
-          subtract(here, here.upperBound..<panel.upperBound, of: b, transposed: true)
+      for panel in inOrder(0..<b.rows, Self.panel) {
+        subtract(panel, solved(panel, in: 0..<b.rows), of: b, transposed: transposed)
+        for here in inOrder(panel, TriangularBlock<Scalar>.order) {
+          subtract(here, solved(here, in: panel), of: b, transposed: transposed)
           block.invert(lower.rows(here).columns(here))
-          block.multiplyLeft(b.rows(here), transposed: true)
+          block.multiplyLeft(b.rows(here), transposed: transposed)
         }
       }
     }

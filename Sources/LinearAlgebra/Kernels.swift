@@ -47,22 +47,14 @@ public enum Kernels {
     while i < count && x[i] != peak { i += 1 }
     return min(i, max(count - 1, 0))
   }
-}
 
-/// Exponentials.
-///
-/// In single precision `exp(x)` has a relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38, larger
-/// about 1e38.
-extension Kernels {
+  // MARK: Exponentials
+  // In single precision `exp(x)` has a relative error below 3e-7 for x in [-87, 88]; smaller x gives about 1e-38,
+  // larger about 1e38.
+
   /// `x ← exp(x)` for x ≤ 709, relative error below 1e-15; x below −708 gives about 1e-308. An element's result does
   /// not depend on its place.
   public static func exponentials(_ x: UnsafeMutablePointer<Double>, count: Int) { best.exponentials(x, count) }
-
-  /// `log Σ exp(x)`, stable.
-  public static func logSumExp(_ x: UnsafePointer<Float>, count: Int) -> Float {
-    let peak = maximum(x, count: count)
-    return peak + logarithm(sumExp(x, minus: peak, count: count))
-  }
 
   /// `Σ exp(x − shift)`.
   public static func sumExp(_ x: UnsafePointer<Float>, minus shift: Float, count: Int) -> Float {
@@ -76,10 +68,9 @@ extension Kernels {
   public static func softmaxExpectation(_ x: UnsafeMutablePointer<Float>, count: Int) -> Double {
     best.softmax_expectation(x, count)
   }
-}
 
-/// The element-wise parts of a decoder layer.
-extension Kernels {
+  // MARK: The element-wise parts of a decoder layer
+
   /// RMS normalisation of one row: `y = x / sqrt(mean(x²) + epsilon) · gain`.
   public static func rmsNorm(
     _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, epsilon: Float, into y: UnsafeMutablePointer<Float>,
@@ -110,10 +101,9 @@ extension Kernels {
   ) {
     best.rotate(x, cosines, sines, half)
   }
-}
 
-/// Their derivatives.
-extension Kernels {
+  // MARK: Their derivatives
+
   /// Undoes `rotate`: turns by the negative angles.
   public static func rotateBack(
     _ x: UnsafeMutablePointer<Float>, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, half: Int

@@ -4,10 +4,10 @@ import CKernels
 ///
 /// Keys and values of one sequence and one group of heads lie together: first the keys, in panels of 16 positions, then
 /// the values, position by position. Different sequences may be used at once.
-public final class KeyValueCache: @unchecked Sendable {
-  private enum Memory {
-    case single(UnsafeMutablePointer<Float>)
-    case bfloat16(UnsafeMutablePointer<UInt16>)
+public final class KeyValueCache: Sendable {
+  private enum Memory: Sendable {
+    case single(Storage<Float>)
+    case bfloat16(Storage<UInt16>)
   }
 
   private let memory: Memory
@@ -26,15 +26,8 @@ public final class KeyValueCache: @unchecked Sendable {
     (self.groups, self.dimension) = (groups, dimension)
     let count = 2 * sequences * groups * self.capacity * dimension
     switch precision {
-    case .single: memory = .single(.allocate(capacity: count))
-    case .bfloat16: memory = .bfloat16(.allocate(capacity: count))
-    }
-  }
-
-  deinit {
-    switch memory {
-    case .single(let pointer): pointer.deallocate()
-    case .bfloat16(let pointer): pointer.deallocate()
+    case .single: memory = .single(Storage(count: count))
+    case .bfloat16: memory = .bfloat16(Storage(count: count))
     }
   }
 
@@ -56,9 +49,11 @@ public final class KeyValueCache: @unchecked Sendable {
       let (key, value) = (key + group * dimension, value + group * dimension)
       switch memory {
       case .single(let memory):
-        Kernels.best.remember_float(key, value, dimension, memory + place.keys, memory + place.values, position)
+        Kernels.best.remember_float(
+          key, value, dimension, memory.pointer + place.keys, memory.pointer + place.values, position)
       case .bfloat16(let memory):
-        Kernels.best.remember_bfloat16(key, value, dimension, memory + place.keys, memory + place.values, position)
+        Kernels.best.remember_bfloat16(
+          key, value, dimension, memory.pointer + place.keys, memory.pointer + place.values, position)
       }
     }
   }
@@ -82,12 +77,12 @@ public final class KeyValueCache: @unchecked Sendable {
       switch memory {
       case .single(let memory):
         Kernels.best.attend_float(
-          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, cap, scratch,
-          context)
+          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end, scale,
+          cap, scratch, context)
       case .bfloat16(let memory):
         Kernels.best.attend_bfloat16(
-          query, rows, dimension, memory + place.keys, memory + place.values, first, end, scale, cap, scratch,
-          context)
+          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end, scale,
+          cap, scratch, context)
       }
     }
   }

@@ -142,9 +142,7 @@ extension Matrix where Scalar == Float {
     }
     return result
   }
-}
 
-extension Matrix where Scalar == Float {
   /// The Gram matrix in double precision with a share of its mean diagonal added to the diagonal, so that it can be
   /// inverted even if inputs depend on one another. A Gram matrix of zeros becomes the identity.
   ///
@@ -186,23 +184,20 @@ extension Matrix where Scalar == Float {
 }
 
 extension Matrix where Scalar == Double {
-  public func transposed() -> Matrix {
-    let result = Matrix(uninitialized: columns, columns: rows)
-    for i in 0..<rows {
-      let source = row(i)
-      for j in 0..<columns { result.pointer[j * rows + i] = source[j] }
-    }
-    return result
-  }
+  public func transposed() -> Matrix { transposed { $0 } }
 
   /// The transpose rounded to single precision.
-  public func transposedNarrowed() -> Matrix<Float> {
-    let result = Matrix<Float>(uninitialized: columns, columns: rows)
+  public func transposedNarrowed() -> Matrix<Float> { transposed { Float($0) } }
+
+  /// Works in tiles, so that rows and columns both stay in the cache.
+  @inline(__always)
+  private func transposed<Other>(_ converted: (Double) -> Other) -> Matrix<Other> {
+    let result = Matrix<Other>(uninitialized: columns, columns: rows)
     let tile = 16
     for i0 in Swift.stride(from: 0, to: rows, by: tile) {
       for j0 in Swift.stride(from: 0, to: columns, by: tile) {
         for i in i0..<min(i0 + tile, rows) {
-          for j in j0..<min(j0 + tile, columns) { result.pointer[j * rows + i] = Float(pointer[i * stride + j]) }
+          for j in j0..<min(j0 + tile, columns) { result.pointer[j * rows + i] = converted(pointer[i * stride + j]) }
         }
       }
     }
@@ -210,14 +205,14 @@ extension Matrix where Scalar == Double {
   }
 }
 
-/// Memory that frees itself.
-private final class Storage<Scalar: BLASScalar> {
-  let pointer: UnsafeMutablePointer<Scalar>
+/// Memory that frees itself, 64-byte aligned.
+final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
+  let pointer: UnsafeMutablePointer<Element>
 
   init(count: Int) {
-    let bytes = max(count, 1) * MemoryLayout<Scalar>.stride
+    let bytes = max(count, 1) * MemoryLayout<Element>.stride
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    pointer = raw.bindMemory(to: Scalar.self, capacity: max(count, 1))
+    pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
   deinit { UnsafeMutableRawPointer(pointer).deallocate() }

@@ -2,16 +2,12 @@ import CKernels
 import Runtime
 
 /// Memory for a packed operand. It serves again for operands that are not larger.
-public final class PackedBuffer: @unchecked Sendable {
-  fileprivate let pointer: UnsafeMutablePointer<UInt32>
+public final class PackedBuffer: Sendable {
+  private let storage: Storage<UInt32>
   private let capacity: Int
+  fileprivate var pointer: UnsafeMutablePointer<UInt32> { storage.pointer }
 
-  fileprivate init(words: Int) {
-    capacity = words
-    let bytes = max(words, 1) * MemoryLayout<UInt32>.stride
-    pointer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-      .bindMemory(to: UInt32.self, capacity: max(words, 1))
-  }
+  fileprivate init(words: Int) { (capacity, storage) = (words, Storage(count: words)) }
 
   /// Memory for left operands of at most as many rows and columns, in either precision.
   public convenience init(rows: Int, columns: Int) { self.init(words: PackedRows.words(rows, columns, .single)) }
@@ -20,8 +16,6 @@ public final class PackedBuffer: @unchecked Sendable {
   public convenience init(outputs: Int, inputs: Int) { self.init(words: PackedWeight.words(outputs, inputs, .single)) }
 
   fileprivate func check(_ words: Int) { precondition(words <= capacity, "an operand is larger than its memory") }
-
-  deinit { UnsafeMutableRawPointer(pointer).deallocate() }
 }
 
 extension Precision {

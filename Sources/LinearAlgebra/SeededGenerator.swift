@@ -10,9 +10,8 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// Generator number `stream` of the family that `seed` names.
   public init(seed: UInt64, stream: UInt64 = 0) {
     // The stream is scrambled before it meets the seed, so that neighbouring (seed, stream) pairs share no state.
-    var filler = SplitMix64(state: stream)
-    filler = SplitMix64(state: seed ^ filler.next())
-    state = (filler.next(), filler.next(), filler.next(), filler.next())
+    let start = seed ^ splitMix64(stream)
+    state = (splitMix64(start), splitMix64(start, 1), splitMix64(start, 2), splitMix64(start, 3))
   }
 
   /// A generator in a given state, for comparison with published outputs. The state must not be all zeros.
@@ -90,15 +89,11 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   }
 }
 
-/// SplitMix64: a 64-bit counter with a strong output mix, used to fill the state of a larger generator.
-struct SplitMix64 {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ mixed >> 31
-  }
+/// Number `index` of the outputs of SplitMix64, a 64-bit counter with a strong output mix. Each is a bijection of the
+/// state that spreads every bit over all.
+public func splitMix64(_ state: UInt64, _ index: UInt64 = 0) -> UInt64 {
+  var mixed = state &+ (index &+ 1) &* 0x9e37_79b9_7f4a_7c15
+  mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+  mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+  return mixed ^ mixed >> 31
 }

@@ -142,7 +142,13 @@ public struct BudgetedSpace: Sendable {
 
   /// Every value drawn uniformly, without regard to the budget.
   func randomGenome(using generator: inout SeededGenerator) -> Genome {
-    space.variables.map { $0.lowest + generator.integer(below: $0.levels) * $0.step }
+    space.variables.map { $0.random(using: &generator) }
+  }
+
+  /// A random genome fitted to the cost of a new candidate.
+  func randomCandidate(using generator: inout SeededGenerator) -> Genome {
+    let target = drawTarget(using: &generator)
+    return fitted(randomGenome(using: &generator), to: target, using: &generator)
   }
 
   /// The cost at which a new candidate aims: the maximum if the whole budget is used, else uniform in `allowed`.

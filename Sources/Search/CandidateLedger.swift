@@ -1,14 +1,39 @@
 import LinearAlgebra
 
-/// An optimiser that keeps what was asked and told in a ledger.
+/// An optimiser that keeps what was asked and told in a ledger. It asks the first genomes, then what it proposes, and
+/// random genomes where it proposes none.
 public protocol LedgerOptimizer: Optimizer {
   var ledger: CandidateLedger { get set }
+
+  /// Goes on to the next generation or batch if all of this one was asked.
+  ///
+  /// - Throws: `SearchError.resultsPending` if that needs results that have not been told.
+  mutating func advance() throws(SearchError)
+
+  /// The next genome, one that was not asked before; `nil` for a random one.
+  ///
+  /// - Parameter generator: randomness of the next candidate.
+  mutating func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)?
 }
 
 extension LedgerOptimizer {
+  public var space: BudgetedSpace { ledger.space }
+  public var seed: UInt64 { ledger.seed }
   public var evaluated: [EvaluatedCandidate] { ledger.evaluated }
   public var failures: Int { ledger.failed.count }
   public var pending: [Int] { ledger.pending }
+
+  public mutating func advance() {}
+  public mutating func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? { nil }
+
+  public mutating func ask() throws(SearchError) -> Candidate? {
+    if ledger.isExhausted { return nil }
+    try advance()
+    if let first = ledger.nextFirst { return ledger.ask(first.genome, origin: first.origin) }
+    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+    if let found = propose(using: &generator) { return ledger.ask(found.genome, origin: found.origin) }
+    return ledger.askRandom(using: &generator)
+  }
 
   public mutating func tell(_ ordinal: Int, objectives: [Double]) throws(SearchError) {
     try ledger.tell(ordinal, objectives: objectives)
@@ -19,7 +44,11 @@ extension LedgerOptimizer {
 
 /// The record of asked candidates and told results that every optimiser needs, with its checks.
 public struct CandidateLedger: Sendable {
+  let space: BudgetedSpace
   let objectiveCount: Int
+  let seed: UInt64
+  /// The genomes to ask first.
+  let first: [(genome: Genome, origin: String)]
   private(set) var asked: [Candidate] = []
   private(set) var genomes: Set<Genome> = []
   private(set) var results: [Int: [Double]] = [:]
@@ -27,13 +56,30 @@ public struct CandidateLedger: Sendable {
   /// Whether no new genome was found inside the budget.
   private(set) var isExhausted = false
 
-  init(objectiveCount: Int) throws(SearchError) {
-    if objectiveCount < 1 { throw .invalidSettings(reason: "\(objectiveCount) objectives") }
-    self.objectiveCount = objectiveCount
+  /// - Parameters:
+  ///   - initial: genomes to ask first. Those inside the budget stay exactly as they are, the others are fitted.
+  ///   - quasiRandom: number of quasi-random genomes after them, at least one if there is no other; `nil` for none.
+  /// - Throws: `SearchError.invalidSettings`, or `validate`'s errors for an initial genome.
+  init(
+    _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)],
+    quasiRandom: Int? = nil
+  ) throws(SearchError) {
+    if objectives < 1 { throw .invalidSettings(reason: "\(objectives) objectives") }
+    self.space = space
+    objectiveCount = objectives
+    self.seed = seed
+    let given = try FreshGenomes.admitted(initial, in: space, seed: seed)
+    let more = quasiRandom.map { max($0, 1 - given.count) } ?? 0
+    first = given + space.quasiRandomGenomes(more, seed: seed).map { ($0, "quasi-random") }
   }
 
   /// The ordinal of the next candidate.
   var next: Int { asked.count }
+
+  /// The first genome whose turn it is; `nil` if all were asked, or this one by chance.
+  var nextFirst: (genome: Genome, origin: String)? {
+    first.indices.contains(next) && !genomes.contains(first[next].genome) ? first[next] : nil
+  }
 
   mutating func ask(_ genome: Genome, origin: String) -> Candidate {
     let candidate = Candidate(ordinal: next, genome: genome, origin: origin)
@@ -43,7 +89,7 @@ public struct CandidateLedger: Sendable {
   }
 
   /// Asks a random genome that was not asked before; `nil` if none is found.
-  mutating func askRandom(in space: BudgetedSpace, using generator: inout SeededGenerator) -> Candidate? {
+  mutating func askRandom(using generator: inout SeededGenerator) -> Candidate? {
     guard let genome = FreshGenomes.random(in: space, except: genomes, using: &generator) else {
       isExhausted = true
       return nil

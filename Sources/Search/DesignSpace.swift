@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// One candidate's choices: one value for each variable, in the order of the space.
 ///
 /// An integer variable is stored as its value (a width of 384 is 384), a categorical one as the index of its choice. An
@@ -33,6 +35,12 @@ public struct Variable: Hashable, Sendable {
   public let segment: Int
   /// The part to which the variable belongs, for example `attention` or `mlp`. For reports; the optimisers ignore it.
   public let module: String
+  /// The smallest value: `low`, or choice 0.
+  public let lowest: Int
+  /// The largest value: `high`, or the last choice.
+  public let highest: Int
+  /// The distance between neighbouring values; 1 for a categorical variable.
+  public let step: Int
   /// `nil` for a variable that always has a meaning.
   public let condition: Condition?
 
@@ -55,35 +63,13 @@ public struct Variable: Hashable, Sendable {
       if overflow || span == .max {
         throw .invalidVariable(name: name, reason: "the range \(low)...\(high) is too wide")
       }
-      self.domain = .integer(low: low, high: low + span / step * step, step: step)
+      (lowest, highest, self.step) = (low, low + span / step * step, step)
+      self.domain = .integer(low: low, high: highest, step: step)
     case .categorical(let choices):
       if choices.isEmpty { throw .invalidVariable(name: name, reason: "there is no choice") }
       if Set(choices).count < choices.count { throw .invalidVariable(name: name, reason: "a choice is listed twice") }
+      (lowest, highest, step) = (0, choices.count - 1, 1)
       self.domain = domain
-    }
-  }
-
-  /// The smallest value: `low`, or choice 0.
-  public var lowest: Int {
-    switch domain {
-    case .integer(let low, _, _): low
-    case .categorical: 0
-    }
-  }
-
-  /// The largest value: `high`, or the last choice.
-  public var highest: Int {
-    switch domain {
-    case .integer(_, let high, _): high
-    case .categorical(let choices): choices.count - 1
-    }
-  }
-
-  /// The distance between neighbouring values; 1 for a categorical variable.
-  public var step: Int {
-    switch domain {
-    case .integer(_, _, let step): step
-    case .categorical: 1
     }
   }
 
@@ -91,16 +77,15 @@ public struct Variable: Hashable, Sendable {
   public var levels: Int { (highest - lowest) / step + 1 }
 
   /// Whether the values are choices without an order.
-  public var isCategorical: Bool {
-    switch domain {
-    case .integer: false
-    case .categorical: true
-    }
-  }
+  public var isCategorical: Bool { if case .categorical = domain { true } else { false } }
 
   /// Whether the variable may take `value`.
   public func allows(_ value: Int) -> Bool {
     value >= lowest && value <= highest && (value - lowest) % step == 0
+  }
+
+  func random(using generator: inout SeededGenerator) -> Int {
+    lowest + generator.integer(below: levels) * step
   }
 
   /// The allowed value nearest to `value`, the smaller one of two.
@@ -112,39 +97,39 @@ public struct Variable: Hashable, Sendable {
 }
 
 extension Variable: Codable {
-  private enum CodingKeys: String, CodingKey { case name, segment, module, low, high, step, choices, condition }
+  /// The stored form: either `"low", "high", "step"` or `"choices"`.
+  private struct Stored: Codable {
+    let name: String
+    let segment: Int
+    let module: String
+    let condition: Condition?
+    var low: Int?
+    var high: Int?
+    var step: Int?
+    var choices: [String]?
+  }
 
-  /// Reads `{"name", "segment", "module"}` with either `"low", "high", "step"` or `"choices"`, and optionally
-  /// `"condition"`.
   public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    let domain: Domain =
-      if values.contains(.choices) {
-        .categorical(try values.decode([String].self, forKey: .choices))
-      } else {
-        .integer(
-          low: try values.decode(Int.self, forKey: .low), high: try values.decode(Int.self, forKey: .high),
-          step: try values.decode(Int.self, forKey: .step))
-      }
+    let stored = try Stored(from: decoder)
+    let domain: Domain
+    if let choices = stored.choices {
+      domain = .categorical(choices)
+    } else if let low = stored.low, let high = stored.high, let step = stored.step {
+      domain = .integer(low: low, high: high, step: step)
+    } else {
+      throw SearchError.invalidVariable(name: stored.name, reason: "it has neither choices nor low, high and step")
+    }
     try self.init(
-      name: values.decode(String.self, forKey: .name), domain: domain,
-      segment: values.decode(Int.self, forKey: .segment), module: values.decode(String.self, forKey: .module),
-      condition: values.decodeIfPresent(Condition.self, forKey: .condition))
+      name: stored.name, domain: domain, segment: stored.segment, module: stored.module, condition: stored.condition)
   }
 
   public func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(name, forKey: .name)
-    try values.encode(segment, forKey: .segment)
-    try values.encode(module, forKey: .module)
-    try values.encodeIfPresent(condition, forKey: .condition)
+    var stored = Stored(name: name, segment: segment, module: module, condition: condition)
     switch domain {
-    case .integer(let low, let high, let step):
-      try values.encode(low, forKey: .low)
-      try values.encode(high, forKey: .high)
-      try values.encode(step, forKey: .step)
-    case .categorical(let choices): try values.encode(choices, forKey: .choices)
+    case .integer(let low, let high, let step): (stored.low, stored.high, stored.step) = (low, high, step)
+    case .categorical(let choices): stored.choices = choices
     }
+    try stored.encode(to: encoder)
   }
 }
 

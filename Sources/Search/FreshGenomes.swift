@@ -14,8 +14,7 @@ enum FreshGenomes {
     let size = space.space.size ?? .max
     let tries = size <= walkableSize ? 32 : randomTries
     for _ in 0..<tries {
-      let target = space.drawTarget(using: &generator)
-      let genome = space.fitted(space.randomGenome(using: &generator), to: target, using: &generator)
+      let genome = space.randomCandidate(using: &generator)
       if !known.contains(genome) { return genome }
     }
     return size <= walkableSize ? walk(space, size: size, except: known, using: &generator) : nil

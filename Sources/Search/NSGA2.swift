@@ -27,15 +27,12 @@ public struct NSGA2: LedgerOptimizer {
     public init() {}
   }
 
-  public let space: BudgetedSpace
   public let settings: Settings
-  public let seed: UInt64
   /// The number of the generation that is being asked.
   public private(set) var generation = 0
   /// The survivors of the generations before this one, by ordinal.
   public var population: [EvaluatedCandidate] { members.map(\.candidate) }
 
-  private let initial: [(genome: Genome, origin: String)]
   private let variation: Variation
   public var ledger: CandidateLedger
   private var members: [Member] = []
@@ -65,31 +62,24 @@ public struct NSGA2: LedgerOptimizer {
       throw .invalidSettings(reason: "the share \(share) is not between 0 and 1")
     }
     if settings.halving < 1 { throw .invalidSettings(reason: "halving every \(settings.halving) generations") }
-    self.space = space
     self.settings = settings
-    self.seed = seed
-    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
     variation = Variation(space, halving: settings.halving)
-    ledger = try CandidateLedger(objectiveCount: objectives)
-    generationEnd = max(settings.population, self.initial.count)
+    ledger = try CandidateLedger(space, objectives: objectives, seed: seed, initial: initial)
+    generationEnd = max(settings.population, ledger.first.count)
   }
 
   // MARK: - Ask and tell
 
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    if ledger.next == generationEnd {
-      try ledger.requireResults()
-      select()
-      generation += 1
-      generationStart = generationEnd
-      generationEnd += settings.population
-    }
-    if initial.indices.contains(ledger.next) {
-      let first = initial[ledger.next]
-      return ledger.ask(first.genome, origin: first.origin)
-    }
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+  public mutating func advance() throws(SearchError) {
+    if ledger.next < generationEnd { return }
+    try ledger.requireResults()
+    select()
+    generation += 1
+    generationStart = generationEnd
+    generationEnd += settings.population
+  }
+
+  public mutating func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     var (genome, operators) = child(using: &generator)
     // A child that was asked before is mutated until it is new.
     for _ in 0..<16 where ledger.genomes.contains(genome) {
@@ -97,9 +87,9 @@ public struct NSGA2: LedgerOptimizer {
       genome = mutated.genome
       operators += [mutated.mutation].compactMap { $0 }
     }
-    if ledger.genomes.contains(genome) { return ledger.askRandom(in: space, using: &generator) }
+    if ledger.genomes.contains(genome) { return nil }
     lineages[ledger.next] = operators
-    return ledger.ask(genome, origin: operators.first?.rawValue ?? "random")
+    return (genome, operators.first?.rawValue ?? "random")
   }
 
   // MARK: - Children
@@ -121,11 +111,8 @@ public struct NSGA2: LedgerOptimizer {
   /// A candidate without parents: one of the first genomes mutated one to four times, or a random one if there are
   /// none.
   private func founder(using generator: inout SeededGenerator) -> (genome: Genome, operators: [Variation.Operator]) {
-    if initial.isEmpty {
-      let target = space.drawTarget(using: &generator)
-      return (space.fitted(space.randomGenome(using: &generator), to: target, using: &generator), [])
-    }
-    var genome = initial[generator.integer(below: initial.count)].genome
+    if ledger.first.isEmpty { return (space.randomCandidate(using: &generator), []) }
+    var genome = ledger.first[generator.integer(below: ledger.first.count)].genome
     var operators: [Variation.Operator] = []
     for _ in 0..<generator.integer(in: 1...4) {
       let mutated = variation.mutated(genome, generation: generation, using: &generator)
@@ -148,9 +135,7 @@ public struct NSGA2: LedgerOptimizer {
 
   /// Keeps the best `population` of the members and the generation just told.
   private mutating func select() {
-    let children = ledger.asked[generationStart..<generationEnd].compactMap { candidate in
-      ledger.results[candidate.ordinal].map { EvaluatedCandidate(candidate: candidate, objectives: $0) }
-    }
+    let children = ledger.evaluated.filter { $0.candidate.ordinal >= generationStart }
     let all = members.map(\.candidate) + children
     var survivors: [Member] = []
     for (rank, front) in ParetoFront.fronts(all.map(\.objectives)).enumerated() {

@@ -18,11 +18,6 @@ public struct Candidate: Hashable, Sendable {
 public struct EvaluatedCandidate: Hashable, Sendable {
   public let candidate: Candidate
   public let objectives: [Double]
-
-  public init(candidate: Candidate, objectives: [Double]) {
-    self.candidate = candidate
-    self.objectives = objectives
-  }
 }
 
 /// A search that is asked for candidates and told their objectives, in any order and by any caller.

@@ -23,35 +23,14 @@ public enum ParetoFront {
   }
 
   /// The fronts one after another: the non-dominated points, the non-dominated points of the rest, and so on.
-  ///
-  /// Source: fast non-dominated sort, Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic
-  /// algorithm: NSGA-II", 2002, section III.A.
   public static func fronts(_ points: [[Double]]) -> [[Int]] {
-    var dominated: [[Int]] = Array(repeating: [], count: points.count)
-    var dominators = Array(repeating: 0, count: points.count)
-    for a in points.indices {
-      for b in points.indices.dropFirst(a + 1) {
-        if dominates(points[a], points[b]) {
-          dominated[a].append(b)
-          dominators[b] += 1
-        } else if dominates(points[b], points[a]) {
-          dominated[b].append(a)
-          dominators[a] += 1
-        }
-      }
-    }
     var fronts: [[Int]] = []
-    var front = points.indices.filter { dominators[$0] == 0 }
-    while !front.isEmpty {
-      fronts.append(front)
-      var next: [Int] = []
-      for index in front {
-        for behind in dominated[index] {
-          dominators[behind] -= 1
-          if dominators[behind] == 0 { next.append(behind) }
-        }
-      }
-      front = next.sorted()
+    var rest = Array(points.indices)
+    while !rest.isEmpty {
+      let front = nonDominated(rest.map { points[$0] }).map { rest[$0] }
+      // Points with a NaN do not compare: they come last, together.
+      fronts.append(front.isEmpty ? rest : front)
+      rest.removeAll(where: Set(fronts[fronts.count - 1]).contains)
     }
     return fronts
   }
@@ -59,7 +38,8 @@ public enum ParetoFront {
   /// The room of each point among the others of its front: the sum over the objectives of the distance between its two
   /// neighbours, in units of the front's range. Infinite at the ends.
   ///
-  /// Source: Deb et al. 2002 (as for `fronts`), section III.B.
+  /// Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002,
+  /// section III.B.
   public static func crowdingDistances(_ front: [[Double]]) -> [Double] {
     var distances = Array(repeating: 0.0, count: front.count)
     guard let objectives = front.first?.count else { return [] }

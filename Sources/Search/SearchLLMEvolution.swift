@@ -10,13 +10,10 @@ import LinearAlgebra
 /// times, and then moved into the budget. The search has one size: the target is a window of 2 % below the largest
 /// allowed cost. The paper also mutates masks and depth, which are not genes here.
 public struct SearchLLMEvolution: LedgerOptimizer {
-  public let space: BudgetedSpace
-  public let seed: UInt64
   public private(set) var generation = 0
 
   private let population: Int
   private let parentCount: Int
-  private let initial: (genome: Genome, origin: String)
   public var ledger: CandidateLedger
   private var parents: [Genome] = []
   private var generationStart = 0
@@ -33,34 +30,28 @@ public struct SearchLLMEvolution: LedgerOptimizer {
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: Genome, population: Int = 100
   ) throws(SearchError) {
     if population < 2 { throw .invalidSettings(reason: "a population of \(population)") }
-    self.space = space
-    self.seed = seed
     self.population = population
     parentCount = max(2, population / 10)
-    let admitted = try FreshGenomes.admitted([(initial, "uniform")], in: space, seed: seed)
-    self.initial = admitted[0]
-    ledger = try CandidateLedger(objectiveCount: objectives)
+    ledger = try CandidateLedger(space, objectives: objectives, seed: seed, initial: [(initial, "uniform")])
   }
 
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    if ledger.next == generationStart + population {
-      try ledger.requireResults()
-      parents = ledger.ranked.prefix(parentCount).map(\.candidate.genome)
-      generation += 1
-      generationStart = ledger.next
-    }
-    if ledger.next == 0 { return ledger.ask(initial.genome, origin: initial.origin) }
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
+  public mutating func advance() throws(SearchError) {
+    if ledger.next < generationStart + population { return }
+    try ledger.requireResults()
+    parents = ledger.ranked.prefix(parentCount).map(\.candidate.genome)
+    generation += 1
+    generationStart = ledger.next
+  }
+
+  public func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     let origin = origin(of: ledger.next - generationStart)
-    var last = initial.genome
+    var last = ledger.first[0].genome
     for _ in 0..<Self.tries {
       last = child(origin, using: &generator)
-      if isInside(last), !ledger.genomes.contains(last) { return ledger.ask(last, origin: origin) }
+      if isInside(last), !ledger.genomes.contains(last) { return (last, origin) }
     }
     let fitted = space.fitted(last, to: space.allowed.upperBound, using: &generator)
-    if !ledger.genomes.contains(fitted) { return ledger.ask(fitted, origin: origin) }
-    return ledger.askRandom(in: space, using: &generator)
+    return ledger.genomes.contains(fitted) ? nil : (fitted, origin)
   }
 
   private func origin(of place: Int) -> String {
@@ -70,7 +61,7 @@ public struct SearchLLMEvolution: LedgerOptimizer {
   }
 
   private func child(_ origin: String, using generator: inout SeededGenerator) -> Genome {
-    if parents.isEmpty { return mutated(initial.genome, Self.initialProbability, using: &generator) }
+    if parents.isEmpty { return mutated(ledger.first[0].genome, Self.initialProbability, using: &generator) }
     let first = parents[generator.integer(below: parents.count)]
     switch origin {
     case "crossover":
@@ -84,8 +75,7 @@ public struct SearchLLMEvolution: LedgerOptimizer {
   /// The genome with each gene drawn anew with a probability.
   private func mutated(_ genome: Genome, _ probability: Double, using generator: inout SeededGenerator) -> Genome {
     let changed = zip(genome, space.space.variables).map { value, variable in
-      guard variable.levels > 1, generator.chance(probability) else { return value }
-      return variable.lowest + generator.integer(below: variable.levels) * variable.step
+      variable.levels > 1 && generator.chance(probability) ? variable.random(using: &generator) : value
     }
     return space.space.canonical(changed)
   }

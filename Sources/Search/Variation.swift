@@ -94,8 +94,7 @@ struct Variation: Sendable {
   private func redraw(_ genome: inout Genome, using generator: inout SeededGenerator) {
     for _ in 0..<repetitions(using: &generator) {
       guard let index = pick(free, using: &generator) else { return }
-      let variable = space.space.variables[index]
-      genome[index] = variable.lowest + generator.integer(below: variable.levels) * variable.step
+      genome[index] = space.space.variables[index].random(using: &generator)
     }
   }
 

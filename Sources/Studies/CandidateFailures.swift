@@ -2,8 +2,6 @@
 public struct CandidateFailure: Error, Equatable, Sendable {
   public let reason: String
 
-  public init(_ reason: String) { self.reason = reason }
-
   /// Evaluates candidates together. If that fails, evaluates them one by one, so that a bad candidate spoils its own
   /// result only.
   ///
@@ -18,7 +16,7 @@ public struct CandidateFailure: Error, Equatable, Sendable {
     do {
       return try evaluate(candidates).map { .success($0) }
     } catch  where !(error is CancellationError) && !isFatal(error) {
-      if candidates.count == 1 { return [.failure(CandidateFailure("\(error)"))] }
+      if candidates.count == 1 { return [.failure(CandidateFailure(reason: "\(error)"))] }
       return try candidates.flatMap { try caught([$0], isFatal: isFatal, evaluate: evaluate) }
     }
   }

@@ -1,12 +1,10 @@
 /// The end of a trial.
 struct Ending: Sendable {
-  enum Outcome: Sendable {
-    case values([Double])
-    case failure(String)
-  }
-
   let number: Int
-  let outcome: Outcome
+  /// The values of a result; none for a failure.
+  let values: [Double]
+  /// The reason of a failure; `nil` for a result.
+  let failure: String?
   /// User attributes; each value is a JSON text.
   let attributes: [String: String]
 }
@@ -14,41 +12,31 @@ struct Ending: Sendable {
 extension Ending {
   /// The end of an evaluation: a failure if a value is not finite, because no optimiser can go on from there.
   init(number: Int, measured values: [Double], attributes: [String: String]) {
-    let reason = values.first { !$0.isFinite }.map { "an objective is \($0)" }
-    self.init(number: number, outcome: reason.map { .failure($0) } ?? .values(values), attributes: attributes)
+    let failure = values.first { !$0.isFinite }.map { "an objective is \($0)" }
+    self.init(number: number, values: failure == nil ? values : [], failure: failure, attributes: attributes)
   }
 
-  /// The values of a result; none for a failure.
-  var values: [Double] {
-    if case .values(let values) = outcome { values } else { [] }
+  init(number: Int, failure reason: String, attributes: [String: String] = [:]) {
+    self.init(number: number, values: [], failure: reason, attributes: attributes)
   }
 
-  /// The reason of a failure.
-  var failure: String? {
-    if case .failure(let reason) = outcome { reason } else { nil }
-  }
-
-  var isFailure: Bool { failure != nil }
-
-  var state: TrialState { isFailure ? .failed : .complete }
+  var state: TrialState { failure == nil ? .complete : .failed }
 
   /// The intended action on the trial, for errors.
-  var wanted: String { isFailure ? "failed" : "completed" }
+  var wanted: String { failure == nil ? "completed" : "failed" }
 
   /// The attributes with the reason of a failure.
   func allAttributes() throws(StudyError) -> [String: String] {
-    guard case .failure(let reason) = outcome else { return attributes }
-    return attributes.merging([Study.Key.failure: try JSONText.encode(reason)]) { $1 }
+    guard let failure else { return attributes }
+    return attributes.merging([Study.Key.failure: try JSONText.encode(failure)]) { $1 }
   }
 
   /// - Throws: `StudyError.wrongValueCount`, `.notANumber`, `.invalidJSON`.
   func check(objectives: Int) throws(StudyError) {
-    if !isFailure {
-      if values.count != objectives {
-        throw .wrongValueCount(number: number, expected: objectives, found: values.count)
-      }
-      if values.contains(where: \.isNaN) { throw .notANumber(number: number) }
+    if failure == nil && values.count != objectives {
+      throw .wrongValueCount(number: number, expected: objectives, found: values.count)
     }
+    if values.contains(where: \.isNaN) { throw .notANumber(number: number) }
     try JSONText.check(attributes)
   }
 }

@@ -1,40 +1,19 @@
+import Checkpoints
 import Foundation
 import Search
 
 /// Parameters as Optuna stores them.
 enum OptunaDistribution {
   /// The distribution of a parameter, in the form Optuna stores beside each value.
-  static func text(of variable: Variable) throws(StudyError) -> String {
-    switch variable.domain {
-    case .integer(let low, let high, let step):
-      try JSONText.encode(Distribution(name: "IntDistribution", attributes: .init(low: low, high: high, step: step)))
-    case .categorical(let choices):
-      try JSONText.encode(Distribution(name: "CategoricalDistribution", attributes: .init(choices: choices)))
-    }
-  }
-
-  private struct Distribution: Encodable {
-    let name: String
-    let attributes: Attributes
-
-    struct Attributes: Encodable {
-      var log: Bool?
-      var low: Int?
-      var high: Int?
-      var step: Int?
-      var choices: [String]?
-
-      init(low: Int, high: Int, step: Int) {
-        log = false
-        self.low = low
-        self.high = high
-        self.step = step
+  static func text(of variable: Variable) -> String {
+    let (name, attributes): (JSONValue, [String: JSONValue]) =
+      switch variable.domain {
+      case .integer(let low, let high, let step):
+        ("IntDistribution", ["log": false, "low": .integer(low), "high": .integer(high), "step": .integer(step)])
+      case .categorical(let choices):
+        ("CategoricalDistribution", ["choices": .array(choices.map(JSONValue.string))])
       }
-
-      init(choices: [String]) {
-        self.choices = choices
-      }
-    }
+    return JSONValue.object(["name": name, "attributes": .object(attributes)]).compact
   }
 }
 
@@ -74,21 +53,14 @@ enum OptunaDate {
   static func date(_ text: String) -> Date? {
     let fields = text.split(whereSeparator: { "- :.".contains($0) })
     let numbers = fields.prefix(6).compactMap { Int32($0) }
-    guard numbers.count == 6, fields.count <= 7 else { return nil }
-    var parts = tm()
-    parts.tm_year = numbers[0] - 1900
-    parts.tm_mon = numbers[1] - 1
-    parts.tm_mday = numbers[2]
-    parts.tm_hour = numbers[3]
-    parts.tm_min = numbers[4]
-    parts.tm_sec = numbers[5]
-    parts.tm_isdst = -1
-    let seconds = Double(mktime(&parts))
-    guard fields.count == 7 else { return Date(timeIntervalSince1970: seconds) }
+    let digits = fields.dropFirst(6).joined()
     // Digits only: an exponent would give another time, or none.
-    guard fields[6].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let fraction = Double("0." + fields[6]) else {
-      return nil
-    }
-    return Date(timeIntervalSince1970: seconds + fraction)
+    guard numbers.count == 6, fields.count <= 7, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      let fraction = Double("0.\(digits)0")
+    else { return nil }
+    var parts = tm(
+      tm_sec: numbers[5], tm_min: numbers[4], tm_hour: numbers[3], tm_mday: numbers[2], tm_mon: numbers[1] - 1,
+      tm_year: numbers[0] - 1900, tm_wday: 0, tm_yday: 0, tm_isdst: -1, tm_gmtoff: 0, tm_zone: nil)
+    return Date(timeIntervalSince1970: Double(mktime(&parts)) + fraction)
   }
 }

@@ -10,114 +10,41 @@ enum OptunaSchema {
   /// The oldest library version that writes this schema; Optuna only shows it when the migration differs.
   static let libraryVersion = "4.0.0"
 
-  /// The databases' names of the types.
-  private struct Types {
-    /// A number that the database assigns.
-    let identifier: String
-    let time: String
-    let real: String
-    let direction: String
-    let state: String
-    let valueType: String
-    let intermediateValueType: String
-
-    init(_ dialect: SQLDialect) {
-      switch dialect.kind {
-      case .sqlite:
-        identifier = "INTEGER"
-        time = "DATETIME"
-        real = "FLOAT"
-        (direction, state, valueType, intermediateValueType) = ("VARCHAR(8)", "VARCHAR(8)", "VARCHAR(7)", "VARCHAR(7)")
-      case .postgres:
-        identifier = "SERIAL"
-        time = "TIMESTAMP"
-        real = "DOUBLE PRECISION"
-        (direction, state) = ("studydirection", "trialstate")
-        (valueType, intermediateValueType) = ("trialvaluetype", "trialintermediatevaluetype")
-      }
+  /// The types that must be made before the tables, and the database's names of all types. `identifier`: a number that
+  /// the database assigns.
+  private static func types(_ dialect: SQLDialect) -> (made: [String], names: [String: String]) {
+    switch dialect {
+    case .sqlite:
+      (
+        [],
+        [
+          "identifier": "INTEGER", "time": "DATETIME", "real": "FLOAT", "direction": "VARCHAR(8)",
+          "state": "VARCHAR(8)", "valueType": "VARCHAR(7)", "intermediateValueType": "VARCHAR(7)",
+        ]
+      )
+    case .postgres:
+      (
+        [
+          "CREATE TYPE studydirection AS ENUM ('NOT_SET', 'MINIMIZE', 'MAXIMIZE')",
+          "CREATE TYPE trialstate AS ENUM ('RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'WAITING')",
+          "CREATE TYPE trialvaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG')",
+          "CREATE TYPE trialintermediatevaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG', 'NAN')",
+        ],
+        [
+          "identifier": "SERIAL", "time": "TIMESTAMP", "real": "DOUBLE PRECISION", "direction": "studydirection",
+          "state": "trialstate", "valueType": "trialvaluetype", "intermediateValueType": "trialintermediatevaluetype",
+        ]
+      )
     }
   }
 
-  /// The types that must be made before the tables.
-  private static func types(_ dialect: SQLDialect) -> [String] {
-    if dialect.kind == .sqlite { return [] }
-    return [
-      "CREATE TYPE studydirection AS ENUM ('NOT_SET', 'MINIMIZE', 'MAXIMIZE')",
-      "CREATE TYPE trialstate AS ENUM ('RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'WAITING')",
-      "CREATE TYPE trialvaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG')",
-      "CREATE TYPE trialintermediatevaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG', 'NAN')",
-    ]
-  }
-
+  /// The statements of `optuna.sql`, in which names of types stand in braces.
   static func statements(_ dialect: SQLDialect) -> [String] {
-    let types = Types(dialect)
-    return Self.types(dialect) + [
-      """
-      CREATE TABLE studies (
-        study_id \(types.identifier) NOT NULL, study_name VARCHAR(512) NOT NULL, PRIMARY KEY (study_id))
-      """,
-      "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name)",
-      """
-      CREATE TABLE version_info (
-        version_info_id INTEGER NOT NULL, schema_version INTEGER, library_version VARCHAR(256),
-        PRIMARY KEY (version_info_id), CHECK (version_info_id=1))
-      """,
-      """
-      CREATE TABLE study_directions (
-        study_direction_id \(types.identifier) NOT NULL, direction \(types.direction) NOT NULL, study_id INTEGER NOT NULL,
-        objective INTEGER NOT NULL, PRIMARY KEY (study_direction_id), UNIQUE (study_id, objective),
-        FOREIGN KEY(study_id) REFERENCES studies (study_id))
-      """,
-      attributes(of: "study", "studies", kind: "user", types),
-      attributes(of: "study", "studies", kind: "system", types),
-      """
-      CREATE TABLE trials (
-        trial_id \(types.identifier) NOT NULL, number INTEGER, study_id INTEGER, state \(types.state) NOT NULL,
-        datetime_start \(types.time), datetime_complete \(types.time), PRIMARY KEY (trial_id),
-        FOREIGN KEY(study_id) REFERENCES studies (study_id))
-      """,
-      "CREATE INDEX ix_trials_study_id ON trials (study_id)",
-      attributes(of: "trial", "trials", kind: "user", types),
-      attributes(of: "trial", "trials", kind: "system", types),
-      """
-      CREATE TABLE trial_params (
-        param_id \(types.identifier) NOT NULL, trial_id INTEGER, param_name VARCHAR(512), param_value \(types.real),
-        distribution_json TEXT, PRIMARY KEY (param_id), UNIQUE (trial_id, param_name),
-        FOREIGN KEY(trial_id) REFERENCES trials (trial_id))
-      """,
-      """
-      CREATE TABLE trial_values (
-        trial_value_id \(types.identifier) NOT NULL, trial_id INTEGER NOT NULL, objective INTEGER NOT NULL,
-        value \(types.real), value_type \(types.valueType) NOT NULL, PRIMARY KEY (trial_value_id),
-        UNIQUE (trial_id, objective), FOREIGN KEY(trial_id) REFERENCES trials (trial_id))
-      """,
-      """
-      CREATE TABLE trial_intermediate_values (
-        trial_intermediate_value_id \(types.identifier) NOT NULL, trial_id INTEGER NOT NULL, step INTEGER NOT NULL,
-        intermediate_value \(types.real), intermediate_value_type \(types.intermediateValueType) NOT NULL,
-        PRIMARY KEY (trial_intermediate_value_id), UNIQUE (trial_id, step),
-        FOREIGN KEY(trial_id) REFERENCES trials (trial_id))
-      """,
-      """
-      CREATE TABLE trial_heartbeats (
-        trial_heartbeat_id \(types.identifier) NOT NULL, trial_id INTEGER NOT NULL, heartbeat \(types.time) NOT NULL,
-        PRIMARY KEY (trial_heartbeat_id), UNIQUE (trial_id), FOREIGN KEY(trial_id) REFERENCES trials (trial_id))
-      """,
-      """
-      CREATE TABLE alembic_version (
-        version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))
-      """,
-    ]
-  }
-
-  /// The four attribute tables differ in their names only.
-  private static func attributes(of owner: String, _ table: String, kind: String, _ types: Types) -> String {
-    """
-    CREATE TABLE \(owner)_\(kind)_attributes (
-      \(owner)_\(kind)_attribute_id \(types.identifier) NOT NULL, \(owner)_id INTEGER, "key" VARCHAR(512),
-      value_json TEXT, PRIMARY KEY (\(owner)_\(kind)_attribute_id), UNIQUE (\(owner)_id, "key"),
-      FOREIGN KEY(\(owner)_id) REFERENCES \(table) (\(owner)_id))
-    """
+    let types = types(dialect)
+    let tables = types.names.reduce(String(decoding: PackageResources.optuna_sql, as: UTF8.self)) { text, type in
+      text.replacing("{\(type.key)}", with: type.value)
+    }
+    return types.made + tables.split(separator: ";\n").map(String.init)
   }
 
   /// Creates the tables and marks them with their version.

@@ -2,7 +2,7 @@ import CPostgres
 import Foundation
 
 /// An error of a server, or of the connection to it.
-struct PostgresFailure: Error {
+struct PostgresFailure: Error, CustomStringConvertible {
   /// The five characters of the error class, if the server sent them. Source:
   /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
   let sqlState: String?
@@ -21,10 +21,12 @@ struct PostgresFailure: Error {
 ///
 /// Statements and their arguments are sent separately (`PQexecParams`), values as text. Source:
 /// <https://www.postgresql.org/docs/15/libpq-exec.html>.
-final class PostgresConnection {
+final class PostgresConnection: DatabaseSession {
   private let connection: OpaquePointer
   /// Whether the connection is lost.
   private(set) var isLost = false
+
+  var dialect: SQLDialect { .postgres }
 
   /// Connects and prepares the session.
   init(_ url: PostgresURL) throws(PostgresFailure) {
@@ -52,7 +54,7 @@ final class PostgresConnection {
   private func prepare() throws(PostgresFailure) {
     // The formats in which values are read, and a time limit for transactions whose process hangs or has vanished.
     let settings = [
-      ("datestyle", "ISO"), ("extra_float_digits", "3"), ("bytea_output", "hex"),
+      ("datestyle", "ISO"), ("extra_float_digits", "3"),
       ("idle_in_transaction_session_timeout", "60s"), ("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"),
       ("tcp_keepalives_count", "3"),
     ]
@@ -68,15 +70,14 @@ final class PostgresConnection {
   }
 
   /// Runs one statement. Each `?` stands for an argument.
-  func run(_ sql: String, _ arguments: [SQLValue]) throws(PostgresFailure) -> [SQLRow] {
-    let values = arguments.map(Self.copy)
-    defer { for value in values { free(value.bytes) } }
-    guard values.allSatisfy({ !$0.isBroken }) else {
+  func run(_ sql: String, _ arguments: [any SQLArgument]) throws(PostgresFailure) -> [SQLRow] {
+    let values = arguments.map { Self.text(of: $0.sqlValue) }
+    if values.contains(where: { $0?.utf8.contains(0) ?? false }) {
       throw PostgresFailure(sqlState: nil, message: "a text with a NUL character cannot be stored", isLost: false)
     }
-    let result = PQexecParams(
-      connection, Self.numbered(sql), Int32(values.count), nil, values.map { $0.bytes.map { UnsafePointer($0) } },
-      values.map(\.count), values.map { $0.isBinary ? 1 : 0 }, 0)
+    let result = Self.withCStrings(values) { texts in
+      PQexecParams(connection, Self.numbered(sql), Int32(values.count), nil, texts, nil, nil, 0)
+    }
     defer { PQclear(result) }
     switch PQresultStatus(result) {
     case PGRES_TUPLES_OK, PGRES_COMMAND_OK: return Self.rows(of: result)
@@ -85,6 +86,10 @@ final class PostgresConnection {
       isLost = failure.isLost
       throw failure
     }
+  }
+
+  func hasTable(_ name: String) throws -> Bool {
+    try run("SELECT to_regclass(?) IS NOT NULL AS found", [name]).first?.integer("found") == 1
   }
 
   private func failure(of result: OpaquePointer?) -> PostgresFailure {
@@ -101,32 +106,12 @@ final class PostgresConnection {
 
   // MARK: - Arguments
 
-  private struct Argument {
-    let bytes: UnsafeMutablePointer<CChar>?
-    let count: Int32
-    let isBinary: Bool
-    /// A text that ends before its end.
-    var isBroken = false
-  }
-
-  private static func copy(_ value: SQLValue) -> Argument {
-    func text(_ text: String) -> Argument {
-      Argument(bytes: strdup(text), count: 0, isBinary: false, isBroken: text.utf8.contains(0))
-    }
+  private static func text(of value: SQLValue) -> String? {
     switch value {
-    case .null: return Argument(bytes: nil, count: 0, isBinary: false)
-    case .integer(let value): return text("\(value)")
-    case .real(let value):
-      return text(value.isFinite ? "\(value)" : value.isNaN ? "NaN" : value > 0 ? "Infinity" : "-Infinity")
-    case .text(let value): return text(value)
-    case .bytes(let data):
-      let bytes = malloc(max(1, data.count))?.assumingMemoryBound(to: CChar.self)
-      bytes.map { target in
-        data.withUnsafeBytes { source in
-          if let start = source.baseAddress { memcpy(target, start, source.count) }
-        }
-      }
-      return Argument(bytes: bytes, count: Int32(clamping: data.count), isBinary: true)
+    case .null: nil
+    case .integer(let value): "\(value)"
+    case .real(let value): value.isFinite ? "\(value)" : value.isNaN ? "NaN" : value > 0 ? "Infinity" : "-Infinity"
+    case .text(let value): value
     }
   }
 
@@ -154,9 +139,7 @@ final class PostgresConnection {
 
   private static func rows(of result: OpaquePointer?) -> [SQLRow] {
     let columns = PQnfields(result)
-    let places = Dictionary(
-      (0..<columns).map { (PQfname(result, $0).map { String(cString: $0) } ?? "", Int($0)) }
-    ) { first, _ in first }
+    let places = SQLRow.places((0..<columns).map { PQfname(result, $0).map { String(cString: $0) } ?? "" })
     let types = (0..<columns).map { PQftype(result, $0) }
     return (0..<PQntuples(result)).map { row in
       SQLRow(columns: places, values: (0..<columns).map { value(of: result, row, $0, type: types[Int($0)]) })
@@ -171,11 +154,6 @@ final class PostgresConnection {
     case 20, 21, 23: return Int64(text).map { .integer($0) } ?? .text(text)
     case 16: return .integer(text == "t" ? 1 : 0)
     case 700, 701, 1700: return Double(text).map { .real($0) } ?? .text(text)
-    case 17:
-      var count = 0
-      guard let content = PQunescapeBytea(bytes, &count) else { return .null }
-      defer { PQfreemem(content) }
-      return .bytes(Data(bytes: content, count: count))
     default: return .text(text)
     }
   }
@@ -190,9 +168,9 @@ final class PostgresConnection {
 
   /// Passes an array of C strings that ends with a null pointer.
   private static func withCStrings<Value>(
-    _ texts: [String], _ body: ([UnsafePointer<CChar>?]) -> Value
+    _ texts: [String?], _ body: ([UnsafePointer<CChar>?]) -> Value
   ) -> Value {
-    let copies = texts.map { strdup($0) }
+    let copies = texts.map { $0.flatMap { strdup($0) } }
     defer { for copy in copies { free(copy) } }
     return body(copies.map { $0.map { UnsafePointer($0) } } + [nil])
   }

@@ -32,8 +32,6 @@ final class PostgresDatabase: StudyDatabase {
   private let patience: Patience
   private let state = Mutex(State())
 
-  var dialect: SQLDialect { SQLDialect(kind: .postgres) }
-
   /// Connects. Nothing is tried twice here, because a wrong name or password stays wrong.
   ///
   /// - Throws: `StudyError.database` with the server's words.
@@ -43,7 +41,7 @@ final class PostgresDatabase: StudyDatabase {
     do {
       try state.withLock { $0.connection = try PostgresConnection(url) }
     } catch {
-      throw studyError(error)
+      throw StudyError(error, path: url.description)
     }
   }
 
@@ -52,8 +50,8 @@ final class PostgresDatabase: StudyDatabase {
   /// - Throws: `StudyError.inUse` if another process has it.
   func holdLock(named name: String) throws(StudyError) {
     let key = Self.lockKey(name)
-    try transaction("BEGIN", isWriting: false) { session in
-      if try Self.hasLock(key, session.connection) { return }
+    try transaction("BEGIN", isWriting: false) { connection in
+      if try Self.hasLock(key, connection) { return }
       throw StudyError.inUse(path: StudyLocation.server(url).studyName(name), process: nil)
     }
     state.withLock { $0.lock = key }
@@ -63,11 +61,12 @@ final class PostgresDatabase: StudyDatabase {
     Int64(bitPattern: "nas-search \(name)".utf8.map { Int($0) }.stableHash)
   }
 
-  /// Takes the lock, with a second's patience: the server notices the end of an earlier holder's connection a little later.
+  /// Takes the lock, with a second's patience: the server notices a little later that an earlier holder's connection
+  /// has ended.
   private static func hasLock(_ key: Int64, _ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
     for attempt in 0..<20 {
       if attempt > 0 { Thread.sleep(forTimeInterval: 0.05) }
-      let found = try connection.run("SELECT pg_try_advisory_lock(?) AS taken", [.integer(key)])
+      let found = try connection.run("SELECT pg_try_advisory_lock(?) AS taken", [key])
       if found.first?.integer("taken") == 1 { return true }
     }
     return false
@@ -92,20 +91,15 @@ final class PostgresDatabase: StudyDatabase {
   // MARK: - Transactions
 
   /// A transaction whose commit was sent but not answered: it may have been committed or not.
-  private struct Uncertain<Value: Sendable> {
+  private struct Uncertain<Value: Sendable>: Error {
     let transaction: Int64
     let value: Value
     let failure: PostgresFailure
   }
 
-  private enum Outcome<Value: Sendable> {
-    case done(Value)
-    case uncertain(Uncertain<Value>)
-  }
-
   @discardableResult
   private func transaction<Value: Sendable>(
-    _ begin: String, isWriting: Bool, _ body: (PostgresSession) throws -> Value
+    _ begin: String, isWriting: Bool, _ body: (PostgresConnection) throws -> Value
   ) throws(StudyError) -> Value {
     var uncertain: Uncertain<Value>?
     var attempt = 0
@@ -114,16 +108,14 @@ final class PostgresDatabase: StudyDatabase {
       do {
         if let known = uncertain, try isCommitted(known) { return known.value }
         uncertain = nil
-        switch try once(begin, isWriting: isWriting, body) {
-        case .done(let value): return value
-        case .uncertain(let unknown):
-          uncertain = unknown
-          failure = unknown.failure
-        }
+        return try once(begin, isWriting: isWriting, body)
+      } catch let unknown as Uncertain<Value> {
+        uncertain = unknown
+        failure = unknown.failure
       } catch let error as PostgresFailure where error.isLost || error.isConflict {
         failure = error
       } catch {
-        throw studyError(error)
+        throw StudyError(error, path: url.description)
       }
       if attempt == patience.attempts {
         throw .database(
@@ -135,14 +127,14 @@ final class PostgresDatabase: StudyDatabase {
   }
 
   private func once<Value: Sendable>(
-    _ begin: String, isWriting: Bool, _ body: (PostgresSession) throws -> Value
-  ) throws -> Outcome<Value> {
+    _ begin: String, isWriting: Bool, _ body: (PostgresConnection) throws -> Value
+  ) throws -> Value {
     try withConnection { connection in
       _ = try connection.run(begin, [])
       let value: Value
       var number: Int64?
       do {
-        value = try body(PostgresSession(connection: connection))
+        value = try body(connection)
         if isWriting {
           let row = try connection.run("SELECT txid_current_if_assigned() AS number", []).first
           number = row?.integer("number")
@@ -157,9 +149,9 @@ final class PostgresDatabase: StudyDatabase {
       } catch let failure as PostgresFailure where failure.isLost {
         // A transaction without a number changed nothing.
         guard let number else { throw failure }
-        return .uncertain(Uncertain(transaction: number, value: value, failure: failure))
+        throw Uncertain(transaction: number, value: value, failure: failure)
       }
-      return .done(value)
+      return value
     }
   }
 
@@ -167,7 +159,7 @@ final class PostgresDatabase: StudyDatabase {
     let rows: [SQLRow]
     do {
       rows = try withConnection { connection in
-        try connection.run("SELECT txid_status(?) AS status", [.integer(uncertain.transaction)])
+        try connection.run("SELECT txid_status(?) AS status", [uncertain.transaction])
       }
     } catch let failure as PostgresFailure where failure.sqlState == "22023" {
       // "Transaction ID … is in the future": the server crashed before any part of it was on disk.
@@ -203,27 +195,5 @@ final class PostgresDatabase: StudyDatabase {
       }
       return try body(connection)
     }
-  }
-
-  private func studyError(_ error: any Error) -> StudyError {
-    switch error {
-    case let error as StudyError: error
-    case let failure as PostgresFailure: .database(path: url.description, reason: failure.description)
-    default: .database(path: url.description, reason: "\(error)")
-    }
-  }
-}
-
-struct PostgresSession: DatabaseSession {
-  let connection: PostgresConnection
-
-  var dialect: SQLDialect { SQLDialect(kind: .postgres) }
-
-  func run(_ sql: String, _ arguments: [any SQLArgument]) throws -> [SQLRow] {
-    try connection.run(sql, arguments.map(\.sqlValue))
-  }
-
-  func hasTable(_ name: String) throws -> Bool {
-    try run("SELECT to_regclass(?) IS NOT NULL AS found", [name]).first?.integer("found") == 1
   }
 }

@@ -42,24 +42,10 @@ public struct PostgresURL: Hashable, Sendable, CustomStringConvertible {
     let path: Substring
 
     init?(_ text: String) {
-      guard let mark = text.range(of: "://"), PostgresURL.schemes.contains(String(text[..<mark.lowerBound])) else {
-        return nil
-      }
-      scheme = text[..<mark.upperBound]
-      let address = text[mark.upperBound...]
-      var rest = address
-      let head = address.prefix { $0 != "/" }
-      if let at = head.firstIndex(of: "@") {
-        let credentials = head[..<at]
-        user = credentials.prefix { $0 != ":" }
-        hasPassword = credentials.contains(":")
-        rest = address[address.index(after: at)...]
-      } else {
-        user = nil
-        hasPassword = false
-      }
-      hosts = rest.prefix { $0 != "/" && $0 != "?" }
-      path = rest[hosts.endIndex...].prefix { $0 != "?" }
+      // The first `@` ends user and password, unless a `/` comes before it.
+      let form = #/(postgres(?:ql)?:\/\/)(?:([^:@\/]*)(:[^@\/]*)?@)?([^\/?]*)([^?]*)/#
+      guard let cut = text.prefixMatch(of: form) else { return nil }
+      (scheme, user, hasPassword, hosts, path) = (cut.1, cut.2, cut.3 != nil, cut.4, cut.5)
     }
 
     var shown: String { scheme + (user.map { $0 + "@" } ?? "") + hosts + path }

@@ -1,56 +1,53 @@
-import Foundation
-
 /// A value that goes into a statement or comes out of a row, the same for every database.
-enum SQLValue: Hashable, Sendable {
+package enum SQLValue: Hashable, Sendable {
   case null
   case integer(Int64)
   case real(Double)
   case text(String)
-  case bytes(Data)
 }
 
 /// A type of argument for a `?` of a statement.
-protocol SQLArgument: Sendable {
+package protocol SQLArgument: Sendable {
   var sqlValue: SQLValue { get }
 }
 
 extension Int: SQLArgument {
-  var sqlValue: SQLValue { .integer(Int64(self)) }
+  package var sqlValue: SQLValue { .integer(Int64(self)) }
 }
 
 extension Int64: SQLArgument {
-  var sqlValue: SQLValue { .integer(self) }
+  package var sqlValue: SQLValue { .integer(self) }
 }
 
 extension Double: SQLArgument {
-  var sqlValue: SQLValue { .real(self) }
+  package var sqlValue: SQLValue { .real(self) }
 }
 
 extension String: SQLArgument {
-  var sqlValue: SQLValue { .text(self) }
-}
-
-extension Data: SQLArgument {
-  var sqlValue: SQLValue { .bytes(self) }
+  package var sqlValue: SQLValue { .text(self) }
 }
 
 extension Optional: SQLArgument where Wrapped: SQLArgument {
-  var sqlValue: SQLValue { self?.sqlValue ?? .null }
+  package var sqlValue: SQLValue { self?.sqlValue ?? .null }
 }
 
 /// A row of a result. A column that is missing, NULL or of another type reads as `nil`.
-struct SQLRow: Sendable {
+package struct SQLRow: Sendable {
   /// The place of each column, shared by all rows of a result.
   let columns: [String: Int]
   let values: [SQLValue]
+
+  /// The places of columns by name; the first of two with one name.
+  static func places(_ names: [String]) -> [String: Int] {
+    Dictionary(names.enumerated().map { ($1, $0) }) { first, _ in first }
+  }
 
   subscript(_ column: String) -> SQLValue {
     columns[column].map { values[$0] } ?? .null
   }
 
-  func integer(_ column: String) -> Int64? {
-    if case .integer(let value) = self[column] { return value }
-    return nil
+  package func integer(_ column: String) -> Int64? {
+    if case .integer(let value) = self[column] { value } else { nil }
   }
 
   /// A whole number also reads as a real number.
@@ -62,13 +59,7 @@ struct SQLRow: Sendable {
     }
   }
 
-  func text(_ column: String) -> String? {
-    if case .text(let value) = self[column] { return value }
-    return nil
-  }
-
-  func bytes(_ column: String) -> Data? {
-    if case .bytes(let value) = self[column] { return value }
-    return nil
+  package func text(_ column: String) -> String? {
+    if case .text(let value) = self[column] { value } else { nil }
   }
 }

@@ -9,7 +9,7 @@ import Search
 /// work for it (`claim`, see `StudyClaims.swift`) or inspect, and Optuna's own tools may read.
 ///
 /// ```swift
-/// let study = try Study.open(StudyLocation("postgresql://search@host/studies"), name: "qwen", access: .work)
+/// let study = try StudyAddress("postgresql://search@host/studies#qwen").open(access: .work)
 /// ```
 public final class Study: Sendable, CustomStringConvertible {
   public static let fileName = "study.db"
@@ -134,11 +134,11 @@ public final class Study: Sendable, CustomStringConvertible {
 
   /// Opens a database in a directory. The caller has the lock, if it needs one.
   static func folder(_ directory: URL, name: String?, access: Access, lock: StudyLock?) throws(StudyError) -> Study {
-    let location = StudyLocation.folder(directory)
-    let database = try SQLiteDatabase(path: location.databaseName, isReadOnly: access == .inspect)
-    let head = try database.read { try StudyHead($0, name: name, path: database.path) }
+    let path = directory.appendingPathComponent(fileName).path
+    let database = try SQLiteDatabase(path: path, isReadOnly: access == .inspect)
+    let head = try database.read { try StudyHead($0, name: name, path: path) }
     if access != .inspect { try database.useWriteAheadLog() }
-    return Study(location, database, head, access: access, lock: lock)
+    return Study(.folder(directory), database, head, access: access, lock: lock)
   }
 
   private static func openServer(_ url: PostgresURL, name: String?, access: Access) throws(StudyError) -> Study {
@@ -201,10 +201,6 @@ public final class Study: Sendable, CustomStringConvertible {
   }
 
   // MARK: - The database
-
-  func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value {
-    try database.read(body)
-  }
 
   /// - Throws: `StudyError.readOnly` if the study was opened to inspect.
   @discardableResult

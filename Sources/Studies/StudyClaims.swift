@@ -117,7 +117,7 @@ extension Study {
       let hopeless = zip(late, counts).filter { $1 >= attempts ?? .max }
       try store(
         hopeless.map { trial, count in
-          Ending(number: trial.number, outcome: .failure("\(count) workers went away with it"), attributes: [:])
+          Ending(number: trial.number, failure: "\(count) workers went away with it")
         }, Dictionary(hopeless.map { ($0.0.number, $0.0) }) { $1 }, session)
       return late.map(\.number)
     }
@@ -152,7 +152,7 @@ extension Study {
   public func deliver(
     _ number: Int, failure reason: String, attributes: [String: String] = [:], worker: String
   ) throws(StudyError) -> Bool {
-    try deliver(Ending(number: number, outcome: .failure(reason), attributes: attributes), worker: worker)
+    try deliver(Ending(number: number, failure: reason, attributes: attributes), worker: worker)
   }
 
   private func deliver(
@@ -164,13 +164,13 @@ extension Study {
       let trials = try lockTrials([ending.number], session)
       switch trials[ending.number]?.state {
       case .running, .waiting:
-        if ending.isFailure, try claimed(by: worker, numbers: [ending.number], session).isEmpty { return false }
+        if ending.failure != nil, try claimed(by: worker, numbers: [ending.number], session).isEmpty { return false }
         try store([ending], trials, session)
         try set([(trials[ending.number]?.identifier, [Key.owner: owner])], in: "trial_system_attributes", session)
         return true
       case .complete:
         let stored = try stored(session, numbers: [ending.number]).first?.values ?? []
-        if !ending.isFailure && !Self.agree(stored, ending.values, reproducible) {
+        if ending.failure == nil && !Self.agree(stored, ending.values, reproducible) {
           throw StudyError.conflictingResult(number: ending.number, stored: stored, given: ending.values)
         }
         return false

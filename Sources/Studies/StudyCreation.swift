@@ -31,13 +31,7 @@ extension Study {
         remove(draft: draft)
         for url in written { unlink(url.path) }
       }
-      remove(draft: draft)
-      let database = try SQLiteDatabase(path: draft, isReadOnly: false)
-      try database.write { session in
-        try OptunaSchema.install(session)
-        try description.insert(session)
-      }
-      try database.close()
+      try make(draft: draft) { try description.insert($0) }
       for (name, content) in files.sorted(by: { $0.key < $1.key }) {
         let url = directory.appendingPathComponent(name)
         try write(content, to: url)
@@ -64,10 +58,20 @@ extension Study {
   /// Makes a database in a directory and removes it.
   static func rehearseCreation(in directory: URL) throws(StudyError) {
     let draft = directory.appendingPathComponent(fileName).path + ".new"
-    remove(draft: draft)
     defer { remove(draft: draft) }
+    try make(draft: draft) { _ in }
+  }
+
+  /// Makes a database file with the tables and what `fill` adds.
+  private static func make(
+    draft: String, _ fill: (any DatabaseSession) throws -> Void
+  ) throws(StudyError) {
+    remove(draft: draft)
     let database = try SQLiteDatabase(path: draft, isReadOnly: false)
-    try database.write { try OptunaSchema.install($0) }
+    try database.write { session in
+      try OptunaSchema.install(session)
+      try fill(session)
+    }
     try database.close()
   }
 

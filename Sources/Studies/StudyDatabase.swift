@@ -1,7 +1,5 @@
 /// A database that holds studies. All SQL of a study is written once, against this protocol.
 protocol StudyDatabase: Sendable {
-  var dialect: SQLDialect { get }
-
   /// Reads. Everything that `body` sees is of one moment.
   func read<Value: Sendable>(_ body: (any DatabaseSession) throws -> Value) throws(StudyError) -> Value
 
@@ -37,7 +35,7 @@ extension StudyDatabase {
 private struct RehearsalEnd: Error {}
 
 /// Statements inside a transaction.
-protocol DatabaseSession {
+package protocol DatabaseSession {
   var dialect: SQLDialect { get }
 
   /// Runs one statement and returns its rows. Each `?` stands for an argument.
@@ -48,28 +46,24 @@ protocol DatabaseSession {
 }
 
 /// The words in which the databases differ.
-struct SQLDialect: Sendable {
-  enum Kind: Sendable {
-    case sqlite
-    case postgres
-  }
-
-  let kind: Kind
+package enum SQLDialect: Sendable {
+  case sqlite
+  case postgres
 
   /// The end of a SELECT whose rows the transaction is going to change: others wait until it ends.
   ///
   /// In SQLite the whole database waits, from the beginning of a transaction that may write.
-  var forUpdate: String { kind == .postgres ? " FOR UPDATE" : "" }
+  var forUpdate: String { self == .postgres ? " FOR UPDATE" : "" }
 
   /// The end of a SELECT that takes only rows that no other transaction is taking.
-  var forUpdateSkippingLocked: String { kind == .postgres ? " FOR UPDATE SKIP LOCKED" : "" }
+  var forUpdateSkippingLocked: String { self == .postgres ? " FOR UPDATE SKIP LOCKED" : "" }
 
   /// The time by the database's clock, in the form of heartbeats.
   ///
   /// Optuna writes `now()` there: UTC in SQLite, and in PostgreSQL local time of the session's time zone, which
   /// `PostgresConnection` keeps to the server's.
   var now: String {
-    switch kind {
+    switch self {
     case .sqlite: "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     case .postgres: "CAST(clock_timestamp() AS timestamp)"
     }
@@ -77,7 +71,7 @@ struct SQLDialect: Sendable {
 
   /// Seconds since a heartbeat, by the database's clock.
   func age(of column: String) -> String {
-    switch kind {
+    switch self {
     case .sqlite: "(julianday('now') - julianday(\(column))) * 86400"
     case .postgres: "EXTRACT(EPOCH FROM clock_timestamp() - CAST(\(column) AS timestamptz))"
     }
@@ -91,7 +85,7 @@ struct SQLDialect: Sendable {
 
 extension DatabaseSession {
   @discardableResult
-  func run(_ sql: String) throws -> [SQLRow] { try run(sql, []) }
+  package func run(_ sql: String) throws -> [SQLRow] { try run(sql, []) }
 
   /// Inserts rows with few statements, so that a distant database is not asked once for each row.
   ///

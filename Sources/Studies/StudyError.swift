@@ -1,3 +1,4 @@
+import CSQLite
 import Search
 
 /// Errors of a stored study, or of requests to it. Paths are as the caller gave them.
@@ -56,6 +57,16 @@ public enum StudyError: Error, Equatable, Sendable, CustomStringConvertible {
   case conflictingResult(number: Int, stored: [Double], given: [Double])
   /// A name that no file of a study can have.
   case invalidFileName(String)
+
+  /// An error met while the database at `path` was used.
+  init(_ error: any Error, path: String) {
+    switch error {
+    case let error as StudyError: self = error
+    case let failure as SQLiteFailure where [SQLITE_NOTADB, SQLITE_CORRUPT].contains(failure.code):
+      self = .corrupt(path: path, reason: failure.description)
+    default: self = .database(path: path, reason: "\(error)")
+    }
+  }
 
   public var description: String {
     switch self {

@@ -21,14 +21,17 @@ extension Study {
         throw .file(path: url.path, reason: error.localizedDescription)
       }
     case .server(let url):
-      return try read { session in
+      return try database.read { session in
         let rows = try session.run(
           """
-          SELECT content, encode(sha256(content), 'hex') AS actual, sha256 FROM nas_search_files
-          WHERE study_id = ? AND name = ?
+          SELECT encode(content, 'base64') AS content, encode(sha256(content), 'hex') AS actual, sha256
+          FROM nas_search_files WHERE study_id = ? AND name = ?
           """, [identifier, name])
         guard let row = rows.first else { return nil }
-        guard let content = row.bytes("content"), row.text("actual") == row.text("sha256") else {
+        let text = row.text("content") ?? ""
+        guard let content = Data(base64Encoded: text, options: .ignoreUnknownCharacters),
+          row.text("actual") == row.text("sha256")
+        else {
           throw StudyError.corrupt(path: url.description, reason: "the file '\(name)' does not fit its SHA-256")
         }
         return content
@@ -50,8 +53,8 @@ extension Study {
       """
       INSERT INTO nas_search_files (study_id, name, content, sha256)
       SELECT study_id, ?, bytes, encode(sha256(bytes), 'hex')
-      FROM (SELECT CAST(? AS bytea) AS bytes, CAST(? AS integer) AS study_id) AS given
-      """, [name, content, study])
+      FROM (SELECT decode(?, 'base64') AS bytes, CAST(? AS integer) AS study_id) AS given
+      """, [name, content.base64EncodedString(), study])
   }
 
   static func check(fileName name: String) throws(StudyError) {

@@ -6,15 +6,6 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
   case folder(URL)
   case server(PostgresURL)
 
-  /// - Parameter text: `postgresql://…`, else the path of a folder.
-  /// - Throws: `StudyError.invalidURL`, `.invalidAddress`.
-  public init(_ text: String) throws(StudyError) {
-    switch try PlaceText(text) {
-    case .folder(let path): self = .folder(URL(fileURLWithPath: path))
-    case .server(let url): self = .server(try PostgresURL(url))
-    }
-  }
-
   /// The path, or the URL without its password.
   public var description: String {
     switch self {
@@ -28,14 +19,6 @@ public enum StudyLocation: Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .folder(let directory): directory.path
     case .server(let url): "\(url.description) (\(name))"
-    }
-  }
-
-  /// The name of the database in errors: its file, or the URL without its password.
-  var databaseName: String {
-    switch self {
-    case .folder(let directory): directory.appendingPathComponent(Study.fileName).path
-    case .server(let url): url.description
     }
   }
 }

@@ -25,51 +25,43 @@ public final class StudyPlace: Sendable {
   ///   - attributes: some of the attributes that will be stored, each a JSON text.
   /// - Throws: `StudyError.inUse`, `.alreadyExists`, `.file`, `.database`, `.invalidStudy`, `.unsupportedSchema`.
   ///   Nothing is left behind then.
-  public convenience init(
+  public init(
     at location: StudyLocation, name: String, attributes: [String: String] = [:]
   ) throws(StudyError) {
     switch location {
-    case .folder(let directory): try self.init(folder: directory)
-    case .server(let url): try self.init(server: url, name: name, attributes)
+    case .folder(let directory): hold = try Self.hold(directory)
+    case .server(let url):
+      try NewStudy.check(name: name)
+      let database = try PostgresDatabase(url)
+      try database.holdLock(named: name)
+      hold = .server(url, database, name: name)
     }
-  }
-
-  private init(server url: PostgresURL, name: String, _ attributes: [String: String]) throws(StudyError) {
-    try NewStudy.check(name: name)
-    let database = try PostgresDatabase(url)
-    try database.holdLock(named: name)
-    hold = .server(url, database, name: name)
-    if try database.read({ try OptunaSchema.hasStudy($0, named: name) }) {
-      abandon()
-      throw .alreadyExists(path: StudyLocation.server(url).studyName(name))
-    }
-    do {
-      try Study.rehearseCreation(in: database, url, name: name, attributes)
+    do throws(StudyError) {
+      switch hold {
+      case .folder(let directory, _, _, _):
+        if Study.exists(at: directory) { throw .alreadyExists(path: location.studyName(name)) }
+        try Study.rehearseCreation(in: directory)
+      case .server(let url, let database, _):
+        if try database.read({ try OptunaSchema.hasStudy($0, named: name) }) {
+          throw .alreadyExists(path: location.studyName(name))
+        }
+        try Study.rehearseCreation(in: database, url, name: name, attributes)
+      }
     } catch {
       abandon()
       throw error
     }
   }
 
-  private init(folder directory: URL) throws(StudyError) {
-    let path = directory.appendingPathComponent(Self.lockName).path
-    let made = try Self.makeDirectories(directory)
+  private static func hold(_ directory: URL) throws(StudyError) -> Hold {
+    let path = directory.appendingPathComponent(lockName).path
+    let made = try makeDirectories(directory)
     let isNew = !FileManager.default.fileExists(atPath: path)
     do {
       let lock = try StudyLock(path: path, directory: directory.path)
-      hold = .folder(directory, lock, made: made, madeLock: isNew ? path : nil)
+      return .folder(directory, lock, made: made, madeLock: isNew ? path : nil)
     } catch {
       for directory in made { rmdir(directory) }
-      throw error
-    }
-    if Study.exists(at: directory) {
-      abandon()
-      throw .alreadyExists(path: directory.path)
-    }
-    do {
-      try Study.rehearseCreation(in: directory)
-    } catch {
-      abandon()
       throw error
     }
   }

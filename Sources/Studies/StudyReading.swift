@@ -5,14 +5,14 @@ extension Study {
   ///
   /// - Throws: `StudyError.unreadableTrial` if one is not a genome of the space or incomplete; `.corrupt`, `.database`.
   public func trials() throws(StudyError) -> [StoredTrial] {
-    try read { try stored($0, numbers: nil) }
+    try database.read { try stored($0, numbers: nil) }
   }
 
   /// Some of the trials, by number. Numbers without a trial are left out.
   ///
   /// - Throws: as `trials()`.
   public func trials(numbers: [Int]) throws(StudyError) -> [StoredTrial] {
-    try read { try stored($0, numbers: numbers) }
+    try database.read { try stored($0, numbers: numbers) }
   }
 
   /// - Parameter numbers: numbers of the trials; `nil` for all.

@@ -45,17 +45,17 @@ extension Study {
 ///   try runner.complete(batch.map { .init(candidate: $0, values: measure($0.genome)) })
 /// }
 /// ```
-public struct StudyRunner<Search: Optimizer>: Sendable {
+public struct StudyRunner: Sendable {
   public let study: Study
   /// The optimiser, for its front and its counts.
-  public private(set) var optimizer: Search
+  public private(set) var optimizer: any Optimizer
   /// Candidates of an earlier run without a result. `next` returns them first.
   public private(set) var interrupted: [Candidate]
 
   /// Brings the optimiser to the state of the study.
   ///
   /// - Throws: as `Study.replay`.
-  public init(_ study: Study, _ optimizer: Search) throws {
+  public init(_ study: Study, _ optimizer: any Optimizer) throws {
     var optimizer = optimizer
     interrupted = try study.replay(into: &optimizer)
     self.study = study
@@ -121,45 +121,32 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   /// - Throws: the errors of `Study.trials` and `Optimizer.tell`.
   public mutating func collect() throws -> [StoredTrial] {
     let ended = try study.trials(numbers: optimizer.pending).filter { ![.running, .waiting].contains($0.state) }
-    for trial in ended {
-      if trial.state == .complete {
-        try optimizer.tell(trial.number, objectives: study.minimized(trial.values))
-      } else {
-        try optimizer.tellFailure(trial.number)
-      }
-    }
+    for trial in ended { try tell(trial.number, trial.state == .complete ? trial.values : nil) }
     return ended
+  }
+
+  /// - Parameter values: values of a result; `nil` for a failure.
+  private mutating func tell(_ number: Int, _ values: [Double]?) throws {
+    if let values {
+      try optimizer.tell(number, objectives: study.minimized(values))
+    } else {
+      try optimizer.tellFailure(number)
+    }
   }
 
   // MARK: - Without workers
 
   /// The result of an evaluation.
   public struct Result: Sendable {
-    public let candidate: Candidate
-    public let values: [Double]
-    /// User attributes of the trial; each value is a JSON text.
-    public let attributes: [String: String]
+    fileprivate let ending: Ending
 
-    /// Reason why there are no values; `nil` for a result.
-    public let failure: String?
-
+    /// - Parameter attributes: user attributes of the trial; each value is a JSON text.
     public init(candidate: Candidate, values: [Double], attributes: [String: String] = [:]) {
-      self.candidate = candidate
-      self.values = values
-      self.attributes = attributes
-      failure = nil
+      ending = Ending(number: candidate.ordinal, measured: values, attributes: attributes)
     }
 
     public init(candidate: Candidate, failure reason: String) {
-      self.candidate = candidate
-      values = []
-      attributes = [:]
-      failure = reason
-    }
-
-    fileprivate var ending: Ending {
-      failure.map { Ending(number: candidate.ordinal, outcome: .failure($0), attributes: attributes) }
-        ?? Ending(number: candidate.ordinal, measured: values, attributes: attributes)
+      ending = Ending(number: candidate.ordinal, failure: reason)
     }
   }
 
@@ -172,13 +159,7 @@ public struct StudyRunner<Search: Optimizer>: Sendable {
   public mutating func complete(_ results: [Result]) throws -> [String?] {
     let endings = results.map(\.ending)
     try study.end(endings)
-    for (result, ending) in zip(results, endings) {
-      if ending.isFailure {
-        try optimizer.tellFailure(result.candidate.ordinal)
-      } else {
-        try optimizer.tell(result.candidate.ordinal, objectives: study.minimized(result.values))
-      }
-    }
+    for ending in endings { try tell(ending.number, ending.failure == nil ? ending.values : nil) }
     return endings.map(\.failure)
   }
 }

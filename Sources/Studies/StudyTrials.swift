@@ -42,9 +42,7 @@ extension Study {
         throw .unreadableTrial(path: description, number: candidate.ordinal, reason: "\(error)")
       }
     }
-    let distributions = try space.variables.map { variable throws(StudyError) in
-      try OptunaDistribution.text(of: variable)
-    }
+    let distributions = space.variables.map(OptunaDistribution.text)
     try writeAsSearcher { session in
       // Each process that adds trials waits here, Optuna too, so that no number is assigned twice.
       try session.run("SELECT study_id FROM studies WHERE study_id = ?" + session.dialect.forUpdate, [identifier])
@@ -195,7 +193,7 @@ extension Study {
 
   /// All user attributes of the study, each a JSON text, including `model` and `space`.
   public func attributes() throws(StudyError) -> [String: String] {
-    try read { session in
+    try database.read { session in
       let rows = try session.run("SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", [identifier])
       return Dictionary(rows.map { ($0.text("key") ?? "", $0.text("value_json") ?? "null") }) { $1 }
     }

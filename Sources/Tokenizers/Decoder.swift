@@ -79,15 +79,9 @@ enum DecoderStep: Sendable, Equatable {
 
   private static func strip(_ token: [UInt8], _ content: [UInt8], start: Int, stop: Int) -> [UInt8] {
     var token = token[...]
-    var count = 0
-    while count < start, token.starts(with: content) {
-      token = token.dropFirst(content.count)
-      count += 1
-    }
-    count = 0
-    while count < stop, token.suffix(content.count).elementsEqual(content) {
+    for _ in 0..<min(start, token.count) where token.starts(with: content) { token = token.dropFirst(content.count) }
+    for _ in 0..<min(stop, token.count) where token.suffix(content.count).elementsEqual(content) {
       token = token.dropLast(content.count)
-      count += 1
     }
     return Array(token)
   }

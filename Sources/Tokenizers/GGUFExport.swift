@@ -2,8 +2,6 @@ import Checkpoints
 
 /// Writes a tokenizer as GGUF metadata for llama.cpp.
 enum GGUFExport {
-  private static let format = "a GGUF tokenizer"
-
   /// `bos_token_id` names the token that stands first, whatever token the configuration calls BOS, because llama.cpp
   /// puts no other first.
   static func vocabulary(for definition: TokenizerDefinition) throws -> GGUFVocabulary {
@@ -11,7 +9,7 @@ enum GGUFExport {
       let id = definition.otherIds[0]
       let other = String(decoding: definition.otherTexts[0], as: UTF8.self)
       throw TokenizerError.notExpressible(
-        format: format, reason: "its id \(id) stands for both \"\(definition.text(of: id))\" and \"\(other)\"")
+        reason: "its id \(id) stands for both \"\(definition.text(of: id))\" and \"\(other)\"")
     }
     var vocabulary = GGUFVocabulary(
       model: definition.isByteLevel ? "gpt2" : "llama", tokens: tokens(of: definition),
@@ -26,7 +24,6 @@ enum GGUFExport {
     if let last = try token(definition.suffix, "after", definition) {
       if let eos = definition.eosToken, eos != last {
         throw TokenizerError.notExpressible(
-          format: format,
           reason:
             "it puts \(definition.named(last)) after a text and calls \(definition.named(eos)) EOS, where GGUF has one token"
         )
@@ -36,7 +33,7 @@ enum GGUFExport {
     if definition.isByteLevel {
       vocabulary.pre = try preTokenizer(of: definition).names[0]
       if definition.merges.isEmpty {
-        throw TokenizerError.notExpressible(format: format, reason: "it has no merges, which llama.cpp asks for")
+        throw TokenizerError.notExpressible(reason: "it has no merges, which llama.cpp asks for")
       }
       vocabulary.merges = definition.merges.map { "\(definition.text(of: $0.left)) \(definition.text(of: $0.right))" }
       vocabulary.addSpacePrefix = false
@@ -44,7 +41,7 @@ enum GGUFExport {
       vocabulary.pre = "default"
       vocabulary.addSpacePrefix = try addsSpacePrefix(definition)
       vocabulary.scores = scores(of: definition)
-      if let difference = GGUFMerges.difference(definition, vocabulary) {
+      if let difference = difference(definition, vocabulary) {
         Notices.tell(
           "the tokenizer of the GGUF export cuts some words in another way than this one: \(difference)")
       }
@@ -58,11 +55,10 @@ enum GGUFExport {
     guard affix.count == 1 else {
       let names = affix.map { definition.named($0) }.joined(separator: ", ")
       throw TokenizerError.notExpressible(
-        format: format, reason: "it puts \(affix.count) tokens \(place) a text (\(names)), where GGUF has one")
+        reason: "it puts \(affix.count) tokens \(place) a text (\(names)), where GGUF has one")
     }
     guard definition.hasToken(token) else {
-      throw TokenizerError.notExpressible(
-        format: format, reason: "it puts id \(token) \(place) a text, which has no token")
+      throw TokenizerError.notExpressible(reason: "it puts id \(token) \(place) a text, which has no token")
     }
     return token
   }
@@ -104,13 +100,12 @@ enum GGUFExport {
     let exact = named.first { $0.ignoresMerges == definition.ignoresMerges }
     guard let first = named.first, let pre = definition.mergesMakeEveryToken ? first : exact else {
       throw TokenizerError.notExpressible(
-        format: format,
         reason: named.isEmpty
           ? "no value of tokenizer.ggml.pre has its pre-tokenizer"
           : "no value of tokenizer.ggml.pre has its pre-tokenizer and ignore_merges \(definition.ignoresMerges)")
     }
     guard definition.normalizer.allSatisfy({ $0 == .nfc }) else {
-      throw TokenizerError.notExpressible(format: format, reason: "it rewrites text before byte-level BPE")
+      throw TokenizerError.notExpressible(reason: "it rewrites text before byte-level BPE")
     }
     return pre
   }
@@ -130,8 +125,7 @@ enum GGUFExport {
     {
       return scheme != .never
     }
-    throw TokenizerError.notExpressible(
-      format: format, reason: "it does not mark spaces with ▁ in the way of a SentencePiece model")
+    throw TokenizerError.notExpressible(reason: "it does not mark spaces with ▁ in the way of a SentencePiece model")
   }
 
   /// A score for each token that puts the merges in their order: minus the rank of the first merge that makes the
@@ -142,6 +136,28 @@ enum GGUFExport {
     for merge in definition.merges.reversed() { scores[Int(merge.result)] = -Float(merge.rank) }
     for token in definition.addedTokens { scores[Int(token.id)] = 0 }
     return scores
+  }
+
+  /// llama.cpp merges any two neighbours whose concatenation is a token, the best score first. That is the same as a
+  /// list with every such pair, sorted by token. Lists that are made from SentencePiece models have this form.
+  ///
+  /// - Returns: a difference of the tokenizer's list in words; nil if it is the same.
+  private static func difference(_ definition: TokenizerDefinition, _ vocabulary: GGUFVocabulary) -> String? {
+    func key(_ merge: TokenizerDefinition.Merge) -> UInt64 { MergeTable.key(merge.left, merge.right) }
+    func name(_ merge: TokenizerDefinition.Merge) -> String {
+      "\"\(definition.text(of: merge.left))\" and \"\(definition.text(of: merge.right))\""
+    }
+    // Added tokens are found in the text before it is merged.
+    let added = Set(definition.addedTokens.map(\.id))
+    let scores = vocabulary.scores ?? []
+    let listed = Set(definition.merges.map(key))
+    let implied = GGUFImport.merges(of: definition.tokens, scores: scores, types: vocabulary.tokenTypes)
+    if let more = implied.first(where: { !added.contains($0.result) && !listed.contains(key($0)) }) {
+      return "it does not merge \(name(more)), and llama.cpp does"
+    }
+    let byRank = definition.merges.filter { !added.contains($0.result) }.sorted { $0.rank < $1.rank }
+    let swapped = zip(byRank, byRank.dropFirst()).first { scores[Int($0.result)] < scores[Int($1.result)] }
+    return swapped.map { "it merges \(name($0)) before \(name($1)), and llama.cpp the latter first" }
   }
 }
 

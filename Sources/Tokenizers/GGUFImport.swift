@@ -5,6 +5,8 @@ struct GGUFImport {
   /// The file, for messages.
   let source: String
 
+  private func invalid(_ reason: String) -> TokenizerError { .invalidVocabulary(file: source, reason: reason) }
+
   func definition(from vocabulary: GGUFVocabulary) throws -> TokenizerDefinition {
     var definition = TokenizerDefinition()
     try readTokens(vocabulary, into: &definition)
@@ -46,16 +48,16 @@ struct GGUFImport {
 
   private func readTokens(_ vocabulary: GGUFVocabulary, into definition: inout TokenizerDefinition) throws {
     let count = vocabulary.tokens.count
-    guard count > 0 else { throw TokenizerError.invalidVocabulary(file: source, reason: "it is empty") }
+    guard count > 0 else { throw invalid("it is empty") }
     for (id, token) in vocabulary.tokens.enumerated() {
       // If a token has no text, llama.cpp gives it one.
       let text = token.isEmpty ? "[EMPTY_\(id)]" : token
       if let other = definition.tokens.append(text.utf8) {
-        throw TokenizerError.invalidVocabulary(file: source, reason: "token \"\(text)\" has the ids \(other) and \(id)")
+        throw invalid("token \"\(text)\" has the ids \(other) and \(id)")
       }
     }
     if let types = vocabulary.tokenTypes, types.count < count {
-      throw TokenizerError.invalidVocabulary(file: source, reason: "\(count) tokens, but \(types.count) token types")
+      throw invalid("\(count) tokens, but \(types.count) token types")
     }
     for id in 0..<count {
       // These are recognised in the text as written, before it is cut and encoded.
@@ -113,8 +115,7 @@ struct GGUFImport {
         text.utf8[..<space], text.utf8[text.utf8.index(after: space)...], rank: Int32(clamping: index), file: source,
         index: index)
       // If a pair occurs twice, the first counts.
-      let pair = UInt64(UInt32(bitPattern: merge.left)) << 32 | UInt64(UInt32(bitPattern: merge.right))
-      if known.insert(pair).inserted { definition.merges.append(merge) }
+      if known.insert(MergeTable.key(merge.left, merge.right)).inserted { definition.merges.append(merge) }
     }
     return pre
   }
@@ -126,11 +127,10 @@ struct GGUFImport {
   ) throws {
     let scores = vocabulary.scores ?? Array(repeating: 0, count: vocabulary.tokens.count)
     guard scores.count >= vocabulary.tokens.count else {
-      throw TokenizerError.invalidVocabulary(
-        file: source, reason: "\(vocabulary.tokens.count) tokens, but \(scores.count) scores")
+      throw invalid("\(vocabulary.tokens.count) tokens, but \(scores.count) scores")
     }
     if let id = scores.firstIndex(where: \.isNaN) {
-      throw TokenizerError.invalidVocabulary(file: source, reason: "the score of token \(id) is not a number")
+      throw invalid("the score of token \(id) is not a number")
     }
     let mark = Array("▁".utf8)
     let addsSpace = vocabulary.addSpacePrefix ?? true

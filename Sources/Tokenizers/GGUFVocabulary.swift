@@ -90,7 +90,6 @@ public struct GGUFVocabulary: Sendable, Equatable {
     for (token, isAdded) in [(bosToken, addBOS), (eosToken, addEOS)] where isAdded == true {
       guard let token, kept(token) == nil, tokens.indices.contains(Int(token)) else { continue }
       throw TokenizerError.notExpressible(
-        format: "a GGUF tokenizer",
         reason: "it puts token \(token) (\(tokens[Int(token)])) beside every text, and the embedding has \(count) rows")
     }
     var shortened = self

@@ -1,21 +1,8 @@
 import Checkpoints
 
-/// Reads the components of a `tokenizer.json`: normaliser, pre-tokenizer, decoder and post-processor, each an object
-/// with a `type`, or null.
-///
-/// Source: the serialisation format of the `tokenizers` library.
-struct HuggingFaceComponents {
-  /// The name of the file for error messages.
-  let file: String
-
-  private func unsupported(_ component: String, _ found: String?, _ supported: [String]) -> TokenizerError {
-    .unsupported(file: file, component: component, found: found ?? "without a type", supported: supported)
-  }
-
-  private func invalid(_ field: String, _ expected: String) -> TokenizerError {
-    .invalidField(file: file, field: field, expected: expected)
-  }
-
+/// The components of a `tokenizer.json`: normaliser, pre-tokenizer, decoder and post-processor, each an object with a
+/// `type`, or null.
+extension HuggingFaceDocument {
   private func bytes(_ value: JSONValue?, _ field: String) throws -> [UInt8] {
     guard let text = value?.string, !text.isEmpty else { throw invalid(field, "a string that is not empty") }
     return Array(text.utf8)
@@ -42,6 +29,15 @@ struct HuggingFaceComponents {
     return try members.flatMap { try sequence($0, field, key: key) }
   }
 
+  /// The pattern of a `Replace` and its replacement.
+  private func replacement(_ step: JSONValue, _ component: String, _ supported: [String]) throws -> ([UInt8], [UInt8]) {
+    guard step["pattern"]?["Regex"] == nil else {
+      throw unsupported(component, "Replace with a Regex pattern", supported)
+    }
+    let pattern = try bytes(step["pattern"]?["String"], "\(component).pattern.String")
+    return (pattern, Array((step["content"]?.string ?? "").utf8))
+  }
+
   func normalizer(_ json: JSONValue?) throws -> [NormalizerStep] {
     try sequence(json, "normalizer", key: "normalizers").map { step in
       switch step["type"]?.string {
@@ -50,12 +46,8 @@ struct HuggingFaceComponents {
       case "Prepend":
         return .prepend(try bytes(step["prepend"], "normalizer.prepend"))
       case "Replace":
-        guard step["pattern"]?["Regex"] == nil else {
-          throw unsupported("normalizer", "Replace with a Regex pattern", NormalizerStep.supported)
-        }
-        return .replace(
-          pattern: try bytes(step["pattern"]?["String"], "normalizer.pattern.String"),
-          content: Array((step["content"]?.string ?? "").utf8))
+        let (pattern, content) = try replacement(step, "normalizer", NormalizerStep.supported)
+        return .replace(pattern: pattern, content: content)
       case let other:
         throw unsupported("normalizer", other, NormalizerStep.supported)
       }
@@ -93,7 +85,7 @@ struct HuggingFaceComponents {
     }
     let behavior = step["behavior"]?.string ?? "without a name"
     let inverted = step["invert"]?.bool ?? false
-    if let pattern = RunPattern(expression: expression) {
+    if let pattern = RunPattern(rawValue: expression) {
       guard behavior == "Isolated" else { throw unsupported("Split behavior", behavior, ["Isolated"]) }
       return .isolate(pattern)
     }
@@ -121,12 +113,8 @@ struct HuggingFaceComponents {
       case "Fuse":
         return .fuse
       case "Replace":
-        guard step["pattern"]?["Regex"] == nil else {
-          throw unsupported("decoder", "Replace with a Regex pattern", DecoderStep.supported)
-        }
-        return .replace(
-          pattern: try bytes(step["pattern"]?["String"], "decoder.pattern.String"),
-          content: Array((step["content"]?.string ?? "").utf8))
+        let (pattern, content) = try replacement(step, "decoder", DecoderStep.supported)
+        return .replace(pattern: pattern, content: content)
       case "Strip":
         guard let start = step["start"]?.id, let stop = step["stop"]?.id else {
           throw invalid("decoder.start and decoder.stop", "two counts")

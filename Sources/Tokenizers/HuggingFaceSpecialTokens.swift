@@ -54,7 +54,7 @@ struct HuggingFaceSpecialTokens {
       guard let text = Self.text(value) else { continue }
       if Self.names.contains(name) { named[name] = text }
       guard !vocabulary.isAdded(text), !additions.contains(where: { $0.content == text }) else { continue }
-      additions.append(Self.token(value, special: true))
+      additions.append(AddedToken(value, id: 0, special: true))
     }
     let namedTexts = Set(named.values)
     for index in additions.indices where namedTexts.contains(additions[index].content) {
@@ -66,51 +66,45 @@ struct HuggingFaceSpecialTokens {
     members.last { $0.key == name }.flatMap { $0.value == .null ? nil : $0.value }
   }
 
-  private static func text(_ value: JSONValue) -> [UInt8]? {
+  fileprivate static func text(_ value: JSONValue) -> [UInt8]? {
     let text = value.string ?? value["content"]?.string
     return text.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
   }
 
-  /// A token as a string, or as an object with `content` and its flags.
-  private static func token(_ value: JSONValue, special: Bool) -> AddedToken {
-    let special = value["special"]?.bool ?? special
-    return AddedToken(
-      id: 0, content: text(value) ?? [], singleWord: value["single_word"]?.bool ?? false,
-      stripsLeft: value["lstrip"]?.bool ?? false, stripsRight: value["rstrip"]?.bool ?? false,
-      normalized: value["normalized"]?.bool ?? !special, special: special)
-  }
-
   /// The tokens of `added_tokens_decoder`, in the order of their ids.
   private static func described(_ decoder: JSONValue?, path: String) throws -> [AddedToken] {
-    var tokens: [AddedToken] = []
-    for member in decoder?.members ?? [] {
+    try (decoder?.members ?? []).map { member in
       guard let id = Int32(member.key), member.value["content"]?.string != nil else {
         throw TokenizerError.invalidField(
           file: path, field: "added_tokens_decoder.\(member.key)", expected: "an id, and an object with content")
       }
-      tokens.append(token(member.value, special: false))
-      tokens[tokens.count - 1].id = id
-    }
-    return tokens.sorted { $0.id < $1.id }
+      return AddedToken(member.value, id: id)
+    }.sorted { $0.id < $1.id }
   }
 
   /// The tokens of `added_tokens.json`, an object of text to id, in the order of their ids.
   private static func described(
     _ file: (json: JSONValue, path: String), specials: [[UInt8]]
   ) throws -> [AddedToken] {
-    var tokens: [AddedToken] = []
-    for member in file.json.members ?? [] {
+    try (file.json.members ?? []).map { member in
       guard let id = member.value.id else {
         throw TokenizerError.invalidField(file: file.path, field: member.key, expected: "a token id")
       }
-      tokens.append(token(.string(member.key), special: specials.contains(Array(member.key.utf8))))
-      tokens[tokens.count - 1].id = id
-    }
-    return tokens.sorted { $0.id < $1.id }
+      return AddedToken(.string(member.key), id: id, special: specials.contains(Array(member.key.utf8)))
+    }.sorted { $0.id < $1.id }
   }
 }
 
 extension AddedToken {
+  /// Reads a string, or an object with `content` and flags; `special` and `normalized` are those of an absent flag.
+  init(_ value: JSONValue, id: Int32, special: Bool = false, normalized: Bool? = nil) {
+    let special = value["special"]?.bool ?? special
+    self.init(
+      id: id, content: HuggingFaceSpecialTokens.text(value) ?? [], singleWord: value["single_word"]?.bool ?? false,
+      stripsLeft: value["lstrip"]?.bool ?? false, stripsRight: value["rstrip"]?.bool ?? false,
+      normalized: value["normalized"]?.bool ?? normalized ?? !special, special: special)
+  }
+
   /// Whether all but the ids are equal.
   fileprivate func isSame(_ other: AddedToken) -> Bool {
     var other = other

@@ -61,7 +61,7 @@ enum HuggingFaceWriter {
     case .split(let pattern):
       split(pattern.expression)
     case .isolate(let pattern):
-      split(pattern.expression)
+      split(pattern.rawValue)
     case .digits(let individual):
       .ordered(["type": "Digits", "individual_digits": .bool(individual)])
     case .byteLevel(let addPrefixSpace, let useRegex):

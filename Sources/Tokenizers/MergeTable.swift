@@ -7,8 +7,7 @@ struct MergeTable: Sendable {
 
   private struct Slot {
     var key = UInt64.max
-    var rank: Int32 = 0
-    var result: Int32 = 0
+    var value = Value(rank: 0, result: 0)
   }
 
   /// Open addressing; the size is a power of two, at most half full. No key is UInt64.max, because symbols are not
@@ -25,12 +24,13 @@ struct MergeTable: Sendable {
     for merge in merges {
       let key = Self.key(merge.left, merge.right)
       let slot = slots.withUnsafeBufferPointer { Self.slot(of: key, in: $0, shift: shift) }
-      slots[slot] = Slot(key: key, rank: merge.rank, result: merge.result)
+      slots[slot] = Slot(key: key, value: Value(rank: merge.rank, result: merge.result))
     }
   }
 
+  /// Both symbols in one number.
   @inline(__always)
-  private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+  static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
@@ -45,7 +45,7 @@ struct MergeTable: Sendable {
     slots.withUnsafeBufferPointer { slots in
       let key = Self.key(left, right)
       let slot = slots[Self.slot(of: key, in: slots, shift: shift)]
-      return slot.key == key ? Value(rank: slot.rank, result: slot.result) : nil
+      return slot.key == key ? slot.value : nil
     }
   }
 }

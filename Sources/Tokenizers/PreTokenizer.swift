@@ -47,7 +47,7 @@ struct PreTokenizedText {
       if addPrefixSpace { prepend([0x20]) { _ in true } }
       if useRegex { apply(.split(.gpt2)) }
     case .metaspace(let mark, let scheme, let split):
-      replaceSpaces(by: mark)
+      rewrite { _, piece, result in result += replacing([0x20], with: mark, in: Array(piece)) }
       let isFirst = isFirst
       prepend(mark) { index in scheme == .always || scheme == .first && isFirst && index == 0 }
       if split { cut { text, piece, cuts in Self.splitBefore(mark, text, piece, into: &cuts) } }
@@ -79,14 +79,6 @@ struct PreTokenizedText {
     rewrite { index, piece, result in
       if condition(index), !piece.starts(with: prefix) { result.append(contentsOf: prefix) }
       result.append(contentsOf: piece)
-    }
-  }
-
-  private mutating func replaceSpaces(by mark: [UInt8]) {
-    rewrite { _, piece, result in
-      for byte in piece {
-        if byte == 0x20 { result.append(contentsOf: mark) } else { result.append(byte) }
-      }
     }
   }
 

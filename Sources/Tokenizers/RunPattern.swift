@@ -1,16 +1,12 @@
 /// Expressions that match some runs of a text and leave the text between them. Both are pieces.
 ///
-/// llama.cpp cuts words with them if a model does not name a pre-tokenizer (`LLAMA_VOCAB_PRE_TYPE_DEFAULT`).
+/// The raw values are the spellings in a `tokenizer.json`. llama.cpp cuts words with these expressions if a model does
+/// not name a pre-tokenizer (`LLAMA_VOCAB_PRE_TYPE_DEFAULT`).
 enum RunPattern: String, CaseIterable, Sendable {
   /// Punctuation, and the symbols of ASCII but the backtick.
   case punctuation = #"[\p{P}\$\+<=>\^~\|]+"#
   case numbers = #"\p{N}+"#
   case threeDigits = "[0-9][0-9][0-9]"
-
-  /// The spelling in a `tokenizer.json`.
-  var expression: String { rawValue }
-
-  init?(expression: String) { self.init(rawValue: expression) }
 
   /// Cuts `range` of `text` (valid UTF-8) at the ends of the matches, and appends the parts to `pieces`.
   func split(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>]) {

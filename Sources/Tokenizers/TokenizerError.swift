@@ -15,25 +15,19 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   case invalidVocabulary(file: String, reason: String)
   /// Merge number `index` (from 0) cannot be used.
   case invalidMerge(file: String, index: Int, reason: String)
-  /// The tokenizer has no exact counterpart in the wanted format.
-  case notExpressible(format: String, reason: String)
+  /// The tokenizer has no exact counterpart in GGUF.
+  case notExpressible(reason: String)
 
   public var description: String {
     switch self {
-    case .missingFile(let path, let advice):
-      return "\(path): no such file" + (advice.map { "; \($0)" } ?? "")
-    case .unreadableFile(let path, let reason):
-      return "\(path): cannot be read: \(reason)"
-    case .invalidField(let file, let field, let expected):
-      return "\(file): \(field): expected \(expected)"
+    case .missingFile(let path, let advice): "\(path): no such file" + (advice.map { "; \($0)" } ?? "")
+    case .unreadableFile(let path, let reason): "\(path): cannot be read: \(reason)"
+    case .invalidField(let file, let field, let expected): "\(file): \(field): expected \(expected)"
     case .unsupported(let file, let component, let found, let supported):
-      return "\(file): unsupported \(component) \(found) (supported: \(supported.joined(separator: ", ")))"
-    case .invalidVocabulary(let file, let reason):
-      return "\(file): invalid vocabulary: \(reason)"
-    case .invalidMerge(let file, let index, let reason):
-      return "\(file): merge \(index): \(reason)"
-    case .notExpressible(let format, let reason):
-      return "this tokenizer cannot be written as \(format): \(reason)"
+      "\(file): unsupported \(component) \(found) (supported: \(supported.joined(separator: ", ")))"
+    case .invalidVocabulary(let file, let reason): "\(file): invalid vocabulary: \(reason)"
+    case .invalidMerge(let file, let index, let reason): "\(file): merge \(index): \(reason)"
+    case .notExpressible(let reason): "this tokenizer cannot be written as a GGUF tokenizer: \(reason)"
     }
   }
 }

@@ -10,43 +10,39 @@ enum UnicodeClass: UInt8 {
   private static let digitsVersion = 17
 
   /// The class of every scalar of the Basic Multilingual Plane, as raw values.
-  static let basicPlane: [UInt8] = (UInt32(0)..<0x10000).map { value in
+  static let basicPlane: [UInt8] = (UInt32(0)..<0x10000).map(computed)
+
+  /// The class of any scalar, as a raw value.
+  static func computed(_ value: UInt32) -> UInt8 {
     Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
   }
 
-  /// The class of a scalar outside the Basic Multilingual Plane.
-  static func supplementary(_ value: UInt32) -> UInt8 {
-    Unicode.Scalar(value).map { compute($0.properties).rawValue } ?? UnicodeClass.other.rawValue
-  }
-
-  private static func compute(_ properties: Unicode.Scalar.Properties) -> UnicodeClass {
+  private static func compute(
+    _ properties: Unicode.Scalar.Properties, by version: Int = patternVersion
+  ) -> UnicodeClass {
     switch properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
-      return isAssigned(properties, by: patternVersion) ? .letter : .other
+      return isAssigned(properties, by: version) ? .letter : .other
     case .decimalNumber, .letterNumber, .otherNumber:
-      return isAssigned(properties, by: patternVersion) ? .number : .other
+      return isAssigned(properties, by: version) ? .number : .other
     default:
       return properties.isWhitespace ? .space : .other
     }
   }
 
-  private static func isAssigned(_ properties: Unicode.Scalar.Properties, by version: Int) -> Bool {
+  static func isAssigned(_ properties: Unicode.Scalar.Properties, by version: Int) -> Bool {
     (properties.age?.major ?? .max) <= version
   }
 
   /// Whether the `Digits` splitter takes the scalar for a digit: categories Nd, Nl and No.
   static func isNumeric(_ value: UInt32) -> Bool {
     if value < 0x80 { return value >= 0x30 && value <= 0x39 }
-    guard let properties = Unicode.Scalar(value)?.properties else { return false }
-    switch properties.generalCategory {
-    case .decimalNumber, .letterNumber, .otherNumber: return isAssigned(properties, by: digitsVersion)
-    default: return false
-    }
+    return Unicode.Scalar(value).map { compute($0.properties, by: digitsVersion) == .number } ?? false
   }
 
   /// `\p{N}`.
   static func isNumber(_ value: UInt32) -> Bool {
-    (value < 0x10000 ? basicPlane[Int(value)] : supplementary(value)) == number.rawValue
+    (value < 0x10000 ? basicPlane[Int(value)] : computed(value)) == number.rawValue
   }
 
   /// `[\p{P}\$\+<=>\^~\|]`: all of ASCII's marks but the backtick, and the punctuation of other scripts.

@@ -73,7 +73,7 @@ private struct WordScanner {
   private func scalar(at position: Int) -> (kind: UInt8, length: Int)? {
     guard position < end else { return nil }
     let (value, length) = decodeScalar(text, at: position)
-    return (value < 0x10000 ? classes[Int(value)] : UnicodeClass.supplementary(value), length)
+    return (value < 0x10000 ? classes[Int(value)] : UnicodeClass.computed(value), length)
   }
 
   /// The end of the run of `kind` that begins at `position`, of at most `limit` scalars.

@@ -127,7 +127,8 @@ extension Workbench {
     var windows = set.calibration
     if let samples {
       guard samples <= windows.count else {
-        throw CalibrationError.fewWindows(set: set.name, windows: windows.count, needed: samples)
+        throw CalibrationError.contradiction(
+          "the space takes \(samples) samples, but '\(set.name)' has \(windows.count) --calibration-windows")
       }
       windows = windows.windows(0..<samples)
     }

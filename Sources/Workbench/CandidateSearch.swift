@@ -64,7 +64,7 @@ public struct CandidateSearch: Sendable {
   public let sizes: [Int]
   public let chosen: ChosenOptimizer
   /// Has not been asked yet.
-  public let optimizer: AnyOptimizer
+  public let optimizer: any Optimizer
   private let plan: SearchPlan
 
   /// Makes the first population and chooses the optimiser.

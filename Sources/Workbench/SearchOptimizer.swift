@@ -43,40 +43,36 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
   public func optimizer(
     _ bound: BoundSpace, _ space: BudgetedSpace, objectives: [String], population: Int, seed: UInt64,
     initial: [(genome: Genome, origin: String)], predict: @escaping @Sendable (Genome) -> Double?
-  ) throws -> AnyOptimizer {
+  ) throws -> any Optimizer {
     let count = objectives.count
     switch self {
     case .automatic, .evolution:
       var evolution = NSGA2.Settings()
       evolution.population = population
-      return AnyOptimizer(try NSGA2(space, objectives: count, seed: seed, initial: initial, settings: evolution))
+      return try NSGA2(space, objectives: count, seed: seed, initial: initial, settings: evolution)
     case .bayesian:
       var bayesian = BayesianSearch.Settings()
       bayesian.batch = batch(population: population)
       // What is known beforehand needs no model; one objective at least is to be learned.
       let costs = try ObjectiveList(objectives).all.map { $0.cost(in: bound) }
       let known = count < 2 ? nil : costs.enumerated().compactMap { place, cost in cost.map { (place, $0) } }.last
-      return AnyOptimizer(
-        try BayesianSearch(
-          space, objectives: count, seed: seed, initial: initial, cost: known, prediction: predict,
-          settings: bayesian))
+      return try BayesianSearch(
+        space, objectives: count, seed: seed, initial: initial, cost: known, prediction: predict, settings: bayesian)
     case .treeParzen:
-      return AnyOptimizer(try TreeParzenSearch(space, objectives: count, seed: seed, initial: initial))
+      return try TreeParzenSearch(space, objectives: count, seed: seed, initial: initial)
     case .nested:
-      return AnyOptimizer(
-        try NestedSearch(space, objectives: count, seed: seed, initial: initial, population: population))
+      return try NestedSearch(space, objectives: count, seed: seed, initial: initial, population: population)
     case .searchLLM:
       guard let uniform = initial.first(where: { $0.origin == "uniform" }) else {
         throw SearchError.invalidSettings(
           reason: "the optimizer search-llm begins with a uniform subnet; there is none")
       }
-      return AnyOptimizer(
-        try SearchLLMEvolution(
-          space, objectives: count, seed: seed, initial: uniform.genome, population: population))
+      return try SearchLLMEvolution(
+        space, objectives: count, seed: seed, initial: uniform.genome, population: population)
     case .quasiRandom:
-      return AnyOptimizer(try QuasiRandomSearch(space, objectives: count, seed: seed, initial: initial))
+      return try QuasiRandomSearch(space, objectives: count, seed: seed, initial: initial)
     case .random:
-      return AnyOptimizer(try RandomSearch(space, objectives: count, seed: seed, initial: initial))
+      return try RandomSearch(space, objectives: count, seed: seed, initial: initial)
     }
   }
 }

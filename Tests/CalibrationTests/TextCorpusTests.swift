@@ -67,22 +67,23 @@ import Testing
       ("{\"text\": \"\"}\n", "nothing.jsonl"),
     ] {
       let place = try folder.write(content, to: name)
-      #expect(throws: CalibrationError.emptyText(file: place.path), "\(name)") { try read(place) }
+      #expect(throws: CalibrationError.unusable(place.path, reason: "the text is empty"), "\(name)") { try read(place) }
     }
   }
 
   @Test func whatIsNotUTF8IsAnError() throws {
     for name in ["latin.txt", "latin.jsonl"] {
       let place = try folder.write(Data("ab\n".utf8 + [0x61, 0xFF, 0x62, 0x0A]), to: name)
-      #expect(throws: CalibrationError.notUTF8(file: place.path, byte: 4)) { try read(place) }
+      #expect(throws: CalibrationError.unusable(place.path, reason: "the text is not valid UTF-8 at byte 4")) {
+        try read(place)
+      }
     }
   }
 
   @Test func whatCannotBeReadIsAnError() throws {
     let missing = folder.url.appendingPathComponent("nothing.txt")
-    #expect(throws: CalibrationError.unreadable(file: missing.path, reason: "no such file")) { try read(missing) }
-    #expect(throws: CalibrationError.unreadable(file: folder.url.path, reason: "it cannot be read: it is a directory"))
-    {
+    #expect(throws: CalibrationError.unusable(missing.path, reason: "no such file")) { try read(missing) }
+    #expect(throws: CalibrationError.unusable(folder.url.path, reason: "it cannot be read: it is a directory")) {
       try read(folder.url)
     }
     // Nobody writes to the pipe: waiting for it would take for ever.
@@ -90,7 +91,7 @@ import Testing
     #expect(mkfifo(pipe.path, 0o600) == 0)
     for place in [pipe, URL(fileURLWithPath: "/dev/zero")] {
       #expect(
-        throws: CalibrationError.unreadable(file: place.path, reason: "it cannot be read: it is not a regular file")
+        throws: CalibrationError.unusable(place.path, reason: "it cannot be read: it is not a regular file")
       ) {
         try read(place)
       }

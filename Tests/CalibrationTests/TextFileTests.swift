@@ -64,7 +64,7 @@ import Testing
 
   @Test func parquetIsConvertedByTheCommandThatIsPrinted() throws {
     #expect(
-      CalibrationError.notText(file: "my data/a'b.parquet", kind: .parquet).description.hasSuffix(
+      CalibrationError.notText("my data/a'b.parquet", .parquet).description.hasSuffix(
         "; this makes JSON lines of it: python3 -c \"import sys, pandas; pandas.read_parquet(sys.argv[1])"
           + ".to_json(sys.argv[2], orient='records', lines=True, force_ascii=False)\" "
           + "'my data/a'\\''b.parquet' 'my data/a'\\''b.jsonl'"))

@@ -60,7 +60,7 @@ import Testing
 
   @Test func aFolderAppearsAsAWhole() throws {
     let destination = scratch.path("a/b/c")
-    let answer = try AtomicDirectory.build(at: destination) { folder in
+    let answer = try Destination(destination, .folder).build { folder in
       #expect(!FileManager.default.fileExists(atPath: destination.path))
       try AtomicFile.write("x", to: folder.appendingPathComponent("f"))
       return 7
@@ -72,7 +72,7 @@ import Testing
 
   @Test func aFailedFolderLeavesNothing() throws {
     #expect(throws: Refusal.self) {
-      try AtomicDirectory.build(at: scratch.path("a/b/c")) { folder in
+      try Destination(scratch.path("a/b/c"), .folder).build { folder in
         try AtomicFile.write("x", to: folder.appendingPathComponent("f"))
         throw Refusal()
       }
@@ -82,7 +82,7 @@ import Testing
 
   @Test func errorsNameTheFolderThatTheCallerKnows() throws {
     let text = message(in: scratch) {
-      try AtomicDirectory.build(at: scratch.path("d")) { folder in
+      try Destination(scratch.path("d"), .folder).build { folder in
         try AtomicFile.write("x", to: folder.appendingPathComponent("missing/f"))
       }
     }
@@ -94,7 +94,7 @@ import Testing
     let destination = scratch.path("d")
     try FileManager.default.createDirectory(at: destination, withIntermediateDirectories: false)
     func build(_ content: String, replacing: Bool) throws {
-      try AtomicDirectory.build(at: destination, replacing: replacing) { folder in
+      try Destination(destination, .folder, replacing: replacing ? { _ in nil } : nil).build { folder in
         try AtomicFile.write(content, to: folder.appendingPathComponent(content))
       }
     }
@@ -105,7 +105,7 @@ import Testing
     try build("third", replacing: true)
     #expect(try FileManager.default.contentsOfDirectory(atPath: destination.path) == ["third"])
     #expect(throws: Refusal.self) {
-      try AtomicDirectory.build(at: destination, replacing: true) { _ in throw Refusal() }
+      try Destination(destination, .folder) { _ in nil }.build { _ in throw Refusal() }
     }
     #expect(try text("d/third") == "third")
     #expect(try scratch.contents() == ["d"])
@@ -115,11 +115,13 @@ import Testing
     try scratch.write("x", to: "f")
     for replacing in [false, true] {
       #expect(
-        message(in: scratch) { try AtomicDirectory.build(at: scratch.path("f"), replacing: replacing) { _ in } }
+        message(in: scratch) {
+          try Destination(scratch.path("f"), .folder, replacing: replacing ? { _ in nil } : nil).build { _ in }
+        }
           == "cannot write f: it exists and is not a folder")
     }
     #expect(
-      message(in: scratch) { try AtomicDirectory.build(at: scratch.path("f/g/h")) { _ in } }
+      message(in: scratch) { try Destination(scratch.path("f/g/h"), .folder).build { _ in } }
         == "cannot write f/g/h: Not a directory")
     #expect(try scratch.contents() == ["f"])
   }

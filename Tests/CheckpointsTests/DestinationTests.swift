@@ -65,9 +65,9 @@ import Testing
     try link("to-file", to: "file")
     try link("to-folder", to: "old")
     let file = try Destination(scratch.path("to-file"), .file) { _ in nil }
-    try AtomicDirectory.build(at: file) { try AtomicFile.write("new", to: $0) }
+    try file.build { try AtomicFile.write("new", to: $0) }
     let folder = try Destination(scratch.path("to-folder"), .folder) { _ in nil }
-    try AtomicDirectory.build(at: folder) { try AtomicFile.write("new", to: $0.appendingPathComponent("g")) }
+    try folder.build { try AtomicFile.write("new", to: $0.appendingPathComponent("g")) }
     #expect(try String(contentsOf: scratch.path("file"), encoding: .utf8) == "new")
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("old").path) == ["g"])
     for (name, target) in [("to-file", "file"), ("to-folder", "old")] {
@@ -102,7 +102,7 @@ import Testing
       #expect(name.utf8.count <= 255)
       #expect(try refusal(name, .file) == nil)
       #expect(try refusal(name, .folder) == nil)
-      try AtomicDirectory.build(at: Destination(scratch.path(name), .file)) { try AtomicFile.write("x", to: $0) }
+      try Destination(scratch.path(name), .file).build { try AtomicFile.write("x", to: $0) }
       #expect(try scratch.contents() == [name])
       try FileManager.default.removeItem(at: scratch.path(name))
     }
@@ -165,20 +165,20 @@ import Testing
     let busy = try TemporaryFolder(besides: destination)
     try folder(".out.abc.tmp")
     try folder(".out.keep.me")
-    try AtomicDirectory.build(at: destination) { _ in }
+    try destination.build { _ in }
     #expect(try scratch.contents() == [".out.keep.me", busy.url.lastPathComponent, "out"].sorted())
     busy.discard()
   }
 
   @Test func roomIsCountedForAllTogether() throws {
     let free = try #require(DiskSpace.room(at: scratch.path("not/yet/there"))).free
-    try DiskSpace.check([.init(scratch.path("a"), bytes: 1, what: "the export")])
+    try DiskSpace.check([(place: scratch.path("a"), bytes: 1, what: "the export")])
     let half = free / 2 + free / 4
-    try DiskSpace.check([.init(scratch.path("a"), bytes: free / 4, what: "the export")])
+    try DiskSpace.check([(place: scratch.path("a"), bytes: free / 4, what: "the export")])
     let text = message(in: scratch) {
       try DiskSpace.check([
-        .init(scratch.path("a"), bytes: half, what: "statistics"),
-        .init(scratch.path("b"), bytes: half, what: "the export"),
+        (place: scratch.path("a"), bytes: half, what: "statistics"),
+        (place: scratch.path("b"), bytes: half, what: "the export"),
       ])
     }
     let words = DiskSpace.words(half)

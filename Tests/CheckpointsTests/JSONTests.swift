@@ -78,9 +78,9 @@ import Testing
     #expect(try config.double("rms_norm_eps") == 1e-5)
     #expect(try config.double("hidden_size") == 64)
     #expect(try config.integer("rope_theta") == 500_000)
-    #expect(try config.bool("tie_word_embeddings") == false)
-    #expect(try config.strings("architectures") == ["LlamaForCausalLM"])
-    #expect(try config.integers("eos_token_id") == [1, 2])
+    #expect(try config.boolIfPresent("tie_word_embeddings") == false)
+    #expect(try config.stringsIfPresent("architectures") == ["LlamaForCausalLM"])
+    #expect(try config.integersIfPresent("eos_token_id") == [1, 2])
     #expect(try config.integerIfPresent("sliding_window") == nil)
     #expect(!config.contains("sliding_window"))
     #expect(try config.section("rope_scaling").double("factor") == 8)
@@ -95,7 +95,7 @@ import Testing
       message { _ = try config.integer("a") }
         == "config.json: the key 'a' should be an integer but is the string \"text\"")
     #expect(
-      message { _ = try config.section("s").integers("t") }
+      message { _ = try config.section("s").integersIfPresent("t") }
         == "config.json: the key 's.t[1]' should be an integer but is the string \"x\"")
     #expect(
       message { _ = try config.section("s").string("u") } == "config.json: the key 's.u' is missing")

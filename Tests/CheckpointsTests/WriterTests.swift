@@ -80,10 +80,11 @@ import Testing
       ("w", .int16(-2)), ("v", .uint32(3)), ("u", .int32(-3)), ("t", .float32(0.1)), ("s", .bool(true)),
       ("r", .uint64(.max)), ("q", .int64(.min)), ("p", .float64(0.1)),
       ("o", .array(.string(["a", "", "日本"]))), ("n", .array(.float32([1.5, -2]))), ("m", .array(.bool([true, false]))),
-      ("l", .array(.array([.int32([1, -2]), .int32([])]))), ("k", .array(.uint64([.max]))),
-      ("j", .array(.float64([0.1]))), ("i", .array(.int8([-1]))), ("h", .array(.uint8([255]))),
-      ("g", .array(.uint16([65535]))), ("f", .array(.int16([-3]))), ("e", .array(.uint32([7]))),
-      ("d", .array(.int64([-7]))),
+      ("l", .array(.init(.array, [.array(.int32([1, -2])), .array(.int32([]))]))),
+      ("k", .array(.init(.uint64, [.uint64(.max)]))), ("j", .array(.init(.float64, [.float64(0.1)]))),
+      ("i", .array(.init(.int8, [.int8(-1)]))), ("h", .array(.init(.uint8, [.uint8(255)]))),
+      ("g", .array(.init(.uint16, [.uint16(65535)]))), ("f", .array(.init(.int16, [.int16(-3)]))),
+      ("e", .array(.uint32([7]))), ("d", .array(.init(.int64, [.int64(-7)]))),
     ]
     try GGUFWriter.write(metadata: metadata, tensors: plans, to: scratch.path("f"), supply: supply)
     let file = try GGUFFile(scratch.path("f"))

@@ -104,3 +104,11 @@ import Testing
     #expect(distance(found.elements, naive.flatMap { $0 }) <= 5e-5)
   }
 }
+
+extension Kernels {
+  /// `log Σ exp(x)`, stable.
+  static func logSumExp(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    let peak = maximum(x, count: count)
+    return peak + Float(Foundation.log(Double(sumExp(x, minus: peak, count: count))))
+  }
+}

@@ -1,3 +1,5 @@
+import Foundation
+
 @testable import LinearAlgebra
 
 /// Numbers that look random and are the same everywhere (a 64-bit linear congruential generator, its upper bits).
@@ -51,4 +53,12 @@ let kernelCounts = [0, 1, 2, 15, 16, 17, 31, 32, 33, 100]
 /// Rounding of a sum of `terms` products below one.
 func tolerance<Scalar: BLASScalar>(_: Scalar.Type, terms: Int) -> Double {
   Double(Scalar.ulpOfOne) * Double(max(1, terms)) * 4
+}
+
+extension Kernels {
+  /// `log Σ exp(x)`, stable.
+  static func logSumExp(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    let peak = maximum(x, count: count)
+    return peak + Float(Foundation.log(Double(sumExp(x, minus: peak, count: count))))
+  }
 }

@@ -22,17 +22,17 @@ import Testing
     return [Spaces.damage(Array(genome.dropLast())) * (score == 1 ? 1 : 1.2) * (aggregation == 2 ? 0.9 : 1), 0]
   }
 
-  private static func search(_ name: String, _ space: BudgetedSpace) throws -> AnyOptimizer {
+  private static func search(_ name: String, _ space: BudgetedSpace) throws -> any Optimizer {
     let first = space.space.variables.map { $0.isCategorical ? 0 : $0.nearest(to: $0.highest * 3 / 4) }
     switch name {
-    case "evolution": return AnyOptimizer(try NSGA2(space, objectives: 2, seed: 3))
-    case "bayesian": return AnyOptimizer(try BayesianSearch(space, objectives: 2, seed: 3))
-    case "tpe": return AnyOptimizer(try TreeParzenSearch(space, objectives: 2, seed: 3))
-    case "nested": return AnyOptimizer(try NestedSearch(space, objectives: 2, seed: 3))
+    case "evolution": return try NSGA2(space, objectives: 2, seed: 3)
+    case "bayesian": return try BayesianSearch(space, objectives: 2, seed: 3)
+    case "tpe": return try TreeParzenSearch(space, objectives: 2, seed: 3)
+    case "nested": return try NestedSearch(space, objectives: 2, seed: 3)
     case "search-llm":
-      return AnyOptimizer(try SearchLLMEvolution(space, objectives: 2, seed: 3, initial: first, population: 20))
-    case "quasi-random": return AnyOptimizer(try QuasiRandomSearch(space, objectives: 2, seed: 3))
-    default: return AnyOptimizer(try RandomSearch(space, objectives: 2, seed: 3))
+      return try SearchLLMEvolution(space, objectives: 2, seed: 3, initial: first, population: 20)
+    case "quasi-random": return try QuasiRandomSearch(space, objectives: 2, seed: 3)
+    default: return try RandomSearch(space, objectives: 2, seed: 3)
     }
   }
 

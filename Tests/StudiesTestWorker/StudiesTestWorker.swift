@@ -11,7 +11,7 @@ import Studies
     let arguments = CommandLine.arguments
     guard arguments.count == 5, let lease = Double(arguments[4]) else { exit(2) }
     let worker = arguments[3]
-    let study = try Study.open(StudyLocation(arguments[1]), name: arguments[2], access: .work)
+    let study = try Study.open(StudyAddress(arguments[1]).location, name: arguments[2], access: .work)
     while true {
       try study.expire(lease: lease)
       let claimed = try study.claim(limit: .random(in: 1...3), worker: worker)

@@ -17,7 +17,7 @@ import Testing
       if numbers.contains(3) { throw Unlucky(description: "three") }
       return numbers.map { 10 * $0 }
     }
-    #expect(found == [.success(10), .success(20), .failure(CandidateFailure("three")), .success(40)])
+    #expect(found == [.success(10), .success(20), .failure(CandidateFailure(reason: "three")), .success(40)])
     #expect(asked == [[1, 2, 3, 4], [1], [2], [3], [4]])
     #expect(try CandidateFailure.caught([1, 2]) { $0 } == [.success(1), .success(2)])
   }

@@ -1,5 +1,4 @@
 import Foundation
-import GRDB
 import Search
 
 @testable import Studies
@@ -18,11 +17,7 @@ final class Scratch {
 
   /// Runs SQL on the study's database behind the study's back.
   func execute(_ sql: String) throws {
-    var configuration = Configuration()
-    configuration.foreignKeysEnabled = false
-    let queue = try DatabaseQueue(path: url.appendingPathComponent(Study.fileName).path, configuration: configuration)
-    try queue.write { try $0.execute(sql: sql) }
-    try queue.close()
+    try SQLiteConnection(path: url.appendingPathComponent(Study.fileName).path).run(sql)
   }
 
   /// The names of the files in the directory, `nil` if there is no directory.
@@ -72,7 +67,7 @@ enum Toy {
   }
 
   /// Every eleventh candidate fails; the others get their objectives.
-  static func evaluate(_ candidate: Candidate, with runner: inout StudyRunner<NSGA2>) throws {
+  static func evaluate(_ candidate: Candidate, with runner: inout StudyRunner) throws {
     if candidate.ordinal % 11 == 7 {
       try runner.fail(candidate, reason: "unlucky")
     } else {
@@ -81,7 +76,7 @@ enum Toy {
     }
   }
 
-  static func run(_ runner: inout StudyRunner<NSGA2>, until count: Int, batch: Int = 5) throws {
+  static func run(_ runner: inout StudyRunner, until count: Int, batch: Int = 5) throws {
     while runner.evaluations < count {
       let candidates = try runner.next(limit: min(batch, count - runner.evaluations))
       if candidates.isEmpty { return }

@@ -25,11 +25,11 @@ extension Study {
   }
 
   func complete(_ number: Int, values: [Double], attributes: [String: String] = [:]) throws(StudyError) {
-    try end([Ending(number: number, outcome: .values(values), attributes: attributes)])
+    try end([Ending(number: number, values: values, failure: nil, attributes: attributes)])
   }
 
   func fail(_ number: Int, reason: String) throws(StudyError) {
-    try end([Ending(number: number, outcome: .failure(reason), attributes: [:])])
+    try end([Ending(number: number, failure: reason)])
   }
 }
 

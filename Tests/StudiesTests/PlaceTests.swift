@@ -29,7 +29,7 @@ struct PlaceTests {
   private func role(_ options: String = "") throws -> (name: String, location: StudyLocation) {
     let name = "role_" + UUID().uuidString.prefix(8).lowercased()
     try run("CREATE ROLE \(name) LOGIN \(options)")
-    return (name, try StudyLocation("postgresql://\(name)@/\(database)?host=\(server.folder.path)"))
+    return (name, try StudyAddress("postgresql://\(name)@/\(database)?host=\(server.folder.path)").location)
   }
 
   private func refusal(
@@ -74,7 +74,7 @@ struct PlaceTests {
   /// Tables that somebody else made are enough.
   @Test func rightsToTheTablesAlone() throws {
     try make()
-    try Toy.create(at: StudyLocation(server.address(database))).close()
+    try Toy.create(at: StudyAddress(server.address(database)).location).close()
     let (name, location) = try role()
     try run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     #expect(refusal(location)?.contains("permission denied for table") == true)
@@ -96,7 +96,7 @@ struct PlaceTests {
   /// An existing study that may only be read, opened to search and to work.
   @Test(arguments: [Study.Access.resume, .work]) func aStudyThatMayOnlyBeRead(_ access: Study.Access) throws {
     try make()
-    let owner = try StudyLocation(server.address(database))
+    let owner = try StudyAddress(server.address(database)).location
     try Toy.create(at: owner).close()
     let name = try Study.open(owner, access: .inspect).name
     let (role, location) = try role()
@@ -109,7 +109,7 @@ struct PlaceTests {
   /// Optuna's column takes 512 code points, whatever they look like together.
   @Test func longNames() throws {
     try make()
-    let location = try StudyLocation(server.address(database))
+    let location = try StudyAddress(server.address(database)).location
     #expect(refusal(location, name: String(repeating: "n", count: 512)) == nil)
     for name in [String(repeating: "n", count: 513), String(repeating: "e\u{301}", count: 300)] {
       let text = refusal(location, name: name)
@@ -120,7 +120,7 @@ struct PlaceTests {
 
   @Test func databasesOfAnotherEncoding() throws {
     try make("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-    let location = try StudyLocation(server.address(database))
+    let location = try StudyAddress(server.address(database)).location
     #expect(refusal(location, name: "Möwe") == nil)
     #expect(refusal(location, name: "🦔")?.contains("LATIN1") == true)
     #expect(refusal(location, attributes: ["settings": "\"🦔\""])?.contains("LATIN1") == true)

@@ -1,5 +1,4 @@
 import Foundation
-import GRDB
 import Search
 import Testing
 
@@ -265,11 +264,11 @@ import Testing
   @Test func distributionsAreOptunas() throws {
     let width = try Variable(name: "w", domain: .integer(low: 32, high: 100, step: 32))
     #expect(
-      try OptunaDistribution.text(of: width)
+      OptunaDistribution.text(of: width)
         == #"{"attributes":{"high":96,"log":false,"low":32,"step":32},"name":"IntDistribution"}"#)
     let choice = try Variable(name: "c", domain: .categorical(["a/b", "\"q\""]))
     #expect(
-      try OptunaDistribution.text(of: choice)
+      OptunaDistribution.text(of: choice)
         == #"{"attributes":{"choices":["a/b","\"q\""]},"name":"CategoricalDistribution"}"#)
   }
 

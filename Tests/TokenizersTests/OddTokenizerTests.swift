@@ -83,7 +83,7 @@ struct OddTokenizerTests {
         #expect(
           copy.encode(text, addSpecialTokens: true) == tokenizer.encode(text, addSpecialTokens: true), "\(text)")
       }
-    } catch TokenizerError.notExpressible(_, let reason) {
+    } catch TokenizerError.notExpressible(let reason) {
       let words = [
         "an id with two texts": "stands for both", "gap that added tokens fill": "stands for both",
         "two tokens before and one after": "puts 2 tokens before", "a special token of two ids": "puts 2 tokens before",

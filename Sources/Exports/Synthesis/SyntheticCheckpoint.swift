@@ -29,14 +29,14 @@ public enum SyntheticCheckpoint {
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
     let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))
     try destination.rehearse()
-    try DiskSpace.check([.init(url, bytes: total, what: "the weights")])
+    try DiskSpace.check([(place: url, bytes: total, what: "the weights")])
     let record: JSONValue = [
       "schema": "nas-search.synthesize", "version": 1, "shape": .string(shape.name), "seed": .string("\(seed)"),
     ]
     let files = [
       ("config.json", config), ("tokenizer.json", SyntheticTokenizer.file), (OwnExport.recordFile, record),
     ]
-    return try AtomicDirectory.build(at: destination) { folder in
+    return try destination.build { folder in
       for (name, value) in files {
         try AtomicFile.write(Data((value.text() + "\n").utf8), to: folder.appendingPathComponent(name))
       }

@@ -157,7 +157,7 @@ public struct CalibrationFile: Codable, Sendable {
   public static func sha256(of url: URL) throws -> String {
     guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
       let exists = FileManager.default.fileExists(atPath: url.path)
-      throw CalibrationError.unreadable(file: url.path, reason: exists ? "it cannot be read" : "no such file")
+      throw CalibrationError.unusable(url.path, reason: exists ? "it cannot be read" : "no such file")
     }
     let hash = SHA256()
     data.withUnsafeBytes { hash.update($0) }

@@ -57,14 +57,17 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
 
   /// The calibration sets, each with a name of its own.
   ///
-  /// - Throws: `CalibrationError.duplicateName`, `.reservedName`.
+  /// - Throws: `CalibrationError.contradiction`, `.unusable`.
   public func sources() throws -> [CalibrationSource] {
     for (index, source) in calibration.enumerated() {
       if calibration[..<index].contains(where: { $0.name == source.name }) {
-        throw CalibrationError.duplicateName(source.name)
+        throw CalibrationError.contradiction("two calibration sets are called '\(source.name)'")
       }
       if source.name == BoundSpace.mix {
-        throw CalibrationError.reservedName(file: source.url?.relativePath ?? "self", name: source.name)
+        throw CalibrationError.unusable(
+          source.url?.relativePath ?? "self",
+          reason: "a calibration set cannot be called '\(source.name)', which stands for all sets together; "
+            + "rename the file")
       }
     }
     return calibration

@@ -88,9 +88,10 @@ private struct CalibrationReader {
       guard let report, report.documentsDropped > 0 else {
         throw CalibrationError.tooShort(source: path, tokens: tokens, window: window, needed: needed)
       }
-      throw CalibrationError.tooShortAfterFilters(
-        source: path, tokens: tokens, window: window, needed: needed, dropped: report.documentsDropped,
-        documents: report.documents)
+      throw CalibrationError.unusable(
+        path,
+        reason: "the filters dropped \(report.documentsDropped) of \(report.documents) documents, and the \(tokens) "
+          + "tokens left are too short for \(needed) windows of \(window)")
     }
   }
 
@@ -103,7 +104,8 @@ private struct CalibrationReader {
     if let band = filter.lossBand {
       let kept = band.kept(try Perplexity(model, windowsInGroups: windows).windowMeans)
       if kept.indices.isEmpty {
-        throw CalibrationError.emptyLossBand(source: path, band: band, windows: windows.count)
+        throw CalibrationError.unusable(
+          path, reason: "none of \(windows.count) windows lies in the loss band \(band)")
       }
       var counted = report ?? FilterReport()
       counted.windows = windows.count
@@ -115,9 +117,10 @@ private struct CalibrationReader {
     }
     // A text too short for all windows gives one set what there is; subsets of different sizes would not compare.
     guard plan.subsets == 1 || windows.count >= plan.wanted else {
-      throw CalibrationError.tooFewForSubsets(
-        source: path, available: windows.count, length: windows.length, subsets: plan.subsets,
-        windows: plan.calibrationWindows)
+      throw CalibrationError.unusable(
+        path,
+        reason: "\(windows.count) calibration windows of \(windows.length) tokens are too few for \(plan.subsets) "
+          + "subsets of \(plan.calibrationWindows)")
     }
     if windows.count < plan.wanted {
       Notices.tell("\(path) gives \(windows.count) calibration windows of \(windows.length) tokens, not \(plan.wanted)")

@@ -18,13 +18,13 @@ struct CachePlace {
     let known = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     if known.contains(where: { $0.hasPrefix(fingerprint + "-") }) { return try DiskSpace.check(others) }
     try Destination.rehearseFolder(folder)
-    try DiskSpace.check([.init(folder, bytes: bytes, what: "statistics")] + others)
+    try DiskSpace.check([(place: folder, bytes: bytes, what: "statistics")] + others)
   }
 }
 
 extension ExportTarget {
   /// What an export of so many parameters takes.
   func need(parameters: Int) -> DiskSpace.Need {
-    .init(url, bytes: bytes(parameters: parameters), what: "the export")
+    (place: url, bytes: bytes(parameters: parameters), what: "the export")
   }
 }

@@ -14,7 +14,7 @@ struct PreparedSearch {
   private let population: FirstPopulation
   /// This process as one of those that share the study; `nil` if it evaluates alone.
   private let worker: TrialWorker?
-  private var runner: StudyRunner<AnyOptimizer>
+  private var runner: StudyRunner
   private var rungs: FidelityRungs
   private var failures: FailureRule
   private let convergence: Convergence
@@ -114,7 +114,7 @@ struct PreparedSearch {
       }
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-    let results: [StudyRunner<AnyOptimizer>.Result] = try batch.indices.map { place in
+    let results: [StudyRunner.Result] = try batch.indices.map { place in
       let found: (measurement: SubnetMeasurement, record: WindowRecord)
       switch measured[place] {
       case .failure(let failure): return .init(candidate: batch[place], failure: failure.reason)

@@ -52,11 +52,7 @@ struct ChartFrame {
   // MARK: Pieces of SVG
 
   /// At most two decimals, so that files stay small.
-  static func number(_ value: Double) -> String {
-    let text = NumberText.fixed(value, 2)
-    guard text.contains(".") else { return text }
-    return String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed())
-  }
+  static func number(_ value: Double) -> String { NumberText.trimmed(value, 2) }
 
   static func line(_ name: String, _ x0: Double, _ y0: Double, _ x1: Double, _ y1: Double) -> Markup {
     .element(

@@ -70,12 +70,17 @@ struct ChartScale: Equatable {
     let decades = log10(high) - log10(low)
     let mantissas: [Double] = decades <= Double(wanted) / 2.5 ? [1, 2, 5] : [1]
     let every = max(1, Int((decades / Double(max(1, wanted))).rounded(.up)))
-    let exponents = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-    let ticks = exponents.filter { mantissas.count > 1 || $0 % every == 0 }.flatMap { exponent in
-      mantissas.map { $0 * pow(10, Double(exponent)) }
-    }.filter { $0 >= low && $0 <= high }
+    let ticks = multiples(of: mantissas, from: low, to: high) { mantissas.count > 1 || $0 % every == 0 }
     return ChartScale(
       lower: low, upper: high, isLogarithmic: true, ticks: ticks.isEmpty ? [low] : ticks, decimals: 0)
+  }
+
+  /// The products of numbers with powers of ten that lie between two numbers.
+  static func multiples(
+    of mantissas: [Double], from low: Double, to high: Double, where isWanted: (_ exponent: Int) -> Bool = { _ in true }
+  ) -> [Double] {
+    (Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))).filter(isWanted)
+      .flatMap { exponent in mantissas.map { $0 * pow(10, Double(exponent)) } }.filter { (low...high).contains($0) }
   }
 
   /// The scale of an objective: logarithmic where they span more than a factor of 20, else from zero.

@@ -6,10 +6,6 @@ import Foundation
 public enum ComparisonPage {
   /// - Returns: UTF-8 HTML; the same comparison always gives the same bytes.
   public static func data(_ comparison: MethodComparison) -> Data {
-    Data(render(comparison).utf8)
-  }
-
-  public static func render(_ comparison: MethodComparison) -> String {
     PageShell.document(
       title: "\(comparison.model.name) – nas-search comparison", style: PageAssets.style + "\n" + SeriesStyle.sheet,
       body(comparison))

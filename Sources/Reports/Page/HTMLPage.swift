@@ -9,10 +9,6 @@ import Foundation
 public enum HTMLPage {
   /// - Returns: UTF-8 HTML; the same report always gives the same bytes.
   public static func data(_ report: StudyReport) -> Data {
-    Data(render(report).utf8)
-  }
-
-  public static func render(_ report: StudyReport) -> String {
     PageShell.document(title: "\(report.name) – nas-search report", style: PageAssets.style, body(report))
   }
 

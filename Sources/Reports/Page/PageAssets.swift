@@ -12,10 +12,14 @@ enum PageAssets {
       }
     }
     return [
-      ":root {\n  color-scheme: light dark;\n\(Palette.light.declarations)\n}",
-      "@media screen and (prefers-color-scheme: dark) {\n:root {\n\(Palette.dark.declarations)\n}\n}",
+      themes(light: "  color-scheme: light dark;\n" + Palette.light.declarations, dark: Palette.dark.declarations),
       text(PackageResources.page_css).replacing("/* ramps */", with: ramps.joined(separator: "\n")),
     ].joined(separator: "\n")
+  }
+
+  /// Declarations for light and for dark screens.
+  static func themes(light: String, dark: String) -> String {
+    ":root {\n\(light)\n}\n@media screen and (prefers-color-scheme: dark) {\n:root {\n\(dark)\n}\n}"
   }
 
   static var comparisonStyle: String { text(PackageResources.comparison_css) }

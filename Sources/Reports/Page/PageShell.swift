@@ -1,3 +1,5 @@
+import Foundation
+
 /// What every page has around its content: a head that forbids any request, and sections with headings.
 enum PageShell {
   /// A whole document.
@@ -5,7 +7,7 @@ enum PageShell {
   /// - Parameters:
   ///   - title: text of the `title` element.
   ///   - style: content of the `style` element.
-  static func document(title: String, style: String, _ body: Markup) -> String {
+  static func document(title: String, style: String, _ body: Markup) -> Data {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     let head = Markup.element(
       "head", [:],
@@ -16,7 +18,7 @@ enum PageShell {
       .element("link", ["rel": "icon", "href": "data:,"]),
       .element("title", [:], Markup(title)),
       .element("style", [:], Markup(raw: "\n" + style + "\n")))
-    return "<!doctype html>\n" + Markup.element("html", ["lang": "en"], head, body).source
+    return Data(("<!doctype html>\n" + Markup.element("html", ["lang": "en"], head, body).source).utf8)
   }
 
   static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {

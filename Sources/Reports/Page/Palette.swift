@@ -5,25 +5,17 @@ import Foundation
 struct Palette: Sendable {
   /// A colour in sRGB, components 0…255.
   struct Color: Equatable, Sendable {
-    var red: Double
-    var green: Double
-    var blue: Double
+    private var components: SIMD3<Double>
 
-    init(_ hex: UInt32) {
-      red = Double(hex >> 16 & 0xFF)
-      green = Double(hex >> 8 & 0xFF)
-      blue = Double(hex & 0xFF)
-    }
+    init(_ hex: UInt32) { components = SIMD3(Double(hex >> 16 & 0xFF), Double(hex >> 8 & 0xFF), Double(hex & 0xFF)) }
 
     var css: String {
-      "#" + [red, green, blue].map { String(format: "%02x", Int($0.rounded())) }.joined()
+      "#" + components.indices.map { String(format: "%02x", Int(components[$0].rounded())) }.joined()
     }
 
     func mixed(with other: Color, _ share: Double) -> Color {
       var color = self
-      color.red += (other.red - red) * share
-      color.green += (other.green - green) * share
-      color.blue += (other.blue - blue) * share
+      color.components += (other.components - components) * share
       return color
     }
 
@@ -33,7 +25,7 @@ struct Palette: Sendable {
         let value = component / 255
         return value <= 0.040_45 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4)
       }
-      return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+      return 0.2126 * linear(components.x) + 0.7152 * linear(components.y) + 0.0722 * linear(components.z)
     }
 
     /// Contrast ratio, 1…21 (WCAG 2.2).

@@ -37,15 +37,9 @@ struct RatioScale: Equatable {
     let choices: [[Double]] = [
       [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7], [1, 1.5, 2, 3, 5, 7], [1, 2, 3, 5], [1, 2, 5], [1],
     ]
-    let exponents = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-    let sets = choices.map { mantissas in
-      exponents.flatMap { exponent in mantissas.map { $0 * pow(10, Double(exponent)) } }.filter {
-        $0 >= low && $0 <= high
-      }
-    }
-    return sets.first { $0.count <= wanted + 2 }
-      ?? sets[sets.count - 1].enumerated().filter {
-        $0.offset % ((sets[sets.count - 1].count + wanted - 1) / wanted) == 0
-      }.map(\.element)
+    let sets = choices.map { ChartScale.multiples(of: $0, from: low, to: high) }
+    if let fitting = sets.first(where: { $0.count <= wanted + 2 }) { return fitting }
+    let powers = sets[sets.count - 1]
+    return stride(from: 0, to: powers.count, by: (powers.count + wanted - 1) / wanted).map { powers[$0] }
   }
 }

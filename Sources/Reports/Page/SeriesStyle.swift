@@ -28,9 +28,7 @@ struct SeriesStyle: Equatable {
     }
     let rules = names.map { ".c\($0) { --series: var(--c\($0)); }" }.joined(separator: "\n")
     return [
-      ":root {\n\(declarations(light))\n}",
-      "@media screen and (prefers-color-scheme: dark) {\n:root {\n\(declarations(dark))\n}\n}", rules,
-      PageAssets.comparisonStyle,
+      PageAssets.themes(light: declarations(light), dark: declarations(dark)), rules, PageAssets.comparisonStyle,
     ].joined(separator: "\n")
   }
 }

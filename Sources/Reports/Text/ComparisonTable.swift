@@ -42,8 +42,6 @@ public enum ComparisonTable {
 
   // MARK: Tables
 
-  private static let gap = "  "
-
   private static func table(_ grid: ComparisonGrid, width: Int, color: Bool) -> [String] {
     let names = grid.rows.map { TerminalText.truncate(TerminalText.safe($0.method), to: max(12, width / 3)) }
     let nameWidth = names.reduce(TerminalText.columns("method")) { max($0, TerminalText.columns($1)) }
@@ -53,20 +51,18 @@ public enum ComparisonTable {
     }
     for range in chunks(columns.map(\.width), room: width - nameWidth) {
       let titles = range.map { TerminalText.pad(grid.columns[$0] + " ", to: columns[$0].width, .right) }
-      lines.append(line([TerminalText.pad("method", to: nameWidth, .left)] + titles))
+      lines.append(TerminalText.line([TerminalText.pad("method", to: nameWidth, .left)] + titles))
       let rule = range.map { String(repeating: "─", count: columns[$0].width - 1) + " " }
       lines.append(
         TerminalText.paint(
-          line([String(repeating: "─", count: nameWidth)] + rule), .dim, color: color))
+          TerminalText.line([String(repeating: "─", count: nameWidth)] + rule), .dim, color: color))
       for (name, row) in zip(names, grid.rows) {
         let entries = range.map { columns[$0].text(row.entries[$0], grid.separator, color: color) }
-        lines.append(line([TerminalText.pad(name, to: nameWidth, .left)] + entries))
+        lines.append(TerminalText.line([TerminalText.pad(name, to: nameWidth, .left)] + entries))
       }
     }
     return lines
   }
-
-  private static func line(_ cells: [String]) -> String { TerminalText.trimmingEnd(cells.joined(separator: gap)) }
 
   /// Columns that fit beside each other, at least one at a time.
   private static func chunks(_ widths: [Int], room: Int) -> [Range<Int>] {
@@ -74,11 +70,11 @@ public enum ComparisonTable {
     var start = 0
     var used = 0
     for (index, width) in widths.enumerated() {
-      if index > start, used + gap.count + width > room {
+      if index > start, used + TerminalText.gap.count + width > room {
         chunks.append(start..<index)
         (start, used) = (index, 0)
       }
-      used += gap.count + width
+      used += TerminalText.gap.count + width
     }
     if start < widths.count { chunks.append(start..<widths.count) }
     return chunks

@@ -21,10 +21,14 @@ enum NumberText {
     let size = abs(rounded)
     guard size >= 1e-4, size < 1e5 else { return scientific(rounded, decimals: 1) }
     let decimals = max(0, digits - 1 - Int(log10(size).rounded(.down)))
-    let text = fixed(rounded, decimals)
+    return trimmed(rounded, decimals)
+  }
+
+  /// Fixed decimals without trailing zeros.
+  static func trimmed(_ value: Double, _ decimals: Int) -> String {
+    let text = fixed(value, decimals)
     guard text.contains(".") else { return text }
-    let trimmed = text.reversed().drop { $0 == "0" }.drop { $0 == "." }
-    return String(trimmed.reversed())
+    return String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed())
   }
 
   /// KL divergence in a table: four decimals while that says enough.
@@ -64,13 +68,7 @@ enum NumberText {
 
   /// A count with commas between thousands.
   static func grouped(_ count: Int) -> String {
-    let digits = Array(String(count.magnitude))
-    var text = ""
-    for (index, digit) in digits.enumerated() {
-      if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-      text.append(digit)
-    }
-    return count < 0 ? "-" + text : text
+    String(count).replacing(#/([0-9])(?=([0-9]{3})+$)/#) { "\($0.1)," }
   }
 
   /// A count in thousands, millions or billions with one decimal: `134.5 M`.

@@ -4,7 +4,6 @@ import Evaluation
 ///
 /// Values compare only between studies of one model on the same fitness windows; where they are not, a line says so.
 public enum StudiesTable {
-  private static let gap = "  "
   private static let sizes = [0.9, 0.8, 0.7, 0.65, 0.6, 0.5]
 
   /// - Parameters:
@@ -19,7 +18,7 @@ public enum StudiesTable {
     }
     var lines = rows.map { row in
       let cells = zip(row.cells, columns).map { TerminalText.pad($0, to: $1, .right) }
-      return ([TerminalText.pad(row.name, to: names, .left)] + cells).joined(separator: gap)
+      return ([TerminalText.pad(row.name, to: names, .left)] + cells).joined(separator: TerminalText.gap)
     }
     lines += warnings(reports).flatMap { [""] + TerminalText.wrap($0, to: max(20, width)) }
     return lines.joined(separator: "\n") + "\n"

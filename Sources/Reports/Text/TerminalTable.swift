@@ -43,8 +43,6 @@ public enum TerminalTable {
     return point.isBest ? .green : point.isKnee ? .cyan : nil
   }
 
-  private static let gap = "  "
-
   private static func columnWidth(_ column: Column, _ rows: [Row]) -> Int {
     rows.reduce(TerminalText.columns(title(column))) { max($0, TerminalText.columns(text(column, $1))) }
   }
@@ -52,7 +50,7 @@ public enum TerminalTable {
   private static func fitting(_ columns: [Column], rows: [Row], width: Int) -> [Column] {
     var kept = columns
     while let last = kept.map(\.rank).max(), last > 0 {
-      let total = kept.reduce(0) { $0 + columnWidth($1, rows) } + gap.count * (kept.count - 1)
+      let total = kept.reduce(0) { $0 + columnWidth($1, rows) } + TerminalText.gap.count * (kept.count - 1)
       if total <= width { break }
       kept.removeAll { $0.rank == last }
     }
@@ -64,11 +62,9 @@ public enum TerminalTable {
   private static func table(_ rows: [Row], _ columns: [Column], color: Bool) -> [String] {
     let widths = columns.map { columnWidth($0, rows) }
     func line(_ cell: (Column) -> String) -> String {
-      let text = zip(columns, widths).map { TerminalText.pad(cell($0), to: $1, $0.isText ? .left : .right) }.joined(
-        separator: gap)
-      return TerminalText.trimmingEnd(text)
+      TerminalText.line(zip(columns, widths).map { TerminalText.pad(cell($0), to: $1, $0.isText ? .left : .right) })
     }
-    let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: gap)
+    let rule = TerminalText.line(widths.map { String(repeating: "─", count: $0) })
     return [TerminalText.paint(line(title), .bold, color: color), TerminalText.paint(rule, .dim, color: color)]
       + rows.map { row in TerminalText.paint(line { text($0, row) }, style(row), color: color) }
   }

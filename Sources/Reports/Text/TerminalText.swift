@@ -59,7 +59,13 @@ enum TerminalText {
     return lines.isEmpty ? [""] : lines
   }
 
-  static func trimmingEnd(_ text: String) -> String { String(text.reversed().drop { $0 == " " }.reversed()) }
+  /// What stands between the cells of a line.
+  static let gap = "  "
+
+  /// The cells of a table's line, without spaces at its end.
+  static func line(_ cells: [String]) -> String {
+    String(cells.joined(separator: gap).reversed().drop { $0 == " " }.reversed())
+  }
 
   /// Facts below each other: a name, and its text in as many lines as it takes.
   static func facts(_ facts: [(String, String)], width: Int, color: Bool) -> [String] {

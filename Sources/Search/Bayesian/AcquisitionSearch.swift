@@ -177,7 +177,7 @@ struct AcquisitionSearch {
     while size / 2 < best.count {
       var genome = current.genome
       for index in best.prefix(size) { genome[probes[index].variable] = probes[index].genome[probes[index].variable] }
-      result.append(acceptable(genome, target: target, using: &generator))
+      result.append(space.isAcceptable(genome) ? genome : space.fitted(genome, to: target, using: &generator))
       size *= 2
     }
     let givers = order.filter { probes[$0].cost < 0 }.prefix(8)
@@ -190,9 +190,5 @@ struct AcquisitionSearch {
       }
     }
     return result
-  }
-
-  private func acceptable(_ genome: Genome, target: Int, using generator: inout SeededGenerator) -> Genome {
-    space.isAcceptable(genome) ? genome : space.fitted(genome, to: target, using: &generator)
   }
 }

@@ -27,11 +27,7 @@ public struct BayesianSearch: LedgerOptimizer {
   /// An objective and the cost of a genome that is its value.
   public typealias Cost = (objective: Int, table: any CostTable)
 
-  public let space: BudgetedSpace
   public let settings: Settings
-  public let seed: UInt64
-  /// The candidates that come before the first model.
-  private let design: FirstDesign
   private let cost: Cost?
   private let prediction: GaussianProcess.Prediction?
   private let variation: Variation
@@ -83,52 +79,37 @@ public struct BayesianSearch: LedgerOptimizer {
       }
       try cost.table.validate(for: space.space)
     }
-    self.space = space
     self.settings = settings
-    self.seed = seed
     self.cost = cost
     self.prediction = prediction
-    design = try FirstDesign(initial, quasiRandom: settings.quasiRandom, in: space, seed: seed)
     variation = Variation(space, halving: 1)
-    ledger = try CandidateLedger(objectiveCount: objectives)
-    batchEnd = design.count
+    ledger = try CandidateLedger(
+      space, objectives: objectives, seed: seed, initial: initial, quasiRandom: settings.quasiRandom)
+    batchEnd = ledger.first.count
     region = TrustRegion(dimensions: space.space.variables.count { $0.levels > 1 }, batch: settings.batch)
   }
 
   /// 0 for the first candidates, then the number of the batch.
-  public var generation: Int { batchStart == 0 ? 0 : (batchStart - design.count) / settings.batch + 1 }
+  public var generation: Int { batchStart == 0 ? 0 : (batchStart - ledger.first.count) / settings.batch + 1 }
 
   // MARK: - Ask and tell
-
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    try beginBatch()
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    if let first = design.genome(ledger.next, except: ledger.genomes) {
-      return ledger.ask(first.genome, origin: first.origin)
-    }
-    if batchStart > 0, let found = bestGenome(using: &generator) {
-      return ledger.ask(found.genome, origin: found.origin)
-    }
-    return ledger.askRandom(in: space, using: &generator)
-  }
 
   /// Accepts a stored candidate as the next one without computing it, which would need a model. Only the first genomes
   /// are compared with those that this search would ask.
   public mutating func adopt(_ candidate: Candidate) throws(SearchError) -> Bool {
     if ledger.isExhausted || candidate.ordinal != ledger.next { return false }
     try space.space.validate(candidate.genome)
-    try beginBatch()
+    try advance()
     if ledger.genomes.contains(candidate.genome) || !space.allowed.contains(space.cost.cost(candidate.genome)) {
       return false
     }
-    if let first = design.genome(ledger.next, except: ledger.genomes), first.genome != candidate.genome { return false }
+    if let first = ledger.nextFirst, first.genome != candidate.genome { return false }
     _ = ledger.ask(candidate.genome, origin: candidate.origin)
     return true
   }
 
   /// Goes on to the next batch if all of this one was asked; the region learns from its results.
-  private mutating func beginBatch() throws(SearchError) {
+  public mutating func advance() throws(SearchError) {
     if ledger.next < batchEnd { return }
     try ledger.requireResults()
     if batchStart > 0 {
@@ -143,17 +124,15 @@ public struct BayesianSearch: LedgerOptimizer {
   // MARK: - Candidates
 
   /// The most promising unknown genome; `nil` if there is no model or no unknown genome was found.
-  private mutating func bestGenome(using generator: inout SeededGenerator) -> AcquisitionSearch.Found? {
-    guard let surrogate = believed() else { return nil }
+  public mutating func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
+    guard batchStart > 0, let surrogate = believed() else { return nil }
     let known = ledger.evaluated.filter { $0.candidate.ordinal < batchStart }
     let front = surrogate.front.filter(known.indices.contains).map { known[$0].candidate.genome }
-    let scattered = (0..<64).map { _ in
-      let target = space.drawTarget(using: &generator)
-      return space.fitted(space.randomGenome(using: &generator), to: target, using: &generator)
-    }
+    let scattered = (0..<64).map { _ in space.randomCandidate(using: &generator) }
     let search = AcquisitionSearch(
       space: space, variation: variation, known: ledger.genomes, region: region, score: surrogate.scores)
     return search.best(incumbents: region.restarted ? [] : front, scattered: scattered, using: &generator)
+      .map { ($0.genome, $0.origin) }
   }
 
   /// The surrogate of this batch with expected values for its candidates so far; `nil` if there are no results to learn
@@ -165,7 +144,7 @@ public struct BayesianSearch: LedgerOptimizer {
       fitIfNeeded()
       guard let fit,
         let surrogate = try? Surrogate(
-          known, design: known.count { $0.candidate.ordinal < design.count }, in: space, warps: fit.warps,
+          known, design: known.count { $0.candidate.ordinal < ledger.first.count }, in: space, warps: fit.warps,
           prediction: prediction, hyperparameters: fit.hyperparameters, cost: cost?.table ?? space.cost)
       else { return nil }
       beliefs = Beliefs(batchStart: batchStart, next: batchStart, surrogate: surrogate)
@@ -189,7 +168,7 @@ public struct BayesianSearch: LedgerOptimizer {
   /// The start of the batch whose fit this batch uses: its own up to 96 candidates, then the last batch with an eighth
   /// more candidates than at the fit before.
   private var fitOrdinal: Int {
-    var (start, last) = (design.count, 0)
+    var (start, last) = (ledger.first.count, 0)
     while start <= batchStart {
       if start <= 96 || start - last >= start / 8 { last = start }
       start += settings.batch

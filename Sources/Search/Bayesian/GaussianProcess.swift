@@ -14,30 +14,16 @@ public struct GaussianProcess: Sendable {
 
   /// Means and variances, one for each point, in the units of the targets. The variance is that of the function,
   /// without noise.
-  public struct Posterior: Sendable {
-    public let means: [Double]
-    public let variances: [Double]
+  struct Posterior: Sendable {
+    let means: [Double]
+    let variances: [Double]
   }
 
   let data: TrainingData
-  private let solution: Solution
+  let solution: Solution
 
-  /// - Parameters:
-  ///   - genomes: genomes of `space`, at least one. Repetitions are allowed.
-  ///   - targets: finite values, one for each genome.
-  ///   - prediction: the prior mean is an affine function of it, with a slope that is not negative. Ignored if it is
-  ///     `nil`
-  ///     for one of the genomes; at other genomes without one, the mean of the observed predictions is taken.
   /// - Throws: `LinearAlgebraError.notPositiveDefinite` if no jitter makes the covariance positive definite, which only
   ///   hyper-parameters that are not finite can cause.
-  public init(
-    _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: Prediction? = nil,
-    hyperparameters: Hyperparameters
-  ) throws(LinearAlgebraError) {
-    try self.init(
-      TrainingData(space, genomes: genomes, targets: targets, prediction: prediction), hyperparameters)
-  }
-
   init(_ data: TrainingData, _ hyperparameters: Hyperparameters) throws(LinearAlgebraError) {
     self.data = data
     solution = try Solution(data, hyperparameters, covariance: Solution.covariance(data, hyperparameters))
@@ -48,22 +34,12 @@ public struct GaussianProcess: Sendable {
     self.solution = solution
   }
 
-  public var hyperparameters: Hyperparameters { solution.kernel.hyperparameters }
-  /// The number of observations.
-  public var count: Int { data.points.count }
-  /// The addition to the covariance's diagonal beside the noise, in units of the standardised targets.
-  public var jitter: Double { solution.jitter }
-  /// The slope of the mean over the prediction; 0 without one.
-  public var slope: Double { solution.trend.slope * data.scaling.scale / (data.predictionScaling?.scale ?? 1) }
-
-  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their
-  /// most likely values.
-  public var logMarginalLikelihood: Double { solution.logLikelihood }
+  var hyperparameters: Hyperparameters { solution.kernel.hyperparameters }
 
   // MARK: - Posterior
 
   /// The posterior at any number of genomes.
-  public func posterior(_ genomes: [Genome]) -> Posterior {
+  func posterior(_ genomes: [Genome]) -> Posterior {
     if genomes.isEmpty { return Posterior(means: [], variances: []) }
     let points = data.encoding.encode(genomes)
     let predictions = data.predictions(genomes)
@@ -94,7 +70,7 @@ public struct GaussianProcess: Sendable {
   // MARK: - One more observation
 
   /// The process with one more observation and the same hyper-parameters: one more row in the Cholesky factor.
-  public func conditioned(on genome: Genome, target: Double) throws(LinearAlgebraError) -> GaussianProcess {
+  func conditioned(on genome: Genome, target: Double) throws(LinearAlgebraError) -> GaussianProcess {
     let data = data.appending(genome, target: target)
     guard let extended = solution.extended(data) else { return try GaussianProcess(data, hyperparameters) }
     return GaussianProcess(data, extended)

@@ -2,7 +2,7 @@ import Foundation
 import LinearAlgebra
 
 extension GaussianProcess {
-  /// The process with the most probable hyper-parameters given the observations.
+  /// The most probable hyper-parameters with the log density of them and the standardised targets.
   ///
   /// Maximises the log marginal likelihood plus `HyperparameterPrior` with exact gradients, from several fixed starts:
   /// the prior's most probable values, then shorter length scales with less noise. An evaluation takes about `n³ +
@@ -11,16 +11,6 @@ extension GaussianProcess {
   /// - Parameters:
   ///   - starts: 1 to 3.
   ///   - iterations: number of line searches from each start.
-  /// - Throws: as the initialiser.
-  public static func fitted(
-    _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: Prediction? = nil, starts: Int = 2,
-    iterations: Int = 40
-  ) throws(LinearAlgebraError) -> GaussianProcess {
-    let data = TrainingData(space, genomes: genomes, targets: targets, prediction: prediction)
-    return try GaussianProcess(data, mostProbable(data, starts: starts, iterations: iterations).hyperparameters)
-  }
-
-  /// The most probable hyper-parameters with the log density of them and the standardised targets.
   static func mostProbable(
     _ data: TrainingData, starts: Int, iterations: Int
   ) -> (hyperparameters: Hyperparameters, logDensity: Double) {

@@ -1,34 +1,29 @@
 import Foundation
 
 /// The hyper-parameters of a Gaussian process over genomes. All are positive.
-public struct Hyperparameters: Hashable, Sendable {
+struct Hyperparameters: Hashable, Sendable {
   /// Length scale of each integer variable, in units of the variable's range. The smaller, the more the variable
   /// matters.
-  public var lengths: [Double]
+  var lengths: [Double]
   /// Length scale of each categorical variable: two genomes that differ in it correlate by a factor `exp(−1/length)`.
-  public var choiceLengths: [Double]
+  var choiceLengths: [Double]
   /// Variance of the function around its mean, in units of the standardised targets.
-  public var signal: Double
+  var signal: Double
   /// Variance between two evaluations of one genome, in the same units.
-  public var noise: Double
-
-  public init(lengths: [Double], choiceLengths: [Double], signal: Double, noise: Double) {
-    self.lengths = lengths
-    self.choiceLengths = choiceLengths
-    self.signal = signal
-    self.noise = noise
-  }
+  var noise: Double
 
   /// The logarithms of all, as the fit varies them: lengths, choice lengths, signal, noise.
   var logarithms: [Double] { (lengths + choiceLengths + [signal, noise]).map(log) }
 
+}
+
+extension Hyperparameters {
   init(logarithms: [Double], integers: Int, choices: Int) {
     // Limits that a double holds comfortably; a minimiser may propose values beyond them.
     let values = logarithms.map { exp(min(max($0, -50), 50)) }
-    lengths = Array(values[0..<integers])
-    choiceLengths = Array(values[integers..<integers + choices])
-    signal = values[integers + choices]
-    noise = values[integers + choices + 1]
+    self.init(
+      lengths: Array(values[0..<integers]), choiceLengths: Array(values[integers..<integers + choices]),
+      signal: values[integers + choices], noise: values[integers + choices + 1])
   }
 }
 

@@ -12,12 +12,9 @@ import LinearAlgebra
 ///
 /// It searches one size, by the first objective.
 public struct NestedSearch: LedgerOptimizer {
-  public let space: BudgetedSpace
-  public let seed: UInt64
   public private(set) var generation = 0
 
   private let population: Int
-  private let initial: [(genome: Genome, origin: String)]
   /// The variables of the outer search, and their space.
   private let globals: [Int]
   private let settings: BudgetedSpace
@@ -63,33 +60,16 @@ public struct NestedSearch: LedgerOptimizer {
     settings = try BudgetedSpace(design, cost: LinearCost.free(design))
     widths = try BudgetedSpace(DesignSpace(inner), cost: space.cost, budget: space.budget)
     variation = Variation(widths, halving: NSGA2.Settings().halving)
-    self.space = space
-    self.seed = seed
     self.population = population
-    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
-    ledger = try CandidateLedger(objectiveCount: objectives)
-    generationEnd = max(population, self.initial.count)
-  }
-
-  // MARK: - Ask and tell
-
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    if ledger.next == generationEnd {
-      try ledger.requireResults()
-      try beginGeneration()
-    }
-    if initial.indices.contains(ledger.next) {
-      return ledger.ask(initial[ledger.next].genome, origin: initial[ledger.next].origin)
-    }
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    if let child = child(using: &generator) { return ledger.ask(child.genome, origin: child.origin) }
-    return ledger.askRandom(in: space, using: &generator)
+    ledger = try CandidateLedger(space, objectives: objectives, seed: seed, initial: initial)
+    generationEnd = max(population, ledger.first.count)
   }
 
   // MARK: - Generations
 
-  private mutating func beginGeneration() throws(SearchError) {
+  public mutating func advance() throws(SearchError) {
+    if ledger.next < generationEnd { return }
+    try ledger.requireResults()
     let best = ledger.ranked
     parents = best.prefix(max(2, population / 4)).map(\.candidate.genome)
     generation += 1
@@ -146,8 +126,7 @@ public struct NestedSearch: LedgerOptimizer {
 
   // MARK: - Children
 
-  /// An unknown genome; `nil` if none was found.
-  private func child(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
+  public func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     let place = ledger.next - generationStart
     for attempt in 0..<32 {
       guard plan.indices.contains(place), !parents.isEmpty else { return founder(using: &generator) }
@@ -173,9 +152,9 @@ public struct NestedSearch: LedgerOptimizer {
 
   /// A mutation of a first genome, for the rest of generation 0.
   private func founder(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
-    if initial.isEmpty { return nil }
+    if ledger.first.isEmpty { return nil }
     for _ in 0..<32 {
-      let first = initial[generator.integer(below: initial.count)].genome
+      let first = ledger.first[generator.integer(below: ledger.first.count)].genome
       let mutated = variation.mutated(bare(first), generation: 0, using: &generator)
       var genome = mutated.genome
       for index in globals { genome[index] = first[index] }

@@ -73,7 +73,7 @@ struct ParzenEstimator {
     let place = generator.integer(below: centres.count + 1)
     return variables.indices.map { index in
       let variable = variables[index]
-      let uniform = variable.lowest + generator.integer(below: variable.levels) * variable.step
+      let uniform = variable.random(using: &generator)
       guard centres.indices.contains(place) else { return uniform }
       let centre = centres[place][index]
       if variable.isCategorical { return generator.chance(otherChoice) ? uniform : centre }

@@ -3,9 +3,6 @@ import LinearAlgebra
 /// Genomes spread evenly over the space and fitted to the budget, none twice: a control that leaves fewer gaps than
 /// `RandomSearch`.
 public struct QuasiRandomSearch: LedgerOptimizer {
-  public let space: BudgetedSpace
-  public let seed: UInt64
-  private let initial: [(genome: Genome, origin: String)]
   private let sequence: QuasiRandom
   /// Points of the sequence from `buffered` on. They are made ahead, because each batch of them starts at the first
   /// point.
@@ -22,23 +19,13 @@ public struct QuasiRandomSearch: LedgerOptimizer {
   public init(
     _ space: BudgetedSpace, objectives: Int, seed: UInt64, initial: [(genome: Genome, origin: String)] = []
   ) throws(SearchError) {
-    self.space = space
-    self.seed = seed
-    self.initial = try FreshGenomes.admitted(initial, in: space, seed: seed)
     sequence = QuasiRandom(dimensions: space.space.variables.count + 1, seed: seed)
-    ledger = try CandidateLedger(objectiveCount: objectives)
+    ledger = try CandidateLedger(space, objectives: objectives, seed: seed, initial: initial)
   }
 
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    if initial.indices.contains(ledger.next) {
-      let first = initial[ledger.next]
-      return ledger.ask(first.genome, origin: first.origin)
-    }
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    let genome = space.genome(at: point(ledger.next - initial.count), using: &generator)
-    if !ledger.genomes.contains(genome) { return ledger.ask(genome, origin: "quasi-random") }
-    return ledger.askRandom(in: space, using: &generator)
+  public mutating func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
+    let genome = space.genome(at: point(ledger.next - ledger.first.count), using: &generator)
+    return ledger.genomes.contains(genome) ? nil : (genome, "quasi-random")
   }
 
   private mutating func point(_ index: Int) -> [Double] {

@@ -22,7 +22,7 @@ struct Solution: Sendable {
   init(_ data: TrainingData, _ hyperparameters: Hyperparameters, covariance: Covariance) throws(LinearAlgebraError) {
     // BLAS must run single-threaded for results that do not depend on the number of cores.
     _ = Threads.count
-    kernel = GenomeKernel(hyperparameters: hyperparameters, encoding: data.encoding)
+    let factor: CholeskyFactor<Double>
     var jitter = 0.0
     while true {
       let matrix = covariance.values.copy()
@@ -35,12 +35,11 @@ struct Solution: Sendable {
         jitter = jitter == 0 ? 1e-10 * hyperparameters.signal : 10 * jitter
       }
     }
-    self.jitter = jitter
     let rows = data.targets.indices.flatMap(data.row)
-    solved = Matrix(rows, rows: data.points.count, columns: rows.count / data.points.count)
+    let solved = Matrix(rows, rows: data.points.count, columns: rows.count / data.points.count)
     factor.solveLower(solved)
-    trend = Trend(solved)
-    weights = Self.weights(factor, solved, trend)
+    let kernel = GenomeKernel(hyperparameters: hyperparameters, encoding: data.encoding)
+    self.init(kernel, jitter: jitter, factor: factor, solved: solved)
   }
 
   static func covariance(_ data: TrainingData, _ hyperparameters: Hyperparameters) -> Covariance {
@@ -55,7 +54,8 @@ struct Solution: Sendable {
     self.factor = factor
     self.solved = solved
     trend = Trend(solved)
-    weights = Self.weights(factor, solved, trend)
+    weights = Self.residuals(solved, trend)
+    factor.solveLowerTransposed(weights)
   }
 
   /// The solution for data with one more observation at their end; `nil` if that needs another jitter.
@@ -77,14 +77,6 @@ struct Solution: Sendable {
     return Solution(kernel, jitter: jitter, factor: factor, solved: solved)
   }
 
-  private static func weights(
-    _ factor: CholeskyFactor<Double>, _ solved: Matrix<Double>, _ trend: Trend
-  ) -> Matrix<Double> {
-    let result = residuals(solved, trend)
-    factor.solveLowerTransposed(result)
-    return result
-  }
-
   /// `L⁻¹·(y − mean)`.
   private static func residuals(_ solved: Matrix<Double>, _ trend: Trend) -> Matrix<Double> {
     let result = Matrix<Double>(uninitialized: solved.rows, columns: 1)
@@ -97,7 +89,8 @@ struct Solution: Sendable {
 
   // MARK: - Likelihood
 
-  /// Equation 2.30 of Rasmussen and Williams with the mean subtracted.
+  /// `log p(targets | genomes, hyper-parameters)` of the standardised targets, with the mean's coefficients at their
+  /// most likely values: equation 2.30 of Rasmussen and Williams with the mean subtracted.
   var logLikelihood: Double {
     let residuals = Self.residuals(solved, trend)
     var value = -Double(solved.rows) / 2 * log(2 * .pi)

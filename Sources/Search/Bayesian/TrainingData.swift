@@ -12,6 +12,11 @@ struct TrainingData: Sendable {
   let predictionScaling: Standardisation?
   private let prediction: GaussianProcess.Prediction?
 
+  /// - Parameters:
+  ///   - genomes: genomes of `space`, at least one. Repetitions are allowed.
+  ///   - targets: finite values, one for each genome.
+  ///   - prediction: the prior mean is an affine function of it, with a slope that is not negative. Ignored if it is
+  ///     `nil` for one of the genomes; at other genomes without one, the mean of the observed predictions is taken.
   init(
     _ space: DesignSpace, genomes: [Genome], targets: [Double], prediction: GaussianProcess.Prediction? = nil
   ) {

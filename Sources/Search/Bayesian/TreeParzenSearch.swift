@@ -26,10 +26,7 @@ public struct TreeParzenSearch: LedgerOptimizer {
     public init() {}
   }
 
-  public let space: BudgetedSpace
   public let settings: Settings
-  public let seed: UInt64
-  private let design: FirstDesign
   public var ledger: CandidateLedger
   private var batchEnd: Int
   /// Densities of the good and of the other results before this batch.
@@ -53,32 +50,20 @@ public struct TreeParzenSearch: LedgerOptimizer {
     if objectives > 3 {
       throw .unsupportedObjectiveCount(measure: "Parzen search", supported: "1 to 3", found: objectives)
     }
-    self.space = space
     self.settings = settings
-    self.seed = seed
-    design = try FirstDesign(initial, quasiRandom: settings.quasiRandom, in: space, seed: seed)
-    ledger = try CandidateLedger(objectiveCount: objectives)
-    batchEnd = design.count
+    ledger = try CandidateLedger(
+      space, objectives: objectives, seed: seed, initial: initial, quasiRandom: settings.quasiRandom)
+    batchEnd = ledger.first.count
   }
 
-  public mutating func ask() throws(SearchError) -> Candidate? {
-    if ledger.isExhausted { return nil }
-    if ledger.next == batchEnd {
-      try ledger.requireResults()
-      estimate()
-      batchEnd += settings.batch
-    }
-    if let first = design.genome(ledger.next, except: ledger.genomes) {
-      return ledger.ask(first.genome, origin: first.origin)
-    }
-    var generator = SeededGenerator(seed: seed, stream: UInt64(ledger.next))
-    if let genome = likeliest(using: &generator) { return ledger.ask(genome, origin: "parzen") }
-    return ledger.askRandom(in: space, using: &generator)
+  public mutating func advance() throws(SearchError) {
+    if ledger.next < batchEnd { return }
+    try ledger.requireResults()
+    estimate()
+    batchEnd += settings.batch
   }
 
-  // MARK: - Candidates
-
-  private func likeliest(using generator: inout SeededGenerator) -> Genome? {
+  public func propose(using generator: inout SeededGenerator) -> (genome: Genome, origin: String)? {
     guard let densities else { return nil }
     var best: (genome: Genome, score: Double)?
     for _ in 0..<settings.draws {
@@ -89,7 +74,7 @@ public struct TreeParzenSearch: LedgerOptimizer {
       let score = densities.good.logDensity(genome) - densities.other.logDensity(genome)
       if score > best?.score ?? -.infinity { best = (genome, score) }
     }
-    return best?.genome
+    return best.map { ($0.genome, "parzen") }
   }
 
   private mutating func estimate() {

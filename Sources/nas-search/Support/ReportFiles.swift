@@ -51,7 +51,7 @@ enum ReportFiles {
   static func write(_ report: StudyReport, of address: StudyAddress, to output: String?) throws -> String {
     let path = folder(report.name, of: address, to: output)
     for (kind, destination) in zip(kinds, try destinations(in: URL(fileURLWithPath: path))) {
-      try AtomicDirectory.build(at: destination) { try AtomicFile.write(kind.data(report), to: $0) }
+      try destination.build { try AtomicFile.write(kind.data(report), to: $0) }
     }
     return path
   }

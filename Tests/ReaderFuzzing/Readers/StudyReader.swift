@@ -1,10 +1,10 @@
 import Foundation
-import GRDB
 import Pipeline
 import Reports
 import Search
 import Studies
 import Subnets
+import Synchronization
 
 extension FuzzedReader {
   /// The rows of a study's database, one a line: the table and its columns, parted by tabs. The report reads them all.
@@ -24,7 +24,7 @@ extension FuzzedReader {
 /// A study in a folder whose rows are replaced again and again.
 private final class StudyTemplate: Sendable {
   let folder: URL
-  private let queue: DatabaseQueue
+  private let connection: Mutex<SQLiteConnection>
   /// Tables and how many columns each has.
   private let tables: [String: Int]
 
@@ -39,35 +39,40 @@ private final class StudyTemplate: Sendable {
     try made.close()
     try FileManager.default.moveItem(
       at: place.appendingPathComponent(Study.fileName), to: folder.appendingPathComponent(Study.fileName))
-    var configuration = Configuration()
-    configuration.foreignKeysEnabled = false
-    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY") }
-    queue = try DatabaseQueue(
-      path: folder.appendingPathComponent(Study.fileName).path, configuration: configuration)
-    tables = try queue.read { database in
-      let names = try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
-      return try Dictionary(uniqueKeysWithValues: names.map { ($0, try database.columns(in: $0).count) })
-    }
+    let database = try SQLiteConnection(path: folder.appendingPathComponent(Study.fileName).path)
+    try database.run("PRAGMA synchronous = OFF")
+    try database.run("PRAGMA journal_mode = MEMORY")
+    let counts = try database.run(
+      """
+      SELECT t.name AS name, COUNT(*) AS columns FROM sqlite_master AS t, pragma_table_info(t.name)
+      WHERE t.type = 'table' GROUP BY t.name
+      """)
+    tables = Dictionary(
+      uniqueKeysWithValues: counts.map { ($0.text("name") ?? "", Int($0.integer("columns") ?? 0)) })
+    connection = Mutex(database)
   }
 
   /// Rows that break a constraint of the tables are left out, as a database would refuse them.
   func fill(with input: [UInt8]) throws {
-    try queue.write { database in
-      for table in tables.keys { try database.execute(sql: "DELETE FROM \(table)") }
+    try connection.withLock { database in
+      try database.run("BEGIN")
+      for table in tables.keys { try database.run("DELETE FROM \(table)") }
       for line in input.split(separator: UInt8(ascii: "\n")) {
         let fields = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
           .map { String(decoding: $0, as: UTF8.self) }
         guard let columns = tables[fields[0]] else { continue }
-        let values = (1...columns).map { $0 < fields.count ? Self.value(fields[$0]) : .null }
+        let values = (1...columns).map { $0 < fields.count ? Self.value(fields[$0]) : String?.none }
         let places = repeatElement("?", count: columns).joined(separator: ", ")
-        try? database.execute(
-          sql: "INSERT OR IGNORE INTO \(fields[0]) VALUES (\(places))", arguments: StatementArguments(values))
+        _ = try? database.run("INSERT OR IGNORE INTO \(fields[0]) VALUES (\(places))", values)
       }
+      try database.run("COMMIT")
     }
   }
 
-  private static func value(_ text: String) -> DatabaseValue {
-    if text == "NULL" { return .null }
-    return Int64(text)?.databaseValue ?? Double(text)?.databaseValue ?? text.databaseValue
+  private static func value(_ text: String) -> any SQLArgument {
+    if text == "NULL" { return String?.none }
+    if let number = Int64(text) { return number }
+    if let number = Double(text) { return number }
+    return text
   }
 }
