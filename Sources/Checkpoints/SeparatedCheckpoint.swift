@@ -2,35 +2,21 @@ import Foundation
 
 /// A checkpoint of which some tensors are replaced by their rows under several names, as if these were stored one by one.
 public struct SeparatedCheckpoint: Checkpoint {
-  private let base: any Checkpoint
-  private var separated: [String: Tensor] = [:]
-  /// The tensors that are replaced.
-  private var joined: Set<String> = []
+  public let location: URL
   public private(set) var tensorNames: [String]
+  public private(set) var tensors: [String: Tensor]
 
-  public init(_ base: any Checkpoint) {
-    self.base = base
-    tensorNames = base.tensorNames
-  }
-
-  public var location: URL { base.location }
-
-  public func contains(_ name: String) -> Bool {
-    separated[name] != nil || !joined.contains(name) && base.contains(name)
-  }
-
-  public func tensor(_ name: String) throws -> Tensor {
-    if let part = separated[name] { return part }
-    if joined.contains(name) { throw missing(name) }
-    return try base.tensor(name)
+  public init(_ checkpoint: some Checkpoint) {
+    location = checkpoint.location
+    (tensorNames, tensors) = (checkpoint.tensorNames, checkpoint.tensors)
   }
 
   /// - Throws: the errors of `rows(of:into:)`.
   public mutating func separate(_ name: String, into parts: [(name: String, rows: Int)]) throws {
-    let parts = try base.rows(of: name, into: parts)
-    joined.insert(name)
-    for part in parts { separated[part.name] = part }
+    let separated = try rows(of: name, into: parts)
     tensorNames = tensorNames.flatMap { $0 == name ? parts.map(\.name) : [$0] }
+    tensors[name] = nil
+    for part in separated { tensors[part.name] = part }
   }
 }
 
@@ -39,7 +25,7 @@ extension Checkpoint {
   ///
   /// - Parameter parts: names and numbers of rows, in the order of the rows; the rows of a vector are its elements.
   /// - Throws: `CheckpointError.missingTensor`, and `.malformedTensor` if the tensor has another number of rows.
-  fileprivate func rows(of name: String, into parts: [(name: String, rows: Int)]) throws -> [Tensor] {
+  func rows(of name: String, into parts: [(name: String, rows: Int)]) throws -> [Tensor] {
     let whole = try tensor(name)
     let rows = whole.shape.first ?? 0
     guard whole.shape.count <= 2, parts.reduce(0, { $0 + $1.rows }) == rows else {
@@ -54,15 +40,6 @@ extension Checkpoint {
       defer { start += part.rows }
       return whole.rows(start..<start + part.rows, named: part.name)
     }
-  }
-}
-
-extension GGUFFile {
-  /// The file with one tensor replaced by its rows under several names, as if they were stored one by one.
-  ///
-  /// - Throws: the errors of `rows(of:into:)`.
-  public func separating(_ name: String, into parts: [(name: String, rows: Int)]) throws -> GGUFFile {
-    replacing(name, with: try rows(of: name, into: parts))
   }
 }
 
