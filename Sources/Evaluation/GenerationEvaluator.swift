@@ -190,8 +190,4 @@ public struct SharedWork: Sendable, Equatable {
   /// What the candidates would take one by one.
   public var asked = 0
   public var done = 0
-
-  public init(asked: Int = 0, done: Int = 0) {
-    (self.asked, self.done) = (asked, done)
-  }
 }

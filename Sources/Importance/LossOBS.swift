@@ -21,8 +21,6 @@ public struct LossOBS: Importance {
   /// Number of rounds in which the channels of an MLP are removed.
   private let rounds = 64
 
-  public init() {}
-
   public let name = "obs-loss"
   public let summary = "units in the order in which removing each adds least to the loss, all others adjusted"
   public let source = "nas-search; optimal brain compression, arXiv 2208.11580, in the metric of the loss"

@@ -105,12 +105,6 @@ extension SettingField {
   }
 }
 
-/// A method without settings.
-public struct NoSettings: MethodSettings {
-  public init() {}
-  public static var fields: [SettingField<NoSettings>] { [] }
-}
-
 /// A setting of a method as listings have it.
 public struct MethodSetting: Sendable, Equatable {
   public let name: String

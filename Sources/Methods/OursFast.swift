@@ -57,7 +57,7 @@ struct OursFast: PruningMethod {
   }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
-    let space = SearchSpace.widths(scores: settings.scores, of: bench, step: settings.step)
+    let space = SearchSpace.widths(scores: settings.scores, step: settings.step)
     let evaluator = try bench.evaluator(
       BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), repair: .nested,
       curveMetric: settings.curveMetric, gradientWindows: settings.gradientWindows)

@@ -46,7 +46,7 @@ struct SearchLLM: PruningMethod {
       throw MethodError.impossible(name, bench, budget: budget)
     }
     let population = settings.population ?? max(4, min(100, settings.evaluations / 5))
-    let fitness = bench.firstWindows(settings.fitness)
+    let fitness = bench.calibration.first(settings.fitness)
     var evolution = MaskEvolution(
       configuration: bench.configuration, scores: scores, budget: budget, seed: bench.seed,
       population: population)

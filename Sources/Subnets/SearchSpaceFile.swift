@@ -31,7 +31,7 @@ extension SearchSpace {
     guard let root, root.mapping != nil else {
       throw SearchSpaceError.invalidYAML(file: file, problem: "a search space is a mapping of keys to values")
     }
-    let top = Section(root, file: file)
+    let top = Section(node: root, file: file)
     try top.allow([
       "name", "summary", "layers", "attention", "mlp", "floors", "scores", "aggregations", "calibration", "samples",
       "damping", "keep",
@@ -99,11 +99,6 @@ private struct Section {
   let node: Node
   let file: String
 
-  init(_ node: Node, file: String) {
-    self.node = node
-    self.file = file
-  }
-
   func allow(_ known: [String]) throws {
     guard let mapping = node.mapping else {
       throw SearchSpaceError.invalidYAML(file: file, problem: "line \(line(node)): expected keys and values")
@@ -124,12 +119,12 @@ private struct Section {
 
   func string(_ key: String) throws -> String? { try scalar(key, "must be text") { $0.string } }
 
-  func section(_ key: String) -> Section? { node.mapping?[key].map { Section($0, file: file) } }
+  func section(_ key: String) -> Section? { node.mapping?[key].map { Section(node: $0, file: file) } }
 
   func sections(_ key: String) throws -> [Section] {
     guard let value = node.mapping?[key] else { return [] }
     guard let list = value.sequence else { throw invalid(key, "must be a list") }
-    return list.map { Section($0, file: file) }
+    return list.map { Section(node: $0, file: file) }
   }
 
   func strings(_ key: String) throws -> [String]? { try list(key, "must be a list of names") { $0.string } }

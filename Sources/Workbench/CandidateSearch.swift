@@ -30,8 +30,6 @@ public struct SearchPlan: Sendable, Equatable {
   public var seed: UInt64 = 0
 
   public init() {}
-
-  public static let standard = SearchPlan()
 }
 
 extension Workbench {

@@ -171,21 +171,3 @@ extension CandidateEvaluator {
     return bound.genome(genes).map(bound.genes) ?? genes
   }
 }
-
-extension SearchSpace {
-  /// Any widths of every layer, units ranked by scores on all calibration text of a workbench.
-  ///
-  /// - Parameters:
-  ///   - minimum: units that a module keeps.
-  ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
-  ///   - queries: query heads that every kept KV group keeps; `nil` for all.
-  public static func widths(
-    scores: [String], of bench: Workbench, minimum: Int = 1, step: Int? = nil, queries: Int? = nil
-  ) -> SearchSpace {
-    SearchSpace(
-      name: "widths of \(scores.joined(separator: ", "))",
-      attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
-      mlp: WidthRule(minimum: .units(minimum), step: step), scores: scores,
-      calibrations: [bench.sets.count == 1 ? .each : .mix], keep: 0...1)
-  }
-}

@@ -83,18 +83,15 @@ public struct ChosenOptimizer: Codable, Equatable, Sendable {
   /// `nil` where it was given.
   public var reason: String?
 
-  public init(name: SearchOptimizer, reason: String? = nil) {
-    self.name = name
-    self.reason = reason
-  }
-
   /// For people.
   public var description: String { name.rawValue + (reason.map { " (chosen: \($0))" } ?? "") }
 
   /// Products a second that evaluations are reckoned with. A fixed number, not a measured one: the same command is to choose
   /// alike everywhere.
   private static let productsPerSecond = 1e11
+}
 
+extension ChosenOptimizer {
   /// Decides if the choice is left open.
   ///
   /// - Parameters:

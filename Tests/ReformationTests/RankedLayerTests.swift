@@ -1,9 +1,9 @@
-import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
 import Testing
 
+@testable import Importance
 @testable import Calibration
 @testable import Reformation
 

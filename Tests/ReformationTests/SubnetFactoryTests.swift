@@ -1,4 +1,3 @@
-import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
@@ -6,6 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Importance
 @testable import Calibration
 @testable import Reformation
 

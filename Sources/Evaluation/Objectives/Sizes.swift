@@ -30,8 +30,6 @@ public struct WeightBytes: Objective {
   /// Bytes of a weight in bfloat16 or float16.
   public static let each = 2
 
-  public init() {}
-
   public func value(of subnet: EvaluatedSubnet) -> Double? { Double(Self.each * subnet.configuration.totalParameters) }
 
   public func cost(in space: BoundSpace) -> (any CostTable)? {

@@ -60,11 +60,15 @@ public struct BenchmarkJob {
   /// With rungs the candidates compete as in a search. One by one, a candidate that climbs is evaluated on all windows of its new
   /// rung; layer by layer, on those that it has not seen.
   public func run(_ monitor: Monitor = .silent) throws -> EvaluatorBenchmark {
-    let subject = try BenchmarkSubject(request, prepare(monitor), monitor)
+    let candidates = try prepare(monitor)
+    let subject = BenchmarkSubject(
+      candidates, try candidates.opened.evaluator(windows: request.windows), rungs: request.rungs, monitor)
+    if request.rungs > 1 { try subject.learn(candidates.earlier, of: candidates.opened) }
+    try subject.prepare()
     let ways = [
       ("one by one, from scratch", subject.single(scratch: true)),
       ("one by one, factorisations kept", subject.single(scratch: false)),
-      ("layer by layer", subject.layers(.separate)), ("layer by layer, shared prefixes", subject.layers(.shared)),
+      ("layer by layer", subject.layers(sharing: false)), ("layer by layer, shared prefixes", subject.layers(sharing: true)),
     ]
     var rows: [EvaluatorBenchmark.Row] = []
     var first: [Double] = []

@@ -17,8 +17,6 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
   public var subsets = 1
   public var seed: UInt64 = 0
 
-  public static let standard = CalibrationPlan()
-
   public init() {}
 
   /// - Throws: `PipelineError.invalidOption` for numbers that no run can have.

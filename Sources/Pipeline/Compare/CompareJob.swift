@@ -29,7 +29,7 @@ public struct CompareJob {
   ///   - command: the command line that makes or resumes it.
   public init(_ request: CompareRequest, folder: String, command: String, in context: JobContext) {
     (self.request, self.command, self.context) = (request, command, context)
-    self.folder = ComparisonFolder(URL(fileURLWithPath: folder))
+    self.folder = ComparisonFolder(url: URL(fileURLWithPath: folder))
   }
 
   /// - Parameter monitor: hears of progress and of every `Event`; after a cancellation the same request goes on.
@@ -44,7 +44,7 @@ public struct CompareJob {
   func prepare(_ monitor: Monitor) throws -> PreparedComparison {
     try request.validate()
     let entries = try request.entries()
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
+    let model = try context.model(request.model)
     let texts = try windows(model)
     try folder.check(keeping: model.location)
     let fingerprint = try model.fingerprint()
@@ -145,7 +145,7 @@ struct PreparedComparison {
     for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
       add(
         "gradients of the \(name) (backward pass)",
-        try bench.gradients(of: scalar, samples: GradientStore.windows).cost)
+        try bench.saliencies(of: scalar, windows: GradientStore.windows).cost)
     }
   }
 

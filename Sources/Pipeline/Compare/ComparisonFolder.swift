@@ -15,8 +15,6 @@ struct ComparisonFolder {
 
   let url: URL
 
-  init(_ url: URL) { self.url = url }
-
   private static let stateFile = "comparison.state.json"
   private static let files = [
     stateFile, CalibrationFile.name, "comparison.csv", "comparison.json", "comparison.html", "winners.md",

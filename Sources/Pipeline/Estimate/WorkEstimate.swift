@@ -75,11 +75,11 @@ public struct WorkEstimate: Sendable {
     let baselines =
       2.5 * sizes * count.judging / speed.single + (count.factors + 2 * sizes * count.solves) / speed.double
     return [
-      StageCost(.sampling, seconds: count.sampling / speed.single),
-      StageCost(.statistics, seconds: count.statistics / speed.single),
-      StageCost(.gradients, seconds: count.gradients / speed.single),
-      StageCost(.damping, seconds: work.choosesDamping ? damping : 0), StageCost(.reference, seconds: reference),
-      StageCost(.curves, seconds: curves), StageCost(.baselines, seconds: work.baselines > 0 ? baselines : 0),
+      StageCost(stage: .sampling, seconds: count.sampling / speed.single),
+      StageCost(stage: .statistics, seconds: count.statistics / speed.single),
+      StageCost(stage: .gradients, seconds: count.gradients / speed.single),
+      StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0), StageCost(stage: .reference, seconds: reference),
+      StageCost(stage: .curves, seconds: curves), StageCost(stage: .baselines, seconds: work.baselines > 0 ? baselines : 0),
     ].filter { $0.seconds > 0 }
   }
 

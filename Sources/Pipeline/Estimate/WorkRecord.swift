@@ -5,11 +5,6 @@ import Synchronization
 public struct StageCost: Codable, Sendable, Equatable {
   public var stage: Monitor.Stage.Kind
   public var seconds: Double
-
-  public init(_ stage: Monitor.Stage.Kind, seconds: Double) {
-    self.stage = stage
-    self.seconds = seconds
-  }
 }
 
 /// What work took, stage by stage, beside what was expected.
@@ -35,7 +30,7 @@ public struct WorkRecord: Codable, Sendable, Equatable {
     if let began, let last = stages.indices.last { stages[last].seconds += seconds - began }
     began = stage == nil ? nil : seconds
     guard let stage else { return }
-    if stages.last?.stage != stage { stages.append(StageCost(stage, seconds: 0)) }
+    if stages.last?.stage != stage { stages.append(StageCost(stage: stage, seconds: 0)) }
   }
 }
 

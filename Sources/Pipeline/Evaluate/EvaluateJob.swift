@@ -27,43 +27,55 @@ public struct EvaluateJob {
     public var perplexity: Double { exp(meanNLL) }
   }
 
-  /// A text as tokens of the model.
-  private struct Text {
-    let name: String
-    let tokens: [Int32]
+  /// What is to be measured, told before the first measurement.
+  public struct Subject: Sendable, Monitor.Event {
+    public let configuration: ModelConfiguration
+    /// The rule by which texts get a beginning-of-sequence token, in words.
+    public let bosRule: String
   }
 
-  public let model: LanguageModel
-  /// The rule by which texts get a beginning-of-sequence token, in words.
-  public let bosRule: String
-  /// Lines about texts that the model was calibrated on, as far as its record says.
-  public let warnings: [String]
-  private let dense: LanguageModel?
+  public struct Outcome: Sendable {
+    public let subject: Subject
+    /// Of every text at every length.
+    public let measurements: [Measurement]
+  }
+
+  /// A text as tokens of the model.
+  typealias Text = (name: String, tokens: [Int32])
+
+  /// The models, and the texts with the lengths of their windows.
+  struct Prepared {
+    let model: LanguageModel
+    let dense: LanguageModel?
+    let texts: [Text]
+    let lengths: [Int]
+    let subject: Subject
+  }
+
   private let request: EvaluateRequest
-  private let lengths: [Int]
-  private let texts: [Text]
+  private let context: JobContext
+
+  public init(_ request: EvaluateRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
   /// Opens the models and reads the texts.
   ///
   /// - Throws: whatever is wrong with the request, before anything is measured: `CalibrationError` for texts that are missing,
   ///   empty or shorter than a window, `ModelError` for tokens that the model does not embed.
-  public init(_ request: EvaluateRequest, in context: JobContext) throws {
+  func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
-    self.request = request
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    dense = try request.dense.map { try LanguageModel(URL(fileURLWithPath: $0), memory: context.memory) }
-    self.model = model
+    let model = try context.model(request.model)
+    let dense = try request.dense.map(context.model)
     if let dense, dense.configuration.vocabularySize != model.configuration.vocabularySize {
       throw PipelineError.invalidOption(
         "--dense has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
           + "\(model.configuration.vocabularySize)")
     }
     let tokenizer = try model.tokenizer()
-    bosRule = Self.rule(tokenizer.prefix)
-    let contexts = ([model] + [dense].compactMap { $0 }).map { ContextLimit($0) }
-    lengths = request.lengths(within: contexts.min { $0.tokens < $1.tokens } ?? contexts[0])
+    let own = ContextLimit(model)
+    let other = dense.map { ContextLimit($0) } ?? own
+    let lengths = request.lengths(within: other.tokens < own.tokens ? other : own)
     let longest = lengths.max() ?? 2
-    texts = try request.texts.map { source in
+    let texts = try request.texts.map { source in
       let name = source.url?.relativePath ?? source.name
       let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: name, tokenizer)
       guard tokens.count >= longest else {
@@ -71,23 +83,32 @@ public struct EvaluateJob {
       }
       return Text(name: name, tokens: tokens)
     }
-    warnings = try Self.warnings(model, request.texts)
+    for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(warning)) }
+    return Prepared(
+      model: model, dense: dense, texts: texts, lengths: lengths,
+      subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
   }
 
   /// Measures every text at every length.
   ///
-  /// - Parameter monitor: hears each `Measurement` when it is there.
-  public func run(_ monitor: Monitor = .silent) throws -> [Measurement] {
-    try texts.flatMap { text in
-      try lengths.map { length in
-        let measured = try measure(text, window: length, monitor)
+  /// - Parameter monitor: hears of the `Subject`, and of each `Measurement` when it is there.
+  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+    let prepared = try prepare(monitor)
+    monitor.tell(prepared.subject)
+    let measurements = try prepared.texts.flatMap { text in
+      try prepared.lengths.map { length in
+        let measured = try measure(text, window: length, prepared, monitor)
         monitor.tell(measured)
         return measured
       }
     }
+    return Outcome(subject: prepared.subject, measurements: measurements)
   }
 
-  private func measure(_ text: Text, window: Int, _ monitor: Monitor) throws -> Measurement {
+  private func measure(
+    _ text: Text, window: Int, _ prepared: Prepared, _ monitor: Monitor
+  ) throws -> Measurement {
+    let (model, dense) = (prepared.model, prepared.dense)
     let count = min(text.tokens.count / window, request.windows ?? .max)
     let windows = TokenWindows(length: window, tokens: Array(text.tokens.prefix(count * window)))
     let start = ContinuousClock.now

@@ -1,4 +1,6 @@
+import Exports
 import Foundation
+import LanguageModels
 import Runtime
 
 /// What every job has beside its request: where it may keep things, and who it says it is.
@@ -13,6 +15,24 @@ public struct JobContext: Sendable {
     self.cache = cache
     self.memory = memory
     self.toolVersion = toolVersion
+  }
+
+  /// Opens the model at a path.
+  func model(_ path: String) throws -> LanguageModel {
+    try LanguageModel(URL(fileURLWithPath: path), memory: memory)
+  }
+
+  /// Opens the model at a path, of which a checkpoint is to be made, and looks at whether that can be written.
+  ///
+  /// - Parameters:
+  ///   - inputs: what else is read, and never replaced.
+  ///   - layersDiffer: whether the layers of the checkpoint may have different widths.
+  func model(
+    _ path: String, for output: CheckpointOutput, inputs: [URL] = [], layersDiffer: Bool = false, _ monitor: Monitor
+  ) throws -> (model: LanguageModel, target: ExportTarget) {
+    let (model, target) = (try model(path), output.target(monitor))
+    try Exporter.check(model, [target], inputs: inputs, layersDiffer: layersDiffer)
+    return (model, target)
   }
 }
 

@@ -36,6 +36,8 @@ struct OpenedBench {
     return OpenedBench(bench: bench, calibration: calibration)
   }
 
-  /// What may spoil the results.
-  var warnings: [String] { [calibration.shortage(for: bench.configuration)].compactMap { $0 } }
+  /// Tells of what may spoil the results.
+  func warn(_ monitor: Monitor) {
+    if let shortage = calibration.shortage(for: bench.configuration) { monitor.tell(JobWarning(shortage)) }
+  }
 }

@@ -38,8 +38,6 @@ public struct PruneJob {
     public let damping: Double?
     /// Most resident memory of the process, in bytes; `nil` where the system does not say.
     public let peakBytes: Int?
-    /// What may spoil the result.
-    public let warnings: [String]
     public let export: ExportResult
   }
 
@@ -60,12 +58,11 @@ public struct PruneJob {
   func prepare(_ monitor: Monitor) throws -> Prepared {
     let method = try MethodRegistry.named(request.method)
     let values = try SettingValues(of: method, request.settings)
-    let (plan, target) = (request.calibration, request.output.target(monitor))
-    _ = try plan.sources()
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    try Exporter.check(model, [target], inputs: plan.files(), layersDiffer: !method.keepsOneWidth)
+    let (model, target) = try context.model(
+      request.model, for: request.output, inputs: request.calibration.files(), layersDiffer: !method.keepsOneWidth,
+      monitor)
     let opened = try OpenedBench.open(
-      model, plan, damping: request.damping, cache: context.cache,
+      model, request.calibration, damping: request.damping, cache: context.cache,
       needs: [target.need(parameters: request.target.parameters(of: model.configuration))], monitor)
     return Prepared(method: method, values: values, opened: opened, target: target)
   }
@@ -77,6 +74,7 @@ public struct PruneJob {
     bench.openAccount()
     let pruned = try prepared.method.prune(
       bench, budget: request.target.blockParameters(of: bench.configuration), prepared.values)
+    if bench.knownDamping != nil { prepared.opened.warn(monitor) }
     let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
     let measurement = SubnetMeasurement(
       pruned.network.configuration, of: bench.configuration, try reference.compare(pruned.network))
@@ -87,7 +85,6 @@ public struct PruneJob {
     return Outcome(
       pruned: pruned, measurement: measurement, densePerplexity: reference.perplexity.value,
       seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping, peakBytes: peak,
-      warnings: bench.knownDamping == nil ? [] : prepared.opened.warnings,
       export: try record.export(pruned.network, to: prepared.target))
   }
 

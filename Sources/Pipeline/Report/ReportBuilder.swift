@@ -108,15 +108,14 @@ public enum ReportBuilder {
   private static func convergence(
     _ trials: [StoredTrial], of study: Study, _ description: StudyDescription
   ) throws -> [ConvergencePoint] {
-    var progress = Convergence.Progress(Convergence(description: description))
+    var progress = Convergence(description: description)
     var seconds = 0.0
     return try trials.filter { $0.state == .complete }.enumerated().map { number, trial in
       let parameters = try TrialDescription(trial, of: study)?.measurement.parametersBlock
       progress.learn(study.minimized(trial.values), parameters: parameters ?? .max)
       if let started = trial.started, let ended = trial.ended { seconds += ended.timeIntervalSince(started) }
-      let state = progress.state
       return ConvergencePoint(
-        evaluations: number + 1, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
+        evaluations: number + 1, seconds: seconds, bestValue: progress.bestValue, hypervolume: progress.hypervolume)
     }
   }
 

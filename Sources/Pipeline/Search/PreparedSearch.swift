@@ -17,7 +17,6 @@ struct PreparedSearch {
   private var runner: StudyRunner
   private var rungs: FidelityRungs
   private var failures: FailureRule
-  private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
 
@@ -26,7 +25,6 @@ struct PreparedSearch {
     self.study = study
     (evaluator, population) = (search.evaluator, search.population)
     description = try StudyDescription(study)
-    convergence = Convergence(description: description)
     worker = sharing.map { [description, evaluator] in
       TrialWorker(study: study, description: description, evaluator: evaluator, sharing: $0)
     }
@@ -58,8 +56,10 @@ struct PreparedSearch {
         try study.releaseInterrupted()
         return false
       }
-      let value = convergence.state(
-        of: runner.optimizer.evaluated.map { ($0.objectives, evaluator.bound.cost.cost($0.candidate.genome)) })
+      var found = Convergence(description: description)
+      for result in runner.optimizer.evaluated {
+        found.learn(result.objectives, parameters: evaluator.bound.cost.cost(result.candidate.genome))
+      }
       let now = Date().timeIntervalSince(start)
       let next = runner.optimizer.generation
       monitor.tell(
@@ -67,7 +67,7 @@ struct PreparedSearch {
           SearchProgress(
             evaluationsDone: evaluations, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, evaluations - before)),
-            valueName: description.objectives.first.title, bestValue: value.best, hypervolume: value.hypervolume),
+            valueName: description.objectives.first.title, bestValue: found.bestValue, hypervolume: found.hypervolume),
           generation: next == generation ? nil : next, front: runner.optimizer.front.count))
       generation = next
     }
@@ -115,14 +115,14 @@ struct PreparedSearch {
     }
     let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
     let results: [StudyRunner.Result] = try batch.indices.map { place in
-      let found: (measurement: SubnetMeasurement, record: WindowRecord)
+      let found: CandidateEvaluator.Measured
       switch measured[place] {
       case .failure(let failure): return .init(candidate: batch[place], failure: failure.reason)
       case .success(let value): found = value
       }
       let description = TrialDescription(
-        found.measurement, genes[place], seconds: seconds, windows: found.record,
-        predicted: population.predict(genes[place]))
+        measurement: found.measurement, score: genes[place].score, calibration: genes[place].statistics,
+        seconds: seconds, windows: found.record, predicted: population.predict(genes[place]))
       return .init(
         candidate: batch[place], values: objectives.values(found.measurement),
         attributes: try description.attributes())

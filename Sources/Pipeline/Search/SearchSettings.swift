@@ -23,22 +23,22 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
-  public var objectives = SearchPlan.standard.objectives
+  public var objectives = SearchPlan().objectives
   /// The windows that the search reads or samples.
   public var plan = CalibrationPlan()
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
   public var damping: Double?
   /// `nested` or `none`.
-  public var repair = SearchPlan.standard.repair
+  public var repair = SearchPlan().repair
   /// What makes the errors of modules comparable in the curves of the first population.
-  public var curveMetric = SearchPlan.standard.curveMetric
+  public var curveMetric = SearchPlan().curveMetric
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
   /// Who proposes candidates.
-  public var optimizer = SearchPlan.standard.optimizer
-  public var population = SearchPlan.standard.population
+  public var optimizer = SearchPlan().optimizer
+  public var population = SearchPlan().population
   /// Precision of the products while candidates are evaluated.
-  public var precision = SearchPlan.standard.precision
+  public var precision = SearchPlan().precision
   /// Engine that computes the study's networks: those of another one round differently.
   public var engine = EngineKind.cpu
 

@@ -44,9 +44,7 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    try PipelineError.require(
-      !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
-      "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
+    try SizeTarget.check(keeps: keeps)
     try PipelineError.require(model != nil || study != nil, "give --model, or --study with the folder of a study")
     try PipelineError.require(
       !queries.isEmpty && Set(queries).count == queries.count && queries.allSatisfy { $0 ?? 1 >= 1 },
@@ -67,6 +65,8 @@ public struct SolveJob {
     /// What the curves promise to add: nats in the metric of the loss.
     public let predictedError: Double
     public let widths: [LayerWidths]
+    /// What was measured on the held-out windows; `nil` if nothing was to be.
+    public fileprivate(set) var measured: (kl: Double, perplexity: Double, densePerplexity: Double)?
     fileprivate let evaluator: CandidateEvaluator
     fileprivate let genes: BoundSpace.Genes
   }
@@ -74,8 +74,6 @@ public struct SolveJob {
   public struct Outcome: Sendable {
     /// One for each budget.
     public let answers: [Answer]
-    /// What was measured of each answer on the held-out windows; empty if nothing was to be.
-    public let measured: [(kl: Double, perplexity: Double, densePerplexity: Double)]
     /// λ of the least squares as a share of the Gram's mean diagonal.
     public let damping: Double?
     /// Seconds until the curves were there, statistics and gradients not counted.
@@ -134,7 +132,7 @@ public struct SolveJob {
       cache: context.cache, needs: needs, monitor)
     let evaluators = try request.queries.map { queries in
       let space = SearchSpace.widths(
-        scores: request.scores, of: opened.bench, minimum: request.dropsModules ? 0 : 1, queries: queries)
+        scores: request.scores, minimum: request.dropsModules ? 0 : 1, queries: queries)
       return try opened.bench.evaluator(
         BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), repair: .nested,
         curveMetric: request.curveMetric, gradientWindows: source.plan.gradientWindows)
@@ -156,7 +154,7 @@ public struct SolveJob {
     guard let path = request.model ?? description?.settings.model else {
       throw PipelineError.invalidOption("give --model, or --study with the folder of a study")
     }
-    let model = try LanguageModel(URL(fileURLWithPath: path), memory: context.memory)
+    let model = try context.model(path)
     return Source(
       model: model, plan: description?.settings.plan ?? request.calibration,
       stored: try study.map {
@@ -186,19 +184,18 @@ public struct SolveJob {
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     let prepared = try prepare(monitor)
     let bench = prepared.opened.bench
-    for warning in prepared.opened.warnings { monitor.tell(JobWarning(warning)) }
+    prepared.opened.warn(monitor)
     let start = ContinuousClock.now
-    let answers = try request.keeps.map { try solve(keep: $0, prepared) }
+    var answers = try request.keeps.map { try solve(keep: $0, prepared) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = try (request.measures ? answers : []).map { answer in
+    for (place, answer) in answers.enumerated() where request.measures {
       let reference = try bench.reference(request.precision)
       let comparison = try reference.compare(answer.evaluator.subnet(answer.genes))
-      return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
+      answers[place].measured = (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
     }
     monitor.tell(WorkDone(record: prepared.work))
     return Outcome(
-      answers: answers, measured: measured, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds,
-      budgetSeconds: seconds,
+      answers: answers, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds, budgetSeconds: seconds,
       exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared.opened) })
   }
 

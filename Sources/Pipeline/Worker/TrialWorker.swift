@@ -64,7 +64,8 @@ struct TrialWorker {
         case .success(let comparison):
           let measurement = evaluator.measurement(of: genes[place], Quality(comparison))
           let description = TrialDescription(
-            measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
+            measurement: measurement, score: genes[place].score, calibration: genes[place].statistics,
+            seconds: seconds, windows: WindowRecord(comparison))
           try study.deliver(
             numbers[place], values: objectives.values(measurement), attributes: try description.attributes(),
             worker: name, reproducible: objectives.all.map(\.isReproducible))

@@ -67,6 +67,15 @@ private enum Amount {
   }
 }
 
+/// Numbers separated by commas.
+enum NumberList {
+  /// - Returns: nothing if a part is no number.
+  static func numbers<Number: LosslessStringConvertible>(_ text: String) -> [Number] {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Number(String($0)) }
+    return parts.contains { $0 == nil } ? [] : parts.compactMap { $0 }
+  }
+}
+
 /// Where statistics are kept between runs.
 enum CacheFolder {
   static func url(_ option: String?) -> URL {

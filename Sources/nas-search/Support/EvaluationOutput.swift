@@ -7,12 +7,12 @@ import Runtime
 
 /// The words and the JSON of `evaluate`; `README.md` documents the JSON.
 enum EvaluationOutput {
-  static func header(_ evaluation: EvaluateJob, path: String) -> String {
-    let configuration = evaluation.model.configuration
+  static func header(_ subject: EvaluateJob.Subject, path: String) -> String {
+    let configuration = subject.configuration
     return """
       model: \(path) (\(configuration.family.name), \(configuration.layerCount) layers)
       parameters: \(configuration.totalParameters) in all, \(configuration.blockParameters) in blocks
-      beginning-of-sequence tokens: \(evaluation.bosRule)
+      beginning-of-sequence tokens: \(subject.bosRule)
       """
   }
 
@@ -30,10 +30,8 @@ enum EvaluationOutput {
     return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
   }
 
-  static func json(
-    _ evaluation: EvaluateJob, path: String, _ measurements: [EvaluateJob.Measurement]
-  ) -> JSONValue {
-    let configuration = evaluation.model.configuration
+  static func json(_ outcome: EvaluateJob.Outcome, path: String) -> JSONValue {
+    let configuration = outcome.subject.configuration
     return [
       "schema": "nas-search.evaluate", "version": 1,
       "model": [
@@ -41,9 +39,9 @@ enum EvaluationOutput {
         "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
         "block_parameters": .integer(configuration.blockParameters),
       ],
-      "bos": .string(evaluation.bosRule),
+      "bos": .string(outcome.subject.bosRule),
       "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
-      "measurements": .array(measurements.map(object)),
+      "measurements": .array(outcome.measurements.map(object)),
     ]
   }
 

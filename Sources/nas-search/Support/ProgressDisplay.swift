@@ -26,6 +26,19 @@ final class ProgressDisplay: Sendable {
 
   init(quiet: Bool) { self.quiet = quiet }
 
+  /// Runs a job, and ends the line of its progress when the job is over.
+  static func during<Outcome>(quiet: Bool, _ job: (Monitor) throws -> Outcome) throws -> Outcome {
+    let display = ProgressDisplay(quiet: quiet)
+    do {
+      let outcome = try job(display.monitor)
+      display.finish()
+      return outcome
+    } catch let error as CancellationError {
+      display.finish()
+      throw error
+    }
+  }
+
   /// Shows everything, and cancels after Ctrl-C if the command asked for that (`Interrupt.install`).
   var monitor: Monitor { Monitor(isCancelled: { Interrupt.requested }, hear: { [self] in show($0) }) }
 

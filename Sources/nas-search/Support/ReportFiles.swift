@@ -62,12 +62,6 @@ enum ReportFiles {
     return parts.isEmpty ? "study" : parts.joined(separator: "/")
   }
 
-  static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
-
-  static func json(_ value: some Encodable, schema: String) throws -> Data {
-    try StoredJSON.document(value, schema: schema)
-  }
-
   static func table(_ report: StudyReport) -> String {
     TerminalTable.render(report, width: Console.width(1), color: Console.outputIsTerminal)
   }

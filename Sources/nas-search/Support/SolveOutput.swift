@@ -5,20 +5,18 @@ import Reformation
 
 /// The words and the JSON of `solve`; `README.md` documents the JSON.
 enum SolveOutput {
-  typealias Measured = (kl: Double, perplexity: Double, densePerplexity: Double)
-
   static func text(_ outcome: SolveJob.Outcome, outputs: [CheckpointOutput]) -> String {
     func seconds(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f s", value) }
     let times =
       "error curves in \(seconds(outcome.curveSeconds, 1)), \(outcome.answers.count) budgets in "
       + seconds(outcome.budgetSeconds, 2) + (outcome.damping.map { "; damping \($0) of the mean diagonal" } ?? "")
     return
-      ([table(outcome.answers, outcome.measured), times] + zip(outputs, outcome.exports).map { $1.line($0.path) })
+      ([table(outcome.answers), times] + zip(outputs, outcome.exports).map { $1.line($0.path) })
       .joined(separator: "\n")
   }
 
-  private static func table(_ answers: [SolveJob.Answer], _ measured: [Measured]) -> String {
-    answers.enumerated().map { number, answer in
+  private static func table(_ answers: [SolveJob.Answer]) -> String {
+    answers.map { answer in
       let groups = answer.widths.map(\.groups)
       let channels = answer.widths.map(\.channels)
       var line =
@@ -27,8 +25,7 @@ enum SolveOutput {
         + "\(String(format: "%.4f", answer.predictedError)), score \(answer.score), KV groups "
         + "\(groups.min() ?? 0)–\(groups.max() ?? 0), MLP channels \(channels.min() ?? 0)–\(channels.max() ?? 0)"
       if let queries = answer.widths.first?.queries { line += ", query heads a group \(queries)" }
-      if number < measured.count {
-        let values = measured[number]
+      if let values = answer.measured {
         line +=
           "; measured KL \(String(format: "%.4f", values.kl)), perplexity \(String(format: "%.2f", values.perplexity)) "
           + "(dense \(String(format: "%.2f", values.densePerplexity)))"
@@ -38,23 +35,21 @@ enum SolveOutput {
   }
 
   static func json(_ outcome: SolveJob.Outcome, metric: ErrorCurves.Metric) -> JSONValue {
-    let measured = outcome.measured
-    return [
+    [
       "schema": "nas-search.solve", "version": 1, "curve_metric": .string(metric.rawValue),
       "damping": .optional(outcome.damping),
       "curve_seconds": .number(outcome.curveSeconds), "budget_seconds": .number(outcome.budgetSeconds),
       "answers": .array(
-        outcome.answers.enumerated().map { number, answer in
-          let values = number < measured.count ? measured[number] : nil
-          return [
+        outcome.answers.map { answer in
+          [
             "keep_target": .number(answer.keepTarget), "keep_ratio": .number(answer.keepRatio),
             "block_parameters": .integer(answer.parametersBlock), "total_parameters": .integer(answer.parametersTotal),
             "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
             "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
             "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
             "queries_per_group": .optional(answer.widths.first?.queries),
-            "kl": .optional(values?.kl), "perplexity": .optional(values?.perplexity),
-            "dense_perplexity": .optional(values?.densePerplexity),
+            "kl": .optional(answer.measured?.kl), "perplexity": .optional(answer.measured?.perplexity),
+            "dense_perplexity": .optional(answer.measured?.densePerplexity),
           ]
         }),
     ]

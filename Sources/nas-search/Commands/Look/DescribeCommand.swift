@@ -12,8 +12,9 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Calibration sets, as for a search.", transform: LocalPath.checked) var calibration: [String] = []
 
   func run() throws {
-    let sources = calibration.map { CalibrationSource($0, field: "text") }
-    let found = try DescribeJob(space: space, model: model, calibration: sources.isEmpty ? [.model] : sources)
+    var request = DescribeRequest(space: space, model: model)
+    if !calibration.isEmpty { request.calibration = calibration.map { CalibrationSource($0, field: "text") } }
+    let found = try DescribeJob(request, in: MemoryOption.standard).run()
     for (variable, parameters) in found.genes {
       switch variable.domain {
       case .integer(let low, let high, let step):

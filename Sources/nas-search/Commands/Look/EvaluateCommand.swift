@@ -31,31 +31,30 @@ struct EvaluateCommand: ParsableCommand {
     var request = EvaluateRequest(
       model: model, texts: text.map { .file(URL(fileURLWithPath: $0), field: records.field) })
     request.dense = dense
-    request.windowLengths = windowLength.map { text in
-      let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-      return parts.contains(nil) ? [] : parts.compactMap { $0 }
-    }
+    request.windowLengths = windowLength.map { NumberList.numbers($0) }
     request.windows = windows
     return request
   }
 
   func run() throws {
     Interrupt.install()
-    let job = try EvaluateJob(request, in: plannedMemory.context(cache: nil))
-    job.warnings.forEach(Console.warn)
     let display = ProgressDisplay(quiet: json || !Console.errorIsTerminal)
-    if !json { try Console.print(EvaluationOutput.header(job, path: model)) }
     let lines = PrintedLines()
-    let measurements: [EvaluateJob.Measurement]
+    let monitor = Monitor(
+      isCancelled: { Interrupt.requested || lines.haveFailed },
+      hear: { [json, model] event in
+        let line: String
+        switch event {
+        case let subject as EvaluateJob.Subject: line = EvaluationOutput.header(subject, path: model)
+        case let measured as EvaluateJob.Measurement: line = EvaluationOutput.line(measured)
+        default: return display.monitor.tell(event)
+        }
+        display.finish()
+        if !json { lines.print(line) }
+      })
+    let outcome: EvaluateJob.Outcome
     do {
-      measurements = try job.run(
-        Monitor(
-          isCancelled: { Interrupt.requested || lines.haveFailed },
-          hear: { [json] event in
-            guard let measured = event as? EvaluateJob.Measurement else { return display.monitor.tell(event) }
-            display.finish()
-            if !json { lines.print(EvaluationOutput.line(measured)) }
-          }))
+      outcome = try EvaluateJob(request, in: plannedMemory.context()).run(monitor)
     } catch is CancellationError {
       display.finish()
       try lines.check()
@@ -63,7 +62,7 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    if json { return try Console.print(EvaluationOutput.json(job, path: model, measurements).text()) }
+    if json { return try Console.print(EvaluationOutput.json(outcome, path: model).text()) }
     if let peak = ProcessMemory.lifetimePeak { try Console.print("peak memory \(peak / 1_048_576) MiB") }
   }
 }

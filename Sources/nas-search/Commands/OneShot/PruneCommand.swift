@@ -25,10 +25,8 @@ struct PruneCommand: ParsableCommand {
     request.settings = settings
     request.calibration = text.plan(within: try ContextLimit(of: model))
     request.damping = leastSquares.damping
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try PruneJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
-    outcome.warnings.forEach(Console.warn)
+    let outcome = try ProgressDisplay.during(
+      quiet: json, PruneJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
       json
         ? PruneOutput.json(method, outcome, output: output.output).text()

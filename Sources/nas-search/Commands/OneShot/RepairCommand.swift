@@ -21,9 +21,7 @@ struct RepairCommand: ParsableCommand {
     let request = RepairRequest(
       model: model, dense: dense, calibration: text.plan(within: try ContextLimit(of: dense, model)),
       output: output.checkpoint)
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try RepairJob(request, in: plannedMemory.context(cache: nil)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(quiet: json, RepairJob(request, in: plannedMemory.context()).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
   }

@@ -46,8 +46,7 @@ struct SolveCommand: ParsableCommand {
 
   /// - Parameter context: context of the model; `nil` to check the request alone.
   private func request(within context: ContextLimit?) -> SolveRequest {
-    let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    var request = SolveRequest(keeps: parts.contains(nil) ? [] : parts.compactMap { $0 })
+    var request = SolveRequest(keeps: NumberList.numbers(keep))
     (request.model, request.study) = (model, study)
     request.calibration = text.plan(within: context)
     request.calibration.gradientWindows = gradients.gradientWindows
@@ -79,9 +78,8 @@ struct SolveCommand: ParsableCommand {
   func run() throws {
     var request = request(within: study == nil ? try ContextLimit(of: model ?? "") : nil)
     request.precision = evaluation.precision.value
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try SolveJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(
+      quiet: json, SolveJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
       json
         ? SolveOutput.json(outcome, metric: curveMetric).text() : SolveOutput.text(outcome, outputs: request.outputs),

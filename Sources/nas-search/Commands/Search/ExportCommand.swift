@@ -50,9 +50,8 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try ExportJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(
+      quiet: json, ExportJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome),
       kept: "the checkpoint is in \(output.joined(separator: ", "))")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Pipeline
 
 struct BenchmarkCommand: ParsableCommand {
@@ -37,20 +38,17 @@ struct BenchmarkCommand: ParsableCommand {
   func run() throws {
     let context = plannedMemory.context(cache: cache)
     Interrupt.install()
-    let display = ProgressDisplay(quiet: json)
     let job = BenchmarkJob(request, in: context)
     if precisions {
-      let result = try job.comparePrecisions(display.monitor)
-      display.finish()
+      let result = try ProgressDisplay.during(quiet: json, job.comparePrecisions)
       return try show(result, result.lines)
     }
-    let result = try job.run(display.monitor)
-    display.finish()
+    let result = try ProgressDisplay.during(quiet: json, job.run)
     try show(result, result.lines)
   }
 
   private func show(_ result: some Encodable, _ lines: [String]) throws {
     try json
-      ? Console.json(ReportFiles.json(result, schema: "benchmark")) : Console.print(lines.joined(separator: "\n"))
+      ? Console.json(StoredJSON.document(result, schema: "benchmark")) : Console.print(lines.joined(separator: "\n"))
   }
 }
