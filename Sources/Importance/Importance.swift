@@ -17,10 +17,6 @@ public protocol Importance: Sendable {
   func scores(of layer: ScoredLayer) throws -> UnitScores
 }
 
-extension Importance {
-  public var gradients: BackwardPass.Scalar? { nil }
-}
-
 /// The data that a score may look at.
 public struct ScoredLayer: Sendable {
   public let index: Int
@@ -79,6 +75,8 @@ extension ScoredLayer {
 }
 
 extension Importance {
+  public var gradients: BackwardPass.Scalar? { nil }
+
   /// The scores of a layer, checked to be finite.
   ///
   /// - Throws: `ImportanceError.notFinite`, and what the score throws.

@@ -1,5 +1,4 @@
 import LanguageModels
-import LinearAlgebra
 
 /// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
 ///

@@ -108,21 +108,17 @@ public struct SearchSpace: Sendable, Equatable {
 }
 
 public enum SearchSpaceError: Error, Equatable, CustomStringConvertible {
-  case unreadable(file: String)
-  case invalidYAML(file: String, problem: String)
+  case invalid(file: String, problem: String)
   case unknownKey(file: String, line: Int, key: String, known: [String])
-  case missingKey(file: String, key: String)
   case invalidValue(file: String, line: Int, key: String, problem: String)
   case notFound(name: String, known: [String])
   case doesNotFit(space: String, problem: String)
 
   public var description: String {
     switch self {
-    case .unreadable(let file): "\(file): no such search space, or it cannot be read"
-    case .invalidYAML(let file, let problem): "\(file): \(problem)"
+    case .invalid(let file, let problem): "\(file): \(problem)"
     case .unknownKey(let file, let line, let key, let known):
       "\(file):\(line): unknown key '\(key)' (known: \(known.joined(separator: ", ")))"
-    case .missingKey(let file, let key): "\(file): the key '\(key)' is missing"
     case .invalidValue(let file, let line, let key, let problem): "\(file):\(line): '\(key)' \(problem)"
     case .notFound(let name, let known):
       "no search space '\(name)' (known: \(known.joined(separator: ", ")); or give the path of a .yaml file)"

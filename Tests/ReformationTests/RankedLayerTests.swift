@@ -3,8 +3,8 @@ import LinearAlgebra
 import Subnets
 import Testing
 
-@testable import Importance
 @testable import Calibration
+@testable import Importance
 @testable import Reformation
 
 @Suite struct RankedLayerTests {

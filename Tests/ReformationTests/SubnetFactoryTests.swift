@@ -5,8 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Importance
 @testable import Calibration
+@testable import Importance
 @testable import Reformation
 
 @Suite struct SubnetFactoryTests {

@@ -1,8 +1,6 @@
-import LanguageModels
 import Search
 import Subnets
 
-/// Parameters of the decoder blocks.
 public struct BlockParameters: Objective {
   public let name = "params"
   public let title = "block parameters"
@@ -18,7 +16,6 @@ public struct BlockParameters: Objective {
   public func cost(in space: BoundSpace) -> (any CostTable)? { space.cost }
 }
 
-/// Bytes of all weights.
 public struct WeightBytes: Objective {
   public let name = "bytes"
   public let title = "bytes"
