@@ -1,7 +1,6 @@
 import Evaluation
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Subnets
 import Workbench

@@ -1,9 +1,7 @@
 import Calibration
-import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reformation
-import Runtime
 import Subnets
 
 /// What a workbench knows of its calibration sets. A choice is the name of a set, or `BoundSpace.mix` for all together.

@@ -2,7 +2,6 @@ import Calibration
 import Evaluation
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Runtime
 import Subnets
@@ -16,7 +15,6 @@ extension BoundSpace.Genes {
 
 /// Turns genes into subnets and compares them with the dense model.
 public struct CandidateEvaluator: Sendable {
-  /// Which weights a candidate has.
   public enum Weights: Sendable {
     /// The parent's own.
     case inherited

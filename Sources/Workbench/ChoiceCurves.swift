@@ -8,10 +8,7 @@ import Subnets
 /// A search finds the most promising choice on a few layers and makes its curves on all of them; those of the others are
 /// made if the search is long enough to come to their seeds. Where no candidates are compared all curves are made.
 public struct ChoiceCurves: Sendable {
-  public struct Choice: Hashable, Sendable {
-    public let score: String
-    public let calibration: String
-  }
+  public typealias Choice = SubnetFactory<LanguageModel>.Choice
 
   /// What curves ask for at a budget.
   public struct Solution: Sendable {
@@ -86,7 +83,6 @@ public struct ChoiceCurves: Sendable {
     for choice in all { try make(choice, layers, monitor) }
   }
 
-  /// Whether a space with a repair has error curves.
   public static func exist(_ bound: BoundSpace, _ repair: Repair) -> Bool {
     bound.space.layers == .each && repair == .nested
   }

@@ -1,5 +1,4 @@
 import Evaluation
-import LanguageModels
 import Search
 import Subnets
 
@@ -105,26 +104,22 @@ extension ChosenOptimizer {
     _ wanted: SearchOptimizer, _ space: DesignSpace, objectives: Int = 2, hasRungs: Bool = false, evaluations: Int?,
     seconds: Double? = nil, parameters: Int, tokens: Int
   ) {
+    let each = 2 * Double(parameters) * Double(tokens) / Self.productsPerSecond
     if wanted != .automatic {
       self.init(name: wanted)
-      return
-    }
-    if objectives > 2 {
+    } else if objectives > 2 {
       self.init(name: .evolution, reason: "the Bayesian search takes two objectives at most")
-      return
-    }
-    if hasRungs {
+    } else if hasRungs {
       self.init(name: .evolution, reason: "with rungs the candidates of a generation compete")
-      return
-    }
-    let each = 2 * Double(parameters) * Double(tokens) / Self.productsPerSecond
-    let found = AutomaticChoice.choose(
-      dimensions: space.variables.count { $0.levels > 1 },
-      evaluations: evaluations ?? seconds.map { Int(min(1e6, $0 / each)) } ?? 0, secondsPerEvaluation: each)
-    switch found.optimizer {
-    case .bayesian: self.init(name: .bayesian, reason: found.reason)
-    case .evolution: self.init(name: .evolution, reason: found.reason)
-    case .random: self.init(name: .random, reason: found.reason)
+    } else {
+      let found = AutomaticChoice.choose(
+        dimensions: space.variables.count { $0.levels > 1 },
+        evaluations: evaluations ?? seconds.map { Int(min(1e6, $0 / each)) } ?? 0, secondsPerEvaluation: each)
+      switch found.optimizer {
+      case .bayesian: self.init(name: .bayesian, reason: found.reason)
+      case .evolution: self.init(name: .evolution, reason: found.reason)
+      case .random: self.init(name: .random, reason: found.reason)
+      }
     }
   }
 }

@@ -6,7 +6,6 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Runtime
-import Subnets
 import Synchronization
 
 /// The dense model with calibration text, and what is computed from the two: each thing once, when it is first asked for.
@@ -79,8 +78,8 @@ public final class Workbench {
   /// Starts counting anew: what is computed already is charged again to the work that uses it.
   public func openAccount() { account = Account() }
 
-  /// Seconds spent in a stage since the account was opened.
-  public func seconds(_ stage: Stage) -> Double { account.seconds[stage] ?? 0 }
+  /// Seconds spent in stages since the account was opened.
+  public var seconds: [Stage: Double] { account.seconds }
 
   /// Most memory, in bytes, that what is used here took when it was computed; 0 if nothing is known.
   public var borrowedPeak: Int { account.borrowedPeak }
@@ -105,7 +104,6 @@ public final class Workbench {
 
   // MARK: - Scores and damping
 
-  /// Scores of all layers.
   public func scores(_ score: some Importance, _ statistics: any Statistics) throws -> [UnitScores] {
     try timed(.score) {
       let scores = Mutex([UnitScores?](repeating: nil, count: configuration.layerCount))

@@ -1,4 +1,3 @@
-import Evaluation
 import LinearAlgebra
 import Runtime
 import Studies
@@ -68,7 +67,8 @@ public struct BenchmarkJob {
     let ways = [
       ("one by one, from scratch", subject.single(scratch: true)),
       ("one by one, factorisations kept", subject.single(scratch: false)),
-      ("layer by layer", subject.layers(sharing: false)), ("layer by layer, shared prefixes", subject.layers(sharing: true)),
+      ("layer by layer", subject.layers(sharing: false)),
+      ("layer by layer, shared prefixes", subject.layers(sharing: true)),
     ]
     var rows: [EvaluatorBenchmark.Row] = []
     var first: [Double] = []
@@ -94,9 +94,8 @@ public struct BenchmarkJob {
 
   /// Evaluates the candidates layer by layer, in single precision and in bfloat16.
   public func comparePrecisions(_ monitor: Monitor = .silent) throws -> PrecisionBenchmark {
-    guard Precision.bfloat16.isSupported else {
-      throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
-    }
+    try PipelineError.require(
+      Precision.bfloat16.isSupported, "this processor has no products in bf16 (AVX-512 with bfloat16)")
     let candidates = try prepare(monitor)
     let genes = candidates.genes
     var rows: [PrecisionBenchmark.Row] = []

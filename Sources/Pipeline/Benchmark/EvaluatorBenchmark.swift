@@ -80,11 +80,10 @@ final class BenchmarkSubject {
         divergence: divergence, loss: loss, topOneAgreement: description.measurement[.topOne] ?? .nan)
       earlier.append(objectives.minimized(evaluator.measurement(of: opened.bound.genes(trial.genome), quality)))
     }
-    guard rungs.isTrusted else {
-      throw PipelineError.invalidOption(
-        "--rungs needs \(FidelityRungs.fewest) earlier trials that were measured on all windows, but the study has "
-          + "\(rungs.references)")
-    }
+    try PipelineError.require(
+      rungs.isTrusted,
+      "--rungs needs \(FidelityRungs.fewest) earlier trials that were measured on all windows, but the study has "
+        + "\(rungs.references)")
     front = ParetoFront.nonDominated(earlier).map { earlier[$0] }
   }
 

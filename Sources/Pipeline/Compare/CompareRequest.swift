@@ -1,5 +1,4 @@
 import Calibration
-import Foundation
 import Methods
 
 /// Everything that decides what a comparison of methods measures. A comparison goes on with an equal request, or one with more

@@ -8,7 +8,7 @@ public struct StageCost: Codable, Sendable, Equatable {
 }
 
 /// What work took, stage by stage, beside what was expected.
-public struct WorkRecord: Codable, Sendable, Equatable {
+public struct WorkRecord: Monitor.Event, Codable, Equatable {
   public private(set) var stages: [StageCost] = []
   public var expected: [StageCost]
   /// Most resident memory of the process, in bytes; `nil` where the system does not say.
@@ -51,7 +51,6 @@ final class WorkClock: Sendable {
     record.withLock { $0.enter(stage, at: (ContinuousClock.now - start) / .seconds(1)) }
   }
 
-  /// Listens to a monitor.
   func hear(_ event: any Monitor.Event) {
     if let progress = event as? Monitor.Progress { enter(progress.stage.kind) }
   }

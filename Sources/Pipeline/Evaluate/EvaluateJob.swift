@@ -5,6 +5,41 @@ import Foundation
 import LanguageModels
 import Runtime
 
+/// Texts that a model is to be measured on.
+public struct EvaluateRequest: Codable, Equatable, Sendable {
+  public var model: String
+  /// A model of the same vocabulary to compare with.
+  public var dense: String?
+  /// The texts, none of them the model's own.
+  public var texts: [CalibrationSource]
+  /// Tokens in a window, of every length that is measured; `nil` for the standard ones, as far as the context allows.
+  public var windowLengths: [Int]?
+  /// Maximum number of windows of each text and length; `nil` for all.
+  public var windows: Int?
+
+  public static let standardLengths = [2048, 128]
+
+  public init(model: String, texts: [CalibrationSource]) { (self.model, self.texts) = (model, texts) }
+
+  /// - Throws: `PipelineError.invalidOption`.
+  public func validate() throws {
+    try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
+    try PipelineError.require(
+      windowLengths.map { !$0.isEmpty && $0.allSatisfy { $0 >= 2 } } ?? true,
+      "--window-length is a list of lengths of at least 2, such as 2048,128")
+    try PipelineError.require(windows ?? 1 >= 1, "--windows must be at least 1")
+  }
+
+  /// The lengths that are measured: each once.
+  func lengths(within context: ContextLimit) -> [Int] {
+    func length(_ given: Int?, _ standard: Int) -> Int {
+      context.length(given, default: standard, option: "--window-length")
+    }
+    let lengths = windowLengths?.map { length($0, $0) } ?? Self.standardLengths.map { length(nil, $0) }
+    return lengths.indices.filter { !lengths[..<$0].contains(lengths[$0]) }.map { lengths[$0] }
+  }
+}
+
 /// Measures a model on text files: perplexity, and how it compares with a dense one.
 public struct EvaluateJob {
   /// One file at one window length.
@@ -65,15 +100,13 @@ public struct EvaluateJob {
     try request.validate()
     let model = try context.model(request.model)
     let dense = try request.dense.map(context.model)
-    if let dense, dense.configuration.vocabularySize != model.configuration.vocabularySize {
-      throw PipelineError.invalidOption(
-        "--dense has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
-          + "\(model.configuration.vocabularySize)")
-    }
+    let (own, other) = (model.configuration, (dense ?? model).configuration)
+    try PipelineError.require(
+      own.vocabularySize == other.vocabularySize,
+      "--dense has a vocabulary of \(other.vocabularySize), the model one of \(own.vocabularySize)")
     let tokenizer = try model.tokenizer()
-    let own = ContextLimit(model)
-    let other = dense.map { ContextLimit($0) } ?? own
-    let lengths = request.lengths(within: other.tokens < own.tokens ? other : own)
+    let shortest = other.longestContext < own.longestContext ? dense ?? model : model
+    let lengths = request.lengths(within: ContextLimit(shortest))
     let longest = lengths.max() ?? 2
     let texts = try request.texts.map { source in
       let name = source.url?.relativePath ?? source.name
@@ -83,7 +116,7 @@ public struct EvaluateJob {
       }
       return Text(name: name, tokens: tokens)
     }
-    for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(warning)) }
+    for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(text: warning)) }
     return Prepared(
       model: model, dense: dense, texts: texts, lengths: lengths,
       subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))

@@ -1,3 +1,4 @@
+import Checkpoints
 import Exports
 import Foundation
 import LanguageModels
@@ -17,7 +18,20 @@ public struct JobContext: Sendable {
     self.toolVersion = toolVersion
   }
 
-  /// Opens the model at a path.
+  /// Whether the cache can be written, and has room for statistics together with what else will be written.
+  ///
+  /// A folder that holds something of this model is left alone: perhaps nothing needs to be added, also where nothing can be.
+  /// - Parameters:
+  ///   - fingerprint: of the model.
+  ///   - bytes: what statistics and gradients will take.
+  /// - Throws: `CheckpointError.unwritable`.
+  func checkCache(_ fingerprint: String, bytes: Int, beside others: [DiskSpace.Need] = []) throws {
+    let known = (try? FileManager.default.contentsOfDirectory(atPath: cache.path)) ?? []
+    if known.contains(where: { $0.hasPrefix(fingerprint + "-") }) { return try DiskSpace.check(others) }
+    try Destination.rehearseFolder(cache)
+    try DiskSpace.check([(place: cache, bytes: bytes, what: "statistics")] + others)
+  }
+
   func model(_ path: String) throws -> LanguageModel {
     try LanguageModel(URL(fileURLWithPath: path), memory: memory)
   }
@@ -39,8 +53,6 @@ public struct JobContext: Sendable {
 /// Something that may spoil a result.
 public struct JobWarning: Monitor.Event {
   public let text: String
-
-  init(_ text: String) { self.text = text }
 }
 
 /// What a job's work will take.
@@ -48,9 +60,4 @@ public struct WorkEstimated: Monitor.Event {
   public let estimate: WorkEstimate
   /// Folder for statistics.
   public let cache: URL
-}
-
-/// What a job's work took.
-public struct WorkDone: Monitor.Event {
-  public let record: WorkRecord
 }

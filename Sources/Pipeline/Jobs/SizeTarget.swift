@@ -47,6 +47,5 @@ public enum SizeTarget: Codable, Equatable, Sendable {
 }
 
 extension ModelConfiguration {
-  /// Share of the block parameters that a subnet keeps.
   func keepRatio(of subnet: ModelConfiguration) -> Double { Double(subnet.blockParameters) / Double(blockParameters) }
 }

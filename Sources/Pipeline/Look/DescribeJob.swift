@@ -1,6 +1,5 @@
 import Calibration
 import Foundation
-import LanguageModels
 import Search
 import Subnets
 

@@ -48,10 +48,9 @@ public struct GenerateJob {
     let tokenizer = try model.tokenizer()
     let start = try model.checked(tokenizer.runningTokens(request.prompt), of: "--prompt", tokenizer)
     let context = model.configuration.longestContext
-    guard request.tokens <= context - start.count else {
-      throw PipelineError.invalidOption(
-        "--tokens \(request.tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
-    }
+    try PipelineError.require(
+      request.tokens <= context - start.count,
+      "--tokens \(request.tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
     return Prepared(model: model, tokenizer: tokenizer, start: start)
   }
 

@@ -2,7 +2,6 @@ import Checkpoints
 import Evaluation
 import Exports
 import Foundation
-import LanguageModels
 import Methods
 import Runtime
 import Workbench
@@ -10,7 +9,6 @@ import Workbench
 /// A model that is to be made smaller by one named method.
 public struct PruneRequest: Codable, Equatable, Sendable {
   public var model: String
-  /// Name of the method.
   public var method: String
   public var target: SizeTarget
   /// Settings of the method, `name=value` each.
@@ -62,8 +60,8 @@ public struct PruneJob {
       request.model, for: request.output, inputs: request.calibration.files(), layersDiffer: !method.keepsOneWidth,
       monitor)
     let opened = try OpenedBench.open(
-      model, request.calibration, damping: request.damping, cache: context.cache,
-      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], monitor)
+      model, request.calibration, damping: request.damping,
+      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], in: context, monitor)
     return Prepared(method: method, values: values, opened: opened, target: target)
   }
 
@@ -75,7 +73,7 @@ public struct PruneJob {
     let pruned = try prepared.method.prune(
       bench, budget: request.target.blockParameters(of: bench.configuration), prepared.values)
     if bench.knownDamping != nil { prepared.opened.warn(monitor) }
-    let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
+    let seconds = bench.seconds
     let measurement = SubnetMeasurement(
       pruned.network.configuration, of: bench.configuration, try reference.compare(pruned.network))
     let peak = ProcessMemory.lifetimePeak
@@ -84,7 +82,7 @@ public struct PruneJob {
       measurement, on: prepared.opened.calibration.judgedOn, densePerplexity: reference.perplexity.value)
     return Outcome(
       pruned: pruned, measurement: measurement, densePerplexity: reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping, peakBytes: peak,
+      seconds: seconds, damping: bench.knownDamping, peakBytes: peak,
       export: try record.export(pruned.network, to: prepared.target))
   }
 

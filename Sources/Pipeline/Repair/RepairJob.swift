@@ -1,7 +1,6 @@
 import Checkpoints
 import Evaluation
 import Exports
-import Foundation
 import LanguageModels
 import Reformation
 import Runtime

@@ -4,7 +4,6 @@ import Foundation
 import Reports
 import Search
 import Studies
-import Subnets
 import Workbench
 
 /// Makes the report of a study from what it holds alone.
@@ -76,7 +75,7 @@ public enum ReportBuilder {
 
   private static func summary(_ trial: StoredTrial, of study: Study, _ points: FrontPoints) throws -> TrialSummary {
     let description = try TrialDescription(trial, of: study)
-    let genes = points.genes(trial)
+    let genes = study.space.genes(of: trial, layers: points.model.layers)
     let state: TrialSummary.State =
       switch trial.state {
       case .complete: .complete

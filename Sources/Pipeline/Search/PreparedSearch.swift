@@ -1,4 +1,3 @@
-import Evaluation
 import Foundation
 import Reports
 import Runtime
@@ -103,32 +102,22 @@ struct PreparedSearch {
   private mutating func evaluate(_ limit: Int, _ monitor: Monitor) throws -> Bool {
     let batch = try runner.next(limit: limit)
     if batch.isEmpty { return false }
-    let begun = Date()
     let genes = batch.map { evaluator.bound.genes($0.genome) }
     let front = runner.optimizer.front.map(\.objectives)
     let objectives = description.objectives
-    let evaluation = monitor.during(.init(.candidates))
-    let measured = try CandidateFailure.caught(genes, isFatal: TrialWorker.hitsEveryCandidate) { genes in
-      try evaluator.measure(genes, rungs: rungs, monitor: evaluation) {
-        FidelityLadder.climbers($0.map(objectives.minimized), front: front)
+    let found = try evaluator.trials(
+      genes, rungs: rungs, monitor: monitor.during(.init(.candidates)), predict: population.predict
+    ) { FidelityLadder.climbers($0.map(objectives.minimized), front: front) }
+    let results: [StudyRunner.Result] = try zip(batch, found).map { candidate, found in
+      switch found {
+      case .failure(let failure): .init(candidate: candidate, failure: failure.reason)
+      case .success(let trial):
+        .init(
+          candidate: candidate, values: objectives.values(trial.measurement), attributes: try trial.attributes())
       }
-    }
-    let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-    let results: [StudyRunner.Result] = try batch.indices.map { place in
-      let found: CandidateEvaluator.Measured
-      switch measured[place] {
-      case .failure(let failure): return .init(candidate: batch[place], failure: failure.reason)
-      case .success(let value): found = value
-      }
-      let description = TrialDescription(
-        measurement: found.measurement, score: genes[place].score, calibration: genes[place].statistics,
-        seconds: seconds, windows: found.record, predicted: population.predict(genes[place]))
-      return .init(
-        candidate: batch[place], values: objectives.values(found.measurement),
-        attributes: try description.attributes())
     }
     let reasons = try runner.complete(results)
-    for case .success(let found) in measured { rungs.learn(found.record) }
+    for case .success(let trial) in found { trial.windows.map { rungs.learn($0) } }
     try failures.note(reasons)
     return true
   }

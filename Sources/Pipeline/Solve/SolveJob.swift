@@ -1,6 +1,3 @@
-import Calibration
-import Checkpoints
-import Evaluation
 import Exports
 import Foundation
 import Importance
@@ -55,7 +52,6 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 
 /// Finds subnets for any number of budgets from error curves alone, without a search, and writes them.
 public struct SolveJob {
-  /// The answer to one budget.
   public struct Answer: Sendable {
     public let keepTarget: Double
     public let keepRatio: Double
@@ -96,14 +92,11 @@ public struct SolveJob {
   }
 
   /// Whose text is taken, on which model.
-  private struct Source {
-    let model: LanguageModel
-    let plan: CalibrationPlan
-    /// The windows of a study; `nil` to read those of the plan.
-    var stored: CalibrationFile?
-    /// `nil` lets held-out tokens choose.
-    let damping: Double?
-  }
+  ///
+  /// `stored`: the windows of a study, `nil` to read those of the plan; `damping`: `nil` lets held-out tokens choose.
+  private typealias Source = (
+    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile?, damping: Double?
+  )
 
   private let request: SolveRequest
   private let context: JobContext
@@ -129,13 +122,14 @@ public struct SolveJob {
     }
     let opened = try OpenedBench.open(
       source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
-      cache: context.cache, needs: needs, monitor)
+      needs: needs, in: context, monitor)
+    var plan = SearchPlan()
+    (plan.curveMetric, plan.gradientWindows) = (request.curveMetric, source.plan.gradientWindows)
     let evaluators = try request.queries.map { queries in
       let space = SearchSpace.widths(
         scores: request.scores, minimum: request.dropsModules ? 0 : 1, queries: queries)
       return try opened.bench.evaluator(
-        BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), repair: .nested,
-        curveMetric: request.curveMetric, gradientWindows: source.plan.gradientWindows)
+        BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), plan)
     }
     let start = ContinuousClock.now
     let curves = try evaluators.enumerated().map { number, evaluator in
@@ -155,11 +149,12 @@ public struct SolveJob {
       throw PipelineError.invalidOption("give --model, or --study with the folder of a study")
     }
     let model = try context.model(path)
-    return Source(
-      model: model, plan: description?.settings.plan ?? request.calibration,
-      stored: try study.map {
-        try CalibrationFile(of: $0, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
-      }, damping: request.damping ?? description?.damping)
+    let stored = try study.map {
+      try CalibrationFile(of: $0, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
+    }
+    return (
+      model, description?.settings.plan ?? request.calibration, stored, request.damping ?? description?.damping
+    )
   }
 
   private func work(_ source: Source, _ scores: [any Importance]) throws -> WorkEstimate.Work {
@@ -193,7 +188,7 @@ public struct SolveJob {
       let comparison = try reference.compare(answer.evaluator.subnet(answer.genes))
       answers[place].measured = (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
     }
-    monitor.tell(WorkDone(record: prepared.work))
+    monitor.tell(prepared.work)
     return Outcome(
       answers: answers, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds, budgetSeconds: seconds,
       exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared.opened) })
@@ -220,7 +215,6 @@ public struct SolveJob {
       predictedError: solution.predictedError, widths: genes.widths, evaluator: evaluator, genes: genes)
   }
 
-  /// Writes the repaired subnet of an answer.
   private func write(_ answer: Answer, to target: ExportTarget, _ opened: OpenedBench) throws -> ExportResult {
     let subnet = try answer.evaluator.subnet(answer.genes)
     var record = ExportRecord(

@@ -1,12 +1,9 @@
 import Evaluation
-import Foundation
 import LanguageModels
-import LinearAlgebra
 import Reports
 import Runtime
 import Search
 import Studies
-import Subnets
 import Workbench
 
 /// What a study holds beside its trials: enough to report on it without the model.

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Checkpoints
 import Foundation
-import Pipeline
 import Search
 
 /// `200`, `30m`, `2h`, `90s`, or an amount and a time joined by a comma: whichever ends first.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LinearAlgebra
 import Pipeline
 import Runtime
@@ -17,10 +16,7 @@ struct MemoryOption: ParsableArguments {
   /// - Parameter cache: what `--cache` says; there goes, too, what does not fit into memory.
   func context(cache: String? = nil) -> JobContext { Self.context(cache: cache, limit: memoryLimit?.value) }
 
-  /// The same for commands that leave memory and cache alone.
-  static var standard: JobContext { context(cache: nil, limit: nil) }
-
-  private static func context(cache: String?, limit: Int?) -> JobContext {
+  static func context(cache: String? = nil, limit: Int? = nil) -> JobContext {
     let folder = CacheFolder.url(cache)
     return JobContext(
       cache: folder, memory: MemoryPlan(limit: limit, scratch: folder), toolVersion: NASSearch.version)

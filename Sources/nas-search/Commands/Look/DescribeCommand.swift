@@ -1,6 +1,5 @@
 import ArgumentParser
 import Calibration
-import Foundation
 import Pipeline
 
 struct DescribeCommand: ParsableCommand {
@@ -14,7 +13,7 @@ struct DescribeCommand: ParsableCommand {
   func run() throws {
     var request = DescribeRequest(space: space, model: model)
     if !calibration.isEmpty { request.calibration = calibration.map { CalibrationSource($0, field: "text") } }
-    let found = try DescribeJob(request, in: MemoryOption.standard).run()
+    let found = try DescribeJob(request, in: MemoryOption.context()).run()
     for (variable, parameters) in found.genes {
       switch variable.domain {
       case .integer(let low, let high, let step):
@@ -26,10 +25,10 @@ struct DescribeCommand: ParsableCommand {
       }
     }
     func share(_ parameters: Int) -> String {
-      String(format: "%.1f", Double(parameters) / Double(found.dense) * 100)
+      (Double(parameters) / Double(found.dense) * 100).fixed(1)
     }
     let (low, high) = (found.cost.lowerBound, found.cost.upperBound)
-    try Console.print("size: 10^\(String(format: "%.1f", found.magnitude)) genomes")
+    try Console.print("size: 10^\(found.magnitude.fixed(1)) genomes")
     try Console.print(
       "cost: \(low) to \(high) block parameters, \(share(low)) to \(share(high)) % of the model's \(found.dense)")
   }

@@ -1,11 +1,9 @@
 import ArgumentParser
 import Calibration
 import Checkpoints
-import Foundation
 import Methods
 import Pipeline
 import Reports
-import Workbench
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
