@@ -34,8 +34,8 @@ final class StudyLock: Sendable {
     close(descriptor)
   }
 
-  /// Whether the lock file is still in its place. If somebody removed it, another process may have made its own there, and what
-  /// lies beside it is that process's.
+  /// Whether the lock file is still in its place. If somebody removed it, another process may have made its own there,
+  /// and what lies beside it is that process's.
   var isInPlace: Bool {
     var (held, found) = (stat(), stat())
     return fstat(descriptor, &held) == 0 && stat(path, &found) == 0
