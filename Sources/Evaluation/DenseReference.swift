@@ -1,6 +1,6 @@
-import Foundation
 import LanguageModels
 import LinearAlgebra
+import Synchronization
 
 /// What must be kept of a dense model to compare any other network of its vocabulary with it, token by token.
 ///
@@ -45,24 +45,22 @@ public struct DenseReference: Sendable {
       ? own : dense.engine.head(head ?? dense.head, cap: dense.configuration.logitCap, precision)
     let head = head ?? dense.head
     let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
-    let entropies = TokenValues<Double>(count: hidden.rows)
-    let choices = TokenValues<Int32>(count: hidden.rows)
-    let losses = TokenValues<Double>(count: hidden.rows)
+    let tokens = Mutex([(entropy: Double, choice: Int32, loss: Double)](repeating: (0, 0, 0), count: hidden.rows))
     try own.forEachBlock(hidden) { rows, logits in
       for (i, position) in rows.enumerated() {
         let row = logits.row(i)
         let summary = OutputHead.summary(
           row, count: logits.columns, target: Perplexity.target(windows, position))
-        losses[position] = Perplexity.loss(summary, windows, position)
-        choices[position] = summary.choice
-        entropies[position] = summary.normaliser - Kernels.softmaxExpectation(row, count: logits.columns)
+        let entropy = summary.normaliser - Kernels.softmaxExpectation(row, count: logits.columns)
+        let loss = Perplexity.loss(summary, windows, position)
+        tokens.withLock { $0[position] = (entropy, summary.choice, loss) }
       }
       Self.multiply(logits, by: head, in: precision, into: expected.rows(rows))
     }
     self.expected = expected
-    self.entropies = entropies.array
-    self.choices = choices.array
-    perplexity = Perplexity(windowMeans: Perplexity.means(losses, windows))
+    let found = tokens.withLock { $0 }
+    (entropies, choices) = (found.map(\.entropy), found.map(\.choice))
+    perplexity = Perplexity(windowMeans: Perplexity.means(found.map(\.loss), windows))
   }
 
   /// How a network compares with the dense one on the reference's windows.

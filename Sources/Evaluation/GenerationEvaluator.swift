@@ -169,19 +169,10 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   }
 
   /// Members by their part, in the order in which parts first occur.
+  ///
+  /// - Parameter members: ascending.
   private static func branches(_ members: [Int], _ part: (Int) -> Part) -> [(part: Part, members: [Int])] {
-    var places: [Part: Int] = [:]
-    var branches: [(part: Part, members: [Int])] = []
-    for member in members {
-      let value = part(member)
-      if let place = places[value] {
-        branches[place].members.append(member)
-      } else {
-        places[value] = branches.count
-        branches.append((value, [member]))
-      }
-    }
-    return branches
+    Dictionary(grouping: members, by: part).map { ($0.key, $0.value) }.sorted { $0.members[0] < $1.members[0] }
   }
 }
 
@@ -190,8 +181,4 @@ public struct SharedWork: Sendable, Equatable {
   /// What the candidates would take one by one.
   public var asked = 0
   public var done = 0
-
-  public init(asked: Int = 0, done: Int = 0) {
-    (self.asked, self.done) = (asked, done)
-  }
 }

@@ -18,9 +18,7 @@ public struct Perplexity: Sendable {
     let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
     let head = network.outputHead(precision)
     let summaries = try head.summaries(hidden) { Self.target(windows, $0) }
-    let losses = TokenValues<Double>(count: windows.tokens.count)
-    for (position, summary) in summaries.enumerated() { losses[position] = Self.loss(summary, windows, position) }
-    windowMeans = Self.means(losses, windows)
+    windowMeans = Self.means(summaries.enumerated().map { Self.loss($1, windows, $0) }, windows)
   }
 
   init(windowMeans: [Double]) { self.windowMeans = windowMeans }
@@ -45,29 +43,10 @@ public struct Perplexity: Sendable {
     target(windows, position) == nil ? 0 : summary.normaliser - Double(summary.target)
   }
 
-  static func means(_ losses: TokenValues<Double>, _ windows: TokenWindows) -> [Double] {
+  static func means(_ losses: [Double], _ windows: TokenWindows) -> [Double] {
     (0..<windows.count).map { window in
       let positions = window * windows.length..<(window + 1) * windows.length
       return positions.reduce(0) { $0 + losses[$1] } / Double(max(1, windows.length - 1))
     }
   }
-}
-
-/// One value a token, written by different workers at different places.
-final class TokenValues<Value: BitwiseCopyable>: @unchecked Sendable {
-  private let storage: UnsafeMutableBufferPointer<Value>
-
-  init(count: Int) where Value: AdditiveArithmetic {
-    storage = .allocate(capacity: count)
-    storage.initialize(repeating: .zero)
-  }
-
-  deinit { storage.deallocate() }
-
-  subscript(index: Int) -> Value {
-    get { storage[index] }
-    set { storage[index] = newValue }
-  }
-
-  var array: [Value] { Array(storage) }
 }

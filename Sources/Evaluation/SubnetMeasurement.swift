@@ -1,4 +1,3 @@
-import Foundation
 import LanguageModels
 
 /// How a subnet compares with the dense model on the fitness windows.

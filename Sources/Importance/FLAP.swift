@@ -1,5 +1,3 @@
-import LinearAlgebra
-
 /// Fluctuation-based importance (FLAP, arXiv 2312.11983, eq. 5 and 6).
 ///
 /// A constant bias can replace the mean of a removed input, but not its fluctuation. So column `j` of `o_proj` or

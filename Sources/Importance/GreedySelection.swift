@@ -14,8 +14,6 @@ import LinearAlgebra
 public struct GreedySelection: Importance {
   private let damping = 0.01
 
-  public init() {}
-
   public let name = "greedy"
   public let summary = "units in the order in which each most lowers the repaired output error"
   public let source = "nas-search, pivoted Cholesky on the output error"

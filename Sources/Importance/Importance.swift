@@ -17,10 +17,6 @@ public protocol Importance: Sendable {
   func scores(of layer: ScoredLayer) throws -> UnitScores
 }
 
-extension Importance {
-  public var gradients: BackwardPass.Scalar? { nil }
-}
-
 /// The data that a score may look at.
 public struct ScoredLayer: Sendable {
   public let index: Int
@@ -29,17 +25,9 @@ public struct ScoredLayer: Sendable {
   public let weights: LayerWeights
   public let statistics: LayerStatistics
   /// Gradients of the scalar that the score asks for; `nil` if it asks for none.
-  public let saliencies: LayerSaliencies?
+  public internal(set) var saliencies: LayerSaliencies?
   /// Engine that computes what is made of the layer.
-  public let engine: any Engine
-
-  public init(
-    index: Int, shape: LayerShape, headDimension: Int, weights: LayerWeights, statistics: LayerStatistics,
-    saliencies: LayerSaliencies? = nil, engine: any Engine = CPUEngine()
-  ) {
-    (self.index, self.engine, self.shape, self.headDimension) = (index, engine, shape, headDimension)
-    (self.weights, self.statistics, self.saliencies) = (weights, statistics, saliencies)
-  }
+  public internal(set) var engine: any Engine = CPUEngine()
 
   /// Sums scores of the output projection's input columns over each KV group.
   ///
@@ -87,6 +75,8 @@ extension ScoredLayer {
 }
 
 extension Importance {
+  public var gradients: BackwardPass.Scalar? { nil }
+
   /// The scores of a layer, checked to be finite.
   ///
   /// - Throws: `ImportanceError.notFinite`, and what the score throws.

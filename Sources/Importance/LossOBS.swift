@@ -1,5 +1,4 @@
 import LanguageModels
-import LinearAlgebra
 
 /// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
 ///
@@ -20,8 +19,6 @@ import LinearAlgebra
 public struct LossOBS: Importance {
   /// Number of rounds in which the channels of an MLP are removed.
   private let rounds = 64
-
-  public init() {}
 
   public let name = "obs-loss"
   public let summary = "units in the order in which removing each adds least to the loss, all others adjusted"

@@ -1,5 +1,3 @@
-import LinearAlgebra
-
 /// The sum of the absolute or squared weights that are removed with a unit: the baseline of every paper.
 ///
 /// A group: its rows of Q, K and V and its columns of O. A channel: its rows of gate and up and its column of down.

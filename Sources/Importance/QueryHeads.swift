@@ -1,5 +1,3 @@
-import LanguageModels
-
 /// The order in which the query heads of a KV group are removed if every group keeps equally many.
 ///
 /// Heads are removed one after another from the whole layer: each time the head that adds least to the squared error of

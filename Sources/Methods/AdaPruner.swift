@@ -35,7 +35,6 @@ struct AdaPruner: PruningMethod {
     }
   }
 
-  /// One point of the space.
   struct Trial: Sendable, Equatable {
     var subset: Int
     /// Weights of vector, element-first and element-second; they sum to 1.

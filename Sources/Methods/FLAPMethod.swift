@@ -24,15 +24,11 @@ struct FLAPMethod: PruningMethod {
   }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
-    let repair = settings.repair
     let scores = try bench.scores(FLAP(), try bench.statistics())
     // Biases are parameters too.
-    let configuration = repair == .bias ? bench.configuration.addingOutputBiases : bench.configuration
+    let configuration = settings.repair == .bias ? bench.configuration.addingOutputBiases : bench.configuration
     let threshold = GlobalThreshold(configuration: configuration, scores: scores, step: settings.step)
-    guard let widths = threshold.widths(groupFactor: 1, budget: budget) else {
-      throw MethodError.impossible(name, bench, budget: budget)
-    }
-    let units = bench.units(widths, scores)
-    return try bench.pruned(units, repair: repair)
+    return try pruned(
+      bench, budget: budget, threshold.widths(groupFactor: 1, budget: budget), scores, repair: settings.repair)
   }
 }

@@ -1,6 +1,5 @@
 import Importance
 import LanguageModels
-import Subnets
 import Workbench
 
 /// LLM-Pruner (arXiv 2305.11627): Taylor scores, the same share removed from a window of layers, no repair (its recovery

@@ -46,26 +46,18 @@ extension SettingField {
       value: { $0 == "auto" ? .some(nil) : Value($0).flatMap { range.contains($0) ? .some($0) : nil } })
   }
 
-  static func choice<Value: RawRepresentable<String> & Equatable>(
+  static func choice<Value: RawRepresentable<String> & Equatable & Sendable>(
     _ name: String, _ path: WritableKeyPath<Settings, Value>, _ choices: [Value], _ meaning: String
-  ) -> Self {
-    let expected = "one of \(choices.map(\.rawValue).joined(separator: ", "))"
-    return Self(
-      name, path, expected, meaning, text: \.rawValue,
-      value: { Value(rawValue: $0).flatMap { choices.contains($0) ? $0 : nil } })
-  }
+  ) -> Self { choice(name, path, named: choices.map { ($0.rawValue, $0) }, meaning) }
 
-  static func flag(_ name: String, _ path: WritableKeyPath<Settings, Bool>, _ meaning: String) -> Self {
-    Self(
-      name, path, "one of no, yes", meaning, text: { $0 ? "yes" : "no" }, value: { ["no": false, "yes": true][$0] })
-  }
-
-  static func name(
-    _ name: String, _ path: WritableKeyPath<Settings, String>, _ choices: [String], _ meaning: String
+  static func choice<Value: Equatable & Sendable>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value>, named choices: [(name: String, value: Value)],
+    _ meaning: String
   ) -> Self {
     Self(
-      name, path, "one of \(choices.joined(separator: ", "))", meaning, text: { $0 },
-      value: { choices.contains($0) ? $0 : nil })
+      name, path, "one of \(choices.map(\.name).joined(separator: ", "))", meaning,
+      text: { value in choices.first { $0.value == value }?.name ?? "\(value)" },
+      value: { text in choices.first { $0.name == text }?.value })
   }
 
   /// Names separated by commas.
@@ -103,12 +95,6 @@ extension SettingField {
     if let number = number as? Double, number == number.rounded(), abs(number) < 1e9 { return "\(Int(number))" }
     return "\(number)"
   }
-}
-
-/// A method without settings.
-public struct NoSettings: MethodSettings {
-  public init() {}
-  public static var fields: [SettingField<NoSettings>] { [] }
 }
 
 /// A setting of a method as listings have it.

@@ -39,10 +39,7 @@ struct NumericalMethod: PruningMethod {
     }
     let threshold = GlobalThreshold(configuration: bench.configuration, scores: scores, step: settings.step)
     let factor = Float(settings.alpha ?? 4 * Double(bench.configuration.headDimension) / 3)
-    guard let widths = threshold.widths(groupFactor: factor, budget: budget) else {
-      throw MethodError.impossible(name, bench, budget: budget)
-    }
-    let units = bench.units(widths, scores)
-    return try bench.pruned(units, repair: settings.repair)
+    return try pruned(
+      bench, budget: budget, threshold.widths(groupFactor: factor, budget: budget), scores, repair: settings.repair)
   }
 }

@@ -1,4 +1,3 @@
-import Evaluation
 import LanguageModels
 import Reformation
 import Search
@@ -27,7 +26,7 @@ struct Ours: PruningMethod {
     static var fields: [SettingField<Self>] {
       [
         .number("evaluations", \.evaluations, 1...1_000_000, "candidates to judge"),
-        .name("space", \.space, SearchSpace.shipped.map(\.name), "search space"),
+        .choice("space", \.space, named: SearchSpace.shipped.map { ($0.name, $0.name) }, "search space"),
         .list(
           "scores", \.scores, OursFast.Settings.known, "scores to choose from; those of the space"),
         .choice("optimizer", \.plan.optimizer, SearchOptimizer.allCases, "who proposes candidates"),
@@ -46,8 +45,9 @@ struct Ours: PruningMethod {
     var plan = settings.plan
     plan.seed = bench.seed
     let bound = try BoundSpace(
-      SearchSpace.shipped(settings.space, scores: settings.scores), to: bench.configuration,
-      calibrationSets: bench.sets.map(\.name))
+      SearchSpace(
+        yaml: SearchSpace.text(ofShipped: settings.space), file: settings.space, scores: settings.scores),
+      to: bench.configuration, calibrationSets: bench.sets.map(\.name))
     let (dense, lowest) = (bench.configuration.blockParameters, bound.cost.cost(bound.design.lowest))
     guard budget >= lowest else {
       throw MethodError.impossibleBudget(
@@ -55,9 +55,7 @@ struct Ours: PruningMethod {
     }
     let space = try BudgetedSpace(
       bound.design, cost: bound.cost, budget: Budget(maximum: budget, useWholeBudget: true))
-    let evaluator = try bench.evaluator(
-      bound, repair: plan.repair, precision: plan.precision, curveMetric: plan.curveMetric,
-      gradientWindows: plan.gradientWindows)
+    let evaluator = try bench.evaluator(bound, plan)
     let search = try bench.timed(.score) {
       try CandidateSearch.prepare(
         evaluator, space, plan, .init(evaluations: settings.evaluations), bench.monitor)

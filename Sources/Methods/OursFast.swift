@@ -13,8 +13,7 @@ struct OursFast: PruningMethod {
 
   struct Settings: MethodSettings {
     var scores = ["obs-loss", "obs", "flap"]
-    var curveMetric = SearchPlan().curveMetric
-    var gradientWindows = SearchPlan().gradientWindows
+    var plan = SearchPlan()
     /// `nil` chooses by the width.
     var step: Int?
     var repair = Repair.nested
@@ -27,9 +26,10 @@ struct OursFast: PruningMethod {
       return [
         .list("scores", \.scores, known, "scores to choose from"),
         .choice(
-          "curve-metric", \.curveMetric, ErrorCurves.Metric.allCases, "what makes the errors of modules comparable"),
+          "curve-metric", \.plan.curveMetric, ErrorCurves.Metric.allCases, "what makes the errors of modules comparable"
+        ),
         .number(
-          "gradient-windows", \.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+          "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
         .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
         .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),
         .number(
@@ -39,7 +39,8 @@ struct OursFast: PruningMethod {
           "sequential: make up for the residual stream's error, or give the layer's own dense output"),
         .choice("scope", \.sequential.scope, Options.Scope.allCases, "sequential: projections that are fitted"),
         .choice("tokens", \.sequential.tokens, Options.Tokens.allCases, "sequential: how much a token's error counts"),
-        .flag("bias", \.sequential.bias, "sequential: whether to add biases"),
+        .choice(
+          "bias", \.sequential.bias, named: [("no", false), ("yes", true)], "sequential: whether to add biases"),
       ]
     }
 
@@ -57,11 +58,10 @@ struct OursFast: PruningMethod {
   }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
-    let space = SearchSpace.widths(scores: settings.scores, of: bench, step: settings.step)
+    let space = SearchSpace.widths(scores: settings.scores, step: settings.step)
     let evaluator = try bench.evaluator(
-      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), repair: .nested,
-      curveMetric: settings.curveMetric, gradientWindows: settings.gradientWindows)
-    var curves = ChoiceCurves(evaluator, metric: settings.curveMetric)
+      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), settings.plan)
+    var curves = ChoiceCurves(evaluator, metric: settings.plan.curveMetric)
     try bench.timed(.score) { try curves.complete(bench.monitor) }
     guard let solution = curves.solution(budget: settings.budget(budget, of: bench.configuration)) else {
       throw MethodError.impossible(name, bench, budget: budget)

@@ -1,3 +1,4 @@
+import Importance
 import LanguageModels
 import Reformation
 import Subnets
@@ -12,7 +13,6 @@ public protocol PruningMethod: Sendable {
   var name: String { get }
   /// One line for listings: score, allocation, repair.
   var summary: String { get }
-  /// Where it comes from.
   var source: String { get }
   /// Whose gradients it needs with any of its settings: backward passes over calibration text.
   var gradients: Set<BackwardPass.Scalar> { get }
@@ -41,6 +41,18 @@ extension PruningMethod {
   ///   - values: of this method's settings.
   public func prune(_ bench: Workbench, budget: Int, _ values: SettingValues) throws -> PrunedModel {
     try prune(bench, budget: budget, values.settings())
+  }
+
+  /// The best units by their scores, as many as the widths say, with the output projections repaired.
+  ///
+  /// - Parameter widths: that meet the budget; `nil` where none do.
+  /// - Throws: `MethodError.impossible` without widths, before the scores are asked for.
+  func pruned(
+    _ bench: Workbench, budget: Int, _ widths: [LayerWidths]?, _ scores: @autoclosure () throws -> [UnitScores],
+    repair: Repair, decisions: [String: String] = [:]
+  ) throws -> PrunedModel {
+    guard let widths else { throw MethodError.impossible(name, bench, budget: budget) }
+    return try bench.pruned(bench.units(widths, scores()), repair: repair, decisions: decisions)
   }
 }
 

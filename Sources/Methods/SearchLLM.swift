@@ -1,7 +1,6 @@
 import Evaluation
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Subnets
 import Workbench
@@ -46,7 +45,7 @@ struct SearchLLM: PruningMethod {
       throw MethodError.impossible(name, bench, budget: budget)
     }
     let population = settings.population ?? max(4, min(100, settings.evaluations / 5))
-    let fitness = bench.firstWindows(settings.fitness)
+    let fitness = bench.calibration.first(settings.fitness)
     var evolution = MaskEvolution(
       configuration: bench.configuration, scores: scores, budget: budget, seed: bench.seed,
       population: population)

@@ -23,12 +23,8 @@ struct UniformMethod: PruningMethod {
   }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
-    let allocation = UniformAllocation(bench.configuration, step: settings.step)
-    guard let widths = allocation.widths(budget: budget) else {
-      throw MethodError.impossible(name, bench, budget: budget)
-    }
-    let units = bench.units(widths, try bench.scores(score, try bench.statistics()))
-    return try bench.pruned(units, repair: repair)
+    let widths = UniformAllocation(bench.configuration, step: settings.step).widths(budget: budget)
+    return try pruned(bench, budget: budget, widths, bench.scores(score, bench.statistics()), repair: repair)
   }
 
   /// `LLM-BIP`: what the paper says of allocation could not be read; uniform is assumed.

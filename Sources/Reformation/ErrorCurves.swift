@@ -1,6 +1,5 @@
 import Calibration
 import LanguageModels
-import LinearAlgebra
 import Runtime
 import Subnets
 import Synchronization

@@ -1,7 +1,5 @@
 import Calibration
 import LanguageModels
-import LinearAlgebra
-import Runtime
 
 extension ModelConfiguration {
   /// Largest memory for ranking, factorising or repairing one layer, in bytes: its weights twice, its statistics, and

@@ -1,4 +1,3 @@
-import Calibration
 import Importance
 import LanguageModels
 import LinearAlgebra
@@ -71,13 +70,11 @@ public final class RankedLayer: Sendable {
     mlp = repairs ? try reformation("MLP", statistics.hiddenGram, parent.down.weight, units.channels) : nil
   }
 
-  /// Whether the weights are in the order of the ranking.
   var isOrdered: Bool { weights.withLock { $0.areOrdered } }
 
   /// Brings the weights into the order of the ranking, before the first request for a width.
   func order() { _ = ordered }
 
-  /// All weights in the order of the ranking.
   private var ordered: LayerWeights {
     weights.withLock { held in
       if !held.areOrdered {
@@ -167,7 +164,6 @@ extension UnitRanking {
     queries.map { queries in groups.map { Array(queries[$0].prefix(count)) } }
   }
 
-  /// The heads that are removed.
   fileprivate func leaving(_ count: Int) -> [[Int]]? {
     groups.map { group in queries.map { Array($0[group].dropFirst(count)) } ?? [] }
   }

@@ -24,7 +24,6 @@ public struct SequentialReformation: Sendable {
       case own
     }
 
-    /// Which projections are fitted.
     public enum Scope: String, CaseIterable, Sendable {
       /// Output and down projections that lost inputs.
       case pruned

@@ -46,37 +46,25 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   }
 
   /// - Parameter byteLimit: memory for ranked layers, apart from those in use.
-  public convenience init(
+  public init(
     parent: Parent, scores: [any Importance], statistics: [any Statistics], repair: Repair, damping: Double,
     byteLimit: Int
   ) {
-    self.init(
-      Rankings(
-        parent: parent, scores: Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 }),
-        statistics: Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })),
-      repair: repair, damping: damping, byteLimit: byteLimit)
+    rankings = Rankings(parent: parent, scores: scores, statistics: statistics)
+    (self.parent, self.repair, self.damping, self.byteLimit) = (parent, repair, damping, byteLimit)
   }
 
   /// A factory of the same units with another repair.
-  public convenience init(rankingAs other: SubnetFactory, repair: Repair, byteLimit: Int) {
-    self.init(other.rankings, repair: repair, damping: other.damping, byteLimit: byteLimit)
-  }
-
-  private init(_ rankings: Rankings<Parent>, repair: Repair, damping: Double, byteLimit: Int) {
-    self.rankings = rankings
-    parent = rankings.parent
-    (self.repair, self.damping, self.byteLimit) = (repair, damping, byteLimit)
+  public init(rankingAs other: SubnetFactory, repair: Repair, byteLimit: Int) {
+    (parent, rankings, damping) = (other.parent, other.rankings, other.damping)
+    (self.repair, self.byteLimit) = (repair, byteLimit)
   }
 
   /// The subnet of the given widths. Each group keeps as many query heads as the choice says.
   ///
   /// Its layers are in memory. If they are too large (`LayerStore`), their solved weights lie on disk, and each request
   /// for a layer inherits the rest again.
-  ///
-  /// - Parameter monitor: hears of the layers that are done.
-  public func subnet(
-    _ widths: [LayerWidths], _ choice: Choice, monitor: Monitor = .silent
-  ) throws -> Subnet<Parent> {
+  public func subnet(_ widths: [LayerWidths], _ choice: Choice) throws -> Subnet<Parent> {
     let configuration = parent.configuration
     let kept = zip(widths, configuration.layers).map { widths, shape in
       LayerWidths(groups: widths.groups, channels: widths.channels, queries: choice.queries).shape(of: shape)
@@ -89,7 +77,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
     if repair == .none, !isSmall { return Subnet(of: parent, keeping: units) }
     let layers = try LayerStore(configuration.with(layers: kept), within: parent.memory)
-    try Threads.forEach(kept.count, atMost: layersAtOnce, of: .init(.solving), monitor) { index, _ in
+    try Threads.forEach(kept.count, atMost: layersAtOnce) { index, _ in
       var made = try rankedLayer(index, choice).weights(groups: widths[index].groups, channels: widths[index].channels)
       if !isSmall { made = made.onlyOutputs }
       try layers.store(index, made)
@@ -191,15 +179,17 @@ private final class Rankings<Parent: Network>: Sendable {
   typealias Key = SubnetFactory<Parent>.Key
   typealias Choice = SubnetFactory<Parent>.Choice
 
-  let parent: Parent
+  private let parent: Parent
   private let scores: [String: any Importance]
   private let statistics: [String: any Statistics]
   private let known = Mutex<[Key: UnitRanking]>([:])
   /// `QueryHeads.order` of every calibration and layer; it does not depend on the score.
   private let queryOrders = Mutex<[Key: [[Int]]]>([:])
 
-  init(parent: Parent, scores: [String: any Importance], statistics: [String: any Statistics]) {
-    (self.parent, self.scores, self.statistics) = (parent, scores, statistics)
+  init(parent: Parent, scores: [any Importance], statistics: [any Statistics]) {
+    self.parent = parent
+    self.scores = Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.statistics = Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
   }
 
   func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }

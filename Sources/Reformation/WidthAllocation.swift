@@ -6,10 +6,6 @@ public struct ModuleCurve: Sendable {
   public let errors: [Double]
   /// Parameters of one unit of width.
   public let costPerUnit: Int
-
-  public init(widths: [Int], errors: [Double], costPerUnit: Int) {
-    (self.widths, self.errors, self.costPerUnit) = (widths, errors, costPerUnit)
-  }
 }
 
 /// Chooses the width of every module for a budget from their error curves alone.

@@ -28,15 +28,19 @@ extension Study {
       let draft = path + ".new"
       var written: [URL] = []
       defer {
-        remove(draft: draft)
-        for url in written { unlink(url.path) }
+        if lock.isInPlace {
+          remove(draft: draft)
+          for url in written { unlink(url.path) }
+        }
       }
+      try lock.requirePlace()
       try make(draft: draft) { try description.insert($0) }
       for (name, content) in files.sorted(by: { $0.key < $1.key }) {
         let url = directory.appendingPathComponent(name)
         try write(content, to: url)
         written.append(url)
       }
+      try lock.requirePlace()
       if rename(draft, path) != 0 { throw .file(path: path, reason: StudyLock.reason()) }
       written = []
       return try folder(directory, name: name, access: .resume, lock: lock)

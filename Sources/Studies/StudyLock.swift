@@ -3,6 +3,7 @@ import Foundation
 /// A lock file that one process at a time holds. The kernel drops the lock when the process ends in any way.
 final class StudyLock: Sendable {
   private let descriptor: Int32
+  private let path: String
 
   /// Takes the lock, or throws an error with the process that has it.
   ///
@@ -20,7 +21,7 @@ final class StudyLock: Sendable {
       if code == EWOULDBLOCK { throw .inUse(path: directory, process: holder) }
       throw .file(path: path, reason: String(cString: strerror(code)))
     }
-    self.descriptor = descriptor
+    (self.descriptor, self.path) = (descriptor, path)
     let number = Array("\(getpid())\n".utf8)
     if ftruncate(descriptor, 0) != 0 || pwrite(descriptor, number, number.count, 0) != number.count {
       throw .file(path: path, reason: Self.reason())
@@ -31,6 +32,19 @@ final class StudyLock: Sendable {
     // A process that another thread is starting has a copy of the descriptor until it runs its own program.
     release()
     close(descriptor)
+  }
+
+  /// Whether the lock file is still in its place. If somebody removed it, another process may have made its own there,
+  /// and what lies beside it is that process's.
+  var isInPlace: Bool {
+    var (held, found) = (stat(), stat())
+    return fstat(descriptor, &held) == 0 && stat(path, &found) == 0
+      && (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino)
+  }
+
+  /// - Throws: `StudyError.file` if the lock file is not in its place.
+  func requirePlace() throws(StudyError) {
+    if !isInPlace { throw .file(path: path, reason: "it was removed; a study that is there now is another process's") }
   }
 
   /// Releases the lock.

@@ -70,7 +70,7 @@ public final class StudyPlace: Sendable {
   public func abandon() {
     switch hold {
     case .folder(_, let lock, let made, let madeLock):
-      if let madeLock { unlink(madeLock) }
+      if let madeLock, lock.isInPlace { unlink(madeLock) }
       lock.release()
       for directory in made { rmdir(directory) }
     case .server(_, let database, _):

@@ -1,5 +1,4 @@
 import LanguageModels
-import LinearAlgebra
 
 /// The units that one layer of a subnet inherits from its parent, by their indices there.
 public struct KeptUnits: Sendable, Equatable {
@@ -17,7 +16,6 @@ public struct KeptUnits: Sendable, Equatable {
     self.queries = queries
   }
 
-  /// All units of a layer.
   public static func all(of shape: LayerShape) -> KeptUnits {
     KeptUnits(groups: Array(0..<shape.kvHeads), channels: Array(0..<shape.mlpChannels))
   }

@@ -21,7 +21,6 @@ public struct LayerWidths: Sendable, Hashable, Codable {
     self.queries = queries
   }
 
-  /// The shape of a layer of these widths.
   public func shape(of parent: LayerShape) -> LayerShape {
     let queries = parent.queries(keeping: queries)
     return LayerShape(queryHeads: groups * queries, kvHeads: groups, mlpChannels: channels)

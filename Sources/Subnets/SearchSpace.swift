@@ -34,18 +34,19 @@ public struct SearchSpace: Sendable, Equatable {
     case mix
   }
 
-  public init(
-    name: String, layers: Layers = .each, attention: WidthRule, mlp: WidthRule, floors: [Floor] = [],
-    scores: [String], calibrations: [CalibrationChoice], keep: ClosedRange<Double>
-  ) {
-    self.name = name
-    self.layers = layers
-    self.attention = attention
-    self.mlp = mlp
-    self.floors = floors
-    self.scores = scores
-    self.calibrations = calibrations
-    self.keep = keep
+  /// Any widths of every layer, units ranked by scores on all calibration text.
+  ///
+  /// - Parameters:
+  ///   - minimum: units that a module keeps.
+  ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
+  ///   - queries: query heads that every kept KV group keeps; `nil` for all.
+  public static func widths(
+    scores: [String], minimum: Int = 1, step: Int? = nil, queries: Int? = nil
+  ) -> SearchSpace {
+    SearchSpace(
+      name: "widths of \(scores.joined(separator: ", "))",
+      attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
+      mlp: WidthRule(minimum: .units(minimum), step: step), scores: scores, calibrations: [.mix], keep: 0...1)
   }
 
   /// Whether a score can be followed by `:` and an aggregation.
@@ -74,12 +75,6 @@ public struct SearchSpace: Sendable, Equatable {
     public var step: Int?
     /// For attention: number of query heads that every kept group keeps in all layers; `nil` for all.
     public var queries: Int?
-
-    public init(minimum: Amount, step: Int?, queries: Int? = nil) {
-      self.minimum = minimum
-      self.step = step
-      self.queries = queries
-    }
 
     /// A step that keeps widths friendly to hardware and loaders: the largest of 256 (for 8192 and more), 32, 16, 8, 4,
     /// 2 that divides the width and leaves at least eight steps, else 1.
@@ -113,21 +108,17 @@ public struct SearchSpace: Sendable, Equatable {
 }
 
 public enum SearchSpaceError: Error, Equatable, CustomStringConvertible {
-  case unreadable(file: String)
-  case invalidYAML(file: String, problem: String)
+  case invalid(file: String, problem: String)
   case unknownKey(file: String, line: Int, key: String, known: [String])
-  case missingKey(file: String, key: String)
   case invalidValue(file: String, line: Int, key: String, problem: String)
   case notFound(name: String, known: [String])
   case doesNotFit(space: String, problem: String)
 
   public var description: String {
     switch self {
-    case .unreadable(let file): "\(file): no such search space, or it cannot be read"
-    case .invalidYAML(let file, let problem): "\(file): \(problem)"
+    case .invalid(let file, let problem): "\(file): \(problem)"
     case .unknownKey(let file, let line, let key, let known):
       "\(file):\(line): unknown key '\(key)' (known: \(known.joined(separator: ", ")))"
-    case .missingKey(let file, let key): "\(file): the key '\(key)' is missing"
     case .invalidValue(let file, let line, let key, let problem): "\(file):\(line): '\(key)' \(problem)"
     case .notFound(let name, let known):
       "no search space '\(name)' (known: \(known.joined(separator: ", ")); or give the path of a .yaml file)"

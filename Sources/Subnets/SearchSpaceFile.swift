@@ -2,15 +2,9 @@ import Foundation
 import Yams
 
 extension SearchSpace {
-  /// Reads a space from a YAML file.
-  public init(_ url: URL) throws {
-    try self.init(yaml: Self.text(of: url), file: url.path)
-  }
-
-  /// Text of a file.
   public static func text(of url: URL) throws -> String {
     guard let data = try? Data(contentsOf: url), let text = String(validating: data, as: UTF8.self) else {
-      throw SearchSpaceError.unreadable(file: url.path)
+      throw SearchSpaceError.invalid(file: url.path, problem: "no such search space, or it cannot be read")
     }
     return text
   }
@@ -26,12 +20,12 @@ extension SearchSpace {
       root = try Yams.compose(yaml: yaml)
     } catch {
       let problem = "\(error)".split(separator: "\n").joined(separator: " ")
-      throw SearchSpaceError.invalidYAML(file: file, problem: problem)
+      throw SearchSpaceError.invalid(file: file, problem: problem)
     }
     guard let root, root.mapping != nil else {
-      throw SearchSpaceError.invalidYAML(file: file, problem: "a search space is a mapping of keys to values")
+      throw SearchSpaceError.invalid(file: file, problem: "a search space is a mapping of keys to values")
     }
-    let top = Section(root, file: file)
+    let top = Section(node: root, file: file)
     try top.allow([
       "name", "summary", "layers", "attention", "mlp", "floors", "scores", "aggregations", "calibration", "samples",
       "damping", "keep",
@@ -99,14 +93,9 @@ private struct Section {
   let node: Node
   let file: String
 
-  init(_ node: Node, file: String) {
-    self.node = node
-    self.file = file
-  }
-
   func allow(_ known: [String]) throws {
     guard let mapping = node.mapping else {
-      throw SearchSpaceError.invalidYAML(file: file, problem: "line \(line(node)): expected keys and values")
+      throw SearchSpaceError.invalid(file: file, problem: "line \(line(node)): expected keys and values")
     }
     for (key, _) in mapping where !known.contains(key.string ?? "") {
       throw SearchSpaceError.unknownKey(file: file, line: line(key), key: key.string ?? "?", known: known)
@@ -114,7 +103,7 @@ private struct Section {
   }
 
   func required<Value>(_ key: String, _ value: Value?) throws -> Value {
-    guard let value else { throw SearchSpaceError.missingKey(file: file, key: key) }
+    guard let value else { throw SearchSpaceError.invalid(file: file, problem: "the key '\(key)' is missing") }
     return value
   }
 
@@ -124,12 +113,12 @@ private struct Section {
 
   func string(_ key: String) throws -> String? { try scalar(key, "must be text") { $0.string } }
 
-  func section(_ key: String) -> Section? { node.mapping?[key].map { Section($0, file: file) } }
+  func section(_ key: String) -> Section? { node.mapping?[key].map { Section(node: $0, file: file) } }
 
   func sections(_ key: String) throws -> [Section] {
     guard let value = node.mapping?[key] else { return [] }
     guard let list = value.sequence else { throw invalid(key, "must be a list") }
-    return list.map { Section($0, file: file) }
+    return list.map { Section(node: $0, file: file) }
   }
 
   func strings(_ key: String) throws -> [String]? { try list(key, "must be a list of names") { $0.string } }

@@ -10,14 +10,13 @@ extension SearchSpace {
   /// The name of the shipped space that a search looks through if it is given none.
   public static let standard = shipped[0].name
 
-  /// A shipped space.
+  /// The text of a shipped space.
   ///
-  /// - Parameter scores: scores that replace those of its text; `nil` keeps them.
   /// - Throws: `SearchSpaceError.notFound`.
-  public static func shipped(_ name: String, scores: [String]? = nil) throws -> SearchSpace {
+  public static func text(ofShipped name: String) throws -> String {
     guard let found = shipped.first(where: { $0.name == name }) else {
       throw SearchSpaceError.notFound(name: name, known: shipped.map(\.name))
     }
-    return try SearchSpace(yaml: found.yaml, file: name, scores: scores)
+    return found.yaml
   }
 }

@@ -10,22 +10,22 @@ public struct Subnet<Parent: Network>: Network {
   public let configuration: ModelConfiguration
   private let makeLayer: @Sendable (Int) throws -> LayerWeights
 
+  public var engine: any Engine { parent.engine }
+  public var memory: MemoryPlan { parent.memory }
+  public var embedding: Matrix<Float> { parent.embedding }
+  public var finalNorm: [Float] { parent.finalNorm }
+  public var head: Matrix<Float> { parent.head }
+  public func layer(_ index: Int) throws -> LayerWeights { try makeLayer(index) }
+}
+
+extension Subnet {
   /// - Parameter layer: the weights of layer `index`, of the widths in `layers[index]`.
   public init(
     of parent: Parent, layers: [LayerShape], layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
   ) {
     var configuration = parent.configuration
     configuration.layers = layers
-    self.init(of: parent, configuration: configuration, layer: layer)
-  }
-
-  private init(
-    of parent: Parent, configuration: ModelConfiguration,
-    layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
-  ) {
-    self.parent = parent
-    self.configuration = configuration
-    makeLayer = layer
+    self.init(parent: parent, configuration: configuration, makeLayer: layer)
   }
 
   /// The subnet that keeps the given units with the parent's weights as they are.
@@ -42,20 +42,13 @@ public struct Subnet<Parent: Network>: Network {
   /// attention or MLP has no such projection, and so no bias.
   public func withOutputBiases() -> Subnet {
     let configuration = configuration.addingOutputBiases
-    return Subnet(of: parent, configuration: configuration) { [makeLayer] index in
+    return Subnet(parent: parent, configuration: configuration) { [makeLayer] index in
       try makeLayer(index).fillingBiases(for: configuration)
     }
   }
 
   /// The subnet of the same shape with other weights.
   public func withLayers(_ layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights) -> Subnet {
-    Subnet(of: parent, configuration: configuration, layer: layer)
+    Subnet(parent: parent, configuration: configuration, makeLayer: layer)
   }
-
-  public var engine: any Engine { parent.engine }
-  public var memory: MemoryPlan { parent.memory }
-  public var embedding: Matrix<Float> { parent.embedding }
-  public var finalNorm: [Float] { parent.finalNorm }
-  public var head: Matrix<Float> { parent.head }
-  public func layer(_ index: Int) throws -> LayerWeights { try makeLayer(index) }
 }

@@ -1,9 +1,7 @@
 import Calibration
-import Foundation
 import LanguageModels
 import LinearAlgebra
 import Reformation
-import Runtime
 import Subnets
 
 /// What a workbench knows of its calibration sets. A choice is the name of a set, or `BoundSpace.mix` for all together.
@@ -12,6 +10,9 @@ extension Workbench {
     let scalar: BackwardPass.Scalar
     let windows: TokenWindows
   }
+
+  /// The first windows of a set, for a backward pass; with their residual stream, if the pass for the statistics ran.
+  typealias RecordedWindows = (windows: TokenWindows, record: ResidualRecord)
 
   /// All calibration text: the mixture if there are several sets.
   public var whole: String { sets.count == 1 ? sets[0].name : BoundSpace.mix }
@@ -30,12 +31,6 @@ extension Workbench {
 
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
   public var calibration: TokenWindows { TokenWindows(takingTurns: sets.map(\.calibration)) }
-
-  /// The first calibration windows of all sets.
-  public func firstWindows(_ count: Int) -> TokenWindows {
-    let all = calibration
-    return all.windows(0..<min(count, all.count))
-  }
 
   /// `samples` stretches of the calibration text, drawn by the bench's seed and `number`; as many as there are.
   public func subset(_ number: Int, samples: Int, length: Int) -> TokenWindows {
@@ -67,7 +62,7 @@ extension Workbench {
   public func statistics(gradients scalars: Set<BackwardPass.Scalar>, samples: Int) throws -> any Statistics {
     defer { recorded = [:] }
     let statistics = try statistics(of: whole, samples: nil, recording: scalars.isEmpty ? nil : samples)
-    return try withGradients(statistics, of: scalars) { try saliencies(of: $0, choice: whole, windows: samples) }
+    return try withGradients(statistics, of: scalars) { try saliencies(of: $0, windows: samples) }
   }
 
   /// Activation statistics of all calibration text with gradients on other windows.
@@ -100,11 +95,6 @@ extension Workbench {
     }
   }
 
-  /// Gradients on the first windows of the calibration.
-  public func gradients(of scalar: BackwardPass.Scalar, samples: Int) throws -> StoredSaliencies {
-    try saliencies(of: scalar, choice: whole, windows: samples)
-  }
-
   /// - Parameters:
   ///   - samples: the first windows of each set; `nil` for all.
   ///   - recording: windows for gradients that will be asked for; `nil` if none will be.
@@ -132,7 +122,10 @@ extension Workbench {
       }
       windows = windows.windows(0..<samples)
     }
-    let record = recording.flatMap { recordedWindows(set, $0).record(running: windows) }
+    // Where there is no record yet, and the pass runs all that is to be recorded.
+    let record = recording.map { recordedWindows(set, $0) }.flatMap {
+      $0.record.count == 0 && windows.count >= $0.windows.count ? $0.record : nil
+    }
     return try statisticsStore.statistics(
       name: name, of: model, fingerprint: fingerprint, windows: windows, record: record, monitor: monitor)
   }
@@ -149,14 +142,18 @@ extension Workbench {
     return StatisticsWithGradients(statistics, gradients: all)
   }
 
-  private func saliencies(
-    of scalar: BackwardPass.Scalar, choice: String, windows count: Int
+  /// Gradients on the first windows of a choice; `nil` for all calibration text.
+  public func saliencies(
+    of scalar: BackwardPass.Scalar, choice: String? = nil, windows count: Int
   ) throws -> StoredSaliencies {
+    let choice = choice ?? whole
     let parts = parts(choice).map { recordedWindows($0, count) }
     let each = max(1, count / max(1, parts.count))
+    let first = parts.map { $0.windows.first(each) }
+    let areRecorded = parts.allSatisfy { $0.record.count == configuration.layerCount + 1 }
     return try saliencies(
-      of: scalar, on: RecordedWindows.joined(parts, first: each),
-      recorded: RecordedWindows.recorded(parts, first: each, layers: configuration.layerCount), name: choice)
+      of: scalar, on: TokenWindows(length: first.first?.length ?? 1, tokens: first.flatMap(\.tokens)),
+      recorded: areRecorded ? zip(parts, first).map { ($0.record, $1.tokens.count) } : nil, name: choice)
   }
 
   private func saliencies(
@@ -176,47 +173,22 @@ extension Workbench {
   private func recordedWindows(_ set: CalibrationSet, _ count: Int) -> RecordedWindows {
     let name = "\(set.name), \(count)"
     if let known = recorded[name] { return known }
-    let made = RecordedWindows(set, count)
+    let windows = set.calibration.first(count)
+    let made = RecordedWindows(windows, ResidualRecord(tokens: windows.tokens.count))
     recorded[name] = made
     return made
   }
 }
 
 extension TokenWindows {
+  /// The first windows, as many as there are.
+  public func first(_ count: Int) -> TokenWindows { windows(0..<min(count, self.count)) }
+
   /// The first window of each of some sets, the second of each, and so on.
   public init(takingTurns sets: [TokenWindows]) {
     let turns = (0..<(sets.map(\.count).max() ?? 0)).flatMap { turn in
       sets.filter { turn < $0.count }.flatMap { $0[turn] }
     }
     self.init(length: sets.first?.length ?? 1, tokens: turns)
-  }
-}
-
-/// The first windows of a set, for a backward pass; with their residual stream, if the pass for the statistics ran.
-struct RecordedWindows {
-  private let windows: TokenWindows
-  private let record: ResidualRecord
-
-  init(_ set: CalibrationSet, _ count: Int) {
-    windows = set.calibration.windows(0..<min(count, set.calibration.count))
-    record = ResidualRecord(tokens: windows.tokens.count)
-  }
-
-  /// The record, for a pass over windows that begin with these, where there was none yet.
-  func record(running all: TokenWindows) -> ResidualRecord? {
-    record.count == 0 && all.count >= windows.count ? record : nil
-  }
-
-  private func first(_ count: Int) -> TokenWindows { windows.windows(0..<min(count, windows.count)) }
-
-  /// The first windows of each set.
-  static func joined(_ parts: [RecordedWindows], first count: Int) -> TokenWindows {
-    TokenWindows(length: parts.first?.windows.length ?? 1, tokens: parts.flatMap { $0.first(count).tokens })
-  }
-
-  /// What was recorded of them; `nil` where that of one is missing.
-  static func recorded(_ parts: [RecordedWindows], first count: Int, layers: Int) -> BackwardPass.Recorded? {
-    guard parts.allSatisfy({ $0.record.count == layers + 1 }) else { return nil }
-    return parts.map { ($0.record, $0.first(count).tokens.count) }
   }
 }

@@ -2,7 +2,6 @@ import Calibration
 import Evaluation
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Runtime
 import Subnets
@@ -16,19 +15,11 @@ extension BoundSpace.Genes {
 
 /// Turns genes into subnets and compares them with the dense model.
 public struct CandidateEvaluator: Sendable {
-  /// Which weights a candidate has.
   public enum Weights: Sendable {
     /// The parent's own.
     case inherited
     /// Corrected as the evaluator's repair says.
     case repaired
-  }
-
-  /// How candidates that begin alike are run.
-  public enum Streams: Sendable {
-    /// Once as far as they agree.
-    case shared
-    case separate
   }
 
   public let model: LanguageModel
@@ -94,10 +85,11 @@ public struct CandidateEvaluator: Sendable {
   ///
   /// - Parameters:
   ///   - windows: which of the reference's windows; `nil` for all.
+  ///   - sharing: whether candidates that begin alike are run once as far as they agree.
   ///   - monitor: hears between half layers of the share that is done.
   public func compare(
     _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, _ weights: Weights = .repaired,
-    streams: Streams = .shared, monitor: Monitor = .silent
+    sharing: Bool = true, monitor: Monitor = .silent
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let factory = factory(weights)
     let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice))), monitor: monitor)
@@ -108,7 +100,7 @@ public struct CandidateEvaluator: Sendable {
         .weights(groups: isMLP ? 0 : part.width, channels: isMLP ? part.width : 0)
     }
     let parts = candidates.enumerated().map { number, genes in
-      let (choice, owner) = (genes.choice, streams == .shared ? 0 : number + 1)
+      let (choice, owner) = (genes.choice, sharing ? 0 : number + 1)
       return genes.widths.flatMap { widths in
         [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: owner) }
       }

@@ -1,7 +1,6 @@
 import Calibration
 import Evaluation
 import Importance
-import LanguageModels
 import LinearAlgebra
 import Reformation
 import Runtime
@@ -30,8 +29,6 @@ public struct SearchPlan: Sendable, Equatable {
   public var seed: UInt64 = 0
 
   public init() {}
-
-  public static let standard = SearchPlan()
 }
 
 extension Workbench {
@@ -41,18 +38,19 @@ extension Workbench {
   /// Judges the candidates of a space on the held-out windows.
   ///
   /// - Parameters:
-  ///   - curveMetric: of error curves that will be made; `nil` if none will be.
+  ///   - plan: its repair, precision, metric of error curves and windows for gradients.
+  ///   - makesCurves: whether error curves will be made.
   ///   - windows: how many of the held-out windows; `nil` for all.
   public func evaluator(
-    _ bound: BoundSpace, repair: Repair, precision: Precision = .single, curveMetric: ErrorCurves.Metric?,
-    gradientWindows: Int = GradientStore.windows, windows: Int? = nil
+    _ bound: BoundSpace, _ plan: SearchPlan, makesCurves: Bool = true, windows: Int? = nil
   ) throws -> CandidateEvaluator {
     let scores = try bound.space.allScores.compactMap { try ImportanceRegistry.named($0).gradients }
-    let needed = ChoiceCurves.exist(bound, repair) ? curveMetric?.gradients ?? [] : []
-    let statistics = try statistics(for: bound, gradients: needed.union(scores), windows: gradientWindows)
-    let damping = try repair == .none ? knownDamping ?? Self.unusedDamping : damping(of: statistics.last)
+    let needed = makesCurves && ChoiceCurves.exist(bound, plan.repair) ? plan.curveMetric.gradients : []
+    let statistics = try statistics(for: bound, gradients: needed.union(scores), windows: plan.gradientWindows)
+    let damping = try plan.repair == .none ? knownDamping ?? Self.unusedDamping : damping(of: statistics.last)
     return try CandidateEvaluator(
-      model, bound, statistics, reference: reference(precision, windows: windows), repair: repair, damping: damping)
+      model, bound, statistics, reference: reference(plan.precision, windows: windows), repair: plan.repair,
+      damping: damping)
   }
 }
 
@@ -112,7 +110,6 @@ public struct CandidateSearch: Sendable {
 
   public static let sizeCount = 6
 
-  /// A candidate that was judged.
   public struct Judged: Sendable {
     public let candidate: Candidate
     public let genes: BoundSpace.Genes

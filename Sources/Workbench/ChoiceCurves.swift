@@ -8,10 +8,7 @@ import Subnets
 /// A search finds the most promising choice on a few layers and makes its curves on all of them; those of the others are
 /// made if the search is long enough to come to their seeds. Where no candidates are compared all curves are made.
 public struct ChoiceCurves: Sendable {
-  public struct Choice: Hashable, Sendable {
-    public let score: String
-    public let calibration: String
-  }
+  public typealias Choice = SubnetFactory<LanguageModel>.Choice
 
   /// What curves ask for at a budget.
   public struct Solution: Sendable {
@@ -86,7 +83,6 @@ public struct ChoiceCurves: Sendable {
     for choice in all { try make(choice, layers, monitor) }
   }
 
-  /// Whether a space with a repair has error curves.
   public static func exist(_ bound: BoundSpace, _ repair: Repair) -> Bool {
     bound.space.layers == .each && repair == .nested
   }
@@ -169,23 +165,5 @@ extension CandidateEvaluator {
     let genes = BoundSpace.Genes(
       widths: solution.widths, score: solution.choice.score, calibration: solution.choice.calibration)
     return bound.genome(genes).map(bound.genes) ?? genes
-  }
-}
-
-extension SearchSpace {
-  /// Any widths of every layer, units ranked by scores on all calibration text of a workbench.
-  ///
-  /// - Parameters:
-  ///   - minimum: units that a module keeps.
-  ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
-  ///   - queries: query heads that every kept KV group keeps; `nil` for all.
-  public static func widths(
-    scores: [String], of bench: Workbench, minimum: Int = 1, step: Int? = nil, queries: Int? = nil
-  ) -> SearchSpace {
-    SearchSpace(
-      name: "widths of \(scores.joined(separator: ", "))",
-      attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
-      mlp: WidthRule(minimum: .units(minimum), step: step), scores: scores,
-      calibrations: [bench.sets.count == 1 ? .each : .mix], keep: 0...1)
   }
 }

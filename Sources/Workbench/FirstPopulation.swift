@@ -1,6 +1,4 @@
-import Calibration
 import Foundation
-import LanguageModels
 import Reformation
 import Runtime
 import Search
@@ -15,10 +13,6 @@ public struct FirstPopulation: Sendable {
 
   private typealias Choice = ChoiceCurves.Choice
 
-  private init(_ evaluator: CandidateEvaluator, _ curves: ChoiceCurves) {
-    (self.evaluator, self.curves) = (evaluator, curves)
-  }
-
   /// Makes the error curves and takes the seeds from them.
   ///
   /// - Parameters:
@@ -31,7 +25,7 @@ public struct FirstPopulation: Sendable {
     _ evaluator: CandidateEvaluator, _ curves: ChoiceCurves, budgets: [Int], limit: Int, evaluations: Int?,
     _ monitor: Monitor = .silent
   ) throws -> FirstPopulation {
-    var population = FirstPopulation(evaluator, curves)
+    var population = FirstPopulation(evaluator: evaluator, curves: curves)
     let middle = budgets[budgets.count / 2]
     try population.curves.findMain(budget: middle, monitor)
     population.addMain(budgets)

@@ -1,4 +1,3 @@
-import Calibration
 import Evaluation
 import LanguageModels
 import Reformation

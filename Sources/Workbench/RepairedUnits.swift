@@ -1,7 +1,5 @@
-import Calibration
 import Importance
 import LanguageModels
-import LinearAlgebra
 import Reformation
 import Runtime
 import Subnets

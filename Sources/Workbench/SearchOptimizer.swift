@@ -1,5 +1,4 @@
 import Evaluation
-import LanguageModels
 import Search
 import Subnets
 
@@ -83,18 +82,15 @@ public struct ChosenOptimizer: Codable, Equatable, Sendable {
   /// `nil` where it was given.
   public var reason: String?
 
-  public init(name: SearchOptimizer, reason: String? = nil) {
-    self.name = name
-    self.reason = reason
-  }
-
   /// For people.
   public var description: String { name.rawValue + (reason.map { " (chosen: \($0))" } ?? "") }
 
   /// Products a second that evaluations are reckoned with. A fixed number, not a measured one: the same command is to choose
   /// alike everywhere.
   private static let productsPerSecond = 1e11
+}
 
+extension ChosenOptimizer {
   /// Decides if the choice is left open.
   ///
   /// - Parameters:
@@ -108,26 +104,22 @@ public struct ChosenOptimizer: Codable, Equatable, Sendable {
     _ wanted: SearchOptimizer, _ space: DesignSpace, objectives: Int = 2, hasRungs: Bool = false, evaluations: Int?,
     seconds: Double? = nil, parameters: Int, tokens: Int
   ) {
+    let each = 2 * Double(parameters) * Double(tokens) / Self.productsPerSecond
     if wanted != .automatic {
       self.init(name: wanted)
-      return
-    }
-    if objectives > 2 {
+    } else if objectives > 2 {
       self.init(name: .evolution, reason: "the Bayesian search takes two objectives at most")
-      return
-    }
-    if hasRungs {
+    } else if hasRungs {
       self.init(name: .evolution, reason: "with rungs the candidates of a generation compete")
-      return
-    }
-    let each = 2 * Double(parameters) * Double(tokens) / Self.productsPerSecond
-    let found = AutomaticChoice.choose(
-      dimensions: space.variables.count { $0.levels > 1 },
-      evaluations: evaluations ?? seconds.map { Int(min(1e6, $0 / each)) } ?? 0, secondsPerEvaluation: each)
-    switch found.optimizer {
-    case .bayesian: self.init(name: .bayesian, reason: found.reason)
-    case .evolution: self.init(name: .evolution, reason: found.reason)
-    case .random: self.init(name: .random, reason: found.reason)
+    } else {
+      let found = AutomaticChoice.choose(
+        dimensions: space.variables.count { $0.levels > 1 },
+        evaluations: evaluations ?? seconds.map { Int(min(1e6, $0 / each)) } ?? 0, secondsPerEvaluation: each)
+      switch found.optimizer {
+      case .bayesian: self.init(name: .bayesian, reason: found.reason)
+      case .evolution: self.init(name: .evolution, reason: found.reason)
+      case .random: self.init(name: .random, reason: found.reason)
+      }
     }
   }
 }

@@ -6,7 +6,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Runtime
-import Subnets
+import Synchronization
 
 /// The dense model with calibration text, and what is computed from the two: each thing once, when it is first asked for.
 ///
@@ -78,8 +78,8 @@ public final class Workbench {
   /// Starts counting anew: what is computed already is charged again to the work that uses it.
   public func openAccount() { account = Account() }
 
-  /// Seconds spent in a stage since the account was opened.
-  public func seconds(_ stage: Stage) -> Double { account.seconds[stage] ?? 0 }
+  /// Seconds spent in stages since the account was opened.
+  public var seconds: [Stage: Double] { account.seconds }
 
   /// Most memory, in bytes, that what is used here took when it was computed; 0 if nothing is known.
   public var borrowedPeak: Int { account.borrowedPeak }
@@ -104,16 +104,16 @@ public final class Workbench {
 
   // MARK: - Scores and damping
 
-  /// Scores of all layers.
   public func scores(_ score: some Importance, _ statistics: any Statistics) throws -> [UnitScores] {
     try timed(.score) {
-      let slots = Slots<UnitScores>(count: configuration.layerCount)
+      let scores = Mutex([UnitScores?](repeating: nil, count: configuration.layerCount))
       let most = model.memory.tasks(ofBytes: configuration.bytesPerLayerTask)
       try Threads.forEach(configuration.layerCount, atMost: most) { [model] index, _ in
-        slots[index] = try score.finiteScores(
+        let found = try score.finiteScores(
           of: ScoredLayer(index, of: model, for: score, statistics: statistics))
+        scores.withLock { $0[index] = found }
       }
-      return slots.all
+      return scores.withLock { $0.compactMap { $0 } }
     }
   }
 
@@ -150,19 +150,4 @@ public final class Workbench {
 
   /// KL divergence from the dense model on the held-out windows, in nats per token.
   public func divergence(of network: some Network) throws -> Double { try reference().compare(network).divergence }
-}
-
-/// One value a layer, filled by different workers.
-final class Slots<Value: Sendable>: @unchecked Sendable {
-  private let lock = NSLock()
-  private var values: [Value?]
-
-  init(count: Int) { values = Array(repeating: nil, count: count) }
-
-  subscript(index: Int) -> Value? {
-    get { lock.withLock { values[index] } }
-    set { lock.withLock { values[index] = newValue } }
-  }
-
-  var all: [Value] { lock.withLock { values.compactMap { $0 } } }
 }

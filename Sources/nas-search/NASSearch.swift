@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoints
 import Foundation
-import LinearAlgebra
 import Methods
 import Runtime
 import Synchronization

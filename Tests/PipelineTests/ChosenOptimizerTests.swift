@@ -1,6 +1,7 @@
 import Search
 import Testing
-import Workbench
+
+@testable import Workbench
 
 @Suite struct ChosenOptimizerTests {
   private func space(_ layers: Int) throws -> DesignSpace {

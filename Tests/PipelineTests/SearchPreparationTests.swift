@@ -66,8 +66,7 @@ import Testing
 
   private func evaluator() throws -> CandidateEvaluator {
     let plan = settings.searchPlan(.single)
-    return try bench("cache").evaluator(
-      bound, repair: plan.repair, curveMetric: plan.curveMetric, gradientWindows: plan.gradientWindows)
+    return try bench("cache").evaluator(bound, plan)
   }
 
   /// Whether gradients begin with what the pass for the statistics left, or run the windows themselves, is the same, for each set

@@ -98,8 +98,8 @@ import Testing
     for (step, time) in steps { record.enter(step, at: time) }
     #expect(
       record.stages == [
-        StageCost(.statistics, seconds: 5), StageCost(.gradients, seconds: 1),
-        StageCost(.statistics, seconds: 3), StageCost(.baselines, seconds: 2),
+        StageCost(stage: .statistics, seconds: 5), StageCost(stage: .gradients, seconds: 1),
+        StageCost(stage: .statistics, seconds: 3), StageCost(stage: .baselines, seconds: 2),
       ])
   }
 

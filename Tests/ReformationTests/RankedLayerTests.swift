@@ -1,10 +1,10 @@
-import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
 import Testing
 
 @testable import Calibration
+@testable import Importance
 @testable import Reformation
 
 @Suite struct RankedLayerTests {

@@ -1,4 +1,3 @@
-import Importance
 import LanguageModels
 import LinearAlgebra
 import Subnets
@@ -7,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import Calibration
+@testable import Importance
 @testable import Reformation
 
 @Suite struct SubnetFactoryTests {

@@ -22,34 +22,6 @@ import Testing
     try BoundSpace(space, to: fixture.model().configuration, calibrationSets: sets)
   }
 
-  /// What a layer costs by its widths, as a measured table would say it.
-  private struct Parameters: LayerCosts {
-    let configuration: ModelConfiguration
-    var fixed: Int { configuration.layerCount * configuration.fixedParametersPerLayer }
-
-    func cost(layer: Int, unit: UnitKind, width: Int) -> Int {
-      switch unit {
-      case .group:
-        width * configuration.parametersPerKVGroup(queriesPerGroup: configuration.layers[layer].queriesPerGroup)
-      case .channel: width * configuration.parametersPerMLPChannel
-      }
-    }
-  }
-
-  /// A table of costs by layer, unit and width counts as the linear cost does, also with one width for all layers.
-  @Test(arguments: [SearchSpace.Layers.each, .shared]) func aTableOfLayerCosts(layers: SearchSpace.Layers) throws {
-    let bound = try bind(space(layers: layers))
-    let table = bound.table(of: Parameters(configuration: bound.configuration))
-    try table.validate(for: bound.design)
-    #expect(table.cost(bound.design.highest) == bound.configuration.blockParameters)
-    var generator = SeededGenerator(seed: 4, stream: 0)
-    for _ in 0..<20 {
-      let genome = bound.design.variables.map { $0.lowest + generator.integer(below: $0.levels) * $0.step }
-      #expect(table.cost(genome) == bound.cost.cost(genome))
-    }
-    for index in bound.design.variables.indices { #expect(table.unitCost(of: index) == bound.cost.unitCost(of: index)) }
-  }
-
   @Test func hasTwoWidthsALayerAndTwoChoices() throws {
     let bound = try bind(space())
     #expect(

@@ -136,8 +136,8 @@ import Testing
   }
 
   @Test func missingKeysAreNamed() {
-    expectError(.missingKey(file: "space.yaml", key: "name"), "summary: no name")
-    expectError(.missingKey(file: "space.yaml", key: "layers"), "name: x\nfloors: [{mlp: 4}]")
+    expectError(.invalid(file: "space.yaml", problem: "the key 'name' is missing"), "summary: no name")
+    expectError(.invalid(file: "space.yaml", problem: "the key 'layers' is missing"), "name: x\nfloors: [{mlp: 4}]")
   }
 
   @Test func badValuesAreNamedWithTheirLine() {
@@ -163,7 +163,7 @@ import Testing
   @Test func whatIsNoMappingIsAnError() {
     for yaml in ["", "- a\n- b", "just text", "name: [", "a: b: c", "name: x\nname: y", "attention: 5\nname: x"] {
       let error = #expect(throws: SearchSpaceError.self, "\(yaml)") { try read(yaml) }
-      guard case .invalidYAML(let file, let problem)? = error else {
+      guard case .invalid(let file, let problem)? = error else {
         Issue.record("'\(yaml)': \(String(describing: error))")
         continue
       }
@@ -173,10 +173,11 @@ import Testing
 
   @Test func unreadableFilesAreErrors() throws {
     let place = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).yaml")
-    #expect(throws: SearchSpaceError.unreadable(file: place.path)) { try SearchSpace(place) }
+    let unreadable = SearchSpaceError.invalid(file: place.path, problem: "no such search space, or it cannot be read")
+    #expect(throws: unreadable) { try SearchSpace.text(of: place) }
     try Data([0x6E, 0xFF, 0xFE]).write(to: place)
     defer { try? FileManager.default.removeItem(at: place) }
-    #expect(throws: SearchSpaceError.unreadable(file: place.path)) { try SearchSpace(place) }
+    #expect(throws: unreadable) { try SearchSpace.text(of: place) }
   }
 
   /// The example says what the defaults are, and all its keys are keys, those behind `#` too.

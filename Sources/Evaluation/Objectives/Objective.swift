@@ -38,7 +38,6 @@ public protocol Objective: Sendable {
   func shortfall(_ value: Double, dense: Double) -> Double
 }
 
-/// What the value of an objective is computed from.
 public enum ObjectiveNeed: Sendable {
   /// The widths of the subnet's layers alone.
   case widths

@@ -1,8 +1,6 @@
-import LanguageModels
 import Search
 import Subnets
 
-/// Parameters of the decoder blocks.
 public struct BlockParameters: Objective {
   public let name = "params"
   public let title = "block parameters"
@@ -18,7 +16,6 @@ public struct BlockParameters: Objective {
   public func cost(in space: BoundSpace) -> (any CostTable)? { space.cost }
 }
 
-/// Bytes of all weights.
 public struct WeightBytes: Objective {
   public let name = "bytes"
   public let title = "bytes"
@@ -29,8 +26,6 @@ public struct WeightBytes: Objective {
 
   /// Bytes of a weight in bfloat16 or float16.
   public static let each = 2
-
-  public init() {}
 
   public func value(of subnet: EvaluatedSubnet) -> Double? { Double(Self.each * subnet.configuration.totalParameters) }
 

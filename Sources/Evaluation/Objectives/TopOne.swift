@@ -8,8 +8,6 @@ public struct TopOne: Objective {
   public let style = NumberStyle.share
   public let direction = Direction.maximize
 
-  public init() {}
-
   public func value(of subnet: EvaluatedSubnet) -> Double? { subnet.quality?.topOneAgreement }
 }
 

@@ -1,4 +1,3 @@
-import Evaluation
 import LinearAlgebra
 import Runtime
 import Studies
@@ -60,11 +59,16 @@ public struct BenchmarkJob {
   /// With rungs the candidates compete as in a search. One by one, a candidate that climbs is evaluated on all windows of its new
   /// rung; layer by layer, on those that it has not seen.
   public func run(_ monitor: Monitor = .silent) throws -> EvaluatorBenchmark {
-    let subject = try BenchmarkSubject(request, prepare(monitor), monitor)
+    let candidates = try prepare(monitor)
+    let subject = BenchmarkSubject(
+      candidates, try candidates.opened.evaluator(windows: request.windows), rungs: request.rungs, monitor)
+    if request.rungs > 1 { try subject.learn(candidates.earlier, of: candidates.opened) }
+    try subject.prepare()
     let ways = [
       ("one by one, from scratch", subject.single(scratch: true)),
       ("one by one, factorisations kept", subject.single(scratch: false)),
-      ("layer by layer", subject.layers(.separate)), ("layer by layer, shared prefixes", subject.layers(.shared)),
+      ("layer by layer", subject.layers(sharing: false)),
+      ("layer by layer, shared prefixes", subject.layers(sharing: true)),
     ]
     var rows: [EvaluatorBenchmark.Row] = []
     var first: [Double] = []
@@ -90,9 +94,8 @@ public struct BenchmarkJob {
 
   /// Evaluates the candidates layer by layer, in single precision and in bfloat16.
   public func comparePrecisions(_ monitor: Monitor = .silent) throws -> PrecisionBenchmark {
-    guard Precision.bfloat16.isSupported else {
-      throw PipelineError.invalidOption("this processor has no products in bf16 (AVX-512 with bfloat16)")
-    }
+    try PipelineError.require(
+      Precision.bfloat16.isSupported, "this processor has no products in bf16 (AVX-512 with bfloat16)")
     let candidates = try prepare(monitor)
     let genes = candidates.genes
     var rows: [PrecisionBenchmark.Row] = []

@@ -40,25 +40,26 @@ final class BenchmarkSubject {
   let evaluator: CandidateEvaluator
   private(set) var rungs: FidelityRungs
   /// What was run layer by layer with shared prefixes.
-  private(set) var work = SharedWork()
+  private(set) var work = (asked: 0, done: 0)
   private let objectives: ObjectiveList
   private let monitor: Monitor
   /// Objectives of earlier trials that no other dominates.
   private var front: [[Double]] = []
-  /// By their number of windows.
+  /// On fewer windows than the evaluator's own, by their number.
   private var references: [Int: DenseReference] = [:]
 
-  init(_ request: BenchmarkRequest, _ candidates: BenchmarkCandidates, _ monitor: Monitor) throws {
-    let opened = candidates.opened
-    (genes, objectives, self.monitor) = (candidates.genes, opened.description.objectives, monitor)
-    evaluator = try opened.evaluator(windows: request.windows)
-    let fitness = evaluator.reference.windows
-    rungs = FidelityRungs(windows: fitness.count, count: request.rungs)
-    if request.rungs > 1 { try learn(candidates.earlier, of: opened) }
-    references[fitness.count] = evaluator.reference
+  init(_ candidates: BenchmarkCandidates, _ evaluator: CandidateEvaluator, rungs: Int, _ monitor: Monitor) {
+    (genes, objectives) = (candidates.genes, candidates.opened.description.objectives)
+    (self.evaluator, self.monitor) = (evaluator, monitor)
+    self.rungs = FidelityRungs(windows: evaluator.reference.windows.count, count: rungs)
+  }
+
+  /// Makes the dense references of the rungs, and ranks.
+  func prepare() throws {
+    let reference = evaluator.reference
     for count in rungs.ladder.rungs.dropLast() {
       references[count] = try DenseReference(
-        opened.model, windows: fitness.windows(0..<count), precision: evaluator.reference.precision)
+        evaluator.model, windows: reference.windows.windows(0..<count), precision: reference.precision)
     }
     // A search ranks once, before anything is evaluated.
     try monitor.advance(.init(.ranking), 0, of: 1)
@@ -66,7 +67,7 @@ final class BenchmarkSubject {
   }
 
   /// Lets the rungs learn of earlier trials, and keeps their front.
-  private func learn(_ trials: ArraySlice<StoredTrial>, of opened: OpenedStudy) throws {
+  func learn(_ trials: ArraySlice<StoredTrial>, of opened: OpenedStudy) throws {
     var earlier: [[Double]] = []
     for trial in trials {
       guard let description = try TrialDescription(trial, of: opened.study), let record = description.windows,
@@ -79,11 +80,10 @@ final class BenchmarkSubject {
         divergence: divergence, loss: loss, topOneAgreement: description.measurement[.topOne] ?? .nan)
       earlier.append(objectives.minimized(evaluator.measurement(of: opened.bound.genes(trial.genome), quality)))
     }
-    guard rungs.isTrusted else {
-      throw PipelineError.invalidOption(
-        "--rungs needs \(FidelityRungs.fewest) earlier trials that were measured on all windows, but the study has "
-          + "\(rungs.references)")
-    }
+    try PipelineError.require(
+      rungs.isTrusted,
+      "--rungs needs \(FidelityRungs.fewest) earlier trials that were measured on all windows, but the study has "
+        + "\(rungs.references)")
     front = ParetoFront.nonDominated(earlier).map { earlier[$0] }
   }
 
@@ -108,11 +108,11 @@ final class BenchmarkSubject {
     }
   }
 
-  func layers(_ streams: CandidateEvaluator.Streams) -> Step {
+  func layers(sharing: Bool) -> Step {
     { [self] alive, windows in
       let found = try evaluator.compare(
-        alive.map(\.genes), windows: windows, streams: streams, monitor: monitor.during(.init(.timing)))
-      if streams == .shared {
+        alive.map(\.genes), windows: windows, sharing: sharing, monitor: monitor.during(.init(.timing)))
+      if sharing {
         work.asked += found.work.asked
         work.done += found.work.done
       }

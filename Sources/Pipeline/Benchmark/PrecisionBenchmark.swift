@@ -1,4 +1,3 @@
-import Evaluation
 import Search
 
 /// Candidates of a study in single precision and in bfloat16: how fast, and whether in the same order.

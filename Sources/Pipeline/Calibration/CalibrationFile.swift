@@ -56,11 +56,6 @@ public struct CalibrationFile: Codable, Sendable {
     }
   }
 
-  public init(model: String, sets: [StoredSet]) {
-    self.model = model
-    self.sets = sets
-  }
-
   /// A warning where a set has so few tokens that least squares would fit their noise; `nil` where there are enough.
   ///
   /// With fewer tokens than inputs a Gram matrix is singular; only the damping makes it one that can be solved.
@@ -73,58 +68,6 @@ public struct CalibrationFile: Codable, Sendable {
     return
       "\(set.calibrationTokens.count) calibration tokens of '\(set.name)' are few for least squares over \(inputs) "
       + "inputs, which leans on its damping; give more --calibration-windows"
-  }
-
-  /// Reads the windows of a study.
-  ///
-  /// - Parameters:
-  ///   - fingerprint: of the study's model.
-  ///   - vocabulary: number of tokens that the model knows.
-  /// - Throws: `PipelineError.damaged`.
-  public init(of study: Study, model fingerprint: String, vocabulary: Int) throws {
-    let path = study.path(of: Self.name)
-    guard let data = try study.file(Self.name) else {
-      throw PipelineError.damaged(path: path, problem: "the calibration windows are missing")
-    }
-    try self.init(data, path: path, model: fingerprint, vocabulary: vocabulary)
-  }
-
-  /// Reads the windows that `write(to:)` left in a directory.
-  public init(directory: URL, model fingerprint: String, vocabulary: Int) throws {
-    let url = directory.appendingPathComponent(Self.name)
-    guard let data = try? Data(contentsOf: url) else {
-      throw PipelineError.damaged(path: url.path, problem: "the calibration windows cannot be read")
-    }
-    try self.init(data, path: url.path, model: fingerprint, vocabulary: vocabulary)
-  }
-
-  private init(_ data: Data, path: String, model fingerprint: String, vocabulary: Int) throws {
-    do {
-      self = try StoredJSON.decoder().decode(CalibrationFile.self, from: data)
-    } catch {
-      throw PipelineError.damaged(path: path, problem: "the calibration windows cannot be read")
-    }
-    guard model == fingerprint else {
-      throw PipelineError.damaged(
-        path: path, problem: "its windows were made for the model \(model), not \(fingerprint)")
-    }
-    guard let first = sets.first else { throw PipelineError.damaged(path: path, problem: "it holds no windows") }
-    for set in sets {
-      guard set.calibrationLength == first.calibrationLength, set.fitnessLength == first.fitnessLength else {
-        throw PipelineError.damaged(path: path, problem: "the windows of '\(set.name)' have a length of their own")
-      }
-      let tokens = [set.calibrationTokens, set.fitnessTokens].joined()
-      if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
-        throw PipelineError.damaged(
-          path: path, problem: "token \(token) of '\(set.name)' is outside the vocabulary of \(vocabulary)")
-      }
-      let lengths = [
-        (set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count),
-      ]
-      guard lengths.allSatisfy({ $0.0 > 0 && $0.1 > 0 && $0.1 % $0.0 == 0 }) else {
-        throw PipelineError.damaged(path: path, problem: "the windows of '\(set.name)' are not whole")
-      }
-    }
   }
 
   public func data() throws -> Data {
@@ -162,5 +105,56 @@ public struct CalibrationFile: Codable, Sendable {
     let hash = SHA256()
     data.withUnsafeBytes { hash.update($0) }
     return hash.hexadecimal
+  }
+}
+
+extension CalibrationFile {
+  /// Reads the windows of a study.
+  ///
+  /// - Parameters:
+  ///   - fingerprint: of the study's model.
+  ///   - vocabulary: number of tokens that the model knows.
+  /// - Throws: `PipelineError.damaged`.
+  public init(of study: Study, model fingerprint: String, vocabulary: Int) throws {
+    let path = study.path(of: Self.name)
+    guard let data = try study.file(Self.name) else {
+      throw PipelineError.damaged(path: path, problem: "the calibration windows are missing")
+    }
+    try self.init(data, path: path, model: fingerprint, vocabulary: vocabulary)
+  }
+
+  /// Reads the windows that `write(to:)` left in a directory.
+  public init(directory: URL, model fingerprint: String, vocabulary: Int) throws {
+    let url = directory.appendingPathComponent(Self.name)
+    guard let data = try? Data(contentsOf: url) else {
+      throw PipelineError.damaged(path: url.path, problem: "the calibration windows cannot be read")
+    }
+    try self.init(data, path: url.path, model: fingerprint, vocabulary: vocabulary)
+  }
+
+  private init(_ data: Data, path: String, model fingerprint: String, vocabulary: Int) throws {
+    func require(_ condition: Bool, _ problem: @autoclosure () -> String) throws {
+      if !condition { throw PipelineError.damaged(path: path, problem: problem()) }
+    }
+    do {
+      self = try StoredJSON.decoder().decode(CalibrationFile.self, from: data)
+    } catch {
+      throw PipelineError.damaged(path: path, problem: "the calibration windows cannot be read")
+    }
+    try require(model == fingerprint, "its windows were made for the model \(model), not \(fingerprint)")
+    try require(!sets.isEmpty, "it holds no windows")
+    for set in sets {
+      try require(
+        set.calibrationLength == sets[0].calibrationLength && set.fitnessLength == sets[0].fitnessLength,
+        "the windows of '\(set.name)' have a length of their own")
+      for token in [set.calibrationTokens, set.fitnessTokens].joined() where token < 0 || token >= vocabulary {
+        try require(false, "token \(token) of '\(set.name)' is outside the vocabulary of \(vocabulary)")
+      }
+      for (length, count) in [
+        (set.calibrationLength, set.calibrationTokens.count), (set.fitnessLength, set.fitnessTokens.count),
+      ] {
+        try require(length > 0 && count > 0 && count % length == 0, "the windows of '\(set.name)' are not whole")
+      }
+    }
   }
 }

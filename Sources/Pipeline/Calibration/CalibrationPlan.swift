@@ -17,8 +17,6 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
   public var subsets = 1
   public var seed: UInt64 = 0
 
-  public static let standard = CalibrationPlan()
-
   public init() {}
 
   /// - Throws: `PipelineError.invalidOption` for numbers that no run can have.
@@ -35,9 +33,9 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
         ? "at least \(range.lowerBound)" : "between \(range.lowerBound) and \(range.upperBound)"
       throw PipelineError.invalidOption("--\(option) must be \(bounds), not \(value)")
     }
-    guard calibrationWindows * calibrationLength <= 1 << 28, fitnessWindows * fitnessLength <= 1 << 28 else {
-      throw PipelineError.invalidOption("the windows of each kind must have at most \(1 << 28) tokens together")
-    }
+    try PipelineError.require(
+      calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
+      "the windows of each kind must have at most \(1 << 28) tokens together")
   }
 
   /// Every setting under the name of its option.

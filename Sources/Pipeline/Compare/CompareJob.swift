@@ -29,7 +29,7 @@ public struct CompareJob {
   ///   - command: the command line that makes or resumes it.
   public init(_ request: CompareRequest, folder: String, command: String, in context: JobContext) {
     (self.request, self.command, self.context) = (request, command, context)
-    self.folder = ComparisonFolder(URL(fileURLWithPath: folder))
+    self.folder = ComparisonFolder(url: URL(fileURLWithPath: folder))
   }
 
   /// - Parameter monitor: hears of progress and of every `Event`; after a cancellation the same request goes on.
@@ -40,11 +40,10 @@ public struct CompareJob {
     return prepared.state.comparison
   }
 
-  /// Opens or begins the comparison.
   func prepare(_ monitor: Monitor) throws -> PreparedComparison {
     try request.validate()
     let entries = try request.entries()
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
+    let model = try context.model(request.model)
     let texts = try windows(model)
     try folder.check(keeping: model.location)
     let fingerprint = try model.fingerprint()
@@ -54,7 +53,7 @@ public struct CompareJob {
         directory: folder.url, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     }
     let opened = try OpenedBench.open(
-      model, request.plan, stored: stored, damping: request.damping, cache: context.cache, monitor)
+      model, request.plan, stored: stored, damping: request.damping, in: context, monitor)
     let methods = entries.map { entry in
       MethodComparison.Method(
         name: entry.label, summary: entry.method.summary, source: entry.method.source,
@@ -77,7 +76,6 @@ public struct CompareJob {
     return prepared
   }
 
-  /// Evaluation windows of each text.
   private func windows(_ model: LanguageModel) throws -> [TokenWindows] {
     let tokenizer = try model.tokenizer()
     return try request.texts.map { source in
@@ -145,7 +143,7 @@ struct PreparedComparison {
     for (scalar, name) in gradients where entries.contains(where: { $0.method.gradients.contains(scalar) }) {
       add(
         "gradients of the \(name) (backward pass)",
-        try bench.gradients(of: scalar, samples: GradientStore.windows).cost)
+        try bench.saliencies(of: scalar, windows: GradientStore.windows).cost)
     }
   }
 
@@ -174,9 +172,9 @@ struct PreparedComparison {
       cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
       cell.failure = error.description
     }
-    cell.scoreSeconds = bench.seconds(.score)
-    cell.searchSeconds = bench.seconds(.search)
-    cell.repairSeconds = bench.seconds(.repair)
+    let seconds = bench.seconds
+    (cell.scoreSeconds, cell.searchSeconds) = (seconds[.score] ?? 0, seconds[.search] ?? 0)
+    cell.repairSeconds = seconds[.repair] ?? 0
     return cell
   }
 }

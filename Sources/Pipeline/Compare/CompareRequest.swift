@@ -1,5 +1,4 @@
 import Calibration
-import Foundation
 import Methods
 
 /// Everything that decides what a comparison of methods measures. A comparison goes on with an equal request, or one with more
@@ -32,9 +31,7 @@ public struct CompareRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    try PipelineError.require(
-      !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
-      "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
+    try SizeTarget.check(keeps: keeps)
     try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
     try PipelineError.require(evaluations >= 1, "--evaluations must be at least 1")
     try PipelineError.require(

@@ -1,6 +1,5 @@
 import Checkpoints
 import Foundation
-import Methods
 import Reports
 
 /// The folder of a comparison: the state by which it goes on, and the files that show it.
@@ -14,8 +13,6 @@ struct ComparisonFolder {
   }
 
   let url: URL
-
-  init(_ url: URL) { self.url = url }
 
   private static let stateFile = "comparison.state.json"
   private static let files = [
@@ -62,23 +59,17 @@ struct ComparisonFolder {
     var other = request
     (other.model, other.methods, other.keeps) = (state.request.model, state.request.methods, state.request.keeps)
     (other.assignments, other.evaluations) = (state.request.assignments, state.request.evaluations)
-    guard state.request == other else {
-      throw PipelineError.settingsDiffer(
-        study: url.path, difference: "the comparison has another calibration, other texts or another seed")
+    func require(_ agrees: Bool, _ difference: String) throws {
+      if !agrees { throw PipelineError.settingsDiffer(study: url.path, difference: difference) }
     }
+    try require(
+      state.request == other, "the comparison has another calibration, other texts or another seed")
     for known in state.comparison.methods {
-      guard let entry = entries.first(where: { $0.label == known.name }) else {
-        throw PipelineError.settingsDiffer(
-          study: url.path, difference: "it compares '\(known.name)' too, and the request does not")
-      }
-      guard entry.values.described == known.settings else {
-        throw PipelineError.settingsDiffer(
-          study: url.path, difference: "'\(known.name)' has other settings there")
-      }
+      let entry = entries.first { $0.label == known.name }
+      try require(entry != nil, "it compares '\(known.name)' too, and the request does not")
+      try require(entry?.values.described == known.settings, "'\(known.name)' has other settings there")
     }
-    guard Set(request.keeps).isSuperset(of: state.request.keeps) else {
-      throw PipelineError.settingsDiffer(study: url.path, difference: "it has sizes that are not asked for")
-    }
+    try require(Set(request.keeps).isSuperset(of: state.request.keeps), "it has sizes that are not asked for")
     return state
   }
 

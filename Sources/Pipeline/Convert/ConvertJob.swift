@@ -1,6 +1,5 @@
 import Checkpoints
 import Exports
-import Foundation
 import LanguageModels
 import Runtime
 
@@ -19,11 +18,15 @@ public struct ConvertJob {
 
   public init(_ request: ConvertRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  public func run(_ monitor: Monitor = .silent) throws -> ExportResult {
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    let target = request.output.target(monitor)
-    try Exporter.check(model, [target])
+  /// - Throws: whatever is wrong with the request, before anything is written.
+  func prepare(_ monitor: Monitor) throws -> (model: LanguageModel, target: ExportTarget) {
+    let (model, target) = try context.model(request.model, for: request.output, monitor)
     try DiskSpace.check([target.need(parameters: model.configuration.totalParameters)])
+    return (model, target)
+  }
+
+  public func run(_ monitor: Monitor = .silent) throws -> ExportResult {
+    let (model, target) = try prepare(monitor)
     let record: JSONValue = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(context.toolVersion), "method": "convert",
       "parent": try model.record(named: model.name),

@@ -5,7 +5,6 @@ import Runtime
 
 /// What a search or `solve` will take, by counting the products of matrices and the bytes, before any work starts.
 public struct WorkEstimate: Sendable {
-  /// What the estimate counts.
   public struct Work: Sendable {
     public var configuration: ModelConfiguration
     /// Tokens sampled from the model.
@@ -41,7 +40,6 @@ public struct WorkEstimate: Sendable {
   public let memory: Int
   /// Bytes on disk for statistics and gradients.
   public let disk: Int
-  /// Memory that the work keeps to.
   public let plan: MemoryPlan
 
   public var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
@@ -75,11 +73,13 @@ public struct WorkEstimate: Sendable {
     let baselines =
       2.5 * sizes * count.judging / speed.single + (count.factors + 2 * sizes * count.solves) / speed.double
     return [
-      StageCost(.sampling, seconds: count.sampling / speed.single),
-      StageCost(.statistics, seconds: count.statistics / speed.single),
-      StageCost(.gradients, seconds: count.gradients / speed.single),
-      StageCost(.damping, seconds: work.choosesDamping ? damping : 0), StageCost(.reference, seconds: reference),
-      StageCost(.curves, seconds: curves), StageCost(.baselines, seconds: work.baselines > 0 ? baselines : 0),
+      StageCost(stage: .sampling, seconds: count.sampling / speed.single),
+      StageCost(stage: .statistics, seconds: count.statistics / speed.single),
+      StageCost(stage: .gradients, seconds: count.gradients / speed.single),
+      StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
+      StageCost(stage: .reference, seconds: reference),
+      StageCost(stage: .curves, seconds: curves),
+      StageCost(stage: .baselines, seconds: work.baselines > 0 ? baselines : 0),
     ].filter { $0.seconds > 0 }
   }
 
@@ -126,7 +126,6 @@ private struct OperationCount {
   let work: WorkEstimate.Work
   /// Factors of all layers and what is made of them once.
   private(set) var factors = 0.0
-  /// Rankings by elimination.
   private(set) var eliminations = 0.0
   /// Solving all weights of a candidate that keeps about four fifths of the widths.
   private(set) var solves = 0.0
@@ -178,5 +177,32 @@ private struct OperationCount {
       return sum + passes * forward(pass.tokens) + 2 * head(pass.tokens)
         + (parts.contains(.outputMoments) ? moments * Double(pass.tokens) : 0)
     }
+  }
+}
+
+/// How fast this machine multiplies matrices, all workers together.
+public struct MachineSpeed: Sendable {
+  /// Operations a second in single and double precision.
+  public let single: Double
+  public let double: Double
+
+  /// Measures for about a fifth of a second.
+  public static func measured() throws -> MachineSpeed {
+    try MachineSpeed(single: rate(Float.self), double: rate(Double.self))
+  }
+
+  private static func rate<Scalar: BLASScalar>(_: Scalar.Type) throws -> Double {
+    let order = 512
+    let sets = (0..<Threads.count).map { _ in
+      (0..<3).map { _ in Matrix<Scalar>(rows: order, columns: order) }
+    }
+    var best = Double.infinity
+    let begin = ContinuousClock.now
+    while best == .infinity || ContinuousClock.now - begin < .milliseconds(100) {
+      let start = ContinuousClock.now
+      try Threads.forEach(sets.count) { task, _ in multiply(sets[task][0], sets[task][1], into: sets[task][2]) }
+      best = min(best, (ContinuousClock.now - start) / .seconds(1))
+    }
+    return Double(sets.count) * 2 * Double(order * order * order) / max(best, 1e-9)
   }
 }

@@ -5,15 +5,10 @@ import Synchronization
 public struct StageCost: Codable, Sendable, Equatable {
   public var stage: Monitor.Stage.Kind
   public var seconds: Double
-
-  public init(_ stage: Monitor.Stage.Kind, seconds: Double) {
-    self.stage = stage
-    self.seconds = seconds
-  }
 }
 
 /// What work took, stage by stage, beside what was expected.
-public struct WorkRecord: Codable, Sendable, Equatable {
+public struct WorkRecord: Monitor.Event, Codable, Equatable {
   public private(set) var stages: [StageCost] = []
   public var expected: [StageCost]
   /// Most resident memory of the process, in bytes; `nil` where the system does not say.
@@ -35,7 +30,7 @@ public struct WorkRecord: Codable, Sendable, Equatable {
     if let began, let last = stages.indices.last { stages[last].seconds += seconds - began }
     began = stage == nil ? nil : seconds
     guard let stage else { return }
-    if stages.last?.stage != stage { stages.append(StageCost(stage, seconds: 0)) }
+    if stages.last?.stage != stage { stages.append(StageCost(stage: stage, seconds: 0)) }
   }
 }
 
@@ -56,7 +51,6 @@ final class WorkClock: Sendable {
     record.withLock { $0.enter(stage, at: (ContinuousClock.now - start) / .seconds(1)) }
   }
 
-  /// Listens to a monitor.
   func hear(_ event: any Monitor.Event) {
     if let progress = event as? Monitor.Progress { enter(progress.stage.kind) }
   }

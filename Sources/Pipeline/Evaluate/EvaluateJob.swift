@@ -5,6 +5,41 @@ import Foundation
 import LanguageModels
 import Runtime
 
+/// Texts that a model is to be measured on.
+public struct EvaluateRequest: Codable, Equatable, Sendable {
+  public var model: String
+  /// A model of the same vocabulary to compare with.
+  public var dense: String?
+  /// The texts, none of them the model's own.
+  public var texts: [CalibrationSource]
+  /// Tokens in a window, of every length that is measured; `nil` for the standard ones, as far as the context allows.
+  public var windowLengths: [Int]?
+  /// Maximum number of windows of each text and length; `nil` for all.
+  public var windows: Int?
+
+  public static let standardLengths = [2048, 128]
+
+  public init(model: String, texts: [CalibrationSource]) { (self.model, self.texts) = (model, texts) }
+
+  /// - Throws: `PipelineError.invalidOption`.
+  public func validate() throws {
+    try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
+    try PipelineError.require(
+      windowLengths.map { !$0.isEmpty && $0.allSatisfy { $0 >= 2 } } ?? true,
+      "--window-length is a list of lengths of at least 2, such as 2048,128")
+    try PipelineError.require(windows ?? 1 >= 1, "--windows must be at least 1")
+  }
+
+  /// The lengths that are measured: each once.
+  func lengths(within context: ContextLimit) -> [Int] {
+    func length(_ given: Int?, _ standard: Int) -> Int {
+      context.length(given, default: standard, option: "--window-length")
+    }
+    let lengths = windowLengths?.map { length($0, $0) } ?? Self.standardLengths.map { length(nil, $0) }
+    return lengths.indices.filter { !lengths[..<$0].contains(lengths[$0]) }.map { lengths[$0] }
+  }
+}
+
 /// Measures a model on text files: perplexity, and how it compares with a dense one.
 public struct EvaluateJob {
   /// One file at one window length.
@@ -27,43 +62,53 @@ public struct EvaluateJob {
     public var perplexity: Double { exp(meanNLL) }
   }
 
-  /// A text as tokens of the model.
-  private struct Text {
-    let name: String
-    let tokens: [Int32]
+  /// What is to be measured, told before the first measurement.
+  public struct Subject: Sendable, Monitor.Event {
+    public let configuration: ModelConfiguration
+    /// The rule by which texts get a beginning-of-sequence token, in words.
+    public let bosRule: String
   }
 
-  public let model: LanguageModel
-  /// The rule by which texts get a beginning-of-sequence token, in words.
-  public let bosRule: String
-  /// Lines about texts that the model was calibrated on, as far as its record says.
-  public let warnings: [String]
-  private let dense: LanguageModel?
+  public struct Outcome: Sendable {
+    public let subject: Subject
+    /// Of every text at every length.
+    public let measurements: [Measurement]
+  }
+
+  /// A text as tokens of the model.
+  typealias Text = (name: String, tokens: [Int32])
+
+  /// The models, and the texts with the lengths of their windows.
+  struct Prepared {
+    let model: LanguageModel
+    let dense: LanguageModel?
+    let texts: [Text]
+    let lengths: [Int]
+    let subject: Subject
+  }
+
   private let request: EvaluateRequest
-  private let lengths: [Int]
-  private let texts: [Text]
+  private let context: JobContext
+
+  public init(_ request: EvaluateRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
   /// Opens the models and reads the texts.
   ///
   /// - Throws: whatever is wrong with the request, before anything is measured: `CalibrationError` for texts that are missing,
   ///   empty or shorter than a window, `ModelError` for tokens that the model does not embed.
-  public init(_ request: EvaluateRequest, in context: JobContext) throws {
+  func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
-    self.request = request
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    dense = try request.dense.map { try LanguageModel(URL(fileURLWithPath: $0), memory: context.memory) }
-    self.model = model
-    if let dense, dense.configuration.vocabularySize != model.configuration.vocabularySize {
-      throw PipelineError.invalidOption(
-        "--dense has a vocabulary of \(dense.configuration.vocabularySize), the model one of "
-          + "\(model.configuration.vocabularySize)")
-    }
+    let model = try context.model(request.model)
+    let dense = try request.dense.map(context.model)
+    let (own, other) = (model.configuration, (dense ?? model).configuration)
+    try PipelineError.require(
+      own.vocabularySize == other.vocabularySize,
+      "--dense has a vocabulary of \(other.vocabularySize), the model one of \(own.vocabularySize)")
     let tokenizer = try model.tokenizer()
-    bosRule = Self.rule(tokenizer.prefix)
-    let contexts = ([model] + [dense].compactMap { $0 }).map { ContextLimit($0) }
-    lengths = request.lengths(within: contexts.min { $0.tokens < $1.tokens } ?? contexts[0])
+    let shortest = other.longestContext < own.longestContext ? dense ?? model : model
+    let lengths = request.lengths(within: ContextLimit(shortest))
     let longest = lengths.max() ?? 2
-    texts = try request.texts.map { source in
+    let texts = try request.texts.map { source in
       let name = source.url?.relativePath ?? source.name
       let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: name, tokenizer)
       guard tokens.count >= longest else {
@@ -71,23 +116,32 @@ public struct EvaluateJob {
       }
       return Text(name: name, tokens: tokens)
     }
-    warnings = try Self.warnings(model, request.texts)
+    for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(text: warning)) }
+    return Prepared(
+      model: model, dense: dense, texts: texts, lengths: lengths,
+      subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
   }
 
   /// Measures every text at every length.
   ///
-  /// - Parameter monitor: hears each `Measurement` when it is there.
-  public func run(_ monitor: Monitor = .silent) throws -> [Measurement] {
-    try texts.flatMap { text in
-      try lengths.map { length in
-        let measured = try measure(text, window: length, monitor)
+  /// - Parameter monitor: hears of the `Subject`, and of each `Measurement` when it is there.
+  public func run(_ monitor: Monitor = .silent) throws -> Outcome {
+    let prepared = try prepare(monitor)
+    monitor.tell(prepared.subject)
+    let measurements = try prepared.texts.flatMap { text in
+      try prepared.lengths.map { length in
+        let measured = try measure(text, window: length, prepared, monitor)
         monitor.tell(measured)
         return measured
       }
     }
+    return Outcome(subject: prepared.subject, measurements: measurements)
   }
 
-  private func measure(_ text: Text, window: Int, _ monitor: Monitor) throws -> Measurement {
+  private func measure(
+    _ text: Text, window: Int, _ prepared: Prepared, _ monitor: Monitor
+  ) throws -> Measurement {
+    let (model, dense) = (prepared.model, prepared.dense)
     let count = min(text.tokens.count / window, request.windows ?? .max)
     let windows = TokenWindows(length: window, tokens: Array(text.tokens.prefix(count * window)))
     let start = ContinuousClock.now

@@ -1,7 +1,5 @@
-import Checkpoints
 import Evaluation
 import Exports
-import LanguageModels
 import Reformation
 import Runtime
 import Studies

@@ -17,21 +17,14 @@ struct ExportRecord {
     var top1Agreement: Double?
     /// What error curves promise, in their unit.
     var predictedError: Double?
-
-    init() {}
-
-    init(_ subnet: SubnetMeasurement, on windows: String, densePerplexity: Double?) {
-      (on, kl, perplexity, top1Agreement) = (windows, subnet[.kl], subnet[.perplexity], subnet[.topOne])
-      self.densePerplexity = densePerplexity
-    }
   }
 
   let toolVersion: String
   /// What only this job knows, such as the method and its settings.
   let origin: [String: JSONValue]
   let parent: LanguageModel
-  /// Its name where the model was found under another one.
-  var parentName: String
+  /// The parent's name if a study knows it by another one than its place has.
+  var parentName: String?
   /// Configuration of what was written.
   let written: ModelConfiguration
   let calibration: CalibrationFile
@@ -42,14 +35,6 @@ struct ExportRecord {
   /// What the sequential repair did, if it was shipped.
   var steps: [SequentialReformation.Step] = []
   var measured = Measured()
-
-  init(
-    toolVersion: String, origin: [String: JSONValue], parent: LanguageModel, written: ModelConfiguration,
-    calibration: CalibrationFile
-  ) {
-    (self.toolVersion, self.origin, self.parent, parentName) = (toolVersion, origin, parent, parent.name)
-    (self.written, self.calibration) = (written, calibration)
-  }
 
   /// Writes a network with this record.
   ///
@@ -64,7 +49,7 @@ struct ExportRecord {
   private func json() throws -> JSONValue {
     var record: [String: JSONValue] = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
-      "parent": try parent.record(named: parentName), "repair": .string(repair.rawValue),
+      "parent": try parent.record(named: parentName ?? parent.name), "repair": .string(repair.rawValue),
       "damping": .optional(damping), "calibration_sets": calibration.record,
       "sequential_repair": .array(steps.map(\.record)), "measured": measurement,
     ]
@@ -86,6 +71,14 @@ struct ExportRecord {
   }
 }
 
+extension ExportRecord.Measured {
+  init(_ subnet: SubnetMeasurement, on windows: String, densePerplexity: Double?) {
+    self.init(
+      on: windows, kl: subnet[.kl], perplexity: subnet[.perplexity], densePerplexity: densePerplexity,
+      top1Agreement: subnet[.topOne])
+  }
+}
+
 extension LanguageModel {
   /// The checkpoint's name: that of its folder or file.
   var name: String { (checkpoint as? GGUFFile)?.name ?? location.lastPathComponent }
@@ -101,7 +94,6 @@ extension LanguageModel {
 }
 
 extension KeptUnits {
-  /// As an export's record has them.
   var record: JSONValue {
     var record: [String: JSONValue] = [
       "kv_groups": .array(groups.map { .integer($0) }), "mlp_channels": .array(channels.map { .integer($0) }),

@@ -41,3 +41,10 @@ public struct CheckpointOutput: Codable, Equatable, Sendable {
       path, ExportOptions(format: format, type: type.element, replacing: isReplacing, monitor: monitor))
   }
 }
+
+extension ExportTarget {
+  /// What an export of so many parameters takes.
+  func need(parameters: Int) -> DiskSpace.Need {
+    (place: url, bytes: bytes(parameters: parameters), what: "the export")
+  }
+}

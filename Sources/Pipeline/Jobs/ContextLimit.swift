@@ -19,10 +19,7 @@ public struct ContextLimit {
     let contexts = try paths.map { path in
       (path: path, tokens: try ModelConfiguration(of: URL(fileURLWithPath: path)).longestContext)
     }
-    guard let least = contexts.min(by: { $0.tokens < $1.tokens }) else {
-      throw PipelineError.invalidOption("no model was given")
-    }
-    (path, tokens) = least
+    (path, tokens) = contexts.sorted { $0.tokens < $1.tokens }[0]
   }
 
   public init(_ model: LanguageModel) {

@@ -1,4 +1,7 @@
+import Checkpoints
+import Exports
 import Foundation
+import LanguageModels
 import Runtime
 
 /// What every job has beside its request: where it may keep things, and who it says it is.
@@ -14,13 +17,42 @@ public struct JobContext: Sendable {
     self.memory = memory
     self.toolVersion = toolVersion
   }
+
+  /// Whether the cache can be written, and has room for statistics together with what else will be written.
+  ///
+  /// A folder that holds something of this model is left alone: perhaps nothing needs to be added, also where nothing can be.
+  /// - Parameters:
+  ///   - fingerprint: of the model.
+  ///   - bytes: what statistics and gradients will take.
+  /// - Throws: `CheckpointError.unwritable`.
+  func checkCache(_ fingerprint: String, bytes: Int, beside others: [DiskSpace.Need] = []) throws {
+    let known = (try? FileManager.default.contentsOfDirectory(atPath: cache.path)) ?? []
+    if known.contains(where: { $0.hasPrefix(fingerprint + "-") }) { return try DiskSpace.check(others) }
+    try Destination.rehearseFolder(cache)
+    try DiskSpace.check([(place: cache, bytes: bytes, what: "statistics")] + others)
+  }
+
+  func model(_ path: String) throws -> LanguageModel {
+    try LanguageModel(URL(fileURLWithPath: path), memory: memory)
+  }
+
+  /// Opens the model at a path, of which a checkpoint is to be made, and looks at whether that can be written.
+  ///
+  /// - Parameters:
+  ///   - inputs: what else is read, and never replaced.
+  ///   - layersDiffer: whether the layers of the checkpoint may have different widths.
+  func model(
+    _ path: String, for output: CheckpointOutput, inputs: [URL] = [], layersDiffer: Bool = false, _ monitor: Monitor
+  ) throws -> (model: LanguageModel, target: ExportTarget) {
+    let (model, target) = (try model(path), output.target(monitor))
+    try Exporter.check(model, [target], inputs: inputs, layersDiffer: layersDiffer)
+    return (model, target)
+  }
 }
 
 /// Something that may spoil a result.
 public struct JobWarning: Monitor.Event {
   public let text: String
-
-  init(_ text: String) { self.text = text }
 }
 
 /// What a job's work will take.
@@ -28,9 +60,4 @@ public struct WorkEstimated: Monitor.Event {
   public let estimate: WorkEstimate
   /// Folder for statistics.
   public let cache: URL
-}
-
-/// What a job's work took.
-public struct WorkDone: Monitor.Event {
-  public let record: WorkRecord
 }

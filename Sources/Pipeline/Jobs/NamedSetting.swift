@@ -8,8 +8,6 @@ public struct NamedSetting: Equatable, Sendable {
 
   init(_ option: String, _ values: [String]) { (self.option, self.values) = (option, values) }
 
-  init(_ option: String, _ value: some CustomStringConvertible) { self.init(option, ["\(value)"]) }
-
   init(_ option: String, _ value: (some CustomStringConvertible)?) { self.init(option, value.map { ["\($0)"] } ?? []) }
 
   /// The option in words: `fitness windows`.

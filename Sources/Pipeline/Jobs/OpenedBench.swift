@@ -1,10 +1,22 @@
-import Calibration
 import Checkpoints
 import Foundation
 import LanguageModels
 import LinearAlgebra
 import Runtime
 import Workbench
+
+extension CalibrationFile {
+  /// The workbench of a model, whose windows these are.
+  ///
+  /// - Parameter damping: as `Workbench.init` takes it.
+  func bench(
+    _ model: LanguageModel, damping: Double?, seed: UInt64 = 0, in context: JobContext, _ monitor: Monitor
+  ) -> Workbench {
+    Workbench(
+      model: model, fingerprint: self.model, sets: sets.map(\.windows), heldOut: fitness, damping: damping, seed: seed,
+      cache: context.cache, monitor: monitor)
+  }
+}
 
 /// A workbench whose calibration was read or sampled.
 struct OpenedBench {
@@ -17,25 +29,20 @@ struct OpenedBench {
   ///   - stored: windows that were read before; `nil` reads those of the plan.
   ///   - damping: λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose.
   ///   - precision: in which the model runs while text is sampled from it.
-  ///   - cache: folder for statistics and gradients.
   ///   - needs: what else will be written.
   static func open(
     _ model: LanguageModel, _ plan: CalibrationPlan, stored: CalibrationFile? = nil, damping: Double?,
-    precision: Precision = .single, cache: URL, needs: [DiskSpace.Need] = [], _ monitor: Monitor
+    precision: Precision = .single, needs: [DiskSpace.Need] = [], in context: JobContext, _ monitor: Monitor
   ) throws -> OpenedBench {
-    let fingerprint = try model.fingerprint()
-    try CachePlace(
-      folder: cache, fingerprint: fingerprint,
-      bytes: WorkEstimate.disk(model.configuration, sets: 1, outputMoments: 0)
-    ).check(beside: needs)
-    let calibration =
-      try stored ?? .read(plan, model: model, precision: precision, monitor)
-    let bench = Workbench(
-      model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
-      damping: damping, seed: plan.seed, cache: cache, monitor: monitor)
+    try context.checkCache(
+      model.fingerprint(), bytes: WorkEstimate.disk(model.configuration, sets: 1, outputMoments: 0), beside: needs)
+    let calibration = try stored ?? .read(plan, model: model, precision: precision, monitor)
+    let bench = calibration.bench(model, damping: damping, seed: plan.seed, in: context, monitor)
     return OpenedBench(bench: bench, calibration: calibration)
   }
 
-  /// What may spoil the results.
-  var warnings: [String] { [calibration.shortage(for: bench.configuration)].compactMap { $0 } }
+  /// Tells of what may spoil the results.
+  func warn(_ monitor: Monitor) {
+    if let shortage = calibration.shortage(for: bench.configuration) { monitor.tell(JobWarning(text: shortage)) }
+  }
 }

@@ -24,6 +24,13 @@ public enum SizeTarget: Codable, Equatable, Sendable {
     }
   }
 
+  /// - Throws: `PipelineError.invalidOption` for shares that no subnets have, or the same twice.
+  static func check(keeps: [Double]) throws {
+    try PipelineError.require(
+      !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
+      "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
+  }
+
   /// Most block parameters that the target allows.
   func blockParameters(of configuration: ModelConfiguration) -> Int {
     switch self {
@@ -40,6 +47,5 @@ public enum SizeTarget: Codable, Equatable, Sendable {
 }
 
 extension ModelConfiguration {
-  /// Share of the block parameters that a subnet keeps.
   func keepRatio(of subnet: ModelConfiguration) -> Double { Double(subnet.blockParameters) / Double(blockParameters) }
 }

@@ -8,13 +8,8 @@ public enum SpaceLibrary {
   ///
   /// - Parameter nameOrPath: name of a space that is part of the program, or path of a `.yaml` file.
   public static func text(_ nameOrPath: String) throws -> String {
-    if nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") {
-      return try SearchSpace.text(of: URL(fileURLWithPath: nameOrPath))
-    }
-    guard let found = SearchSpace.shipped.first(where: { $0.name == nameOrPath }) else {
-      throw SearchSpaceError.notFound(name: nameOrPath, known: SearchSpace.shipped.map(\.name))
-    }
-    return found.yaml
+    nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml")
+      ? try SearchSpace.text(of: URL(fileURLWithPath: nameOrPath)) : try SearchSpace.text(ofShipped: nameOrPath)
   }
 
   /// The space that a text describes, with names of scores that exist.
@@ -28,7 +23,7 @@ public enum SpaceLibrary {
       do {
         _ = try ImportanceRegistry.named(score)
       } catch {
-        throw SearchSpaceError.invalidYAML(file: file, problem: "\(error)")
+        throw SearchSpaceError.invalid(file: file, problem: "\(error)")
       }
     }
     return space

@@ -1,6 +1,5 @@
-import Calibration
-import Foundation
 import LanguageModels
+import Tokenizers
 
 /// A prompt that a model is to continue.
 public struct GenerateRequest: Codable, Equatable, Sendable {
@@ -30,25 +29,39 @@ public struct GenerateRequest: Codable, Equatable, Sendable {
 
 /// Continues a prompt.
 public struct GenerateJob {
+  /// A model, and the prompt as its tokens.
+  struct Prepared {
+    let model: LanguageModel
+    let tokenizer: Tokenizer
+    let start: [Int32]
+  }
+
   private let request: GenerateRequest
+  private let context: JobContext
 
-  public init(_ request: GenerateRequest) { self.request = request }
+  public init(_ request: GenerateRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
-  /// - Returns: the prompt and what follows, up to the end of the text if the model ends it.
-  public func run() throws -> String {
+  /// - Throws: whatever is wrong with the request, before any token is drawn.
+  func prepare() throws -> Prepared {
     try request.validate()
-    let model = try LanguageModel(URL(fileURLWithPath: request.model))
+    let model = try context.model(request.model)
     let tokenizer = try model.tokenizer()
     let start = try model.checked(tokenizer.runningTokens(request.prompt), of: "--prompt", tokenizer)
     let context = model.configuration.longestContext
-    guard request.tokens <= context - start.count else {
-      throw PipelineError.invalidOption(
-        "--tokens \(request.tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
-    }
+    try PipelineError.require(
+      request.tokens <= context - start.count,
+      "--tokens \(request.tokens) after a prompt of \(start.count) exceed the model's context of \(context) tokens")
+    return Prepared(model: model, tokenizer: tokenizer, start: start)
+  }
+
+  /// - Returns: the prompt and what follows, up to the end of the text if the model ends it.
+  public func run() throws -> String {
+    let prepared = try prepare()
+    let (model, start) = (prepared.model, prepared.start)
     let result = try Generator.continuations(
       of: [start], by: request.tokens, model: model,
       sampling: Sampling(temperature: request.temperature, topP: request.topP), seed: request.seed)
     let written = result[0].dropFirst(start.count).prefix { !model.configuration.eosTokens.contains($0) }
-    return request.prompt + tokenizer.continuation(of: start, by: Array(written))
+    return request.prompt + prepared.tokenizer.continuation(of: start, by: Array(written))
   }
 }

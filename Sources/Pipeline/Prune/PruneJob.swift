@@ -2,7 +2,6 @@ import Checkpoints
 import Evaluation
 import Exports
 import Foundation
-import LanguageModels
 import Methods
 import Runtime
 import Workbench
@@ -10,7 +9,6 @@ import Workbench
 /// A model that is to be made smaller by one named method.
 public struct PruneRequest: Codable, Equatable, Sendable {
   public var model: String
-  /// Name of the method.
   public var method: String
   public var target: SizeTarget
   /// Settings of the method, `name=value` each.
@@ -38,8 +36,6 @@ public struct PruneJob {
     public let damping: Double?
     /// Most resident memory of the process, in bytes; `nil` where the system does not say.
     public let peakBytes: Int?
-    /// What may spoil the result.
-    public let warnings: [String]
     public let export: ExportResult
   }
 
@@ -60,13 +56,12 @@ public struct PruneJob {
   func prepare(_ monitor: Monitor) throws -> Prepared {
     let method = try MethodRegistry.named(request.method)
     let values = try SettingValues(of: method, request.settings)
-    let (plan, target) = (request.calibration, request.output.target(monitor))
-    _ = try plan.sources()
-    let model = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    try Exporter.check(model, [target], inputs: plan.files(), layersDiffer: !method.keepsOneWidth)
+    let (model, target) = try context.model(
+      request.model, for: request.output, inputs: request.calibration.files(), layersDiffer: !method.keepsOneWidth,
+      monitor)
     let opened = try OpenedBench.open(
-      model, plan, damping: request.damping, cache: context.cache,
-      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], monitor)
+      model, request.calibration, damping: request.damping,
+      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], in: context, monitor)
     return Prepared(method: method, values: values, opened: opened, target: target)
   }
 
@@ -77,7 +72,8 @@ public struct PruneJob {
     bench.openAccount()
     let pruned = try prepared.method.prune(
       bench, budget: request.target.blockParameters(of: bench.configuration), prepared.values)
-    let seconds = Workbench.Stage.allCases.map { ($0, bench.seconds($0)) }
+    if bench.knownDamping != nil { prepared.opened.warn(monitor) }
+    let seconds = bench.seconds
     let measurement = SubnetMeasurement(
       pruned.network.configuration, of: bench.configuration, try reference.compare(pruned.network))
     let peak = ProcessMemory.lifetimePeak
@@ -86,8 +82,7 @@ public struct PruneJob {
       measurement, on: prepared.opened.calibration.judgedOn, densePerplexity: reference.perplexity.value)
     return Outcome(
       pruned: pruned, measurement: measurement, densePerplexity: reference.perplexity.value,
-      seconds: Dictionary(uniqueKeysWithValues: seconds), damping: bench.knownDamping, peakBytes: peak,
-      warnings: bench.knownDamping == nil ? [] : prepared.opened.warnings,
+      seconds: seconds, damping: bench.knownDamping, peakBytes: peak,
       export: try record.export(pruned.network, to: prepared.target))
   }
 

@@ -1,7 +1,6 @@
 import Checkpoints
 import Evaluation
 import Exports
-import Foundation
 import LanguageModels
 import Reformation
 import Runtime
@@ -54,13 +53,12 @@ public struct RepairJob {
 
   /// - Throws: before anything slow, whatever does not fit together.
   func prepare(_ monitor: Monitor) throws -> Prepared {
-    let (plan, target) = (request.calibration, request.output.target(monitor))
-    let dense = try LanguageModel(URL(fileURLWithPath: request.dense), memory: context.memory)
-    let pruned = try LanguageModel(URL(fileURLWithPath: request.model), memory: context.memory)
-    try Exporter.check(pruned, [target], inputs: [dense.location] + plan.files(), layersDiffer: false)
+    let dense = try context.model(request.dense)
+    let (pruned, target) = try context.model(
+      request.model, for: request.output, inputs: [dense.location] + request.calibration.files(), monitor)
     try DiskSpace.check([target.need(parameters: pruned.configuration.totalParameters)])
     try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
-    let calibration = try CalibrationFile.read(plan, model: dense, monitor)
+    let calibration = try CalibrationFile.read(request.calibration, model: dense, monitor)
     return Prepared(dense: dense, pruned: pruned, calibration: calibration, target: target)
   }
 

@@ -1,8 +1,6 @@
 import Checkpoints
 import LanguageModels
-import LinearAlgebra
 import Runtime
-import Tokenizers
 
 /// Whether a subnet is one that repair is for: a part of the dense model that misses heads or channels, and whose weights
 /// hold no zeros that a fit would fill.

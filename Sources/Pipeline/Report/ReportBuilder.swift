@@ -4,7 +4,6 @@ import Foundation
 import Reports
 import Search
 import Studies
-import Subnets
 import Workbench
 
 /// Makes the report of a study from what it holds alone.
@@ -76,7 +75,7 @@ public enum ReportBuilder {
 
   private static func summary(_ trial: StoredTrial, of study: Study, _ points: FrontPoints) throws -> TrialSummary {
     let description = try TrialDescription(trial, of: study)
-    let genes = points.genes(trial)
+    let genes = study.space.genes(of: trial, layers: points.model.layers)
     let state: TrialSummary.State =
       switch trial.state {
       case .complete: .complete
@@ -108,15 +107,14 @@ public enum ReportBuilder {
   private static func convergence(
     _ trials: [StoredTrial], of study: Study, _ description: StudyDescription
   ) throws -> [ConvergencePoint] {
-    var progress = Convergence.Progress(Convergence(description: description))
+    var progress = Convergence(description: description)
     var seconds = 0.0
     return try trials.filter { $0.state == .complete }.enumerated().map { number, trial in
       let parameters = try TrialDescription(trial, of: study)?.measurement.parametersBlock
       progress.learn(study.minimized(trial.values), parameters: parameters ?? .max)
       if let started = trial.started, let ended = trial.ended { seconds += ended.timeIntervalSince(started) }
-      let state = progress.state
       return ConvergencePoint(
-        evaluations: number + 1, seconds: seconds, bestValue: state.best, hypervolume: state.hypervolume)
+        evaluations: number + 1, seconds: seconds, bestValue: progress.bestValue, hypervolume: progress.hypervolume)
     }
   }
 

@@ -1,6 +1,9 @@
+import Checkpoints
 import Evaluation
+import Foundation
 import LanguageModels
 import Runtime
+import Studies
 import Subnets
 import Workbench
 
@@ -29,6 +32,33 @@ extension CandidateEvaluator {
       return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
     }
   }
+
+  /// Measures candidates together, as a study stores them: each with its share of the time, or why it failed.
+  ///
+  /// - Parameters:
+  ///   - predict: what error curves promise of a candidate; `nil` if nothing.
+  ///   - others: as `measure` takes them.
+  func trials(
+    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor,
+    predict: (BoundSpace.Genes) -> Double? = { _ in nil }, climbers: ([SubnetMeasurement]) -> [Int]
+  ) throws -> [Result<TrialDescription, CandidateFailure>] {
+    let begun = Date()
+    let found = try CandidateFailure.caught(candidates, isFatal: Self.hitsEveryCandidate) {
+      try measure($0, rungs: rungs, monitor: monitor, climbers: climbers)
+    }
+    let seconds = Date().timeIntervalSince(begun) / Double(candidates.count)
+    return zip(candidates, found).map { genes, found in
+      found.map { measured in
+        TrialDescription(
+          measurement: measured.measurement, score: genes.score, calibration: genes.statistics, seconds: seconds,
+          windows: measured.record, predicted: predict(genes))
+      }
+    }
+  }
+
+  /// True for an error that says nothing about the candidate: a file that is gone or damaged, or a study that cannot be
+  /// written.
+  private static func hitsEveryCandidate(_ error: any Error) -> Bool { error is CheckpointError || error is StudyError }
 
   /// Lets candidates compete on growing numbers of windows.
   ///

@@ -7,15 +7,11 @@ struct WindowRecord: Codable, Sendable, Equatable {
   var divergences: [Double]
   /// Mean negative log-likelihood in each window, nats.
   var losses: [Double]
+}
 
+extension WindowRecord {
   init(_ comparison: Comparison) {
-    divergences = comparison.windowDivergences
-    losses = comparison.perplexity.windowMeans
-  }
-
-  init(divergences: [Double], losses: [Double]) {
-    self.divergences = divergences
-    self.losses = losses
+    self.init(divergences: comparison.windowDivergences, losses: comparison.perplexity.windowMeans)
   }
 
   func prefix(_ count: Int) -> WindowRecord {

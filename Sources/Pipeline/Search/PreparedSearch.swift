@@ -1,4 +1,3 @@
-import Evaluation
 import Foundation
 import Reports
 import Runtime
@@ -17,7 +16,6 @@ struct PreparedSearch {
   private var runner: StudyRunner
   private var rungs: FidelityRungs
   private var failures: FailureRule
-  private let convergence: Convergence
   /// Seconds that earlier runs spent on evaluations.
   private let earlierSeconds: Double
 
@@ -26,7 +24,6 @@ struct PreparedSearch {
     self.study = study
     (evaluator, population) = (search.evaluator, search.population)
     description = try StudyDescription(study)
-    convergence = Convergence(description: description)
     worker = sharing.map { [description, evaluator] in
       TrialWorker(study: study, description: description, evaluator: evaluator, sharing: $0)
     }
@@ -58,8 +55,10 @@ struct PreparedSearch {
         try study.releaseInterrupted()
         return false
       }
-      let value = convergence.state(
-        of: runner.optimizer.evaluated.map { ($0.objectives, evaluator.bound.cost.cost($0.candidate.genome)) })
+      var found = Convergence(description: description)
+      for result in runner.optimizer.evaluated {
+        found.learn(result.objectives, parameters: evaluator.bound.cost.cost(result.candidate.genome))
+      }
       let now = Date().timeIntervalSince(start)
       let next = runner.optimizer.generation
       monitor.tell(
@@ -67,7 +66,7 @@ struct PreparedSearch {
           SearchProgress(
             evaluationsDone: evaluations, budget: budget, elapsedSeconds: earlierSeconds + now,
             secondsPerEvaluation: now / Double(max(1, evaluations - before)),
-            valueName: description.objectives.first.title, bestValue: value.best, hypervolume: value.hypervolume),
+            valueName: description.objectives.first.title, bestValue: found.bestValue, hypervolume: found.hypervolume),
           generation: next == generation ? nil : next, front: runner.optimizer.front.count))
       generation = next
     }
@@ -103,32 +102,22 @@ struct PreparedSearch {
   private mutating func evaluate(_ limit: Int, _ monitor: Monitor) throws -> Bool {
     let batch = try runner.next(limit: limit)
     if batch.isEmpty { return false }
-    let begun = Date()
     let genes = batch.map { evaluator.bound.genes($0.genome) }
     let front = runner.optimizer.front.map(\.objectives)
     let objectives = description.objectives
-    let evaluation = monitor.during(.init(.candidates))
-    let measured = try CandidateFailure.caught(genes, isFatal: TrialWorker.hitsEveryCandidate) { genes in
-      try evaluator.measure(genes, rungs: rungs, monitor: evaluation) {
-        FidelityLadder.climbers($0.map(objectives.minimized), front: front)
+    let found = try evaluator.trials(
+      genes, rungs: rungs, monitor: monitor.during(.init(.candidates)), predict: population.predict
+    ) { FidelityLadder.climbers($0.map(objectives.minimized), front: front) }
+    let results: [StudyRunner.Result] = try zip(batch, found).map { candidate, found in
+      switch found {
+      case .failure(let failure): .init(candidate: candidate, failure: failure.reason)
+      case .success(let trial):
+        .init(
+          candidate: candidate, values: objectives.values(trial.measurement), attributes: try trial.attributes())
       }
-    }
-    let seconds = Date().timeIntervalSince(begun) / Double(batch.count)
-    let results: [StudyRunner.Result] = try batch.indices.map { place in
-      let found: (measurement: SubnetMeasurement, record: WindowRecord)
-      switch measured[place] {
-      case .failure(let failure): return .init(candidate: batch[place], failure: failure.reason)
-      case .success(let value): found = value
-      }
-      let description = TrialDescription(
-        found.measurement, genes[place], seconds: seconds, windows: found.record,
-        predicted: population.predict(genes[place]))
-      return .init(
-        candidate: batch[place], values: objectives.values(found.measurement),
-        attributes: try description.attributes())
     }
     let reasons = try runner.complete(results)
-    for case .success(let found) in measured { rungs.learn(found.record) }
+    for case .success(let trial) in found { trial.windows.map { rungs.learn($0) } }
     try failures.note(reasons)
     return true
   }

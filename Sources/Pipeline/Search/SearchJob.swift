@@ -1,5 +1,3 @@
-import Calibration
-import Evaluation
 import Reports
 import Runtime
 import Search
@@ -23,9 +21,9 @@ public struct SearchRequest: Codable, Equatable, Sendable {
   public func validate() throws {
     try settings.validate()
     try sharing?.validate()
-    if sharing != nil && settings.rungs > 1 {
-      throw PipelineError.invalidOption("with --rungs candidates compete in one process; workers need a study without")
-    }
+    try PipelineError.require(
+      sharing == nil || settings.rungs == 1,
+      "with --rungs candidates compete in one process; workers need a study without")
   }
 }
 
@@ -89,7 +87,7 @@ public struct SearchJob {
     _ study: Study, _ ground: SearchGround, _ monitor: Monitor
   ) throws -> (Study, CandidateSearch) {
     let description = try StudyDescription(study)
-    try CachePlace(folder: context.cache, fingerprint: ground.identity.fingerprint, bytes: 0).check()
+    try context.checkCache(ground.identity.fingerprint, bytes: 0)
     let calibration = try CalibrationFile(
       of: study, model: ground.identity.fingerprint, vocabulary: ground.model.configuration.vocabularySize)
     let done = try study.trials().count
@@ -102,8 +100,7 @@ public struct SearchJob {
     monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
     let clock = WorkClock(estimate)
     let monitor = monitor.heard(by: clock.hear)
-    let fingerprint = ground.identity.fingerprint
-    try CachePlace(folder: context.cache, fingerprint: fingerprint, bytes: estimate.disk).check()
+    try context.checkCache(ground.identity.fingerprint, bytes: estimate.disk)
     let place = try ground.place()
     do {
       let settings = ground.settings
@@ -114,7 +111,7 @@ public struct SearchJob {
         ground, search, calibration, baselines: search.baselines(monitor), toolVersion: context.toolVersion)
       let work = clock.finished
       description.work = work
-      monitor.tell(WorkDone(record: work))
+      monitor.tell(work)
       let study = try Study.create(
         in: place, name: ground.name, directions: description.objectives.directions,
         metricNames: description.objectives.names, model: ground.identity, space: ground.bound.design,
@@ -137,17 +134,13 @@ public struct SearchJob {
     _ monitor: Monitor
   ) throws -> CandidateSearch {
     let (settings, budget) = (ground.settings, request.budget)
-    let bench = Workbench(
-      model: ground.model, fingerprint: ground.identity.fingerprint, sets: calibration.sets.map(\.windows),
-      heldOut: calibration.fitness, damping: description?.damping ?? settings.damping, cache: context.cache,
-      monitor: monitor)
+    let bench = calibration.bench(
+      ground.model, damping: description?.damping ?? settings.damping, in: context, monitor)
     let plan = settings.searchPlan(settings.precision)
-    let evaluator = try bench.evaluator(
-      ground.bound, repair: plan.repair, precision: plan.precision, curveMetric: plan.curveMetric,
-      gradientWindows: plan.gradientWindows)
+    let evaluator = try bench.evaluator(ground.bound, plan)
     if plan.repair == .nested {
       monitor.tell(Event.damping(evaluator.repaired.damping, isChosen: settings.damping == nil))
-      calibration.shortage(for: ground.model.configuration).map { monitor.tell(JobWarning($0)) }
+      calibration.shortage(for: ground.model.configuration).map { monitor.tell(JobWarning(text: $0)) }
     }
     let search = try CandidateSearch.prepare(
       evaluator, ground.budgeted, plan,

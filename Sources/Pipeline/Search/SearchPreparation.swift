@@ -1,10 +1,8 @@
-import Calibration
 import Checkpoints
 import Evaluation
 import Foundation
 import Importance
 import LanguageModels
-import Reformation
 import Runtime
 import Search
 import Studies

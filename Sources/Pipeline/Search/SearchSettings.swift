@@ -23,22 +23,21 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
-  public var objectives = SearchPlan.standard.objectives
+  public var objectives = SearchPlan().objectives
   /// The windows that the search reads or samples.
   public var plan = CalibrationPlan()
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
   public var damping: Double?
   /// `nested` or `none`.
-  public var repair = SearchPlan.standard.repair
+  public var repair = SearchPlan().repair
   /// What makes the errors of modules comparable in the curves of the first population.
-  public var curveMetric = SearchPlan.standard.curveMetric
+  public var curveMetric = SearchPlan().curveMetric
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
-  /// Who proposes candidates.
-  public var optimizer = SearchPlan.standard.optimizer
-  public var population = SearchPlan.standard.population
+  public var optimizer = SearchPlan().optimizer
+  public var population = SearchPlan().population
   /// Precision of the products while candidates are evaluated.
-  public var precision = SearchPlan.standard.precision
+  public var precision = SearchPlan().precision
   /// Engine that computes the study's networks: those of another one round differently.
   public var engine = EngineKind.cpu
 
@@ -59,18 +58,11 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     try PipelineError.require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
     try PipelineError.require((1...10).contains(rungs), "--rungs must be between 1 and 10")
     try PipelineError.require((2...10_000).contains(population), "--population must be between 2 and 10000")
-    try checkOptimizer()
-  }
-
-  /// - Throws: `PipelineError.invalidOption` if the settings leave open what the optimiser needs, before anything slow.
-  func checkOptimizer() throws {
-    if optimizer == .bayesian, objectives.count > 2 {
-      throw PipelineError.invalidOption("--optimizer bayesian takes one or two objectives")
-    }
-    if target == nil, optimizer.needsTarget {
-      throw PipelineError.invalidOption(
-        "--optimizer \(optimizer.rawValue) searches one size: give --keep, --params or --size")
-    }
+    try PipelineError.require(
+      optimizer != .bayesian || objectives.count <= 2, "--optimizer bayesian takes one or two objectives")
+    try PipelineError.require(
+      target != nil || !optimizer.needsTarget,
+      "--optimizer \(optimizer.rawValue) searches one size: give --keep, --params or --size")
   }
 
   /// How candidates are found.
@@ -87,15 +79,13 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// - Throws: `PipelineError.invalidOption` if this processor does not have the precision: results in another one would not
   ///   compare.
   func evaluationPrecision() throws -> Precision {
-    guard precision.isSupported else {
-      throw PipelineError.invalidOption(
-        "candidates of this study are evaluated in \(precision.rawValue), which this processor cannot (AVX-512 with "
-          + "bfloat16); evaluations in f32 would not compare with them")
-    }
+    try PipelineError.require(
+      precision.isSupported,
+      "candidates of this study are evaluated in \(precision.rawValue), which this processor cannot (AVX-512 with "
+        + "bfloat16); evaluations in f32 would not compare with them")
     return precision
   }
 
-  /// The space that the search looks through.
   func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
 
   /// The settings as indented JSON with sorted keys.

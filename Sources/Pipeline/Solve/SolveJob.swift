@@ -1,6 +1,3 @@
-import Calibration
-import Checkpoints
-import Evaluation
 import Exports
 import Foundation
 import Importance
@@ -44,9 +41,7 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    try PipelineError.require(
-      !keeps.isEmpty && keeps.allSatisfy { $0 > 0 && $0 <= 1 } && Set(keeps).count == keeps.count,
-      "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
+    try SizeTarget.check(keeps: keeps)
     try PipelineError.require(model != nil || study != nil, "give --model, or --study with the folder of a study")
     try PipelineError.require(
       !queries.isEmpty && Set(queries).count == queries.count && queries.allSatisfy { $0 ?? 1 >= 1 },
@@ -57,7 +52,6 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 
 /// Finds subnets for any number of budgets from error curves alone, without a search, and writes them.
 public struct SolveJob {
-  /// The answer to one budget.
   public struct Answer: Sendable {
     public let keepTarget: Double
     public let keepRatio: Double
@@ -67,6 +61,8 @@ public struct SolveJob {
     /// What the curves promise to add: nats in the metric of the loss.
     public let predictedError: Double
     public let widths: [LayerWidths]
+    /// What was measured on the held-out windows; `nil` if nothing was to be.
+    public fileprivate(set) var measured: (kl: Double, perplexity: Double, densePerplexity: Double)?
     fileprivate let evaluator: CandidateEvaluator
     fileprivate let genes: BoundSpace.Genes
   }
@@ -74,8 +70,6 @@ public struct SolveJob {
   public struct Outcome: Sendable {
     /// One for each budget.
     public let answers: [Answer]
-    /// What was measured of each answer on the held-out windows; empty if nothing was to be.
-    public let measured: [(kl: Double, perplexity: Double, densePerplexity: Double)]
     /// λ of the least squares as a share of the Gram's mean diagonal.
     public let damping: Double?
     /// Seconds until the curves were there, statistics and gradients not counted.
@@ -98,14 +92,11 @@ public struct SolveJob {
   }
 
   /// Whose text is taken, on which model.
-  private struct Source {
-    let model: LanguageModel
-    let plan: CalibrationPlan
-    /// The windows of a study; `nil` to read those of the plan.
-    var stored: CalibrationFile?
-    /// `nil` lets held-out tokens choose.
-    let damping: Double?
-  }
+  ///
+  /// `stored`: the windows of a study, `nil` to read those of the plan; `damping`: `nil` lets held-out tokens choose.
+  private typealias Source = (
+    model: LanguageModel, plan: CalibrationPlan, stored: CalibrationFile?, damping: Double?
+  )
 
   private let request: SolveRequest
   private let context: JobContext
@@ -131,13 +122,14 @@ public struct SolveJob {
     }
     let opened = try OpenedBench.open(
       source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
-      cache: context.cache, needs: needs, monitor)
+      needs: needs, in: context, monitor)
+    var plan = SearchPlan()
+    (plan.curveMetric, plan.gradientWindows) = (request.curveMetric, source.plan.gradientWindows)
     let evaluators = try request.queries.map { queries in
       let space = SearchSpace.widths(
-        scores: request.scores, of: opened.bench, minimum: request.dropsModules ? 0 : 1, queries: queries)
+        scores: request.scores, minimum: request.dropsModules ? 0 : 1, queries: queries)
       return try opened.bench.evaluator(
-        BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), repair: .nested,
-        curveMetric: request.curveMetric, gradientWindows: source.plan.gradientWindows)
+        BoundSpace(space, to: configuration, calibrationSets: opened.bench.sets.map(\.name)), plan)
     }
     let start = ContinuousClock.now
     let curves = try evaluators.enumerated().map { number, evaluator in
@@ -156,12 +148,13 @@ public struct SolveJob {
     guard let path = request.model ?? description?.settings.model else {
       throw PipelineError.invalidOption("give --model, or --study with the folder of a study")
     }
-    let model = try LanguageModel(URL(fileURLWithPath: path), memory: context.memory)
-    return Source(
-      model: model, plan: description?.settings.plan ?? request.calibration,
-      stored: try study.map {
-        try CalibrationFile(of: $0, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
-      }, damping: request.damping ?? description?.damping)
+    let model = try context.model(path)
+    let stored = try study.map {
+      try CalibrationFile(of: $0, model: model.fingerprint(), vocabulary: model.configuration.vocabularySize)
+    }
+    return (
+      model, description?.settings.plan ?? request.calibration, stored, request.damping ?? description?.damping
+    )
   }
 
   private func work(_ source: Source, _ scores: [any Importance]) throws -> WorkEstimate.Work {
@@ -186,19 +179,18 @@ public struct SolveJob {
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     let prepared = try prepare(monitor)
     let bench = prepared.opened.bench
-    for warning in prepared.opened.warnings { monitor.tell(JobWarning(warning)) }
+    prepared.opened.warn(monitor)
     let start = ContinuousClock.now
-    let answers = try request.keeps.map { try solve(keep: $0, prepared) }
+    var answers = try request.keeps.map { try solve(keep: $0, prepared) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let measured = try (request.measures ? answers : []).map { answer in
+    for (place, answer) in answers.enumerated() where request.measures {
       let reference = try bench.reference(request.precision)
       let comparison = try reference.compare(answer.evaluator.subnet(answer.genes))
-      return (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
+      answers[place].measured = (comparison.divergence, comparison.perplexity.value, reference.perplexity.value)
     }
-    monitor.tell(WorkDone(record: prepared.work))
+    monitor.tell(prepared.work)
     return Outcome(
-      answers: answers, measured: measured, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds,
-      budgetSeconds: seconds,
+      answers: answers, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds, budgetSeconds: seconds,
       exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared.opened) })
   }
 
@@ -223,7 +215,6 @@ public struct SolveJob {
       predictedError: solution.predictedError, widths: genes.widths, evaluator: evaluator, genes: genes)
   }
 
-  /// Writes the repaired subnet of an answer.
   private func write(_ answer: Answer, to target: ExportTarget, _ opened: OpenedBench) throws -> ExportResult {
     let subnet = try answer.evaluator.subnet(answer.genes)
     var record = ExportRecord(

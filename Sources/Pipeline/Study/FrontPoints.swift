@@ -1,5 +1,4 @@
 import Evaluation
-import Foundation
 import LanguageModels
 import Search
 import Studies
@@ -10,23 +9,21 @@ public struct FrontPoints: Sendable {
   public let front: [FrontPoint]
   let model: ModelSummary
   private let objectives: ObjectiveList
-  private let space: DesignSpace
   private let trials: [StoredTrial]
 
   init(study: Study, description: StudyDescription, trials: [StoredTrial]) throws {
     self.trials = trials
     objectives = description.objectives
     model = description.model
-    space = study.space
     let complete = trials.filter { $0.state == .complete }
     let members = ParetoFront.nonDominated(complete.map { study.minimized($0.values) }).map { complete[$0] }
-    var points: [FrontPoint] = []
-    for trial in members {
-      guard let stored = try TrialDescription(trial, of: study) else { continue }
-      points.append(
+    var points: [FrontPoint] = try members.compactMap { trial in
+      try TrialDescription(trial, of: study).map { stored in
         FrontPoint(
           index: 0, trial: trial.number, measurement: stored.measurement, score: stored.score,
-          calibration: stored.calibration, widths: space.genes(of: trial, layers: model.layers).widths))
+          calibration: stored.calibration,
+          widths: study.space.genes(of: trial, layers: description.model.layers).widths)
+      }
     }
     // Equal points differ in nothing that was measured: the first found stands for all.
     points.sort { ($1.measurement.parametersBlock, $0.trial) < ($0.measurement.parametersBlock, $1.trial) }
@@ -56,11 +53,6 @@ public struct FrontPoints: Sendable {
         let values = objectives.minimized(point.measurement)
         return values.count == 2 ? values : [values.first ?? .nan, Double(point.measurement.parametersBlock)]
       })
-  }
-
-  /// Widths and choices of a trial.
-  func genes(_ trial: StoredTrial) -> (widths: [LayerWidths], score: String, calibration: String) {
-    space.genes(of: trial, layers: model.layers)
   }
 
   /// The point that a command line names: `best`, `knee` or a number.
@@ -93,7 +85,7 @@ public struct FrontPoints: Sendable {
 
 extension DesignSpace {
   /// What a trial chose by the names of the variables, without the model.
-  fileprivate func genes(
+  func genes(
     of trial: StoredTrial, layers: Int
   ) -> (widths: [LayerWidths], score: String, calibration: String) {
     var attention: [Int] = []

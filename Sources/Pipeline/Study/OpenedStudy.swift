@@ -1,4 +1,3 @@
-import Calibration
 import Checkpoints
 import Exports
 import Foundation
@@ -73,13 +72,10 @@ struct OpenedStudy {
     bound = try BoundSpace(
       space, to: model.configuration, calibrationSets: calibration.sets.map(\.name))
     try study.check(bound.design)
-    try CachePlace(
-      folder: context.cache, fingerprint: fingerprint,
-      bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0)
-    ).check(beside: targets.map { $0.need(parameters: parameters) })
-    bench = Workbench(
-      model: model, fingerprint: fingerprint, sets: calibration.sets.map(\.windows), heldOut: calibration.fitness,
-      damping: description.damping, cache: context.cache, monitor: monitor)
+    try context.checkCache(
+      fingerprint, bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0),
+      beside: targets.map { $0.need(parameters: parameters) })
+    bench = calibration.bench(model, damping: description.damping, in: context, monitor)
   }
 
   /// An evaluator with nothing factorised yet.
@@ -89,11 +85,9 @@ struct OpenedStudy {
   ///   - precision: of candidates; `nil` for the study's.
   func evaluator(windows: Int? = nil, precision: Precision? = nil) throws -> CandidateEvaluator {
     try bench.evaluator(
-      bound, repair: settings.repair, precision: precision ?? settings.evaluationPrecision(), curveMetric: nil,
-      gradientWindows: settings.plan.gradientWindows, windows: windows)
+      bound, settings.searchPlan(precision ?? settings.evaluationPrecision()), makesCurves: false, windows: windows)
   }
 
-  /// The calibration windows of genes.
   func windows(_ genes: BoundSpace.Genes) -> TokenWindows {
     bench.windows(of: genes.calibration, samples: genes.samples)
   }

@@ -1,12 +1,9 @@
 import Evaluation
-import Foundation
 import LanguageModels
-import LinearAlgebra
 import Reports
 import Runtime
 import Search
 import Studies
-import Subnets
 import Workbench
 
 /// What a study holds beside its trials: enough to report on it without the model.
@@ -53,7 +50,7 @@ public struct StudyDescription: Sendable {
     let windows = calibration.fitness
     fitness = FitnessSummary(
       source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: windows.count,
-      windowLength: windows.length, tokens: windows.tokens.count)
+      windowLength: windows.length, tokens: windows.count * (windows.length - 1))
     targetParameters = settings.target?.blockParameters(of: configuration)
     keep = [ground.bound.space.keep.lowerBound, ground.bound.space.keep.upperBound]
     (self.toolVersion, optimizer) = (toolVersion, search.chosen)
@@ -144,19 +141,9 @@ struct TrialDescription: Sendable {
   var windows: WindowRecord?
   /// What the error curves promised; `nil` where there are none.
   var predicted: Double?
+}
 
-  init(
-    _ measurement: SubnetMeasurement, _ genes: BoundSpace.Genes, seconds: Double, windows: WindowRecord,
-    predicted: Double?
-  ) {
-    self.measurement = measurement
-    self.windows = windows
-    self.predicted = predicted
-    score = genes.score
-    calibration = genes.statistics
-    self.seconds = seconds
-  }
-
+extension TrialDescription {
   /// - Returns: `nil` for a trial without a measurement.
   /// - Throws: `PipelineError.damaged` that names the database, the trial and the attribute.
   init?(_ trial: StoredTrial, of study: Study) throws {

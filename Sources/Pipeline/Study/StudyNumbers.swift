@@ -1,6 +1,5 @@
 import Evaluation
 import Studies
-import Subnets
 
 /// Whether the numbers of a study are some that a search can have stored. Others come from a damaged or edited database;
 /// sums and products of them could leave their types.
@@ -18,21 +17,22 @@ enum StudyNumbers {
       throw damaged("the study's 'keep_range' is \(keep), not two shares")
     }
     do { try description.settings.validate() } catch { throw damaged("the study's settings: \(error)") }
-    let named: [(String, Int?, Int)] =
+    let model = description.model
+    let named: [(String, Int?)] =
       [
-        ("layers", description.model.layers, mostLayers), ("target_parameters", description.targetParameters, most),
-        ("parameters_total", description.model.parametersTotal, most),
-        ("parameters_block", description.model.parametersBlock, most),
-        ("kv_groups_per_layer", description.model.kvGroupsPerLayer, most),
-        ("query_heads_per_group", description.model.queryHeadsPerGroup, most),
-        ("mlp_channels", description.model.mlpChannels, most),
-        ("head_dimension", description.model.headDimension, most),
-        ("fitness windows", description.fitness.windows, most), ("fitness tokens", description.fitness.tokens, most),
-        ("peak", description.peak, most), ("expected memory", description.work?.expectedMemory, most),
-        ("peak of the preparation", description.work?.peak, most),
-      ] + counts(description.dense) + description.baselines.flatMap { counts($0.measurement) + counts($0.widths) }
-    for (name, value, most) in named {
-      guard let value, !(0...most).contains(value) else { continue }
+        ("target_parameters", description.targetParameters), ("parameters_total", model.parametersTotal),
+        ("parameters_block", model.parametersBlock), ("kv_groups_per_layer", model.kvGroupsPerLayer),
+        ("query_heads_per_group", model.queryHeadsPerGroup), ("mlp_channels", model.mlpChannels),
+        ("head_dimension", model.headDimension), ("fitness windows", description.fitness.windows),
+        ("fitness tokens", description.fitness.tokens), ("peak", description.peak),
+        ("expected memory", description.work?.expectedMemory), ("peak of the preparation", description.work?.peak),
+      ] + counts(description.dense)
+      + description.baselines.flatMap { baseline in
+        counts(baseline.measurement)
+          + baseline.widths.flatMap { [("kv_groups", $0.groups), ("mlp_channels", $0.channels)] }
+      }
+    if !(0...mostLayers).contains(model.layers) { throw damaged("the study's number 'layers' is \(model.layers)") }
+    for case (let name, let value?) in named where !(0...most).contains(value) {
       throw damaged("the study's number '\(name)' is \(value)")
     }
     guard description.model.parametersBlock <= description.model.parametersTotal else {
@@ -42,18 +42,12 @@ enum StudyNumbers {
 
   /// - Parameter number: of the trial.
   static func check(_ measurement: SubnetMeasurement, ofTrial number: Int, of study: Study) throws {
-    for (name, value, most) in counts(measurement) where !(0...most).contains(value ?? 0) {
-      throw PipelineError.damaged(path: study.path(), problem: "trial \(number): its '\(name)' is \(value ?? 0)")
+    for case (let name, let value?) in counts(measurement) where !(0...most).contains(value) {
+      throw PipelineError.damaged(path: study.path(), problem: "trial \(number): its '\(name)' is \(value)")
     }
   }
 
-  private static func counts(_ measurement: SubnetMeasurement) -> [(String, Int?, Int)] {
-    [
-      ("parameters_total", measurement.parametersTotal, most), ("parameters_block", measurement.parametersBlock, most),
-    ]
-  }
-
-  private static func counts(_ widths: [LayerWidths]) -> [(String, Int?, Int)] {
-    widths.flatMap { [("kv_groups", $0.groups, most), ("mlp_channels", $0.channels, most)] }
+  private static func counts(_ measurement: SubnetMeasurement) -> [(String, Int?)] {
+    [("parameters_total", measurement.parametersTotal), ("parameters_block", measurement.parametersBlock)]
   }
 }

@@ -7,8 +7,6 @@ public struct SharingRequest: Codable, Equatable, Sendable {
   /// Whether the searching process evaluates, too.
   public var evaluates = true
 
-  public static let standard = SharingRequest()
-
   public init() {}
 
   /// - Throws: `PipelineError.invalidOption`.

@@ -1,9 +1,7 @@
-import Checkpoints
-import Evaluation
+import Dispatch
 import Foundation
 import Runtime
 import Studies
-import Synchronization
 import Workbench
 
 /// Takes waiting trials of a study, evaluates and delivers them, and renews the lease meanwhile.
@@ -45,32 +43,28 @@ struct TrialWorker {
     let claimed = try study.claim(limit: portion, worker: name)
     if claimed.isEmpty { return [] }
     let numbers = claimed.map(\.ordinal)
-    let heartbeat = Heartbeat(every: sharing.lease / 4) { [study, name] in
-      // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
-      _ = try? study.renew(numbers, worker: name)
-    }
-    defer { heartbeat.stop() }
-    let begun = Date()
-    let genes = claimed.map { evaluator.bound.genes($0.genome) }
+    let heartbeat = DispatchSource.makeTimerSource()
+    heartbeat.schedule(deadline: .now() + sharing.lease / 4, repeating: sharing.lease / 4)
+    // What cannot be renewed now may be the next time; what expires meanwhile is delivered all the same.
+    heartbeat.setEventHandler { [study, name] in _ = try? study.renew(numbers, worker: name) }
+    heartbeat.activate()
+    defer { heartbeat.cancel() }
     let objectives = description.objectives
     var reasons: [String?] = []
     do {
-      let found = try CandidateFailure.caught(genes, isFatal: Self.hitsEveryCandidate) { genes in
-        try evaluator.compare(genes, monitor: monitor).comparisons
-      }
-      let seconds = Date().timeIntervalSince(begun) / Double(claimed.count)
-      for (place, found) in found.enumerated() {
+      let found = try evaluator.trials(
+        claimed.map { evaluator.bound.genes($0.genome) },
+        rungs: FidelityRungs(windows: evaluator.reference.windows.count, count: 1), monitor: monitor
+      ) { _ in [] }
+      for (number, found) in zip(numbers, found) {
         switch found {
-        case .success(let comparison):
-          let measurement = evaluator.measurement(of: genes[place], Quality(comparison))
-          let description = TrialDescription(
-            measurement, genes[place], seconds: seconds, windows: WindowRecord(comparison), predicted: nil)
+        case .success(let trial):
           try study.deliver(
-            numbers[place], values: objectives.values(measurement), attributes: try description.attributes(),
-            worker: name, reproducible: objectives.all.map(\.isReproducible))
+            number, values: objectives.values(trial.measurement), attributes: try trial.attributes(), worker: name,
+            reproducible: objectives.all.map(\.isReproducible))
           reasons.append(nil)
         case .failure(let failure):
-          try study.deliver(numbers[place], failure: failure.reason, worker: name)
+          try study.deliver(number, failure: failure.reason, worker: name)
           reasons.append(failure.reason)
         }
       }
@@ -80,28 +74,4 @@ struct TrialWorker {
     }
     return reasons
   }
-
-  /// True for an error that says nothing about the candidate: a file that is gone or damaged, or a study that cannot be
-  /// written.
-  static func hitsEveryCandidate(_ error: any Error) -> Bool { error is CheckpointError || error is StudyError }
-}
-
-/// Does something again and again on a thread of its own until it is stopped.
-private final class Heartbeat: Sendable {
-  private let isStopped = Mutex(false)
-
-  init(every seconds: Double, _ beat: @escaping @Sendable () -> Void) {
-    let thread = Thread { [self] in
-      var last = Date()
-      while !isStopped.withLock({ $0 }) {
-        Thread.sleep(forTimeInterval: min(0.2, seconds / 4))
-        if Date().timeIntervalSince(last) < seconds { continue }
-        last = Date()
-        if !isStopped.withLock({ $0 }) { beat() }
-      }
-    }
-    thread.start()
-  }
-
-  func stop() { isStopped.withLock { $0 = true } }
 }

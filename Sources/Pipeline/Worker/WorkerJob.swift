@@ -18,8 +18,8 @@ public struct WorkerRequest: Codable, Equatable, Sendable {
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    if study.isEmpty { throw PipelineError.invalidOption("the study's address is empty") }
-    if !(patience >= 0) { throw PipelineError.invalidOption("--wait must not be negative") }
+    try PipelineError.require(!study.isEmpty, "the study's address is empty")
+    try PipelineError.require(patience >= 0, "--wait must not be negative")
     try sharing.validate()
   }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Checkpoints
 import Foundation
-import Pipeline
 import Search
 
 /// `200`, `30m`, `2h`, `90s`, or an amount and a time joined by a comma: whichever ends first.
@@ -64,6 +62,15 @@ private enum Amount {
       let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
     else { return nil }
     return Int((number * scale).rounded())
+  }
+}
+
+/// Numbers separated by commas.
+enum NumberList {
+  /// - Returns: nothing if a part is no number.
+  static func numbers<Number: LosslessStringConvertible>(_ text: String) -> [Number] {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Number(String($0)) }
+    return parts.contains { $0 == nil } ? [] : parts.compactMap { $0 }
   }
 }
 

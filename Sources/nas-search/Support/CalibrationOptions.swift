@@ -4,7 +4,7 @@ import Pipeline
 
 /// The options that decide which text a command calibrates on and judges by.
 struct CalibrationOptions: ParsableArguments {
-  private static let standard = CalibrationPlan.standard
+  private static let standard = CalibrationPlan()
 
   @Option(
     help: "Calibration: self, or text files, plain or JSON lines, also packed (.gz, .zst); repeat for several sets.",
@@ -58,7 +58,7 @@ struct FieldOption: ParsableArguments {
 struct GradientOption: ParsableArguments {
   @Option(
     help: "Calibration windows, of all sets together, that gradients are taken on: they cost most of all.")
-  var gradientWindows = CalibrationPlan.standard.gradientWindows
+  var gradientWindows = CalibrationPlan().gradientWindows
 }
 
 /// A wrong request, told with how to use the command.
@@ -79,9 +79,9 @@ struct LossBandArgument: ExpressibleByArgument {
   let band: CalibrationFilter.LossBand
 
   init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    guard parts.count == 2, let lower = parts[0], let upper = parts[1] else { return nil }
-    band = CalibrationFilter.LossBand(lower: lower, upper: upper)
+    let parts: [Double] = NumberList.numbers(argument)
+    guard parts.count == 2 else { return nil }
+    band = CalibrationFilter.LossBand(lower: parts[0], upper: parts[1])
     if !band.isValid { return nil }
   }
 }

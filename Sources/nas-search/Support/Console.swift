@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import Foundation
 
 /// Where commands write: results to standard output, everything else to standard error.

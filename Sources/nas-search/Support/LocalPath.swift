@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// A path of this machine, as options of files and folders take it.
 ///
@@ -12,5 +13,11 @@ enum LocalPath {
       argument.hasPrefix("file://")
         ? "give the path without 'file://'"
         : "only local files and folders are read and written; download it first, and give its path")
+  }
+
+  /// The name of a model's folder or file, for the folders of its studies.
+  static func name(ofModel path: String) -> String {
+    let url = URL(fileURLWithPath: path)
+    return (url.pathExtension == "gguf" ? url.deletingPathExtension() : url).lastPathComponent
   }
 }

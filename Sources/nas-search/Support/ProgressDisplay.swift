@@ -26,6 +26,19 @@ final class ProgressDisplay: Sendable {
 
   init(quiet: Bool) { self.quiet = quiet }
 
+  /// Runs a job, and ends the line of its progress when the job is over.
+  static func during<Outcome>(quiet: Bool, _ job: (Monitor) throws -> Outcome) throws -> Outcome {
+    let display = ProgressDisplay(quiet: quiet)
+    do {
+      let outcome = try job(display.monitor)
+      display.finish()
+      return outcome
+    } catch let error as CancellationError {
+      display.finish()
+      throw error
+    }
+  }
+
   /// Shows everything, and cancels after Ctrl-C if the command asked for that (`Interrupt.install`).
   var monitor: Monitor { Monitor(isCancelled: { Interrupt.requested }, hear: { [self] in show($0) }) }
 
@@ -37,11 +50,9 @@ final class ProgressDisplay: Sendable {
         finish(&state)
         Console.warn(warning.text)
       case let work as WorkEstimated:
-        finish(&state)
-        Console.note(work.estimate.text(cache: work.cache))
-      case let work as WorkDone:
-        finish(&state)
-        Console.note(work.record.text)
+        note(work.estimate.text(cache: work.cache), &state)
+      case let work as WorkRecord:
+        note(work.text, &state)
       case let progress as Monitor.Progress: show(progress, &state)
       case let event as SearchJob.Event: show(event, &state)
       case let event as WorkerJob.Event: show(event, &state)
@@ -71,11 +82,9 @@ final class ProgressDisplay: Sendable {
       finish(&state)
       if isChosen { Console.note("damping \(damping) of the mean diagonal, chosen by held-out error") }
     case .optimizer(let optimizer):
-      finish(&state)
-      Console.note("optimizer: \(optimizer.description)")
+      note("optimizer: \(optimizer.description)", &state)
     case .resumed(let evaluations):
-      finish(&state)
-      Console.note("resuming: \(evaluations) evaluations are stored")
+      note("resuming: \(evaluations) evaluations are stored", &state)
     case .progress(let progress, let generation, let front):
       state.candidatesBegan = nil
       let ended = state.stage.end(at: seconds)
@@ -90,11 +99,10 @@ final class ProgressDisplay: Sendable {
   }
 
   private func show(_ event: WorkerJob.Event, _ state: inout State) {
-    finish(&state)
     switch event {
-    case .ready(let study): Console.note("working for \(study)")
-    case .evaluated(let count): Console.note("\(count) candidates evaluated")
-    case .idle(let seconds): Console.note("no candidates for \(seconds) s; is a search of this study going on?")
+    case .ready(let study): note("working for \(study)", &state)
+    case .evaluated(let count): note("\(count) candidates evaluated", &state)
+    case .idle(let seconds): note("no candidates for \(seconds) s; is a search of this study going on?", &state)
     }
   }
 
@@ -102,10 +110,14 @@ final class ProgressDisplay: Sendable {
     switch event {
     case .resumed(let cells): Console.note("resuming: \(cells) measurements are stored")
     case .cell(let cell, let done, let total):
-      finish(&state)
-      let values = cell.failure ?? cell.perplexities.map { String(format: "%.2f", $0) }.joined(separator: " ")
-      Console.note("\(done)/\(total) \(cell.method) at \(cell.keepTarget): \(values)")
+      let values = cell.failure ?? cell.perplexities.map { $0.fixed(2) }.joined(separator: " ")
+      note("\(done)/\(total) \(cell.method) at \(cell.keepTarget): \(values)", &state)
     }
+  }
+
+  private func note(_ text: String, _ state: inout State) {
+    finish(&state)
+    Console.note(text)
   }
 
   func finish() { state.withLock { finish(&$0) } }

@@ -1,6 +1,5 @@
 import Checkpoints
 import Foundation
-import Pipeline
 import Reports
 import Studies
 
@@ -60,12 +59,6 @@ enum ReportFiles {
   static func folder(named name: String) -> String {
     let parts = name.split(separator: "/").filter { !["", ".", ".."].contains($0) }
     return parts.isEmpty ? "study" : parts.joined(separator: "/")
-  }
-
-  static func json(_ report: StudyReport) -> Data { FrontJSON.data(report) }
-
-  static func json(_ value: some Encodable, schema: String) throws -> Data {
-    try StoredJSON.document(value, schema: schema)
   }
 
   static func table(_ report: StudyReport) -> String {

@@ -21,10 +21,11 @@ struct SearchOptions: ParsableArguments {
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
-  var calibrationSubsets = CalibrationPlan.standard.subsets
+  var calibrationSubsets = CalibrationPlan().subsets
   @Option(help: "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes.")
   var objectives = standard.objectives.joined(separator: ",")
-  @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair = standard.repair
+  @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair =
+    SearchRepair.nested
   @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
   var curveMetric = standard.curveMetric
   @OptionGroup var leastSquares: DampingOption
@@ -69,7 +70,7 @@ struct SearchOptions: ParsableArguments {
     settings.plan.gradientWindows = gradients.gradientWindows
     settings.plan.subsets = calibrationSubsets
     settings.damping = leastSquares.damping
-    settings.repair = repair
+    settings.repair = repair.value
     settings.curveMetric = curveMetric
     settings.rungs = rungs
     settings.optimizer = optimizer
@@ -80,14 +81,23 @@ struct SearchOptions: ParsableArguments {
 
   /// `runs/` and the names of model and space.
   var defaultStudy: String {
-    let url = URL(fileURLWithPath: model)
-    let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
     let spaceName = URL(fileURLWithPath: space).deletingPathExtension().lastPathComponent
-    return "runs/\(name.lastPathComponent)-\(spaceName)"
+    return "runs/\(LocalPath.name(ofModel: model))-\(spaceName)"
   }
 }
 
 extension SearchOptimizer: ExpressibleByArgument {}
 extension EngineKind: ExpressibleByArgument {}
 extension ErrorCurves.Metric: ExpressibleByArgument {}
-extension Repair: ExpressibleByArgument {}
+
+/// The corrections that candidates are judged with.
+enum SearchRepair: String, CaseIterable, ExpressibleByArgument {
+  case nested, none
+
+  var value: Repair { self == .nested ? .nested : .none }
+}
+
+extension Repair: ExpressibleByArgument {
+  /// Those that an export can have.
+  public static var allValueStrings: [String] { [Repair.sequential, .nested, .none].map(\.rawValue) }
+}

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LinearAlgebra
 import Pipeline
 import Runtime
@@ -15,11 +14,12 @@ struct MemoryOption: ParsableArguments {
   /// What a job has beside its request.
   ///
   /// - Parameter cache: what `--cache` says; there goes, too, what does not fit into memory.
-  func context(cache: String?) -> JobContext {
+  func context(cache: String? = nil) -> JobContext { Self.context(cache: cache, limit: memoryLimit?.value) }
+
+  static func context(cache: String? = nil, limit: Int? = nil) -> JobContext {
     let folder = CacheFolder.url(cache)
     return JobContext(
-      cache: folder, memory: MemoryPlan(limit: memoryLimit?.value, scratch: folder),
-      toolVersion: NASSearch.version)
+      cache: folder, memory: MemoryPlan(limit: limit, scratch: folder), toolVersion: NASSearch.version)
   }
 }
 
@@ -70,7 +70,7 @@ struct SharingOptions: ParsableArguments {
   @Option(help: "Candidates that a process takes at once. Default: a quarter of a generation or batch.")
   var portion: Int?
   @Option(help: "Seconds without a sign of life after which a portion is given to another process.") var lease =
-    SharingRequest.standard.lease
+    SharingRequest().lease
 
   func validate() throws { try UsageError.check { try request.validate() } }
 

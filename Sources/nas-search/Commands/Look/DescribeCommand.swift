@@ -1,6 +1,5 @@
 import ArgumentParser
 import Calibration
-import Foundation
 import Pipeline
 
 struct DescribeCommand: ParsableCommand {
@@ -12,8 +11,9 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Calibration sets, as for a search.", transform: LocalPath.checked) var calibration: [String] = []
 
   func run() throws {
-    let sources = calibration.map { CalibrationSource($0, field: "text") }
-    let found = try DescribeJob(space: space, model: model, calibration: sources.isEmpty ? [.model] : sources)
+    var request = DescribeRequest(space: space, model: model)
+    if !calibration.isEmpty { request.calibration = calibration.map { CalibrationSource($0, field: "text") } }
+    let found = try DescribeJob(request, in: MemoryOption.context()).run()
     for (variable, parameters) in found.genes {
       switch variable.domain {
       case .integer(let low, let high, let step):
@@ -25,10 +25,10 @@ struct DescribeCommand: ParsableCommand {
       }
     }
     func share(_ parameters: Int) -> String {
-      String(format: "%.1f", Double(parameters) / Double(found.dense) * 100)
+      (Double(parameters) / Double(found.dense) * 100).fixed(1)
     }
     let (low, high) = (found.cost.lowerBound, found.cost.upperBound)
-    try Console.print("size: 10^\(String(format: "%.1f", found.magnitude)) genomes")
+    try Console.print("size: 10^\(found.magnitude.fixed(1)) genomes")
     try Console.print(
       "cost: \(low) to \(high) block parameters, \(share(low)) to \(share(high)) % of the model's \(found.dense)")
   }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Calibration
+import Checkpoints
 import Foundation
 import Pipeline
 import Runtime
@@ -31,31 +31,30 @@ struct EvaluateCommand: ParsableCommand {
     var request = EvaluateRequest(
       model: model, texts: text.map { .file(URL(fileURLWithPath: $0), field: records.field) })
     request.dense = dense
-    request.windowLengths = windowLength.map { text in
-      let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-      return parts.contains(nil) ? [] : parts.compactMap { $0 }
-    }
+    request.windowLengths = windowLength.map { NumberList.numbers($0) }
     request.windows = windows
     return request
   }
 
   func run() throws {
     Interrupt.install()
-    let job = try EvaluateJob(request, in: plannedMemory.context(cache: nil))
-    job.warnings.forEach(Console.warn)
     let display = ProgressDisplay(quiet: json || !Console.errorIsTerminal)
-    if !json { try Console.print(EvaluationOutput.header(job, path: model)) }
     let lines = PrintedLines()
-    let measurements: [EvaluateJob.Measurement]
+    let monitor = Monitor(
+      isCancelled: { Interrupt.requested || lines.haveFailed },
+      hear: { [json, model] event in
+        let line: String
+        switch event {
+        case let subject as EvaluateJob.Subject: line = Self.header(subject, path: model)
+        case let measured as EvaluateJob.Measurement: line = Self.line(measured)
+        default: return display.monitor.tell(event)
+        }
+        display.finish()
+        if !json { lines.print(line) }
+      })
+    let outcome: EvaluateJob.Outcome
     do {
-      measurements = try job.run(
-        Monitor(
-          isCancelled: { Interrupt.requested || lines.haveFailed },
-          hear: { [json] event in
-            guard let measured = event as? EvaluateJob.Measurement else { return display.monitor.tell(event) }
-            display.finish()
-            if !json { lines.print(EvaluationOutput.line(measured)) }
-          }))
+      outcome = try EvaluateJob(request, in: plannedMemory.context()).run(monitor)
     } catch is CancellationError {
       display.finish()
       try lines.check()
@@ -63,7 +62,55 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    if json { return try Console.print(EvaluationOutput.json(job, path: model, measurements).text()) }
+    if json { return try Console.print(document(outcome).text()) }
     if let peak = ProcessMemory.lifetimePeak { try Console.print("peak memory \(peak / 1_048_576) MiB") }
+  }
+
+  private static func header(_ subject: EvaluateJob.Subject, path: String) -> String {
+    let configuration = subject.configuration
+    return """
+      model: \(path) (\(configuration.family.name), \(configuration.layerCount) layers)
+      parameters: \(configuration.totalParameters) in all, \(configuration.blockParameters) in blocks
+      beginning-of-sequence tokens: \(subject.bosRule)
+      """
+  }
+
+  private static func line(_ measured: EvaluateJob.Measurement) -> String {
+    var text =
+      "\(measured.file): window \(measured.window), \(measured.windows) windows, \(measured.tokens) tokens: "
+      + "perplexity \(measured.perplexity.fixed(4))"
+    if let dense = measured.densePerplexity, let divergence = measured.divergence,
+      let agreement = measured.topOneAgreement
+    {
+      text +=
+        ", dense \(dense.fixed(4)), ratio \((measured.perplexity / dense).fixed(4)), KL \(divergence.fixed(4)), "
+        + "top-1 agreement \((agreement * 100).fixed(4)) %"
+    }
+    return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
+  }
+
+  private func document(_ outcome: EvaluateJob.Outcome) -> JSONValue {
+    let configuration = outcome.subject.configuration
+    return [
+      "schema": "nas-search.evaluate", "version": 1,
+      "model": [
+        "path": .string(model), "family": .string(configuration.family.name),
+        "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
+        "block_parameters": .integer(configuration.blockParameters),
+      ],
+      "bos": .string(outcome.subject.bosRule),
+      "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
+      "measurements": .array(outcome.measurements.map(Self.object)),
+    ]
+  }
+
+  private static func object(_ measured: EvaluateJob.Measurement) -> JSONValue {
+    [
+      "file": .string(measured.file), "window": .integer(measured.window), "windows": .integer(measured.windows),
+      "tokens": .integer(measured.tokens), "perplexity": .number(measured.perplexity),
+      "mean_nll": .number(measured.meanNLL), "dense_perplexity": .optional(measured.densePerplexity),
+      "kl": .optional(measured.divergence), "top1_agreement": .optional(measured.topOneAgreement),
+      "tokens_per_second": .number(measured.tokensPerSecond),
+    ]
   }
 }

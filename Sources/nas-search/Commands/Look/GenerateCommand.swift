@@ -15,7 +15,7 @@ struct GenerateCommand: ParsableCommand {
 
   func validate() throws { try UsageError.check { try request.validate() } }
 
-  func run() throws { try Console.print(GenerateJob(request).run()) }
+  func run() throws { try Console.print(GenerateJob(request, in: MemoryOption.context()).run()) }
 
   private var request: GenerateRequest {
     var request = GenerateRequest(model: model, prompt: prompt)

@@ -1,11 +1,9 @@
 import ArgumentParser
 import Calibration
 import Checkpoints
-import Foundation
 import Methods
 import Pipeline
 import Reports
-import Workbench
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -46,7 +44,7 @@ struct CompareCommand: ParsableCommand {
     var request = CompareRequest(
       model: model,
       methods: methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init),
-      keeps: keeps, texts: text.map { CalibrationSource($0, field: calibration.records.field) })
+      keeps: NumberList.numbers(keep), texts: text.map { CalibrationSource($0, field: calibration.records.field) })
     request.plan = calibration.plan(within: context)
     let standard = CompareRequest.standard.window
     request.window =
@@ -56,31 +54,19 @@ struct CompareCommand: ParsableCommand {
     return request
   }
 
-  private var keeps: [Double] {
-    let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    return parts.contains(nil) ? [] : parts.compactMap { $0 }
-  }
-
-  private var folder: String {
-    let url = URL(fileURLWithPath: model)
-    let name = url.pathExtension == "gguf" ? url.deletingPathExtension() : url
-    return output ?? "runs/compare-\(name.lastPathComponent)"
-  }
+  private var folder: String { output ?? "runs/compare-\(LocalPath.name(ofModel: model))" }
 
   func run() throws {
     let context = plannedMemory.context(cache: cache)
     Interrupt.install()
     let request = request(within: try ContextLimit(of: model))
-    let display = ProgressDisplay(quiet: json)
+    let job = CompareJob(request, folder: folder, command: command, in: context)
     let comparison: MethodComparison
     do {
-      comparison = try CompareJob(request, folder: folder, command: command, in: context).run(display.monitor)
+      comparison = try ProgressDisplay.during(quiet: json, job.run)
     } catch is CancellationError {
-      display.finish()
-      Console.note("stopped; the same command goes on where this ended")
-      return
+      return Console.note("stopped; the same command goes on where this ended")
     }
-    display.finish()
     let kept = "the comparison is in \(folder)"
     if json { return try Console.json(ComparisonJSON.data(comparison), kept: kept) }
     try Console.print(

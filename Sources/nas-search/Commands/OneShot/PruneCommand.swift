@@ -1,6 +1,7 @@
 import ArgumentParser
-import Foundation
+import Checkpoints
 import Pipeline
+import Workbench
 
 struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,14 +26,47 @@ struct PruneCommand: ParsableCommand {
     request.settings = settings
     request.calibration = text.plan(within: try ContextLimit(of: model))
     request.damping = leastSquares.damping
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try PruneJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
-    outcome.warnings.forEach(Console.warn)
+    let outcome = try ProgressDisplay.during(
+      quiet: json, PruneJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
-      json
-        ? PruneOutput.json(method, outcome, output: output.output).text()
-        : PruneOutput.text(method, outcome, output: output.output),
-      kept: "the checkpoint is in \(output.output)")
+      json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
+  }
+
+  private func words(_ outcome: PruneJob.Outcome) -> String {
+    let measured = outcome.measurement
+    var lines = [
+      "\(method): \((measured.keepRatio * 100).fixed(2)) % of the block parameters, "
+        + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair.rawValue)"
+        + (outcome.damping.map { ", damping \($0)" } ?? ""),
+      "on held-out windows: KL \((measured[.kl] ?? .nan).fixed(4)), perplexity "
+        + "\((measured[.perplexity] ?? .nan).fixed(2)) (dense \(outcome.densePerplexity.fixed(2)))",
+    ]
+    for (name, value) in outcome.pruned.decisions.sorted(by: { $0.key < $1.key }) { lines.append("\(name): \(value)") }
+    let times = Workbench.Stage.allCases.map {
+      "\($0.rawValue) \((outcome.seconds[$0] ?? 0).fixed(1)) s"
+    }
+    let peak = outcome.peakBytes.map { "; peak memory \($0 / 1_048_576) MiB" } ?? ""
+    lines.append(times.joined(separator: ", ") + peak)
+    lines.append(outcome.export.line(output.output))
+    return lines.joined(separator: "\n")
+  }
+
+  private func document(_ outcome: PruneJob.Outcome) -> JSONValue {
+    let (measured, result) = (outcome.measurement, outcome.export)
+    return [
+      "schema": "nas-search.prune", "version": 1, "method": .string(method),
+      "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
+      "total_parameters": .integer(measured.parametersTotal), "kl": .optional(measured[.kl]),
+      "perplexity": .optional(measured[.perplexity]),
+      "dense_perplexity": .number(outcome.densePerplexity), "repair": .string(outcome.pruned.repair.rawValue),
+      "damping": .optional(outcome.damping),
+      "decisions": .object(outcome.pruned.decisions.mapValues { .string($0) }),
+      "seconds": .object(
+        Dictionary(
+          uniqueKeysWithValues: Workbench.Stage.allCases.map { ($0.rawValue, .number(outcome.seconds[$0] ?? 0)) })),
+      "peak_memory_bytes": .optional(outcome.peakBytes),
+      "output": .string(output.output), "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
+      "needs_remote_code": .bool(result.needsRemoteCode),
+    ]
   }
 }

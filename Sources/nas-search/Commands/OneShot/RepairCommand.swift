@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
 import Pipeline
 import Reformation
 
@@ -21,20 +20,17 @@ struct RepairCommand: ParsableCommand {
     let request = RepairRequest(
       model: model, dense: dense, calibration: text.plan(within: try ContextLimit(of: dense, model)),
       output: output.checkpoint)
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try RepairJob(request, in: plannedMemory.context(cache: nil)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(quiet: json, RepairJob(request, in: plannedMemory.context()).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
   }
 
   private func words(_ outcome: RepairJob.Outcome) -> String {
-    func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
     return
       ([
-        "held-out windows: KL \(rounded(outcome.before.divergence)) before, \(rounded(outcome.after.divergence)) after; "
-          + "perplexity \(rounded(outcome.before.perplexity.value)), \(rounded(outcome.after.perplexity.value)) "
-          + "(dense \(rounded(outcome.densePerplexity)))",
+        "held-out windows: KL \(outcome.before.divergence.fixed(4)) before, \(outcome.after.divergence.fixed(4)) after; "
+          + "perplexity \(outcome.before.perplexity.value.fixed(4)), \(outcome.after.perplexity.value.fixed(4)) "
+          + "(dense \(outcome.densePerplexity.fixed(4)))",
         SequentialReformation.Step.summary(outcome.steps),
       ] + (outcome.improves ? [] : ["repair did not help: the subnet was written as it is"])
       + [outcome.export.line(output.output)]).joined(separator: "\n")

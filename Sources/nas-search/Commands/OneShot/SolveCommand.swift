@@ -1,8 +1,8 @@
 import ArgumentParser
+import Checkpoints
 import Exports
 import Foundation
 import Pipeline
-import Reformation
 
 struct SolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -46,8 +46,7 @@ struct SolveCommand: ParsableCommand {
 
   /// - Parameter context: context of the model; `nil` to check the request alone.
   private func request(within context: ContextLimit?) -> SolveRequest {
-    let parts = keep.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    var request = SolveRequest(keeps: parts.contains(nil) ? [] : parts.compactMap { $0 })
+    var request = SolveRequest(keeps: NumberList.numbers(keep))
     (request.model, request.study) = (model, study)
     request.calibration = text.plan(within: context)
     request.calibration.gradientWindows = gradients.gradientWindows
@@ -79,12 +78,59 @@ struct SolveCommand: ParsableCommand {
   func run() throws {
     var request = request(within: study == nil ? try ContextLimit(of: model ?? "") : nil)
     request.precision = evaluation.precision.value
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try SolveJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(
+      quiet: json, SolveJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
-      json
-        ? SolveOutput.json(outcome, metric: curveMetric).text() : SolveOutput.text(outcome, outputs: request.outputs),
+      json ? document(outcome).text() : words(outcome, request.outputs),
       kept: output.map { "the checkpoints are in \($0)" })
+  }
+
+  private func words(_ outcome: SolveJob.Outcome, _ outputs: [CheckpointOutput]) -> String {
+    let times =
+      "error curves in \(outcome.curveSeconds.fixed(1)) s, \(outcome.answers.count) budgets in "
+      + "\(outcome.budgetSeconds.fixed(2)) s" + (outcome.damping.map { "; damping \($0) of the mean diagonal" } ?? "")
+    return
+      ([table(outcome.answers), times] + zip(outputs, outcome.exports).map { $1.line($0.path) })
+      .joined(separator: "\n")
+  }
+
+  private func table(_ answers: [SolveJob.Answer]) -> String {
+    answers.map { answer in
+      let groups = answer.widths.map(\.groups)
+      let channels = answer.widths.map(\.channels)
+      var line =
+        "\(String(format: "%6.2f", answer.keepRatio * 100)) % kept of at most "
+        + "\(String(format: "%6.2f", answer.keepTarget * 100)) %: predicted error "
+        + "\(answer.predictedError.fixed(4)), score \(answer.score), KV groups "
+        + "\(groups.min() ?? 0)–\(groups.max() ?? 0), MLP channels \(channels.min() ?? 0)–\(channels.max() ?? 0)"
+      if let queries = answer.widths.first?.queries { line += ", query heads a group \(queries)" }
+      if let values = answer.measured {
+        line +=
+          "; measured KL \(values.kl.fixed(4)), perplexity \(values.perplexity.fixed(2)) "
+          + "(dense \(values.densePerplexity.fixed(2)))"
+      }
+      return line
+    }.joined(separator: "\n")
+  }
+
+  private func document(_ outcome: SolveJob.Outcome) -> JSONValue {
+    [
+      "schema": "nas-search.solve", "version": 1, "curve_metric": .string(curveMetric.rawValue),
+      "damping": .optional(outcome.damping),
+      "curve_seconds": .number(outcome.curveSeconds), "budget_seconds": .number(outcome.budgetSeconds),
+      "answers": .array(
+        outcome.answers.map { answer in
+          [
+            "keep_target": .number(answer.keepTarget), "keep_ratio": .number(answer.keepRatio),
+            "block_parameters": .integer(answer.parametersBlock), "total_parameters": .integer(answer.parametersTotal),
+            "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
+            "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
+            "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
+            "queries_per_group": .optional(answer.widths.first?.queries),
+            "kl": .optional(answer.measured?.kl), "perplexity": .optional(answer.measured?.perplexity),
+            "dense_perplexity": .optional(answer.measured?.densePerplexity),
+          ]
+        }),
+    ]
   }
 }

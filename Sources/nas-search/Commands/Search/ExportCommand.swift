@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Evaluation
 import Exports
 import Foundation
 import Pipeline
@@ -50,9 +49,8 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let display = ProgressDisplay(quiet: json)
-    let outcome = try ExportJob(request, in: plannedMemory.context(cache: cache)).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(
+      quiet: json, ExportJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome),
       kept: "the checkpoint is in \(output.joined(separator: ", "))")
@@ -61,7 +59,7 @@ struct ExportCommand: ParsableCommand {
   private func words(_ outcome: ExportJob.Outcome) -> String {
     let measured = outcome.measurement
     let share = (measured.keepRatio * 1000).rounded() / 10
-    let divergence = String(format: "%.4f", measured[.kl] ?? .nan)
+    let divergence = (measured[.kl] ?? .nan).fixed(4)
     return
       ([
         "point \(outcome.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "

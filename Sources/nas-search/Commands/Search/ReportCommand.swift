@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Pipeline
 import Reports
 import Studies
@@ -33,13 +34,13 @@ struct ReportCommand: ParsableCommand {
     }
     if fidelity {
       let fidelity = try FidelityReport(StudyAddress(study))
-      if json { return try Console.json(ReportFiles.json(fidelity, schema: "fidelity")) }
+      if json { return try Console.json(StoredJSON.document(fidelity, schema: "fidelity")) }
       return try Console.print(fidelity.sentences.joined(separator: "\n"))
     }
     let report = try ReportBuilder.report(study, notes: ReportNotes.notes)
     let folder = html ? try ReportFiles.write(report, of: StudyAddress(study), to: output) : nil
     let kept = folder.map { "the report is in \($0)" }
-    if json { return try Console.json(ReportFiles.json(report), kept: kept) }
+    if json { return try Console.json(FrontJSON.data(report), kept: kept) }
     try Console.print(ReportFiles.table(report), kept: kept)
     if let folder { Console.note("report: \(folder)/report.html") }
   }

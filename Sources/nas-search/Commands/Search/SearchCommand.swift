@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
 import Pipeline
+import Reports
 import Studies
 
 struct SearchCommand: ParsableCommand {
@@ -35,16 +35,14 @@ struct SearchCommand: ParsableCommand {
       request.sharing = sharing.request
       request.sharing?.evaluates = !onlyWorkers
     }
-    let display = ProgressDisplay(quiet: json)
     if !json { Console.note("study: \(address)") }
     try ReportFiles.check(address, to: nil)
-    let outcome = try SearchJob(request, in: context).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(quiet: json, SearchJob(request, in: context).run)
     if outcome == .stopped { return stopped(request.settings, address) }
     let report = try ReportBuilder.report(folder, notes: ReportNotes.notes)
     let written = try ReportFiles.write(report, of: address, to: nil)
     let kept = "the study is complete in \(address)"
-    if json { return try Console.json(ReportFiles.json(report), kept: kept) }
+    if json { return try Console.json(FrontJSON.data(report), kept: kept) }
     try Console.print(ReportFiles.table(report), kept: kept)
     Console.note("report: \(written)/report.html")
     Console.note(

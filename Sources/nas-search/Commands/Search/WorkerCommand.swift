@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Pipeline
 
 struct WorkerCommand: ParsableCommand {
@@ -31,9 +30,7 @@ struct WorkerCommand: ParsableCommand {
   func run() throws {
     let context = plannedMemory.context(cache: cache)
     Interrupt.install()
-    let display = ProgressDisplay(quiet: false)
-    let outcome = try WorkerJob(request, in: context).run(display.monitor)
-    display.finish()
+    let outcome = try ProgressDisplay.during(quiet: false, WorkerJob(request, in: context).run)
     Console.note(outcome == .searchComplete ? "the search is complete" : "stopped")
   }
 }

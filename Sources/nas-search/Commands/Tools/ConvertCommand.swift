@@ -12,11 +12,8 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Print the result as JSON.") var json = false
 
   func run() throws {
-    let context = plannedMemory.context(cache: nil)
-    let display = ProgressDisplay(quiet: json)
-    let job = ConvertJob(ConvertRequest(model: model, output: output.checkpoint), in: context)
-    let result = try job.run(display.monitor)
-    display.finish()
+    let job = ConvertJob(ConvertRequest(model: model, output: output.checkpoint), in: plannedMemory.context())
+    let result = try ProgressDisplay.during(quiet: json, job.run)
     let document: JSONValue = [
       "schema": "nas-search.convert", "version": 1, "output": .string(output.output),
       "architecture": .string(result.architecture), "bytes": .integer(result.bytes),

@@ -27,10 +27,10 @@ struct SynthesizeCommand: ParsableCommand {
     let shape = try ModelShape.named(shape).with(
       layers: layers, channels: channels, heads: heads, kvHeads: kvHeads, vocabulary: vocabulary)
     let url = URL(fileURLWithPath: output)
-    let display = ProgressDisplay(quiet: false)
-    let bytes = try SyntheticCheckpoint.write(
-      shape, type: dtype.element, seed: seed, to: url, replacing: replace, monitor: display.monitor)
-    display.finish()
+    let bytes = try ProgressDisplay.during(quiet: false) {
+      try SyntheticCheckpoint.write(
+        shape, type: dtype.element, seed: seed, to: url, replacing: replace, monitor: $0)
+    }
     try Console.print(
       "\(url.relativePath): \(shape.configuration.totalParameters) parameters of random weights, \(bytes >> 20) MiB",
       kept: "the checkpoint is in \(output)")
