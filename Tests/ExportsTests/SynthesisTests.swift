@@ -10,10 +10,30 @@ import Testing
   @Test(arguments: [
     ("smollm2-135m", 134_515_008), ("llama-3.2-1b", 1_235_814_400), ("llama-7b", 6_738_415_616),
     ("mistral-7b", 7_248_023_552), ("qwen2.5-7b", 7_615_616_512), ("llama-3-8b", 8_030_261_248),
-    ("llama-13b", 13_015_864_320),
+    ("llama-13b", 13_015_864_320), ("gemma-3-270m", 268_098_176), ("gemma-3-1b", 999_885_952),
+    ("gemma-2-2b", 2_614_341_888), ("qwen2.5-0.5b", 494_032_768), ("qwen3-0.6b", 596_049_920),
+    ("olmo-2-1b", 1_484_916_736), ("granite-3.3-2b", 2_533_539_840), ("smollm3-3b", 3_075_098_624),
+    ("phi-3-mini", 3_821_079_552), ("phi-4-mini", 3_836_021_760), ("ministral-8b", 8_019_808_256),
+    ("glm-4-9b", 9_400_279_040),
   ])
   func shapesHaveTheParametersOfTheirModels(name: String, parameters: Int) throws {
     #expect(try ModelShape.named(name).configuration.totalParameters == parameters)
+  }
+
+  /// A checkpoint of every shape, cut down, opens as a model of its family that runs.
+  @Test(arguments: ModelShape.all.map(\.name))
+  func everyShapeRunsSmall(name: String) throws {
+    let folder = try TemporaryFolder()
+    let published = try ModelShape.named(name)
+    let first = published.configuration.layers[0]
+    let shape = try published.with(layers: 2, channels: 64, heads: first.queriesPerGroup, kvHeads: 1, vocabulary: 300)
+    let place = folder.url.appendingPathComponent("model")
+    _ = try SyntheticCheckpoint.write(shape, type: .bf16, seed: 3, to: place)
+    let model = try LanguageModel(place)
+    #expect(model.configuration.block.parts == published.configuration.block.parts)
+    #expect(model.configuration.block.attention.count <= published.configuration.block.attention.count)
+    let hidden = try ForwardPass(TokenWindows([[1, 2, 3, 4]])).hiddenStates(of: model)
+    #expect(hidden.elements.allSatisfy { $0.isFinite && abs($0) < 100 })
   }
 
   private func small() throws -> ModelShape {

@@ -1,3 +1,4 @@
+import Checkpoints
 import LanguageModels
 
 /// Shapes of published models, for checkpoints of random weights.
@@ -13,55 +14,18 @@ public struct ModelShape: Sendable {
     return found
   }
 
-  public static let all: [ModelShape] = [
-    ModelShape(
-      "smollm2-135m", .llama, hidden: 576, layers: 30, shape(9, 3, 1536), vocabulary: 49152,
-      RotaryConfiguration(theta: 1e5), context: 8192
-    ).tied,
-    ModelShape(
-      "llama-3.2-1b", .llama, hidden: 2048, layers: 16, shape(32, 8, 8192), vocabulary: 128_256,
-      RotaryConfiguration(
-        theta: 5e5, scaling: .llama3(factor: 32, lowFrequency: 1, highFrequency: 4, originalContext: 8192)),
-      context: 131_072
-    ).tied,
-    ModelShape(
-      "llama-7b", .llama, hidden: 4096, layers: 32, shape(32, 32, 11008), vocabulary: 32000,
-      RotaryConfiguration(theta: 1e4), context: 2048),
-    ModelShape(
-      "mistral-7b", .mistral, hidden: 4096, layers: 32, shape(32, 8, 14336), vocabulary: 32768,
-      RotaryConfiguration(theta: 1e6), context: 32768),
-    ModelShape(
-      "qwen2.5-7b", .qwen2, hidden: 3584, layers: 28, shape(28, 4, 18944), vocabulary: 152_064,
-      RotaryConfiguration(theta: 1e6), context: 32768),
-    ModelShape(
-      "llama-3-8b", .llama, hidden: 4096, layers: 32, shape(32, 8, 14336), vocabulary: 128_256,
-      RotaryConfiguration(theta: 5e5), context: 8192),
-    ModelShape(
-      "llama-13b", .llama, hidden: 5120, layers: 40, shape(40, 40, 13824), vocabulary: 32000,
-      RotaryConfiguration(theta: 1e4), context: 2048),
-  ]
+  /// In the order of their sizes.
+  public static let all: [ModelShape] = published.map(ModelShape.init)
 
-  private static func shape(_ queryHeads: Int, _ kvHeads: Int, _ mlpChannels: Int) -> LayerShape {
-    LayerShape(queryHeads: queryHeads, kvHeads: kvHeads, mlpChannels: mlpChannels)
-  }
-
-  private init(
-    _ name: String, _ family: Family, hidden: Int, layers: Int, _ shape: LayerShape, vocabulary: Int,
-    _ rotary: RotaryConfiguration, context: Int
-  ) {
+  /// - Parameter keys: those of the model's `config.json` that are about its shape and its computation.
+  private init(_ name: String, _ keys: [String: JSONValue]) {
     self.name = name
-    configuration = ModelConfiguration(
-      family: family, hiddenSize: hidden, vocabularySize: vocabulary, headDimension: hidden / shape.queryHeads,
-      layers: Array(repeating: shape, count: layers),
-      block: BlockDescription(
-        normEpsilon: 1e-5, rotary: rotary, biases: family.biases.always, parts: family.parts),
-      tiedEmbeddings: false, contextLength: context)
-  }
-
-  private var tied: ModelShape {
-    var result = self
-    result.configuration.tiedEmbeddings = true
-    return result
+    do {
+      configuration = try ModelConfiguration(huggingFace: HuggingFaceConfig(.object(keys), file: name))
+    } catch {
+      preconditionFailure("\(error)")
+    }
+    (configuration.bosToken, configuration.eosTokens) = (nil, [])
   }
 
   /// The same with other numbers of layers, channels, heads or words.
@@ -96,7 +60,16 @@ public struct ModelShape: Sendable {
         problem: "\(shape.queryHeads) query heads cannot be shared by \(shape.kvHeads) key and value heads")
     }
     result.configuration.layers = Array(repeating: shape, count: count)
-    result.configuration.hiddenSize = shape.queryHeads * configuration.headDimension
+    // The pattern of the first layers goes on.
+    let kinds = configuration.attentionKinds
+    if !kinds.isEmpty { result.configuration.attentionKinds = (0..<count).map { kinds[$0 % kinds.count] } }
+    let hidden = configuration.hiddenSize * shape.queryHeads
+    guard hidden % first.queryHeads == 0 else {
+      throw ExportError.invalidShape(
+        problem: "the hidden size \(configuration.hiddenSize) of \(first.queryHeads) query heads has no share for "
+          + "\(shape.queryHeads)")
+    }
+    result.configuration.hiddenSize = hidden / first.queryHeads
     return result
   }
 }
