@@ -23,7 +23,7 @@ extension Family {
     ggufKeys: ["attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping"], gainOffset: 1,
     huggingFaceForms: gemmaForms("gemma2", class: "Gemma2", model: "Gemma2Model"),
     ggufForms: [
-      gemmaForm("gemma2", step: 2) { configuration in
+      gemmaForm("gemma2", step: 2, layersOf27B: 46) { configuration in
         [
           ("attn_logit_softcapping", .float32(configuration.block.scoreCap ?? 0)),
           ("final_logit_softcapping", .float32(configuration.logitCap ?? 0)),
@@ -100,10 +100,13 @@ extension Family {
   static func gemmaForms(_ type: String, class name: String, model: String) -> [HuggingFaceForm] {
     let stock = HuggingFaceForm(
       architecture: "\(name)ForCausalLM", modelType: modelType(type), biases: .attention, window: .allLayers,
-      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), members: gemmaMembers)
+      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), takesSomeWindows: true,
+      tellsRotaryByType: type == "gemma3", members: gemmaMembers)
     var own = HuggingFaceForm(
       architecture: "NAS\(name)ForCausalLM", modelType: modelType(type), biases: .any, window: .allLayers,
-      traits: Set(NetworkTrait.allCases), members: gemmaMembers)
+      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), takesSomeWindows: true,
+      tellsRotaryByType: type == "gemma3",
+      members: gemmaMembers)
     own.module = .widths(
       of: type, class: name, model: model,
       norms: (
@@ -118,36 +121,46 @@ extension Family {
     let scalar =
       configuration.block.scoreScale.map { 1 / (Double($0) * Double($0)) } ?? Double(configuration.headDimension)
     let whole = scalar.rounded()
-    let windows = configuration.layers.indices.map { configuration.attention(of: $0).window }
     return [
       "hidden_activation": configuration.block.activation == .gelu ? "gelu_pytorch_tanh" : "silu",
       "query_pre_attn_scalar": abs(scalar - whole) < 1e-4 * scalar ? .integer(Int(whole)) : .number(scalar),
       "attn_logit_softcapping": configuration.block.scoreCap.map { .number(Double($0)) } ?? .null,
       "final_logit_softcapping": configuration.logitCap.map { .number(Double($0)) } ?? .null,
-      "layer_types": .array(windows.map { $0 == nil ? "full_attention" : "sliding_attention" }),
+      "layer_types": .array(configuration.windows.map { $0 == nil ? "full_attention" : "sliding_attention" }),
       "allow_global_per_layer_attribute_access": true,
     ]
   }
 
-  /// - Parameter members: keys beside those of both generations.
+  /// - Parameters:
+  ///   - step: number of layers from one without a window to the next.
+  ///   - members: keys beside those of both generations.
+  ///   - rule: a rule beside those of both.
   static func gemmaForm(
-    _ architecture: String, step: Int,
+    _ architecture: String, step: Int, layersOf27B: Int,
+    rule: @escaping @Sendable (ModelConfiguration) -> String? = { _ in nil },
     members: @escaping @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)]
   ) -> GGUFForm {
     GGUFForm(
       architecture: architecture, takesWidths: false, biases: .none, interleavesRotaryRows: false,
-      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases).subtracting([.scoreScale]),
+      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases).subtracting([.scoreScale]), keepsWindows: true,
       members: { configuration in
-        let window = configuration.block.attention.compactMap(\.window).first
+        // llama.cpp has a window for Gemma 2 if there is no key: one that hides nothing stands for none.
+        let window =
+          configuration.windows.compactMap(\.self).first
+          ?? (architecture == "gemma2" ? configuration.contextLength : nil)
         return members(configuration)
           + (window.map { [("attention.sliding_window", .uint32(UInt32(clamping: $0)))] } ?? [])
       },
       rule: { configuration in
-        let pattern = configuration.layers.indices.allSatisfy {
-          (configuration.attention(of: $0).window != nil) == ($0 % step < step - 1)
+        let windows = configuration.windows
+        let isPattern = windows.indices.allSatisfy { (windows[$0] != nil) == ($0 % step < step - 1) }
+        if !isPattern, windows.contains(where: { $0 != nil }) {
+          return "has a window in all but every \(step == 2 ? "second" : "\(step)th") layer"
         }
-        return pattern || configuration.block.attention.count == 1
-          ? nil : "has a window in all but every \(step)th layer"
+        if configuration.layerCount == layersOf27B {
+          return "takes the scale of attention's scores, at \(layersOf27B) layers, from the number of heads"
+        }
+        return rule(configuration)
       })
   }
 }

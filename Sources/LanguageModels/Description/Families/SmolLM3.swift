@@ -33,7 +33,7 @@ extension Family {
     ggufForms: [
       GGUFForm(
         architecture: "smollm3", takesWidths: false, biases: .none, interleavesRotaryRows: true,
-        takesRopeDivisors: false, traits: [.severalAttentions],
+        takesRopeDivisors: false, traits: [.severalRotations],
         rule: { configuration in
           configuration.layers.indices.allSatisfy { configuration.attention(of: $0).isTurned == (($0 + 1) % 4 != 0) }
             ? nil : "turns queries and keys in all but every fourth layer"
@@ -45,7 +45,7 @@ extension Family {
   ) -> HuggingFaceForm {
     HuggingFaceForm(
       architecture: architecture, modelType: "smollm3", biases: biases, window: .switched, module: module,
-      traits: [.gelu, .severalAttentions],
+      traits: [.gelu, .severalRotations],
       members: { configuration in
         [
           "no_rope_layers": .array(
