@@ -71,7 +71,7 @@ public struct ExportOutlook: Sendable, Equatable {
   /// What a search for layers of different widths has to say before it begins; `nil` if its subnets can be written.
   public var warning: String? {
     guard case .none(let rule) = ownWidths else { return nil }
-    let begin = "subnets with a width for each layer cannot be written as \(format.title): \(rule)"
+    let begin = "subnets with a width for each layer cannot be exported as \(format.title): \(rule)"
     guard case .loader = oneWidth else { return begin }
     return begin + "; --space uniform finds subnets with one width"
   }

@@ -24,9 +24,9 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
     let whole = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
     form = try .choice(for: whole.configuration)
-    self.network =
-      form.keepsWindows
-      ? whole : AdaptedNetwork(network, network.configuration.withinWindows(), mlpChannels: Self.emptyMLP)
+    var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
+    adapted.block.scoreScale = form.scoreScale(whole.configuration)
+    self.network = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP)
     let configuration = self.network.configuration
     tensors = NetworkTensors(
       self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32,

@@ -1,6 +1,8 @@
 import Checkpoints
 import Foundation
 import LanguageModels
+import LinearAlgebra
+import Runtime
 import Subnets
 import Testing
 
@@ -99,9 +101,6 @@ import Testing
 
     let gemma = try Fixtures.parent("gemma2-caps")
     var edited = EditedNetwork(gemma)
-    edited.configuration.block.scoreScale = 0.3
-    #expect(try refused(edited, gemma).hasSuffix("cannot be told of a scale of attention's scores"))
-    edited = EditedNetwork(gemma)
     edited.configuration.attentionKinds = [0, 1, 0]
     #expect(try refused(edited, gemma).hasSuffix("has a window in all but every second layer"))
 
@@ -112,6 +111,35 @@ import Testing
       try refused(Subnet(of: smol, keeping: units), smol).hasSuffix(
         "turns queries and keys in all but every fourth layer"))
     #expect(folder.content == [])
+  }
+
+  /// llama.cpp reads no factor of the scores: that of a network is in its queries, before or behind their norm. For one number
+  /// of layers it has another factor, that of the 27B sizes.
+  @Test(arguments: [
+    ("gemma2-caps", 3), ("gemma2-caps", 46), ("gemma3-local", 7), ("gemma3-local", 62), ("glm4-norms", 3),
+  ])
+  func scalesOfScores(_ name: String, _ layers: Int) throws {
+    let parent = try Fixtures.parent(name)
+    let stack = Stack(parent, layers: layers)
+    for scale in [nil, Float(0.2)] {
+      var network = EditedNetwork(stack)
+      network.configuration.block.scoreScale = scale
+      let expected = try logits(network, tokens)
+      let result = try export(network, parent, .gguf, as: "\(scale ?? 0).gguf")
+      let found = try LanguageModel(result.location)
+      let isKnown = layers == 46 || layers == 62
+      let heads = Float(parent.configuration.layers[0].queryHeads)
+      let standard = (heads / Float(parent.configuration.hiddenSize)).squareRoot()
+      #expect(found.configuration.block.scoreScale == (isKnown ? standard : nil))
+      let layer = (try network.layer(0), try found.layer(0))
+      if isKnown || scale != nil {
+        let norm = name == "gemma3-local"
+        #expect((layer.0.query.weight.elements == layer.1.query.weight.elements) == norm)
+        #expect((layer.0[gain: .queryNorm] != layer.1[gain: .queryNorm]) == norm)
+      }
+      // Deep stacks amplify the rounding of the factor.
+      #expect(largestDifference(try logits(found, tokens), expected) < (layers > 10 ? 1e-3 : 2e-5))
+    }
   }
 
   /// Gemma without any window: llama.cpp's `gemma2` has one if no key says how long it is.
@@ -171,5 +199,33 @@ import Testing
     #expect(
       try rule { try export(biased, parent, .huggingFace) }
         == "the class 'NASGlm4ForCausalLM' has other biases than this network")
+  }
+}
+
+/// The layers of a network over and over, with the windows of llama.cpp's pattern.
+private struct Stack: Network {
+  let base: LanguageModel
+  var configuration: ModelConfiguration
+
+  init(_ base: LanguageModel, layers count: Int) {
+    self.base = base
+    configuration = base.configuration
+    let step = configuration.family.name == "gemma2" ? 2 : 6
+    configuration.layers = (0..<count).map { base.configuration.layers[$0 % base.configuration.layerCount] }
+    if !configuration.attentionKinds.isEmpty {
+      configuration.attentionKinds = (0..<count).map { $0 % step < step - 1 ? 1 : 0 }
+    }
+  }
+
+  var embedding: Matrix<Float> { base.embedding }
+  var engine: any Engine { base.engine }
+  var memory: MemoryPlan { base.memory }
+  var finalNorm: [Float] { base.finalNorm }
+  var head: Matrix<Float> { base.head }
+
+  func layer(_ index: Int) throws -> LayerWeights {
+    var weights = try base.layer(index % base.configuration.layerCount)
+    weights.attentionKind = configuration.attentionKind(of: index)
+    return weights
   }
 }

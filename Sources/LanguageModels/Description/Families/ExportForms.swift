@@ -140,6 +140,9 @@ public struct GGUFForm: Sendable {
   public var traits: Set<NetworkTrait> = []
   /// Whether the loader turns a part of each head.
   public var turnsPart = false
+  /// The factor of attention's scores that the loader takes; `nil` for 1/√D. What a network has besides goes into its
+  /// queries.
+  public var scoreScale: @Sendable (ModelConfiguration) -> Float? = { _ in nil }
   /// Whether the loader heeds sliding windows. Others run without, which is the same up to the window's length.
   public var keepsWindows = false
   /// The keys of its metadata beside those of all architectures, without the architecture's name.

@@ -71,10 +71,7 @@ extension Family {
   ) throws {
     func key(_ name: String) -> String { "\(architecture).\(name)" }
     configuration.embeddingScale = Float(configuration.hiddenSize).squareRoot()
-    if configuration.layerCount == layersOf27B {
-      let heads = Float(configuration.layers[0].queryHeads)
-      configuration.block.scoreScale = (heads / Float(configuration.hiddenSize)).squareRoot()
-    }
+    configuration.block.scoreScale = scoreScale(configuration, layersOf27B: layersOf27B)
     guard let window = try file.integerIfPresent(key("attention.sliding_window")), window > 0 else { return }
     let pattern = file[key("attention.sliding_window_pattern")]
     let step = try pattern?.array == nil ? file.integerIfPresent(key("attention.sliding_window_pattern")) ?? step : step
@@ -94,6 +91,12 @@ extension Family {
     }
     configuration.block.attention.append(AttentionKind(rotary: local, window: window))
     configuration.attentionKinds = flags.map { $0 ? 1 : 0 }
+  }
+
+  /// llama.cpp's factor of the scores: it knows the one size with another by its number of layers.
+  private static func scoreScale(_ configuration: ModelConfiguration, layersOf27B: Int) -> Float? {
+    guard configuration.layerCount == layersOf27B else { return nil }
+    return (Float(configuration.layers[0].queryHeads) / Float(configuration.hiddenSize)).squareRoot()
   }
 
   /// The stock class, and ours for layers of different widths.
@@ -142,7 +145,8 @@ extension Family {
   ) -> GGUFForm {
     GGUFForm(
       architecture: architecture, takesWidths: false, biases: .none, interleavesRotaryRows: false,
-      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases).subtracting([.scoreScale]), keepsWindows: true,
+      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases),
+      scoreScale: { scoreScale($0, layersOf27B: layersOf27B) }, keepsWindows: true,
       members: { configuration in
         // llama.cpp has a window for Gemma 2 if there is no key: one that hides nothing stands for none.
         let window =
@@ -156,9 +160,6 @@ extension Family {
         let isPattern = windows.indices.allSatisfy { (windows[$0] != nil) == ($0 % step < step - 1) }
         if !isPattern, windows.contains(where: { $0 != nil }) {
           return "has a window in all but every \(step == 2 ? "second" : "\(step)th") layer"
-        }
-        if configuration.layerCount == layersOf27B {
-          return "takes the scale of attention's scores, at \(layersOf27B) layers, from the number of heads"
         }
         return rule(configuration)
       })
