@@ -17,7 +17,9 @@ final class LaneBackward: EngineBackward {
     let count = min(Self.lanes, windows.count)
     let share = Threads.share(among: count)
     lanes = (0..<count).map { _ in
-      Lane(BlockBackward(configuration, length: windows.length, queryBlock: queryBlock, workers: share))
+      Lane(
+        BlockBackward(configuration, length: windows.length, queryBlock: queryBlock, workers: share),
+        hidden: configuration.hiddenSize)
     }
     memory = LayerBuffers(configuration)
   }
@@ -40,6 +42,7 @@ final class LaneBackward: EngineBackward {
 /// What one worker adds up of a layer.
 private final class Lane: @unchecked Sendable {
   private let worker: BlockBackward
+  private let hidden: Int
   /// Reused from layer to layer where the shapes are alike.
   private var sum: LayerGradients?
   private var squares: LayerGradients?
@@ -47,7 +50,7 @@ private final class Lane: @unchecked Sendable {
   private var single: LayerGradients?
   private var moments: BackwardPass.OutputMoments?
 
-  init(_ worker: BlockBackward) { self.worker = worker }
+  init(_ worker: BlockBackward, hidden: Int) { (self.worker, self.hidden) = (worker, hidden) }
 
   func begin(_ weights: LayerWeights, _ parts: BackwardPass.Parts) {
     if parts.contains(.weights) { LayerGradients.clear(&sum, like: weights) }
@@ -56,7 +59,6 @@ private final class Lane: @unchecked Sendable {
       LayerGradients.clear(&single, like: weights)
     }
     if parts.contains(.outputMoments) {
-      let hidden = weights.attentionNorm.count
       moments = BackwardPass.OutputMoments(
         attention: Matrix(rows: hidden, columns: hidden), mlp: Matrix(rows: hidden, columns: hidden))
     }
