@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 extension EndToEnd {
@@ -15,6 +16,19 @@ extension EndToEnd {
       let other = try Workspace("granite-tied")
       let granite = try other.run("describe", "widths", "--model", "model").expectSuccess().output
       #expect(granite.contains("GGUF, a width for each layer: deci\n"))
+    }
+
+    /// Layers without norms before attention and MLP; widths from error curves, which need gradients.
+    @Test func solveWithoutNormsBefore() throws {
+      let workspace = try Workspace("olmo2-norms")
+      let written = try workspace.run(
+        "solve", "--model", "model", "--keep", "0.7", "--calibration", "text/lighthouse.txt", "--calibration-windows",
+        "8",
+        "--calibration-length", "64", "--dtype", "f32", "--format", "hf", "--output", "out"
+      ).expectSuccess()
+      #expect(written.output.contains("NASOlmo2ForCausalLM"))
+      let config = try JSONSerialization.jsonObject(with: workspace.data("out/config.json")) as? [String: Any]
+      #expect(config?["pad_token_id"] is NSNull)
     }
 
     @Test func searchSaysWhatGGUFDoesNotTake() throws {

@@ -27,7 +27,7 @@ final class LaneBackward: EngineBackward {
   func run(
     _ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, _ parts: BackwardPass.Parts
   ) throws -> BackwardPass.Gathered {
-    for lane in lanes { lane.begin(weights, parts) }
+    for lane in lanes { lane.begin(weights, parts, hidden: input.columns) }
     let packed = PackedLayer(weights, .single, in: memory)
     try Threads.forEach(windows.count, inLanes: lanes.count) { [lanes, windows] window, lane, _ in
       let rows = window * windows.length..<(window + 1) * windows.length
@@ -52,7 +52,7 @@ private final class Lane: @unchecked Sendable {
 
   init(_ worker: BlockBackward, hidden: Int) { (self.worker, self.hidden) = (worker, hidden) }
 
-  func begin(_ weights: LayerWeights, _ parts: BackwardPass.Parts) {
+  func begin(_ weights: LayerWeights, _ parts: BackwardPass.Parts, hidden: Int) {
     if parts.contains(.weights) { LayerGradients.clear(&sum, like: weights) }
     if parts.contains(.squares) {
       LayerGradients.clear(&squares, like: weights)

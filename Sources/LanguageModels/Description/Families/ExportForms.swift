@@ -60,6 +60,10 @@ public struct HuggingFaceForm: Sendable {
   /// The keys of its `config.json` beside those of all classes.
   public var members: @Sendable (ModelConfiguration) -> [String: JSONValue] = { _ in [:] }
 
+  /// Keys for classes that ask a model as a whole for its widths, and that have a padding token of their own where no key says
+  /// that there is none.
+  static let classKeys: [String: JSONValue] = ["allow_global_per_layer_attribute_access": true, "pad_token_id": nil]
+
   public struct Module: Sendable {
     /// Without `.py`.
     public let name: String
@@ -115,7 +119,7 @@ public struct HuggingFaceForm: Sendable {
     module: .widths(
       of: "ministral", class: "Ministral", model: "MinistralModel",
       norms: (["input_layernorm"], ["post_attention_layernorm"])),
-    takesSomeWindows: true, members: { _ in ["allow_global_per_layer_attribute_access": true] })
+    takesSomeWindows: true, members: { _ in classKeys })
 }
 
 /// An architecture of llama.cpp that networks are written for, with the networks that its loader takes.

@@ -124,14 +124,14 @@ extension Family {
     let scalar =
       configuration.block.scoreScale.map { 1 / (Double($0) * Double($0)) } ?? Double(configuration.headDimension)
     let whole = scalar.rounded()
-    return [
+    let members: [String: JSONValue] = [
       "hidden_activation": configuration.block.activation == .gelu ? "gelu_pytorch_tanh" : "silu",
       "query_pre_attn_scalar": abs(scalar - whole) < 1e-4 * scalar ? .integer(Int(whole)) : .number(scalar),
       "attn_logit_softcapping": configuration.block.scoreCap.map { .number(Double($0)) } ?? .null,
       "final_logit_softcapping": configuration.logitCap.map { .number(Double($0)) } ?? .null,
       "layer_types": .array(configuration.windows.map { $0 == nil ? "full_attention" : "sliding_attention" }),
-      "allow_global_per_layer_attribute_access": true,
     ]
+    return HuggingFaceForm.classKeys.merging(members) { $1 }
   }
 
   /// - Parameters:

@@ -47,11 +47,8 @@ extension Family {
       architecture: architecture, modelType: "smollm3", biases: biases, window: .switched, module: module,
       traits: [.gelu, .severalRotations],
       members: { configuration in
-        [
-          "no_rope_layers": .array(
-            configuration.layers.indices.map { .integer(configuration.attention(of: $0).isTurned ? 1 : 0) }),
-          "allow_global_per_layer_attribute_access": true,
-        ]
+        let turned = configuration.attentionOfLayers.map { JSONValue.integer($0.isTurned ? 1 : 0) }
+        return HuggingFaceForm.classKeys.merging(["no_rope_layers": .array(turned)]) { $1 }
       })
   }
 }
