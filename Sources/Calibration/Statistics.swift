@@ -3,6 +3,11 @@ import LinearAlgebra
 import Runtime
 
 /// The activation statistics of one decoder layer that scores and repair need, as means over tokens.
+///
+/// If a norm stands between the output or down projection and the residual stream, an error of the projection counts
+/// relative to its output. So `x` is then the input multiplied by the token's `s`, the inverse root mean square of the
+/// output, but for `E[x]`, which is the mean of the input itself with the tokens weighted by `s²`: the constant that is
+/// nearest to it behind the norm.
 public struct LayerStatistics: Sendable {
   /// `E[x xᵀ]` of the normed input of the query, key and value projections, shape `[hidden, hidden]`.
   public var attentionInputGram: Matrix<Float>
@@ -27,13 +32,21 @@ public struct LayerStatistics: Sendable {
   public var energyAfterAttention: Double
   /// Harmonic mean of `‖x‖²` of the residual stream after the MLP was added.
   public var energyAfterMLP: Double
+  /// `E[s²]` of the output projection; 1 without a norm behind it.
+  public var contextWeight = 1.0
+  /// `E[s²]` of the down projection.
+  public var hiddenWeight = 1.0
+  /// The mean share of each query head in the square of all query heads of a token; empty if no norm runs over all heads.
+  public var queryShares: [Float] = []
+  /// The same of the keys.
+  public var keyShares: [Float] = []
 
   /// `E[x²]` of the output projection's input.
   public var contextSecondMoment: [Float] { (0..<contextGram.rows).map { contextGram[$0, $0] } }
-  /// `E[x²] − E[x]²` of the output projection's input: its fluctuation over tokens.
-  public var contextVariance: [Float] { Self.variance(contextSecondMoment, contextMean) }
-  /// `E[x²] − E[x]²` of the down projection's input.
-  public var hiddenVariance: [Float] { Self.variance(hiddenSecondMoment, hiddenMean) }
+  /// `E[x²] − E[s²]·E[x]²` of the output projection's input: its fluctuation over tokens.
+  public var contextVariance: [Float] { Self.variance(contextSecondMoment, contextMean, contextWeight) }
+  /// `E[x²] − E[s²]·E[x]²` of the down projection's input.
+  public var hiddenVariance: [Float] { Self.variance(hiddenSecondMoment, hiddenMean, hiddenWeight) }
 
   /// Number of elements of all Gram matrices of a layer.
   public static func gramElements(of shape: LayerShape, in configuration: ModelConfiguration) -> Int {
@@ -41,8 +54,8 @@ public struct LayerStatistics: Sendable {
     return 2 * hidden * hidden + context * context + shape.mlpChannels * shape.mlpChannels
   }
 
-  private static func variance(_ secondMoment: [Float], _ mean: [Float]) -> [Float] {
-    zip(secondMoment, mean).map { max(0, $0 - $1 * $1) }
+  private static func variance(_ secondMoment: [Float], _ mean: [Float], _ weight: Double) -> [Float] {
+    zip(secondMoment, mean).map { max(0, $0 - Float(weight) * $1 * $1) }
   }
 
   /// `E[x²]` of the down projection's input.
@@ -92,17 +105,28 @@ public struct MixedStatistics: Statistics {
   public func layer(_ index: Int) throws -> LayerStatistics {
     let layers = try parts.map { try $0.layer(index) }
     let shares = parts.map { Float($0.tokens) / Float(tokens) }
+    let weights = [\LayerStatistics.contextWeight, \.hiddenWeight].map { weight in
+      zip(layers, shares).reduce(0.0) { $0 + $1.0[keyPath: weight] * Double($1.1) }
+    }
+    func mean(
+      _ mean: KeyPath<LayerStatistics, [Float]>, _ weight: KeyPath<LayerStatistics, Double>, _ sum: Double
+    ) -> [Float] {
+      Self.sum(
+        layers.map { $0[keyPath: mean] }, zip(layers, shares).map { Float(Double($1) * $0[keyPath: weight] / sum) })
+    }
     return LayerStatistics(
       attentionInputGram: Self.sum(layers.map(\.attentionInputGram), shares),
       mlpInputGram: Self.sum(layers.map(\.mlpInputGram), shares),
       contextGram: Self.sum(layers.map(\.contextGram), shares),
       contextMagnitude: Self.sum(layers.map(\.contextMagnitude), shares),
-      contextMean: Self.sum(layers.map(\.contextMean), shares),
+      contextMean: mean(\.contextMean, \.contextWeight, weights[0]),
       hiddenGram: Self.sum(layers.map(\.hiddenGram), shares),
       hiddenMagnitude: Self.sum(layers.map(\.hiddenMagnitude), shares),
-      hiddenMean: Self.sum(layers.map(\.hiddenMean), shares),
+      hiddenMean: mean(\.hiddenMean, \.hiddenWeight, weights[1]),
       energyAfterAttention: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterAttention },
-      energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP })
+      energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP },
+      contextWeight: weights[0], hiddenWeight: weights[1],
+      queryShares: Self.sum(layers.map(\.queryShares), shares), keyShares: Self.sum(layers.map(\.keyShares), shares))
   }
 
   private static func sum(_ matrices: [Matrix<Float>], _ shares: [Float]) -> Matrix<Float> {

@@ -30,7 +30,7 @@ final class StatisticsCollector: @unchecked Sendable {
         spare[number].clear()
         return spare[number]
       }
-      return Lane(residual: configuration.hiddenSize, context: context, hidden: shape.mlpChannels)
+      return Lane(configuration, context: context, hidden: shape.mlpChannels)
     }
   }
 
@@ -46,8 +46,12 @@ final class StatisticsCollector: @unchecked Sendable {
     switch tap {
     case .attentionInput: engine.addGram(of: activations, to: lane.attentionInput)
     case .mlpInput: engine.addGram(of: activations, to: lane.mlpInput)
+    case .queries: lane.queries.add(activations)
+    case .keys: lane.keys.add(activations)
     case .attentionContext: lane.context.add(activations, engine)
+    case .attentionFactors: lane.context.factors = activations
     case .mlpHidden: lane.hidden.add(activations, engine)
+    case .mlpFactors: lane.hidden.factors = activations
     case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
     case .afterMLP: lane.inverseEnergyAfterMLP += Self.inverseEnergy(activations)
     }
@@ -58,6 +62,8 @@ final class StatisticsCollector: @unchecked Sendable {
     for lane in lanes.dropFirst() {
       total.context.merge(lane.context)
       total.hidden.merge(lane.hidden)
+      total.queries.merge(lane.queries)
+      total.keys.merge(lane.keys)
       total.inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
       total.inverseEnergyAfterMLP += lane.inverseEnergyAfterMLP
     }
@@ -72,7 +78,9 @@ final class StatisticsCollector: @unchecked Sendable {
       contextMean: total.context.mean.elements, hiddenGram: total.hidden.gram,
       hiddenMagnitude: total.hidden.magnitude.elements, hiddenMean: total.hidden.mean.elements,
       energyAfterAttention: Double(tokens) / total.inverseEnergyAfterAttention,
-      energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP)
+      energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP, contextWeight: total.context.weight,
+      hiddenWeight: total.hidden.weight, queryShares: total.queries.means(over: tokens),
+      keyShares: total.keys.means(over: tokens))
   }
 
   /// Adds the upper triangles of matrices to the first of them, divides by the tokens and mirrors the result.
@@ -101,10 +109,14 @@ final class StatisticsCollector: @unchecked Sendable {
     fileprivate let mlpInput: Matrix<Float>
     fileprivate let context: Accumulator
     fileprivate let hidden: Accumulator
+    fileprivate let queries: HeadShares
+    fileprivate let keys: HeadShares
     fileprivate var inverseEnergyAfterAttention = 0.0
     fileprivate var inverseEnergyAfterMLP = 0.0
 
-    fileprivate init(residual: Int, context: Int, hidden: Int) {
+    fileprivate init(_ configuration: ModelConfiguration, context: Int, hidden: Int) {
+      let (residual, dimension) = (configuration.hiddenSize, configuration.headDimension)
+      (queries, keys) = (HeadShares(dimension), HeadShares(dimension))
       attentionInput = Matrix(rows: residual, columns: residual)
       mlpInput = Matrix(rows: residual, columns: residual)
       self.context = Accumulator(width: context)
@@ -118,15 +130,21 @@ final class StatisticsCollector: @unchecked Sendable {
     fileprivate func clear() {
       for gram in [attentionInput, mlpInput] { gram.fill(0) }
       for accumulator in [context, hidden] { accumulator.clear() }
+      for shares in [queries, keys] { shares.clear() }
       (inverseEnergyAfterAttention, inverseEnergyAfterMLP) = (0, 0)
     }
   }
 
-  /// Sums over tokens of `x xᵀ`, `|x|` and `x`.
+  /// Sums over tokens of `x xᵀ`, `|x|` and `x`. If tokens come multiplied by factors `s`, the last is that of `s·x`, and
+  /// becomes the mean of what was multiplied, each token weighted by `s²`.
   fileprivate final class Accumulator {
     let gram: Matrix<Float>
     let magnitude: Matrix<Float>
     let mean: Matrix<Float>
+    /// The factors of the tokens that come next, shape `[tokens, 1]`; `nil` for 1.
+    var factors: Matrix<Float>?
+    /// `Σ s²`; after `average` the mean.
+    private(set) var weight = 0.0
 
     init(width: Int) {
       gram = Matrix(rows: width, columns: width)
@@ -138,22 +156,58 @@ final class StatisticsCollector: @unchecked Sendable {
       engine.addGram(of: x, to: gram)
       for i in 0..<x.rows {
         Kernels.addMagnitudes(x.row(i), to: magnitude.pointer, count: x.columns)
-        Kernels.add(x.row(i), to: mean.pointer, count: x.columns)
+        let factor = factors?[i, 0] ?? 1
+        Kernels.addScaled(x.row(i), factor, to: mean.pointer, count: x.columns)
+        weight += Double(factor) * Double(factor)
       }
+      factors = nil
     }
 
-    func clear() { for sum in [gram, magnitude, mean] { sum.fill(0) } }
+    func clear() {
+      for sum in [gram, magnitude, mean] { sum.fill(0) }
+      weight = 0
+    }
 
     /// All but the Gram.
     func merge(_ other: Accumulator) {
       Kernels.add(other.magnitude.pointer, to: magnitude.pointer, count: magnitude.count)
       Kernels.add(other.mean.pointer, to: mean.pointer, count: mean.count)
+      weight += other.weight
     }
 
     /// All but the Gram.
     func average(over tokens: Int) {
       Kernels.scale(magnitude.pointer, by: 1 / Float(tokens), count: magnitude.count)
-      Kernels.scale(mean.pointer, by: 1 / Float(tokens), count: mean.count)
+      if weight > 0 { Kernels.scale(mean.pointer, by: 1 / Float(weight), count: mean.count) }
+      // A layer without the module has seen no token.
+      weight = weight > 0 ? weight / Double(tokens) : 1
     }
+  }
+
+  /// Sums over tokens of the shares that heads have in the square of all heads together.
+  fileprivate final class HeadShares {
+    private let dimension: Int
+    private var sums: [Double] = []
+
+    init(_ dimension: Int) { self.dimension = dimension }
+
+    func clear() { sums = [] }
+
+    func add(_ x: Matrix<Float>) {
+      let heads = x.columns / dimension
+      if sums.isEmpty { sums = Array(repeating: 0, count: heads) }
+      for i in 0..<x.rows {
+        let squares = (0..<heads).map { head in
+          let start = x.row(i) + head * dimension
+          return Double(Kernels.dot(start, start, count: dimension))
+        }
+        let all = max(squares.reduce(0, +), .leastNormalMagnitude)
+        for head in 0..<heads { sums[head] += squares[head] / all }
+      }
+    }
+
+    func merge(_ other: HeadShares) { sums = sums.isEmpty ? other.sums : zip(sums, other.sums).map(+) }
+
+    func means(over tokens: Int) -> [Float] { sums.map { Float($0 / Double(tokens)) } }
   }
 }

@@ -24,7 +24,7 @@ public struct StatisticsStore: Sendable {
     name: String, of network: some Network, fingerprint: String, windows: TokenWindows,
     record: ResidualRecord? = nil, monitor: Monitor = .silent
   ) throws -> any Statistics {
-    let cache = try LayerCache(of: "statistics 5", in: folder, fingerprint: fingerprint, windows: windows) {
+    let cache = try LayerCache(of: "statistics 6", in: folder, fingerprint: fingerprint, windows: windows) {
       temporary, disk in
       try record?.open(in: temporary)
       try StatisticsPass.run(network, on: windows, record: record) { index, statistics in
@@ -38,14 +38,18 @@ public struct StatisticsStore: Sendable {
 
   private static func write(_ statistics: LayerStatistics, to url: URL) throws {
     let energies = [Float(statistics.energyAfterAttention), Float(statistics.energyAfterMLP)]
+    let weights = [Float(statistics.contextWeight), Float(statistics.hiddenWeight)]
     let grams = [
       "attention.input.gram": statistics.attentionInputGram, "mlp.input.gram": statistics.mlpInputGram,
       "context.gram": statistics.contextGram, "hidden.gram": statistics.hiddenGram,
     ]
-    let vectors = [
+    var vectors = [
       "context.magnitude": statistics.contextMagnitude, "context.mean": statistics.contextMean,
       "hidden.magnitude": statistics.hiddenMagnitude, "hidden.mean": statistics.hiddenMean, "energies": energies,
+      "weights": weights,
     ]
+    if !statistics.queryShares.isEmpty { vectors["query.shares"] = statistics.queryShares }
+    if !statistics.keyShares.isEmpty { vectors["key.shares"] = statistics.keyShares }
     let plans =
       grams.map { TensorPlan(name: $0, type: .f32, shape: [$1.triangleCount]) }
       + vectors.map { TensorPlan(name: $0, type: .f32, shape: [$1.count]) }
@@ -90,7 +94,10 @@ private struct StoredStatistics: Statistics {
         return result
       }
       let context = shape.queryHeads * configuration.headDimension
-      let energies = try vector("energies", 2)
+      func shares(_ name: String, _ norm: LayerPart, _ heads: Int) throws -> [Float] {
+        heads > 0 && configuration.block.parts.contains(norm) ? try vector(name, heads) : []
+      }
+      let (energies, weights) = (try vector("energies", 2), try vector("weights", 2))
       return LayerStatistics(
         attentionInputGram: try gram("attention.input.gram", configuration.hiddenSize),
         mlpInputGram: try gram("mlp.input.gram", configuration.hiddenSize),
@@ -99,7 +106,10 @@ private struct StoredStatistics: Statistics {
         hiddenGram: try gram("hidden.gram", shape.mlpChannels),
         hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
         hiddenMean: try vector("hidden.mean", shape.mlpChannels),
-        energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]))
+        energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]),
+        contextWeight: Double(weights[0]), hiddenWeight: Double(weights[1]),
+        queryShares: try shares("query.shares", .allQueriesNorm, shape.queryHeads),
+        keyShares: try shares("key.shares", .allKeysNorm, shape.kvHeads))
     }
   }
 }

@@ -3,7 +3,8 @@ import LinearAlgebra
 import Runtime
 
 /// A network in the terms of a file format, with the same results: without layers that have neither attention nor MLP,
-/// with biases of zeros if the format needs some, and with MLP channels of zeros if a loader needs an MLP.
+/// with biases of zeros if the format needs some, with MLP channels of zeros if a loader needs an MLP, and with queries that
+/// make up for another factor of attention's scores.
 struct AdaptedNetwork<Base: Network>: Network {
   let base: Base
   let configuration: ModelConfiguration
@@ -11,7 +12,7 @@ struct AdaptedNetwork<Base: Network>: Network {
   private let numbers: [Int]
 
   /// - Parameters:
-  ///   - configuration: the network's own, except for biases.
+  ///   - configuration: the network's own, except for biases and the factor of attention's scores.
   ///   - mlpChannels: number of channels of a layer that has attention and no MLP.
   init(_ base: Base, _ configuration: ModelConfiguration, mlpChannels: Int = 0) {
     self.base = base
@@ -33,10 +34,19 @@ struct AdaptedNetwork<Base: Network>: Network {
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }
 
+  /// What queries have to be longer by, so that the scores stay.
+  private var queryFactor: Float {
+    func scale(_ configuration: ModelConfiguration) -> Float {
+      configuration.block.scoreScale ?? 1 / Float(configuration.headDimension).squareRoot()
+    }
+    return scale(base.configuration) / scale(configuration)
+  }
+
   /// A bias that the network's own configuration names is not invented: the export reports it as missing.
   func layer(_ index: Int) throws -> LayerWeights {
     var weights = try base.layer(numbers[index])
     let shape = configuration.layers[index]
+    if queryFactor != 1, shape.kvHeads > 0 { weights.lengthenQueries(queryFactor, configuration.block.parts) }
     let getsMLP = shape.mlpChannels > 0 && base.configuration.layers[numbers[index]].mlpChannels == 0
     if getsMLP {
       for part in configuration.parts(of: shape) where part.module == .mlp {
@@ -51,5 +61,19 @@ struct AdaptedNetwork<Base: Network>: Network {
     var added = configuration
     added.block.biases.subtract(base.configuration.block.biases.filter { !(getsMLP && $0.module == .mlp) })
     return weights.fillingBiases(for: added)
+  }
+}
+
+extension LayerWeights {
+  /// Queries that are so many times as long: by the gains of their norm, which the projection is hidden behind, if there is one.
+  fileprivate mutating func lengthenQueries(_ factor: Float, _ parts: Set<LayerPart>) {
+    if let norm = [LayerPart.queryNorm, .allQueriesNorm].first(where: parts.contains) {
+      self[gain: norm] = self[gain: norm].map { $0 * factor }
+      return
+    }
+    let query = self[.query]
+    let weight = query.weight.gatherRows(Array(0..<query.outputs))
+    for row in 0..<weight.rows { Kernels.scale(weight.row(row), by: factor, count: weight.columns) }
+    self[.query] = Linear(weight: weight, bias: query.bias.map { $0.map { $0 * factor } })
   }
 }

@@ -22,9 +22,12 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   private static var emptyMLP: Int { 32 }
 
   init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
-    self.network = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
+    let whole = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
+    form = try .choice(for: whole.configuration)
+    var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
+    adapted.block.scoreScale = form.scoreScale(whole.configuration)
+    self.network = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP)
     let configuration = self.network.configuration
-    form = try .choice(for: configuration)
     tensors = NetworkTensors(
       self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32,
       layout: TensorLayout(form, configuration), ropeTensors: GGUFRope(configuration, form).tensors)
@@ -77,11 +80,9 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       if widths.allSatisfy({ $0 == widths[0] }) { return count(widths[0]) }
       return .array(.int32(widths.map { Int32(clamping: $0) }))
     }
-    // llama.cpp runs these architectures without a sliding window, which is the same up to the window's length.
-    let context = min(configuration.contextLength, configuration.slidingWindow ?? .max)
     var members: [(key: String, value: GGUFValue)] = [
       ("block_count", count(configuration.layerCount)),
-      ("context_length", count(context)),
+      ("context_length", count(configuration.contextLength)),
       ("embedding_length", count(configuration.hiddenSize)),
       ("vocab_size", count(configuration.vocabularySize)),
       ("feed_forward_length", perLayer(\.mlpChannels)),
@@ -92,11 +93,11 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
     ]
     members += GGUFRope(configuration, form).members
-    let own = form.members(configuration)
-    if let window = configuration.slidingWindow, own.allSatisfy({ $0.key != "attention.sliding_window" }) {
+    if !form.keepsWindows, let window = configuration.slidingWindow {
       members.append(("attention.sliding_window", count(window)))
     }
-    return (members + own).map { ("\(form.architecture).\($0.key)", $0.value) }
+    members += form.members(configuration)
+    return members.map { ("\(form.architecture).\($0.key)", $0.value) }
   }
 
   private static func tokenizer(
@@ -121,5 +122,19 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       "chat_template": vocabulary?.chatTemplate.map { .string($0) },
     ]
     return all.compactMap { key, value in value.map { (key: "tokenizer.\(key)", value: $0) } }
+  }
+}
+
+extension ModelConfiguration {
+  /// The same with a context as long as the shortest window, within which no window hides anything. If only some layers have
+  /// one, or another, it is left out.
+  fileprivate func withinWindows() -> ModelConfiguration {
+    guard let shortest = windows.compactMap(\.self).min() else { return self }
+    var result = self
+    result.contextLength = min(contextLength, shortest)
+    for index in block.attention.indices {
+      result.block.attention[index].window = Set(windows).count == 1 ? shortest : nil
+    }
+    return result
   }
 }

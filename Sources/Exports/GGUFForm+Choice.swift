@@ -40,7 +40,9 @@ extension GGUFForm {
         "takes layers of different widths, but its output head is the embedding, and this model has a head of its own"
     }
     if let broken = rule(configuration) { return broken }
-    if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() { return "knows no \(trait)" }
+    if let trait = configuration.traits.subtracting(traits.union([.scoreScale])).map(\.rawValue).min() {
+      return "cannot be told of \(trait)"
+    }
     if !takesRopeDivisors, !GGUFRope(configuration, self).tensors.isEmpty {
       return "reads no divisors of rotary frequencies"
     }

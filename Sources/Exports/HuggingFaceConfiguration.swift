@@ -22,10 +22,9 @@ enum HuggingFaceConfiguration {
       "dtype": .string(typeName(type)),
       "torch_dtype": .string(typeName(type)),
     ]
-    members.merge(HuggingFaceRope(configuration, turnsPart: form.turnsPart).members) { $1 }
+    members.merge(HuggingFaceRope(configuration, form).members) { $1 }
     members.merge(specialTokens(configuration)) { $1 }
-    let heads = configuration.layers.allSatisfy { $0 == configuration.layers[0] } ? configuration : parent
-    members.merge(widths(widest(heads.layers))) { $1 }
+    members.merge(widths(modelWide(configuration, parent: parent, form))) { $1 }
     members.merge(form.commonMembers(configuration)) { $1 }
     members.merge(form.members(configuration)) { $1 }
     if form.module != nil {
@@ -51,6 +50,18 @@ enum HuggingFaceConfiguration {
       "num_key_value_heads": .integer(layer.kvHeads),
       "intermediate_size": .integer(layer.mlpChannels),
     ]
+  }
+
+  /// The widths of a model whose layers are alike; else those of its parent, which describe no layer.
+  private static func modelWide(
+    _ configuration: ModelConfiguration, parent: ModelConfiguration, _ form: HuggingFaceForm
+  ) -> LayerShape {
+    var result = widest((configuration.isUniform ? configuration : parent).layers)
+    // Some classes of transformers refuse other numbers, also where every layer has one of its own.
+    if form.module != nil, form.headsDivideHiddenSize, configuration.hiddenSize % result.queryHeads != 0 {
+      (result.queryHeads, result.kvHeads) = (1, 1)
+    }
+    return result
   }
 
   /// Heads of the layer with most of them, and the most channels.

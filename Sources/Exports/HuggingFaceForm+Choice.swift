@@ -4,37 +4,42 @@ import LanguageModels
 extension HuggingFaceForm {
   /// The first class of the family that takes a network.
   ///
-  /// - Throws: `ExportError.notExpressible` with the loader's rule.
+  /// - Throws: `ExportError.notExpressible` with the rule of the last class, which takes most.
   static func choice(for configuration: ModelConfiguration) throws -> HuggingFaceForm {
     try configuration.checkNames(.huggingFace)
     guard let first = configuration.layers.first, first.kvHeads > 0 else {
       throw ExportError.notExpressible(
         format: .huggingFace, rule: "transformers counts the tokens in a cache by layer 0, which must have attention")
     }
-    let forms = configuration.family.huggingFaceForms
-    guard let form = forms.first(where: { $0.takes(configuration) }) else {
-      let names = forms.map(\.architecture).joined(separator: ", ")
-      throw ExportError.notExpressible(
-        format: .huggingFace,
-        rule: "no class of the family '\(configuration.family.name)' (\(names)) takes its widths and biases")
+    var objection = "the family '\(configuration.family.name)' has no class"
+    for form in configuration.family.huggingFaceForms {
+      guard let rule = form.objection(to: configuration) else { return form }
+      objection = "the class '\(form.architecture)' \(rule)"
     }
-    return form
+    throw ExportError.notExpressible(format: .huggingFace, rule: objection)
   }
 
-  private func takes(_ configuration: ModelConfiguration) -> Bool {
+  /// The rule of the class that a network breaks, as what follows its name; `nil` where it takes the network.
+  private func objection(to configuration: ModelConfiguration) -> String? {
     let shape = configuration.layers[0]
-    return (module != nil || configuration.isUniform && shape.mlpChannels > 0)
-      && biases.takes(configuration.block.biases) && takesAttention(configuration)
-      && configuration.traits.subtracting([.severalAttentions]).isSubset(of: traits)
-      && (!headsDivideHiddenSize || configuration.hiddenSize % shape.queryHeads == 0)
+    if module == nil, !configuration.isUniform || shape.mlpChannels == 0 {
+      return "has one width for all layers, and an MLP in each"
+    }
+    if module == nil, headsDivideHiddenSize, configuration.hiddenSize % shape.queryHeads != 0 {
+      return "wants a number of heads that divides the hidden size"
+    }
+    if !takesWindows(configuration.windows) { return "has other sliding windows than this network" }
+    if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() {
+      return "cannot be told of \(trait)"
+    }
+    return biases.takes(configuration.block.biases) ? nil : "has other biases than this network"
   }
 
-  private func takesAttention(_ configuration: ModelConfiguration) -> Bool {
-    if configuration.block.attention.count == 1 { return window != .none || configuration.slidingWindow == nil }
-    if traits.contains(.severalAttentions) { return true }
-    let kinds = configuration.block.attention
-    return window == .switched && kinds.count == 2 && kinds[0].rotary == kinds[1].rotary && kinds[0].window == nil
-      && kinds.allSatisfy(\.isTurned)
+  private func takesWindows(_ windows: [Int?]) -> Bool {
+    let lengths = Set(windows)
+    if lengths == [nil] { return true }
+    if lengths.count == 1 { return window != .none }
+    return lengths.count == 2 && lengths.contains(nil) && (window == .switched || takesSomeWindows)
   }
 
   /// The configuration in the terms of the class: if a key stands for several biases and the network has some of them,
@@ -50,11 +55,9 @@ extension HuggingFaceForm {
     var members: [String: JSONValue] = [:]
     for (key, parts) in biases.keys {
       let present = !parts.isDisjoint(with: configuration.block.biases)
-      if present || module == nil { members[key] = .bool(present) }
+      if present || module == nil || biases.assumed.contains(key) { members[key] = .bool(present) }
     }
-    let windows = configuration.layers.indices.map {
-      configuration.block.attention[configuration.attentionKind(of: $0)].window
-    }
+    let windows = configuration.windows
     let largest = windows.compactMap(\.self).max()
     if window != .none { members["sliding_window"] = largest.map { .integer($0) } ?? .null }
     if window == .switched {

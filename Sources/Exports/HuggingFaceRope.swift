@@ -6,9 +6,8 @@ import LanguageModels
 struct HuggingFaceRope {
   let members: [String: JSONValue]
 
-  /// - Parameter turnsPart: whether the class takes the share of a head's dimensions that is turned.
-  init(_ configuration: ModelConfiguration, turnsPart: Bool) {
-    let kinds = configuration.block.attention
+  init(_ configuration: ModelConfiguration, _ form: HuggingFaceForm) {
+    let (kinds, turnsPart) = (configuration.attentionOfLayers, form.turnsPart)
     func section(_ rotary: RotaryConfiguration) -> [String: JSONValue] {
       var rotary = rotary
       let share = Double(rotary.turnedDimensions ?? configuration.headDimension) / Double(configuration.headDimension)
@@ -23,7 +22,7 @@ struct HuggingFaceRope {
     func whole(_ rotary: RotaryConfiguration) -> JSONValue {
       .object(section(rotary).merging(["rope_theta": .number(rotary.theta)]) { $1 })
     }
-    if kinds.contains(where: { $0.rotary != kinds[0].rotary }) {
+    if form.tellsRotaryByType {
       let types = kinds.map { ($0.window == nil ? "full_attention" : "sliding_attention", whole($0.rotary)) }
       members = ["rope_parameters": .object(Dictionary(types) { first, _ in first })]
       return

@@ -1,4 +1,19 @@
+import LanguageModels
 import LinearAlgebra
+
+extension ScoredLayer {
+  /// The weight by which a module's units reach the residual stream, shape `[hidden, inputs]`.
+  ///
+  /// It is that of the output or down projection. If a norm stands behind the projection, the statistics hold the inputs
+  /// divided by what the norm divides by, and the gains are what is left of it: each row is multiplied by its gain.
+  func weightToStream(_ module: LayerPart.Module) -> Matrix<Float> {
+    let (weight, gain) = (weights[module.output].weight, weights[gain: module.postNorm])
+    if gain.isEmpty { return weight }
+    let result = weight.copy()
+    for (i, factor) in gain.enumerated() { Kernels.scale(result.row(i), by: factor, count: result.columns) }
+    return result
+  }
+}
 
 /// `Σ_i |W[i,j]|` for every column `j`.
 func columnMagnitudes(of weight: Matrix<Float>) -> [Float] {

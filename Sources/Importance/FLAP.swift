@@ -18,9 +18,9 @@ public struct FLAP: Importance {
   public func scores(of layer: ScoredLayer) -> UnitScores {
     let statistics = layer.statistics
     let contexts = Self.standardised(
-      zip(columnEnergies(of: layer.weights.output.weight), statistics.contextVariance).map { $0 * $1 })
+      zip(columnEnergies(of: layer.weightToStream(.attention)), statistics.contextVariance).map { $0 * $1 })
     let channels = Self.standardised(
-      zip(columnEnergies(of: layer.weights.down.weight), statistics.hiddenVariance).map { $0 * $1 })
+      zip(columnEnergies(of: layer.weightToStream(.mlp)), statistics.hiddenVariance).map { $0 * $1 })
     let width = Float(layer.shape.queriesPerGroup * layer.headDimension)
     return UnitScores(groups: layer.foldColumns(contexts).map { $0 / width }, channels: channels)
   }

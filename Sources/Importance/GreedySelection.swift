@@ -21,8 +21,8 @@ public struct GreedySelection: Importance {
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     let width = layer.shape.queriesPerGroup * layer.headDimension
     let groups = try order(
-      weight: layer.weights.output.weight, gram: layer.statistics.contextGram, width: width, layer)
-    let channels = try order(weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, width: 1, layer)
+      weight: layer.weightToStream(.attention), gram: layer.statistics.contextGram, width: width, layer)
+    let channels = try order(weight: layer.weightToStream(.mlp), gram: layer.statistics.hiddenGram, width: 1, layer)
     return UnitScores(keepingGroups: groups, channels: channels)
   }
 

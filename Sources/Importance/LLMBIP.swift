@@ -9,8 +9,10 @@ import LinearAlgebra
 ///
 /// with `x_U`, `x_H` the inputs of `down_proj` and `o_proj`: a change of `o_proj`'s output reaches the block's output
 /// directly and through the MLP. A group's score is the sum over its channels. The paper states the formula for an
-/// ungated MLP without norms. Here the norm's gain is folded into the MLP's input weights, and the inner factor of the
-/// gated MLP is `|W_gate| + |W_up|`, each halved: if the two branches are of equal size, both carry the change once.
+/// ungated MLP without norms. Here the gain of a norm before the MLP is folded into the MLP's input weights, those of norms
+/// behind attention and MLP into `W_O` and `W_D`, and what the last one divides a change by is its root mean square over
+/// tokens. The inner factor of the gated MLP is `|W_gate| + |W_up|`, each halved: if the two branches are of equal size,
+/// both carry the change once.
 public struct LLMBIP: Importance {
   public init() {}
 
@@ -19,11 +21,10 @@ public struct LLMBIP: Importance {
   public let source = "LLM-BIP, arXiv 2412.06419"
 
   public func scores(of layer: ScoredLayer) -> UnitScores {
-    let weights = layer.weights
-    let down = columnMagnitudes(of: weights.down.weight)
+    let down = columnMagnitudes(of: layer.weightToStream(.mlp))
     let channels = zip(down, layer.statistics.hiddenMagnitude).map { $0 * $1 }
     let propagation = propagation(down: down, layer)
-    let output = weights.output.weight
+    let output = layer.weightToStream(.attention)
     let columns = Matrix<Float>(rows: 1, columns: output.columns)
     for i in 0..<output.rows {
       let row = output.row(i)
@@ -42,6 +43,9 @@ public struct LLMBIP: Importance {
       let up = weights.up.weight.row(channel)
       for i in through.indices { through[i] += 0.5 * (abs(gate[i]) + abs(up[i])) * down[channel] }
     }
-    return zip(through, weights.mlpNorm).map { 1 + $0 * abs($1) }
+    let divided = Float(layer.statistics.hiddenWeight.squareRoot())
+    return through.indices.map { i in
+      1 + through[i] * divided * (weights.mlpNorm.isEmpty ? 1 : abs(weights.mlpNorm[i]))
+    }
   }
 }

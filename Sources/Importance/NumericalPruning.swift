@@ -23,8 +23,8 @@ public struct NumericalPruning: Importance {
   public let source = "Numerical Pruning, arXiv 2412.12441, section 3.2"
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
-    let contexts = try scores(layer.weights.output.weight, layer.statistics.contextGram, layer)
-    let channels = try scores(layer.weights.down.weight, layer.statistics.hiddenGram, layer)
+    let contexts = try scores(layer.weightToStream(.attention), layer.statistics.contextGram, layer)
+    let channels = try scores(layer.weightToStream(.mlp), layer.statistics.hiddenGram, layer)
     let width = Float(layer.shape.queriesPerGroup * layer.headDimension)
     return UnitScores(groups: layer.foldColumns(contexts).map { $0 / width }, channels: channels)
   }

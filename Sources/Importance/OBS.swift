@@ -22,10 +22,11 @@ public struct OBS: Importance {
     let attention = try stiffness(statistics.attentionInputGram, layer)
     let mlp = try stiffness(statistics.mlpInputGram, layer)
     return try layer.coupled { part in
-      let weight = layer.weights[part].weight
-      if !part.writesToStream { return rowEnergies(of: weight, scaledBy: part.module == .attention ? attention : mlp) }
+      if !part.writesToStream {
+        return rowEnergies(of: layer.weights[part].weight, scaledBy: part.module == .attention ? attention : mlp)
+      }
       let gram = part.module == .attention ? statistics.contextGram : statistics.hiddenGram
-      return zip(columnEnergies(of: weight), try stiffness(gram, layer)).map { $0 * $1 }
+      return zip(columnEnergies(of: layer.weightToStream(part.module)), try stiffness(gram, layer)).map { $0 * $1 }
     }
   }
 

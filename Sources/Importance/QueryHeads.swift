@@ -10,7 +10,7 @@ public enum QueryHeads {
   public static func order(_ layer: ScoredLayer) throws -> [[Int]] {
     let queries = layer.shape.queriesPerGroup
     let removed = try Elimination.removals(
-      weight: layer.weights.output.weight, gram: layer.statistics.contextGram, moments: nil,
+      weight: layer.weightToStream(.attention), gram: layer.statistics.contextGram, moments: nil,
       width: layer.headDimension, atOnce: 1, score: "query heads", layer: layer.index)
     return (0..<layer.shape.kvHeads).map { group in
       removed.reversed().filter { $0 / queries == group }.map { $0 % queries }

@@ -13,8 +13,8 @@ public struct WandaSP: Importance {
   public let source = "Wanda, arXiv 2306.11695, eq. 1; structured form of arXiv 2312.11983"
 
   public func scores(of layer: ScoredLayer) -> UnitScores {
-    let contexts = Self.columns(layer.weights.output.weight, layer.statistics.contextSecondMoment)
-    let channels = Self.columns(layer.weights.down.weight, layer.statistics.hiddenSecondMoment)
+    let contexts = Self.columns(layer.weightToStream(.attention), layer.statistics.contextSecondMoment)
+    let channels = Self.columns(layer.weightToStream(.mlp), layer.statistics.hiddenSecondMoment)
     return UnitScores(groups: layer.foldColumns(contexts), channels: channels)
   }
 

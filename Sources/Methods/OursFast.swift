@@ -83,7 +83,7 @@ struct OursFast: PruningMethod {
     return try bench.timed(.repair) {
       let chosen = try RepairDecision.make(
         RepairDecision.Repaired(judged, repair: alone, on: bench.reference()),
-        inherited: Subnet(of: bench.model, keeping: units), parent: bench.model, calibration: bench.windows(),
+        inherited: bench.inherited(units), parent: bench.model, calibration: bench.windows(),
         reference: bench.reference(), options: settings.sequential, bench.monitor
       ).chosen
       return (chosen.network, chosen.repair)

@@ -53,7 +53,7 @@ struct SearchLLM: PruningMethod {
     let start = bench.units(widths, scores)
     let best = try bench.timed(.search) {
       try evolution.run(from: start, evaluations: limit) { units, number in
-        let value = try Perplexity(Subnet(of: bench.model, keeping: units), windows: fitness).value
+        let value = try Perplexity(bench.inherited(units), windows: fitness).value
         try bench.monitor.advance(.init(.evolution), number + 1, of: limit)
         return value
       }

@@ -18,7 +18,7 @@ public struct NestedReformation: WidthSolver {
   private let rotated: Matrix<Double>
   private let factor: any EngineFactor
   /// `errors[s]`: the mean squared error per token of the best weight that keeps the first `s` inputs, damping
-  /// included; `inputs + 1` values, not increasing, the last one 0.
+  /// included; `inputs + 1` values, not increasing, the last one 0. With gains each output is multiplied by its own.
   public let errors: [Double]
 
   /// - Parameters:
@@ -26,10 +26,12 @@ public struct NestedReformation: WidthSolver {
   ///   - weight: shape `[outputs, inputs]`, in the parent's order.
   ///   - order: inputs from the first to the last kept.
   ///   - damping: λ as a share of the mean of the Gram's diagonal.
+  ///   - gains: gains of a norm behind the projection; empty for none. They change the errors and no weight.
   ///   - engine: engine that factorises and solves.
   /// - Throws: `ReformationError` if the Gram matrix holds NaN or is singular in spite of the damping.
   public init(
-    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, engine: any Engine = CPUEngine()
+    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, gains: [Float] = [],
+    engine: any Engine = CPUEngine()
   ) throws(ReformationError) {
     // For inputs that are zero on the whole calibration the damping keeps the inherited weight.
     let ordered = gram.damped(damping, order: order)
@@ -39,7 +41,13 @@ public struct NestedReformation: WidthSolver {
     let rotated = weight.columnsAsRows(order)
     factor.multiplyTransposed(rotated)
     self.rotated = rotated
-    errors = Self.tails(rotated, rotated)
+    var weighted = rotated
+    if !gains.isEmpty {
+      weighted = rotated.copy()
+      let squares = gains.map { Double($0) * Double($0) }
+      for i in 0..<weighted.rows { for j in squares.indices { weighted[i, j] *= squares[j] } }
+    }
+    errors = Self.tails(rotated, weighted)
     guard errors[0].isFinite else { throw .notFinite }
   }
 

@@ -1,10 +1,14 @@
 import LanguageModels
 import LinearAlgebra
 
-/// The data for the correction of a projection, and the size of its error.
-protocol Correctable {
-  /// Mean squared length of the output's error after a change, per token.
+/// The data that a change of a projection is judged by.
+protocol Judge {
+  /// Mean squared length of the error after a change, per token.
   func error(_ change: ProjectionProblem.Change?) -> Double
+}
+
+/// The data for the correction of a projection, and the size of its output's error.
+protocol Correctable: Judge {
   func normalEquations(bias: Bool) throws -> NormalEquations
 }
 

@@ -23,6 +23,7 @@ public final class RankedLayer: Sendable {
   private let mlp: (any WidthSolver)?
   /// Means of the inputs of the output and down projections in the order of the ranking, for biases.
   private let means: (context: [Float], hidden: [Float])?
+  private let jointNorms: JointNorms
   private let solved = Mutex<[Width: Matrix<Float>]>([:])
 
   private enum Width: Hashable {
@@ -49,25 +50,28 @@ public final class RankedLayer: Sendable {
         .queryIndices(of: layer.shape, headDimension: layer.headDimension)
     }
     func reformation(
-      _ module: String, _ gram: Matrix<Float>, _ weight: Matrix<Float>, _ order: [Int]
+      _ module: LayerPart.Module, _ gram: Matrix<Float>, _ order: [Int]
     ) throws -> (any WidthSolver)? {
       if order.isEmpty { return nil }
+      let weight = parent[module.output].weight
       do {
         return repair == .admm
           ? try ADMMReformation(gram: gram, weight: weight, order: order)
           : try NestedReformation(
-            gram: gram, weight: weight, order: order, damping: damping, engine: layer.engine)
+            gram: gram, weight: weight, order: order, damping: damping, gains: parent[gain: module.postNorm],
+            engine: layer.engine)
       } catch {
-        throw ReformationError.layer(layer.index, module: module, problem: error.description)
+        let name = module == .mlp ? "MLP" : module.rawValue
+        throw ReformationError.layer(layer.index, module: name, problem: error.description)
       }
     }
     means =
       repair == .bias
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .nested || repair == .admm
-    attention =
-      repairs ? try reformation("attention", statistics.contextGram, parent.output.weight, contexts) : nil
-    mlp = repairs ? try reformation("MLP", statistics.hiddenGram, parent.down.weight, units.channels) : nil
+    attention = repairs ? try reformation(.attention, statistics.contextGram, contexts) : nil
+    mlp = repairs ? try reformation(.mlp, statistics.hiddenGram, units.channels) : nil
+    jointNorms = JointNorms(statistics)
   }
 
   var isOrdered: Bool { weights.withLock { $0.areOrdered } }
@@ -91,6 +95,7 @@ public final class RankedLayer: Sendable {
     let ordered = ordered
     var layer = ordered.prefix(
       groups: groups, queriesPerGroup: queries, channels: channels, headDimension: headDimension)
+    jointNorms.adjust(&layer, keeping: kept(groups), of: shape)
     let contexts = groups * queries * headDimension
     if let attention, contexts < shape.queryHeads * headDimension, contexts > 0 {
       layer.output.weight = solution(.groups(groups)) { attention.weight(keeping: contexts) }
@@ -103,6 +108,12 @@ public final class RankedLayer: Sendable {
       layer.down.bias = Self.bias(ordered.down, means.hidden, from: channels)
     }
     return layer
+  }
+
+  /// The first groups of the ranking, with their query heads.
+  private func kept(_ groups: Int) -> KeptUnits {
+    let queries = ranking.staying(queries).map { Array($0.prefix(groups)) }
+    return KeptUnits(groups: Array(ranking.groups.prefix(groups)), channels: [], queries: queries)
   }
 
   /// `b + W[:, kept:]·E[x[kept:]]`.
@@ -122,7 +133,7 @@ public final class RankedLayer: Sendable {
   /// `nil` for a module that the layer lacks, and for another repair than `nested`.
   ///
   /// - Parameter moments: moments for the added loss (`NestedReformation.lossErrors`); `nil` for the mean squared
-  ///   output error per token.
+  ///   error per token of what is added to the residual stream.
   public func errors(_ moments: BackwardPass.OutputMoments? = nil) -> (attention: [Double]?, mlp: [Double]?) {
     func errors(_ solver: (any WidthSolver)?, _ moments: Matrix<Float>?) -> [Double]? {
       (solver as? NestedReformation).map { solver in moments.map(solver.lossErrors) ?? solver.errors }

@@ -15,6 +15,7 @@ final class ResidualStreams {
   private var inputs: Matrix<Float>?
   /// The gains of the norm between the current projection and the stream; empty for none.
   private var postNorm: [Float] = []
+  private let epsilon: Float
 
   init<Parent: Network>(parent: Parent, subnet: Subnet<Parent>, windows: TokenWindows) throws {
     pass = ForwardPass(windows)
@@ -22,6 +23,7 @@ final class ResidualStreams {
     prunedRunner = pass.runner(for: subnet)
     dense = try pass.embed(parent)
     pruned = try pass.embed(subnet)
+    epsilon = parent.configuration.normEpsilon
     goal = dense
   }
 
@@ -50,6 +52,19 @@ final class ResidualStreams {
   /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
     if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: pruned) }
+  }
+
+  /// What tells how far a changed projection is from the goal.
+  func judge(
+    _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens
+  ) throws -> any Judge {
+    guard !postNorm.isEmpty, let inputs else { return try problem(projection, tokens) }
+    let distance = pruned.copy()
+    Kernels.scale(distance.pointer, by: -1, count: distance.count)
+    Kernels.add(goal.pointer, to: distance.pointer, count: distance.count)
+    return NormedError(
+      distance: distance, inputs: inputs, projection: projection, gain: postNorm, epsilon: epsilon,
+      weights: (0..<distance.rows).map { weight(of: $0, tokens) })
   }
 
   /// The distance of the projection from the goal.

@@ -114,7 +114,7 @@ public struct SequentialReformation: Sendable {
           let projection = pruned[module.output]
           try fitter(module.rawValue, bias: options.bias).improve(
             &pruned[module.output], fit.problem(projection, options.tokens),
-            check.problem(projection, options.tokens), &steps)
+            check.judge(projection, options.tokens), &steps)
         }
         try fit.leave(pruned[module.output])
         try check.leave(pruned[module.output])
@@ -148,8 +148,8 @@ private struct ProjectionFit {
   let bias: Bool
   let engine: any Engine
 
-  func improve<Problem: Correctable>(
-    _ projection: inout Linear, _ fit: Problem, _ check: Problem,
+  func improve(
+    _ projection: inout Linear, _ fit: some Correctable, _ check: any Judge,
     _ steps: inout [SequentialReformation.Step]
   ) throws {
     let baseline = check.error(nil)

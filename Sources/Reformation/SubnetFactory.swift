@@ -75,7 +75,11 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     let units = try widths.enumerated().map {
       try rankings.ranking($0, choice).first($1, queries: choice.queries)
     }
-    if repair == .none, !isSmall { return Subnet(of: parent, keeping: units) }
+    if repair == .none, !isSmall {
+      let plain = Subnet(of: parent, keeping: units)
+      if !configuration.normalisesHeadsJointly { return plain }
+      return try plain.adjusting(widths.indices.map { try rankings.jointNorms($0, choice) }, keeping: units)
+    }
     let layers = try LayerStore(configuration.with(layers: kept), within: parent.memory)
     try Threads.forEach(kept.count, atMost: layersAtOnce) { index, _ in
       var made = try rankedLayer(index, choice).weights(groups: widths[index].groups, channels: widths[index].channels)
@@ -89,6 +93,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       var layer = try parent.layer(index)
         .inherit(units[index], from: configuration.layers[index], headDimension: configuration.headDimension)
       for part in LayerPart.projections where part.writesToStream { layer[part] = made[part] }
+      for part in LayerPart.norms { layer[gain: part] = made[gain: part] }
       return layer
     }
   }
@@ -185,6 +190,8 @@ private final class Rankings<Parent: Network>: Sendable {
   private let known = Mutex<[Key: UnitRanking]>([:])
   /// `QueryHeads.order` of every calibration and layer; it does not depend on the score.
   private let queryOrders = Mutex<[Key: [[Int]]]>([:])
+  /// The same of `JointNorms`.
+  private let norms = Mutex<[Key: JointNorms]>([:])
 
   init(parent: Parent, scores: [any Importance], statistics: [any Statistics]) {
     self.parent = parent
@@ -207,6 +214,14 @@ private final class Rankings<Parent: Network>: Sendable {
     let order = try QueryHeads.order(layer(index, choice))
     queryOrders.withLock { $0[key] = order }
     return order
+  }
+
+  func jointNorms(_ index: Int, _ choice: Choice) throws -> JointNorms {
+    let key = Key(choice: Choice(score: "", calibration: choice.calibration), layer: index)
+    if let known = norms.withLock({ $0[key] }) { return known }
+    let made = JointNorms(try statistics(choice).layer(index))
+    norms.withLock { $0[key] = made }
+    return made
   }
 
   /// Groups and channels in the order of the score.

@@ -16,6 +16,21 @@ extension Workbench {
     }
   }
 
+  /// The subnet that keeps the given units with the model's own weights, but for the gains of norms over all heads
+  /// (`JointNorms`).
+  public func inherited(_ units: [KeptUnits]) throws -> Subnet<LanguageModel> {
+    let subnet = Subnet(of: model, keeping: units)
+    return configuration.normalisesHeadsJointly ? subnet.adjusting(try jointNorms(), keeping: units) : subnet
+  }
+
+  private func jointNorms() throws -> [JointNorms] {
+    if let knownNorms { return knownNorms }
+    let statistics = try statistics()
+    let made = try configuration.layers.indices.map { JointNorms(try statistics.layer($0)) }
+    knownNorms = made
+    return made
+  }
+
   /// The subnet that keeps the given units, its output projections repaired.
   ///
   /// - Parameters:
@@ -24,7 +39,7 @@ extension Workbench {
   public func subnet(
     keeping units: [KeptUnits], repair: Repair, damping: Double? = nil
   ) throws -> Subnet<LanguageModel> {
-    if repair == .none { return Subnet(of: model, keeping: units) }
+    if repair == .none { return try inherited(units) }
     let damping = try damping ?? self.damping()
     let statistics = try statistics()
     return try timed(.repair) {

@@ -36,6 +36,7 @@ public final class Workbench {
   var gathered: [String: any Statistics] = [:]
   var recorded: [String: RecordedWindows] = [:]
   var differentiated: [GradientKey: StoredSaliencies] = [:]
+  var knownNorms: [JointNorms]?
   private var references: [Precision: DenseReference] = [:]
   /// The dense model's residual stream behind its last layer on the held-out windows, until a reference takes it.
   private var residual: Matrix<Float>?

@@ -16,9 +16,9 @@ import Testing
     store = GradientStore(folder: folder.url)
   }
 
-  @Test(arguments: BackwardPass.Scalar.allCases)
-  func whatIsReadIsWhatTheBackwardPassGave(scalar: BackwardPass.Scalar) throws {
-    let model = try Fixture.llama3GQA.model()
+  @Test(arguments: BackwardPass.Scalar.allCases, [Fixture.llama3GQA, .olmo2Norms])
+  func whatIsReadIsWhatTheBackwardPassGave(scalar: BackwardPass.Scalar, fixture: Fixture) throws {
+    let model = try fixture.model()
     let log = ProgressLog()
     let stored = try store.saliencies(
       of: scalar, network: model, fingerprint: "m", windows: windows, monitor: log.monitor)
@@ -42,6 +42,47 @@ import Testing
       of: scalar, network: model, fingerprint: "m", windows: windows, monitor: silence.monitor)
     #expect(silence.steps.isEmpty)
     #expect(folder.content.count == 1)
+  }
+
+  /// With one window of two tokens only the first predicts, so at the last layer its gradient alone is left: that of a
+  /// weight is `g xᵀ`. The moments are those of `g` where the norm has divided.
+  @Test(arguments: [Fixture.gemma2Caps, .gemma3Local, .gemma3Scaled, .olmo2Norms, .glm4Norms])
+  func momentsBehindANormAreThoseOfItsQuotient(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let windows = TokenWindows(length: 2, tokens: [3, 11])
+    let last = model.configuration.layerCount - 1
+    let pass = ForwardPass(windows)
+    let (hidden, runner) = (try pass.embed(model), pass.runner(for: model))
+    for index in 0..<last { try runner.run(layer: index, weights: model.layer(index), hidden) }
+    try BackwardPass(windows, scratch: folder.url).run(model, parts: [.weights, .outputMoments]) { layer in
+      if layer.index < last { return }
+      let (gradients, moments) = (try #require(layer.gradients), try #require(layer.outputMoments))
+      for (module, found) in [(LayerPart.Module.attention, moments.attention), (.mlp, moments.mlp)] {
+        let (projection, weights) = (layer.weights[module.output], layer.weights)
+        let x = try runner.inputs(of: module, layer: weights, hidden)
+        let output = Matrix<Float>(rows: 2, columns: projection.outputs)
+        projection.apply(x, into: output)
+        try runner.add(projection, postNorm: weights[gain: module.postNorm], of: x, to: hidden)
+        func square(_ row: UnsafeMutablePointer<Float>, _ count: Int) -> Double {
+          (0..<count).reduce(0.0) { $0 + Double(row[$1]) * Double(row[$1]) }
+        }
+        let size =
+          (square(output.row(0), output.columns) / Double(output.columns) + Double(model.configuration.normEpsilon))
+          .squareRoot()
+        let slope = gradients[module.output].weight
+        let quotient = (0..<slope.rows).map { i in
+          size * (0..<x.columns).reduce(0.0) { $0 + Double(slope[i, $1]) * Double(x[0, $1]) }
+            / square(x.row(0), x.columns)
+        }
+        let largest = quotient.map(abs).max() ?? 0
+        #expect(largest > 1e-4 && found.rows == quotient.count)
+        for i in quotient.indices {
+          for j in quotient.indices {
+            #expect(abs(Double(found[i, j]) - quotient[i] * quotient[j] / 2) <= 1e-3 * largest * largest)
+          }
+        }
+      }
+    }
   }
 
   /// The first windows of two sets, whose statistics were gathered before: what their pass recorded serves as well as a

@@ -24,49 +24,6 @@ import Testing
     try store.statistics(name: name, of: network, fingerprint: fingerprint, windows: windows)
   }
 
-  private func expectClose(
-    _ found: [Float], _ expected: [Double], relative: Double, sourceLocation: SourceLocation = #_sourceLocation
-  ) {
-    let scale = expected.reduce(0) { max($0, abs($1)) }
-    #expect(found.count == expected.count, sourceLocation: sourceLocation)
-    let worst = zip(found, expected).reduce(0) { max($0, abs(Double($1.0) - $1.1)) }
-    #expect(worst <= relative * scale, sourceLocation: sourceLocation)
-  }
-
-  private func normed(_ x: Matrix<Float>, _ gain: [Float], _ configuration: ModelConfiguration) -> Matrix<Float> {
-    let result = Matrix<Float>(rows: x.rows, columns: x.columns)
-    for i in 0..<x.rows {
-      Kernels.rmsNorm(x.row(i), gain: gain, epsilon: configuration.normEpsilon, into: result.row(i), count: x.columns)
-    }
-    return result
-  }
-
-  /// The means of `x xᵀ`, `|x|` and `x` and the variances over the rows, by loops in double precision.
-  private func moments(
-    _ x: Matrix<Float>
-  ) -> (gram: [Double], magnitude: [Double], mean: [Double], variance: [Double]) {
-    var gram = Array(repeating: 0.0, count: x.columns * x.columns)
-    var magnitude = Array(repeating: 0.0, count: x.columns)
-    var mean = magnitude
-    for t in 0..<x.rows {
-      let row = x.row(t)
-      for i in 0..<x.columns {
-        magnitude[i] += abs(Double(row[i])) / Double(x.rows)
-        mean[i] += Double(row[i]) / Double(x.rows)
-        for j in 0..<x.columns { gram[i * x.columns + j] += Double(row[i]) * Double(row[j]) / Double(x.rows) }
-      }
-    }
-    return (gram, magnitude, mean, mean.indices.map { gram[$0 * x.columns + $0] - mean[$0] * mean[$0] })
-  }
-
-  /// The harmonic mean of the squared lengths of the rows.
-  private func energy(_ x: Matrix<Float>) -> Double {
-    let inverses = (0..<x.rows).map { token in
-      1 / (0..<x.columns).reduce(0.0) { $0 + Double(x[token, $1]) * Double(x[token, $1]) }
-    }
-    return Double(x.rows) / inverses.reduce(0, +)
-  }
-
   private func check(_ network: some Network, _ windows: TokenWindows) throws {
     let found = try statistics(network, windows)
     #expect(found.tokens == windows.tokens.count && found.layerCount == network.configuration.layerCount)
@@ -79,8 +36,17 @@ import Testing
         expectClose(
           layer.attentionInputGram.elements,
           moments(normed(hidden, weights.attentionNorm, network.configuration)).gram, relative: 3e-6)
+        for (part, norm, shares) in [
+          (LayerPart.query, LayerPart.allQueriesNorm, layer.queryShares), (.key, .allKeysNorm, layer.keyShares),
+        ] {
+          let x = normed(hidden, weights.attentionNorm, network.configuration)
+          let expected = headShares(of: weights[part], x, network.configuration.headDimension)
+          expectClose(shares, weights[gain: norm].isEmpty ? [] : expected, relative: 3e-6)
+        }
         let context = try runner.inputs(of: .attention, layer: weights, hidden)
-        let exact = moments(context)
+        let gain = weights[gain: .attentionPostNorm]
+        let exact = moments(context, factors(weights.output, gain, of: context, network.configuration.normEpsilon))
+        #expect(abs(layer.contextWeight / exact.weight - 1) < 3e-6)
         expectClose(layer.contextMean, exact.mean, relative: 3e-6)
         expectClose(layer.contextVariance, exact.variance, relative: 1e-5)
         expectClose(layer.contextGram.elements, exact.gram, relative: 3e-6)
@@ -88,7 +54,7 @@ import Testing
         expectClose(
           layer.contextSecondMoment, (0..<context.columns).map { exact.gram[$0 * context.columns + $0] }, relative: 3e-6
         )
-        try runner.add(weights.output, of: context, to: hidden)
+        try runner.add(weights.output, postNorm: gain, of: context, to: hidden)
       } else {
         #expect(layer.contextGram.count == 0 && layer.contextMagnitude.isEmpty && layer.contextMean.isEmpty)
       }
@@ -98,7 +64,9 @@ import Testing
           layer.mlpInputGram.elements, moments(normed(hidden, weights.mlpNorm, network.configuration)).gram,
           relative: 3e-6)
         let channels = try runner.inputs(of: .mlp, layer: weights, hidden)
-        let exact = moments(channels)
+        let gain = weights[gain: .mlpPostNorm]
+        let exact = moments(channels, factors(weights.down, gain, of: channels, network.configuration.normEpsilon))
+        #expect(abs(layer.hiddenWeight / exact.weight - 1) < 3e-6)
         expectClose(layer.hiddenMean, exact.mean, relative: 3e-6)
         expectClose(layer.hiddenVariance, exact.variance, relative: 1e-5)
         expectClose(layer.hiddenGram.elements, exact.gram, relative: 3e-6)
@@ -106,7 +74,7 @@ import Testing
         expectClose(
           layer.hiddenSecondMoment, (0..<channels.columns).map { exact.gram[$0 * channels.columns + $0] },
           relative: 3e-6)
-        try runner.add(weights.down, of: channels, to: hidden)
+        try runner.add(weights.down, postNorm: gain, of: channels, to: hidden)
       } else {
         #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty && layer.hiddenMean.isEmpty)
       }
@@ -121,14 +89,22 @@ import Testing
     try check(try Fixture.llamaLinear.model(), TokenWindows(length: length, tokens: tokens))
   }
 
+  /// Behind a norm, tokens count as much as the norm lets them through.
+  @Test(arguments: Fixture.allCases) func everyFamily(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let tokens = someTokens(22 * 30, below: model.configuration.vocabularySize)
+    try check(model, TokenWindows(length: 30, tokens: tokens))
+  }
+
   @Test func layersMayLackParts() throws {
     let network = Amputated(try Fixture.qwen2Bias.model(), withoutAttention: [0, 2], withoutMLP: [1, 2])
     try check(network, TokenWindows(length: 16, tokens: someTokens(64, below: 320)))
   }
 
   /// However the workers take turns, a lane's chunks arrive in order and the lanes are added in order.
-  @Test func doNotDependOnTheOrderInWhichLanesRun() throws {
-    let model = try Fixture.llamaLinear.model()
+  @Test(arguments: [Fixture.llamaLinear, .gemma3Scaled])
+  func doNotDependOnTheOrderInWhichLanesRun(fixture: Fixture) throws {
+    let model = try fixture.model()
     let windows = TokenWindows(length: 100, tokens: someTokens(5000, below: 64))
     let stored = try statistics(model, windows)
     let pass = ForwardPass(windows)
@@ -154,6 +130,8 @@ import Testing
         #expect(found.attentionInputGram.elements == expected.attentionInputGram.elements)
         #expect(found.mlpInputGram.elements == expected.mlpInputGram.elements)
         #expect(found.contextMean == expected.contextMean && found.hiddenMean == expected.hiddenMean)
+        #expect(Float(found.contextWeight) == Float(expected.contextWeight))
+        #expect(Float(found.hiddenWeight) == Float(expected.hiddenWeight))
         #expect(found.contextMagnitude == expected.contextMagnitude)
         #expect(found.hiddenMagnitude == expected.hiddenMagnitude)
         #expect(Float(found.energyAfterAttention) == Float(expected.energyAfterAttention))
@@ -186,15 +164,19 @@ import Testing
       expectClose(x.hiddenMean, y.hiddenMean.map(Double.init), relative: relative)
       expectClose(x.contextMagnitude, y.contextMagnitude.map(Double.init), relative: relative)
       expectClose(x.hiddenMagnitude, y.hiddenMagnitude.map(Double.init), relative: relative)
+      expectClose(x.queryShares, y.queryShares.map(Double.init), relative: relative)
+      expectClose(x.keyShares, y.keyShares.map(Double.init), relative: relative)
+      #expect(abs(x.contextWeight / y.contextWeight - 1) <= max(relative, 1e-12))
+      #expect(abs(x.hiddenWeight / y.hiddenWeight - 1) <= max(relative, 1e-12))
       #expect(abs(x.energyAfterAttention / y.energyAfterAttention - 1) <= max(relative, 1e-12))
       #expect(abs(x.energyAfterMLP / y.energyAfterMLP - 1) <= max(relative, 1e-12))
     }
   }
 
   /// Sets of one size, and of different sizes: every token counts the same.
-  @Test(arguments: [(12, 12), (4, 20)])
-  func mixtureIsTheStatisticsOfAllWindows(first: Int, second: Int) throws {
-    let model = try Fixture.llamaLinear.model()
+  @Test(arguments: [(12, 12), (4, 20)], [Fixture.llamaLinear, .gemma3Scaled, .olmo2Norms])
+  func mixtureIsTheStatisticsOfAllWindows(sizes: (first: Int, second: Int), fixture: Fixture) throws {
+    let ((first, second), model) = (sizes, try fixture.model())
     let tokens = someTokens((first + second) * 10, below: 64)
     let one = TokenWindows(length: 10, tokens: Array(tokens.prefix(first * 10)))
     let two = TokenWindows(length: 10, tokens: Array(tokens.dropFirst(first * 10)))
@@ -210,7 +192,7 @@ import Testing
   }
 
   @Test func secondTimeComesFromDisk() throws {
-    let model = try Fixture.llamaLinear.model()
+    let model = try Fixture.olmo2Norms.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
     func read(_ name: String) throws -> (statistics: any Statistics, layers: [Int]) {
       let log = ProgressLog()
@@ -219,7 +201,7 @@ import Testing
       return (found, log.steps.map(\.done))
     }
     let (first, second) = (try read("a"), try read("b"))
-    #expect(first.layers == [1, 2] && second.layers == [])
+    #expect(first.layers == [1, 2, 3] && second.layers == [])
     #expect(first.statistics.name == "a" && second.statistics.name == "b" && second.statistics.tokens == 50)
     try expectSame(first.statistics, second.statistics, relative: 0)
     #expect(folder.content.count == 1)

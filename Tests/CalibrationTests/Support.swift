@@ -12,6 +12,16 @@ enum Fixture: String, CaseIterable, Sendable {
   case llama3GQA = "llama3-gqa"
   case qwen2Bias = "qwen2-bias"
   case qwen3Odd = "qwen3-odd"
+  case gemma2Caps = "gemma2-caps"
+  case gemma3Local = "gemma3-local"
+  case gemma3Scaled = "gemma3-scaled"
+  case phi3Partial = "phi3-partial"
+  case graniteTied = "granite-tied"
+  case ministralMixed = "ministral-mixed"
+  case smollm3Still = "smollm3-still"
+  case olmo2Norms = "olmo2-norms"
+  case glmPartial = "glm-partial"
+  case glm4Norms = "glm4-norms"
 
   static var root: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

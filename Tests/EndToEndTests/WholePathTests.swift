@@ -8,6 +8,7 @@ extension EndToEnd {
     @Test(arguments: [
       ("llama3-gqa", "NASMistralForCausalLM", "deci"), ("mistral-gqa", "NASMistralForCausalLM", "deci"),
       ("qwen2-bias", "NASMistralForCausalLM", "deci"), ("qwen3-tied", "NASQwen3ForCausalLM", "openelm"),
+      ("phi3-fused", "NASMistralForCausalLM", "deci"), ("granite-tied", "NASMistralForCausalLM", "deci"),
     ])
     func fromModelToSubnet(_ model: String, _ folderArchitecture: String, _ fileArchitecture: String) throws {
       let workspace = try Workspace(model)
@@ -207,6 +208,7 @@ extension EndToEnd {
 
     @Test(arguments: [
       ("llama3-gqa", "MistralForCausalLM", ["llama"]), ("qwen2-bias", "Qwen2ForCausalLM", ["llama", "qwen2"]),
+      ("gemma3-local", "Gemma3ForCausalLM", ["gemma3"]), ("glm4-norms", "Glm4ForCausalLM", ["glm4"]),
     ])
     func uniformSpace(_ model: String, _ folderArchitecture: String, _ fileArchitectures: [String]) throws {
       let workspace = try Workspace(model)

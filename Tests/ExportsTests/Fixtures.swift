@@ -12,6 +12,13 @@ enum Fixtures {
   /// Families whose networks go into Llama's containers.
   static let names = ["llama-mha", "llama-linear", "llama3-gqa", "mistral-gqa", "qwen2-bias"]
   static let qwen3 = ["qwen3-tied", "qwen3-odd"]
+  /// Families that are read otherwise than Llama, and whose networks go into its containers all the same.
+  static let likeLlama = [
+    "phi3-fused", "phi3-partial", "granite-tied", "granite-bias", "glm-partial", "ministral-mixed",
+  ]
+  /// Families with classes and architectures of their own.
+  static let own = ["gemma2-caps", "gemma3-local", "gemma3-scaled", "smollm3-still", "olmo2-norms", "glm4-norms"]
+  static let all = names + qwen3 + likeLlama + own
 
   static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures/models")
@@ -22,11 +29,15 @@ enum Fixtures {
   }
 
   /// The subnet that loses a KV group and a quarter of the channels of every layer, or other numbers in each layer.
-  static func subnet(of parent: LanguageModel, uniform: Bool) -> Subnet<LanguageModel> {
+  ///
+  /// - Parameter keepingHeads: whether it loses channels only.
+  static func subnet(
+    of parent: LanguageModel, uniform: Bool, keepingHeads: Bool = false
+  ) -> Subnet<LanguageModel> {
     let units = parent.configuration.layers.enumerated().map { index, shape in
       var kept = KeptUnits.all(of: shape)
       if uniform {
-        kept.groups.remove(at: index % shape.kvHeads)
+        if shape.kvHeads > 1, !keepingHeads { kept.groups.remove(at: index % shape.kvHeads) }
         kept.channels.removeAll { $0 % 4 == index % 4 }
       } else if index > 0 {
         kept.groups = Array(kept.groups.suffix(max(1, shape.kvHeads - index)))

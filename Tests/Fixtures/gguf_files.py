@@ -55,6 +55,21 @@ GLM_NORMS = {
 HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3")
 
 
+def tensor_names(architecture):
+    """What the tensors of a layer are called, by their names in safetensors."""
+    return TENSOR_NAMES | (POST_NORMS if architecture in ("gemma2", "gemma3", "olmo2") else GLM_NORMS)
+
+
+def keeps_rows(architecture):
+    """Whether the rows of query and key have the order of safetensors. GLM's are interleaved there, too."""
+    return architecture in HALF_SPLIT or architecture == "glm4"
+
+
+def gain_offset(architecture):
+    """What the gains of norms are larger by than in safetensors."""
+    return 1 if architecture.startswith("gemma") else 0
+
+
 def load_folder(folder):
     """config.json as a dictionary and all tensors as float32 torch tensors."""
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
@@ -138,7 +153,8 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     if architecture.startswith("gemma"):
         writer.add_sliding_window(config["sliding_window"])
         if architecture == "gemma3":
-            writer.add_rope_freq_base_swa(config["rope_local_base_freq"])
+            sliding = (config.get("rope_parameters") or {}).get("sliding_attention") or {}
+            writer.add_rope_freq_base_swa(sliding.get("rope_theta") or config["rope_local_base_freq"])
         for key, cap in (("attn", "attn_logit_softcapping"), ("final", "final_logit_softcapping")):
             if config.get(cap):
                 writer.add_float32(f"{architecture}.{key}_logit_softcapping", config[cap])
@@ -148,7 +164,8 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         writer.add_attention_scale(config["attention_multiplier"])
         writer.add_logit_scale(config["logits_scaling"])
     if architecture != "qwen2":
-        writer.add_rope_dimension_count(int(head_dim * config.get("partial_rotary_factor", 1)))
+        inside = (config.get("rope_parameters") or {}).get("partial_rotary_factor", 1)
+        writer.add_rope_dimension_count(int(head_dim * config.get("partial_rotary_factor", inside)))
     if architecture != "qwen2" or head_dim * heads_all != hidden:
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
@@ -182,16 +199,14 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         for length in ("long", "short"):
             add(f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32), wide=True)
     add("token_embd.weight", tensors["model.embed_tokens.weight"], wide=False)
-    names = TENSOR_NAMES | (POST_NORMS if architecture in ("gemma2", "gemma3", "olmo2") else GLM_NORMS)
-    offset = 1 if architecture.startswith("gemma") else 0
+    names, offset = tensor_names(architecture), gain_offset(architecture)
     for i in range(layers):
         for source, target in names.items():
             tensor = tensors.get(f"model.layers.{i}.{source}")
             if tensor is None:
                 continue
             tensor = tensor.numpy() + (offset if "norm" in source else 0)
-            # GLM's rows are interleaved in safetensors, too.
-            if architecture not in HALF_SPLIT and architecture != "glm4":
+            if not keeps_rows(architecture):
                 if ".q_proj." in source:
                     tensor = interleave(tensor, heads[i])
                 elif ".k_proj." in source:

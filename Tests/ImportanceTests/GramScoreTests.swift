@@ -46,10 +46,11 @@ import Testing
     }
   }
 
-  @Test func flapIsTheStandardisedFluctuation() {
-    func standardised(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ mean: [Float]) -> [Double] {
+  @Test(arguments: Tiny.Norms.allCases) func flapIsTheStandardisedFluctuation(norms: Tiny.Norms) {
+    let tiny = Tiny(seed: 5, norms: norms)
+    func standardised(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ mean: [Float], _ share: Double) -> [Double] {
       let raw = (0..<weight.columns).map { j in
-        max(0, Double(gram[j, j]) - Double(mean[j]) * Double(mean[j]))
+        max(0, Double(gram[j, j]) - share * Double(mean[j]) * Double(mean[j]))
           * (0..<weight.rows).reduce(0.0) { $0 + Double(weight[$1, j]) * Double(weight[$1, j]) }
       }
       let average = raw.reduce(0, +) / Double(raw.count)
@@ -57,13 +58,16 @@ import Testing
       return raw.map { ($0 - average) / variance.squareRoot() }
     }
     let (scores, statistics) = (FLAP().scores(of: tiny.layer), tiny.statistics)
+    let shares = norms == .before ? (1, 1) : (0.6, 1.7)
     expectClose(
-      scores.channels, standardised(tiny.weights.down.weight, statistics.hiddenGram, statistics.hiddenMean))
-    let columns = standardised(tiny.weights.output.weight, statistics.contextGram, statistics.contextMean)
+      scores.channels, standardised(tiny.toStream(.mlp), statistics.hiddenGram, statistics.hiddenMean, shares.1))
+    let columns = standardised(
+      tiny.toStream(.attention), statistics.contextGram, statistics.contextMean, shares.0)
     expectClose(scores.groups, (0..<3).map { group in columns[tiny.columns(of: group)].reduce(0, +) / 4 })
   }
 
-  @Test func obsDividesByTheInverseGram() throws {
+  @Test(arguments: Tiny.Norms.allCases) func obsDividesByTheInverseGram(norms: Tiny.Norms) throws {
+    let tiny = Tiny(seed: 5, norms: norms)
     let (scores, weights) = (try OBS().scores(of: tiny.layer), tiny.weights)
     func stiffness(_ gram: Matrix<Float>) -> [Double] {
       let inverse = inverse(damped(table(gram)))
@@ -80,12 +84,12 @@ import Testing
     let (attention, mlp) = (tiny.statistics.attentionInputGram, tiny.statistics.mlpInputGram)
     let gate = rows(weights.gate.weight, mlp)
     let up = rows(weights.up.weight, mlp)
-    let down = columns(weights.down.weight, tiny.statistics.hiddenGram)
+    let down = columns(tiny.toStream(.mlp), tiny.statistics.hiddenGram)
     expectClose(scores.channels, (0..<5).map { gate[$0] + up[$0] + down[$0] })
     let query = rows(weights.query.weight, attention)
     let key = rows(weights.key.weight, attention)
     let value = rows(weights.value.weight, attention)
-    let output = columns(weights.output.weight, tiny.statistics.contextGram)
+    let output = columns(tiny.toStream(.attention), tiny.statistics.contextGram)
     expectClose(
       scores.groups,
       (0..<3).map { group in
@@ -123,9 +127,12 @@ import Testing
   }
 
   /// The score ranks as the mask does, for whatever penalty and size.
-  @Test(arguments: [0.01, 1, 1000], [2.0, 4.0])
-  func numericalRanksAsTheMask(penalty: Double, kept: Double) throws {
-    let system = NumericalPruning.system(weight: tiny.weights.down.weight, gram: tiny.statistics.hiddenGram)
+  @Test(
+    arguments: [(0.01, 2), (1, 2), (1000, 2), (0.01, 4), (1, 4), (1000, 4)] as [(Double, Double)],
+    Tiny.Norms.allCases)
+  func numericalRanksAsTheMask(limit: (penalty: Double, kept: Double), norms: Tiny.Norms) throws {
+    let (tiny, (penalty, kept)) = (Tiny(seed: 5, norms: norms), limit)
+    let system = NumericalPruning.system(weight: tiny.toStream(.mlp), gram: tiny.statistics.hiddenGram)
     let mask = mask(of: system.damped(0.01), penalty: penalty, kept: kept)
     let scores = try NumericalPruning().scores(of: tiny.layer)
     let order = mask.indices.sorted { mask[$0] > mask[$1] }
@@ -148,7 +155,8 @@ import Testing
     return total
   }
 
-  @Test func greedyKeepsWhatLowersTheErrorMost() throws {
+  @Test(arguments: Tiny.Norms.allCases) func greedyKeepsWhatLowersTheErrorMost(norms: Tiny.Norms) throws {
+    let tiny = Tiny(seed: 5, norms: norms)
     let greedy = try GreedySelection().scores(of: tiny.layer).ranking
     func order(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ units: [[Int]]) -> [Int] {
       let gram = damped(table(gram))
@@ -161,10 +169,10 @@ import Testing
       }
       return order
     }
-    #expect(greedy.channels == order(tiny.weights.down.weight, tiny.statistics.hiddenGram, (0..<5).map { [$0] }))
+    #expect(greedy.channels == order(tiny.toStream(.mlp), tiny.statistics.hiddenGram, (0..<5).map { [$0] }))
     #expect(
       greedy.groups
-        == order(tiny.weights.output.weight, tiny.statistics.contextGram, (0..<3).map { Array(tiny.columns(of: $0)) }))
+        == order(tiny.toStream(.attention), tiny.statistics.contextGram, (0..<3).map { Array(tiny.columns(of: $0)) }))
   }
 
   /// If two channels are always equal, the second is worth nothing, whatever its own score.
@@ -199,7 +207,9 @@ import Testing
     return error(rotated, gram, kept: kept) / 2
   }
 
-  @Test func lossOBSRemovesWhatAddsLeastToTheLoss() throws {
+  /// The moments of the gradient hold the gains already.
+  @Test(arguments: Tiny.Norms.allCases) func lossOBSRemovesWhatAddsLeastToTheLoss(norms: Tiny.Norms) throws {
+    let tiny = Tiny(seed: 5, norms: norms)
     let ranking = try LossOBS().scores(of: tiny.layer).ranking
     let moments = try #require(tiny.layer.saliencies?.outputMoments)
     func order(_ weight: Matrix<Float>, _ gram: Matrix<Float>, _ moments: Matrix<Float>, _ units: [[Int]]) -> [Int] {

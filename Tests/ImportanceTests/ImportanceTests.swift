@@ -29,9 +29,10 @@ private func expectClose(
     (0..<matrix.columns).reduce(0) { $0 + Double(matrix[row, $1]) * Double(matrix[row, $1]) }
   }
 
-  @Test func wandaSumsMagnitudesTimesNorms() {
+  @Test(arguments: Tiny.Norms.allCases) func wandaSumsMagnitudesTimesNorms(norms: Tiny.Norms) {
+    let tiny = Tiny(norms: norms)
     let scores = WandaSP().scores(of: tiny.layer)
-    let (output, down, statistics) = (tiny.weights.output.weight, tiny.weights.down.weight, tiny.statistics)
+    let (output, down, statistics) = (tiny.toStream(.attention), tiny.toStream(.mlp), tiny.statistics)
     expectClose(
       scores.channels,
       (0..<5).map { magnitude(down, column: $0) * Double(statistics.hiddenGram[$0, $0]).squareRoot() })
@@ -44,14 +45,18 @@ private func expectClose(
       })
   }
 
-  @Test func bipPropagatesToTheOutputOfTheBlock() {
+  @Test(arguments: Tiny.Norms.allCases) func bipPropagatesToTheOutputOfTheBlock(norms: Tiny.Norms) {
+    let tiny = Tiny(norms: norms)
     let scores = LLMBIP().scores(of: tiny.layer)
     let (weights, statistics) = (tiny.weights, tiny.statistics)
-    let down = (0..<5).map { magnitude(weights.down.weight, column: $0) }
+    let down = (0..<5).map { magnitude(tiny.toStream(.mlp), column: $0) }
+    let output = tiny.toStream(.attention)
+    // A norm behind the MLP divides what comes through it by its size, 1.7 the mean of one over its square.
+    let divided = norms == .before ? 1 : 1.7.squareRoot()
     expectClose(scores.channels, (0..<5).map { down[$0] * Double(statistics.hiddenMagnitude[$0]) })
     let propagation = (0..<7).map { i in
       1
-        + abs(Double(weights.mlpNorm[i]))
+        + divided * (norms == .behind ? 1 : abs(Double(weights.mlpNorm[i])))
         * (0..<5).reduce(0) { sum, channel in
           let inputs = abs(Double(weights.gate.weight[channel, i])) + abs(Double(weights.up.weight[channel, i]))
           return sum + inputs / 2 * down[channel]
@@ -61,7 +66,7 @@ private func expectClose(
       scores.groups,
       (0..<3).map { group in
         tiny.columns(of: group).reduce(0) { sum, column in
-          let reach = (0..<7).reduce(0) { $0 + abs(Double(weights.output.weight[$1, column])) * propagation[$1] }
+          let reach = (0..<7).reduce(0) { $0 + abs(Double(output[$1, column])) * propagation[$1] }
           return sum + reach * Double(statistics.contextMagnitude[column])
         }
       })

@@ -13,7 +13,28 @@ struct Tiny {
   var statistics: LayerStatistics
   private static let count = 24
 
-  init(seed: UInt64 = 1, index: Int = 0) {
+  /// The norms of a layer.
+  enum Norms: CaseIterable {
+    /// Before attention and MLP.
+    case before
+    /// Before and behind them, as Gemma has them.
+    case around
+    /// Behind them only, as OLMo 2 has them.
+    case behind
+
+    var parts: Set<LayerPart> {
+      let (before, behind): (Set<LayerPart>, Set<LayerPart>) = (
+        [.attentionNorm, .mlpNorm], [.attentionPostNorm, .mlpPostNorm]
+      )
+      return switch self {
+      case .before: BlockDescription.standardParts
+      case .around: BlockDescription.standardParts.union(behind)
+      case .behind: BlockDescription.standardParts.subtracting(before).union(behind)
+      }
+    }
+  }
+
+  init(seed: UInt64 = 1, index: Int = 0, norms: Norms = .before) {
     var random = SeededGenerator(seed: seed)
     func vector(_ count: Int, positive: Bool = false) -> [Float] {
       (0..<count).map { _ in Float(positive ? random.unit() + 0.1 : 2 * random.unit() - 1) }
@@ -28,7 +49,7 @@ struct Tiny {
       return result
     }
     weights = LayerWeights()
-    for part in LayerPart.allCases where BlockDescription.standardParts.contains(part) {
+    for part in LayerPart.allCases where norms.parts.contains(part) {
       func size(_ axis: LayerPart.Axis) -> Int {
         switch axis {
         case .hidden: 7
@@ -48,6 +69,7 @@ struct Tiny {
       attentionInputGram: gram(7), mlpInputGram: gram(7), contextGram: gram(12),
       contextMagnitude: vector(12, positive: true), contextMean: vector(12), hiddenGram: gram(5),
       hiddenMagnitude: vector(5, positive: true), hiddenMean: vector(5), energyAfterAttention: 3, energyAfterMLP: 4)
+    if norms != .before { (statistics.contextWeight, statistics.hiddenWeight) = (0.6, 1.7) }
     self.index = index
   }
 
@@ -92,6 +114,16 @@ struct Tiny {
 
   /// Input columns of the output projection that belong to a group.
   func columns(of group: Int) -> Range<Int> { group * 4..<group * 4 + 4 }
+
+  /// The weight by which a module's units reach the stream: behind a norm each row times its gain.
+  func toStream(_ module: LayerPart.Module) -> Matrix<Float> {
+    let (weight, gain) = (weights[module.output].weight, weights[gain: module.postNorm])
+    let result = Matrix<Float>(rows: weight.rows, columns: weight.columns)
+    for i in 0..<weight.rows {
+      for j in 0..<weight.columns { result[i, j] = weight[i, j] * (gain.isEmpty ? 1 : gain[i]) }
+    }
+    return result
+  }
 
   /// Makes one channel carry the activations and the weights of another.
   mutating func duplicateChannel(_ original: Int, as copy: Int) {

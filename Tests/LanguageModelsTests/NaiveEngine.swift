@@ -133,15 +133,28 @@ private struct NaivePass: EnginePass {
         write(values, to: seen)
         observer(index, tap, seen, window % most)
       }
+      func tellFactors(_ tap: ActivationTap, _ module: LayerPart.Module, _ activations: [[Double]]) {
+        if weights[gain: module.postNorm].isEmpty { return }
+        tell(tap, sizes(module, weights, activations).map { [1 / $0] })
+      }
       let x = rows(hidden, range(window))
       if shape(weights).kvHeads > 0 {
-        tell(.attentionInput, x.map { formulas.norm($0, weights.attentionNorm) })
+        let normed = x.map { formulas.norm($0, weights.attentionNorm) }
+        let joint: [(ActivationTap, LayerPart, LayerPart)] = [
+          (.queries, .query, .allQueriesNorm), (.keys, .key, .allKeysNorm),
+        ]
+        for (tap, part, norm) in joint where !weights[gain: norm].isEmpty {
+          tell(tap, normed.map { formulas.apply(weights[part], $0) })
+        }
+        tell(.attentionInput, normed)
+        tellFactors(.attentionFactors, .attention, context(weights, x))
         tell(.attentionContext, sized(.attention, weights, context(weights, x)))
       }
       let middle = afterAttention(weights, x)
       tell(.afterAttention, middle)
       if shape(weights).mlpChannels > 0 {
         tell(.mlpInput, middle.map { formulas.norm($0, weights.mlpNorm) })
+        tellFactors(.mlpFactors, .mlp, activations(weights, middle))
         tell(.mlpHidden, sized(.mlp, weights, activations(weights, middle)))
       }
       let end = afterMLP(weights, middle)

@@ -29,7 +29,7 @@ import Testing
   }
 
   /// Every method meets every budget that it accepts, with units of the model and the same ones for the same seed.
-  @Test(arguments: MethodRegistry.all.map(\.name), ["llama3-gqa", "qwen2-bias"])
+  @Test(arguments: MethodRegistry.all.map(\.name), ["llama3-gqa", "qwen2-bias", "gemma3-local", "olmo2-norms"])
   func meetsTheBudget(name: String, fixture: String) throws {
     let tiny = try TinyBench(fixture)
     for keep in [0.9, 0.6] {

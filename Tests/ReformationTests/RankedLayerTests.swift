@@ -136,51 +136,6 @@ import Testing
     #expect(try ranked(.none).byteCount < before)
   }
 
-  /// On the calibration tokens themselves the repaired layer comes nearer to the dense one.
-  @Test(arguments: Fixture.allCases)
-  func repairLowersTheErrorOfTheLayer(fixture: Fixture) throws {
-    let model = try fixture.model()
-    let configuration = model.configuration
-    let shape = configuration.layers[0]
-    let windows = TokenWindows(length: 30, tokens: someTokens(900, below: configuration.vocabularySize))
-    let statistics = try GatheredStatistics(model, windows, name: "set").layers[0]
-    let weights = try model.layer(0)
-    let ranking = WandaSP().scores(
-      of: ScoredLayer(
-        index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics)
-    ).ranking
-    let pass = ForwardPass(windows)
-    let hidden = try pass.embed(model)
-    let runner = pass.runner(for: model)
-    func output(_ weights: LayerWeights) throws -> Matrix<Float> {
-      let x = hidden.copy()
-      let context = try runner.inputs(of: .attention, layer: weights, x)
-      x.fill(0)
-      try runner.add(weights.output, of: context, to: x)
-      return x
-    }
-    let dense = try output(weights)
-    func error(_ repair: Repair, groups: Int) throws -> Double {
-      let layer = try RankedLayer(
-        ScoredLayer(
-          index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
-        ranking: ranking, repair: repair, damping: 1e-6)
-      let found = try output(layer.weights(groups: groups, channels: shape.mlpChannels))
-      return zip(found.elements, dense.elements).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) } / 900
-    }
-    for groups in 1..<shape.kvHeads {
-      let (repaired, plain) = (try error(.nested, groups: groups), try error(.none, groups: groups))
-      #expect(repaired < 0.99 * plain)
-      let curve = try RankedLayer(
-        ScoredLayer(
-          index: 0, shape: shape, headDimension: configuration.headDimension, weights: weights, statistics: statistics),
-        ranking: ranking, repair: .nested, damping: 1e-6
-      ).errors().attention
-      // The curve is what was measured, but for the share of the damping.
-      #expect(abs(repaired / (curve?[groups] ?? 0) - 1) < 1e-3)
-    }
-  }
-
   @Test func badStatisticsNameLayerAndModule() throws {
     var broken = statistics.layers[1]
     broken.hiddenGram = broken.hiddenGram.copy()

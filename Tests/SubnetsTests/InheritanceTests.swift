@@ -17,7 +17,8 @@ import Testing
     }
   }
 
-  /// The parent with the columns of the removed units set to zero, so that they contribute nothing.
+  /// The parent with the columns of the removed units set to zero, so that they contribute nothing. A norm over all heads
+  /// sees no removed heads either, and its mean is over the others.
   private func masked(_ model: LanguageModel, _ units: [KeptUnits]) -> Altered {
     let configuration = model.configuration
     return Altered(whole: model) { index, weights in
@@ -33,6 +34,18 @@ import Testing
       }
       zero(&weights.output) { heads.contains($0 / configuration.headDimension) }
       zero(&weights.down) { units[index].channels.contains($0) }
+      for (norm, part, kept) in [
+        (LayerPart.allQueriesNorm, LayerPart.query, heads), (.allKeysNorm, .key, units[index].groups),
+      ] where !weights[gain: norm].isEmpty {
+        let all = weights[part].outputs / configuration.headDimension
+        let factor = (Float(kept.count) / Float(all)).squareRoot()
+        weights[gain: norm] = weights[gain: norm].map { $0 * factor }
+        weights[part].weight = weights[part].weight.copy()
+        Kernels.scale(weights[part].weight.pointer, by: 1 / factor, count: weights[part].weight.count)
+        for row in 0..<weights[part].outputs where !kept.contains(row / configuration.headDimension) {
+          weights[part].weight.rows(row..<row + 1).fill(0)
+        }
+      }
     }
   }
 
@@ -53,7 +66,7 @@ import Testing
   }
 
   /// Every kept group keeps one query head, here not the first of each: still the parent without the others.
-  @Test(arguments: [Fixture.mistralGQA, .qwen2Bias, .qwen3Odd])
+  @Test(arguments: [Fixture.mistralGQA, .qwen2Bias, .qwen3Odd, .gemma2Caps, .gemma3Local, .olmo2Norms, .glmPartial])
   func queriesMayBeThinned(fixture: Fixture) throws {
     let model = try fixture.model()
     var units = someUnits(model.configuration, seed: 4)
@@ -123,7 +136,10 @@ import Testing
           #expect(a.weight.rows == b.weight.rows && a.weight.columns == b.weight.columns)
           #expect(a.weight.elements == b.weight.elements && a.bias == b.bias)
         }
-        #expect(prefix.attentionNorm == weights.attentionNorm && prefix.mlpNorm == weights.mlpNorm)
+        for norm in LayerPart.norms { #expect(prefix[gain: norm] == direct[gain: norm]) }
+        for norm in LayerPart.norms where norm.outputs == .hidden || norm.outputs == .head {
+          #expect(prefix[gain: norm] == weights[gain: norm])
+        }
       }
     }
   }

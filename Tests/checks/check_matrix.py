@@ -10,12 +10,16 @@ budget of 6, `report` and `export --point best` to a Hugging Face folder and a G
 * `evaluate` of the model: transformers, and llama.cpp, on the weights that the file means, in F32;
 * the dense perplexity in `report`, and the one that `export` states: transformers on the fitness windows of the study;
 * `evaluate` of an exported folder: transformers on the folder (with its remote code where layers differ);
-* `evaluate` of an exported GGUF: llama.cpp on the file.
+* `evaluate` of an exported GGUF: llama.cpp on the file;
+* logits of the exports in F32: transformers on the folder and llama.cpp on the file, on one window of the text.
+
+Where llama.cpp takes no layers of different widths for a family, such subnets are exported as folders only.
 
 Token ids are the reference's own, from the tokenizer in the folder or the GGUF. For information only, `llama.cpp_file` is
 llama.cpp's figure on a 16-bit or quantised input itself: it rounds activations to multiply them with such weights.
 
-Exit code 0: every difference is at most 0.1 %. 1: some are larger. 2: a row could not be made or run.
+Exit code 0: every difference of perplexities is at most 0.1 %, every one of logits 1e-3 (of Gemma, whose GELU llama.cpp
+looks up in half precision, 5e-3). 1: some are larger. 2: a row could not be made or run.
 """
 
 import argparse
@@ -32,12 +36,13 @@ SCRATCH = tempfile.TemporaryDirectory()
 os.environ |= {"HF_HOME": os.path.join(SCRATCH.name, "cache"), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
                "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
 import tiny_models  # noqa: E402
 from check_export import CheckError, measure_gguf, open_hugging_face, perplexity, read_text, windows_of  # noqa: E402
-from stock_llama_cpp import version  # noqa: E402
+from stock_llama_cpp import LlamaCpp, version  # noqa: E402
 
 TOLERANCE = 0.001  # relative difference of two perplexities
 FITNESS_LENGTH = 64
@@ -84,8 +89,18 @@ class Row:
         return max(self.differences.values())
 
     @property
+    def limit(self):
+        """Of a difference of logits."""
+        return 5e-3 if self.cells["family"].startswith("gemma") else 1e-3
+
+    @property
     def agrees(self):
-        return all(difference <= TOLERANCE for difference in self.differences.values())  # false for NaN, too
+        return (all(difference <= TOLERANCE for difference in self.differences.values())  # false for NaN, too
+                and self.cells.get("logits", 0.0) <= self.limit)
+
+    def largest_of(self, form):
+        """The largest difference of exports in a format; None without any."""
+        return max((value for name, value in self.differences.items() if name.startswith(form)), default=None)
 
 
 def of_text(folder, window):
@@ -104,9 +119,17 @@ def of_gguf(path, window):
     return value, windows
 
 
+def logits_apart(folder, path, window):
+    """Largest difference between the logits of transformers and of llama.cpp on the first window of the text."""
+    tokenizer, logits_of = open_hugging_face(folder, 1)
+    tokens = tokenizer(read_text(tiny_models.TEXT)).input_ids[:window]
+    with LlamaCpp(path, context_length=window, threads=1) as model:
+        return float(np.abs(model.logits(tokens) - logits_of(tokens)).max())
+
+
 def measure_dense(program, checkpoint, row):
     references = {"transformers": of_text(checkpoint.twin_folder, checkpoint.window)}
-    if checkpoint.gguf_window == checkpoint.window:
+    if checkpoint.twin_gguf and checkpoint.gguf_window == checkpoint.window:
         references["llama.cpp"] = of_gguf(checkpoint.twin_gguf, checkpoint.window)
     row.compare("dense", program.perplexity(checkpoint.path, checkpoint.window), references)
     if checkpoint.path.endswith(".gguf"):
@@ -132,16 +155,22 @@ def measure_search(program, checkpoint, row, place):
 
 def measure_exports(program, checkpoint, row, study, windows, dtype):
     folder, file = f"{study}-{dtype}", f"{study}-{dtype}.gguf"
-    stated = program.json("export", study, "--point", "best", "--dtype", dtype, "--format", "hf", "--output", folder,
-                          "--format", "gguf", "--output", file, "--cache", os.path.join(os.path.dirname(study), "statistics"))
-    for form, written in zip(("hf", "gguf"), stated["checkpoints"]):
+    outputs = [word for form, place in (("hf", folder), ("gguf", file)) if form in checkpoint.formats
+               for word in ("--format", form, "--output", place)]
+    stated = program.json("export", study, "--point", "best", "--dtype", dtype, *outputs,
+                          "--cache", os.path.join(os.path.dirname(study), "statistics"))
+    for form, written in zip(checkpoint.formats, stated["checkpoints"]):
         row.cells[f"{form}_architecture"] = written["architecture"]
     if dtype == "f32":
         row.compare("export", (stated["perplexity"], len(windows)), {"transformers": of_windows(folder, windows)})
     row.compare(f"hf_{dtype}", program.perplexity(folder, checkpoint.window),
                 {"transformers": of_text(folder, checkpoint.window)})
+    if "gguf" not in checkpoint.formats:
+        return
     row.compare(f"gguf_{dtype}", program.perplexity(file, checkpoint.gguf_window),
                 {"llama.cpp": of_gguf(file, checkpoint.gguf_window)})
+    if dtype == "f32":
+        row.cells["logits"] = logits_apart(folder, file, checkpoint.gguf_window)
 
 
 def measure(program, make, base, row):
@@ -157,7 +186,8 @@ def all_rows():
     """(family, format, maker), in the order of the table."""
     for family in tiny_models.FAMILIES:
         for format, make in tiny_models.FORMATS.items():
-            yield family, format, make
+            if tiny_models.FAMILIES[family].architecture or format.startswith("HF"):
+                yield family, format, make
     yield from tiny_models.VARIANTS
 
 
@@ -218,19 +248,40 @@ def write_table(folder, rows, summary):
         file.write(README.format(table="\n".join(markdown(rows)), summary=summary))
 
 
+# The rows that stand for a family in docs/families.md, and what the widths of their subnets are.
+WIDTHS = {"HF, one file": "a width for each layer", "HF, all layers alike": "one width"}
+
+
+def families_table(rows):
+    """Family by format and widths: the loader of the subnets of each family and the largest difference of their figures."""
+    yield "| family | subnets | Hugging Face | perplexity | GGUF | perplexity | logits |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for row in rows:
+        widths = WIDTHS.get(row.cells["format"])
+        if widths is None:
+            continue
+        cells = [row.cells["family"], widths]
+        for form in ("hf", "gguf"):
+            apart = row.largest_of(form)
+            cells += [row.cells.get(f"{form}_architecture", "–"), "–" if apart is None else f"{100 * apart:.4f} %"]
+        cells.append(f"{row.cells['logits']:.0e}" if "logits" in row.cells else "–")
+        yield "| " + " | ".join(cells if not row.failure else cells[:2] + ["failed"] + ["–"] * 4) + " |"
+
+
 def verdict(row):
     """What is printed of a row."""
     if row.failure:
         return f"FAILED: {row.failure}"
     figures = " ".join(f"{name}={value:.4f}" for name, value in row.cells.items() if isinstance(value, float))
     apart = [f"{name} {100 * value:.4f} %" for name, value in row.differences.items() if not value <= TOLERANCE]
+    apart += [f"logits {row.cells['logits']:.1e}"] if not row.cells.get("logits", 0.0) <= row.limit else []
     return f"{figures}; largest difference {100 * row.largest:.4f} %" + (f"; DIFFERS: {', '.join(apart)}" if apart else "")
 
 
-def run(program, wanted, output):
+def run(program, wanted, output, formats=None):
     began, bases, rows = time.monotonic(), {}, []
     for family, format, make in all_rows():
-        if not all(word in f"{family}, {format}" for word in wanted):
+        if not all(word in f"{family}, {format}" for word in wanted) or formats and format not in formats:
             continue
         if family not in bases:
             bases[family] = os.path.join(SCRATCH.name, family)
@@ -242,6 +293,7 @@ def run(program, wanted, output):
             row.failure = f"{type(error).__name__}: {error}"
         rows.append(row)
         print(f"{family}, {format}: {verdict(row)}", flush=True)
+    print("\n".join(families_table(sorted(rows, key=lambda row: list(tiny_models.FAMILIES).index(row.cells["family"])))))
     failed = sum(row.failure is not None for row in rows)
     apart = sum(row.failure is None and not row.agrees for row in rows)
     summary = (f"{len(rows)} rows, {apart} with a difference above {100 * TOLERANCE:g} %, {failed} failed; transformers "
@@ -256,6 +308,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nas-search", metavar="FILE", required=True, help="the program")
     parser.add_argument("--output", metavar="DIR", help="folder for README.md and matrix.csv")
+    parser.add_argument("--families", action="store_true", help="only the rows of the table in docs/families.md")
     parser.add_argument("--only", metavar="WORD", action="append", default=[],
                         help="only rows whose family and format contain it, such as qwen2 or Q4_K; repeatable")
     arguments = parser.parse_args()
@@ -263,7 +316,7 @@ def main():
         parser.error(f"no program at {arguments.nas_search}")
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    sys.exit(run(Program(arguments.nas_search), arguments.only, arguments.output))
+    sys.exit(run(Program(arguments.nas_search), arguments.only, arguments.output, WIDTHS if arguments.families else None))
 
 
 if __name__ == "__main__":

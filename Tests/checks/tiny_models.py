@@ -40,8 +40,11 @@ COMMON = dict(vocab_size=320, hidden_size=256, intermediate_size=512, num_hidden
 class Family:
     class_name: str  # of transformers, without "Config"
     tokenizer: str  # of make_fixtures.make_tokenizer
-    architecture: str  # in a GGUF; llama.cpp has none for Mistral
+    architecture: str | None  # in a GGUF; llama.cpp has none for Mistral. None: no GGUF of it is made here
     settings: dict
+    takes_widths: bool = True  # whether a GGUF takes layers of different widths
+    uniform: str = "uniform"  # the space with one width for all layers
+    gguf_window: int = 128  # tokens up to which a GGUF is the same network
 
 
 FAMILIES = {
@@ -52,7 +55,45 @@ FAMILIES = {
     "qwen2": Family("Qwen2", "qwen2", "qwen2", dict(tie_word_embeddings=True, bos_token_id=None, eos_token_id=319)),
     "qwen3": Family("Qwen3", "qwen2", "qwen3",
                     dict(head_dim=64, tie_word_embeddings=True, bos_token_id=None, eos_token_id=319)),
+    "gemma2": Family("Gemma2", "sentencepiece", "gemma2",
+                     dict(head_dim=64, query_pre_attn_scalar=64, sliding_window=40, attn_logit_softcapping=6.0,
+                          final_logit_softcapping=12.0, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2),
+                     takes_widths=False),
+    # The last layer sees everything.
+    "gemma3": Family("Gemma3Text", "sentencepiece", "gemma3",
+                     dict(num_hidden_layers=6, head_dim=64, query_pre_attn_scalar=64, sliding_window=40,
+                          tie_word_embeddings=True, bos_token_id=1, eos_token_id=2), takes_widths=False),
+    "phi3": Family("Phi3", "sentencepiece", "phi3",
+                   dict(bos_token_id=1, eos_token_id=2, original_max_position_embeddings=256, rope_parameters=dict(
+                       rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.75))),
+    "granite": Family("Granite", "llama3", "granite",
+                      dict(embedding_multiplier=3.0, residual_multiplier=0.5, attention_multiplier=0.12, logits_scaling=1.75,
+                           tie_word_embeddings=True, bos_token_id=317, eos_token_id=319)),
+    "ministral": Family("Ministral", "sentencepiece", None,
+                        dict(head_dim=64, sliding_window=80, layer_types=[
+                            "sliding_attention", "full_attention", "sliding_attention"], bos_token_id=1, eos_token_id=2),
+                        gguf_window=64),
+    # The fourth layer does not turn.
+    "smollm3": Family("SmolLM3", "llama3", "smollm3",
+                      dict(num_hidden_layers=4, tie_word_embeddings=True, bos_token_id=317, eos_token_id=319),
+                      takes_widths=False),
+    "olmo2": Family("Olmo2", "llama3", "olmo2", dict(bos_token_id=317, eos_token_id=319), takes_widths=False,
+                    uniform="all-heads.yaml"),
+    "glm": Family("Glm", "llama3", None,
+                  dict(head_dim=32, attention_bias=True, bos_token_id=317, eos_token_id=319, rope_parameters=dict(
+                      rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5))),
+    "glm4": Family("Glm4", "llama3", "glm4",
+                   dict(head_dim=32, attention_bias=True, bos_token_id=317, eos_token_id=319, rope_parameters=dict(
+                       rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)), takes_widths=False),
 }
+
+# A space for loaders that take one width for all layers, and no fewer heads.
+ALL_HEADS = """name: all-heads
+layers: shared
+attention:
+  minimum: 1.0
+scores: [wanda-sp, llm-bip]
+"""
 
 
 # ---- networks
@@ -112,6 +153,12 @@ class Checkpoint:
     window: int = 128
     gguf_window: int = 128
     space: str = "widths"
+    takes_widths: bool = True  # whether a GGUF takes layers of different widths
+
+    @property
+    def formats(self):
+        """Those that subnets can be written in."""
+        return ["hf"] if self.space == "widths" and not self.takes_widths else ["hf", "gguf"]
 
 
 def write_gguf(folder, path, architecture, kind=Type.F32):
@@ -121,9 +168,11 @@ def write_gguf(folder, path, architecture, kind=Type.F32):
 
 def plain(folder, family, place):
     """A folder that both references can be run on as it stands."""
-    twin = os.path.join(place, "twin.gguf")
-    write_gguf(folder, twin, FAMILIES[family].architecture)
-    return Checkpoint(folder, folder, twin)
+    kind = FAMILIES[family]
+    twin = os.path.join(place, "twin.gguf") if kind.architecture else None
+    if twin:
+        write_gguf(folder, twin, kind.architecture)
+    return Checkpoint(folder, folder, twin, gguf_window=kind.gguf_window, takes_widths=kind.takes_widths)
 
 
 def shards(base, family, place):
@@ -204,7 +253,7 @@ def with_twins(path, base, family, place):
     edit_config(twin_folder, lambda settings: settings.update(dtype="float32"))
     tensors = {name: torch.from_numpy(from_gguf(name, meant, config, FAMILIES[family].architecture)) for name in stored}
     save_file(tensors, os.path.join(twin_folder, "model.safetensors"), metadata={"format": "pt"})
-    return Checkpoint(path, twin_folder, twin_gguf)
+    return Checkpoint(path, twin_folder, twin_gguf, takes_widths=FAMILIES[family].takes_widths)
 
 
 def from_gguf(name, tensors, config, architecture):
@@ -212,10 +261,12 @@ def from_gguf(name, tensors, config, architecture):
     outside = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
                "lm_head.weight": "output.weight"}
     if name in outside:
-        return tensors[outside[name]]
+        return tensors[outside[name]] - (gguf_files.gain_offset(architecture) if "norm" in name else 0)
     _, _, layer, part = name.split(".", 3)
-    values = tensors[f"blk.{layer}.{gguf_files.TENSOR_NAMES[part]}"]
-    if architecture not in ("qwen2", "qwen3") and (".q_proj." in part or ".k_proj." in part):
+    values = tensors[f"blk.{layer}.{gguf_files.tensor_names(architecture)[part]}"]
+    if "norm" in part:
+        values = values - gguf_files.gain_offset(architecture)
+    if not gguf_files.keeps_rows(architecture) and (".q_proj." in part or ".k_proj." in part):
         heads = config["num_attention_heads" if ".q_proj." in part else "num_key_value_heads"]
         shape = values.shape
         values = values.reshape(heads, shape[0] // heads // 2, 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
@@ -283,7 +334,11 @@ def alike(make):
     """The same, searched for one width of all layers: exports are then of stock classes."""
     def searched(base, family, place):
         result = make(base, family, place)
-        result.space = "uniform"
+        result.space = FAMILIES[family].uniform
+        if result.space != "uniform":
+            result.space = os.path.join(place, result.space)
+            with open(result.space, "w", encoding="utf-8") as file:
+                file.write(ALL_HEADS)
         return result
 
     return searched
@@ -297,10 +352,7 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
           "original_max_position_embeddings": 64}
 
 VARIANTS = [
-    ("llama", "HF, all layers alike", alike(plain)),
-    ("mistral", "HF, all layers alike", alike(plain)),
-    ("qwen2", "HF, all layers alike", alike(plain)),
-    ("qwen3", "HF, all layers alike", alike(plain)),
+    *((family, "HF, all layers alike", alike(plain)) for family in FAMILIES),
     ("qwen2", "HF, yarn, 128 of 64", rope(YARN)),
     ("qwen2", "HF, yarn, all layers alike", alike(rope(YARN))),
     ("mistral", "HF, yarn, 128 of 64", rope(YARN)),

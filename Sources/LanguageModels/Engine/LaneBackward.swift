@@ -17,7 +17,9 @@ final class LaneBackward: EngineBackward {
     let count = min(Self.lanes, windows.count)
     let share = Threads.share(among: count)
     lanes = (0..<count).map { _ in
-      Lane(BlockBackward(configuration, length: windows.length, queryBlock: queryBlock, workers: share))
+      Lane(
+        BlockBackward(configuration, length: windows.length, queryBlock: queryBlock, workers: share),
+        hidden: configuration.hiddenSize)
     }
     memory = LayerBuffers(configuration)
   }
@@ -25,7 +27,7 @@ final class LaneBackward: EngineBackward {
   func run(
     _ weights: LayerWeights, input: Matrix<Float>, grad: Matrix<Float>, _ parts: BackwardPass.Parts
   ) throws -> BackwardPass.Gathered {
-    for lane in lanes { lane.begin(weights, parts) }
+    for lane in lanes { lane.begin(weights, parts, hidden: input.columns) }
     let packed = PackedLayer(weights, .single, in: memory)
     try Threads.forEach(windows.count, inLanes: lanes.count) { [lanes, windows] window, lane, _ in
       let rows = window * windows.length..<(window + 1) * windows.length
@@ -40,6 +42,7 @@ final class LaneBackward: EngineBackward {
 /// What one worker adds up of a layer.
 private final class Lane: @unchecked Sendable {
   private let worker: BlockBackward
+  private let hidden: Int
   /// Reused from layer to layer where the shapes are alike.
   private var sum: LayerGradients?
   private var squares: LayerGradients?
@@ -47,16 +50,15 @@ private final class Lane: @unchecked Sendable {
   private var single: LayerGradients?
   private var moments: BackwardPass.OutputMoments?
 
-  init(_ worker: BlockBackward) { self.worker = worker }
+  init(_ worker: BlockBackward, hidden: Int) { (self.worker, self.hidden) = (worker, hidden) }
 
-  func begin(_ weights: LayerWeights, _ parts: BackwardPass.Parts) {
+  func begin(_ weights: LayerWeights, _ parts: BackwardPass.Parts, hidden: Int) {
     if parts.contains(.weights) { LayerGradients.clear(&sum, like: weights) }
     if parts.contains(.squares) {
       LayerGradients.clear(&squares, like: weights)
       LayerGradients.clear(&single, like: weights)
     }
     if parts.contains(.outputMoments) {
-      let hidden = weights.attentionNorm.count
       moments = BackwardPass.OutputMoments(
         attention: Matrix(rows: hidden, columns: hidden), mlp: Matrix(rows: hidden, columns: hidden))
     }

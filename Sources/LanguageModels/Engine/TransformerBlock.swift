@@ -33,16 +33,19 @@ struct TransformerBlock: Sendable {
     _ x: Matrix<Float>, _ pass: some BlockPass, _ workspace: Workspace, tap: (ActivationTap, Matrix<Float>) -> Void
   ) {
     if shape.kvHeads > 0 {
-      let context = attentionContext(x, pass, workspace)
+      let context = attentionContext(x, pass, workspace) { heads in
+        if !weights[gain: .allQueriesNorm].isEmpty { tap(.queries, heads.query) }
+        if !weights[gain: .allKeysNorm].isEmpty { tap(.keys, heads.key) }
+      }
       tap(.attentionInput, workspace.normed.rows(0..<x.rows))
-      add(.attention, of: context, to: x, pass, workspace)
+      add(.attention, of: context, to: x, pass, workspace, divided: { tap(.attentionFactors, $0) })
       tap(.attentionContext, context)
     }
     tap(.afterAttention, x)
     if shape.mlpChannels > 0 {
       let hidden = mlpHidden(x, pass, workspace)
       tap(.mlpInput, workspace.normed.rows(0..<x.rows))
-      add(.mlp, of: hidden, to: x, pass, workspace)
+      add(.mlp, of: hidden, to: x, pass, workspace, divided: { tap(.mlpFactors, $0) })
       tap(.mlpHidden, hidden)
     }
     tap(.afterMLP, x)
@@ -52,17 +55,22 @@ struct TransformerBlock: Sendable {
   ///
   /// With a norm, every row of `activations` is afterwards divided by the root mean square of its product: an error of
   /// the projection counts as much as it is long beside what the norm divides by.
+  ///
+  /// - Parameter divided: told what the rows were multiplied by, shape `[rows, 1]`, if there is a norm.
   private func add(
     _ module: LayerPart.Module, of activations: Matrix<Float>, to x: Matrix<Float>, _ pass: some BlockPass,
-    _ workspace: Workspace
+    _ workspace: Workspace, divided: (Matrix<Float>) -> Void
   ) {
     let gain = weights[gain: module.postNorm]
     if gain.isEmpty { return project(module.output, activations, into: x, accumulating: true, pass, workspace) }
     let output = workspace.output.rows(0..<x.rows)
     project(module.output, activations, into: output, accumulating: false, pass, workspace)
+    let factors = workspace.factors.rows(0..<x.rows)
     configuration.addNormalised(output, gain: gain, to: x) { row, factor in
       Kernels.scale(activations.row(row), by: factor, count: activations.columns)
+      factors[row, 0] = factor
     }
+    divided(factors)
   }
 
   /// `y = projection(activations)`, or `y += …` when `accumulating`.
@@ -217,15 +225,24 @@ extension Activation {
 public enum ActivationTap: Sendable {
   /// Normed input of the query, key and value projections, `[tokens, hidden]`.
   case attentionInput
+  /// Queries before the norm over all heads, `[tokens, queryHeads·D]`; told only if there is one.
+  case queries
+  /// Keys before theirs, `[tokens, kvHeads·D]`, likewise.
+  case keys
   /// Input of the attention's output projection, `[tokens, queryHeads·D]`. If a norm follows the projection, each token is
   /// divided by the root mean square that the norm divides by.
   case attentionContext
+  /// The numbers by which the tokens of `attentionContext` were multiplied, `[tokens, 1]`: told before it, and only if a
+  /// norm follows the projection.
+  case attentionFactors
   /// Residual stream after the attention was added, `[tokens, hidden]`.
   case afterAttention
   /// Normed input of the gate and up projections, `[tokens, hidden]`.
   case mlpInput
   /// Input of the MLP's down projection, `[tokens, mlpChannels]`, divided likewise.
   case mlpHidden
+  /// Those of `mlpHidden`, likewise.
+  case mlpFactors
   /// Residual stream after the MLP was added, `[tokens, hidden]`.
   case afterMLP
 }

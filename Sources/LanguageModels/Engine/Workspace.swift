@@ -11,6 +11,8 @@ final class Workspace: @unchecked Sendable {
   let up: Matrix<Float>
   /// What a module adds to the stream, if a norm stands before.
   let output: Matrix<Float>
+  /// What the inputs of such a module's projection were multiplied by, one number a row.
+  let factors: Matrix<Float>
   /// The inputs of projections.
   let packedRows: PackedBuffer
   private let headDimension: Int
@@ -32,6 +34,7 @@ final class Workspace: @unchecked Sendable {
     up = Matrix(rows: rows, columns: channels)
     let hasPostNorms = LayerPart.Module.allCases.contains { configuration.block.parts.contains($0.postNorm) }
     output = Matrix(rows: hasPostNorms ? rows : 0, columns: configuration.hiddenSize)
+    factors = Matrix(rows: output.rows, columns: 1)
     packedRows = PackedBuffer(rows: rows, columns: max(configuration.hiddenSize, queries, channels))
     attention = (0..<workers).map { _ in AttentionScratch(length: length, dimension: configuration.headDimension) }
   }

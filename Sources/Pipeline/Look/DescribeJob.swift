@@ -1,4 +1,5 @@
 import Calibration
+import Exports
 import Foundation
 import Search
 import Subnets
@@ -23,6 +24,8 @@ public struct DescribeJob {
     public let cost: ClosedRange<Int>
     /// Block parameters of the model.
     public let dense: Int
+    /// What loads its subnets, by format.
+    public let outlooks: [ExportOutlook]
 
     /// Decimal logarithm of the number of genomes.
     public var magnitude: Double { genes.reduce(0) { $0 + log10(Double($1.variable.levels)) } }
@@ -45,6 +48,7 @@ public struct DescribeJob {
     let (lowest, highest) = (bound.cost.cost(bound.design.lowest), bound.cost.cost(bound.design.highest))
     return Outcome(
       genes: Array(zip(bound.design.variables, bound.cost.weights)), cost: lowest...highest,
-      dense: bound.configuration.blockParameters)
+      dense: bound.configuration.blockParameters,
+      outlooks: ExportFormat.allCases.map { ExportOutlook(bound.configuration, $0) })
   }
 }

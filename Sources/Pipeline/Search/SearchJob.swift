@@ -1,3 +1,5 @@
+import Checkpoints
+import Exports
 import Reports
 import Runtime
 import Search
@@ -96,6 +98,11 @@ public struct SearchJob {
 
   /// Makes a study, when all is known that it holds.
   private func begin(_ ground: SearchGround, _ monitor: Monitor) throws -> (Study, CandidateSearch) {
+    if ground.bound.space.layers != .shared {
+      for format in ExportFormat.allCases {
+        ExportOutlook(ground.model.configuration, format).warning.map(Notices.tell)
+      }
+    }
     let estimate = try ground.estimate(request.budget, context.memory)
     monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
     let clock = WorkClock(estimate)

@@ -6,7 +6,7 @@ public enum NetworkTrait: String, Sendable, CaseIterable {
   case scoreCap = "a cap on attention's scores"
   case logitCap = "a cap on logits"
   case embeddingScale = "a scale of the embedding"
-  case severalAttentions = "several kinds of attention"
+  case severalRotations = "layers that turn queries and keys in different ways"
   case gelu = "GELU in the MLP"
 }
 
@@ -19,11 +19,19 @@ extension ModelConfiguration {
         case .scoreCap: block.scoreCap != nil
         case .logitCap: logitCap != nil
         case .embeddingScale: embeddingScale != 1
-        case .severalAttentions: block.attention.count > 1
+        case .severalRotations:
+          attentionOfLayers.contains {
+            $0.isTurned != block.attention[0].isTurned || $0.rotary != block.attention[0].rotary
+          }
         case .gelu: block.activation == .gelu
         }
       })
   }
+
+  public var attentionOfLayers: [AttentionKind] { layers.indices.map(attention) }
+
+  /// The sliding window of each layer.
+  public var windows: [Int?] { attentionOfLayers.map(\.window) }
 }
 
 /// A model class of transformers that networks are written for, with the networks that it takes.
@@ -33,7 +41,8 @@ public struct HuggingFaceForm: Sendable {
   public let modelType: String
   public let biases: BiasRule
   public let window: Family.Window
-  /// Whether the query heads have to divide the hidden size.
+  /// Whether the number of query heads has to divide the hidden size; with a module only that of the whole model, which
+  /// then describes no layer.
   public var headsDivideHiddenSize = false
   /// A Python module that brings the class, for layers of different widths, without attention or without MLP, and any
   /// biases. A stock class has no module, and one width for all layers.
@@ -44,8 +53,16 @@ public struct HuggingFaceForm: Sendable {
   public var turnsPart = false
   /// Whether parts that the family joins are stored joined.
   public var joinsParts = false
+  /// Whether `layer_types` says which layers have the window.
+  public var takesSomeWindows = false
+  /// Whether a rotary embedding is told for each type of layers, also where all are of one.
+  public var tellsRotaryByType = false
   /// The keys of its `config.json` beside those of all classes.
   public var members: @Sendable (ModelConfiguration) -> [String: JSONValue] = { _ in [:] }
+
+  /// Keys for classes that ask a model as a whole for its widths, and that have a padding token of their own where no key says
+  /// that there is none.
+  static let classKeys: [String: JSONValue] = ["allow_global_per_layer_attribute_access": true, "pad_token_id": nil]
 
   public struct Module: Sendable {
     /// Without `.py`.
@@ -91,6 +108,18 @@ public struct HuggingFaceForm: Sendable {
     module: Module(
       name: "modeling_nas_mistral", classes: ("NASMistralModel", "NASMistralForCausalLM"),
       source: PackageResources.modeling_nas_mistral_py))
+
+  /// Mistral with a window in some layers.
+  public static let ministral = HuggingFaceForm(
+    architecture: "MinistralForCausalLM", modelType: "ministral", biases: .none, window: .allLayers,
+    takesSomeWindows: true)
+
+  public static let nasMinistral = HuggingFaceForm(
+    architecture: "NASMinistralForCausalLM", modelType: "ministral", biases: .any, window: .allLayers,
+    module: .widths(
+      of: "ministral", class: "Ministral", model: "MinistralModel",
+      norms: (["input_layernorm"], ["post_attention_layernorm"])),
+    takesSomeWindows: true, members: { _ in classKeys })
 }
 
 /// An architecture of llama.cpp that networks are written for, with the networks that its loader takes.
@@ -115,6 +144,11 @@ public struct GGUFForm: Sendable {
   public var traits: Set<NetworkTrait> = []
   /// Whether the loader turns a part of each head.
   public var turnsPart = false
+  /// The factor of attention's scores that the loader takes; `nil` for 1/√D. What a network has besides goes into its
+  /// queries.
+  public var scoreScale: @Sendable (ModelConfiguration) -> Float? = { _ in nil }
+  /// Whether the loader heeds sliding windows. Others run without, which is the same up to the window's length.
+  public var keepsWindows = false
   /// The keys of its metadata beside those of all architectures, without the architecture's name.
   public var members: @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)] = { _ in [] }
   /// A rule of the loader that a network breaks, as what follows the architecture's name; `nil` for none.

@@ -39,7 +39,9 @@ public struct Family: Sendable {
   /// The parts whose rows are stored as one tensor.
   public var joinedParts: [JoinedParts] = []
   /// The classes of transformers that its networks are written for; the first that takes a network has it.
-  public var huggingFaceForms: [HuggingFaceForm] = [.mistral, .qwen2, .llama, .nasMistral]
+  public var huggingFaceForms: [HuggingFaceForm] = [
+    .mistral, .qwen2, .llama, .ministral, .nasMistral, .nasMinistral,
+  ]
   /// The architectures of llama.cpp, likewise.
   public var ggufForms: [GGUFForm] = [.qwen2, .llama, .deci]
 

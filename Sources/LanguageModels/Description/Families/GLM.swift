@@ -18,13 +18,13 @@ extension Family {
     huggingFaceForms: [
       HuggingFaceForm(
         architecture: "Glm4ForCausalLM", modelType: "glm4", biases: .glm, window: .none, turnsPart: true,
-        joinsParts: true),
+        joinsParts: true, members: { _ in HuggingFaceForm.classKeys }),
       HuggingFaceForm(
         architecture: "NASGlm4ForCausalLM", modelType: "glm4", biases: .glm, window: .none,
         module: .widths(
           of: "glm4", class: "Glm4", model: "Glm4Model",
           norms: (["input_layernorm", "post_self_attn_layernorm"], ["post_attention_layernorm", "post_mlp_layernorm"])),
-        turnsPart: true, joinsParts: true, members: { _ in ["allow_global_per_layer_attribute_access": true] }),
+        turnsPart: true, joinsParts: true, members: { _ in HuggingFaceForm.classKeys }),
     ],
     ggufForms: [
       GGUFForm(

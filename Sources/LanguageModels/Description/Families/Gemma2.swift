@@ -23,7 +23,7 @@ extension Family {
     ggufKeys: ["attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping"], gainOffset: 1,
     huggingFaceForms: gemmaForms("gemma2", class: "Gemma2", model: "Gemma2Model"),
     ggufForms: [
-      gemmaForm("gemma2", step: 2) { configuration in
+      gemmaForm("gemma2", step: 2, layersOf27B: 46) { configuration in
         [
           ("attn_logit_softcapping", .float32(configuration.block.scoreCap ?? 0)),
           ("final_logit_softcapping", .float32(configuration.logitCap ?? 0)),
@@ -71,10 +71,7 @@ extension Family {
   ) throws {
     func key(_ name: String) -> String { "\(architecture).\(name)" }
     configuration.embeddingScale = Float(configuration.hiddenSize).squareRoot()
-    if configuration.layerCount == layersOf27B {
-      let heads = Float(configuration.layers[0].queryHeads)
-      configuration.block.scoreScale = (heads / Float(configuration.hiddenSize)).squareRoot()
-    }
+    configuration.block.scoreScale = scoreScale(configuration, layersOf27B: layersOf27B)
     guard let window = try file.integerIfPresent(key("attention.sliding_window")), window > 0 else { return }
     let pattern = file[key("attention.sliding_window_pattern")]
     let step = try pattern?.array == nil ? file.integerIfPresent(key("attention.sliding_window_pattern")) ?? step : step
@@ -96,14 +93,23 @@ extension Family {
     configuration.attentionKinds = flags.map { $0 ? 1 : 0 }
   }
 
+  /// llama.cpp's factor of the scores: it knows the one size with another by its number of layers.
+  private static func scoreScale(_ configuration: ModelConfiguration, layersOf27B: Int) -> Float? {
+    guard configuration.layerCount == layersOf27B else { return nil }
+    return (Float(configuration.layers[0].queryHeads) / Float(configuration.hiddenSize)).squareRoot()
+  }
+
   /// The stock class, and ours for layers of different widths.
   static func gemmaForms(_ type: String, class name: String, model: String) -> [HuggingFaceForm] {
     let stock = HuggingFaceForm(
       architecture: "\(name)ForCausalLM", modelType: modelType(type), biases: .attention, window: .allLayers,
-      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), members: gemmaMembers)
+      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), takesSomeWindows: true,
+      tellsRotaryByType: type == "gemma3", members: gemmaMembers)
     var own = HuggingFaceForm(
       architecture: "NAS\(name)ForCausalLM", modelType: modelType(type), biases: .any, window: .allLayers,
-      traits: Set(NetworkTrait.allCases), members: gemmaMembers)
+      headsDivideHiddenSize: true, traits: Set(NetworkTrait.allCases), takesSomeWindows: true,
+      tellsRotaryByType: type == "gemma3",
+      members: gemmaMembers)
     own.module = .widths(
       of: type, class: name, model: model,
       norms: (
@@ -118,36 +124,44 @@ extension Family {
     let scalar =
       configuration.block.scoreScale.map { 1 / (Double($0) * Double($0)) } ?? Double(configuration.headDimension)
     let whole = scalar.rounded()
-    let windows = configuration.layers.indices.map { configuration.attention(of: $0).window }
-    return [
+    let members: [String: JSONValue] = [
       "hidden_activation": configuration.block.activation == .gelu ? "gelu_pytorch_tanh" : "silu",
       "query_pre_attn_scalar": abs(scalar - whole) < 1e-4 * scalar ? .integer(Int(whole)) : .number(scalar),
       "attn_logit_softcapping": configuration.block.scoreCap.map { .number(Double($0)) } ?? .null,
       "final_logit_softcapping": configuration.logitCap.map { .number(Double($0)) } ?? .null,
-      "layer_types": .array(windows.map { $0 == nil ? "full_attention" : "sliding_attention" }),
-      "allow_global_per_layer_attribute_access": true,
+      "layer_types": .array(configuration.windows.map { $0 == nil ? "full_attention" : "sliding_attention" }),
     ]
+    return HuggingFaceForm.classKeys.merging(members) { $1 }
   }
 
-  /// - Parameter members: keys beside those of both generations.
+  /// - Parameters:
+  ///   - step: number of layers from one without a window to the next.
+  ///   - members: keys beside those of both generations.
+  ///   - rule: a rule beside those of both.
   static func gemmaForm(
-    _ architecture: String, step: Int,
+    _ architecture: String, step: Int, layersOf27B: Int,
+    rule: @escaping @Sendable (ModelConfiguration) -> String? = { _ in nil },
     members: @escaping @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)]
   ) -> GGUFForm {
     GGUFForm(
       architecture: architecture, takesWidths: false, biases: .none, interleavesRotaryRows: false,
-      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases).subtracting([.scoreScale]),
+      takesRopeDivisors: false, traits: Set(NetworkTrait.allCases),
+      scoreScale: { scoreScale($0, layersOf27B: layersOf27B) }, keepsWindows: true,
       members: { configuration in
-        let window = configuration.block.attention.compactMap(\.window).first
+        // llama.cpp has a window for Gemma 2 if there is no key: one that hides nothing stands for none.
+        let window =
+          configuration.windows.compactMap(\.self).first
+          ?? (architecture == "gemma2" ? configuration.contextLength : nil)
         return members(configuration)
           + (window.map { [("attention.sliding_window", .uint32(UInt32(clamping: $0)))] } ?? [])
       },
       rule: { configuration in
-        let pattern = configuration.layers.indices.allSatisfy {
-          (configuration.attention(of: $0).window != nil) == ($0 % step < step - 1)
+        let windows = configuration.windows
+        let isPattern = windows.indices.allSatisfy { (windows[$0] != nil) == ($0 % step < step - 1) }
+        if !isPattern, windows.contains(where: { $0 != nil }) {
+          return "has a window in all but every \(step == 2 ? "second" : "\(step)th") layer"
         }
-        return pattern || configuration.block.attention.count == 1
-          ? nil : "has a window in all but every \(step)th layer"
+        return rule(configuration)
       })
   }
 }

@@ -22,9 +22,17 @@ extension Family {
     ],
     gainOffset: 1, huggingFaceForms: gemmaForms("gemma3", class: "Gemma3", model: "Gemma3TextModel"),
     ggufForms: [
-      gemmaForm("gemma3", step: 6) { configuration in
-        let local = configuration.block.attention.first { $0.window != nil }?.rotary.theta
-        return local.map { [("rope.freq_base_swa", .float32(Float($0)))] } ?? []
-      }
+      gemmaForm(
+        "gemma3", step: 6, layersOf27B: 62,
+        rule: { configuration in
+          let local = configuration.attentionOfLayers.filter { $0.window != nil }
+          return local.allSatisfy { $0.rotary.scaling == .none }
+            ? nil : "scales no rotary embedding in layers with a window"
+        },
+        members: { configuration in
+          let local = configuration.attentionOfLayers.first { $0.window != nil }?.rotary.theta
+          return (local.map { [("rope.freq_base_swa", .float32(Float($0)))] } ?? [])
+            + (configuration.logitCap.map { [("final_logit_softcapping", .float32($0))] } ?? [])
+        })
     ])
 }

@@ -6,7 +6,7 @@ extension Family {
   ///
   /// Such a factor of the queries is not computed. It is 1 within the original context, which is therefore the longest.
   public static let ministral = Family(
-    name: "ministral", architectures: ["MinistralForCausalLM", "Ministral3ForCausalLM"],
+    name: "ministral", architectures: ["MinistralForCausalLM", "Ministral3ForCausalLM", "NASMinistralForCausalLM"],
     modelTypes: ["ministral", "ministral3"], ggufArchitectures: ["mistral3"], ggufInterleavesRotaryRows: true,
     biases: .none, window: .allLayers,
     defaults: Defaults(

@@ -15,13 +15,15 @@ extension Family {
     defaults: Defaults(
       vocabulary: 50_304, channels: 11_008, context: 2048, normEpsilon: 1e-5, bosToken: nil, eosTokens: [50_279]),
     huggingFaceForms: [
-      HuggingFaceForm(architecture: "Olmo2ForCausalLM", modelType: "olmo2", biases: .attention, window: .none),
+      HuggingFaceForm(
+        architecture: "Olmo2ForCausalLM", modelType: "olmo2", biases: .attention, window: .none,
+        members: { _ in HuggingFaceForm.classKeys }),
       HuggingFaceForm(
         architecture: "NASOlmo2ForCausalLM", modelType: "olmo2", biases: .any, window: .none,
         module: .widths(
           of: "olmo2", class: "Olmo2", model: "Olmo2Model",
           norms: (["post_attention_layernorm"], ["post_feedforward_layernorm"])),
-        members: { _ in ["allow_global_per_layer_attribute_access": true] }),
+        members: { _ in HuggingFaceForm.classKeys }),
     ],
     ggufForms: [
       GGUFForm(

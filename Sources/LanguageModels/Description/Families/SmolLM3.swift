@@ -33,7 +33,7 @@ extension Family {
     ggufForms: [
       GGUFForm(
         architecture: "smollm3", takesWidths: false, biases: .none, interleavesRotaryRows: true,
-        takesRopeDivisors: false, traits: [.severalAttentions],
+        takesRopeDivisors: false, traits: [.severalRotations],
         rule: { configuration in
           configuration.layers.indices.allSatisfy { configuration.attention(of: $0).isTurned == (($0 + 1) % 4 != 0) }
             ? nil : "turns queries and keys in all but every fourth layer"
@@ -45,13 +45,10 @@ extension Family {
   ) -> HuggingFaceForm {
     HuggingFaceForm(
       architecture: architecture, modelType: "smollm3", biases: biases, window: .switched, module: module,
-      traits: [.gelu, .severalAttentions],
+      traits: [.gelu, .severalRotations],
       members: { configuration in
-        [
-          "no_rope_layers": .array(
-            configuration.layers.indices.map { .integer(configuration.attention(of: $0).isTurned ? 1 : 0) }),
-          "allow_global_per_layer_attribute_access": true,
-        ]
+        let turned = configuration.attentionOfLayers.map { JSONValue.integer($0.isTurned ? 1 : 0) }
+        return HuggingFaceForm.classKeys.merging(["no_rope_layers": .array(turned)]) { $1 }
       })
   }
 }

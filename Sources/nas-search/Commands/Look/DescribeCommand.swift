@@ -31,5 +31,6 @@ struct DescribeCommand: ParsableCommand {
     try Console.print("size: 10^\(found.magnitude.fixed(1)) genomes")
     try Console.print(
       "cost: \(low) to \(high) block parameters, \(share(low)) to \(share(high)) % of the model's \(found.dense)")
+    for line in found.outlooks.flatMap(\.lines) { try Console.print(line) }
   }
 }

@@ -1,0 +1,87 @@
+import LanguageModels
+
+/// The loaders of a format that take subnets of a model, as far as the model alone tells.
+public struct ExportOutlook: Sendable, Equatable {
+  /// A class of transformers or an architecture of llama.cpp, or the rule by which none takes such subnets.
+  public enum Answer: Sendable, Equatable {
+    case loader(String, needsRemoteCode: Bool)
+    case none(rule: String)
+  }
+
+  public let format: ExportFormat
+  /// Layers that are as wide as each other; `nil` if those of the model are not.
+  public let oneWidth: Answer?
+  /// The same with fewer heads; `nil` if the model has no heads to spare.
+  public let fewerHeads: Answer?
+  /// Layers of different widths.
+  public let ownWidths: Answer
+
+  public init(_ configuration: ModelConfiguration, _ format: ExportFormat) {
+    self.format = format
+    func answer(_ layers: [LayerShape]) -> Answer { Self.answer(configuration.with(layers: layers), format) }
+    let layers = configuration.layers
+    var different = layers
+    different[layers.count - 1].mlpChannels += 1
+    ownWidths = answer(layers.count > 1 ? different : layers)
+    guard configuration.isUniform else {
+      (oneWidth, fewerHeads) = (nil, nil)
+      return
+    }
+    oneWidth = answer(layers)
+    let groups = layers[0].kvHeads - 1
+    fewerHeads =
+      groups < 1
+      ? nil
+      : answer(
+        layers.map { shape in
+          var fewer = shape
+          (fewer.queryHeads, fewer.kvHeads) = (shape.queriesPerGroup * groups, groups)
+          return fewer
+        })
+  }
+
+  private static func answer(_ configuration: ModelConfiguration, _ format: ExportFormat) -> Answer {
+    do {
+      switch format {
+      case .huggingFace:
+        let form = try HuggingFaceForm.choice(for: configuration)
+        return .loader(form.architecture, needsRemoteCode: form.module != nil)
+      case .gguf: return .loader(try GGUFForm.choice(for: configuration).architecture, needsRemoteCode: false)
+      }
+    } catch ExportError.notExpressible(_, let rule) {
+      return .none(rule: rule)
+    } catch {
+      return .none(rule: "\(error)")
+    }
+  }
+
+  /// The answers in sentences.
+  public var lines: [String] {
+    var lines: [String] = []
+    if let oneWidth {
+      var line = "\(name), one width for all layers: \(text(oneWidth))"
+      if case .loader = oneWidth, let fewerHeads, fewerHeads != oneWidth {
+        line += "; with fewer heads: \(text(fewerHeads))"
+      }
+      lines.append(line)
+    }
+    return lines + ["\(name), a width for each layer: \(text(ownWidths))"]
+  }
+
+  /// What a search for layers of different widths has to say before it begins; `nil` if its subnets can be written.
+  public var warning: String? {
+    guard case .none(let rule) = ownWidths else { return nil }
+    let begin = "subnets with a width for each layer cannot be exported as \(format.title): \(rule)"
+    guard case .loader = oneWidth else { return begin }
+    return begin + "; --space uniform finds subnets with one width"
+  }
+
+  private var name: String { format == .gguf ? "GGUF" : "Hugging Face" }
+
+  private func text(_ answer: Answer) -> String {
+    switch answer {
+    case .loader(let name, let needsRemoteCode): name + (needsRemoteCode ? " (with trust_remote_code=True)" : "")
+    case .none(let rule): "none, \(rule)"
+    }
+  }
+}
