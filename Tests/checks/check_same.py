@@ -67,6 +67,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", required=True, metavar="PROGRAM")
     parser.add_argument("--after", required=True, metavar="PROGRAM")
+    parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME", help="fixtures; all by default")
+    parser.add_argument("--prune-only", action="store_true", help="leave search and export out")
     arguments = parser.parse_args()
     programs = [os.path.abspath(arguments.before), os.path.abspath(arguments.after)]
     equal, different = 0, []
@@ -74,8 +76,10 @@ def main():
         folders = [os.path.join(place, name) for name in ("before", "after")]
         for folder in folders:
             os.mkdir(folder)
-        for model in MODELS:
+        for model in arguments.models:
             for output, words in commands(model):
+                if arguments.prune_only and words[0] != "prune":
+                    continue
                 for program, folder in zip(programs, folders):
                     run(program, words, folder)
                 if output is None:
