@@ -38,22 +38,14 @@ def commands(model):
     yield output, ["export", study, "--format", "hf", "--dtype", "f32", "--output", output]
 
 
-def weights(folder, output):
+def payload(folder, output, reader):
+    """The bytes of the tensors. Those of a GGUF, whose record names commands and times, are converted to safetensors first."""
     path = os.path.join(folder, output)
-    return os.path.join(path, "model.safetensors") if os.path.isdir(path) else path
-
-
-def payload(path):
-    """The tensors' bytes of a safetensors file; all of a GGUF but its record, which names commands and times."""
-    with open(path, "rb") as file:
-        data = file.read()
-    if path.endswith(".safetensors"):
-        return data
-    start = data.find(b"nas_search.record")
-    if start < 0:
-        return data
-    length = int.from_bytes(data[start + 21:start + 29], "little")
-    return data[:start] + data[start + 29 + length:].lstrip(b"\0")
+    if output.endswith(".gguf"):
+        path += "-folder"
+        run(reader, ["convert", "--model", output, "--format", "hf", "--dtype", "f32", "--output", path], folder)
+    with open(os.path.join(path, "model.safetensors"), "rb") as file:
+        return file.read()
 
 
 def run(program, words, folder):
@@ -84,7 +76,7 @@ def main():
                     run(program, words, folder)
                 if output is None:
                     continue
-                one, two = (payload(weights(folder, output)) for folder in folders)
+                one, two = (payload(folder, output, programs[1]) for folder in folders)
                 if one == two:
                     equal += 1
                 else:
