@@ -73,7 +73,7 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
 }
 
 extension LanguageModel {
-  /// What `generation_config.json` says; nil if there is none.
+  /// The content of `generation_config.json`; nil if there is none.
   func generationConfig() throws -> JSONValue? {
     let url = location.appendingPathComponent("generation_config.json")
     guard !isGGUF, FileManager.default.fileExists(atPath: url.path) else { return nil }

@@ -83,7 +83,7 @@ enum GenerationTokens {
 extension LanguageModel {
   /// Tokens that the configuration and `generation_config.json` name.
   ///
-  /// - Throws: for a `generation_config.json` that is none.
+  /// - Throws: `ExportError.invalidGenerationConfig` for one that is no object.
   public func namedTokens() throws -> [Int32] {
     let named = [configuration.bosToken].compactMap { $0 } + configuration.eosTokens
     return named + (try generationConfig().map(GenerationTokens.needed) ?? [])

@@ -4,7 +4,7 @@ import Foundation
 /// Leaves tokens out of the files of a Hugging Face tokenizer, and gives the others their new ids. Whatever names no id
 /// stays as it is.
 struct HuggingFaceSelection {
-  /// What the files say.
+  /// The content of the files.
   let definition: TokenizerDefinition
   let kept: KeptTokens
 

@@ -6,7 +6,7 @@
 struct MergeWorkspace {
   /// The symbols to merge, and after `merge` the result.
   var symbols: [Int32] = []
-  /// The results of all merges, for those who ask for them by an empty list.
+  /// The results of all merges, if this is an empty list at first.
   var results: [Int32]?
   private var previous: [Int32] = []
   private var next: [Int32] = []

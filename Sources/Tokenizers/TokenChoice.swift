@@ -39,7 +39,8 @@ public struct TokenChoice: Sendable {
   /// The tokens that stay.
   ///
   /// - Parameter limit: number of tokens; nil keeps those that were counted. With a limit, the most used come first,
-  ///   then those that were merged first when the tokenizer was made, which are its most common ones.
+  ///   then those of characters that were counted, then all others; each by the order in which they were merged when
+  ///   the tokenizer was made, which is that of their uses then.
   /// - Throws: `TokenizerError.tooFewTokens` if more have to stay.
   public func kept(atMost limit: Int? = nil) throws -> KeptTokens {
     var (stays, count) = (required, requiredCount)
@@ -65,8 +66,13 @@ public struct TokenChoice: Sendable {
   private var order: [Int32] {
     var ranks = [Int32](repeating: .max, count: uses.count)
     for merge in definition.merges { ranks[Int(merge.result)] = min(ranks[Int(merge.result)], merge.rank) }
+    let known = counted.reduce(into: Set<Unicode.Scalar>()) { $0.formUnion(definition.text(of: $1).unicodeScalars) }
     let ids = uses.indices.map { Int32($0) }.filter { uses[Int($0)] > 0 || isReachable($0) }
-    return ids.sorted { (-uses[Int($0)], ranks[Int($0)], $0) < (-uses[Int($1)], ranks[Int($1)], $1) }
+    let places = ids.map { id in
+      let isKnown = definition.text(of: id).unicodeScalars.allSatisfy(known.contains)
+      return (id: id, key: (-uses[Int(id)], isKnown ? 0 : 1, ranks[Int(id)], id))
+    }
+    return places.sorted { $0.key < $1.key }.map(\.id)
   }
 
   /// Whether any text is cut into this token.
@@ -135,7 +141,7 @@ extension DecoderStep {
 
 /// The texts that a chat template may write.
 enum ChatTexts {
-  /// Names of who speaks, which a conversation brings along.
+  /// Names of speakers, which a conversation brings along.
   private static let roles = ["system", "user", "assistant", "tool", "model"]
 
   /// The template itself, its quoted strings, and the roles.

@@ -51,13 +51,20 @@ extension EndToEnd {
       let workspace = try workspace("llama3-gqa")
       try workspace.run(
         "prune", "--model", "model", "--method", "magnitude", "--keep", "0.7", "--calibration-windows", "4",
-        "--calibration-length", "32", "--fitness-windows", "2", "--fitness-length", "32", "--output", "subnet"
+        "--calibration-length", "32", "--fitness-windows", "2", "--fitness-length", "32", "--calibration", text,
+        "--output", "subnet"
       ).expectSuccess()
       let result = try workspace.run(
         "convert", "--model", "subnet", "--vocabulary", text, "--held-out", "text/notes.jsonl", "--keep-tokens", "290",
         "--output", "small.gguf"
       ).expectSuccess()
       #expect(result.output.contains("vocabulary: 290 of ") && result.output.contains("the held-out text takes "))
+      try workspace.run("convert", "--model", "small.gguf", "--output", "again").expectSuccess()
+      let record = try JSONSerialization.jsonObject(with: workspace.data("again/nas_search.json")) as? [String: Any]
+      let earlier = try #require((record?["earlier"] as? [String: Any])?["earlier"] as? [String: Any])
+      #expect(earlier["method"] as? String == "magnitude")
+      let known = ["evaluate", "--model", "again", "--text", text, "--window-length", "32"]
+      #expect(try workspace.run(known).expectSuccess().errors.contains("was calibrated on"))
       try workspace.run("generate", "--model", "small.gguf", "--prompt", "The 世界", "--tokens", "4").expectSuccess()
     }
 

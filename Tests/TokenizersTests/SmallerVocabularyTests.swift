@@ -153,6 +153,19 @@ struct SmallerVocabularyTests {
     #expect(first.allSatisfy { kept.newId(of: $0) != nil })
   }
 
+  /// Of the tokens that a text does not use, those of its characters come first.
+  @Test func limitPrefersTheCharactersOfTheText() throws {
+    let parent = try Fixture.tokenizer("smollm")
+    let choice = TokenChoice(parent, rows: parent.vocabularySize)
+    let limit = choice.requiredCount + 60
+    func plain(_ text: String?) throws -> Int {
+      try smaller(parent, text, limit: limit).kept.oldIds.count { id in
+        parent.definition.text(of: id).unicodeScalars.allSatisfy { "abcdefghijklmnoprst".unicodeScalars.contains($0) }
+      }
+    }
+    #expect(try plain("a b c d e f g h i j k l m n o p r s t") > plain("Ж"))
+  }
+
   @Test func whatTheChatTemplateWritesStays() throws {
     var vocabulary = try Fixture.tokenizer("gpt2").ggufVocabulary()
     let word = try #require(

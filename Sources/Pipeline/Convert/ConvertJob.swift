@@ -44,6 +44,8 @@ public struct ConvertJob {
       "schema": "nas-search.export", "version": 1, "tool_version": .string(context.toolVersion), "method": "convert",
       "parent": try model.record(named: model.name),
     ]
+    // A subnet that was exported before goes on telling how it was made.
+    if let earlier = model.exportRecord { record["earlier"] = earlier }
     var options = target.options
     var outcome: VocabularyOutcome?
     if !request.vocabulary.isEmpty {

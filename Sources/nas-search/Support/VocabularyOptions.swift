@@ -11,7 +11,7 @@ struct VocabularyOptions: ParsableArguments {
     transform: LocalPath.checked) var vocabulary: [String] = []
   @Option(
     help:
-      "Most tokens that stay: those without which some text could not be spelt, then the most used in the texts of --vocabulary, then the tokenizer's most common."
+      "Most tokens that stay: those without which some text could not be spelt, then the most used in the texts of --vocabulary, then those of their characters, then the tokenizer's most common."
   )
   var keepTokens: Int?
   @Option(
