@@ -9,9 +9,10 @@ import Runtime
 /// output, but for `E[x]`, which is the mean of the input itself with the tokens weighted by `s²`: the constant that is
 /// nearest to it behind the norm.
 public struct LayerStatistics: Sendable {
-  /// `E[x xᵀ]` of the normed input of the query, key and value projections, shape `[hidden, hidden]`.
+  /// `E[x xᵀ]` of the normed input of the query, key and value projections, shape `[hidden, hidden]`. If no norm stands
+  /// before them, each token is divided by its root mean square all the same: norms behind see outputs relatively.
   public var attentionInputGram: Matrix<Float>
-  /// `E[x xᵀ]` of the normed input of the gate and up projections, shape `[hidden, hidden]`.
+  /// `E[x xᵀ]` of the normed input of the gate and up projections, shape `[hidden, hidden]`, likewise.
   public var mlpInputGram: Matrix<Float>
   /// `E[x xᵀ]` of the output projection's input, shape `[queryHeads·D, queryHeads·D]`.
   public var contextGram: Matrix<Float>
@@ -36,7 +37,8 @@ public struct LayerStatistics: Sendable {
   public var contextWeight = 1.0
   /// `E[s²]` of the down projection.
   public var hiddenWeight = 1.0
-  /// The mean share of each query head in the square of all query heads of a token; empty if no norm runs over all heads.
+  /// The mean share of each query head in the square of all query heads of a token; empty if no norm runs over all
+  /// heads.
   public var queryShares: [Float] = []
   /// The same of the keys.
   public var keyShares: [Float] = []

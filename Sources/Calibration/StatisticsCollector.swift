@@ -11,6 +11,7 @@ final class StatisticsCollector: @unchecked Sendable {
   private let lanes: [Lane]
   private let tokens: Int
   private let engine: any Engine
+  private let configuration: ModelConfiguration
 
   /// - Parameters:
   ///   - bytes: memory for the matrices of all lanes (`MemoryPlan.lanes`).
@@ -22,6 +23,7 @@ final class StatisticsCollector: @unchecked Sendable {
   ) {
     self.tokens = tokens
     self.engine = engine
+    self.configuration = configuration
     let elements = LayerStatistics.gramElements(of: shape, in: configuration)
     let fitting = bytes / max(1, elements * MemoryLayout<Float>.size)
     let context = shape.queryHeads * configuration.headDimension
@@ -44,8 +46,8 @@ final class StatisticsCollector: @unchecked Sendable {
   func observe(_ tap: ActivationTap, _ activations: Matrix<Float>, lane: Int) {
     let lane = lanes[lane]
     switch tap {
-    case .attentionInput: engine.addGram(of: activations, to: lane.attentionInput)
-    case .mlpInput: engine.addGram(of: activations, to: lane.mlpInput)
+    case .attentionInput: engine.addGram(of: normed(activations, .attentionNorm), to: lane.attentionInput)
+    case .mlpInput: engine.addGram(of: normed(activations, .mlpNorm), to: lane.mlpInput)
     case .queries: lane.queries.add(activations)
     case .keys: lane.keys.add(activations)
     case .attentionContext: lane.context.add(activations, engine)
@@ -55,6 +57,17 @@ final class StatisticsCollector: @unchecked Sendable {
     case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
     case .afterMLP: lane.inverseEnergyAfterMLP += Self.inverseEnergy(activations)
     }
+  }
+
+  /// Inputs of a module, each token divided by its root mean square if no norm has done so.
+  private func normed(_ x: Matrix<Float>, _ norm: LayerPart) -> Matrix<Float> {
+    if configuration.block.parts.contains(norm) { return x }
+    let result = x.copy()
+    for i in 0..<x.rows {
+      let square = Kernels.dot(x.row(i), x.row(i), count: x.columns) / Float(x.columns)
+      Kernels.scale(result.row(i), by: 1 / (square + configuration.normEpsilon).squareRoot(), count: x.columns)
+    }
+    return result
   }
 
   func finish() -> LayerStatistics {
@@ -135,8 +148,8 @@ final class StatisticsCollector: @unchecked Sendable {
     }
   }
 
-  /// Sums over tokens of `x xᵀ`, `|x|` and `x`. If tokens come multiplied by factors `s`, the last is that of `s·x`, and
-  /// becomes the mean of what was multiplied, each token weighted by `s²`.
+  /// Sums over tokens of `x xᵀ`, `|x|` and `x`. If tokens come multiplied by factors `s`, the last is that of `s·x`,
+  /// and becomes the mean of what was multiplied, each token weighted by `s²`.
   fileprivate final class Accumulator {
     let gram: Matrix<Float>
     let magnitude: Matrix<Float>

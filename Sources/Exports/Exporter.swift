@@ -31,6 +31,8 @@ public struct ExportOptions {
   public var verificationTokens: TokenWindows?
   /// The model's name in the model card and in `general.name`; nil stands for the destination's name.
   public var name: String?
+  /// The tokens that stay, of the parent's; nil for all. `verificationTokens` then have the new ids.
+  public var vocabulary: ReducedVocabulary?
   /// Hears which layer is written or compared next.
   public var monitor: Monitor
 
@@ -94,6 +96,15 @@ public enum Exporter {
   public static func export(
     _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, options: ExportOptions
   ) throws -> ExportResult {
+    if let kept = options.vocabulary?.kept {
+      return try write(ReducedNetwork(network, kept), parent: parent, record: record, to: url, options)
+    }
+    return try write(network, parent: parent, record: record, to: url, options)
+  }
+
+  private static func write(
+    _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, _ options: ExportOptions
+  ) throws -> ExportResult {
     guard [.f32, .f16, .bf16].contains(options.type) else { throw ExportError.unsupportedType(options.type) }
     let destination = try destination(url, options)
     try destination.keepClear(of: parent.location)
@@ -114,9 +125,13 @@ public enum Exporter {
     }
     switch options.format {
     case .huggingFace:
-      return try written(HuggingFaceExport(network, parent: parent, record: record, name: name, type: options.type))
+      return try written(
+        HuggingFaceExport(
+          network, parent: parent, record: record, name: name, type: options.type, vocabulary: options.vocabulary))
     case .gguf:
-      return try written(GGUFExport(network, parent: parent, record: record, name: name, type: options.type))
+      return try written(
+        GGUFExport(
+          network, parent: parent, record: record, name: name, type: options.type, vocabulary: options.vocabulary))
     }
   }
 

@@ -21,7 +21,10 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   /// quantisations.
   private static var emptyMLP: Int { 32 }
 
-  init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
+  init(
+    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType,
+    vocabulary: ReducedVocabulary? = nil
+  ) throws {
     let whole = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
     form = try .choice(for: whole.configuration)
     var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
@@ -31,7 +34,8 @@ struct GGUFExport<Exported: Network>: PreparedExport {
     tensors = NetworkTensors(
       self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32,
       layout: TensorLayout(form, configuration), ropeTensors: GGUFRope(configuration, form).tensors)
-    let vocabulary = try Self.vocabulary(of: parent, rows: configuration.vocabularySize)
+    let tokenizer = try vocabulary?.tokenizer ?? parent.exportableTokenizer()
+    let vocabulary = try Self.vocabulary(of: tokenizer, parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
       Self.general(form.architecture, name: name, type: type) + Self.model(configuration, form)
@@ -40,8 +44,10 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   }
 
   /// The tokenizer with a token for every row. llama.cpp takes the number of rows from the number of tokens.
-  private static func vocabulary(of parent: LanguageModel, rows: Int) throws -> GGUFVocabulary? {
-    guard let vocabulary = try parent.exportableTokenizer()?.ggufVocabulary() else { return nil }
+  private static func vocabulary(
+    of tokenizer: Tokenizer?, _ parent: LanguageModel, rows: Int
+  ) throws -> GGUFVocabulary? {
+    guard let vocabulary = try tokenizer?.ggufVocabulary() else { return nil }
     if vocabulary.tokens.count > rows {
       Notices.tell(
         "\(parent.location.path): the tokenizer has \(vocabulary.tokens.count) tokens, the embedding \(rows) rows; a GGUF "

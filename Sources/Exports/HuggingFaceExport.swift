@@ -17,14 +17,17 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
   var architecture: String { form.architecture }
   var needsRemoteCode: Bool { form.module != nil }
 
-  init(_ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType) throws {
+  init(
+    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType,
+    vocabulary: ReducedVocabulary? = nil
+  ) throws {
     form = try .choice(for: AdaptedNetwork(network, network.configuration).configuration)
     self.network = AdaptedNetwork(network, form.completed(network.configuration))
     let configuration = self.network.configuration
     tensors = NetworkTensors(
       self.network, names: .huggingFace(configuration.family), matrixType: type, vectorType: type,
       layout: TensorLayout(form, configuration))
-    let tokenizer = try parent.exportableTokenizer()
+    let tokenizer = try vocabulary?.tokenizer ?? parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 
     var files: [String: Data] = try tokenizer.map { try Self.tokenizerFiles($0) } ?? [:]
@@ -32,7 +35,10 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
     add(
       "config.json",
       HuggingFaceConfiguration.config(configuration, parent: parent.configuration, form: form, type: type))
-    add("generation_config.json", try Self.generationConfig(parent, configuration))
+    let generation = try parent.generationConfig().map { config in
+      vocabulary.map { GenerationTokens.mapped(config, $0.kept) } ?? config
+    }
+    add("generation_config.json", generation ?? HuggingFaceConfiguration.generationConfig(configuration))
     add(OwnExport.recordFile, record)
     if let module = form.module { files["\(module.name).py"] = Data(module.source) }
     let card = ModelCard(
@@ -64,24 +70,20 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
     files[name] = Data((JSONValue.object(members).text() + "\n").utf8)
     return files
   }
+}
 
-  /// The parent's `generation_config.json`, or one with the special tokens.
-  private static func generationConfig(
-    _ parent: LanguageModel, _ configuration: ModelConfiguration
-  ) throws -> JSONValue {
-    let url = parent.location.appendingPathComponent("generation_config.json")
-    guard !parent.isGGUF, FileManager.default.fileExists(atPath: url.path) else {
-      return HuggingFaceConfiguration.generationConfig(configuration)
-    }
+extension LanguageModel {
+  /// The content of `generation_config.json`; nil if there is none.
+  func generationConfig() throws -> JSONValue? {
+    let url = location.appendingPathComponent("generation_config.json")
+    guard !isGGUF, FileManager.default.fileExists(atPath: url.path) else { return nil }
     let value = try JSONValue.read(url, dialect: .python)
     guard value.object != nil else {
       throw ExportError.invalidGenerationConfig(path: url.path, problem: "it holds \(value.summary), not an object")
     }
     return value
   }
-}
 
-extension LanguageModel {
   /// The tokenizer; nil if the checkpoint has none.
   ///
   /// - Throws: `TokenizerError` and `ModelError` for one that exists but cannot be used.

@@ -27,9 +27,14 @@ struct ModelCard {
     let parentName = record["parent"]?["name"]?.string ?? parent.location.lastPathComponent
     let before = parent.configuration
     let kept = 100 * Double(configuration.totalParameters) / Double(max(1, before.totalParameters))
+    let isPruned = configuration.blockParameters != before.blockParameters
+    let made =
+      isPruned
+      ? "A structurally pruned version of `\(parentName)`, made by nas-search without training: whole groups of "
+        + "attention heads and whole MLP channels were removed, layer by layer."
+      : "A copy of `\(parentName)`, made by nas-search without training: its decoder layers are the parent's."
     return """
-      A structurally pruned version of `\(parentName)`, made by nas-search without training: whole groups of attention \
-      heads and whole MLP channels were removed, layer by layer.
+      \(made)\(vocabulary)
 
       | | parameters | in decoder layers |
       | --- | ---: | ---: |
@@ -38,6 +43,14 @@ struct ModelCard {
 
       It keeps \(oneDecimal(kept)) % of the parent's parameters. Weights are stored as \(type.name).
       """
+  }
+
+  /// A sentence about the tokens that were dropped.
+  private var vocabulary: String {
+    let (now, before) = (configuration.vocabularySize, parent.configuration.vocabularySize)
+    guard now < before else { return "" }
+    return " Its vocabulary holds \(grouped(now)) of the parent's \(grouped(before)) tokens; any other text is spelt "
+      + "with these."
   }
 
   private var loading: String {

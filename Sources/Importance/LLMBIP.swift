@@ -9,10 +9,10 @@ import LinearAlgebra
 ///
 /// with `x_U`, `x_H` the inputs of `down_proj` and `o_proj`: a change of `o_proj`'s output reaches the block's output
 /// directly and through the MLP. A group's score is the sum over its channels. The paper states the formula for an
-/// ungated MLP without norms. Here the gain of a norm before the MLP is folded into the MLP's input weights, those of norms
-/// behind attention and MLP into `W_O` and `W_D`, and what the last one divides a change by is its root mean square over
-/// tokens. The inner factor of the gated MLP is `|W_gate| + |W_up|`, each halved: if the two branches are of equal size,
-/// both carry the change once.
+/// ungated MLP without norms. Here the gain of a norm before the MLP is folded into the MLP's input weights, and those
+/// of norms behind attention and MLP into `W_O` and `W_D`. A change that comes through the MLP is multiplied by the
+/// root mean square of the factors by which a norm behind it multiplies tokens. The inner factor of the gated MLP is
+/// `|W_gate| + |W_up|`, each halved: if the two branches are of equal size, both carry the change once.
 public struct LLMBIP: Importance {
   public init() {}
 

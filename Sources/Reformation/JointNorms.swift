@@ -4,8 +4,8 @@ import Subnets
 
 /// Keeps queries and keys as large as they were when heads go, if one norm runs over all heads together.
 ///
-/// Such a norm divides by the root mean square of all heads. With fewer heads that is another number, and all that stay would
-/// grow or shrink. The gains of the kept heads are therefore multiplied by
+/// Such a norm divides by the root mean square of all heads. With fewer heads that is another number, and all that stay
+/// would grow or shrink. The gains of the kept heads are therefore multiplied by
 ///
 ///     √( E[ mean square of the kept heads / mean square of all ] )
 ///

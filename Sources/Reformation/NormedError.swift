@@ -3,8 +3,8 @@ import LinearAlgebra
 
 /// The error of a projection behind the norm that follows it, as it is and not to first order.
 ///
-/// A large change leaves the range in which the norm is nearly linear. So least squares is solved at the norm's input, and
-/// judged here.
+/// A large change leaves the range in which the norm is nearly linear. So least squares is solved at the norm's input,
+/// and judged here.
 struct NormedError: Judge {
   /// The distance of the stream from its goal without the module, shape `[tokens, hidden]`.
   let distance: Matrix<Float>

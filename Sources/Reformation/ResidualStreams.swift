@@ -54,7 +54,7 @@ final class ResidualStreams {
     if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: pruned) }
   }
 
-  /// What tells how far a changed projection is from the goal.
+  /// The judge of how far a changed projection is from the goal.
   func judge(
     _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens
   ) throws -> any Judge {
@@ -69,9 +69,9 @@ final class ResidualStreams {
 
   /// The distance of the projection from the goal.
   ///
-  /// With a norm `N` behind the projection, the distance is taken back to its input, to first order: divided by the gains,
-  /// without what is along the output, because the norm does not let its length through, and each token divided by that
-  /// length.
+  /// With a norm `N` behind the projection, the distance is taken back to its input, to first order: divided by the
+  /// gains, without what is along the output, because the norm does not let its length through, and each token divided
+  /// by that length.
   func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
     let remaining = pruned.copy()
     if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: remaining) }
@@ -116,7 +116,7 @@ final class ResidualStreams {
   }
 
   /// Moments of the inputs of a module's projections in the subnet, and of their difference from those in the dense
-  /// network.
+  /// network. If no norm stands before the module, each token is divided by its length in the dense network.
   func inputMoments(_ module: LayerPart.Module, _ weights: LayerWeights, _ prunedWeights: LayerWeights) throws
     -> InputMoments
   {
@@ -124,6 +124,13 @@ final class ResidualStreams {
     try denseRunner.normalise(difference, gain: weights[gain: module.norm])
     try prunedRunner.normalise(inputs, gain: prunedWeights[gain: module.norm])
     Kernels.addScaled(inputs.pointer, -1, to: difference.pointer, count: difference.count)
+    if weights[gain: module.norm].isEmpty {
+      for i in 0..<dense.rows {
+        let square = Kernels.dot(dense.row(i), dense.row(i), count: dense.columns) / Float(dense.columns)
+        let factor = 1 / max(square, .leastNormalMagnitude).squareRoot()
+        for rows in [difference, inputs] { Kernels.scale(rows.row(i), by: factor, count: rows.columns) }
+      }
+    }
     return try InputMoments(inputs: inputs, difference: difference)
   }
 }

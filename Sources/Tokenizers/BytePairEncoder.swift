@@ -73,6 +73,17 @@ struct BytePairEncoder: Sendable {
     }
   }
 
+  /// The symbols of a token's text, and the results of the merges by which they become the token; nil if they become
+  /// something else.
+  func path(of text: ArraySlice<UInt8>, to id: Int32) -> [Int32]? {
+    var workspace = MergeWorkspace()
+    text.withUnsafeBufferPointer { appendSymbols(of: $0[...], to: &workspace.symbols) }
+    let first = workspace.symbols
+    workspace.results = []
+    workspace.merge(with: merges)
+    return workspace.symbols == [id] ? first + (workspace.results ?? []) : nil
+  }
+
   /// The first place after `start` at which a mark follows another character, or `end`.
   private func endOfCut(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, _ mark: [UInt8]) -> Int {
     func isMark(_ position: Int) -> Bool {

@@ -6,6 +6,8 @@
 struct MergeWorkspace {
   /// The symbols to merge, and after `merge` the result.
   var symbols: [Int32] = []
+  /// The results of all merges, if this is an empty list at first.
+  var results: [Int32]?
   private var previous: [Int32] = []
   private var next: [Int32] = []
   /// Candidates as rank · 2³² + position of the left symbol, smallest first.
@@ -34,6 +36,7 @@ struct MergeWorkspace {
       else { continue }
       symbols[position] = merge.result
       symbols[right] = Self.merged
+      results?.append(merge.result)
       let afterRight = Int(next[right])
       next[position] = Int32(truncatingIfNeeded: afterRight)
       if afterRight < count {

@@ -7,14 +7,14 @@ import Foundation
 ///
 /// `truncation` and `padding` of a `tokenizer.json` are not applied.
 public struct Tokenizer: Sendable {
-  private enum Source: Sendable {
+  enum Source: Sendable {
     case huggingFace(files: [String: Data])
     case gguf(GGUFVocabulary)
   }
 
-  private let source: Source
-  private let definition: TokenizerDefinition
-  private let encoder: BytePairEncoder
+  let source: Source
+  let definition: TokenizerDefinition
+  let encoder: BytePairEncoder
   /// Added tokens that are found in the text as written, and those found in the normalised text.
   private let writtenTokens: AddedTokenMatcher
   private let normalizedTokens: AddedTokenMatcher
@@ -43,6 +43,12 @@ public struct Tokenizer: Sendable {
   /// - Throws: `TokenizerError`, which names the metadata key.
   public init(gguf vocabulary: GGUFVocabulary, file: String = "GGUF metadata") throws {
     self.init(source: .gguf(vocabulary), definition: try GGUFImport(source: file).definition(from: vocabulary))
+  }
+
+  /// - Parameter files: the files of a Hugging Face folder by name.
+  init(files: [String: Data]) throws {
+    let definition = try HuggingFaceReader.definition(from: files, folder: "the smaller vocabulary")
+    self.init(source: .huggingFace(files: files), definition: definition)
   }
 
   private init(source: Source, definition: TokenizerDefinition) {

@@ -17,6 +17,10 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   case invalidMerge(file: String, index: Int, reason: String)
   /// The tokenizer has no exact counterpart in GGUF.
   case notExpressible(reason: String)
+  /// More tokens have to stay than a smaller vocabulary may have.
+  case tooFewTokens(wanted: Int, needed: Int)
+  /// A token is dropped that a part of the tokenizer names.
+  case droppedToken(id: Int32, place: String)
 
   public var description: String {
     switch self {
@@ -28,6 +32,10 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
     case .invalidVocabulary(let file, let reason): "\(file): invalid vocabulary: \(reason)"
     case .invalidMerge(let file, let index, let reason): "\(file): merge \(index): \(reason)"
     case .notExpressible(let reason): "this tokenizer cannot be written as a GGUF tokenizer: \(reason)"
+    case .tooFewTokens(let wanted, let needed):
+      "a vocabulary of \(wanted) tokens is too small: \(needed) have to stay (bytes, special and added tokens, and what the "
+        + "chat template writes)"
+    case .droppedToken(let id, let place): "\(place) names token \(id), which is not kept"
     }
   }
 }

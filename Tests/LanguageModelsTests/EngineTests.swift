@@ -21,19 +21,24 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// Two layers of different widths with biases.
-  private func tiny(_ engine: any Engine, sliding: Bool = false, isNarrow: Bool = false) throws -> LanguageModel {
+  /// Two layers of different widths with biases, or two of OLMo 2: norms behind attention and MLP and over all heads.
+  private func tiny(
+    _ engine: any Engine, sliding: Bool = false, isNarrow: Bool = false, isOLMo: Bool = false
+  ) throws -> LanguageModel {
     let layers = [
       LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: isNarrow ? 3 : 24),
       LayerShape(queryHeads: 2, kvHeads: 1, mlpChannels: 5),
     ]
-    let url = folder.url.appendingPathComponent(isNarrow ? "narrow" : sliding ? "sliding" : "plain")
+    let name = (isOLMo ? "olmo-" : "") + (isNarrow ? "narrow" : sliding ? "sliding" : "plain")
+    let url = folder.url.appendingPathComponent(name)
     if !FileManager.default.fileExists(atPath: url.path) {
       let model =
-        sliding
-        ? TinyModel(config: [
-          "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 4,
-        ]) : TinyModel(layers: layers, attentionBias: true, mlpBias: true)
+        isOLMo
+        ? .olmo2(channels: isNarrow ? 3 : 24)
+        : sliding
+          ? TinyModel(config: [
+            "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 4,
+          ]) : TinyModel(layers: layers, attentionBias: true, mlpBias: true)
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
       try model.write(to: url)
     }
@@ -74,9 +79,9 @@ import Testing
   }
 
   /// Every tap sees all tokens, chunk after chunk within a lane.
-  @Test(arguments: engines) func observersSeeAllActivations(_ engine: any Engine) throws {
+  @Test(arguments: engines, [false, true]) func observersSeeAllActivations(_ engine: any Engine, isOLMo: Bool) throws {
     func seen(_ engine: any Engine) throws -> [String: Matrix<Float>] {
-      let model = try tiny(engine)
+      let model = try tiny(engine, isOLMo: isOLMo)
       let pass = ForwardPass(windows)
       let runner = pass.runner(for: model)
       let hidden = try pass.embed(model)
@@ -90,29 +95,38 @@ import Testing
       }
     }
     let (found, expected) = (try seen(engine), try seen(Self.reference(for: engine)))
-    #expect(Set(found.keys) == Set(expected.keys) && found.count == 6)
+    #expect(Set(found.keys) == Set(expected.keys) && found.count == (isOLMo ? 10 : 6))
     for (tap, matrix) in expected { expectNear(try #require(found[tap]), matrix) }
   }
 
-  @Test(arguments: engines) func modulesInPieces(_ engine: any Engine) throws {
-    let model = try tiny(engine)
+  @Test(arguments: engines, [false, true]) func modulesInPieces(_ engine: any Engine, isOLMo: Bool) throws {
+    let model = try tiny(engine, isOLMo: isOLMo)
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: model)
     let (whole, pieces) = (try pass.embed(model), try pass.embed(model))
     let weights = try model.layer(1)
     try runner.run(layer: 1, weights: weights, whole)
-    try runner.add(weights.output, of: runner.inputs(of: .attention, layer: weights, pieces), to: pieces)
-    try runner.add(weights.down, of: runner.inputs(of: .mlp, layer: weights, pieces), to: pieces)
+    for module in LayerPart.Module.allCases {
+      try runner.add(
+        weights[module.output], postNorm: weights[gain: module.postNorm],
+        of: runner.inputs(of: module, layer: weights, pieces), to: pieces)
+    }
     expectNear(pieces, whole, 1e-6)
   }
 
   @Test(arguments: engines, BackwardPass.Scalar.allCases)
   func gradients(_ engine: any Engine, of scalar: BackwardPass.Scalar) throws {
+    try gradients(engine, of: scalar, isOLMo: false)
+    // A layer does not know of what the gradient is.
+    if scalar == .loss { try gradients(engine, of: scalar, isOLMo: true) }
+  }
+
+  private func gradients(_ engine: any Engine, of scalar: BackwardPass.Scalar, isOLMo: Bool) throws {
     // Central differences are slow: few windows, narrow layers.
     let windows = TokenWindows(length: 4, tokens: someTokens(8, below: 40))
     func gathered(_ engine: any Engine) throws -> [String: Matrix<Float>] {
       var all: [String: Matrix<Float>] = [:]
-      let model = try tiny(engine, isNarrow: true)
+      let model = try tiny(engine, isNarrow: true, isOLMo: isOLMo)
       try BackwardPass(windows).run(model, of: scalar, parts: [.squares, .outputMoments]) { layer in
         for (place, matrix) in (layer.gradients?.parts ?? []).enumerated() {
           all["\(layer.index) gradient \(place)"] = matrix.copy()

@@ -73,6 +73,29 @@ struct TinyModel {
     }
   }
 
+  /// Two layers of OLMo 2: norms behind attention and MLP and over all heads, none before.
+  static func olmo2(channels: Int) -> TinyModel {
+    let shape = LayerShape(queryHeads: 4, kvHeads: 2, mlpChannels: channels)
+    var model = TinyModel(
+      layers: [shape, shape],
+      config: [
+        "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", "intermediate_size": .integer(channels),
+      ])
+    model.config["per_layer_config"] = nil
+    var random = SeededGenerator(seed: 78)
+    for index in 0..<2 {
+      let layer = "model.layers.\(index)"
+      model.tensors["\(layer).input_layernorm.weight"] = nil
+      for (name, count) in [
+        ("post_feedforward_layernorm", 16), ("self_attn.q_norm", 16), ("self_attn.k_norm", 8),
+      ] {
+        model.tensors["\(layer).\(name).weight"] = Values(
+          shape: [count], values: (0..<count).map { _ in Float(0.5 + random.unit()) })
+      }
+    }
+    return model
+  }
+
   var tensorNames: [String] { tensors.keys.sorted() }
 
   /// Writes the folder's files.

@@ -1,3 +1,4 @@
+import Foundation
 import Importance
 import LanguageModels
 import LinearAlgebra
@@ -190,6 +191,44 @@ extension Fixture {
     #expect(result.steps.contains { $0.damping != nil })
     let after = result.subnet(of: before)
     #expect(try error(after, from: model, heldOut) < error(before, from: model, heldOut))
+  }
+
+  /// A query's step is measured at the query, on inputs that the norm before it has made equally large, or is none of.
+  @Test(arguments: [Fixture.gemma3Local, .olmo2Norms]) func inputStepsMeasureRelativeErrors(fixture: Fixture) throws {
+    let model = try fixture.model()
+    let vocabulary = model.configuration.vocabularySize
+    let calibration = TokenWindows(length: 20, tokens: someTokens(2000, below: vocabulary))
+    let heldOut = TokenWindows(length: 20, tokens: someTokens(600, below: vocabulary, seed: 2))
+    let before = try subnet(model, GatheredStatistics(model, calibration, name: "set"), .none)
+    let result = try SequentialReformation(parent: model, subnet: before, calibration: calibration, heldOut: heldOut)
+    let after = result.subnet(of: before)
+    let step = try #require(result.steps.first { $0.layer == 1 && $0.module == "query" })
+    let gain = try model.layer(1)[gain: .attentionNorm]
+    func inputs(_ network: some Network) throws -> (plain: Matrix<Float>, normed: Matrix<Float>) {
+      let pass = ForwardPass(heldOut)
+      let (hidden, runner) = (try pass.embed(network), pass.runner(for: network))
+      try runner.run(layer: 0, weights: network.layer(0), hidden)
+      let normed = hidden.copy()
+      try runner.normalise(normed, gain: gain)
+      return (hidden, normed)
+    }
+    let (dense, pruned) = (try inputs(model), try inputs(after))
+    let goal = Matrix<Float>(rows: 600, columns: try before.layer(1).query.outputs)
+    try Linear(weight: before.layer(1).query.weight).apply(dense.normed, into: goal)
+    func error(_ network: Subnet<LanguageModel>) throws -> Double {
+      let found = Matrix<Float>(rows: goal.rows, columns: goal.columns)
+      try Linear(weight: network.layer(1).query.weight).apply(pruned.normed, into: found)
+      return (0..<goal.rows).reduce(0.0) { sum, token in
+        let square = (0..<goal.columns).reduce(0.0) {
+          let difference = Double(found[token, $1] - goal[token, $1])
+          return $0 + difference * difference
+        }
+        let length = (0..<dense.plain.columns).reduce(0.0) { $0 + pow(Double(dense.plain[token, $1]), 2) }
+        return sum + square / (gain.isEmpty ? length : 1)
+      }
+    }
+    #expect(step.heldOutError < 1)
+    #expect(try abs(error(after) / error(before) - step.heldOutError) < 1e-3)
   }
 
   /// The last residual stream's squared distance from the dense one, relative to its length.

@@ -179,7 +179,9 @@ public struct EvaluateJob {
   }
 
   private static func warnings(_ model: LanguageModel, _ sources: [CalibrationSource]) throws -> [String] {
-    guard let record = model.exportRecord, let sets = record["calibration_sets"]?.array else { return [] }
+    var record = model.exportRecord
+    while let earlier = record?["earlier"] { record = earlier }
+    guard let sets = record?["calibration_sets"]?.array else { return [] }
     return try sources.compactMap { source in
       guard let url = source.url else { return nil }
       let hash = try CalibrationFile.sha256(of: url)

@@ -4,23 +4,28 @@ import Pipeline
 
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Write a model in another format or with another type of weights.")
+    commandName: "convert",
+    abstract: "Write a model in another format, with another type of weights, or with fewer tokens.")
 
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @OptionGroup var output: OutputOptions
+  @OptionGroup var vocabulary: VocabularyOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
   func run() throws {
-    let job = ConvertJob(ConvertRequest(model: model, output: output.checkpoint), in: plannedMemory.context())
-    let result = try ProgressDisplay.during(quiet: json, job.run)
-    let document: JSONValue = [
+    let request = ConvertRequest(model: model, output: output.checkpoint, vocabulary: vocabulary.request)
+    let outcome = try ProgressDisplay.during(quiet: json, ConvertJob(request, in: plannedMemory.context()).run)
+    let result = outcome.export
+    var document: [String: JSONValue] = [
       "schema": "nas-search.convert", "version": 1, "output": .string(output.output),
       "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
       "needs_remote_code": .bool(result.needsRemoteCode),
     ]
+    document["vocabulary"] = outcome.vocabulary?.document
+    let lines = [outcome.vocabulary?.line, result.line(output.output)].compactMap { $0 }
     try Console.print(
-      json ? document.text() : result.line(output.output),
+      json ? JSONValue.object(document).text() : lines.joined(separator: "\n"),
       kept: "the checkpoint is in \(output.output)")
   }
 }
