@@ -195,4 +195,32 @@ struct SmallerVocabularyTests {
     let last = Int32(kept.count - 1)
     #expect(tokenizer.encode("<tool><|fin|>", addSpecialTokens: false) == [last, last - 1])
   }
+
+  /// A token of the model behind the added ones: in the smaller vocabulary it stands before them, as readers expect.
+  @Test func gapsInTheIdsClose() throws {
+    let data = try Data(contentsOf: Fixture.url("qwen2").appendingPathComponent("tokenizer.json"))
+    let text = String(decoding: data, as: UTF8.self)
+    #expect(text.components(separatedBy: ":479").count == 2)
+    let moved = text.replacing(":479", with: ":490")
+    let parent = try TemporaryFolder.tokenizer(["tokenizer.json": Data(moved.utf8)])
+    #expect(parent.vocabularySize == 491 && parent.definition.addedOnly.contains { $0 < 490 })
+    let (tokenizer, kept) = try smaller(parent, nil, limit: 10_000)
+    #expect(kept.count < 491 && kept.newId(of: 490) == kept.oldIds.firstIndex(of: 490).map { Int32($0) })
+    #expect(kept.oldIds.suffix(2).allSatisfy { parent.definition.addedOnly.contains($0) })
+    for text in try Fixture.texts() {
+      let ids = parent.encode(text, addSpecialTokens: true)
+      #expect(tokenizer.encode(text, addSpecialTokens: true) == ids.compactMap { kept.newId(of: $0) })
+    }
+  }
+
+  @Test func tokensWithoutARowStandLast() throws {
+    let parent = try Fixture.tokenizer("llama2")
+    var choice = TokenChoice(parent, rows: 600)
+    choice.count(parent.encode(try Fixture.texts().joined(separator: " "), addSpecialTokens: false))
+    let kept = try choice.kept()
+    let rows = kept.oldIds.prefix { $0 < 600 }
+    #expect(rows.count < kept.count && kept.oldIds.dropFirst(rows.count).allSatisfy { $0 >= 600 })
+    #expect(rows.elementsEqual(rows.sorted()))
+    #expect(try parent.keeping(kept).vocabularySize == kept.count)
+  }
 }
