@@ -3,8 +3,8 @@ import LinearAlgebra
 import Runtime
 
 /// A network in the terms of a file format, with the same results: without layers that have neither attention nor MLP,
-/// with biases of zeros if the format needs some, with MLP channels of zeros if a loader needs an MLP, and with queries that
-/// make up for another factor of attention's scores.
+/// with biases of zeros if the format needs some, with MLP channels of zeros if a loader needs an MLP, and with queries
+/// that make up for another factor of attention's scores.
 struct AdaptedNetwork<Base: Network>: Network {
   let base: Base
   let configuration: ModelConfiguration
@@ -34,7 +34,7 @@ struct AdaptedNetwork<Base: Network>: Network {
   var finalNorm: [Float] { base.finalNorm }
   var head: Matrix<Float> { base.head }
 
-  /// What queries have to be longer by, so that the scores stay.
+  /// The number that queries have to be longer by, so that the scores stay.
   private var queryFactor: Float {
     func scale(_ configuration: ModelConfiguration) -> Float {
       configuration.block.scoreScale ?? 1 / Float(configuration.headDimension).squareRoot()
@@ -65,7 +65,7 @@ struct AdaptedNetwork<Base: Network>: Network {
 }
 
 extension LayerWeights {
-  /// Queries that are so many times as long: by the gains of their norm, which the projection is hidden behind, if there is one.
+  /// Makes queries so many times as long: by the gains of their norm if there is one, else by their projection.
   fileprivate mutating func lengthenQueries(_ factor: Float, _ parts: Set<LayerPart>) {
     if let norm = [LayerPart.queryNorm, .allQueriesNorm].first(where: parts.contains) {
       self[gain: norm] = self[gain: norm].map { $0 * factor }

@@ -68,7 +68,7 @@ public struct ExportOutlook: Sendable, Equatable {
     return lines + ["\(name), a width for each layer: \(text(ownWidths))"]
   }
 
-  /// What a search for layers of different widths has to say before it begins; `nil` if its subnets can be written.
+  /// The sentence for the start of a search for layers of different widths; `nil` if its subnets can be written.
   public var warning: String? {
     guard case .none(let rule) = ownWidths else { return nil }
     let begin = "subnets with a width for each layer cannot be exported as \(format.title): \(rule)"

@@ -132,8 +132,8 @@ struct GGUFExport<Exported: Network>: PreparedExport {
 }
 
 extension ModelConfiguration {
-  /// The same with a context as long as the shortest window, within which no window hides anything. If only some layers have
-  /// one, or another, it is left out.
+  /// The same with a context as long as the shortest window, within which no window hides anything. If only some layers
+  /// have one, or another, it is left out.
   fileprivate func withinWindows() -> ModelConfiguration {
     guard let shortest = windows.compactMap(\.self).min() else { return self }
     var result = self

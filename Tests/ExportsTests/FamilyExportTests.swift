@@ -113,8 +113,8 @@ import Testing
     #expect(folder.content == [])
   }
 
-  /// llama.cpp reads no factor of the scores: that of a network is in its queries, before or behind their norm. For one number
-  /// of layers it has another factor, that of the 27B sizes.
+  /// llama.cpp reads no factor of the scores: that of a network is in its queries, before or behind their norm. For one
+  /// number of layers it has another factor, that of the 27B sizes.
   @Test(arguments: [
     ("gemma2-caps", 3), ("gemma2-caps", 46), ("gemma3-local", 7), ("gemma3-local", 62), ("glm4-norms", 3),
   ])
@@ -175,8 +175,8 @@ import Testing
     #expect(largestDifference(try logits(found, tokens), try logits(subnet, tokens)) < 1e-5)
   }
 
-  /// Layers without attention and without MLP, and biases of a repair, need the family's own module: the classes of SmolLM 3
-  /// alone have such biases.
+  /// Layers without attention and without MLP, and biases of a repair, need the family's own module: the classes of
+  /// SmolLM 3 alone have such biases.
   @Test(arguments: ["gemma2-caps", "gemma3-local", "smollm3-still", "olmo2-norms", "ministral-mixed"])
   func missingPartsAndBiases(_ name: String) throws {
     let parent = try Fixtures.parent(name)

@@ -60,8 +60,8 @@ public struct HuggingFaceForm: Sendable {
   /// The keys of its `config.json` beside those of all classes.
   public var members: @Sendable (ModelConfiguration) -> [String: JSONValue] = { _ in [:] }
 
-  /// Keys for classes that ask a model as a whole for its widths, and that have a padding token of their own where no key says
-  /// that there is none.
+  /// Keys for classes that ask a model as a whole for its widths, and that have a padding token of their own where no key
+  /// says that there is none.
   static let classKeys: [String: JSONValue] = ["allow_global_per_layer_attribute_access": true, "pad_token_id": nil]
 
   public struct Module: Sendable {
