@@ -13,6 +13,7 @@
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <gsl/gsl_sf_erf.h>
+#include <gsl/gsl_statistics_double.h>
 
 // GSL's tables of methods are C variables, which Swift 6 does not let touch.
 static inline const gsl_multimin_fdfminimizer_type *nas_minimizer_bfgs2(void) {

@@ -20,9 +20,7 @@ public struct TokenWindows: Sendable, Hashable {
   public subscript(window: Int) -> ArraySlice<Int32> { tokens[window * length..<(window + 1) * length] }
 
   /// Windows of a range, as windows of their own.
-  public func windows(_ range: Range<Int>) -> TokenWindows {
-    TokenWindows(length: length, tokens: Array(tokens[range.lowerBound * length..<range.upperBound * length]))
-  }
+  public func windows(_ range: Range<Int>) -> TokenWindows { selecting(Array(range)) }
 
   /// Ranges of windows with at most so many tokens together; one window at least.
   public func groups(ofTokens tokens: Int) -> [Range<Int>] {
@@ -30,7 +28,7 @@ public struct TokenWindows: Sendable, Hashable {
     return stride(from: 0, to: count, by: group).map { $0..<min($0 + group, count) }
   }
 
-  /// Windows `range` followed by nothing else; the same windows in another order.
+  /// Some of the windows, in any order.
   public func selecting(_ indices: [Int]) -> TokenWindows {
     TokenWindows(length: length, tokens: indices.flatMap { self[$0] })
   }

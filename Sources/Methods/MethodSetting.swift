@@ -13,9 +13,7 @@ public struct SettingField<Settings> {
   let text: (Settings) -> String
   /// Takes a value; `false` if it is not allowed.
   let take: (inout Settings, String) -> Bool
-}
 
-extension SettingField {
   private init<Value>(
     _ name: String, _ path: WritableKeyPath<Settings, Value>, _ expected: String, _ meaning: String,
     text: @escaping (Value) -> String, value: @escaping (String) -> Value?

@@ -41,9 +41,7 @@ public struct SteppedCost: CostTable, Hashable, Codable {
   }
 
   public func cost(_ genome: Genome) -> Int {
-    var sum = base
-    for index in genome.indices { sum += cost(of: index, at: genome[index]) }
-    return sum
+    genome.indices.reduce(base) { $0 + cost(of: $1, at: genome[$1]) }
   }
 
   public func cost(of variable: Int, at value: Int) -> Int {
@@ -76,10 +74,7 @@ public struct SteppedCost: CostTable, Hashable, Codable {
       if let fall = costs.indices.dropFirst().first(where: { costs[$0] < costs[$0 - 1] }) {
         throw .invalidCost(reason: "the cost of '\(variable.name)' falls from \(costs[fall - 1]) to \(costs[fall])")
       }
-      let extreme = max(costs[0].magnitude, costs[costs.count - 1].magnitude)
-      let (sum, overflow) = largest.addingReportingOverflow(extreme)
-      if overflow || sum > LinearCost.largest { throw .invalidCost(reason: "the largest cost does not fit 62 bits") }
-      largest = sum
+      largest = try LinearCost.sum(largest, (max(costs[0].magnitude, costs[costs.count - 1].magnitude), false))
     }
   }
 }

@@ -2,9 +2,7 @@
 public enum Direction: String, Codable, Sendable {
   case minimize = "MINIMIZE"
   case maximize = "MAXIMIZE"
-}
 
-extension Direction {
   /// The value as an optimiser wants it: smaller is better. The same again gives the value back.
   public func minimized(_ value: Double) -> Double { self == .maximize ? -value : value }
 }

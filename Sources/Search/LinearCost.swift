@@ -16,8 +16,16 @@ public struct LinearCost: CostTable, Hashable, Codable {
     LinearCost(base: 0, weights: space.variables.map { _ in 0 })
   }
 
-  /// The largest cost. A quarter of the range leaves room for the differences and sums of costs that the fitting forms.
-  static let largest = UInt(Int.max / 4)
+  /// The sum of the magnitudes of costs, which is to leave room for the differences and sums that the fitting forms.
+  ///
+  /// - Throws: `SearchError.invalidCost` above a quarter of the range.
+  static func sum(_ sum: UInt, _ cost: (partialValue: UInt, overflow: Bool)) throws(SearchError) -> UInt {
+    let (result, overflow) = sum.addingReportingOverflow(cost.partialValue)
+    if cost.overflow || overflow || result > UInt(Int.max / 4) {
+      throw .invalidCost(reason: "the largest cost does not fit 62 bits")
+    }
+    return result
+  }
 
   public func cost(_ genome: Genome) -> Int {
     zip(weights, genome).reduce(base) { $0 + $1.0 * $1.1 }
@@ -38,19 +46,12 @@ public struct LinearCost: CostTable, Hashable, Codable {
     var largest = base.magnitude
     for (variable, weight) in zip(space.variables, weights) {
       if weight < 0 { throw .invalidCost(reason: "the weight \(weight) of '\(variable.name)' is negative") }
-      if weight > 0 && variable.condition != nil {
-        throw .invalidCost(reason: "'\(variable.name)' has a condition and cannot have the weight \(weight)")
-      }
-      if weight > 0 && variable.isCategorical {
-        throw .invalidCost(reason: "'\(variable.name)' is categorical and cannot have the weight \(weight)")
+      let obstacle = variable.condition != nil ? "has a condition" : variable.isCategorical ? "is categorical" : nil
+      if weight > 0, let obstacle {
+        throw .invalidCost(reason: "'\(variable.name)' \(obstacle) and cannot have the weight \(weight)")
       }
       let extreme = max(variable.lowest.magnitude, variable.highest.magnitude)
-      let (product, tooLarge) = extreme.multipliedReportingOverflow(by: weight.magnitude)
-      let (sum, overflow) = largest.addingReportingOverflow(product)
-      if tooLarge || overflow || sum > Self.largest {
-        throw .invalidCost(reason: "the largest cost does not fit 62 bits")
-      }
-      largest = sum
+      largest = try Self.sum(largest, extreme.multipliedReportingOverflow(by: weight.magnitude))
     }
   }
 }

@@ -96,9 +96,7 @@ enum WeightEncoding: Equatable {
   private static func block(_ section: HuggingFaceConfig) throws -> [Int]? {
     try groups(section).compactMap { try $0.integersIfPresent("block_structure") }.first
   }
-}
 
-extension WeightEncoding {
   /// Endings of the names of a quantised matrix's scale, after the name of its weight.
   static let scaleSuffixes = ["_scale_inv", "_scale"]
   /// Endings beside a module that belong to the quantisation of activations and of cached keys and values, which weights do not
