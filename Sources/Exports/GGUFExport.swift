@@ -38,7 +38,8 @@ struct GGUFExport<Exported: Network>: PreparedExport {
     let vocabulary = try Self.vocabulary(of: tokenizer, parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
     metadata =
-      Self.general(form.architecture, name: name, type: type) + Self.model(configuration, form)
+      Self.general(form.architecture, name: Self.harmless(name, vocabulary), type: type)
+      + Self.model(configuration, form)
       + Self.tokenizer(vocabulary, configuration)
       + [(OwnExport.recordKey, .string(record.text(indented: false)))]
   }
@@ -55,6 +56,13 @@ struct GGUFExport<Exported: Network>: PreparedExport {
           + (vocabulary.tokens.count > rows + 1 ? ", and all after it" : ""))
     }
     return try vocabulary.fitted(to: rows)
+  }
+
+  /// The name, spelt so that llama.cpp does not take the tokenizer for Phi 3's, whose tokens it then asks for.
+  private static func harmless(_ name: String, _ vocabulary: GGUFVocabulary?) -> String {
+    let asked = ["<unk>", "<s>", "<|endoftext|>"]
+    if asked.allSatisfy({ vocabulary?.tokens.contains($0) ?? true }) { return name }
+    return name.replacing(/(?i)phi-?3/) { _ in "Phi 3" }
   }
 
   func write(to url: URL) throws {

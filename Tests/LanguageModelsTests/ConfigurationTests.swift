@@ -211,6 +211,30 @@ import Testing
     }
   }
 
+  /// What transformers reads otherwise than the keys say, or not at all, is refused and not guessed.
+  @Test func doubtfulKeysOfFamiliesAreRefused() throws {
+    func expect(_ type: String, _ keys: [String: JSONValue?], _ parts: String...) {
+      let base: [String: JSONValue?] = ["architectures": nil, "model_type": .string(type)]
+      let error = #expect(throws: ModelError.self) { try configuration(base.merging(keys) { $1 }) }
+      for part in parts { #expect("\(error.map { "\($0)" } ?? "")".contains(part), "\(part)") }
+    }
+    expect("smollm3", ["use_sliding_window": true, "sliding_window": 9], "sliding windows")
+    expect("gemma3_text", ["rope_parameters": ["rope_type": "linear", "factor": 2.0]], "rope_parameters", "layer type")
+    expect("granite", ["logits_scaling": 0], "multipliers")
+    expect("granite", ["attention_multiplier": -1], "multipliers")
+    expect(
+      "gemma2", ["sliding_window": .null, "layer_types": ["sliding_attention", "full_attention"]], "no sliding_window")
+    let gemma = try configuration([
+      "architectures": nil, "model_type": "gemma3_text", "rope_theta": 5000, "rope_local_base_freq": 100,
+      "layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8,
+      "rope_parameters": [
+        "sliding_attention": ["rope_type": "default", "rope_theta": 100],
+        "full_attention": ["rope_type": "default", "rope_theta": 5000],
+      ],
+    ])
+    #expect((0..<2).map { gemma.attention(of: $0).rotary.theta } == [100, 5000])
+  }
+
   @Test func slidingWindowFollowsTheFamilysSwitch() throws {
     let mistral: [String: JSONValue?] = ["architectures": ["MistralForCausalLM"], "model_type": nil]
     let qwen: [String: JSONValue?] = ["architectures": ["Qwen2ForCausalLM"], "model_type": nil]

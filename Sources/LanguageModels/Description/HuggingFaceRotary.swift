@@ -16,6 +16,12 @@ extension RotaryConfiguration {
     }
     var sections: [RopeSection] = []
     for (name, section) in named {
+      if family.defaults.localTheta != nil, name == "rope_parameters",
+        section.members.values.allSatisfy({ $0.object == nil })
+      {
+        throw ModelError.unsupportedFeature(
+          file: config.file, feature: "rope_parameters that are not given by layer type,")
+      }
       let own = family.defaults.localTheta == nil ? nil : try section.sectionIfPresent(layerType)
       sections.append(
         RopeSection(own ?? section, own == nil ? name : "\(name).\(layerType)", config, family.defaults, context))
@@ -128,8 +134,10 @@ private struct RopeSection {
 
   /// The base, inside the section or beside it.
   func theta() throws -> Double {
-    try same("rope_theta", section.doubleIfPresent("rope_theta"), config.doubleIfPresent("rope_theta"))
-      ?? defaults.theta
+    let local = name.hasSuffix(".sliding_attention") ? defaults.localTheta : nil
+    let old = local == nil ? "rope_theta" : "rope_local_base_freq"
+    return try same("rope_theta", section.doubleIfPresent("rope_theta"), config.doubleIfPresent(old))
+      ?? local ?? defaults.theta
   }
 
   /// Inside the section, or at the top of the file, or the longest sequence.

@@ -65,7 +65,10 @@ struct LayerAttention {
     if let other = types.first(where: { ![sliding, full].contains($0) }) {
       throw ModelError.unsupportedFeature(file: config.file, feature: "the layer type '\(other)'")
     }
-    // A type without a window sees everything.
-    return window == nil ? types.map { _ in full } : types
+    if window == nil, types.contains(sliding) {
+      throw ModelError.invalidConfiguration(
+        file: config.file, problem: "layer_types names '\(sliding)' layers, but there is no sliding_window")
+    }
+    return types
   }
 }

@@ -47,7 +47,7 @@ struct SubnetCheck {
     }
     let pairs = zip(
       a.rotary.frequencies(headDimension: a.headDimension), b.rotary.frequencies(headDimension: b.headDimension))
-    for (pair, (whole, part)) in pairs.enumerated() where abs(whole - part) > 1e-3 * abs(whole) {
+    for (pair, (whole, part)) in pairs.enumerated() where abs(whole - part) > max(1e-3 * abs(whole), 1e-12) {
       throw notASubnet(
         "its rotary embedding is another (theta \(b.rotary.theta), not \(a.rotary.theta); frequency \(pair) is "
           + "\(part), not \(whole))")

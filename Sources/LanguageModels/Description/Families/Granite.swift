@@ -10,7 +10,7 @@ extension Family {
     readHuggingFace: { config, configuration in
       func number(_ key: String) throws -> Double { try config.doubleIfPresent(key) ?? 1 }
       try fold(
-        &configuration, embedding: number("embedding_multiplier"), residual: number("residual_multiplier"),
+        &configuration, config.file, embedding: number("embedding_multiplier"), residual: number("residual_multiplier"),
         scores: number("attention_multiplier"), logits: number("logits_scaling"))
     },
     readGGUF: { file, architecture, configuration in
@@ -19,7 +19,8 @@ extension Family {
       }
       let standard = 1 / Double(configuration.headDimension).squareRoot()
       try fold(
-        &configuration, embedding: number("embedding_scale") ?? 1, residual: number("residual_scale") ?? 1,
+        &configuration, file.location.path, embedding: number("embedding_scale") ?? 1,
+        residual: number("residual_scale") ?? 1,
         scores: number("attention.scale") ?? standard, logits: number("logit_scale") ?? 1)
     },
     ggufKeys: ["embedding_scale", "residual_scale", "attention.scale", "logit_scale"])
@@ -27,8 +28,16 @@ extension Family {
   /// The network with its multipliers in the weights: the stream is `embedding` times as long from its beginning, and
   /// the final norm does not see it.
   private static func fold(
-    _ configuration: inout ModelConfiguration, embedding: Double, residual: Double, scores: Double, logits: Double
+    _ configuration: inout ModelConfiguration, _ file: String, embedding: Double, residual: Double, scores: Double,
+    logits: Double
   ) throws {
+    guard [embedding, residual, scores, logits].allSatisfy({ $0 > 0 && $0.isFinite }) else {
+      throw ModelError.invalidConfiguration(
+        file: file,
+        problem:
+          "the multipliers of embedding, residuals, scores and logits are \(embedding), \(residual), \(scores) and "
+          + "\(logits); all must be positive")
+    }
     let head = configuration.tiedEmbeddings ? logits * embedding : logits
     configuration.folded = WeightScales(
       parts: [

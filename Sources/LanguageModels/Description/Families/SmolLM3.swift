@@ -9,6 +9,10 @@ extension Family {
       vocabulary: 128_256, hidden: 2048, channels: 11_008, layers: 36, heads: 16, kvHeads: 4, context: 32_768,
       bosToken: 128_000, eosTokens: [128_001], theta: 2_000_000, tiedEmbeddings: true),
     readHuggingFace: { config, configuration in
+      let types = try config.stringsIfPresent("layer_types") ?? []
+      if try config.boolIfPresent("use_sliding_window") ?? false || types.contains("sliding_attention") {
+        throw ModelError.unsupportedFeature(file: config.file, feature: "a SmolLM 3 with sliding windows")
+      }
       let step = try config.integerIfPresent("no_rope_layer_interval") ?? 4
       let listed = try config.integersIfPresent("no_rope_layers")?.map { $0 != 0 }
       let turned = listed ?? configuration.layers.indices.map { step < 1 || ($0 + 1) % step != 0 }
