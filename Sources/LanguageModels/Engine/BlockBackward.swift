@@ -116,8 +116,7 @@ final class BlockBackward: @unchecked Sendable {
     normBackward(projected, gain: gain, addingTo: outputGrad, gainGrad: gradients?[gain: module.postNorm])
     guard let moments else { return outputGrad }
     for i in 0..<length {
-      let square = Kernels.dot(projected.row(i), projected.row(i), count: projected.columns)
-      let size = (square / Float(projected.columns) + configuration.normEpsilon).squareRoot()
+      let size = configuration.rootMeanSquare(projected.row(i), count: projected.columns)
       normedGrad.row(i).update(repeating: 0, count: projected.columns)
       Kernels.addScaled(outputGrad.row(i), size, to: normedGrad.row(i), count: projected.columns)
     }

@@ -16,6 +16,8 @@ struct TransformerBlock: Sendable {
   let kind: AttentionKind
   let rotary: RotaryEmbedding
   let shape: LayerShape
+  /// The gains of the norms of queries and keys, of each head or of all together; empty for none.
+  private let headGains: (query: [Float], key: [Float])
 
   /// - Parameter rotaries: those of all kinds of attention.
   init(configuration: ModelConfiguration, weights: PackedLayer, rotaries: [RotaryEmbedding]) {
@@ -24,6 +26,10 @@ struct TransformerBlock: Sendable {
     kind = configuration.block.attention[weights.attentionKind]
     rotary = rotaries[weights.attentionKind]
     shape = weights.shape(headDimension: configuration.headDimension)
+    let wide = configuration.block.parts.contains(.allQueriesNorm)
+    headGains = (
+      weights[gain: wide ? .allQueriesNorm : .queryNorm], weights[gain: wide ? .allKeysNorm : .keyNorm]
+    )
   }
 
   /// Runs the layer on `x` of shape `[tokens, hidden]`, in place.
@@ -108,19 +114,14 @@ struct TransformerBlock: Sendable {
   /// Brings the queries and keys of a row to where attention compares them: normalised, if the layer has such norms, and
   /// turned.
   func place(_ heads: Workspace.Heads, row: Int, at position: Int) {
-    place(heads.query.row(row), [.queryNorm, .allQueriesNorm], heads: shape.queryHeads, at: position)
-    place(heads.key.row(row), [.keyNorm, .allKeysNorm], heads: shape.kvHeads, at: position)
+    place(heads.query.row(row), headGains.query, heads: shape.queryHeads, at: position)
+    place(heads.key.row(row), headGains.key, heads: shape.kvHeads, at: position)
   }
 
-  private func place(_ x: UnsafeMutablePointer<Float>, _ norms: [LayerPart], heads: Int, at position: Int) {
-    let values = heads * configuration.headDimension
-    for norm in norms {
-      weights[gain: norm].withUnsafeBufferPointer { gain in
-        guard let start = gain.baseAddress, gain.count > 0 else { return }
-        for first in stride(from: 0, to: values, by: gain.count) {
-          Kernels.rmsNorm(
-            x + first, gain: start, epsilon: configuration.normEpsilon, into: x + first, count: gain.count)
-        }
+  private func place(_ x: UnsafeMutablePointer<Float>, _ gain: [Float], heads: Int, at position: Int) {
+    if !gain.isEmpty {
+      for first in stride(from: 0, to: heads * configuration.headDimension, by: gain.count) {
+        Kernels.rmsNorm(x + first, gain: gain, epsilon: configuration.normEpsilon, into: x + first, count: gain.count)
       }
     }
     rotary.apply(to: x, heads: heads, position: position)
@@ -195,11 +196,16 @@ extension ModelConfiguration {
     _ x: Matrix<Float>, gain: [Float], to y: Matrix<Float>, divided: (_ row: Int, _ factor: Float) -> Void
   ) {
     for i in 0..<x.rows {
-      let square = Kernels.dot(x.row(i), x.row(i), count: x.columns) / Float(x.columns)
+      let size = rootMeanSquare(x.row(i), count: x.columns)
       Kernels.rmsNorm(x.row(i), gain: gain, epsilon: normEpsilon, into: x.row(i), count: x.columns)
       Kernels.add(x.row(i), to: y.row(i), count: x.columns)
-      divided(i, 1 / (square + normEpsilon).squareRoot())
+      divided(i, 1 / size)
     }
+  }
+
+  /// The number that a norm divides a row by.
+  func rootMeanSquare(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    (Kernels.dot(x, x, count: count) / Float(count) + normEpsilon).squareRoot()
   }
 }
 
