@@ -5,6 +5,7 @@
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
   The other architectures rotate half-split pairs, as Hugging Face does, and keep the order.
 * The gains of Gemma's norms are stored with the 1 that safetensors leave out.
+* The experts of a layer are one tensor each for gate, up and down.
 * Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; `linear` and `yarn` are keys; `longrope` is
   keys and two tensors of divisors. Kind `dynamic` is not written: within the context it changes nothing.
 """
@@ -17,6 +18,8 @@ import gguf
 import numpy as np
 import torch
 from safetensors.torch import load_file
+
+import expert_files
 
 TENSOR_NAMES = {
     "input_layernorm.weight": "attn_norm.weight",
@@ -39,7 +42,9 @@ TENSOR_NAMES = {
     "mlp.down_proj.bias": "ffn_down.bias",
     "self_attn.qkv_proj.weight": "attn_qkv.weight",
     "mlp.gate_up_proj.weight": "ffn_up.weight",
-}
+    "mlp.gate.weight": "ffn_gate_inp.weight",
+    "block_sparse_moe.gate.weight": "ffn_gate_inp.weight",
+} | {f"ffn_{part}_exps.weight": f"ffn_{part}_exps.weight" for part in ("gate", "up", "down")}
 
 
 # What norms are called where `post_attention_layernorm` stands behind the attention, and where it does not.
@@ -52,7 +57,7 @@ GLM_NORMS = {
     "post_self_attn_layernorm.weight": "post_attention_norm.weight",
     "post_mlp_layernorm.weight": "post_ffw_norm.weight",
 }
-HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3")
+HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3", "qwen3moe", "olmoe")
 
 
 def tensor_names(architecture):
@@ -158,6 +163,11 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         for key, cap in (("attn", "attn_logit_softcapping"), ("final", "final_logit_softcapping")):
             if config.get(cap):
                 writer.add_float32(f"{architecture}.{key}_logit_softcapping", config[cap])
+    if expert_files.experts(config):
+        writer.add_expert_count(expert_files.experts(config))
+        writer.add_expert_used_count(config["num_experts_per_tok"])
+        if "moe_intermediate_size" in config:
+            writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
     if architecture == "granite":
         writer.add_embedding_scale(config["embedding_multiplier"])
         writer.add_residual_scale(config["residual_multiplier"])
@@ -199,6 +209,7 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         for length in ("long", "short"):
             add(f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32), wide=True)
     add("token_embd.weight", tensors["model.embed_tokens.weight"], wide=False)
+    tensors = expert_files.stacked(tensors)
     names, offset = tensor_names(architecture), gain_offset(architecture)
     for i in range(layers):
         for source, target in names.items():

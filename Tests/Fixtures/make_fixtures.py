@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from tokenizers import normalizers
 from transformers import AutoModelForCausalLM
 
+import expert_files
 import gguf_files
 import tokenizer_files
 
@@ -248,7 +249,7 @@ FIXTURES = {
             "pad_token_id": 319, "bos_token_id": 317, "eos_token_id": [318, 319], "torch_dtype": "bfloat16",
         },
     },
-}
+} | expert_files.FIXTURES
 
 
 def random_weights(model, seed):
@@ -264,8 +265,9 @@ def random_weights(model, seed):
         elif "embed_tokens" in name:
             value = 0.4 * noise
         else:
-            gain = {"q_proj": 1.4, "k_proj": 1.4, "lm_head": 1.6}.get(name.split(".")[-2], 1.2)
-            value = gain * noise / parameter.shape[1] ** 0.5
+            # Routers ("gate") have large logits, so that no choice is close to a tie.
+            gain = {"q_proj": 1.4, "k_proj": 1.4, "lm_head": 1.6, "gate": 3.0}.get(name.split(".")[-2], 1.2)
+            value = gain * noise / parameter.shape[-1] ** 0.5
         parameter.data.copy_(value)
 
 
@@ -371,11 +373,17 @@ def make(name, fixture):
     config = transformers.AutoConfig.from_pretrained(folder)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     random_weights(model, fixture["seed"])
-    tensors = {key: value.to(fixture["dtype"]).contiguous() for key, value in model.state_dict().items()
-               if not (key == "lm_head.weight" and config.tie_word_embeddings)}
+    if expert_files.experts(config):
+        tensors = expert_files.stored(model, fixture["dtype"])
+    else:
+        tensors = {key: value.to(fixture["dtype"]).contiguous() for key, value in model.state_dict().items()
+                   if not (key == "lm_head.weight" and config.tie_word_embeddings)}
     save_weights(folder, tensors, fixture.get("shards", 1))
 
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    if expert_files.experts(config):
+        model.set_experts_implementation("eager")
+    margins = expert_files.RouterMargins(model)
     expected = {
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0],
                       "arithmetic": "float32, eager attention, on the stored weights"},
@@ -389,6 +397,7 @@ def make(name, fixture):
     spread = logits_of(model, expected["sequences"][0]["tokens"]).std(-1).mean()
     print(f"{name}: {expected['parameters']} parameters, spread of logits {spread:.2f}, "
           f"mean NLL {expected['sequences'][0]['mean_nll']:.3f}")
+    margins.check()
     if "gguf" in fixture:
         write_gguf(name, fixture, os.path.join(folder, f"{name}.gguf"))
 

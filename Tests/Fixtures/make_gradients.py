@@ -13,6 +13,8 @@ import sys
 import torch
 from transformers import AutoModelForCausalLM
 
+import expert_files
+
 MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
 ENTRIES = 12
 LENGTH = 12
@@ -46,11 +48,15 @@ def gradients(model, scalar):
 
 def parts(config, attention, tensors, power):
     """The gradients of the network as nas-search holds it: parts one by one, the turned rows of a head half-split with the others
-    behind each half, multipliers of Granite in the weights (so gradients are divided by them, or by their `power`)."""
+    behind each half, multipliers of Granite in the weights (so gradients are divided by them, or by their `power`), the channels of
+    experts side by side."""
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
     sizes = {"self_attn.qkv_proj": {"self_attn.q_proj": queries, "self_attn.k_proj": keys, "self_attn.v_proj": keys},
              "mlp.gate_up_proj": {"mlp.gate_proj": config.intermediate_size, "mlp.up_proj": config.intermediate_size}}
+    if expert_files.experts(config):
+        tensors = {part: piece for name, tensor in tensors.items()
+                   for part, piece in expert_files.gradient_parts(name, tensor).items()}
     result = {}
     for name, tensor in tensors.items():
         fused = next((whole for whole in sizes if whole in name), None)
@@ -86,6 +92,9 @@ for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     tokens = expected["sequences"][0]["tokens"]
     windows = torch.tensor(tokens[: len(tokens) // LENGTH * LENGTH]).reshape(-1, LENGTH)
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float64, attn_implementation="eager")
+    if expert_files.experts(model.config):
+        model.set_experts_implementation("eager")
+    margins = expert_files.RouterMargins(model)
 
     def loss(batch):
         logits = model(batch).logits[:, :-1]
@@ -109,3 +118,4 @@ for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
             }, file, indent=None, separators=(",", ":"), sort_keys=True)
         file.write("\n")
     print(folder, float(total))
+    margins.check()
