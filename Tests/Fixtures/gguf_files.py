@@ -5,7 +5,7 @@
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
   The other architectures rotate half-split pairs, as Hugging Face does, and keep the order.
 * The gains of Gemma's norms are stored with the 1 that safetensors leave out.
-* The experts of a layer are one tensor each for gate, up and down.
+* The experts of a layer are one tensor each for gate, up and down. Of kind MXFP4 only these are, the others F32.
 * Rope scaling of kind `llama3` is a tensor `rope_freqs.weight` of D/2 divisors; `linear` and `yarn` are keys; `longrope` is
   keys and two tensors of divisors. Kind `dynamic` is not written: within the context it changes nothing.
 """
@@ -44,7 +44,10 @@ TENSOR_NAMES = {
     "mlp.gate_up_proj.weight": "ffn_up.weight",
     "mlp.gate.weight": "ffn_gate_inp.weight",
     "block_sparse_moe.gate.weight": "ffn_gate_inp.weight",
-} | {f"ffn_{part}_exps.weight": f"ffn_{part}_exps.weight" for part in ("gate", "up", "down")}
+    "mlp.router.weight": "ffn_gate_inp.weight",
+    "mlp.router.bias": "ffn_gate_inp.bias",
+    "self_attn.sinks": "attn_sinks.weight",
+} | {name: name for part in ("gate", "up", "down") for kind in ("weight", "bias") for name in [f"ffn_{part}_exps.{kind}"]}
 
 
 # What norms are called where `post_attention_layernorm` stands behind the attention, and where it does not.
@@ -57,12 +60,12 @@ GLM_NORMS = {
     "post_self_attn_layernorm.weight": "post_attention_norm.weight",
     "post_mlp_layernorm.weight": "post_ffw_norm.weight",
 }
-HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3", "qwen3moe", "olmoe")
+HALF_SPLIT = ("qwen2", "qwen3", "gemma2", "gemma3", "olmo2", "phi3", "qwen3moe", "olmoe", "gpt-oss")
 
 
 def tensor_names(architecture):
     """What the tensors of a layer are called, by their names in safetensors."""
-    return TENSOR_NAMES | (POST_NORMS if architecture in ("gemma2", "gemma3", "olmo2") else GLM_NORMS)
+    return TENSOR_NAMES | (POST_NORMS if architecture in ("gemma2", "gemma3", "olmo2", "gpt-oss") else GLM_NORMS)
 
 
 def keeps_rows(architecture):
@@ -145,8 +148,11 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     writer = gguf.GGUFWriter(path, architecture)
     # llama.cpp expects some tokens of a model whose name holds "phi3".
     writer.add_name(os.path.basename(path).removesuffix(".gguf").replace("phi3", "tiny"))
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == gguf.GGMLQuantizationType.F32
-                         else gguf.LlamaFileType.MOSTLY_F16)
+    kinds = gguf.GGMLQuantizationType
+    writer.add_file_type({
+        kinds.F32: gguf.LlamaFileType.ALL_F32, kinds.F16: gguf.LlamaFileType.MOSTLY_F16,
+        kinds.MXFP4: gguf.LlamaFileType.MOSTLY_MXFP4_MOE,
+    }[kind])
     writer.add_block_count(layers)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(hidden)
@@ -166,8 +172,10 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
     if expert_files.experts(config):
         writer.add_expert_count(expert_files.experts(config))
         writer.add_expert_used_count(config["num_experts_per_tok"])
-        if "moe_intermediate_size" in config:
-            writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
+        if architecture in ("qwen3moe", "gpt-oss"):
+            writer.add_expert_feed_forward_length(config.get("moe_intermediate_size") or config["intermediate_size"])
+        if architecture == "gpt-oss":
+            writer.add_sliding_window(config["sliding_window"])
     if architecture == "granite":
         writer.add_embedding_scale(config["embedding_multiplier"])
         writer.add_residual_scale(config["residual_multiplier"])
@@ -201,7 +209,10 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
         array = np.ascontiguousarray(tensor.numpy() if isinstance(tensor, torch.Tensor) else tensor, np.float32)
         if not wide and kind == gguf.GGMLQuantizationType.F16:
             array = array.astype(np.float16)
-        writer.add_tensor(name, array)
+        if kind == gguf.GGMLQuantizationType.MXFP4 and name.endswith("_exps.weight"):
+            writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, array)
 
     if scaling and scaling["rope_type"] == "llama3":
         add("rope_freqs.weight", llama3_divisors(theta, head_dim, scaling), wide=True)
@@ -222,7 +233,7 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
                     tensor = interleave(tensor, heads[i])
                 elif ".k_proj." in source:
                     tensor = interleave(tensor, groups[i])
-            add(f"blk.{i}.{target}", tensor, wide=tensor.ndim == 1)
+            add(f"blk.{i}.{target}", tensor, wide=tensor.ndim == 1 or target.endswith(".bias"))
     add("output_norm.weight", tensors["model.norm.weight"] + offset, wide=True)
     if "lm_head.weight" in tensors:
         add("output.weight", tensors["lm_head.weight"], wide=False)

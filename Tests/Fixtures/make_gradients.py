@@ -56,7 +56,7 @@ def parts(config, attention, tensors, power):
              "mlp.gate_up_proj": {"mlp.gate_proj": config.intermediate_size, "mlp.up_proj": config.intermediate_size}}
     if expert_files.experts(config):
         tensors = {part: piece for name, tensor in tensors.items()
-                   for part, piece in expert_files.gradient_parts(name, tensor).items()}
+                   for part, piece in expert_files.gradient_parts(name, tensor, config.model_type).items()}
     result = {}
     for name, tensor in tensors.items():
         fused = next((whole for whole in sizes if whole in name), None)
@@ -91,7 +91,8 @@ for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     expected = json.load(open(os.path.join(path, "expected.json")))
     tokens = expected["sequences"][0]["tokens"]
     windows = torch.tensor(tokens[: len(tokens) // LENGTH * LENGTH]).reshape(-1, LENGTH)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float64, attn_implementation="eager")
+    model = AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float64, attn_implementation="eager", **expert_files.loading(folder))
     if expert_files.experts(model.config):
         model.set_experts_implementation("eager")
     margins = expert_files.RouterMargins(model)
