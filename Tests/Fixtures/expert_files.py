@@ -52,7 +52,7 @@ FIXTURES = {
         },
     },
     # llama.cpp rounds the bounds of yarn's ramp to whole dimensions, gpt-oss ("truncate": false) does not. With this theta the bounds
-    # are whole (0 and 4), so that both agree.
+    # are 0 and 3.999997, so that both agree to a millionth; 4 itself could be rounded up to 5.
     "gptoss-sinks": {
         "dtype": torch.bfloat16, "seed": 36, "tokenizer": "llama3", "gguf": ("gpt-oss", "MXFP4"),
         "config": {
