@@ -20,7 +20,8 @@ public struct LayerStatistics: Sendable {
   public var contextMagnitude: [Float]
   /// `E[x]` of the output projection's input.
   public var contextMean: [Float]
-  /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`.
+  /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`. Of a mixture of experts those of the
+  /// experts' own inputs, one below the other, shape `[experts·c, c]`: what a token's experts have in common is left out.
   public var hiddenGram: Matrix<Float>
   /// `E[|x|]` of the down projection's input.
   public var hiddenMagnitude: [Float]
@@ -43,6 +44,11 @@ public struct LayerStatistics: Sendable {
   /// The same of the keys.
   public var keyShares: [Float] = []
 
+  /// The share of tokens that use an expert; empty if there are none.
+  public var expertUse: [Float] = []
+  /// Mean length of what an expert adds to the stream, `E[g·‖f‖]`: zero for tokens that do not use it.
+  public var expertLengths: [Float] = []
+
   /// `E[x²]` of the output projection's input.
   public var contextSecondMoment: [Float] { (0..<contextGram.rows).map { contextGram[$0, $0] } }
   /// `E[x²] − E[s²]·E[x]²` of the output projection's input: its fluctuation over tokens.
@@ -53,7 +59,8 @@ public struct LayerStatistics: Sendable {
   /// Number of elements of all Gram matrices of a layer.
   public static func gramElements(of shape: LayerShape, in configuration: ModelConfiguration) -> Int {
     let (hidden, context) = (configuration.hiddenSize, shape.queryHeads * configuration.headDimension)
-    return 2 * hidden * hidden + context * context + shape.mlpChannels * shape.mlpChannels
+    return 2 * hidden * hidden + context * context + configuration.hiddenGramColumns(of: shape)
+      * configuration.activations(of: shape)
   }
 
   private static func variance(_ secondMoment: [Float], _ mean: [Float], _ weight: Double) -> [Float] {
@@ -61,7 +68,12 @@ public struct LayerStatistics: Sendable {
   }
 
   /// `E[x²]` of the down projection's input.
-  public var hiddenSecondMoment: [Float] { (0..<hiddenGram.rows).map { hiddenGram[$0, $0] } }
+  public var hiddenSecondMoment: [Float] { (0..<hiddenGram.rows).map { hiddenGram[$0, $0 % hiddenGram.columns] } }
+}
+
+extension ModelConfiguration {
+  /// The columns of `LayerStatistics.hiddenGram`.
+  func hiddenGramColumns(of shape: LayerShape) -> Int { block.experts?.channels ?? shape.mlpChannels }
 }
 
 /// Activation statistics of a network on one calibration set, layer by layer.
@@ -127,8 +139,9 @@ public struct MixedStatistics: Statistics {
       hiddenMean: mean(\.hiddenMean, \.hiddenWeight, weights[1]),
       energyAfterAttention: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterAttention },
       energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP },
-      contextWeight: weights[0], hiddenWeight: weights[1],
-      queryShares: Self.sum(layers.map(\.queryShares), shares), keyShares: Self.sum(layers.map(\.keyShares), shares))
+      contextWeight: weights[0], hiddenWeight: weights[1], queryShares: Self.sum(layers.map(\.queryShares), shares),
+      keyShares: Self.sum(layers.map(\.keyShares), shares), expertUse: Self.sum(layers.map(\.expertUse), shares),
+      expertLengths: Self.sum(layers.map(\.expertLengths), shares))
   }
 
   private static func sum(_ matrices: [Matrix<Float>], _ shares: [Float]) -> Matrix<Float> {

@@ -28,11 +28,11 @@ final class StatisticsCollector: @unchecked Sendable {
     let fitting = bytes / max(1, elements * MemoryLayout<Float>.size)
     let context = shape.queryHeads * configuration.headDimension
     lanes = (0..<max(1, min(ForwardPass.lanes, chunks, fitting))).map { number in
-      if number < spare.count, spare[number].has(context, shape.mlpChannels) {
+      if number < spare.count, spare[number].has(context, configuration.activations(of: shape)) {
         spare[number].clear()
         return spare[number]
       }
-      return Lane(configuration, context: context, hidden: shape.mlpChannels)
+      return Lane(configuration, context: context, shape)
     }
   }
 
@@ -54,6 +54,8 @@ final class StatisticsCollector: @unchecked Sendable {
     case .attentionFactors: lane.context.factors = activations
     case .mlpHidden: lane.hidden.add(activations, engine)
     case .mlpFactors: lane.hidden.factors = activations
+    case .expertHidden(let expert): lane.experts?.add(activations, of: expert, engine)
+    case .expertOutput(let expert): lane.experts?.add(outputs: activations, of: expert)
     case .afterAttention: lane.inverseEnergyAfterAttention += Self.inverseEnergy(activations)
     case .afterMLP: lane.inverseEnergyAfterMLP += Self.inverseEnergy(activations)
     }
@@ -75,6 +77,7 @@ final class StatisticsCollector: @unchecked Sendable {
     for lane in lanes.dropFirst() {
       total.context.merge(lane.context)
       total.hidden.merge(lane.hidden)
+      if let experts = lane.experts { total.experts?.merge(experts) }
       total.queries.merge(lane.queries)
       total.keys.merge(lane.keys)
       total.inverseEnergyAfterAttention += lane.inverseEnergyAfterAttention
@@ -85,15 +88,19 @@ final class StatisticsCollector: @unchecked Sendable {
     for gram in [\Lane.attentionInput, \.mlpInput, \.context.gram, \.hidden.gram] {
       average(lanes.map { $0[keyPath: gram] })
     }
+    total.experts?.average(over: tokens)
+    for expert in 0..<(total.experts?.count ?? 0) { average(lanes.compactMap { $0.experts?.gram(of: expert) }) }
+    let (hidden, experts) = (total.hidden, total.experts)
     return LayerStatistics(
       attentionInputGram: total.attentionInput, mlpInputGram: total.mlpInput,
       contextGram: total.context.gram, contextMagnitude: total.context.magnitude.elements,
-      contextMean: total.context.mean.elements, hiddenGram: total.hidden.gram,
-      hiddenMagnitude: total.hidden.magnitude.elements, hiddenMean: total.hidden.mean.elements,
+      contextMean: total.context.mean.elements, hiddenGram: experts?.grams ?? hidden.gram,
+      hiddenMagnitude: (experts?.magnitude ?? hidden.magnitude).elements,
+      hiddenMean: (experts?.mean ?? hidden.mean).elements,
       energyAfterAttention: Double(tokens) / total.inverseEnergyAfterAttention,
       energyAfterMLP: Double(tokens) / total.inverseEnergyAfterMLP, contextWeight: total.context.weight,
-      hiddenWeight: total.hidden.weight, queryShares: total.queries.means(over: tokens),
-      keyShares: total.keys.means(over: tokens))
+      hiddenWeight: hidden.weight, queryShares: total.queries.means(over: tokens),
+      keyShares: total.keys.means(over: tokens), expertUse: experts?.use ?? [], expertLengths: experts?.lengths ?? [])
   }
 
   /// Adds the upper triangles of matrices to the first of them, divides by the tokens and mirrors the result.
@@ -122,27 +129,31 @@ final class StatisticsCollector: @unchecked Sendable {
     fileprivate let mlpInput: Matrix<Float>
     fileprivate let context: Accumulator
     fileprivate let hidden: Accumulator
+    /// In place of `hidden` if the MLP is a mixture of experts.
+    fileprivate let experts: ExpertAccumulator?
     fileprivate let queries: HeadShares
     fileprivate let keys: HeadShares
     fileprivate var inverseEnergyAfterAttention = 0.0
     fileprivate var inverseEnergyAfterMLP = 0.0
 
-    fileprivate init(_ configuration: ModelConfiguration, context: Int, hidden: Int) {
+    fileprivate init(_ configuration: ModelConfiguration, context: Int, _ shape: LayerShape) {
       let (residual, dimension) = (configuration.hiddenSize, configuration.headDimension)
       (queries, keys) = (HeadShares(dimension), HeadShares(dimension))
       attentionInput = Matrix(rows: residual, columns: residual)
       mlpInput = Matrix(rows: residual, columns: residual)
       self.context = Accumulator(width: context)
-      self.hidden = Accumulator(width: hidden)
+      experts = configuration.block.experts.map { ExpertAccumulator($0, count: shape.mlpChannels) }
+      hidden = Accumulator(width: experts == nil ? shape.mlpChannels : 0)
     }
 
     fileprivate func has(_ context: Int, _ hidden: Int) -> Bool {
-      self.context.gram.rows == context && self.hidden.gram.rows == hidden
+      self.context.gram.rows == context && (experts?.grams ?? self.hidden.gram).rows == hidden
     }
 
     fileprivate func clear() {
       for gram in [attentionInput, mlpInput] { gram.fill(0) }
       for accumulator in [context, hidden] { accumulator.clear() }
+      experts?.clear()
       for shares in [queries, keys] { shares.clear() }
       (inverseEnergyAfterAttention, inverseEnergyAfterMLP) = (0, 0)
     }

@@ -50,13 +50,19 @@ public struct StatisticsStore: Sendable {
     ]
     if !statistics.queryShares.isEmpty { vectors["query.shares"] = statistics.queryShares }
     if !statistics.keyShares.isEmpty { vectors["key.shares"] = statistics.keyShares }
+    if !statistics.expertUse.isEmpty {
+      (vectors["expert.use"], vectors["expert.lengths"]) = (statistics.expertUse, statistics.expertLengths)
+    }
     let plans =
       grams.map { TensorPlan(name: $0, type: .f32, shape: [$1.triangleCount]) }
       + vectors.map { TensorPlan(name: $0, type: .f32, shape: [$1.count]) }
     try SafetensorsWriter.write(plans.sorted { $0.name < $1.name }, to: url) { plan, write in
       if let gram = grams[plan.name] {
-        // The matrix is symmetric, so the rows from the diagonal on suffice.
-        for i in 0..<gram.rows { try write(UnsafeBufferPointer(start: gram.row(i) + i, count: gram.columns - i)) }
+        // The matrices are symmetric, so the rows from the diagonal on suffice.
+        for i in 0..<gram.rows {
+          let diagonal = i % gram.columns
+          try write(UnsafeBufferPointer(start: gram.row(i) + diagonal, count: gram.columns - diagonal))
+        }
       } else {
         try vectors[plan.name]?.withUnsafeBufferPointer(write)
       }
@@ -78,18 +84,19 @@ private struct StoredStatistics: Statistics {
     let shape = configuration.layers[index]
     return try cache.layer(index) { tensor in
       func vector(_ name: String, _ count: Int) throws -> [Float] { try tensor(name, [count]).floats() }
-      func gram(_ name: String, _ order: Int) throws -> Matrix<Float> {
-        let result = Matrix<Float>(uninitialized: order, columns: order)
+      func gram(_ name: String, _ order: Int, blocks: Int = 1) throws -> Matrix<Float> {
+        let result = Matrix<Float>(uninitialized: blocks * order, columns: order)
         let tensor = try tensor(name, [result.triangleCount])
-        if order == 0 { return result }
+        if result.count == 0 { return result }
         guard var source = tensor.directFloats?.baseAddress else {
           throw cache.damage("\(tensor.file): tensor '\(name)' is \(tensor.type.name), not F32")
         }
-        for i in 0..<order {
-          (result.row(i) + i).update(from: source, count: order - i)
-          source += order - i
+        for i in 0..<result.rows {
+          let diagonal = i % order
+          (result.row(i) + diagonal).update(from: source, count: order - diagonal)
+          source += order - diagonal
         }
-        mirrorUpperTriangle(result)
+        for block in 0..<blocks { mirrorUpperTriangle(result.rows(block * order..<(block + 1) * order)) }
         tensor.release()
         return result
       }
@@ -97,24 +104,28 @@ private struct StoredStatistics: Statistics {
       func shares(_ name: String, _ norm: LayerPart, _ heads: Int) throws -> [Float] {
         heads > 0 && configuration.block.parts.contains(norm) ? try vector(name, heads) : []
       }
+      let experts = configuration.block.experts == nil ? 0 : shape.mlpChannels
+      let channels = configuration.activations(of: shape)
       let (energies, weights) = (try vector("energies", 2), try vector("weights", 2))
       return LayerStatistics(
         attentionInputGram: try gram("attention.input.gram", configuration.hiddenSize),
         mlpInputGram: try gram("mlp.input.gram", configuration.hiddenSize),
         contextGram: try gram("context.gram", context), contextMagnitude: try vector("context.magnitude", context),
         contextMean: try vector("context.mean", context),
-        hiddenGram: try gram("hidden.gram", shape.mlpChannels),
-        hiddenMagnitude: try vector("hidden.magnitude", shape.mlpChannels),
-        hiddenMean: try vector("hidden.mean", shape.mlpChannels),
+        hiddenGram: try gram(
+          "hidden.gram", configuration.hiddenGramColumns(of: shape), blocks: configuration.block.experts == nil ? 1 : experts),
+        hiddenMagnitude: try vector("hidden.magnitude", channels), hiddenMean: try vector("hidden.mean", channels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]),
         contextWeight: Double(weights[0]), hiddenWeight: Double(weights[1]),
         queryShares: try shares("query.shares", .allQueriesNorm, shape.queryHeads),
-        keyShares: try shares("key.shares", .allKeysNorm, shape.kvHeads))
+        keyShares: try shares("key.shares", .allKeysNorm, shape.kvHeads),
+        expertUse: experts > 0 ? try vector("expert.use", experts) : [],
+        expertLengths: experts > 0 ? try vector("expert.lengths", experts) : [])
     }
   }
 }
 
 extension Matrix where Scalar == Float {
-  /// Elements on and above the diagonal of a square matrix.
-  fileprivate var triangleCount: Int { rows * (rows + 1) / 2 }
+  /// Elements on and above the diagonals of square matrices, one below the other.
+  fileprivate var triangleCount: Int { rows * (columns + 1) / 2 }
 }

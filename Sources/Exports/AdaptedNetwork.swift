@@ -22,7 +22,7 @@ struct AdaptedNetwork<Base: Network>: Network {
     if !adapted.attentionKinds.isEmpty { adapted.attentionKinds = numbers.map(configuration.attentionKind) }
     adapted.layers = numbers.map { number in
       var shape = layers[number]
-      if shape.mlpChannels == 0 { shape.mlpChannels = mlpChannels }
+      if shape.mlpChannels == 0, configuration.block.experts == nil { shape.mlpChannels = mlpChannels }
       return shape
     }
     self.configuration = adapted

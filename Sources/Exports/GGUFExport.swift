@@ -99,13 +99,19 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       ("context_length", count(configuration.contextLength)),
       ("embedding_length", count(configuration.hiddenSize)),
       ("vocab_size", count(configuration.vocabularySize)),
-      ("feed_forward_length", perLayer(\.mlpChannels)),
+      ("feed_forward_length", configuration.block.experts.map { count($0.channels) } ?? perLayer(\.mlpChannels)),
       ("attention.head_count", perLayer(\.queryHeads)),
       ("attention.head_count_kv", perLayer(\.kvHeads)),
       ("attention.key_length", count(configuration.headDimension)),
       ("attention.value_length", count(configuration.headDimension)),
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
     ]
+    if let experts = configuration.block.experts {
+      members += [
+        ("expert_count", perLayer(\.mlpChannels)), ("expert_used_count", count(experts.perToken)),
+        ("expert_feed_forward_length", count(experts.channels)),
+      ]
+    }
     members += GGUFRope(configuration, form).members
     if !form.keepsWindows, let window = configuration.slidingWindow {
       members.append(("attention.sliding_window", count(window)))

@@ -39,6 +39,12 @@ extension GGUFForm {
       return
         "takes layers of different widths, but its output head is the embedding, and this model has a head of its own"
     }
+    if let experts = configuration.block.experts {
+      if !expertRule(experts) { return "weighs the experts of a token in another way" }
+      if let index = layers.firstIndex(where: { $0.mlpChannels == 0 }) {
+        return "has experts in every layer, and layer \(index) has none"
+      }
+    }
     if let broken = rule(configuration) { return broken }
     if let trait = configuration.traits.subtracting(traits.union([.scoreScale])).map(\.rawValue).min() {
       return "cannot be told of \(trait)"

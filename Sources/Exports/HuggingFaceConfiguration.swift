@@ -24,13 +24,14 @@ enum HuggingFaceConfiguration {
     ]
     members.merge(HuggingFaceRope(configuration, form).members) { $1 }
     members.merge(specialTokens(configuration)) { $1 }
-    members.merge(widths(modelWide(configuration, parent: parent, form))) { $1 }
+    members.merge(widths(modelWide(configuration, parent: parent, form), configuration)) { $1 }
+    members.merge(experts(configuration)) { $1 }
     members.merge(form.commonMembers(configuration)) { $1 }
     members.merge(form.members(configuration)) { $1 }
     if form.module != nil {
       members["per_layer_config"] = .object(
         Dictionary(
-          uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1))) }))
+          uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1, configuration))) }))
       // transformers checks longrope's factors against the heads of the whole model, which a model with widths per
       // layer lacks.
       if members["rope_parameters"]?["rope_type"] == "longrope" {
@@ -44,12 +45,22 @@ enum HuggingFaceConfiguration {
     .object(specialTokens(configuration).merging(["_from_model_config": true]) { $1 })
   }
 
-  private static func widths(_ layer: LayerShape) -> [String: JSONValue] {
+  private static func widths(_ layer: LayerShape, _ configuration: ModelConfiguration) -> [String: JSONValue] {
     [
       "num_attention_heads": .integer(layer.queryHeads),
       "num_key_value_heads": .integer(layer.kvHeads),
-      "intermediate_size": .integer(layer.mlpChannels),
+      configuration.family.experts?.counts[0] ?? "intermediate_size": .integer(layer.mlpChannels),
     ]
+  }
+
+  /// The keys of the experts that all layers share.
+  private static func experts(_ configuration: ModelConfiguration) -> [String: JSONValue] {
+    guard let rule = configuration.family.experts, let experts = configuration.block.experts else { return [:] }
+    var members: [String: JSONValue] = [
+      rule.perToken: .integer(experts.perToken), rule.channels: .integer(experts.channels),
+    ]
+    if let key = rule.renormalises { members[key] = .bool(experts.renormalises) }
+    return members
   }
 
   /// The widths of a model whose layers are alike; else those of its parent, which describe no layer.

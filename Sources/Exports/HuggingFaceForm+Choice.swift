@@ -28,6 +28,7 @@ extension HuggingFaceForm {
     if module == nil, headsDivideHiddenSize, configuration.hiddenSize % shape.queryHeads != 0 {
       return "wants a number of heads that divides the hidden size"
     }
+    if let objection = configuration.expertObjection { return objection }
     if !takesWindows(configuration.windows) { return "has other sliding windows than this network" }
     if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() {
       return "cannot be told of \(trait)"
@@ -74,5 +75,15 @@ extension HuggingFaceForm {
       ]
     }
     return members
+  }
+}
+
+extension ModelConfiguration {
+  /// The rule of every class of the family that the network's experts break.
+  fileprivate var expertObjection: String? {
+    if let experts = block.experts, family.experts?.renormalises == nil, !experts.renormalises {
+      return "has experts whose weights sum to one for each token"
+    }
+    return (block.experts == nil) == (family.experts == nil) ? nil : "has experts in its MLPs or none"
   }
 }

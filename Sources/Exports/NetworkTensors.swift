@@ -49,6 +49,9 @@ final class NetworkTensors<Exported: Network> {
     /// The rows of several projections, one after another.
     case joined([LayerPart], layer: Int)
     case bias(LayerPart, layer: Int)
+    /// The share of one expert, or those of all, one after another.
+    case expert(Int, LayerPart, layer: Int)
+    case experts(LayerPart, layer: Int)
   }
 
   let names: TensorNames
@@ -96,6 +99,17 @@ final class NetworkTensors<Exported: Network> {
         for part in joined { types[names.weight(part, layer: layer)] = matrixType }
         parts.removeAll(where: joined.contains)
       }
+      for part in parts where part.isOfExperts && configuration.block.experts != nil {
+        let (share, named) = (configuration.expertShare(of: part), names.weights(part, layer: layer, of: shape))
+        for (expert, name) in named.enumerated() {
+          if names.isByExpert(part) {
+            add(name, matrixType, share, .expert(expert, part, layer: layer))
+          } else {
+            add(name, matrixType, [shape.mlpChannels] + share, .experts(part, layer: layer))
+          }
+        }
+      }
+      if configuration.block.experts != nil { parts.removeAll(where: \.isOfExperts) }
       for part in parts {
         let dimensions = part.dimensions(in: configuration, shape)
         let type = dimensions.count == 1 ? vectorType : matrixType
@@ -150,6 +164,13 @@ final class NetworkTensors<Exported: Network> {
       }
       let order = order(of: part, layer, rows: linear.outputs)
       try supply(order.map { $0.map { bias[$0] } } ?? bias, plan, write)
+    case .expert(let expert, let part, let index):
+      try supply(try expertShare(expert, part, index), plan, write)
+    case .experts(let part, let index):
+      let share = TensorPlan(name: plan.name, type: plan.type, shape: network.configuration.expertShare(of: part))
+      for expert in 0..<network.configuration.layers[index].mlpChannels {
+        try supply(try expertShare(expert, part, index), share, write)
+      }
     case nil:
       throw CheckpointError.invalidPlan(file: "the export", problem: "tensor '\(plan.name)' is not planned")
     }
@@ -162,6 +183,12 @@ final class NetworkTensors<Exported: Network> {
     let weights = try network.layer(index)
     current = (index, weights)
     return weights
+  }
+
+  private func expertShare(_ expert: Int, _ part: LayerPart, _ index: Int) throws -> Matrix<Float> {
+    let channels = network.configuration.channelsPerUnit
+    let (weight, own) = (try layer(index)[part].weight, expert * channels..<(expert + 1) * channels)
+    return part.writesToStream ? weight.columns(own) : weight.rows(own)
   }
 
   private func order(of part: LayerPart, _ layer: LayerWeights, rows: Int) -> [Int]? {

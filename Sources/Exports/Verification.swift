@@ -69,7 +69,7 @@ extension Verification {
       let expected = try network.layer(index)
       let found = try reading { try reloaded.layer(index) }
       for part in network.configuration.parts(of: shape) {
-        try comparison.check(part, found, expected, names, layer: index, offset: offset)
+        try comparison.check(part, found, expected, names, layer: index, shape, offset: offset)
       }
       try expectedRunner.run(layer: index, weights: expected, expectedHidden)
       try foundRunner.run(layer: index, weights: found, foundHidden)
@@ -95,9 +95,10 @@ struct TensorComparison {
   ///
   /// - Parameter offset: number that the gains of norms are stored without.
   func check(
-    _ part: LayerPart, _ found: LayerWeights, _ expected: LayerWeights, _ names: TensorNames, layer: Int, offset: Float
+    _ part: LayerPart, _ found: LayerWeights, _ expected: LayerWeights, _ names: TensorNames, layer: Int,
+    _ shape: LayerShape, offset: Float
   ) throws {
-    let name = names.weight(part, layer: layer)
+    let name = names.isByExpert(part) ? names.weights(part, layer: layer, of: shape)[0] : names.weight(part, layer: layer)
     if part.isLinear {
       try check(found[part], expected[part], name, names.bias(part, layer: layer))
     } else {

@@ -37,6 +37,22 @@ public struct ScoredLayer: Sendable {
     return (0..<shape.kvHeads).map { group in columns[group * width..<(group + 1) * width].reduce(0, +) }
   }
 
+  /// Sums scores of the channels over each expert.
+  public func foldChannels(_ channels: [Float]) -> [Float] {
+    let width = weights.channelsPerUnit
+    return (0..<shape.mlpChannels).map { channels[$0 * width..<($0 + 1) * width].reduce(0, +) }
+  }
+
+  /// The Gram matrix of the down projection's input as blocks that know nothing of each other, with their channels: one of
+  /// all channels, or one for each expert.
+  func hiddenBlocks() -> [(channels: Range<Int>, gram: Matrix<Float>)] {
+    let gram = statistics.hiddenGram
+    guard weights.hasExperts else { return [(0..<gram.rows, gram)] }
+    return stride(from: 0, to: gram.rows, by: gram.columns).map { start in
+      (start..<start + gram.columns, gram.rows(start..<start + gram.columns))
+    }
+  }
+
   /// Sums, for every unit, the scores of the rows and columns of all matrices that are cut with it.
   ///
   /// Rows of query, key, value, gate and up; columns of output and down.
@@ -81,7 +97,8 @@ extension Importance {
   ///
   /// - Throws: `ImportanceError.notFinite`, and what the score throws.
   public func finiteScores(of layer: ScoredLayer) throws -> UnitScores {
-    let scores = try scores(of: layer)
+    var scores = try scores(of: layer)
+    if scores.channels.count != layer.shape.mlpChannels { scores.channels = layer.foldChannels(scores.channels) }
     guard scores.groups.allSatisfy(\.isFinite), scores.channels.allSatisfy(\.isFinite) else {
       throw ImportanceError.notFinite(score: name, layer: layer.index)
     }
@@ -93,7 +110,7 @@ extension Importance {
 public struct UnitScores: Sendable, Equatable {
   /// One per KV group.
   public var groups: [Float]
-  /// One per MLP channel.
+  /// One per MLP channel. For a mixture of experts one per expert, or per channel to be summed over each expert.
   public var channels: [Float]
 
   public init(groups: [Float], channels: [Float]) {
@@ -139,7 +156,7 @@ public enum ImportanceRegistry {
     [
       WandaSP(), FLAP(), OBS(), NumericalPruning(), LLMBIP(), GreedySelection(), LossOBS(), LLMPruner(.vector),
       LLMPruner(.first), LLMPruner(.second), LLMPruner(.mixed), NIRVANA(), Magnitude(.l1), Magnitude(.l2),
-      RandomImportance(),
+      RandomImportance(), REAP(),
     ]
 
   /// A score by its name. LLM-Pruner's names may end with a colon and an aggregation, such as `llm-pruner-first:max`.
@@ -157,6 +174,7 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
   case invalidMixture(name: String, problem: String)
   case notFinite(score: String, layer: Int)
   case noGradients(score: String)
+  case noExperts(score: String)
 
   public var description: String {
     switch self {
@@ -168,6 +186,8 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
       "score '\(score)' of layer \(layer) is not finite"
     case .noGradients(let score):
       "score '\(score)' needs gradients, and none were gathered"
+    case .noExperts(let score):
+      "score '\(score)' compares the channels of one MLP and cannot rank the experts of a mixture"
     }
   }
 }

@@ -15,7 +15,8 @@ import LanguageModels
 ///
 /// This is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by
 /// structures Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks
-/// as shares of 1; the unit that is removed last has the highest.
+/// as shares of 1; the unit that is removed last has the highest. Experts are scored by what each adds to the loss
+/// (`ScoredLayer.expertErrors`): their tokens get other experts in their place, which no adjustment foresees.
 public struct LossOBS: Importance {
   /// Number of rounds in which the channels of an MLP are removed.
   private let rounds = 64
@@ -31,6 +32,11 @@ public struct LossOBS: Importance {
     let groups = try Elimination.removals(
       weight: layer.weights.output.weight, gram: layer.statistics.contextGram, moments: moments.attention,
       width: width, atOnce: 1, score: name, layer: layer.index)
+    if layer.weights.hasExperts {
+      return UnitScores(
+        groups: UnitScores(keepingGroups: groups.reversed(), channels: []).groups,
+        channels: layer.expertErrors(moments.mlp).map { Float($0) })
+    }
     let channels = try Elimination.removals(
       weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, moments: moments.mlp, width: 1,
       atOnce: max(1, layer.weights.down.inputs / rounds), score: name, layer: layer.index)

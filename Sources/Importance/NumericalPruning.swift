@@ -23,6 +23,7 @@ public struct NumericalPruning: Importance {
   public let source = "Numerical Pruning, arXiv 2412.12441, section 3.2"
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
+    if layer.weights.hasExperts { throw ImportanceError.noExperts(score: name) }
     let contexts = try scores(layer.weightToStream(.attention), layer.statistics.contextGram, layer)
     let channels = try scores(layer.weightToStream(.mlp), layer.statistics.hiddenGram, layer)
     let width = Float(layer.shape.queriesPerGroup * layer.headDimension)

@@ -25,8 +25,9 @@ public struct OBS: Importance {
       if !part.writesToStream {
         return rowEnergies(of: layer.weights[part].weight, scaledBy: part.module == .attention ? attention : mlp)
       }
-      let gram = part.module == .attention ? statistics.contextGram : statistics.hiddenGram
-      return zip(columnEnergies(of: layer.weightToStream(part.module)), try stiffness(gram, layer)).map { $0 * $1 }
+      let grams = part.module == .attention ? [statistics.contextGram] : layer.hiddenBlocks().map(\.gram)
+      let stiffness = try grams.flatMap { try stiffness($0, layer) }
+      return zip(columnEnergies(of: layer.weightToStream(part.module)), stiffness).map { $0 * $1 }
     }
   }
 

@@ -48,7 +48,9 @@ public struct DampingChoice: Sendable {
       let shape = layer.shape
       let width = shape.queriesPerGroup * layer.headDimension
       let modules = [
-        Module(
+        layer.weights.hasExperts
+          ? nil
+          : Module(
           layer.weights.down, ranking.channels, kept: max(1, shape.mlpChannels * 3 / 4), layer.statistics.hiddenGram,
           unseen: unseen.hiddenGram),
         Module(

@@ -7,8 +7,8 @@ extension ModelConfiguration {
   /// forward pass, which holds a layer's weights once more in packed form, takes less.
   public var bytesPerLayerTask: Int {
     layers.map { shape in
-      let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
-      let order = max(context, hidden)
+      let (context, hidden) = (shape.queryHeads * headDimension, activations(of: shape))
+      let order = max(context, block.experts?.channels ?? hidden)
       let weights =
         2 * (2 * hiddenSize * context + 2 * hiddenSize * shape.kvHeads * headDimension + 3 * hiddenSize * hidden)
       let statistics = LayerStatistics.gramElements(of: shape, in: self)
@@ -19,7 +19,7 @@ extension ModelConfiguration {
   /// Memory that a ranked layer with its factors keeps, in bytes.
   public var bytesPerRankedLayer: Int {
     layers.map { shape in
-      let (context, hidden) = (shape.queryHeads * headDimension, shape.mlpChannels)
+      let (context, hidden) = (shape.queryHeads * headDimension, block.experts == nil ? shape.mlpChannels : 0)
       return 4 * parameters(of: shape) + 8 * (context * (context + hiddenSize) + hidden * (hidden + hiddenSize))
     }.max() ?? 0
   }

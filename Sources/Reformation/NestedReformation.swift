@@ -91,6 +91,7 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case singular(damping: Double)
   case layer(Int, module: String, problem: String)
   case noMoments
+  case expertsTakeNoBias
   case unknownCalibration(name: String, known: [String])
 
   public var description: String {
@@ -98,6 +99,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
     case .notFinite: "the calibration statistics are not finite"
     case .singular(let damping):
       "the Gram matrix is singular with damping \(damping); calibrate on more tokens or raise the damping"
+    case .expertsTakeNoBias:
+      "repair 'bias' adds a bias to the MLP, and a mixture of experts has no place for one"
     case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
     case .unknownCalibration(let name, let known):
       "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"

@@ -21,6 +21,8 @@ public final class RankedLayer: Sendable {
   private let weights: Mutex<(weights: LayerWeights, areOrdered: Bool)>
   private let attention: (any WidthSolver)?
   private let mlp: (any WidthSolver)?
+  /// In place of `mlp` if that is a mixture of experts.
+  private let experts: ExpertSelection?
   /// Means of the inputs of the output and down projections in the order of the ranking, for biases.
   private let means: (context: [Float], hidden: [Float])?
   private let jointNorms: JointNorms
@@ -65,12 +67,14 @@ public final class RankedLayer: Sendable {
         throw ReformationError.layer(layer.index, module: name, problem: error.description)
       }
     }
+    if repair == .bias, parent.hasExperts { throw ReformationError.expertsTakeNoBias }
     means =
       repair == .bias
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .nested || repair == .admm
     attention = repairs ? try reformation(.attention, statistics.contextGram, contexts) : nil
-    mlp = repairs ? try reformation(.mlp, statistics.hiddenGram, units.channels) : nil
+    experts = repairs && parent.hasExperts ? ExpertSelection(layer, order: units.channels) : nil
+    mlp = repairs && experts == nil ? try reformation(.mlp, statistics.hiddenGram, units.channels) : nil
     jointNorms = JointNorms(statistics)
   }
 
@@ -140,7 +144,7 @@ public final class RankedLayer: Sendable {
     }
     let contexts = errors(attention, moments?.attention)
     let groups = contexts.map { errors in (0...shape.kvHeads).map { errors[$0 * queries * headDimension] } }
-    return (groups, errors(mlp, moments?.mlp))
+    return (groups, experts?.errors(moments?.mlp) ?? errors(mlp, moments?.mlp))
   }
 
   private func solution(_ width: Width, _ solve: () -> Matrix<Float>) -> Matrix<Float> {

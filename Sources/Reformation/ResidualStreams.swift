@@ -13,7 +13,9 @@ final class ResidualStreams {
   private var goal: Matrix<Float>
   /// Inputs of the current pruned projection, shape `[tokens, inputs]`; `nil` if the subnet has no such module.
   private var inputs: Matrix<Float>?
-  /// The gains of the norm between the current projection and the stream; empty for none.
+  /// The current module.
+  private var module = LayerPart.Module.attention
+  /// The gains of the norm between its projection and the stream; empty for none.
   private var postNorm: [Float] = []
   private let epsilon: Float
 
@@ -34,10 +36,11 @@ final class ResidualStreams {
   ) throws {
     func add(from stream: Matrix<Float>, to sum: Matrix<Float>) throws {
       try denseRunner.add(
-        weights[module.output], postNorm: weights[gain: module.postNorm],
+        weights[module.output], from: module, postNorm: weights[gain: module.postNorm],
         of: denseRunner.inputs(of: module, layer: weights, stream), to: sum)
     }
     goal = dense
+    self.module = module
     postNorm = prunedWeights[gain: module.postNorm]
     if target == .own {
       goal = pruned.copy()
@@ -51,7 +54,7 @@ final class ResidualStreams {
 
   /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
-    if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: pruned) }
+    if let inputs { try prunedRunner.add(projection, from: module, postNorm: postNorm, of: inputs, to: pruned) }
   }
 
   /// The judge of how far a changed projection is from the goal.
@@ -74,7 +77,7 @@ final class ResidualStreams {
   /// by that length.
   func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
     let remaining = pruned.copy()
-    if let inputs { try prunedRunner.add(projection, postNorm: postNorm, of: inputs, to: remaining) }
+    if let inputs { try prunedRunner.add(projection, from: module, postNorm: postNorm, of: inputs, to: remaining) }
     Kernels.scale(remaining.pointer, by: -1, count: remaining.count)
     Kernels.add(goal.pointer, to: remaining.pointer, count: remaining.count)
     let inputs = inputs ?? Matrix(rows: remaining.rows, columns: 0)

@@ -102,7 +102,7 @@ public struct SequentialReformation: Sendable {
           let (inputs, others) = (
             try fit.inputMoments(module, dense, pruned), try check.inputMoments(module, dense, pruned)
           )
-          for projection in module.inputProjections {
+          for projection in module.inputProjections where pruned[projection].outputs > 0 {
             try fitter("\(projection)", bias: false).improve(
               &pruned[projection], inputs.problem(pruned[projection]), others.problem(pruned[projection]), &steps)
           }
@@ -112,7 +112,13 @@ public struct SequentialReformation: Sendable {
         let isPruned = width < module.width(of: parent.configuration.layers[index])
         if width > 0, isPruned || options.scope != .pruned {
           let projection = pruned[module.output]
-          try fitter(module.rawValue, bias: options.bias).improve(
+          if module == .mlp, pruned.hasExperts {
+            try ExpertFit(
+              fit.problem(projection, options.tokens), check.problem(projection, options.tokens),
+              channels: pruned.channelsPerUnit
+            ).improve(&pruned[module.output]) { try fitter("expert \($0)", bias: false).improve(&$1, $2, $3, &steps) }
+          } else {
+            try fitter(module.rawValue, bias: options.bias).improve(
             &pruned[module.output], fit.problem(projection, options.tokens),
             check.judge(projection, options.tokens), &steps)
         }

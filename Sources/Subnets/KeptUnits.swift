@@ -4,7 +4,7 @@ import LanguageModels
 public struct KeptUnits: Sendable, Equatable {
   /// KV groups.
   public var groups: [Int]
-  /// MLP channels.
+  /// MLP channels, or experts if the MLP is a mixture of them.
   public var channels: [Int]
   /// The query heads that stay in each kept group, equally many in all, by their places in the group; `nil` if all
   /// stay.
@@ -38,6 +38,13 @@ public struct KeptUnits: Sendable, Equatable {
     }
   }
 
+  /// Rows of the gate and up projections (and columns of the down projection) that stay, in order.
+  ///
+  /// - Parameter perUnit: channels of one unit: those of an expert, or one.
+  public func channelIndices(_ perUnit: Int) -> [Int] {
+    perUnit == 1 ? channels : channels.flatMap { $0 * perUnit..<($0 + 1) * perUnit }
+  }
+
   /// Rows of the key and value projections that the groups hold, in order.
   public func keyIndices(headDimension: Int) -> [Int] {
     groups.flatMap { $0 * headDimension..<($0 + 1) * headDimension }
@@ -58,12 +65,13 @@ extension LayerWeights {
   public func inherit(
     _ units: KeptUnits, from shape: LayerShape, queryIndices queries: [Int], headDimension: Int
   ) -> LayerWeights {
-    let keys = units.keyIndices(headDimension: headDimension)
+    let (keys, channels) = (units.keyIndices(headDimension: headDimension), units.channelIndices(channelsPerUnit))
     func indices(_ axis: LayerPart.Axis?) -> [Int]? {
       switch axis {
       case .queryHeads: queries
       case .kvHeads: keys
-      case .channels: units.channels
+      case .channels: channels
+      case .experts: units.channels
       case .hidden, .head, nil: nil
       }
     }
@@ -76,11 +84,13 @@ extension LayerWeights {
 
   /// The first units of a layer whose units are in the order of a ranking: views, no copies.
   public func prefix(groups: Int, queriesPerGroup: Int, channels: Int, headDimension: Int) -> LayerWeights {
+    let perUnit = channelsPerUnit
     func count(_ axis: LayerPart.Axis?) -> Int? {
       switch axis {
       case .queryHeads: groups * queriesPerGroup * headDimension
       case .kvHeads: groups * headDimension
-      case .channels: channels
+      case .channels: channels * perUnit
+      case .experts: channels
       case .hidden, .head, nil: nil
       }
     }

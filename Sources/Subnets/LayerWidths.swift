@@ -4,7 +4,7 @@ import LanguageModels
 public struct LayerWidths: Sendable, Hashable, Codable {
   /// KV groups.
   public var groups: Int
-  /// MLP channels.
+  /// MLP channels, or experts if the MLP is a mixture of them.
   public var channels: Int
   /// Query heads of each kept group; `nil` for all.
   public var queries: Int?

@@ -16,6 +16,8 @@ public struct BlockDescription: Sendable, Equatable {
   public var scoreCap: Float?
   /// The kinds of attention that layers have, at least one; `ModelConfiguration.attentionKinds` says which has which.
   public var attention: [AttentionKind]
+  /// How the MLP chooses among experts; `nil` if it has none.
+  public var experts: ExpertRouting?
 
   /// The parts of Llama's layers.
   public static let standardParts: Set<LayerPart> = [

@@ -5,6 +5,16 @@ extension ModelConfiguration {
       if !condition { throw ModelError.invalidConfiguration(file: file, problem: problem()) }
     }
     let limit = 1 << 24
+    if let experts = block.experts {
+      try require(
+        experts.channels > 0 && experts.channels < limit && experts.perToken > 0,
+        "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
+      for (index, layer) in layers.enumerated() where layer.mlpChannels != 0 {
+        try require(
+          layer.mlpChannels >= experts.perToken && layer.mlpChannels <= 1 << 14,
+          "layer \(index) has \(layer.mlpChannels) experts, and a token uses \(experts.perToken)")
+      }
+    }
     try require(
       hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
       "hidden size \(hiddenSize) and vocabulary \(vocabularySize) must be positive and below \(limit)")
@@ -14,7 +24,7 @@ extension ModelConfiguration {
     for (index, layer) in layers.enumerated() {
       try require(
         layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
-          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit,
+          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit && layer.mlpChannels < limit / channelsPerUnit,
         "layer \(index) has impossible widths \(layer.queryHeads), \(layer.kvHeads), \(layer.mlpChannels)")
       try require(
         layer.kvHeads == 0 ? layer.queryHeads == 0 : layer.queryHeads % layer.kvHeads == 0 && layer.queryHeads > 0,

@@ -10,17 +10,24 @@ extension ModelConfiguration {
     let path = file.location.path
     try GGUFContent.requireModel(file)
     let architecture = try file.string("general.architecture")
-    guard let family = families.first(where: { $0.ggufArchitectures.contains(architecture) }) else {
+    let key = { (name: String) in "\(architecture).\(name)" }
+    let experts = try file.integerIfPresent(key("expert_count")) ?? 0
+    let named = families.filter { $0.ggufArchitectures.contains(architecture) }
+    if named.isEmpty {
       throw ModelError.unsupportedArchitecture(file: path, found: architecture, supported: Family.supported)
     }
-    let key = { (name: String) in "\(architecture).\(name)" }
-    if let experts = try file.integerIfPresent(key("expert_count")), experts > 0 {
-      throw ModelError.unsupportedFeature(file: path, feature: "a mixture of \(experts) experts")
+    guard let family = named.first(where: { ($0.experts != nil) == (experts > 0) }) else {
+      throw ModelError.unsupportedFeature(
+        file: path, feature: "a network of \(experts) experts ('\(key("expert_count"))') in the architecture '\(architecture)'")
     }
-    let layers = try GGUFWidths(file, key: key).layers
+    var layers = try GGUFWidths(file, key: key).layers
+    let routing = try family.experts.map { try ExpertRouting($0, file, key: key, channels: layers[0].mlpChannels) }
+    if routing != nil { for index in layers.indices { layers[index].mlpChannels = experts } }
     let hidden = try file.integer(key("embedding_length"))
     let headDimension = try Self.headDimension(file, key: key, hidden: hidden, heads: layers[0].queryHeads)
-    try GGUFKeyAccount.check(file, architecture, headDimension: headDimension, heeded: family.ggufKeys)
+    try GGUFKeyAccount.check(
+      file, architecture, headDimension: headDimension,
+      heeded: family.ggufKeys.union(family.experts == nil ? [] : GGUFKeyAccount.usedOfExperts))
     let context = try Self.contextLength(file, key("context_length"))
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try file.tensor("token_embd.weight").rowCount,
@@ -39,6 +46,7 @@ extension ModelConfiguration {
       $0.flatMap { Int32(exactly: $0) }
     }
     block.activation = family.defaults.activation
+    block.experts = routing
     try family.readGGUF(file, architecture, &self)
     try validate(file: path)
   }
@@ -88,6 +96,15 @@ extension ModelConfiguration {
           + "'\(key("attention.value_length"))')")
     }
     return keys
+  }
+}
+
+extension ExpertRouting {
+  /// - Parameter channels: channels of an expert if no key says it.
+  fileprivate init(_ rule: ExpertRule, _ file: GGUFFile, key: (String) -> String, channels: Int) throws {
+    self.init(
+      channels: try file.integerIfPresent(key("expert_feed_forward_length")) ?? channels,
+      perToken: try file.integer(key("expert_used_count")), renormalises: rule.ggufRenormalises)
   }
 }
 

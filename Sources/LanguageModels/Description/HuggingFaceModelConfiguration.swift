@@ -19,9 +19,11 @@ extension ModelConfiguration {
     let kvHeads =
       try config.integerIfPresent("num_key_value_heads")
       ?? (config.lacks("num_key_value_heads") ? defaults.kvHeads : nil)
+    let experts = family.experts
     let base = LayerShape(
       queryHeads: heads, kvHeads: kvHeads ?? heads,
-      mlpChannels: try integer("intermediate_size", defaults.channels))
+      mlpChannels: try experts.map { try $0.count(in: config) }
+        ?? integer("intermediate_size", defaults.channels))
     // Any other value, null too, lets transformers look ahead.
     if let causal = config.members["is_causal"], causal != .bool(true) {
       throw ModelError.unsupportedFeature(
@@ -39,7 +41,7 @@ extension ModelConfiguration {
     self.init(
       family: family, hiddenSize: hidden, vocabularySize: try integer("vocab_size", defaults.vocabulary),
       headDimension: headDimension,
-      layers: try Self.layers(config, count: layerCount, base: base),
+      layers: try Self.layers(config, family, count: layerCount, base: base),
       block: BlockDescription(
         normEpsilon: Float(try config.doubleIfPresent("rms_norm_eps") ?? defaults.normEpsilon),
         rotary: attention.kinds[0].rotary,
@@ -48,6 +50,7 @@ extension ModelConfiguration {
     )
     (block.attention, attentionKinds) = (attention.kinds, attention.kindOfLayer)
     block.activation = try Self.activation(config, family)
+    block.experts = try experts.map { try ExpertRouting($0, config) }
     bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken.map { [$0] } ?? []).first
     eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosTokens)
     try family.readHuggingFace(config, &self)
@@ -76,9 +79,11 @@ extension ModelConfiguration {
     return (found, architectures.contains { $0.hasPrefix("NAS") })
   }
 
-  private static func layers(_ config: HuggingFaceConfig, count: Int, base: LayerShape) throws -> [LayerShape] {
+  private static func layers(
+    _ config: HuggingFaceConfig, _ family: Family, count: Int, base: LayerShape
+  ) throws -> [LayerShape] {
     let key = "per_layer_config"
-    let widths = ["num_attention_heads", "num_key_value_heads", "intermediate_size"]
+    let widths = ["num_attention_heads", "num_key_value_heads", family.experts?.counts[0] ?? "intermediate_size"]
     guard let overrides = try config.sectionIfPresent(key) else { return Array(repeating: base, count: count) }
     var names: [Int: String] = [:]
     for name in overrides.members.keys.sorted() {
@@ -130,6 +135,27 @@ extension ModelConfiguration {
     guard let value = config[key] else { return [] }
     let integers = value.array.map { $0.compactMap(\.integer) } ?? value.integer.map { [$0] } ?? []
     return integers.compactMap { Int32(exactly: $0) }
+  }
+}
+
+extension ExpertRule {
+  /// - Throws: `ModelError.contradiction` where two keys disagree.
+  fileprivate func count(in config: HuggingFaceConfig) throws -> Int {
+    let found = try counts.compactMap { key in try config.integerIfPresent(key).map { (key: key, value: $0) } }
+    if let first = found.first, let other = found.first(where: { $0.value != first.value }) {
+      throw ModelError.contradiction(
+        file: config.file, first: first.key, "\(first.value)", second: other.key, "\(other.value)")
+    }
+    return found.first?.value ?? defaults.count
+  }
+}
+
+extension ExpertRouting {
+  fileprivate init(_ rule: ExpertRule, _ config: HuggingFaceConfig) throws {
+    self.init(
+      channels: try config.integerIfPresent(rule.channels) ?? rule.defaults.channels,
+      perToken: try config.integerIfPresent(rule.perToken) ?? rule.defaults.perToken,
+      renormalises: try rule.renormalises.map { try config.boolIfPresent($0) ?? false } ?? true)
   }
 }
 

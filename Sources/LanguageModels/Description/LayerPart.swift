@@ -15,6 +15,8 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   case mlpNorm, gate, up, down
   /// A norm of what the MLP adds.
   case mlpPostNorm
+  /// What scores the experts of the MLP.
+  case router
 
   /// A half of a layer.
   public enum Module: String, CaseIterable, Sendable {
@@ -33,7 +35,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     public var output: LayerPart { self == .attention ? .output : .down }
 
     /// The projections that read the residual stream.
-    public var inputProjections: [LayerPart] { self == .attention ? [.query, .key, .value] : [.gate, .up] }
+    public var inputProjections: [LayerPart] { self == .attention ? [.query, .key, .value] : [.gate, .up, .router] }
   }
 
   /// The units that the outputs or inputs of a part belong to.
@@ -42,6 +44,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     /// The dimensions of one head, which no pruning changes.
     case head
     case queryHeads, kvHeads, channels
+    case experts
 
     /// How many there are in a layer.
     public func count(in configuration: ModelConfiguration, _ shape: LayerShape) -> Int {
@@ -50,7 +53,8 @@ public enum LayerPart: Int, CaseIterable, Sendable {
       case .head: configuration.headDimension
       case .queryHeads: shape.queryHeads * configuration.headDimension
       case .kvHeads: shape.kvHeads * configuration.headDimension
-      case .channels: shape.mlpChannels
+      case .channels: configuration.activations(of: shape)
+      case .experts: shape.mlpChannels
       }
     }
   }
@@ -69,6 +73,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     case .mlpNorm, .mlpPostNorm: (.mlp, .hidden, nil)
     case .gate, .up: (.mlp, .channels, .hidden)
     case .down: (.mlp, .hidden, .channels)
+    case .router: (.mlp, .experts, .hidden)
     }
   }
 
@@ -79,6 +84,9 @@ public enum LayerPart: Int, CaseIterable, Sendable {
 
   /// Whether the part is a matrix; the others are gains of norms.
   public var isLinear: Bool { inputs != nil }
+
+  /// Whether every expert of a mixture has such a part.
+  public var isOfExperts: Bool { module == .mlp && isLinear && self != .router }
 
   /// Whether the part is a projection that adds to the residual stream: its inputs are what is pruned, not its outputs.
   public var writesToStream: Bool { isLinear && outputs == .hidden }

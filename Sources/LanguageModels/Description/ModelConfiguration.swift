@@ -71,7 +71,7 @@ public struct LayerShape: Sendable, Equatable, Hashable {
   /// Query heads; a multiple of `kvHeads`. Zero means the layer has no attention.
   public var queryHeads: Int
   public var kvHeads: Int
-  /// Channels of the gated MLP. Zero means the layer has no MLP.
+  /// Channels of the gated MLP, or experts if it is a mixture of them. Zero means the layer has no MLP.
   public var mlpChannels: Int
 
   public init(queryHeads: Int, kvHeads: Int, mlpChannels: Int) {
@@ -98,7 +98,8 @@ extension ModelConfiguration {
     parameters(of: LayerShape(queryHeads: r, kvHeads: 1, mlpChannels: 0)) - fixedParametersPerLayer
   }
 
-  /// Parameters of one MLP channel: a row of gate, a row of up (weights and biases) and a column of down.
+  /// Parameters of one MLP channel: a row of gate, a row of up (weights and biases) and a column of down. Those of an
+  /// expert are such of its channels and a row of the router.
   public var parametersPerMLPChannel: Int {
     parameters(of: LayerShape(queryHeads: 0, kvHeads: 0, mlpChannels: 1)) - fixedParametersPerLayer
   }

@@ -13,6 +13,13 @@ public struct TensorNames: Sendable {
   public func inLayer(_ layer: Int, _ name: String) -> String { "\(layerPrefix)\(layer).\(name)" }
   /// Name of a part's weight.
   public func weight(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").weight" }
+  /// Whether each expert has a tensor of its own for a part.
+  public func isByExpert(_ part: LayerPart) -> Bool { parts[part]?.contains("#") ?? false }
+  /// The names of the tensors that hold a part's weight: one, or one for each of the experts.
+  public func weights(_ part: LayerPart, layer: Int, of shape: LayerShape) -> [String] {
+    let name = weight(part, layer: layer)
+    return isByExpert(part) ? (0..<shape.mlpChannels).map { name.replacing("#", with: "\($0)") } : [name]
+  }
   /// Name of a part's bias.
   public func bias(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").bias" }
 

@@ -32,6 +32,7 @@ final class BlockBackward: @unchecked Sendable {
   /// Takes the gradients of gains where they are not wanted.
   private let unwanted: Matrix<Float>
   private let queryBlock: Int
+  private let expertBackward: ExpertBackward?
 
   /// - Parameters:
   ///   - queryBlock: query rows that attention handles at once.
@@ -53,6 +54,9 @@ final class BlockBackward: @unchecked Sendable {
     projectedQuery = Matrix(rows: kept, columns: workspace.query.columns)
     projectedKey = Matrix(rows: kept, columns: workspace.key.columns)
     pass = WindowPass(length: length)
+    expertBackward = configuration.block.experts.map {
+      ExpertBackward($0, configuration.block.activation, rows: length, hidden: configuration.hiddenSize)
+    }
     probabilities = Matrix(rows: self.queryBlock, columns: length)
     probabilityGrad = Matrix(rows: self.queryBlock, columns: length)
     cappedScores = Matrix(rows: configuration.block.scoreCap == nil ? 0 : self.queryBlock, columns: length)
@@ -138,6 +142,12 @@ final class BlockBackward: @unchecked Sendable {
     _ weights: LayerWeights, _ block: TransformerBlock, grad: Matrix<Float>, _ gradients: LayerGradients?,
     _ moments: Matrix<Float>?
   ) {
+    if let experts = expertBackward {
+      if let moments { accumulateGram(grad, accumulate: 1, into: moments) }
+      configuration.normalise(middle, gain: weights.mlpNorm, into: workspace.normed)
+      experts.run(weights, normed: workspace.normed, outputGrad: grad, into: normedGrad, gradients)
+      return addThroughNorm(.mlp, weights, middle, to: grad, gradients)
+    }
     let (normed, activation) = (workspace.normed, configuration.block.activation)
     let (gate, up) = block.mlpFactors(middle, pass, workspace)
     let hidden = hiddenGrad.reshaped(rows: length, columns: gate.columns)

@@ -93,13 +93,20 @@ public protocol EnginePass: Sendable {
   func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws
 
   /// The inputs of a module's output projection for all tokens: shape `[tokens, queryHeads·D]` of the attention's,
-  /// `[tokens, mlpChannels]` of the MLP's.
+  /// `[tokens, mlpChannels]` of the MLP's, `[tokens, experts·c]` of a mixture's, with zeros for experts that a token does not
+  /// use.
   func inputs(of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
 
   /// `hidden += N(projection(activations))` for all tokens.
   ///
-  /// - Parameter gain: gains of the norm `N` between the projection and the stream; empty for none.
-  func add(_ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>) throws
+  /// - Parameters:
+  ///   - projection: the output projection of `module`.
+  ///   - gain: gains of the norm `N` between the projection and the stream; empty for none.
+  ///   - activations: the projection's inputs, as `inputs` gives them.
+  func add(
+    _ projection: Linear, from module: LayerPart.Module, postNorm gain: [Float], of activations: Matrix<Float>,
+    to hidden: Matrix<Float>
+  ) throws
 
   /// The root-mean-square norm of every token, in place; nothing happens without gains.
   func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws
@@ -111,10 +118,10 @@ extension EnginePass {
     try run(layer: index, weights: weights, hidden, lanes: ForwardPass.lanes, observer: nil)
   }
 
-  /// `hidden += projection(activations)` for all tokens.
-  public func add(_ projection: Linear, of activations: Matrix<Float>, to hidden: Matrix<Float>) throws {
-    try add(projection, postNorm: [], of: activations, to: hidden)
-  }
+  /// `hidden += N(projection(activations))` for all tokens, of a projection that reads every input for every token.
+  public func add(
+    _ projection: Linear, postNorm gain: [Float] = [], of activations: Matrix<Float>, to hidden: Matrix<Float>
+  ) throws { try add(projection, from: .attention, postNorm: gain, of: activations, to: hidden) }
 
   /// Runs one layer for an observer that is ready for all lanes.
   public func run(

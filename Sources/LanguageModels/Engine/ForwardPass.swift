@@ -139,6 +139,9 @@ public struct ForwardPass: Sendable {
       let result = Matrix<Float>(rows: hidden.rows, columns: weights[module.output].inputs)
       try Threads.forEach(chunks.count) { chunk, worker in
         let (rows, workspace) = (hidden.rows(chunks[chunk]), workspaces[worker])
+        if module == .mlp, weights.hasExperts {
+          return block.expandedExperts(rows, workspace, into: result.rows(chunks[chunk]))
+        }
         result.rows(chunks[chunk]).assign(
           module == .attention
             ? block.attentionContext(rows, pass, workspace) : block.mlpHidden(rows, pass, workspace))
@@ -148,8 +151,16 @@ public struct ForwardPass: Sendable {
 
     /// `hidden += N(projection(activations))` for all tokens, to the last bit as in `run`.
     public func add(
-      _ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>
+      _ projection: Linear, from module: LayerPart.Module, postNorm gain: [Float], of activations: Matrix<Float>,
+      to hidden: Matrix<Float>
     ) throws {
+      if let experts = configuration.block.experts, module == .mlp {
+        return try Threads.forEach(chunks.count) { chunk, _ in
+          let range = chunks[chunk]
+          addExperts(
+            projection.weight, channels: experts.channels, of: activations.rows(range), to: hidden.rows(range))
+        }
+      }
       let projection = PackedLinear(projection, precision)
       try Threads.forEach(chunks.count) { chunk, worker in
         let (workspace, hidden) = (workspaces[worker], hidden.rows(chunks[chunk]))

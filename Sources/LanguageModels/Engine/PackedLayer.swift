@@ -34,6 +34,8 @@ public struct PackedLayer: Sendable {
   let precision: Precision
   let attentionKind: Int
   private let linears: LayerTable<PackedLinear>
+  /// The parts of an MLP of experts, as they are: few tokens share an expert, and packing would cost more than it saves.
+  let experts: ExpertWeights?
   private let gains: LayerTable<[Float]>
 
   /// In memory of its own.
@@ -43,7 +45,12 @@ public struct PackedLayer: Sendable {
   init(_ weights: LayerWeights, _ precision: Precision, in memory: LayerBuffers?) {
     self.precision = precision
     attentionKind = weights.attentionKind
-    linears = LayerTable { PackedLinear(weights[$0], precision, in: memory?[$0]) }
+    let experts = weights.hasExperts ? ExpertWeights(weights) : nil
+    linears = LayerTable { part in
+      experts != nil && part.module == .mlp
+        ? PackedLinear(.none, precision) : PackedLinear(weights[part], precision, in: memory?[part])
+    }
+    self.experts = experts
     gains = LayerTable { weights[gain: $0] }
   }
 
@@ -55,13 +62,13 @@ public struct PackedLayer: Sendable {
   func shape(headDimension: Int) -> LayerShape {
     LayerShape(
       queryHeads: self[.query].outputs / headDimension, kvHeads: self[.key].outputs / headDimension,
-      mlpChannels: self[.gate].outputs)
+      mlpChannels: experts?.count ?? self[.gate].outputs)
   }
 
-  /// Bytes that the packed matrices of a layer take.
+  /// Bytes that the packed matrices of a layer take. Experts are not packed.
   public static func byteCount(_ shape: LayerShape, in configuration: ModelConfiguration, _ precision: Precision) -> Int
   {
-    LayerPart.projections.reduce(0) { sum, part in
+    configuration.packedParts.reduce(0) { sum, part in
       let dimensions = part.dimensions(in: configuration, shape)
       return sum + PackedWeight.byteCount(outputs: dimensions[0], inputs: dimensions[1], precision)
     }
@@ -75,13 +82,21 @@ final class LayerBuffers: Sendable {
   /// For the layers of a configuration, in any precision.
   init(_ configuration: ModelConfiguration) {
     let widest = configuration.widest
+    let packed = configuration.packedParts
     buffers = LayerTable { part in
-      let dimensions = part.isLinear ? part.dimensions(in: configuration, widest) : [0, 0]
+      let dimensions = packed.contains(part) ? part.dimensions(in: configuration, widest) : [0, 0]
       return PackedBuffer(outputs: dimensions[0], inputs: dimensions[1])
     }
   }
 
   subscript(part: LayerPart) -> PackedBuffer { buffers[part] }
+}
+
+extension ModelConfiguration {
+  /// The projections whose weights are packed.
+  fileprivate var packedParts: [LayerPart] {
+    LayerPart.projections.filter { block.parts.contains($0) && (block.experts == nil || $0.module == .attention) }
+  }
 }
 
 extension LayerWeights {

@@ -5,7 +5,7 @@ import LinearAlgebra
 ///     x ← x + N′(O·attention(N(x)))            context = softmax(s·Q·Kᵀ)·V, causal
 ///     x ← x + N″(D·(act(G·N(x)) ⊙ U·N(x)))
 ///
-/// Each `N` is a root-mean-square norm, or nothing if the layer lacks that part.
+/// Each `N` is a root-mean-square norm, or nothing if the layer lacks that part. An MLP of experts is in `ExpertMLP.swift`.
 ///
 /// This is the only text of the layer. Whole windows, single positions with a cache, and the forward part of the
 /// backward pass go through it, and differ by their `BlockPass`. The factors of all products are in the precision of
@@ -48,7 +48,9 @@ struct TransformerBlock: Sendable {
       tap(.attentionContext, context)
     }
     tap(.afterAttention, x)
-    if shape.mlpChannels > 0 {
+    if let experts = weights.experts, shape.mlpChannels > 0 {
+      addExperts(experts, to: x, workspace, tap: tap)
+    } else if shape.mlpChannels > 0 {
       let hidden = mlpHidden(x, pass, workspace)
       tap(.mlpInput, workspace.normed.rows(0..<x.rows))
       add(.mlp, of: hidden, to: x, pass, workspace, divided: { tap(.mlpFactors, $0) })
@@ -249,6 +251,10 @@ public enum ActivationTap: Sendable {
   case mlpHidden
   /// Those of `mlpHidden`, likewise.
   case mlpFactors
+  /// The same of one expert: the tokens that use it, multiplied by its weights for them, `[uses, c]`.
+  case expertHidden(Int)
+  /// What it adds to the residual stream for these tokens, `[uses, hidden]`.
+  case expertOutput(Int)
   /// Residual stream after the MLP was added, `[tokens, hidden]`.
   case afterMLP
 }

@@ -9,6 +9,8 @@ final class Workspace: @unchecked Sendable {
   let context: Matrix<Float>
   let gate: Matrix<Float>
   let up: Matrix<Float>
+  /// For an MLP of experts, which needs no `gate` and no `up`.
+  let experts: ExpertScratch?
   /// What a module adds to the stream, if a norm stands before.
   let output: Matrix<Float>
   /// What the inputs of such a module's projection were multiplied by, one number a row.
@@ -23,7 +25,8 @@ final class Workspace: @unchecked Sendable {
   init(_ configuration: ModelConfiguration, rows: Int, length: Int, workers: Int = 1) {
     let (widest, dimension) = (configuration.widest, configuration.headDimension)
     let (queries, keys) = (widest.queryHeads * dimension, widest.kvHeads * dimension)
-    let channels = widest.mlpChannels
+    experts = configuration.block.experts.map { ExpertScratch($0, rows: rows, hidden: configuration.hiddenSize) }
+    let channels = experts == nil ? widest.mlpChannels : 0
     headDimension = dimension
     normed = Matrix(rows: rows, columns: configuration.hiddenSize)
     query = Matrix(rows: rows, columns: queries)

@@ -16,6 +16,9 @@ enum GGUFKeyAccount {
     "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_log_multiplier",
   ]
 
+  /// Read of mixtures of experts.
+  static let usedOfExperts: Set<String> = ["expert_count", "expert_used_count", "expert_feed_forward_length"]
+
   /// What a language model of these architectures computes does not depend on them: the number of tokens is that of the
   /// embedding's rows, both layouts of the old `tensor_data_layout` are stored alike, and the others are about what is made of
   /// the hidden states, about LayerNorm, or about experts and windows that these networks do not have.
@@ -50,7 +53,7 @@ enum GGUFKeyAccount {
 
   /// - Parameters:
   ///   - headDimension: the attention's default scale is its square root's inverse.
-  ///   - heeded: keys that the family reads, and others do not.
+  ///   - heeded: keys that the network's family reads, and others do not.
   /// - Throws: `ModelError.unsupportedFeature`.
   static func check(_ file: GGUFFile, _ architecture: String, headDimension: Int, heeded: Set<String>) throws {
     let scale = Float(1 / Double(headDimension).squareRoot())

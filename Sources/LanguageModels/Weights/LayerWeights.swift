@@ -71,8 +71,15 @@ public struct LayerWeights: Sendable, ProjectionTable {
   /// The widths that the matrices have.
   func shape(headDimension: Int) -> LayerShape {
     LayerShape(
-      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension, mlpChannels: gate.outputs)
+      queryHeads: query.outputs / headDimension, kvHeads: key.outputs / headDimension,
+      mlpChannels: hasExperts ? self[.router].outputs : gate.outputs)
   }
+
+  /// Whether the MLP is a mixture of experts.
+  public var hasExperts: Bool { self[.router].inputs > 0 }
+
+  /// The inputs of the down projection that belong to one unit of the MLP.
+  public var channelsPerUnit: Int { hasExperts ? gate.outputs / max(1, self[.router].outputs) : 1 }
 }
 
 /// Anything the forward pass can run: a checkpoint, or a subnet that inherits from one.

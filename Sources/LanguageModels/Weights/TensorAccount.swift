@@ -36,7 +36,7 @@ struct TensorAccount {
     for (index, shape) in configuration.layers.enumerated() {
       for part in configuration.parts(of: shape) {
         let bias = names.bias(part, layer: index)
-        used.insert(names.weight(part, layer: index))
+        used.formUnion(names.weights(part, layer: index, of: shape))
         if configuration.hasBias(part) { used.insert(bias) } else if part.isLinear { dropped.insert(bias) }
       }
     }

@@ -46,7 +46,11 @@ struct WeightReader: Sendable {
     for (index, shape) in configuration.layers.enumerated() {
       for part in configuration.parts(of: shape) {
         let expected = part.dimensions(in: configuration, shape)
-        try check(names.weight(part, layer: index), expected)
+        if let experts = experts(part) {
+          for (name, stored) in experts.tensors(layer: index, of: shape) { try check(name, stored) }
+        } else {
+          try check(names.weight(part, layer: index), expected)
+        }
         guard configuration.hasBias(part) else { continue }
         let bias = names.bias(part, layer: index)
         if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
@@ -104,8 +108,11 @@ struct WeightReader: Sendable {
 
   private func linear(_ part: LayerPart, layer index: Int, _ shape: [Int], _ order: RotaryRows?) throws -> Linear {
     let factor = scales.parts[part] ?? 1
+    let stored =
+      try experts(part)?.read(layer: index, of: configuration.layers[index])
+      ?? matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1])
     let result = Linear(
-      weight: scaled(try matrix(names.weight(part, layer: index), rows: shape[0], columns: shape[1]), factor),
+      weight: scaled(stored, factor),
       bias: configuration.hasBias(part) ? try bias(part, layer: index, count: shape[0]).map { $0 * factor } : nil)
     guard part.isRotated, let order else { return result }
     let ordered = result.reorderingOutputs(order.inMemory(rows: shape[0]))
@@ -115,8 +122,9 @@ struct WeightReader: Sendable {
 
   /// Has the matrices of a layer read from disk, to be there when they are asked for.
   func prefetch(_ index: Int) {
-    for part in configuration.parts(of: configuration.layers[index]) {
-      try? checkpoint.tensor(names.weight(part, layer: index)).prefetch()
+    let shape = configuration.layers[index]
+    for part in configuration.parts(of: shape) {
+      for name in names.weights(part, layer: index, of: shape) { try? checkpoint.tensor(name).prefetch() }
     }
   }
 
@@ -166,8 +174,14 @@ struct WeightReader: Sendable {
     return values
   }
 
+  /// How the experts' share of a part is stored; `nil` for a part of one tensor that is the part's matrix.
+  private func experts(_ part: LayerPart) -> ExpertTensors? {
+    guard configuration.block.experts != nil, part.isOfExperts else { return nil }
+    return ExpertTensors(reader: self, part: part)
+  }
+
   @discardableResult
-  private func check(_ name: String, _ expected: [Int]) throws -> Tensor {
+  func check(_ name: String, _ expected: [Int]) throws -> Tensor {
     let tensor = try checkpoint.tensor(name)
     guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
@@ -187,7 +201,7 @@ struct WeightReader: Sendable {
       && tensor.shape.dropLast(expected.count).allSatisfy { $0 == 1 }
   }
 
-  private func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
+  func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
     if let index = firstNonFinite(in: values) {
       throw ModelError.notFinite(file: tensor.file, tensor: tensor.name, index: index, value: values[index])
     }

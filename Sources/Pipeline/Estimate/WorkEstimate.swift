@@ -95,7 +95,7 @@ public struct WorkEstimate: Sendable {
     let together = min(Threads.count, plan.tasks(ofBytes: task))
     // Layers ranked by every choice, with their factors, and what was solved for candidates, as far as there is room.
     let solutions = configuration.layers.reduce(0) { sum, shape in
-      sum + configuration.hiddenSize * (shape.queryHeads * configuration.headDimension + shape.mlpChannels) * 4 / 5
+      sum + configuration.hiddenSize * configuration.solvedInputs(of: shape).reduce(0, +) * 4 / 5
     }
     // The baselines' choice is one more.
     let choices = max(1, work.curves) + (work.baselines > 0 ? 1 : 0)
@@ -139,7 +139,7 @@ private struct OperationCount {
     hidden = Double(configuration.hiddenSize)
     for shape in configuration.layers {
       grams += Double(LayerStatistics.gramElements(of: shape, in: configuration))
-      for width in [shape.queryHeads * configuration.headDimension, shape.mlpChannels] {
+      for width in configuration.solvedInputs(of: shape) {
         let n = Double(width)
         // Factor, Lᵀ·Wᵀ, and the errors in a metric.
         factors += n * n * n / 3 + n * n * hidden + 2 * n * hidden * hidden
@@ -150,7 +150,7 @@ private struct OperationCount {
     }
   }
 
-  func forward(_ tokens: Int) -> Double { 2 * Double(work.configuration.blockParameters) * Double(tokens) }
+  func forward(_ tokens: Int) -> Double { 2 * Double(work.configuration.usedParameters) * Double(tokens) }
   func head(_ tokens: Int) -> Double { 2 * Double(work.configuration.vocabularySize) * hidden * Double(tokens) }
 
   /// Judging a candidate. In bfloat16 products are about twice as fast, and the rest of a forward pass is not.
@@ -177,6 +177,25 @@ private struct OperationCount {
       return sum + passes * forward(pass.tokens) + 2 * head(pass.tokens)
         + (parts.contains(.outputMoments) ? moments * Double(pass.tokens) : 0)
     }
+  }
+}
+
+extension ModelConfiguration {
+  /// The inputs of the projections of a layer that least squares correct; experts are not corrected beforehand.
+  fileprivate func solvedInputs(of shape: LayerShape) -> [Int] {
+    [shape.queryHeads * headDimension] + (block.experts == nil ? [shape.mlpChannels] : [])
+  }
+
+  /// The block parameters that a token uses: of the experts, its own.
+  fileprivate var usedParameters: Int {
+    guard let experts = block.experts else { return blockParameters }
+    return with(
+      layers: layers.map { shape in
+        var used = shape
+        used.mlpChannels = min(shape.mlpChannels, experts.perToken)
+        return used
+      }
+    ).blockParameters
   }
 }
 

@@ -151,6 +151,8 @@ public struct GGUFForm: Sendable {
   public var keepsWindows = false
   /// The keys of its metadata beside those of all architectures, without the architecture's name.
   public var members: @Sendable (ModelConfiguration) -> [(key: String, value: GGUFValue)] = { _ in [] }
+  /// Whether the loader weighs a token's experts as a network does.
+  public var expertRule: @Sendable (ExpertRouting) -> Bool = { _ in true }
   /// A rule of the loader that a network breaks, as what follows the architecture's name; `nil` for none.
   public var rule: @Sendable (ModelConfiguration) -> String? = { _ in nil }
 

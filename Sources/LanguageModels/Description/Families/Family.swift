@@ -38,6 +38,8 @@ public struct Family: Sendable {
   public var interleavesRotaryRows = false
   /// The parts whose rows are stored as one tensor.
   public var joinedParts: [JoinedParts] = []
+  /// Where its mixtures of experts are told; `nil` if its MLPs have none.
+  public var experts: ExpertRule?
   /// The classes of transformers that its networks are written for; the first that takes a network has it.
   public var huggingFaceForms: [HuggingFaceForm] = [
     .mistral, .qwen2, .llama, .ministral, .nasMistral, .nasMinistral,
@@ -90,7 +92,7 @@ public struct Family: Sendable {
 
   public static let all: [Family] = [
     .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3, .phi3, .granite, .ministral, .smollm3, .olmo2, .glm,
-    .glm4,
+    .glm4, .qwen3moe, .olmoe, .mixtral,
   ]
 
   /// The names that `all` reads, for messages.
@@ -98,6 +100,20 @@ public struct Family: Sendable {
     all.map { "\($0.architectures[0]) (GGUF: \($0.ggufArchitectures.joined(separator: ", ")))" }
       .joined(separator: "; ")
   }
+}
+
+/// Where a family's files say what experts there are. Values for missing keys are those of its configuration class.
+public struct ExpertRule: Sendable {
+  /// The keys of the number of experts in a `config.json`, which mean the same. The first is written.
+  public var counts: [String]
+  public var perToken = "num_experts_per_tok"
+  /// The key of the channels of an expert.
+  public var channels: String
+  /// The key that says whether a token's weights sum to one; `nil` where they always do.
+  public var renormalises: String?
+  public var defaults: (count: Int, perToken: Int, channels: Int)
+  /// Whether llama.cpp makes a token's weights sum to one.
+  public var ggufRenormalises = true
 }
 
 /// Parts of a layer whose rows, one part after another, are one tensor.
@@ -162,6 +178,20 @@ public struct PartName: Sendable {
     .queryNorm: PartName("self_attn.q_norm", gguf: "attn_q_norm"),
     .keyNorm: PartName("self_attn.k_norm", gguf: "attn_k_norm"),
   ]
+
+  /// The parts of an MLP of experts; `#` stands for an expert's number where each has a tensor of its own.
+  ///
+  /// - Parameters:
+  ///   - module: name of the MLP in safetensors.
+  ///   - names: names of gate, up and down there.
+  public static func experts(_ module: String, _ names: (gate: String, up: String, down: String)) -> [LayerPart: PartName] {
+    [
+      .router: PartName("\(module).gate", gguf: "ffn_gate_inp"),
+      .gate: PartName("\(module).experts.#.\(names.gate)", gguf: "ffn_gate_exps"),
+      .up: PartName("\(module).experts.#.\(names.up)", gguf: "ffn_up_exps"),
+      .down: PartName("\(module).experts.#.\(names.down)", gguf: "ffn_down_exps"),
+    ]
+  }
 
   /// The names of Llama's parts, which most families share.
   public static let common: [LayerPart: PartName] = [

@@ -1,0 +1,36 @@
+/// How the MLP of a layer chooses among experts.
+///
+/// A mixture of experts (Shazeer et al., arXiv 1701.06538) is a gated MLP of `E·c` channels, of which a token uses some:
+/// those of its experts, `c` neighbouring channels each. A router scores the experts, `l = R·x`, the token takes the
+/// `perToken` with the highest scores, and each channel's activation is multiplied by the weight of its expert:
+///
+///     y = Σ_e g_e · D_e·(act(G_e·x) ⊙ U_e·x)
+///
+/// So gate, up and down are here one matrix each, the experts one after another in their rows or columns. What is pruned
+/// are whole experts: `LayerShape.mlpChannels` is their number.
+public struct ExpertRouting: Sendable, Equatable {
+  /// The channels `c` of one expert.
+  public var channels: Int
+  /// Experts that a token uses.
+  public var perToken: Int
+  /// Whether the weights of a token's experts sum to one: `g = softmax` over the scores of the chosen experts, else over
+  /// those of all.
+  public var renormalises: Bool
+
+  public init(channels: Int, perToken: Int, renormalises: Bool) {
+    self.channels = channels
+    self.perToken = perToken
+    self.renormalises = renormalises
+  }
+
+  /// The channels of an expert.
+  public func range(of expert: Int) -> Range<Int> { expert * channels..<(expert + 1) * channels }
+}
+
+extension ModelConfiguration {
+  /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
+  public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
+
+  /// The activations that the down projection of a layer reads.
+  public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * channelsPerUnit }
+}

@@ -1,0 +1,34 @@
+import Importance
+import LanguageModels
+import LinearAlgebra
+
+/// The errors of a mixture of experts that keeps the first experts of a ranking.
+///
+/// The kept experts keep their weights: which tokens they get depends on which experts are kept, so that no statistics of
+/// the whole mixture tell what they should make up for. `SequentialReformation` fits them to the tokens that they do get.
+struct ExpertSelection: Sendable {
+  /// The error of leaving out each expert, in the order of the ranking.
+  private let errors: [Double]
+  private let layer: ScoredLayer
+  private let order: [Int]
+
+  init(_ layer: ScoredLayer, order: [Int]) {
+    (self.layer, self.order) = (layer, order)
+    let errors = layer.expertErrors()
+    self.errors = order.map { errors[$0] }
+  }
+
+  /// The errors of all numbers of experts, from none to all: those of the experts left out, added up. With moments in
+  /// nats, as `NestedReformation.lossErrors`.
+  func errors(_ moments: Matrix<Float>?) -> [Double] {
+    guard let moments else { return Self.tails(errors) }
+    let errors = layer.expertErrors(moments)
+    return Self.tails(order.map { errors[$0] / 2 })
+  }
+
+  private static func tails(_ errors: [Double]) -> [Double] {
+    var tails = Array(repeating: 0.0, count: errors.count + 1)
+    for place in errors.indices.reversed() { tails[place] = tails[place + 1] + max(0, errors[place]) }
+    return tails
+  }
+}
