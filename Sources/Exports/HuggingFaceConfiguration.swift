@@ -24,14 +24,17 @@ enum HuggingFaceConfiguration {
     ]
     members.merge(HuggingFaceRope(configuration, form).members) { $1 }
     members.merge(specialTokens(configuration)) { $1 }
-    members.merge(widths(modelWide(configuration, parent: parent, form), configuration)) { $1 }
+    members.merge(
+      widths(modelWide(configuration, parent: parent, form), mlp: configuration.family.experts?.counts[0])
+    ) { $1 }
     members.merge(experts(configuration)) { $1 }
     members.merge(form.commonMembers(configuration)) { $1 }
     members.merge(form.members(configuration)) { $1 }
     if form.module != nil {
+      let mlp = configuration.family.experts.map { _ in HuggingFaceForm.Module.expertsOfLayer }
       members["per_layer_config"] = .object(
         Dictionary(
-          uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1, configuration))) }))
+          uniqueKeysWithValues: configuration.layers.enumerated().map { (String($0), .object(widths($1, mlp: mlp))) }))
       // transformers checks longrope's factors against the heads of the whole model, which a model with widths per
       // layer lacks.
       if members["rope_parameters"]?["rope_type"] == "longrope" {
@@ -45,11 +48,12 @@ enum HuggingFaceConfiguration {
     .object(specialTokens(configuration).merging(["_from_model_config": true]) { $1 })
   }
 
-  private static func widths(_ layer: LayerShape, _ configuration: ModelConfiguration) -> [String: JSONValue] {
+  /// - Parameter mlp: key of the MLP's width; `nil` for that of channels.
+  private static func widths(_ layer: LayerShape, mlp: String?) -> [String: JSONValue] {
     [
       "num_attention_heads": .integer(layer.queryHeads),
       "num_key_value_heads": .integer(layer.kvHeads),
-      configuration.family.experts?.counts[0] ?? "intermediate_size": .integer(layer.mlpChannels),
+      mlp ?? "intermediate_size": .integer(layer.mlpChannels),
     ]
   }
 

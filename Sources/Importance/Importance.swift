@@ -1,5 +1,6 @@
 import Calibration
 import LanguageModels
+import LinearAlgebra
 
 /// A training-free score of the prunable units of a layer: the larger, the more a unit is worth keeping.
 ///

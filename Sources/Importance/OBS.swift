@@ -26,8 +26,8 @@ public struct OBS: Importance {
         return rowEnergies(of: layer.weights[part].weight, scaledBy: part.module == .attention ? attention : mlp)
       }
       let grams = part.module == .attention ? [statistics.contextGram] : layer.hiddenBlocks().map(\.gram)
-      let stiffness = try grams.flatMap { try stiffness($0, layer) }
-      return zip(columnEnergies(of: layer.weightToStream(part.module)), stiffness).map { $0 * $1 }
+      let stiffnesses = try grams.flatMap { try stiffness($0, layer) }
+      return zip(columnEnergies(of: layer.weightToStream(part.module)), stiffnesses).map { $0 * $1 }
     }
   }
 

@@ -119,8 +119,9 @@ public struct SequentialReformation: Sendable {
             ).improve(&pruned[module.output]) { try fitter("expert \($0)", bias: false).improve(&$1, $2, $3, &steps) }
           } else {
             try fitter(module.rawValue, bias: options.bias).improve(
-            &pruned[module.output], fit.problem(projection, options.tokens),
-            check.judge(projection, options.tokens), &steps)
+              &pruned[module.output], fit.problem(projection, options.tokens),
+              check.judge(projection, options.tokens), &steps)
+          }
         }
         try fit.leave(pruned[module.output])
         try check.leave(pruned[module.output])

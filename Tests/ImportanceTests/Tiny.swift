@@ -57,6 +57,7 @@ struct Tiny {
         case .queryHeads: 12
         case .kvHeads: 6
         case .channels: 5
+        case .experts: 0
         }
       }
       if let inputs = part.inputs {

@@ -81,7 +81,7 @@ private struct NaivePass: EnginePass {
     let dimension = formulas.network.configuration.headDimension
     return LayerShape(
       queryHeads: weights.query.outputs / dimension, kvHeads: weights.key.outputs / dimension,
-      mlpChannels: weights.gate.outputs)
+      mlpChannels: weights.gate.outputs / weights.channelsPerUnit)
   }
 
   func context(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] {
@@ -155,11 +155,28 @@ private struct NaivePass: EnginePass {
       if shape(weights).mlpChannels > 0 {
         tell(.mlpInput, middle.map { formulas.norm($0, weights.mlpNorm) })
         tellFactors(.mlpFactors, .mlp, activations(weights, middle))
-        tell(.mlpHidden, sized(.mlp, weights, activations(weights, middle)))
+        if weights.hasExperts {
+          tellExperts(weights, middle, tell)
+        } else {
+          tell(.mlpHidden, sized(.mlp, weights, activations(weights, middle)))
+        }
       }
       let end = afterMLP(weights, middle)
       tell(.afterMLP, end)
       write(end, to: hidden, from: range(window).lowerBound)
+    }
+  }
+
+  /// The activations and outputs of each expert for the tokens that use it.
+  private func tellExperts(_ weights: LayerWeights, _ x: [[Double]], _ tell: (ActivationTap, [[Double]]) -> Void) {
+    let hidden = activations(weights, x)
+    let width = weights.channelsPerUnit
+    for expert in 0..<weights.gate.outputs / width {
+      let own = expert * width..<(expert + 1) * width
+      let used = hidden.map { Array($0[own]) }.filter { $0.contains { $0 != 0 } }
+      let down = Linear(weight: weights.down.weight.columns(own))
+      tell(.expertHidden(expert), used)
+      tell(.expertOutput(expert), used.map { formulas.apply(down, $0) })
     }
   }
 
@@ -183,7 +200,8 @@ private struct NaivePass: EnginePass {
   }
 
   func add(
-    _ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>
+    _ projection: Linear, from module: LayerPart.Module, postNorm gain: [Float], of activations: Matrix<Float>,
+    to hidden: Matrix<Float>
   ) throws {
     let all = 0..<hidden.rows
     write(added(projection, gain, rows(activations, all), to: rows(hidden, all)), to: hidden)

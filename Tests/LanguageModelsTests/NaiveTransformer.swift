@@ -52,7 +52,18 @@ struct NaiveTransformer {
 
   func mlpHidden(_ weights: LayerWeights, _ x: [Double]) -> [Double] {
     let normed = norm(x, weights.mlpNorm)
-    return zip(apply(weights.gate, normed).map(activation), apply(weights.up, normed)).map { $0 * $1 }
+    let hidden = zip(apply(weights.gate, normed).map(activation), apply(weights.up, normed)).map { $0 * $1 }
+    guard let experts = network.configuration.block.experts else { return hidden }
+    let shares = shares(apply(weights[.router], normed), experts)
+    return hidden.enumerated().map { $1 * shares[$0 / experts.channels] }
+  }
+
+  /// The weight of each expert, from the router's scores: zero for those that the token does not use.
+  func shares(_ scores: [Double], _ experts: ExpertRouting) -> [Double] {
+    let chosen = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(experts.perToken)
+    let all = experts.renormalises ? Array(chosen) : Array(scores.indices)
+    let sum = all.reduce(0) { $0 + Foundation.exp(scores[$1] - scores[chosen[0]]) }
+    return scores.indices.map { chosen.contains($0) ? Foundation.exp(scores[$0] - scores[chosen[0]]) / sum : 0 }
   }
 
   private func activation(_ x: Double) -> Double {

@@ -31,6 +31,9 @@ extension ModelConfiguration {
   /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
   public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
 
+  /// The fewest units of an MLP that is there: a token has its number of experts to choose.
+  public var fewestMLPUnits: Int { block.experts?.perToken ?? 1 }
+
   /// The activations that the down projection of a layer reads.
   public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * channelsPerUnit }
 }

@@ -83,7 +83,8 @@ extension ModelConfiguration {
     _ config: HuggingFaceConfig, _ family: Family, count: Int, base: LayerShape
   ) throws -> [LayerShape] {
     let key = "per_layer_config"
-    let widths = ["num_attention_heads", "num_key_value_heads", family.experts?.counts[0] ?? "intermediate_size"]
+    let mlp = family.experts == nil ? "intermediate_size" : HuggingFaceForm.Module.expertsOfLayer
+    let widths = ["num_attention_heads", "num_key_value_heads", mlp]
     guard let overrides = try config.sectionIfPresent(key) else { return Array(repeating: base, count: count) }
     var names: [Int: String] = [:]
     for name in overrides.members.keys.sorted() {

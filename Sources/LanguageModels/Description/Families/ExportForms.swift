@@ -81,13 +81,27 @@ public struct HuggingFaceForm: Sendable {
     static func widths(
       of package: String, class name: String, model: String, norms: (attention: [String], mlp: [String])
     ) -> Module {
-      let words = [
-        ("ATTENTION_NORM_NAMES", norms.attention.joined(separator: " ")),
-        ("MLP_NORM_NAMES", norms.mlp.joined(separator: " ")), ("MODEL_PACKAGE", package), ("MODEL_CLASS", model),
-        ("CLASS_NAME", name),
-      ]
-      let template = String(decoding: PackageResources.modeling_nas_widths_py, as: UTF8.self)
-      let source = words.reduce(template) { $0.replacing($1.0, with: $1.1) }
+      make(
+        of: package, class: name, model: model, template: PackageResources.modeling_nas_widths_py,
+        [
+          ("ATTENTION_NORM_NAMES", norms.attention.joined(separator: " ")),
+          ("MLP_NORM_NAMES", norms.mlp.joined(separator: " ")),
+        ])
+    }
+
+    /// The key of a layer's own number of experts.
+    public static let expertsOfLayer = "num_experts"
+
+    /// The same for layers of different numbers of experts.
+    static func experts(of package: String, class name: String, model: String) -> Module {
+      make(of: package, class: name, model: model, template: PackageResources.modeling_nas_experts_py)
+    }
+
+    private static func make(
+      of package: String, class name: String, model: String, template: [UInt8], _ more: [(String, String)] = []
+    ) -> Module {
+      let words = more + [("MODEL_PACKAGE", package), ("MODEL_CLASS", model), ("CLASS_NAME", name)]
+      let source = words.reduce(String(decoding: template, as: UTF8.self)) { $0.replacing($1.0, with: $1.1) }
       return Module(
         name: "modeling_nas_\(package)", classes: ("NAS\(model)", "NAS\(name)ForCausalLM"), source: Array(source.utf8))
     }

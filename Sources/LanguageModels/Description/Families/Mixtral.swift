@@ -19,9 +19,7 @@ extension Family {
         members: { _ in HuggingFaceForm.classKeys }),
       HuggingFaceForm(
         architecture: "NASMixtralForCausalLM", modelType: "mixtral", biases: .any, window: .allLayers,
-        module: .widths(
-          of: "mixtral", class: "Mixtral", model: "MixtralModel",
-          norms: (["input_layernorm"], ["post_attention_layernorm"])),
+        module: .experts(of: "mixtral", class: "Mixtral", model: "MixtralModel"),
         members: { _ in HuggingFaceForm.classKeys }),
     ],
     ggufForms: [

@@ -31,9 +31,7 @@ extension Family {
         members: { _ in HuggingFaceForm.classKeys }),
       HuggingFaceForm(
         architecture: "NASOlmoeForCausalLM", modelType: "olmoe", biases: .any, window: .none,
-        module: .widths(
-          of: "olmoe", class: "Olmoe", model: "OlmoeModel",
-          norms: (["input_layernorm"], ["post_attention_layernorm"])),
+        module: .experts(of: "olmoe", class: "Olmoe", model: "OlmoeModel"),
         members: { _ in HuggingFaceForm.classKeys }),
     ],
     ggufForms: [

@@ -32,9 +32,7 @@ extension Family {
         members: { Qwen3MoE.members($0) }),
       HuggingFaceForm(
         architecture: "NASQwen3MoeForCausalLM", modelType: "qwen3_moe", biases: .any, window: .none,
-        module: .widths(
-          of: "qwen3_moe", class: "Qwen3Moe", model: "Qwen3MoeModel",
-          norms: (["input_layernorm"], ["post_attention_layernorm"])),
+        module: .experts(of: "qwen3_moe", class: "Qwen3Moe", model: "Qwen3MoeModel"),
         members: { Qwen3MoE.members($0) }),
     ],
     ggufForms: [
