@@ -74,8 +74,11 @@ final class RunningTool: @unchecked Sendable {
     process.currentDirectoryURL = workspace.folder
     process.environment = workspace.environment
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: outputFile)
-    process.standardError = try FileHandle(forWritingTo: errorFile)
+    let handles = try [outputFile, errorFile].map { try FileHandle(forWritingTo: $0) }
+    (process.standardOutput, process.standardError) = (handles[0], handles[1])
+    // The child has its own. Foundation keeps every process object, and with a thousand open files its `run` reads beyond
+    // the end of the list of them.
+    defer { for handle in handles { try? handle.close() } }
     process.terminationHandler = { [exit] _ in exit.signal() }
     // A process inherits the signals that its parent's thread blocks, and those of a thread pool block most.
     var none = sigset_t()

@@ -41,8 +41,10 @@ import Testing
         case .server(let url): url.text
         }
       process.arguments = [place, "toy", "worker \(started)", "\(lease)"]
-      process.standardOutput = try FileHandle(forWritingTo: output)
+      let handle = try FileHandle(forWritingTo: output)
+      process.standardOutput = handle
       try process.run()
+      try handle.close()
       workers.append(process)
       started += 1
     }
