@@ -113,7 +113,8 @@ private struct StoredStatistics: Statistics {
         contextGram: try gram("context.gram", context), contextMagnitude: try vector("context.magnitude", context),
         contextMean: try vector("context.mean", context),
         hiddenGram: try gram(
-          "hidden.gram", configuration.hiddenGramColumns(of: shape), blocks: configuration.block.experts == nil ? 1 : experts),
+          "hidden.gram", configuration.hiddenGramColumns(of: shape),
+          blocks: configuration.block.experts == nil ? 1 : experts),
         hiddenMagnitude: try vector("hidden.magnitude", channels), hiddenMean: try vector("hidden.mean", channels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]),
         contextWeight: Double(weights[0]), hiddenWeight: Double(weights[1]),

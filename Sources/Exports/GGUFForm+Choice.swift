@@ -41,8 +41,9 @@ extension GGUFForm {
     }
     if let experts = configuration.block.experts {
       if !expertRule(experts) { return "weighs the experts of a token in another way" }
-      if let index = layers.firstIndex(where: { $0.mlpChannels == 0 }) {
-        return "has experts in every layer, and layer \(index) has none"
+      if let index = layers.firstIndex(where: { $0.mlpChannels < experts.perToken }) {
+        return
+          "wants at least the \(experts.perToken) experts of a token, and layer \(index) has \(layers[index].mlpChannels)"
       }
     }
     if let broken = rule(configuration) { return broken }

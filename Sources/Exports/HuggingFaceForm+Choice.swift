@@ -29,6 +29,9 @@ extension HuggingFaceForm {
       return "wants a number of heads that divides the hidden size"
     }
     if let objection = configuration.expertObjection { return objection }
+    if module == nil, let experts = configuration.block.experts, shape.mlpChannels < experts.perToken {
+      return "wants at least the \(experts.perToken) experts of a token"
+    }
     if !takesWindows(configuration.windows) { return "has other sliding windows than this network" }
     if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() {
       return "cannot be told of \(trait)"

@@ -98,7 +98,8 @@ struct TensorComparison {
     _ part: LayerPart, _ found: LayerWeights, _ expected: LayerWeights, _ names: TensorNames, layer: Int,
     _ shape: LayerShape, offset: Float
   ) throws {
-    let name = names.isByExpert(part) ? names.weights(part, layer: layer, of: shape)[0] : names.weight(part, layer: layer)
+    let name =
+      names.isByExpert(part) ? names.weights(part, layer: layer, of: shape)[0] : names.weight(part, layer: layer)
     if part.isLinear {
       try check(found[part], expected[part], name, names.bias(part, layer: layer))
     } else {

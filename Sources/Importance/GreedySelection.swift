@@ -24,7 +24,8 @@ public struct GreedySelection: Importance {
       weight: layer.weightToStream(.attention), gram: layer.statistics.contextGram, width: width, layer)
     if layer.weights.hasExperts {
       return UnitScores(
-        groups: UnitScores(keepingGroups: groups, channels: []).groups, channels: layer.expertErrors().map { Float($0) })
+        groups: UnitScores(keepingGroups: groups, channels: []).groups, channels: layer.expertErrors().map { Float($0) }
+      )
     }
     let channels = try order(weight: layer.weightToStream(.mlp), gram: layer.statistics.hiddenGram, width: 1, layer)
     return UnitScores(keepingGroups: groups, channels: channels)

@@ -51,8 +51,8 @@ public struct DampingChoice: Sendable {
         layer.weights.hasExperts
           ? nil
           : Module(
-          layer.weights.down, ranking.channels, kept: max(1, shape.mlpChannels * 3 / 4), layer.statistics.hiddenGram,
-          unseen: unseen.hiddenGram),
+            layer.weights.down, ranking.channels, kept: max(1, shape.mlpChannels * 3 / 4), layer.statistics.hiddenGram,
+            unseen: unseen.hiddenGram),
         Module(
           layer.weights.output, ranking.groups.flatMap { Array($0 * width..<($0 + 1) * width) },
           kept: max(1, shape.kvHeads * 3 / 4) * width, layer.statistics.contextGram, unseen: unseen.contextGram),

@@ -84,7 +84,7 @@ public struct BoundSpace: Sendable {
       weights.append(copies * configuration.parametersPerKVGroup(queriesPerGroup: queries))
       variables.append(
         try Self.variable(
-          "\(prefix).mlp", segment: index, module: "mlp", width: shape.mlpChannels, rule: space.mlp,
+          "\(prefix).mlp", segment: index, module: "mlp", width: shape.mlpChannels, rule: space.mlp(of: configuration),
           floors: floors.compactMap(\.mlp), space))
       weights.append(copies * configuration.parametersPerMLPChannel)
     }
@@ -106,6 +106,11 @@ public struct BoundSpace: Sendable {
     }
     design = try DesignSpace(variables)
     cost = LinearCost(base: configuration.layerCount * configuration.fixedParametersPerLayer, weights: weights)
+  }
+
+  /// Channels, or experts, that an MLP of this width loses at a time.
+  public func step(ofMLP width: Int) -> Int {
+    space.mlp(of: configuration).step ?? SearchSpace.WidthRule.automaticStep(width: width)
   }
 
   /// The meaning of a genome of the design space.
@@ -186,5 +191,14 @@ public struct BoundSpace: Sendable {
     let low = width - (width - minimum) / step * step
     return try Variable(
       name: name, domain: .integer(low: low, high: width, step: step), segment: segment, module: module)
+  }
+}
+
+extension SearchSpace {
+  /// The rule for MLPs. Experts are large, so that they go one by one unless the space says otherwise.
+  fileprivate func mlp(of configuration: ModelConfiguration) -> WidthRule {
+    var rule = mlp
+    if configuration.block.experts != nil, rule.step == nil { rule.step = 1 }
+    return rule
   }
 }

@@ -89,7 +89,7 @@ public struct FirstPopulation: Sendable {
     let roundings = Set([Int(ideal.rounded(.down)), Int(ideal.rounded(.up))]).filter {
       (1...shape.kvHeads).contains($0)
     }
-    let step = bound.space.mlp.step ?? SearchSpace.WidthRule.automaticStep(width: shape.mlpChannels)
+    let step = bound.step(ofMLP: shape.mlpChannels)
     let allocation = UniformAllocation(configuration, step: step, queries: rule.queries)
     return roundings.sorted(by: >).compactMap { groups in
       allocation.widths(groups: configuration.layers.map { _ in groups }, budget: budget)

@@ -22,6 +22,9 @@ enum Fixture: String, CaseIterable, Sendable {
   case olmo2Norms = "olmo2-norms"
   case glmPartial = "glm-partial"
   case glm4Norms = "glm4-norms"
+  case qwen3moeSix = "qwen3moe-six"
+  case olmoeFive = "olmoe-five"
+  case mixtralFour = "mixtral-four"
 
   static var root: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -222,9 +222,13 @@ KEYS = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "
 def defaults():
     result = {}
     for family in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma2", "Gemma3Text", "Phi3", "Granite", "Ministral", "SmolLM3",
-                   "Olmo2", "Glm", "Glm4"):
+                   "Olmo2", "Glm", "Glm4", "Qwen3Moe", "Olmoe", "Mixtral"):
         config = getattr(transformers, family + "Config")()
         result[config.model_type] = {key: getattr(config, key, None) for key in KEYS}
+        if hasattr(config, "num_experts_per_tok"):
+            names = ("num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob")
+            result[config.model_type].update({key: getattr(config, key) for key in names if hasattr(config, key)})
+            result[config.model_type]["num_local_experts"] = getattr(config, "num_local_experts", None) or config.num_experts
         rope = config.rope_parameters.get("full_attention", config.rope_parameters)
         result[config.model_type]["rope_theta"] = rope["rope_theta"]
     return result

@@ -50,11 +50,16 @@ private struct ExpectedGradients: Decodable {
 
 extension LayerGradients {
   /// By the names that checkpoints use within a layer.
-  fileprivate func named(_ names: TensorNames) -> [String: Matrix<Float>] {
+  fileprivate func named(_ names: TensorNames, _ parts: Set<LayerPart>) -> [String: Matrix<Float>] {
     var result: [String: Matrix<Float>] = [:]
-    for part in LayerPart.allCases {
+    for part in LayerPart.allCases where parts.contains(part) {
       let prefix = "model.layers.0."
-      let name = names.weight(part, layer: 0).dropFirst(prefix.count)
+      // The experts of a mixture are one matrix here.
+      let joined = [.gate, .up, .down, .router].contains(part) && parts.contains(.router)
+      let name =
+        joined
+        ? "mlp.\(part)\(part == .router ? "" : "_proj").weight"[...]
+        : names.weight(part, layer: 0).dropFirst(prefix.count)
       let gains = self[gain: part]
       if gains.count > 0 { result["\(name)"] = gains }
       if part.isLinear { result["\(name)"] = self[part].weight }
@@ -71,15 +76,17 @@ extension LayerGradients {
   ) throws -> (first: [String: [Float]], squares: [String: [Float]]) {
     var first: [String: [Float]] = [:]
     var second: [String: [Float]] = [:]
-    let names = TensorNames.huggingFace(network.configuration.family)
+    let (names, parts) = (TensorNames.huggingFace(network.configuration.family), network.configuration.block.parts)
     var order: [Int] = []
     try BackwardPass(windows).run(network, of: scalar, parts: squares ? .squares : .weights) { layer in
       order.append(layer.index)
-      for (name, matrix) in try #require(layer.gradients).named(names) {
+      for (name, matrix) in try #require(layer.gradients).named(names, parts) {
         first["\(layer.index).\(name)"] = matrix.elements
       }
       #expect((layer.squares != nil) == squares && layer.outputMoments == nil)
-      for (name, matrix) in layer.squares?.named(names) ?? [:] { second["\(layer.index).\(name)"] = matrix.elements }
+      for (name, matrix) in layer.squares?.named(names, parts) ?? [:] {
+        second["\(layer.index).\(name)"] = matrix.elements
+      }
     }
     #expect(order == network.configuration.layers.indices.reversed())
     return (first, second)

@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func unsupportedArchitectureListsTheSupportedOnes() {
-    for architecture in ["GPT2LMHeadModel", "MixtralForCausalLM", "Qwen2MoeForCausalLM"] {
+    for architecture in ["GPT2LMHeadModel", "DeepseekV3ForCausalLM", "Qwen2MoeForCausalLM"] {
       expectError(
         ["architectures": [.string(architecture)]], architecture, "LlamaForCausalLM", "MistralForCausalLM",
         "Qwen2ForCausalLM", "not supported")

@@ -25,6 +25,9 @@ enum Fixture: String, CaseIterable, Sendable {
   case olmo2Norms = "olmo2-norms"
   case glmPartial = "glm-partial"
   case glm4Norms = "glm4-norms"
+  case qwen3moeSix = "qwen3moe-six"
+  case olmoeFive = "olmoe-five"
+  case mixtralFour = "mixtral-four"
 
   /// Those with a tokenizer.
   static let withTokenizer = allCases.filter {

@@ -47,7 +47,14 @@ import Testing
     #expect(found.layerCount == expected["num_hidden_layers"]?.integer)
     #expect(found.layers[0].queryHeads == heads)
     #expect(found.layers[0].kvHeads == expected["num_key_value_heads"]?.integer ?? heads)
-    #expect(found.layers[0].mlpChannels == expected["intermediate_size"]?.integer)
+    if let experts = family.experts {
+      #expect(found.layers[0].mlpChannels == expected["num_local_experts"]?.integer)
+      #expect(found.block.experts?.perToken == expected["num_experts_per_tok"]?.integer)
+      #expect(found.block.experts?.channels == expected[experts.channels]?.integer)
+      #expect(found.block.experts?.renormalises == experts.renormalises.map { expected[$0]?.bool } ?? true)
+    } else {
+      #expect(found.layers[0].mlpChannels == expected["intermediate_size"]?.integer)
+    }
     #expect(found.headDimension == expected["head_dim"]?.integer ?? found.hiddenSize / heads)
     #expect(found.contextLength == expected["max_position_embeddings"]?.integer)
     #expect(expected["rms_norm_eps"]?.double.map { Float($0) } == found.normEpsilon)

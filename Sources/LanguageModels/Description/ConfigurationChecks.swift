@@ -9,11 +9,12 @@ extension ModelConfiguration {
       try require(
         experts.channels > 0 && experts.channels < limit && experts.perToken > 0,
         "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
-      for (index, layer) in layers.enumerated() where layer.mlpChannels != 0 {
-        try require(
-          layer.mlpChannels >= experts.perToken && layer.mlpChannels <= 1 << 14,
-          "layer \(index) has \(layer.mlpChannels) experts, and a token uses \(experts.perToken)")
-      }
+      let most = layers.map(\.mlpChannels).max() ?? 0
+      try require(
+        most >= experts.perToken && most <= 1 << 14, "layers have \(most) experts, and a token uses \(experts.perToken)"
+      )
+      try require(
+        block.biases.allSatisfy { $0.module == .attention }, "experts with biases are not known here")
     }
     try require(
       hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
@@ -24,7 +25,8 @@ extension ModelConfiguration {
     for (index, layer) in layers.enumerated() {
       try require(
         layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
-          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit && layer.mlpChannels < limit / channelsPerUnit,
+          && max(layer.queryHeads * headDimension, layer.mlpChannels) < limit
+          && layer.mlpChannels < limit / channelsPerUnit,
         "layer \(index) has impossible widths \(layer.queryHeads), \(layer.kvHeads), \(layer.mlpChannels)")
       try require(
         layer.kvHeads == 0 ? layer.queryHeads == 0 : layer.queryHeads % layer.kvHeads == 0 && layer.queryHeads > 0,

@@ -11,7 +11,7 @@
 public struct ExpertRouting: Sendable, Equatable {
   /// The channels `c` of one expert.
   public var channels: Int
-  /// Experts that a token uses.
+  /// Experts that a token uses; all of a layer that has fewer.
   public var perToken: Int
   /// Whether the weights of a token's experts sum to one: `g = softmax` over the scores of the chosen experts, else over
   /// those of all.
@@ -30,9 +30,6 @@ public struct ExpertRouting: Sendable, Equatable {
 extension ModelConfiguration {
   /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
   public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
-
-  /// The fewest units of an MLP that is there: a token has its number of experts to choose.
-  public var fewestMLPUnits: Int { block.experts?.perToken ?? 1 }
 
   /// The activations that the down projection of a layer reads.
   public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * channelsPerUnit }

@@ -18,7 +18,8 @@ extension ModelConfiguration {
     }
     guard let family = named.first(where: { ($0.experts != nil) == (experts > 0) }) else {
       throw ModelError.unsupportedFeature(
-        file: path, feature: "a network of \(experts) experts ('\(key("expert_count"))') in the architecture '\(architecture)'")
+        file: path,
+        feature: "a network of \(experts) experts ('\(key("expert_count"))') in the architecture '\(architecture)'")
     }
     var layers = try GGUFWidths(file, key: key).layers
     let routing = try family.experts.map { try ExpertRouting($0, file, key: key, channels: layers[0].mlpChannels) }

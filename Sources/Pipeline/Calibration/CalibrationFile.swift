@@ -61,7 +61,9 @@ public struct CalibrationFile: Codable, Sendable {
   /// With fewer tokens than inputs a Gram matrix is singular; only the damping makes it one that can be solved.
   func shortage(for configuration: ModelConfiguration) -> String? {
     let inputs =
-      configuration.layers.map { max($0.queryHeads * configuration.headDimension, $0.mlpChannels * configuration.channelsPerUnit) }.max() ?? 0
+      configuration.layers.map {
+        max($0.queryHeads * configuration.headDimension, $0.mlpChannels * configuration.channelsPerUnit)
+      }.max() ?? 0
     guard let set = sets.min(by: { $0.calibrationTokens.count < $1.calibrationTokens.count }),
       set.calibrationTokens.count < 2 * inputs
     else { return nil }

@@ -184,7 +184,9 @@ public struct PartName: Sendable {
   /// - Parameters:
   ///   - module: name of the MLP in safetensors.
   ///   - names: names of gate, up and down there.
-  public static func experts(_ module: String, _ names: (gate: String, up: String, down: String)) -> [LayerPart: PartName] {
+  public static func experts(_ module: String, _ names: (gate: String, up: String, down: String)) -> [LayerPart:
+    PartName]
+  {
     [
       .router: PartName("\(module).gate", gguf: "ffn_gate_inp"),
       .gate: PartName("\(module).experts.#.\(names.gate)", gguf: "ffn_gate_exps"),

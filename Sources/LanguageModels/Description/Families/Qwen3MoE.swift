@@ -13,7 +13,8 @@ extension Family {
     readHuggingFace: { config, _ in
       let (step, dense) = ("decoder_sparse_step", "mlp_only_layers")
       if let every = try config.integerIfPresent(step), every != 1 {
-        throw ModelError.unsupportedFeature(file: config.file, feature: "layers without experts ('\(step)' is \(every))")
+        throw ModelError.unsupportedFeature(
+          file: config.file, feature: "layers without experts ('\(step)' is \(every))")
       }
       if let layers = config.members[dense]?.array, !layers.isEmpty {
         throw ModelError.unsupportedFeature(
