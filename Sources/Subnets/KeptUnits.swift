@@ -71,7 +71,7 @@ extension LayerWeights {
       case .queryHeads: queries
       case .kvHeads: keys
       case .channels: channels
-      case .experts: units.channels
+      case .experts: hasExperts ? units.channels : nil
       case .hidden, .head, nil: nil
       }
     }
@@ -90,7 +90,7 @@ extension LayerWeights {
       case .queryHeads: groups * queriesPerGroup * headDimension
       case .kvHeads: groups * headDimension
       case .channels: channels * perUnit
-      case .experts: channels
+      case .experts: hasExperts ? channels : nil
       case .hidden, .head, nil: nil
       }
     }

@@ -69,17 +69,45 @@ import Testing
         #expect(abs(layer.hiddenWeight / exact.weight - 1) < 3e-6)
         expectClose(layer.hiddenMean, exact.mean, relative: 3e-6)
         expectClose(layer.hiddenVariance, exact.variance, relative: 1e-5)
-        expectClose(layer.hiddenGram.elements, exact.gram, relative: 3e-6)
+        let width = weights.hasExperts ? weights.channelsPerUnit : channels.columns
+        // Experts have a block each on the diagonal.
+        expectClose(
+          layer.hiddenGram.elements,
+          (0..<channels.columns).flatMap { i in
+            (i / width * width..<(i / width + 1) * width).map { exact.gram[i * channels.columns + $0] }
+          }, relative: 3e-6)
+        if weights.hasExperts { expectExperts(layer, channels, weights.down.weight) }
         expectClose(layer.hiddenMagnitude, exact.magnitude, relative: 3e-6)
         expectClose(
           layer.hiddenSecondMoment, (0..<channels.columns).map { exact.gram[$0 * channels.columns + $0] },
           relative: 3e-6)
-        try runner.add(weights.down, postNorm: gain, of: channels, to: hidden)
+        try runner.add(weights.down, from: .mlp, postNorm: gain, of: channels, to: hidden)
       } else {
         #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty && layer.hiddenMean.isEmpty)
       }
       #expect(abs(layer.energyAfterMLP / energy(hidden) - 1) < 1e-6)
     }
+  }
+
+  /// The use of experts, and the lengths of what they add, from the activations of all tokens.
+  private func expectExperts(_ layer: LayerStatistics, _ hidden: Matrix<Float>, _ down: Matrix<Float>) {
+    let experts = layer.expertUse.count
+    let width = hidden.columns / experts
+    var (use, lengths) = ([Double](), [Double]())
+    for expert in 0..<experts {
+      let own = hidden.columns(expert * width..<(expert + 1) * width)
+      let output = Matrix<Float>(rows: hidden.rows, columns: down.rows)
+      Linear(weight: down.columns(expert * width..<(expert + 1) * width)).apply(own, into: output)
+      func square(_ row: UnsafeMutablePointer<Float>, _ count: Int) -> Float {
+        (0..<count).reduce(0) { $0 + row[$1] * row[$1] }
+      }
+      use.append(Double((0..<own.rows).filter { square(own.row($0), width) > 0 }.count) / Double(own.rows))
+      let sum = (0..<output.rows).reduce(0.0) { $0 + Double(square(output.row($1), output.columns).squareRoot()) }
+      lengths.append(sum / Double(own.rows))
+    }
+    #expect(use.contains { $0 < 1 } && use.allSatisfy { $0 > 0 })
+    expectClose(layer.expertUse, use, relative: 1e-6)
+    expectClose(layer.expertLengths, lengths, relative: 1e-5)
   }
 
   /// One chunk, and more chunks than lanes with an incomplete last one.

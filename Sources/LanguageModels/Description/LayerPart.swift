@@ -54,7 +54,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
       case .queryHeads: shape.queryHeads * configuration.headDimension
       case .kvHeads: shape.kvHeads * configuration.headDimension
       case .channels: configuration.activations(of: shape)
-      case .experts: shape.mlpChannels
+      case .experts: configuration.block.experts == nil ? 0 : shape.mlpChannels
       }
     }
   }

@@ -118,9 +118,17 @@ extension EnginePass {
     try run(layer: index, weights: weights, hidden, lanes: ForwardPass.lanes, observer: nil)
   }
 
-  /// `hidden += N(projection(activations))` for all tokens, of a projection that reads every input for every token.
+  /// `hidden += projection(activations)` for all tokens.
+  ///
+  /// - Parameter module: module whose output projection it is; any but a mixture of experts is as good as another.
   public func add(
-    _ projection: Linear, postNorm gain: [Float] = [], of activations: Matrix<Float>, to hidden: Matrix<Float>
+    _ projection: Linear, from module: LayerPart.Module = .attention, of activations: Matrix<Float>,
+    to hidden: Matrix<Float>
+  ) throws { try add(projection, from: module, postNorm: [], of: activations, to: hidden) }
+
+  /// `hidden += N(projection(activations))` for all tokens, of no mixture of experts.
+  public func add(
+    _ projection: Linear, postNorm gain: [Float], of activations: Matrix<Float>, to hidden: Matrix<Float>
   ) throws { try add(projection, from: .attention, postNorm: gain, of: activations, to: hidden) }
 
   /// Runs one layer for an observer that is ready for all lanes.
