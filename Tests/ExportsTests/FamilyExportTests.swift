@@ -45,6 +45,9 @@ import Testing
     ("smollm3-still", ["SmolLM3ForCausalLM", "NASSmolLM3ForCausalLM"], ["smollm3"]),
     ("olmo2-norms", ["Olmo2ForCausalLM", "NASOlmo2ForCausalLM"], []),
     ("glm4-norms", ["Glm4ForCausalLM", "NASGlm4ForCausalLM"], ["glm4"]),
+    ("qwen3moe-six", ["Qwen3MoeForCausalLM", "NASQwen3MoeForCausalLM"], ["qwen3moe"]),
+    ("olmoe-five", ["OlmoeForCausalLM", "NASOlmoeForCausalLM"], []),
+    ("mixtral-four", ["MixtralForCausalLM", "NASMixtralForCausalLM"], ["llama"]),
   ]
 
   @Test(arguments: loaders.indices) func loadersFollowTheWidths(_ index: Int) throws {
@@ -72,6 +75,8 @@ import Testing
     ("gemma2-caps", "'gemma2' has one width for all layers"), ("gemma3-local", "'gemma3' has one width for all layers"),
     ("smollm3-still", "'smollm3' has one width for all layers"),
     ("olmo2-norms", "'olmo2' has one width for all layers"), ("glm4-norms", "'glm4' has one width for all layers"),
+    ("qwen3moe-six", "'qwen3moe' has one width for all layers"), ("olmoe-five", "'olmoe' has one width for all layers"),
+    ("mixtral-four", "'llama' has one width for all layers"),
   ]) func differentWidthsAreRefusedBeforeTheWork(_ name: String, _ words: String) throws {
     let parent = try Fixtures.parent(name)
     let target = ExportTarget(

@@ -18,7 +18,8 @@ enum Fixtures {
   ]
   /// Families with classes and architectures of their own.
   static let own = ["gemma2-caps", "gemma3-local", "gemma3-scaled", "smollm3-still", "olmo2-norms", "glm4-norms"]
-  static let all = names + qwen3 + likeLlama + own
+  static let experts = ["qwen3moe-six", "olmoe-five", "mixtral-four"]
+  static let all = names + qwen3 + likeLlama + own + experts
 
   static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures/models")
@@ -36,7 +37,11 @@ enum Fixtures {
   ) -> Subnet<LanguageModel> {
     let units = parent.configuration.layers.enumerated().map { index, shape in
       var kept = KeptUnits.all(of: shape)
-      if uniform {
+      let hasExperts = parent.configuration.block.experts != nil
+      if uniform, hasExperts {
+        if shape.kvHeads > 1, !keepingHeads { kept.groups.remove(at: index % shape.kvHeads) }
+        kept.channels.remove(at: index)
+      } else if uniform {
         if shape.kvHeads > 1, !keepingHeads { kept.groups.remove(at: index % shape.kvHeads) }
         kept.channels.removeAll { $0 % 4 == index % 4 }
       } else if index > 0 {
