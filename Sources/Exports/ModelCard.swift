@@ -31,7 +31,7 @@ struct ModelCard {
     let made =
       isPruned
       ? "A structurally pruned version of `\(parentName)`, made by nas-search without training: whole groups of "
-        + "attention heads and whole MLP channels were removed, layer by layer."
+        + "attention heads and whole \(before.mlpUnits) were removed, layer by layer."
       : "A copy of `\(parentName)`, made by nas-search without training: its decoder layers are the parent's."
     return """
       \(made)\(vocabulary)
@@ -87,7 +87,8 @@ struct ModelCard {
   }
 
   private var widths: String {
-    let header = "## Widths\n\n| layer | query heads | KV heads | MLP channels |\n| ---: | ---: | ---: | ---: |\n"
+    let header =
+      "## Widths\n\n| layer | query heads | KV heads | \(configuration.mlpUnits) |\n| ---: | ---: | ---: | ---: |\n"
     func row(_ label: String, _ shape: LayerShape) -> String {
       "| \(label) | \(shape.queryHeads) | \(shape.kvHeads) | \(shape.mlpChannels) |"
     }

@@ -13,9 +13,14 @@ public struct ModelSummary: Codable, Equatable, Sendable {
   /// KV heads of a layer, each with its query heads.
   public var kvGroupsPerLayer: Int
   public var queryHeadsPerGroup: Int
-  /// Intermediate width of a layer's MLP.
+  /// Intermediate width of a layer's MLP, or its number of experts.
   public var mlpChannels: Int
   public var headDimension: Int
+  /// Whether the MLPs are mixtures of experts; `nil` for no.
+  public var hasExperts: Bool?
+
+  /// The word for what `mlpChannels` counts.
+  public var mlpUnits: String { hasExperts == true ? "experts" : "MLP channels" }
 }
 
 extension ModelSummary {
@@ -25,6 +30,7 @@ extension ModelSummary {
       parametersTotal: configuration.totalParameters, parametersBlock: configuration.blockParameters,
       layers: configuration.layerCount, kvGroupsPerLayer: configuration.layers.map(\.kvHeads).max() ?? 0,
       queryHeadsPerGroup: configuration.layers.first?.queriesPerGroup ?? 0,
-      mlpChannels: configuration.layers.map(\.mlpChannels).max() ?? 0, headDimension: configuration.headDimension)
+      mlpChannels: configuration.layers.map(\.mlpChannels).max() ?? 0, headDimension: configuration.headDimension,
+      hasExperts: configuration.block.experts == nil ? nil : true)
   }
 }

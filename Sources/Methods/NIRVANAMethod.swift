@@ -25,7 +25,7 @@ struct NIRVANAMethod: PruningMethod {
     static var fields: [SettingField<Self>] {
       [
         .number("gamma", \.gamma, 0.01...1000, "share of channels removed over share of groups removed"),
-        .number("step", \.step, 1...4096, "kept widths of MLPs are rounded up to this"),
+        .number("step", \.step, 1...4096, "kept widths of MLPs are rounded up to this; experts go one by one"),
         .number("trials", \.trials, 1...10_000, "calibration subsets to choose from"),
         .number("samples", \.samples, 1...1_000_000, "windows of a subset"),
         .number("length", \.length, 2...1_000_000, "tokens of a window"),
@@ -42,7 +42,9 @@ struct NIRVANAMethod: PruningMethod {
       let windows = bench.subset(trial, samples: settings.samples, length: settings.length)
       let statistics = try bench.statistics(gradients: [.maximumLogit], on: windows)
       let scores = try bench.scores(NIRVANA(), statistics)
-      let threshold = GlobalThreshold(configuration: bench.configuration, scores: scores, step: settings.step)
+      // Experts are no channels of which eight make a step.
+      let step = bench.configuration.block.experts == nil ? settings.step : 1
+      let threshold = GlobalThreshold(configuration: bench.configuration, scores: scores, step: step)
       guard let widths = threshold.widths(gamma: settings.gamma, budget: budget) else { throw impossible }
       let units = bench.units(widths, scores)
       let network = try bench.subnet(keeping: units, repair: .none)

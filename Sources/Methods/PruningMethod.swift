@@ -80,6 +80,7 @@ public enum MethodRegistry {
   public static let all: [any PruningMethod] = [
     Ours(), OursFast(), SearchLLM(), NumericalMethod(), FLAPMethod(), LLMPrunerMethod(), NIRVANAMethod(), AdaPruner(),
     UniformMethod.llmBIP, UniformMethod.wandaSP, UniformMethod.magnitude, UniformMethod.random, UniformMethod.uniform,
+    REAPMethod(),
   ]
 
   /// The name of the method that shows how much of a result is due to repair alone.
@@ -105,6 +106,7 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
   case invalidSetting(method: String, setting: String, value: String, expected: String)
   case notAnAssignment(String)
   case impossibleBudget(method: String, keep: Double, smallest: Double)
+  case noExperts(method: String)
 
   public var description: String {
     switch self {
@@ -116,6 +118,7 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
     case .invalidSetting(let method, let setting, let value, let expected):
       "setting '\(setting)' of '\(method)' is \(expected), not '\(value)'"
     case .notAnAssignment(let text): "a setting is given as name=value, not '\(text)'"
+    case .noExperts(let method): "'\(method)' removes experts, and this model has none"
     case .impossibleBudget(let method, let keep, let smallest):
       "'\(method)' cannot keep as little as \(keep) of the block parameters: \(smallest) is its smallest"
     }

@@ -1,3 +1,4 @@
+import Importance
 import LinearAlgebra
 import Reformation
 import Subnets
@@ -7,12 +8,43 @@ import Testing
 @testable import Methods
 
 @Suite struct MethodTests {
+  /// Those for models without experts.
+  private static let dense = MethodRegistry.all.map(\.name).filter { $0 != "reap" }
+  /// Those for models with some: the others need the channels of one MLP, or biases.
+  private static let ofExperts = MethodRegistry.all.map(\.name).filter { !["numerical", "flap"].contains($0) }
+
+  /// Whole experts go, and rows of the router with them.
+  @Test(arguments: ofExperts, ["qwen3moe-six", "olmoe-five"])
+  func meetsTheBudgetWithExperts(name: String, fixture: String) throws {
+    let tiny = try TinyBench(fixture)
+    let pruned = try tiny.prune(name, keep: 0.8)
+    let configuration = pruned.network.configuration
+    let whole = tiny.configuration
+    #expect(configuration.blockParameters <= Int(0.8 * Double(whole.blockParameters)))
+    #expect(configuration.blockParameters > whole.blockParameters / 2)
+    #expect(configuration.block == whole.block)
+    for (index, units) in pruned.units.enumerated() {
+      let layer = try pruned.network.layer(index)
+      #expect(units.channels == units.channels.sorted() && Set(units.channels).count == units.channels.count)
+      #expect(layer[.router].outputs == units.channels.count)
+      #expect(layer.gate.outputs == units.channels.count * configuration.channelsPerUnit)
+      if name == "reap" { #expect(units.groups.count == whole.layers[index].kvHeads) }
+    }
+  }
+
+  @Test func expertsAreRefusedByName() throws {
+    let (tiny, experts) = (try TinyBench(), try TinyBench("qwen3moe-six"))
+    #expect(throws: MethodError.noExperts(method: "reap")) { try tiny.prune("reap", keep: 0.8) }
+    #expect(throws: ImportanceError.noExperts(score: "numerical")) { try experts.prune("numerical", keep: 0.8) }
+    #expect(throws: ReformationError.expertsTakeNoBias) { try experts.prune("flap", keep: 0.8) }
+  }
+
   @Test func namesAreUniqueAndDocumented() throws {
     let names = MethodRegistry.all.map(\.name)
     #expect(Set(names).count == names.count)
     let published = [
       "search-llm", "llm-pruner", "nirvana", "adapruner", "numerical", "llm-bip", "flap", "wanda-sp", "magnitude",
-      "random", "ours", "ours-fast", "uniform",
+      "random", "ours", "ours-fast", "uniform", "reap",
     ]
     #expect(Set(names) == Set(published))
     for method in MethodRegistry.all {
@@ -29,7 +61,7 @@ import Testing
   }
 
   /// Every method meets every budget that it accepts, with units of the model and the same ones for the same seed.
-  @Test(arguments: MethodRegistry.all.map(\.name), ["llama3-gqa", "qwen2-bias", "gemma3-local", "olmo2-norms"])
+  @Test(arguments: dense, ["llama3-gqa", "qwen2-bias", "gemma3-local", "olmo2-norms"])
   func meetsTheBudget(name: String, fixture: String) throws {
     let tiny = try TinyBench(fixture)
     for keep in [0.9, 0.6] {
@@ -100,7 +132,7 @@ import Testing
 
   @Test func impossibleBudgetsSayTheSmallest() throws {
     let tiny = try TinyBench()
-    for method in MethodRegistry.all {
+    for method in MethodRegistry.all where Self.dense.contains(method.name) {
       do {
         _ = try tiny.prune(method.name, keep: 0.01)
         Issue.record("\(method.name) met it")

@@ -63,7 +63,8 @@ import Testing
     let identity = Matrix<Float>(rows: size, columns: size)
     for i in 0..<size { identity[i, i] = 2 }
     let ranked = try RankedLayer(
-      scored, ranking: ImportanceRegistry.named("greedy").finiteScores(of: scored).ranking, repair: .nested, damping: 1e-6)
+      scored, ranking: ImportanceRegistry.named("greedy").finiteScores(of: scored).ranking, repair: .nested,
+      damping: 1e-6)
     let (plain, weighted) = (
       try #require(ranked.errors().mlp), try #require(ranked.errors(.init(attention: identity, mlp: identity)).mlp)
     )

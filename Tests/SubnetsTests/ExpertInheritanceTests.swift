@@ -41,7 +41,8 @@ import Testing
     #expect(subnet.configuration.layers[0].mlpChannels == count)
     #expect(
       configuration.blockParameters - subnet.configuration.blockParameters
-        == configuration.layerCount * (shape.mlpChannels - count) * configuration.hiddenSize * (3 * routing.channels + 1))
+        == configuration.layerCount * (shape.mlpChannels - count) * configuration.hiddenSize
+        * (3 * routing.channels + 1))
     let windows = TokenWindows(length: 20, tokens: someTokens(40, below: configuration.vocabularySize))
     let pass = ForwardPass(windows)
     let (hidden, runner) = (try pass.embed(model), pass.runner(for: subnet))

@@ -28,11 +28,13 @@ public struct ModelShape: Sendable {
     (configuration.bosToken, configuration.eosTokens) = (nil, [])
   }
 
-  /// The same with other numbers of layers, channels, heads or words.
+  /// The same with other numbers of layers, channels, experts, heads or words. Channels are those of an expert, if there
+  /// are any.
   ///
   /// - Throws: `ExportError.invalidShape` for numbers that are not a model.
   public func with(
-    layers: Int? = nil, channels: Int? = nil, heads: Int? = nil, kvHeads: Int? = nil, vocabulary: Int? = nil
+    layers: Int? = nil, channels: Int? = nil, experts: Int? = nil, heads: Int? = nil, kvHeads: Int? = nil,
+    vocabulary: Int? = nil
   ) throws -> ModelShape {
     var result = self
     let first = configuration.layers[0]
@@ -40,7 +42,17 @@ public struct ModelShape: Sendable {
     // The heads keep their size, so the hidden size follows their number.
     shape.queryHeads = heads ?? first.queryHeads
     shape.kvHeads = kvHeads ?? (heads == nil ? first.kvHeads : max(1, shape.queryHeads / first.queriesPerGroup))
-    shape.mlpChannels = channels ?? first.mlpChannels
+    if let routing = configuration.block.experts {
+      shape.mlpChannels = experts ?? first.mlpChannels
+      result.configuration.block.experts?.channels = channels ?? routing.channels
+      guard shape.mlpChannels >= routing.perToken, shape.mlpChannels <= 1 << 14, channels ?? 1 > 0 else {
+        throw ExportError.invalidShape(
+          problem: "\(shape.mlpChannels) experts are no number for \(name), whose tokens use \(routing.perToken)")
+      }
+    } else {
+      if experts != nil { throw ExportError.invalidShape(problem: "\(name) has no experts") }
+      shape.mlpChannels = channels ?? first.mlpChannels
+    }
     let count = layers ?? configuration.layerCount
     result.configuration.vocabularySize = vocabulary ?? configuration.vocabularySize
     let least = SyntheticTokenizer.size
@@ -50,7 +62,8 @@ public struct ModelShape: Sendable {
       throw ExportError.invalidShape(problem: "every number must be positive, and the vocabulary at least \(least)")
     }
     for (name, number, most) in [
-      ("layers", count, 1000), ("query heads", shape.queryHeads, 1 << 14), ("MLP channels", shape.mlpChannels, 1 << 20),
+      ("layers", count, 1000), ("query heads", shape.queryHeads, 1 << 14),
+      ("MLP channels", result.configuration.activations(of: shape), 1 << 20),
       ("the vocabulary", result.configuration.vocabularySize, 1 << 22),
     ] where number > most {
       throw ExportError.invalidShape(problem: "\(number) is too large for \(name): at most \(most)")

@@ -52,6 +52,12 @@ extension ModelShape {
         "mistral", 4096, 32, (32, 8), 14_336, 32_768,
         ["max_position_embeddings": 32_768, "rope_theta": 1e6, "sliding_window": .null, "rms_norm_eps": 1e-5])
     ),
+    (
+      "olmoe-1b-7b",
+      model(
+        "olmoe", 2048, 16, (16, 16), 1024, 50_304,
+        ["max_position_embeddings": 4096, "num_experts": 64, "num_experts_per_tok": 8])
+    ),
     ("qwen2.5-7b", qwen("qwen2", 3584, 28, (28, 4), 18_944, ["vocab_size": 152_064])),
     (
       "ministral-8b",
@@ -62,6 +68,21 @@ extension ModelShape {
     ("llama-3-8b", llama(4096, 32, (32, 8), 14_336, 128_256, context: 8192, theta: 5e5)),
     ("glm-4-9b", model("glm4", 4096, 40, (32, 2), 13_696, 151_552, ["max_position_embeddings": 32_768])),
     ("llama-13b", llama(5120, 40, (40, 40), 13_824, 32_000, context: 2048, theta: 1e4)),
+    (
+      "qwen3-30b-a3b",
+      qwen(
+        "qwen3_moe", 2048, 48, (32, 4), 6144,
+        [
+          "head_dim": 128, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+          "norm_topk_prob": true,
+        ])
+    ),
+    (
+      "mixtral-8x7b",
+      model(
+        "mixtral", 4096, 32, (32, 8), 14_336, 32_000,
+        ["max_position_embeddings": 32_768, "num_local_experts": 8, "num_experts_per_tok": 2])
+    ),
   ]
 
   private static func model(

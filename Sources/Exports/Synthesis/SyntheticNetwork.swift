@@ -21,12 +21,17 @@ struct SyntheticNetwork: Network {
     configuration.tiedEmbeddings ? embedding : matrix(configuration.vocabularySize, scale: 1, stream: 1)
   }
 
-  /// Shape `[outputs, inputs]`, variance `scale²/inputs`.
-  private func matrix(_ outputs: Int, _ inputs: Int? = nil, scale: Float, stream: Int) -> Matrix<Float> {
+  /// Shape `[outputs, inputs]`, variance `scale²/read`.
+  ///
+  /// - Parameter read: number of inputs that are not zero; `nil` for all.
+  private func matrix(
+    _ outputs: Int, _ inputs: Int? = nil, read: Int? = nil, scale: Float, stream: Int
+  ) -> Matrix<Float> {
     let inputs = inputs ?? configuration.hiddenSize
     let result = Matrix<Float>(uninitialized: outputs, columns: inputs)
     // A uniform number between −m and m has the variance m²/3.
-    result.fillUniform(magnitude: scale * (3 / Float(inputs)).squareRoot(), seed: seed &* 1_000_003 &+ UInt64(stream))
+    result.fillUniform(
+      magnitude: scale * (3 / Float(read ?? inputs)).squareRoot(), seed: seed &* 1_000_003 &+ UInt64(stream))
     return result
   }
 
@@ -39,8 +44,11 @@ struct SyntheticNetwork: Network {
     }
     for (place, part) in LayerPart.projections.enumerated() {
       let size = part.dimensions(in: configuration, shape)
+      // A token uses some of the experts, each with a share of one.
+      let experts = part == .down ? configuration.block.experts : nil
       let weight = matrix(
-        size[0], size[1], scale: part.writesToStream ? back : 1, stream: 8 * (index + 1) + place)
+        size[0], size[1], read: experts?.channels, scale: part.writesToStream ? back : 1,
+        stream: 8 * (index + 1) + place)
       layer[part] = Linear(
         weight: weight, bias: configuration.hasBias(part) ? Array(repeating: 0, count: size[0]) : nil)
     }

@@ -31,6 +31,9 @@ extension ModelConfiguration {
   /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
   public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
 
+  /// The word for the units of an MLP.
+  public var mlpUnits: String { block.experts == nil ? "MLP channels" : "experts" }
+
   /// The activations that the down projection of a layer reads.
   public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * channelsPerUnit }
 }

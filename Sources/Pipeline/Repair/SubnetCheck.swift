@@ -34,11 +34,12 @@ struct SubnetCheck {
     try same("vocabulary") { $0.vocabularySize }
     try same("number of layers") { $0.layerCount }
     try same("head dimension") { $0.headDimension }
+    try same("experts' width and choice") { $0.block.experts }
     for index in a.layers.indices {
       let (whole, part) = (a.layers[index], b.layers[index])
       for (unit, of, found) in [
         ("KV heads", whole.kvHeads, part.kvHeads), ("query heads", whole.queryHeads, part.queryHeads),
-        ("MLP channels", whole.mlpChannels, part.mlpChannels),
+        (a.mlpUnits, whole.mlpChannels, part.mlpChannels),
       ] where found > of { throw notASubnet("layer \(index) is wider: \(found) \(unit), not \(of)") }
     }
     // Formats write these in more or fewer digits.
@@ -78,7 +79,7 @@ struct SubnetCheck {
     var whole: LayerWeights?
     for part in LayerPart.projections where layer[part].weight.count > 0 {
       let weight = layer[part].weight
-      let name = subnet.tensorNames.weight(part, layer: index)
+      let name = subnet.tensorNames.weights(part, layer: index, of: subnet.configuration.layers[index])[0]
       let limit = Self.limit(of: (try? subnet.checkpoint.tensor(name))?.type)
       let zeros = weight.zeroCount
       guard Double(zeros) > limit * Double(weight.count) else { continue }

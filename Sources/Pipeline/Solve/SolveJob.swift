@@ -65,6 +65,8 @@ public struct SolveJob {
     public fileprivate(set) var measured: (kl: Double, perplexity: Double, densePerplexity: Double)?
     fileprivate let evaluator: CandidateEvaluator
     fileprivate let genes: BoundSpace.Genes
+    /// The word for what MLPs are counted in.
+    public var mlpUnits: String { evaluator.bound.configuration.mlpUnits }
   }
 
   public struct Outcome: Sendable {

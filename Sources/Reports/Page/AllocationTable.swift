@@ -14,7 +14,9 @@ struct AllocationTable {
       "Allocations",
       table("attention", "Attention: KV groups kept of \(model.kvGroupsPerLayer)", model.kvGroupsPerLayer, \.groups),
       table(
-        "mlp", "MLP: channels kept of \(NumberText.grouped(model.mlpChannels))", model.mlpChannels, \.channels))
+        "mlp",
+        "MLP: \(model.hasExperts == true ? "experts" : "channels") kept of \(NumberText.grouped(model.mlpChannels))",
+        model.mlpChannels, \.channels))
       + PageShell.note("Layers from the first to the last; the largest point on top.")
   }
 

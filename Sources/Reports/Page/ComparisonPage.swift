@@ -24,7 +24,7 @@ public enum ComparisonPage {
     let model = comparison.model
     let shape =
       "\(model.architecture), \(model.layers) layers of \(model.kvGroupsPerLayer) KV groups and "
-      + "\(NumberText.grouped(model.mlpChannels)) MLP channels, \(NumberText.short(model.parametersTotal)) parameters, "
+      + "\(NumberText.grouped(model.mlpChannels)) \(model.mlpUnits), \(NumberText.short(model.parametersTotal)) parameters, "
       + "\(NumberText.short(model.parametersBlock)) of them in blocks"
     return .element(
       "header", [:], .element("p", ["class": "eyebrow"], "nas-search comparison of pruning methods"),

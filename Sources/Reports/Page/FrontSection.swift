@@ -12,7 +12,7 @@ struct FrontSection {
     return PageShell.scroll(
       "The Pareto front",
       PageShell.table(class: "front", head: headings, rows: table.rows.map { row($0, table.columns) }))
-      + PageShell.note(Markup(FrontTable.widthsNote))
+      + PageShell.note(Markup(table.widthsNote))
   }
 
   /// Commands of every point, grouped by point; plain text that can be selected without the script.

@@ -48,7 +48,7 @@ public enum HTMLPage {
     let model = report.model
     let shape =
       "\(model.name) (\(model.architecture)): \(model.layers) layers of \(model.kvGroupsPerLayer) KV groups and "
-      + "\(NumberText.grouped(model.mlpChannels)) MLP channels, \(NumberText.short(model.parametersTotal)) parameters"
+      + "\(NumberText.grouped(model.mlpChannels)) \(model.mlpUnits), \(NumberText.short(model.parametersTotal)) parameters"
     var parts: [Markup] = [
       .element("p", ["class": "eyebrow"], "nas-search report"), .element("h1", [:], Markup(report.name)),
       .element("p", ["class": "subtitle"], Markup(prose: shape)),
@@ -93,7 +93,9 @@ public enum HTMLPage {
       Setting("layers", "\(model.layers)"),
       Setting("attention of a layer", "\(model.kvGroupsPerLayer) KV groups of \(model.queryHeadsPerGroup) query heads"),
       Setting("head dimension", "\(model.headDimension)"),
-      Setting("MLP channels of a layer", NumberText.grouped(model.mlpChannels)),
+      Setting(
+        model.hasExperts == true ? "Experts of a layer" : "MLP channels of a layer",
+        NumberText.grouped(model.mlpChannels)),
     ]
     let intro: Markup =
       report.finishedAt == nil ? "This command resumes the study:" : "This command repeats the study:"

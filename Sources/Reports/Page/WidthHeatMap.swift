@@ -36,7 +36,7 @@ struct WidthHeatMap {
     let share = NumberText.percent(Double(widths.channels) / Double(max(1, model.mlpChannels)), decimals: 0)
     let text =
       "Layer \(layer): \(widths.groups) of \(model.kvGroupsPerLayer) KV groups, "
-      + "\(widths.channels) of \(model.mlpChannels) MLP channels (\(share))"
+      + "\(widths.channels) of \(model.mlpChannels) \(model.mlpUnits) (\(share))"
     func cell(_ kind: String, _ kept: Int, of all: Int, _ text: String) -> Markup {
       .element(
         "span", ["class": "cell \(kind)", "data-step": Self.step(kept, of: all), "aria-hidden": "true"],
@@ -59,6 +59,9 @@ struct WidthHeatMap {
     return .element(
       "ul", ["class": "legend"],
       ramp("attention", "upper cell: attention, KV groups kept of \(report.model.kvGroupsPerLayer)"),
-      ramp("mlp", "lower cell: MLP, per cent kept of \(NumberText.grouped(report.model.mlpChannels)) channels"))
+      ramp(
+        "mlp",
+        "lower cell: MLP, per cent kept of \(NumberText.grouped(report.model.mlpChannels)) "
+          + (report.model.hasExperts == true ? "experts" : "channels")))
   }
 }

@@ -24,8 +24,8 @@ struct FrontTable {
     var tooltip: @Sendable (Row) -> String? = { _ in nil }
   }
 
-  static let widthsTitle = "MLP channels"
-  static let widthsNote = "KV groups: fewest–most of a layer. MLP channels: fewest–mean–most of a layer."
+  let widthsTitle: String
+  var widthsNote: String { "KV groups: fewest–most of a layer. \(widthsTitle): fewest–mean–most of a layer." }
 
   /// The dense model, then baselines and points by size, largest first.
   let rows: [Row]
@@ -33,6 +33,7 @@ struct FrontTable {
   let columns: [Column]
 
   init(_ report: StudyReport) {
+    widthsTitle = report.model.hasExperts == true ? "Experts" : "MLP channels"
     let full = LayerWidths(groups: report.model.kvGroupsPerLayer, channels: report.model.mlpChannels)
     let dense = Row(name: "dense", measurement: report.dense, widths: report.model.layers > 0 ? [full] : [])
     let baselines = report.baselines.map {
@@ -66,7 +67,7 @@ struct FrontTable {
           tooltip: { NumberText.grouped($0.measurement.parametersTotal) }),
       ] + values + [
         Column(title: "KV groups", rank: 11) { WidthsText.kvGroups($0.widths) },
-        Column(title: Self.widthsTitle, rank: 12) { WidthsText.mlpChannels($0.widths) },
+        Column(title: widthsTitle, rank: 12) { WidthsText.mlpChannels($0.widths) },
         Column(title: "score", isText: true, rank: 13) { $0.score },
         Column(title: "calibration", isText: true, rank: 14) { $0.calibration },
       ]

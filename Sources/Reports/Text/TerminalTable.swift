@@ -21,7 +21,7 @@ public enum TerminalTable {
     }
     let columns = fitting(known, rows: rows, width: width)
     lines += table(rows, columns, color: color)
-    lines += footer(of: report, columns, allFit: columns.count == known.count, width: width)
+    lines += footer(of: report, front, columns, allFit: columns.count == known.count, width: width)
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -78,12 +78,14 @@ public enum TerminalTable {
       ], width: width, color: color)
   }
 
-  private static func footer(of report: StudyReport, _ columns: [Column], allFit: Bool, width: Int) -> [String] {
+  private static func footer(
+    of report: StudyReport, _ table: FrontTable, _ columns: [Column], allFit: Bool, width: Int
+  ) -> [String] {
     var lines = [""]
-    if columns.contains(where: { $0.title == FrontTable.widthsTitle }),
+    if columns.contains(where: { $0.title == table.widthsTitle }),
       report.front.contains(where: { !$0.widths.isEmpty })
     {
-      lines.append(FrontTable.widthsNote)
+      lines.append(table.widthsNote)
     }
     if !report.importance.isEmpty {
       let largest = report.importance.prefix(5).map { "\($0.name) \(NumberText.percent($0.share, decimals: 0))" }

@@ -102,7 +102,7 @@ struct SolveCommand: ParsableCommand {
         "\(String(format: "%6.2f", answer.keepRatio * 100)) % kept of at most "
         + "\(String(format: "%6.2f", answer.keepTarget * 100)) %: predicted error "
         + "\(answer.predictedError.fixed(4)), score \(answer.score), KV groups "
-        + "\(groups.min() ?? 0)–\(groups.max() ?? 0), MLP channels \(channels.min() ?? 0)–\(channels.max() ?? 0)"
+        + "\(groups.min() ?? 0)–\(groups.max() ?? 0), \(answer.mlpUnits) \(channels.min() ?? 0)–\(channels.max() ?? 0)"
       if let queries = answer.widths.first?.queries { line += ", query heads a group \(queries)" }
       if let values = answer.measured {
         line +=

@@ -12,7 +12,8 @@ struct SynthesizeCommand: ParsableCommand {
   @Option(help: "Another number of layers.") var layers: Int?
   @Option(help: "Another number of query heads; their size stays, so the hidden size follows.") var heads: Int?
   @Option(help: "Another number of key and value heads.") var kvHeads: Int?
-  @Option(help: "Another number of MLP channels.") var channels: Int?
+  @Option(help: "Another number of MLP channels, or of those of an expert.") var channels: Int?
+  @Option(help: "Another number of experts.") var experts: Int?
   @Option(help: "Another size of the vocabulary.") var vocabulary: Int?
   @Option(help: "Folder to write.", transform: LocalPath.checked) var output: String
   @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = WeightType.bf16
@@ -25,7 +26,7 @@ struct SynthesizeCommand: ParsableCommand {
 
   func run() throws {
     let shape = try ModelShape.named(shape).with(
-      layers: layers, channels: channels, heads: heads, kvHeads: kvHeads, vocabulary: vocabulary)
+      layers: layers, channels: channels, experts: experts, heads: heads, kvHeads: kvHeads, vocabulary: vocabulary)
     let url = URL(fileURLWithPath: output)
     let bytes = try ProgressDisplay.during(quiet: false) {
       try SyntheticCheckpoint.write(
