@@ -23,8 +23,8 @@ public struct ScoredLayer: Sendable {
   public let index: Int
   public let shape: LayerShape
   public let headDimension: Int
-  public let weights: LayerWeights
-  public let statistics: LayerStatistics
+  public internal(set) var weights: LayerWeights
+  public internal(set) var statistics: LayerStatistics
   /// Gradients of the scalar that the score asks for; `nil` if it asks for none.
   public internal(set) var saliencies: LayerSaliencies?
   /// Engine that computes what is made of the layer.
@@ -46,7 +46,7 @@ public struct ScoredLayer: Sendable {
 
   /// The Gram matrix of the down projection's input as blocks that know nothing of each other, with their channels: one of
   /// all channels, or one for each expert.
-  func hiddenBlocks() -> [(channels: Range<Int>, gram: Matrix<Float>)] {
+  public func hiddenBlocks() -> [(channels: Range<Int>, gram: Matrix<Float>)] {
     let gram = statistics.hiddenGram
     guard weights.hasExperts else { return [(0..<gram.rows, gram)] }
     return stride(from: 0, to: gram.rows, by: gram.columns).map { start in
@@ -145,9 +145,12 @@ public struct UnitRanking: Sendable, Equatable {
   /// The order in which the query heads of each of the parent's groups are kept, by their places in the group; `nil` if
   /// all are kept (`QueryHeads`).
   public var queries: [[Int]]?
+  /// The order in which the channels of each of the parent's experts are kept, by their places there; `nil` if all are
+  /// kept (`ExpertChannels`).
+  public var expertChannels: [[Int]]?
 
-  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
-    (self.groups, self.channels, self.queries) = (groups, channels, queries)
+  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil, expertChannels: [[Int]]? = nil) {
+    (self.groups, self.channels, self.queries, self.expertChannels) = (groups, channels, queries, expertChannels)
   }
 }
 

@@ -50,7 +50,7 @@ public enum ErrorCurves {
           costPerUnit: configuration.parametersPerKVGroup(queriesPerGroup: queries)),
         ModuleCurve(
           widths: allowed.channels, errors: allowed.channels.map { mlp[$0] },
-          costPerUnit: configuration.parametersPerMLPChannel),
+          costPerUnit: configuration.with(expertChannels: choice.expertChannels).parametersPerMLPChannel),
       ]
       curves.withLock { $0[place] = both }
     }

@@ -109,7 +109,8 @@ public struct SequentialReformation: Sendable {
         }
         try fit.enter(module, dense: dense, pruned: pruned, target: options.target)
         try check.enter(module, dense: dense, pruned: pruned, target: options.target)
-        let isPruned = width < module.width(of: parent.configuration.layers[index])
+        // Experts may have lost channels, too.
+        let isPruned = pruned[module.output].inputs < dense[module.output].inputs
         if width > 0, isPruned || options.scope != .pruned {
           let projection = pruned[module.output]
           if module == .mlp, pruned.hasExperts {

@@ -19,9 +19,14 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     public var damping: Double?
     /// Query heads that every kept group keeps; `nil` for all.
     public var queries: Int?
+    /// Channels that every kept expert keeps; `nil` for all.
+    public var expertChannels: Int?
 
-    public init(score: String, calibration: String, damping: Double? = nil, queries: Int? = nil) {
-      (self.score, self.calibration, self.damping, self.queries) = (score, calibration, damping, queries)
+    public init(
+      score: String, calibration: String, damping: Double? = nil, queries: Int? = nil, expertChannels: Int? = nil
+    ) {
+      (self.score, self.calibration, self.damping) = (score, calibration, damping)
+      (self.queries, self.expertChannels) = (queries, expertChannels)
     }
 
     /// The key of a ranking.
@@ -73,7 +78,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     // The units are in the order of the ranking at any size.
     try rank(choice)
     let units = try widths.enumerated().map {
-      try rankings.ranking($0, choice).first($1, queries: choice.queries)
+      try rankings.ranking($0, choice).first($1, choice.queries, choice.expertChannels)
     }
     if repair == .none, !isSmall {
       let plain = Subnet(of: parent, keeping: units)
@@ -87,7 +92,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       try layers.store(index, made)
     }
     evict()
-    return Subnet(of: parent, layers: kept) { [parent] index in
+    return Subnet(of: parent, layers: kept, expertChannels: choice.expertChannels) { [parent] index in
       let made = try layers.layer(index)
       if isSmall { return made }
       var layer = try parent.layer(index)
@@ -101,7 +106,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
   /// The units that the subnet of the given widths keeps, each layer's in the parent's order.
   public func units(_ widths: [LayerWidths], _ choice: Choice) throws -> [KeptUnits] {
     try widths.enumerated().map { index, width in
-      try rankings.ranking(index, choice).first(width, queries: choice.queries).inParentOrder
+      try rankings.ranking(index, choice).first(width, choice.queries, choice.expertChannels).inParentOrder
     }
   }
 
@@ -119,7 +124,10 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       return known
     }
     let (ranking, read) = try rankings.order(index, choice)
-    let scored = try read ?? rankings.layer(index, choice)
+    var scored = try read ?? rankings.layer(index, choice)
+    if let orders = ranking.expertChannels, let count = choice.expertChannels {
+      scored = try scored.narrowed(to: orders, count: count, repair: repair, damping: choice.damping ?? damping)
+    }
     evict(makingRoomFor: parent.configuration.bytesPerRankedLayer)
     let layer = try RankedLayer(
       scored, ranking: ranking, queries: choice.queries, repair: repair, damping: choice.damping ?? damping)
@@ -190,6 +198,8 @@ private final class Rankings<Parent: Network>: Sendable {
   private let known = Mutex<[Key: UnitRanking]>([:])
   /// `QueryHeads.order` of every calibration and layer; it does not depend on the score.
   private let queryOrders = Mutex<[Key: [[Int]]]>([:])
+  /// The same of `ExpertChannels`.
+  private let channelOrders = Mutex<[Key: [[Int]]]>([:])
   /// The same of `JointNorms`.
   private let norms = Mutex<[Key: JointNorms]>([:])
 
@@ -204,24 +214,30 @@ private final class Rankings<Parent: Network>: Sendable {
   /// The order of a layer's units, and the layer, if it was read for that.
   func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
     var (ranking, scored) = try units(index, choice)
-    if choice.queries != nil { ranking.queries = try queryOrder(index, choice) }
+    if choice.queries != nil {
+      ranking.queries = try once(in: queryOrders, index, choice) { try QueryHeads.order(layer(index, choice)) }
+    }
+    if choice.expertChannels != nil {
+      ranking.expertChannels = try once(in: channelOrders, index, choice) {
+        try ExpertChannels.order(scored ?? layer(index, choice))
+      }
+    }
     return (ranking, scored)
   }
 
-  private func queryOrder(_ index: Int, _ choice: Choice) throws -> [[Int]] {
+  /// What depends on the calibration and the layer alone, made once.
+  private func once<Value: Sendable>(
+    in known: borrowing Mutex<[Key: Value]>, _ index: Int, _ choice: Choice, _ make: () throws -> Value
+  ) throws -> Value {
     let key = Key(choice: Choice(score: "", calibration: choice.calibration), layer: index)
-    if let order = queryOrders.withLock({ $0[key] }) { return order }
-    let order = try QueryHeads.order(layer(index, choice))
-    queryOrders.withLock { $0[key] = order }
-    return order
+    if let value = known.withLock({ $0[key] }) { return value }
+    let value = try make()
+    known.withLock { $0[key] = value }
+    return value
   }
 
   func jointNorms(_ index: Int, _ choice: Choice) throws -> JointNorms {
-    let key = Key(choice: Choice(score: "", calibration: choice.calibration), layer: index)
-    if let known = norms.withLock({ $0[key] }) { return known }
-    let made = JointNorms(try statistics(choice).layer(index))
-    norms.withLock { $0[key] = made }
-    return made
+    try once(in: norms, index, choice) { JointNorms(try statistics(choice).layer(index)) }
   }
 
   /// Groups and channels in the order of the score.
@@ -253,21 +269,28 @@ private final class Rankings<Parent: Network>: Sendable {
 extension UnitRanking {
   /// The units that stay at some widths, in the order of the ranking.
   ///
-  /// - Parameter queries: number of query heads that every kept group keeps; `nil` for all.
-  fileprivate func first(_ widths: LayerWidths, queries count: Int?) -> KeptUnits {
-    let groups = Array(self.groups.prefix(widths.groups))
+  /// - Parameters:
+  ///   - heads: number of query heads that every kept group keeps; `nil` for all.
+  ///   - width: number of channels that every kept expert keeps; `nil` for all.
+  fileprivate func first(_ widths: LayerWidths, _ heads: Int?, _ width: Int?) -> KeptUnits {
+    func first(_ orders: [[Int]]?, of units: [Int], _ count: Int?) -> [[Int]]? {
+      orders.map { orders in units.map { Array(orders[$0].prefix(count ?? orders[$0].count)) } }
+    }
+    let (groups, channels) = (Array(groups.prefix(widths.groups)), Array(channels.prefix(widths.channels)))
     return KeptUnits(
-      groups: groups, channels: Array(channels.prefix(widths.channels)),
-      queries: queries.map { queries in groups.map { Array(queries[$0].prefix(count ?? queries[$0].count)) } })
+      groups: groups, channels: channels, queries: first(queries, of: groups, heads),
+      expertChannels: first(expertChannels, of: channels, width))
   }
 }
 
 extension KeptUnits {
   fileprivate var inParentOrder: KeptUnits {
     let places = groups.indices.sorted { groups[$0] < groups[$1] }
+    let experts = channels.indices.sorted { channels[$0] < channels[$1] }
     return KeptUnits(
-      groups: places.map { groups[$0] }, channels: channels.sorted(),
-      queries: queries.map { queries in places.map { queries[$0].sorted() } })
+      groups: places.map { groups[$0] }, channels: experts.map { channels[$0] },
+      queries: queries.map { queries in places.map { queries[$0].sorted() } },
+      expertChannels: expertChannels.map { kept in experts.map { kept[$0].sorted() } })
   }
 }
 

@@ -33,10 +33,12 @@ public struct BoundSpace: Sendable {
     public var damping: Double?
     /// Query heads that every kept group keeps; `nil` for all.
     public var queries: Int?
+    /// Channels that every kept expert keeps; `nil` for all.
+    public var expertChannels: Int?
 
     public init(
       widths: [LayerWidths], score: String, calibration: String, samples: Int? = nil, damping: Double? = nil,
-      queries: Int? = nil
+      queries: Int? = nil, expertChannels: Int? = nil
     ) {
       self.widths = widths
       self.score = score
@@ -44,6 +46,7 @@ public struct BoundSpace: Sendable {
       self.samples = samples
       self.damping = damping
       self.queries = queries
+      self.expertChannels = expertChannels
     }
 
     /// The name of the statistics for score and repair.
@@ -69,6 +72,8 @@ public struct BoundSpace: Sendable {
         space: space.name,
         problem: "groups are to keep \(queries) query heads, but those of the model have \(most), and one must go")
     }
+    try Self.checkExperts(space, configuration)
+    let narrow = configuration.with(expertChannels: space.mlp.expertChannels)
     let layers = space.layers == .shared ? [configuration.layers[0]] : configuration.layers
     let copies = configuration.layerCount / layers.count
     var variables: [Variable] = []
@@ -86,7 +91,7 @@ public struct BoundSpace: Sendable {
         try Self.variable(
           "\(prefix).mlp", segment: index, module: "mlp", width: shape.mlpChannels, rule: space.mlp(of: configuration),
           floors: floors.compactMap(\.mlp), space))
-      weights.append(copies * configuration.parametersPerMLPChannel)
+      weights.append(copies * narrow.parametersPerMLPChannel)
     }
     choices =
       [("score", space.scores)]
@@ -128,7 +133,7 @@ public struct BoundSpace: Sendable {
     return Genes(
       widths: widths, score: score, calibration: calibrations[chosen["calibration"] ?? 0],
       samples: chosen["samples"].map { space.samples[$0] }, damping: chosen["damping"].map { space.damping[$0] },
-      queries: space.attention.queries)
+      queries: space.attention.queries, expertChannels: space.mlp.expertChannels)
   }
 
   /// The genome nearest to the given genes. Widths are moved onto the grid; missing samples and damping are the space's
@@ -154,6 +159,18 @@ public struct BoundSpace: Sendable {
     let layers = space.layers == .shared ? Array(genes.widths.prefix(1)) : genes.widths
     let widths = layers.flatMap { [$0.groups, $0.channels] }
     return zip(design.variables, widths).map { $0.nearest(to: $1) } + chosen
+  }
+
+  /// - Throws: `SearchSpaceError.doesNotFit` if experts are to keep channels that they do not have.
+  private static func checkExperts(_ space: SearchSpace, _ configuration: ModelConfiguration) throws {
+    guard let kept = space.mlp.expertChannels else { return }
+    guard let experts = configuration.block.experts, kept < experts.channels else {
+      throw SearchSpaceError.doesNotFit(
+        space: space.name,
+        problem: "experts are to keep \(kept) channels, but "
+          + (configuration.block.experts.map { "those of the model have \($0.channels), and one must go" }
+            ?? "the model has no experts"))
+    }
   }
 
   /// Allowed widths of a variable, ascending.

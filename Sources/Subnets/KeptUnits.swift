@@ -9,11 +9,14 @@ public struct KeptUnits: Sendable, Equatable {
   /// The query heads that stay in each kept group, equally many in all, by their places in the group; `nil` if all
   /// stay.
   public var queries: [[Int]]?
+  /// The channels that stay in each kept expert, equally many in all, by their places in the expert; `nil` if all stay.
+  public var expertChannels: [[Int]]?
 
-  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil) {
+  public init(groups: [Int], channels: [Int], queries: [[Int]]? = nil, expertChannels: [[Int]]? = nil) {
     self.groups = groups
     self.channels = channels
     self.queries = queries
+    self.expertChannels = expertChannels
   }
 
   public static func all(of shape: LayerShape) -> KeptUnits {
@@ -42,7 +45,11 @@ public struct KeptUnits: Sendable, Equatable {
   ///
   /// - Parameter perUnit: channels of one unit: those of an expert, or one.
   public func channelIndices(_ perUnit: Int) -> [Int] {
-    perUnit == 1 ? channels : channels.flatMap { $0 * perUnit..<($0 + 1) * perUnit }
+    if perUnit == 1, expertChannels == nil { return channels }
+    let all = Array(0..<perUnit)
+    return channels.enumerated().flatMap { place, expert in
+      (expertChannels?[place] ?? all).map { expert * perUnit + $0 }
+    }
   }
 
   /// Rows of the key and value projections that the groups hold, in order.

@@ -40,13 +40,14 @@ public struct SearchSpace: Sendable, Equatable {
   ///   - minimum: units that a module keeps.
   ///   - step: channels that an MLP loses at a time; `nil` chooses by its width.
   ///   - queries: query heads that every kept KV group keeps; `nil` for all.
+  ///   - expertChannels: channels that every kept expert keeps; `nil` for all.
   public static func widths(
-    scores: [String], minimum: Int = 1, step: Int? = nil, queries: Int? = nil
+    scores: [String], minimum: Int = 1, step: Int? = nil, queries: Int? = nil, expertChannels: Int? = nil
   ) -> SearchSpace {
     SearchSpace(
       name: "widths of \(scores.joined(separator: ", "))",
       attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
-      mlp: WidthRule(minimum: .units(minimum), step: step), scores: scores, calibrations: [.mix], keep: 0...1)
+      mlp: WidthRule(minimum: .units(minimum), step: step, expertChannels: expertChannels), scores: scores, calibrations: [.mix], keep: 0...1)
   }
 
   /// Whether a score can be followed by `:` and an aggregation.
@@ -75,6 +76,8 @@ public struct SearchSpace: Sendable, Equatable {
     public var step: Int?
     /// For attention: number of query heads that every kept group keeps in all layers; `nil` for all.
     public var queries: Int?
+    /// For MLPs of experts: number of channels that every kept expert keeps in all layers; `nil` for all.
+    public var expertChannels: Int?
 
     /// A step that keeps widths friendly to hardware and loaders: the largest of 256 (for 8192 and more), 32, 16, 8, 4,
     /// 2 that divides the width and leaves at least eight steps, else 1.

@@ -68,8 +68,9 @@ extension SearchSpace.WidthRule {
   fileprivate init(
     _ section: Section?, minimum: SearchSpace.Amount, step: Int?, ofAttention: Bool = false
   ) throws {
-    try section?.allow(["minimum", "step"] + (ofAttention ? ["queries"] : []))
+    try section?.allow(["minimum", "step", ofAttention ? "queries" : "expert_channels"])
     queries = try section?.count("queries")
+    expertChannels = try section?.count("expert_channels")
     self.minimum = try section?.amount("minimum", orNone: true) ?? minimum
     // `auto` is an answer of its own: nil, and not the default.
     self.step = section?.node.mapping?["step"] == nil ? step : try section?.step("step")

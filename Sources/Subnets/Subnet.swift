@@ -19,12 +19,14 @@ public struct Subnet<Parent: Network>: Network {
 }
 
 extension Subnet {
-  /// - Parameter layer: the weights of layer `index`, of the widths in `layers[index]`.
+  /// - Parameters:
+  ///   - layer: the weights of layer `index`, of the widths in `layers[index]`.
+  ///   - expertChannels: channels of every expert; `nil` for all.
   public init(
-    of parent: Parent, layers: [LayerShape], layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+    of parent: Parent, layers: [LayerShape], expertChannels: Int? = nil,
+    layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
   ) {
-    var configuration = parent.configuration
-    configuration.layers = layers
+    let configuration = parent.configuration.with(layers: layers).with(expertChannels: expertChannels)
     self.init(parent: parent, configuration: configuration, makeLayer: layer)
   }
 
@@ -32,7 +34,8 @@ extension Subnet {
   public init(of parent: Parent, keeping units: [KeptUnits]) {
     let shapes = parent.configuration.layers
     let dimension = parent.configuration.headDimension
-    self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }) { index in
+    let expertChannels = units.lazy.compactMap { $0.expertChannels?.first?.count }.first
+    self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }, expertChannels: expertChannels) { index in
       try parent.layer(index).inherit(units[index], from: shapes[index], headDimension: dimension)
     }
   }

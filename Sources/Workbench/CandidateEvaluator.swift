@@ -9,7 +9,8 @@ import Subnets
 extension BoundSpace.Genes {
   /// What decides the weights beside the widths.
   public var choice: SubnetFactory<LanguageModel>.Choice {
-    .init(score: score, calibration: statistics, damping: damping, queries: queries)
+    .init(score: score, calibration: statistics, damping: damping, queries: queries,
+      expertChannels: expertChannels)
   }
 }
 
@@ -72,9 +73,8 @@ public struct CandidateEvaluator: Sendable {
 
   /// The dense model's configuration with the widths of the genes.
   public func configuration(_ genes: BoundSpace.Genes) -> ModelConfiguration {
-    var configuration = model.configuration
-    configuration.layers = zip(genes.widths, configuration.layers).map { $0.shape(of: $1) }
-    return configuration
+    let layers = zip(genes.widths, model.configuration.layers).map { $0.shape(of: $1) }
+    return model.configuration.with(layers: layers).with(expertChannels: genes.expertChannels)
   }
 
   // MARK: - Comparing

@@ -90,7 +90,8 @@ public struct FirstPopulation: Sendable {
       (1...shape.kvHeads).contains($0)
     }
     let step = bound.step(ofMLP: shape.mlpChannels)
-    let allocation = UniformAllocation(configuration, step: step, queries: rule.queries)
+    let narrow = configuration.with(expertChannels: bound.space.mlp.expertChannels)
+    let allocation = UniformAllocation(narrow, step: step, queries: rule.queries)
     return roundings.sorted(by: >).compactMap { groups in
       allocation.widths(groups: configuration.layers.map { _ in groups }, budget: budget)
     }

@@ -31,6 +31,13 @@ extension ModelConfiguration {
   /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
   public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
 
+  /// The same with experts of fewer channels; `nil` changes nothing.
+  public func with(expertChannels: Int?) -> ModelConfiguration {
+    var result = self
+    if let expertChannels { result.block.experts?.channels = expertChannels }
+    return result
+  }
+
   /// The word for the units of an MLP.
   public var mlpUnits: String { block.experts == nil ? "MLP channels" : "experts" }
 

@@ -18,6 +18,11 @@ struct ExpertWeights: Sendable {
   }
 
   var count: Int { router.rows }
+
+  /// Channels of one expert. A candidate may have fewer than its parent, whose configuration the pass has.
+  var channels: Int { gate.rows / max(1, router.rows) }
+
+  func range(of expert: Int) -> Range<Int> { expert * channels..<(expert + 1) * channels }
 }
 
 /// The experts of some tokens, and their weights.
@@ -114,7 +119,7 @@ extension TransformerBlock {
     Threads.forEach(used.count) { place in
       let (expert, first) = used[place]
       let own = first..<first + routing.uses[expert].count
-      experts.project(expert, rows.hidden.rows(own), channels: rows.hidden.columns, into: scratch.output.rows(own))
+      experts.project(expert, rows.hidden.rows(own), into: scratch.output.rows(own))
     }
     for (expert, first) in used {
       let own = first..<first + routing.uses[expert].count
@@ -134,19 +139,24 @@ extension TransformerBlock {
     configuration.normalise(x, gain: weights[gain: .mlpNorm], into: normed)
     let routing = Routing(normed, experts.router, kind)
     let (used, activation) = (routing.used, configuration.block.activation)
+    let rows = scratch.hidden.rows
+    let (allHidden, allUp) = (
+      scratch.hidden.reshaped(rows: rows, columns: experts.channels),
+      scratch.up.reshaped(rows: rows, columns: experts.channels)
+    )
     Threads.forEach(used.count) { place in
       let (expert, first) = used[place]
       let uses = routing.uses[expert]
       let own = first..<first + uses.count
-      let (input, hidden, up) = (scratch.input.rows(own), scratch.hidden.rows(own), scratch.up.rows(own))
+      let (input, hidden, up) = (scratch.input.rows(own), allHidden.rows(own), allUp.rows(own))
       for (row, use) in uses.enumerated() { input.row(row).update(from: normed.row(use.token), count: normed.columns) }
-      let channels = kind.range(of: expert)
+      let channels = experts.range(of: expert)
       multiply(input, experts.gate.rows(channels), transposingB: true, into: hidden)
       multiply(input, experts.up.rows(channels), transposingB: true, into: up)
       activation.multiply(hidden.pointer, up.pointer, count: hidden.count)
       for (row, use) in uses.enumerated() { Kernels.scale(hidden.row(row), by: use.weight, count: hidden.columns) }
     }
-    return ExpertRows(routing: routing, hidden: scratch.hidden)
+    return ExpertRows(routing: routing, hidden: allHidden)
   }
 
   /// The same as the dense MLP has them: a row for each token, with zeros for the experts that it does not use.
@@ -164,9 +174,8 @@ extension TransformerBlock {
 
 extension ExpertWeights {
   /// What an expert adds to the stream for the tokens that use it.
-  fileprivate func project(_ expert: Int, _ hidden: Matrix<Float>, channels: Int, into output: Matrix<Float>) {
-    let range = expert * channels..<(expert + 1) * channels
-    multiply(hidden, down.columns(range), transposingB: true, into: output)
+  fileprivate func project(_ expert: Int, _ hidden: Matrix<Float>, into output: Matrix<Float>) {
+    multiply(hidden, down.columns(range(of: expert)), transposingB: true, into: output)
   }
 }
 

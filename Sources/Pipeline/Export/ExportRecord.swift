@@ -99,6 +99,9 @@ extension KeptUnits {
       "kv_groups": .array(groups.map { .integer($0) }), "mlp_channels": .array(channels.map { .integer($0) }),
     ]
     if let queries { record["query_heads"] = .array(queries.map { .array($0.map { .integer($0) }) }) }
+    if let expertChannels {
+      record["expert_channels"] = .array(expertChannels.map { .array($0.map { .integer($0) }) })
+    }
     return .object(record)
   }
 }
