@@ -182,6 +182,12 @@ MIXTRAL_NAMES = {"w1": "gate", "w3": "up", "w2": "down"}
 EXPERT = re.compile(r"(model\.layers\.\d+)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight")
 
 
+def stack_of(name):
+    """(name of the tensor that `stacked` puts it in, number of the expert) for a matrix of one expert; None for others."""
+    match = EXPERT.fullmatch(name)
+    return match and (f"{match[1]}.ffn_{MIXTRAL_NAMES.get(match[3], match[3].removesuffix('_proj'))}_exps.weight", int(match[2]))
+
+
 def stacked(tensors):
     """The tensors of one layer's experts as one, [experts, rows, columns], with the names that GGUF has for them."""
     result, groups = {}, {}
@@ -190,10 +196,9 @@ def stacked(tensors):
             layer = name.split(".mlp.")[0]
             result |= {f"{layer}.ffn_{part}_exps.{kind}": piece for (part, kind), piece in split_fused(name, tensor).items()}
             continue
-        match = EXPERT.fullmatch(name)
-        if match:
-            part = MIXTRAL_NAMES.get(match[3], match[3].removesuffix("_proj"))
-            groups.setdefault(f"{match[1]}.ffn_{part}_exps.weight", {})[int(match[2])] = tensor
+        stack = stack_of(name)
+        if stack:
+            groups.setdefault(stack[0], {})[stack[1]] = tensor
         else:
             result[name] = tensor
     return result | {

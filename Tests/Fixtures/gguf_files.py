@@ -1,6 +1,6 @@
 """Writes a Hugging Face folder of these fixtures as GGUF, by the conventions of llama.cpp.
 
-* Tensors are named `blk.i.attn_q.weight` and so on; norms and biases are F32.
+* Tensors are named `blk.i.attn_q.weight` and so on; norms, biases and the routers of experts are F32.
 * The architecture `llama` (and `deci`) rotates neighbouring pairs, so the rows of every query and key head go from the
   half-split order of Hugging Face to the interleaved one: row `2j` is old row `j`, row `2j+1` is old row `j + D/2`.
   The other architectures rotate half-split pairs, as Hugging Face does, and keep the order.
@@ -233,7 +233,8 @@ def write(path, config, tensors, architecture, kind=gguf.GGMLQuantizationType.F3
                     tensor = interleave(tensor, heads[i])
                 elif ".k_proj." in source:
                     tensor = interleave(tensor, groups[i])
-            add(f"blk.{i}.{target}", tensor, wide=tensor.ndim == 1 or target.endswith(".bias"))
+            wide = tensor.ndim == 1 or target.endswith(".bias") or target.startswith("ffn_gate_inp.")
+            add(f"blk.{i}.{target}", tensor, wide)
     add("output_norm.weight", tensors["model.norm.weight"] + offset, wide=True)
     if "lm_head.weight" in tensors:
         add("output.weight", tensors["lm_head.weight"], wide=False)

@@ -13,7 +13,8 @@ budget of 6, `report` and `export --point best` to a Hugging Face folder and a G
 * `evaluate` of an exported GGUF: llama.cpp on the file;
 * logits of the exports in F32: transformers on the folder and llama.cpp on the file, on one window of the text.
 
-Where llama.cpp takes no layers of different widths for a family, such subnets are exported as folders only.
+Where llama.cpp takes no layers of different widths for a family, such subnets are exported as folders only, and `export` has to
+refuse the GGUF.
 
 Token ids are the reference's own, from the tokenizer in the folder or the GGUF. For information only, `llama.cpp_file` is
 llama.cpp's figure on a 16-bit or quantised input itself: it rounds activations to multiply them with such weights.
@@ -40,7 +41,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-import tiny_models  # noqa: E402
+import tiny_models  # noqa: E402  (it makes the modules of the fixtures known)
+import expert_files  # noqa: E402
 from check_export import CheckError, measure_gguf, open_hugging_face, perplexity, read_text, windows_of  # noqa: E402
 from stock_llama_cpp import LlamaCpp, version  # noqa: E402
 
@@ -57,6 +59,13 @@ class Program:
         if done.returncode != 0:
             raise CheckError(f"nas-search {' '.join(map(str, arguments))}: exit code {done.returncode}: {done.stderr.strip()}")
         return done.stdout
+
+    def refuses(self, *arguments):
+        """What the program says instead of doing it."""
+        done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode == 0:
+            raise CheckError(f"nas-search {' '.join(map(str, arguments))}: not refused")
+        return done.stderr.strip()
 
     def json(self, *arguments):
         return json.loads(self.run(*arguments, "--json"))
@@ -173,6 +182,33 @@ def measure_exports(program, checkpoint, row, study, windows, dtype):
         row.cells["logits"] = logits_apart(folder, file, checkpoint.gguf_window)
 
 
+def check_experts(base, folder):
+    """Some layer of an exported mixture of experts has to have lost some, or the row would say nothing about them."""
+    def counts(place):
+        with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        layers = config.get("per_layer_config", {}).values()
+        return [layer["num_experts"] for layer in layers] or [expert_files.experts(config)]
+
+    before = counts(base)[0]
+    if before and min(counts(folder)) >= before:
+        raise CheckError(f"no layer of the best point has fewer experts: {counts(folder)} of {before}")
+
+
+def measure_refusal(program, checkpoint, row, study):
+    """Of a GGUF of the subnet that `measure_exports` wrote as a folder, whose layers llama.cpp does not take."""
+    with open(os.path.join(f"{study}-f32", "config.json"), encoding="utf-8") as file:
+        layers = json.load(file).get("per_layer_config", {}).values()
+    if len({json.dumps(layer, sort_keys=True) for layer in layers}) < 2:
+        raise CheckError("the layers of the best point are alike: nothing to refuse")
+    file = f"{study}-refused.gguf"
+    said = program.refuses("export", study, "--point", "best", "--format", "gguf", "--output", file,
+                           "--cache", os.path.join(os.path.dirname(study), "statistics"))
+    if "has one width for all layers" not in said or os.path.exists(file):
+        raise CheckError(f"the GGUF is not refused as it should be: {said}")
+    row.cells["gguf_architecture"] = "refused"
+
+
 def measure(program, make, base, row):
     with tempfile.TemporaryDirectory(dir=SCRATCH.name) as place:
         checkpoint = make(base, row.cells["family"], place)
@@ -180,6 +216,9 @@ def measure(program, make, base, row):
         study, windows = measure_search(program, checkpoint, row, place)
         for dtype in ("f32", "f16"):
             measure_exports(program, checkpoint, row, study, windows, dtype)
+        check_experts(base, f"{study}-f32")
+        if "gguf" not in checkpoint.formats:
+            measure_refusal(program, checkpoint, row, study)
 
 
 def all_rows():
@@ -209,8 +248,8 @@ python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --ou
 
 The figures are perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens. Each figure of
 `nas-search evaluate` is followed by what the references compute from the same weights with tokenizers of their own. *dense* is the checkpoint
-as it is given. The exports are the best point of a search of 6 evaluations, in F32. The largest difference is that of all pairs of figures in
-the row. `matrix.csv` has further pairs: exports in F16, the dense perplexity in `report`, and the one that `export` states. The command fails
+as it is given. The exports are the best point of a search of 6 evaluations, in F32; *refused*: llama.cpp has no form of it, and
+the program has to say so. The largest difference is that of all pairs of figures in the row. `matrix.csv` has further pairs: exports in F16, the dense perplexity in `report`, and the one that `export` states. The command fails
 if a difference is larger than 0.1 %. The head of the script says what is compared with what.
 
 A GGUF has no dynamic rope scaling: its context ends where the scaling would begin, so the row *128 of 64* measures the GGUF

@@ -23,6 +23,7 @@ CHECKS = os.path.dirname(os.path.abspath(__file__))
 FIXTURES = os.path.join(os.path.dirname(CHECKS), "Fixtures")
 sys.path[:0] = [CHECKS, FIXTURES]
 
+import expert_files  # noqa: E402
 import gguf_files  # noqa: E402
 import make_fixtures  # noqa: E402
 from stock_llama_cpp import quantize  # noqa: E402
@@ -34,6 +35,10 @@ Type = gguf.GGMLQuantizationType
 COMMON = dict(vocab_size=320, hidden_size=256, intermediate_size=512, num_hidden_layers=3, num_attention_heads=8,
               num_key_value_heads=4, max_position_embeddings=256, rms_norm_eps=1e-5, tie_word_embeddings=False,
               pad_token_id=None)
+
+
+# Mixtures of experts. A token takes 3 of them.
+EXPERTS = dict(num_experts_per_tok=3)
 
 
 @dataclass
@@ -85,6 +90,16 @@ FAMILIES = {
     "glm4": Family("Glm4", "llama3", "glm4",
                    dict(head_dim=32, attention_bias=True, bos_token_id=317, eos_token_id=319, rope_parameters=dict(
                        rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)), takes_widths=False),
+    "qwen3moe": Family("Qwen3Moe", "qwen2", "qwen3moe",
+                       dict(EXPERTS, head_dim=64, num_experts=12, moe_intermediate_size=256, norm_topk_prob=True,
+                            bos_token_id=None, eos_token_id=319), takes_widths=False),
+    # llama.cpp wants a norm of keys as wide as the hidden size.
+    "olmoe": Family("Olmoe", "llama3", "olmoe",
+                    dict(EXPERTS, num_key_value_heads=8, num_experts=12, intermediate_size=256, norm_topk_prob=False,
+                         bos_token_id=317, eos_token_id=319), takes_widths=False, uniform="all-heads.yaml"),
+    "mixtral": Family("Mixtral", "sentencepiece", "llama",
+                      dict(EXPERTS, num_local_experts=12, intermediate_size=256, bos_token_id=1, eos_token_id=2),
+                      takes_widths=False),
 }
 
 # A space for loaders that take one width for all layers, and no fewer heads.
@@ -106,6 +121,8 @@ def train(family, steps=160, batch=8, length=64, seed=26):
     config = getattr(transformers, kind.class_name + "Config")(**{**COMMON, **kind.settings})
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     make_fixtures.random_weights(model, seed)
+    if expert_files.experts(config):
+        model.set_experts_implementation("eager")  # several times as fast as the others on a processor
     tokens = torch.tensor(tokenizer.encode(texts()).ids)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     for _ in range(steps):
@@ -202,13 +219,13 @@ def split(base, family, place):
 def quantised(kind, finer):
     """All matrices in blocks of a type, and those that llama.cpp's mixtures spare in a finer one."""
     def spared(name):
-        return name in ("output.weight", "token_embd.weight") or ".ffn_down." in name or ".attn_v." in name
+        return name in ("output.weight", "token_embd.weight") or ".ffn_down" in name or ".attn_v." in name
 
     def encode(name, values, old):
-        if values.ndim < 2:
+        if values.ndim < 2 or ".ffn_gate_inp." in name:
             return values, old
         target = finer if spared(name) else kind
-        return quantize(values, target), target
+        return quantize(values.reshape(-1, values.shape[-1]), target).reshape(*values.shape[:-1], -1), target
 
     def make(base, family, place):
         wide = os.path.join(place, "wide.gguf")
@@ -262,8 +279,11 @@ def from_gguf(name, tensors, config, architecture):
                "lm_head.weight": "output.weight"}
     if name in outside:
         return tensors[outside[name]] - (gguf_files.gain_offset(architecture) if "norm" in name else 0)
-    _, _, layer, part = name.split(".", 3)
+    stack, expert = expert_files.stack_of(name) or (name, None)
+    _, _, layer, part = stack.split(".", 3)
     values = tensors[f"blk.{layer}.{gguf_files.tensor_names(architecture)[part]}"]
+    if expert is not None:
+        return np.ascontiguousarray(values[expert])
     if "norm" in part:
         values = values - gguf_files.gain_offset(architecture)
     if not gguf_files.keeps_rows(architecture) and (".q_proj." in part or ".k_proj." in part):
