@@ -123,10 +123,10 @@ import Testing
         ]),
       "name: x\nlayers: each\nscore: [random]")
     expectError(
-      .unknownKey(file: "space.yaml", line: 4, key: "minimun", known: ["minimum", "step"]),
+      .unknownKey(file: "space.yaml", line: 4, key: "minimun", known: ["minimum", "step", "expert_channels"]),
       "name: x\nmlp:\n  step: 4\n  minimun: 2")
     expectError(
-      .unknownKey(file: "space.yaml", line: 3, key: "queries", known: ["minimum", "step"]),
+      .unknownKey(file: "space.yaml", line: 3, key: "queries", known: ["minimum", "step", "expert_channels"]),
       "name: x\nmlp:\n  queries: 1")
     expectError(
       .unknownKey(file: "space.yaml", line: 5, key: "layer", known: ["layers", "attention", "mlp"]),
