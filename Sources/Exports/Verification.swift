@@ -61,8 +61,8 @@ extension Verification {
     if !network.configuration.tiedEmbeddings { try comparison.check(reloaded.head, network.head, names.head) }
 
     let pass = ForwardPass(windows)
-    // A rounded score may send a token to another expert. So both networks of experts compute with the stored weights, which
-    // are compared one by one, and only what the configuration says can make a difference.
+    // A rounded score may send a token to another expert. So both networks of experts compute with the stored weights,
+    // which are compared one by one, and only what the configuration says can make a difference.
     let hasExperts = network.configuration.block.experts != nil
     let foundHidden = try reading { try pass.embed(reloaded) }
     let expectedHidden = hasExperts ? foundHidden.copy() : try pass.embed(network)

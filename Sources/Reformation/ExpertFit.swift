@@ -45,7 +45,7 @@ struct ExpertFit {
     down.weight = weight
   }
 
-  /// What is left of a problem while experts are fitted.
+  /// The rest of a problem while experts are fitted.
   private struct Remainder {
     private let inputs: Matrix<Float>
     private let remaining: Matrix<Float>

@@ -4,8 +4,9 @@ import LinearAlgebra
 
 /// The errors of a mixture of experts that keeps the first experts of a ranking.
 ///
-/// The kept experts keep their weights: which tokens they get depends on which experts are kept, so that no statistics of
-/// the whole mixture tell what they should make up for. `SequentialReformation` fits them to the tokens that they do get.
+/// The kept experts keep their weights: which tokens they get depends on which experts are kept, so that no statistics
+/// of the whole mixture tell what they should make up for. `SequentialReformation` fits them to the tokens that they do
+/// get.
 struct ExpertSelection: Sendable {
   /// The error of leaving out each expert, in the order of the ranking.
   private let errors: [Double]

@@ -4,8 +4,8 @@ import LinearAlgebra
 
 extension ScoredLayer {
   /// The layer whose experts keep the first channels of an order (`ExpertChannels`), each expert's down projection
-  /// corrected by least squares on the tokens that use it. That is exact for every expert by itself: which tokens it gets
-  /// does not depend on its channels.
+  /// corrected by least squares on the tokens that use it. That is exact for every expert by itself: which tokens it
+  /// gets does not depend on its channels.
   ///
   /// - Parameters:
   ///   - orders: channels of every expert, from the first to the last kept.

@@ -225,7 +225,7 @@ private final class Rankings<Parent: Network>: Sendable {
     return (ranking, scored)
   }
 
-  /// What depends on the calibration and the layer alone, made once.
+  /// A value that depends on the calibration and the layer alone, made once.
   private func once<Value: Sendable>(
     in known: borrowing Mutex<[Key: Value]>, _ index: Int, _ choice: Choice, _ make: () throws -> Value
   ) throws -> Value {
