@@ -6,7 +6,7 @@ import LanguageModels
 public struct ExportTarget {
   /// The path as it was given.
   public let path: String
-  public let options: ExportOptions
+  public var options: ExportOptions
 
   public init(_ path: String, _ options: ExportOptions) {
     self.path = path

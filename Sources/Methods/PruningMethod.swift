@@ -117,7 +117,13 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
       "setting '\(setting)' of '\(method)' is \(expected), not '\(value)'"
     case .notAnAssignment(let text): "a setting is given as name=value, not '\(text)'"
     case .impossibleBudget(let method, let keep, let smallest):
-      "'\(method)' cannot keep as little as \(keep) of the block parameters: \(smallest) is its smallest"
+      "'\(method)' cannot keep as little as \(Self.share(keep, .toNearestOrEven)) of the block parameters: "
+        + "\(Self.share(smallest, .up)) is its smallest"
     }
+  }
+
+  /// Four decimals of a share at most.
+  private static func share(_ value: Double, _ rule: FloatingPointRoundingRule) -> Double {
+    (value * 1e4).rounded(rule) / 1e4
   }
 }
