@@ -40,7 +40,7 @@ extension ModelConfiguration {
     }
     block.activation = family.defaults.activation
     try family.readGGUF(file, architecture, &self)
-    try validate(file: path)
+    try validate(file: path, ConfigurationKeys(gguf: architecture))
   }
 
   /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself.
