@@ -18,6 +18,8 @@ public protocol PruningMethod: Sendable {
   var gradients: Set<BackwardPass.Scalar> { get }
   /// Whether all layers of its subnets have one width.
   var keepsOneWidth: Bool { get }
+  /// Whether it adds biases to the output projections, which not every container takes.
+  func addsOutputBiases(_ settings: Settings) -> Bool
   /// Makes a subnet.
   ///
   /// - Parameter budget: block parameters at most.
@@ -26,6 +28,12 @@ public protocol PruningMethod: Sendable {
 
 extension PruningMethod {
   public var keepsOneWidth: Bool { false }
+  public func addsOutputBiases(_ settings: Settings) -> Bool { false }
+
+  /// Whether it adds biases to the output projections.
+  ///
+  /// - Parameter values: of this method's settings.
+  public func addsOutputBiases(_ values: SettingValues) -> Bool { addsOutputBiases(values.settings()) }
 
   public var settings: [MethodSetting] {
     Settings.fields.map { field in

@@ -42,13 +42,16 @@ public struct JobContext: Sendable {
   /// - Parameters:
   ///   - inputs: what else is read, and never replaced.
   ///   - layersDiffer: whether the layers of the checkpoint may have different widths.
+  ///   - addsOutputBiases: whether biases are added to its output projections.
   func model(
     _ path: String, for output: CheckpointOutput, _ vocabulary: VocabularyRequest = .whole, inputs: [URL] = [],
-    layersDiffer: Bool = false, _ monitor: Monitor
+    layersDiffer: Bool = false, addsOutputBiases: Bool = false, _ monitor: Monitor
   ) throws -> OpenedModel {
     try vocabulary.validate()
     let (model, target) = (try model(path), output.target(monitor))
-    try Exporter.check(model, [target], inputs: inputs + vocabulary.files, layersDiffer: layersDiffer)
+    try Exporter.check(
+      model, [target], inputs: inputs + vocabulary.files, layersDiffer: layersDiffer, addsOutputBiases: addsOutputBiases
+    )
     let chosen = try vocabulary.chosen(of: model, monitor)
     return OpenedModel(model: model, target: target, vocabulary: chosen)
   }

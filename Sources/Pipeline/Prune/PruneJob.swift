@@ -67,7 +67,7 @@ public struct PruneJob {
     let (output, sought) = (request.output, request.target)
     let made = try context.model(
       request.model, for: output, request.vocabulary, inputs: request.calibration.files(),
-      layersDiffer: !method.keepsOneWidth, monitor)
+      layersDiffer: !method.keepsOneWidth, addsOutputBiases: method.addsOutputBiases(values), monitor)
     let written = made.model.configuration.written(with: made.vocabulary)
     let opened = try OpenedBench.open(
       made.model, request.calibration, damping: request.damping,
