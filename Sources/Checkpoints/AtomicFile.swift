@@ -41,9 +41,12 @@ public final class FileOutput {
   /// Creates the temporary file beside the destination.
   public init(replacing url: URL) throws {
     let path = temporarySibling(of: url).path
+    TemporaryPlaces.enter(path)
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      throw CheckpointError.unwritable(path: url.path, reason: systemMessage(errno))
+      let reason = errno
+      TemporaryPlaces.leave(path)
+      throw CheckpointError.unwritable(path: url.path, reason: systemMessage(reason))
     }
     self.url = url
     temporaryPath = path
@@ -55,6 +58,7 @@ public final class FileOutput {
     buffer.deallocate()
     if descriptor >= 0 { close(descriptor) }
     if !isCommitted { unlink(temporaryPath) }
+    TemporaryPlaces.leave(temporaryPath)
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer) throws {

@@ -49,6 +49,7 @@ extension Tensor {
     let bytesPerRow = byteCount / max(shape.first ?? 1, 1)
     return Tensor(
       name: name, type: type, shape: [rows.count] + shape.dropFirst(), owner: owner,
-      offset: offset + rows.lowerBound * bytesPerRow, byteCount: rows.count * bytesPerRow)
+      offset: offset + rows.lowerBound * bytesPerRow, byteCount: rows.count * bytesPerRow,
+      whole: (storedName, storedIndex(rows.lowerBound * (shape.count > 1 ? rowLength : 1))))
   }
 }

@@ -18,8 +18,10 @@ final class TemporaryFolder {
     Self.removeLeftovers(of: destination.url)
     while true {
       let temporary = temporarySibling(of: destination.url)
+      TemporaryPlaces.enter(temporary.path, parents: parents)
       guard mkdir(temporary.path, 0o777) == 0 else {
         let reason = errno
+        TemporaryPlaces.leave(temporary.path)
         for parent in parents.reversed() { rmdir(parent) }
         throw Self.failure(destination, reason)
       }
@@ -30,11 +32,15 @@ final class TemporaryFolder {
         (url, self.descriptor) = (temporary, descriptor)
         return
       }
+      TemporaryPlaces.leave(temporary.path)
       close(descriptor)
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    TemporaryPlaces.leave(url.path)
+    close(descriptor)
+  }
 
   /// The path at which a file is built, if the destination is a file; `nil` for a folder, which is built whole.
   var content: URL? {

@@ -9,6 +9,14 @@ public struct Tensor: Sendable {
   let owner: MappedFile
   let offset: Int
   let byteCount: Int
+  /// The stored tensor of which this one is rows, and the element that they begin with; `nil` for a stored one.
+  var whole: (name: String, start: Int)?
+
+  /// The name in the file.
+  public var storedName: String { whole?.name ?? name }
+
+  /// The place of an element in the tensor that is stored.
+  public func storedIndex(_ element: Int) -> Int { (whole?.start ?? 0) + element }
 
   /// Path of the file that holds the values.
   public var file: String { owner.path }

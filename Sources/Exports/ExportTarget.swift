@@ -6,7 +6,7 @@ import LanguageModels
 public struct ExportTarget {
   /// The path as it was given.
   public let path: String
-  public let options: ExportOptions
+  public var options: ExportOptions
 
   public init(_ path: String, _ options: ExportOptions) {
     self.path = path
@@ -40,10 +40,12 @@ extension Exporter {
   /// - Parameters:
   ///   - inputs: other places that are read, and never replaced.
   ///   - layersDiffer: whether the subnets may have layers of different widths, which not every family has a form for.
+  ///   - addsOutputBiases: whether their repair adds biases to the output projections, likewise.
   /// - Throws: the errors of `export` before it writes anything, and errors for destinations that collide with each
   ///   other or with an input.
   public static func check(
-    _ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = [], layersDiffer: Bool = false
+    _ parent: LanguageModel, _ targets: [ExportTarget], inputs: [URL] = [], layersDiffer: Bool = false,
+    addsOutputBiases: Bool = false
   ) throws {
     let destinations = try targets.map { try $0.destination() }
     for (index, destination) in destinations.enumerated() {
@@ -51,7 +53,9 @@ extension Exporter {
       for input in [parent.location] + inputs { try destination.keepClear(of: input) }
       try destination.rehearse()
     }
-    for format in Set(targets.map(\.options.format)) { try check(parent, format, layersDiffer: layersDiffer) }
+    for format in Set(targets.map(\.options.format)) {
+      try check(parent, format, layersDiffer: layersDiffer, addsOutputBiases: addsOutputBiases)
+    }
   }
 
   /// The place of an export. An earlier export of ours is replaced if `options` allow it.

@@ -138,16 +138,28 @@ public enum Exporter {
   /// Checks before long work that subnets of a model can be written in a format, as far as the model alone tells.
   ///
   /// - Throws: the errors of `export` before it writes anything.
-  static func check(_ parent: LanguageModel, _ format: ExportFormat, layersDiffer: Bool) throws {
+  static func check(
+    _ parent: LanguageModel, _ format: ExportFormat, layersDiffer: Bool, addsOutputBiases: Bool = false
+  ) throws {
     var subnet = parent.configuration
     if layersDiffer { subnet.layers[subnet.layerCount - 1].mlpChannels += 1 }
     switch format {
-    case .huggingFace:
-      _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
-      _ = try HuggingFaceForm.choice(for: subnet)
-    case .gguf:
-      _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
-      _ = try GGUFForm.choice(for: subnet)
+    case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
+    }
+    try checkForm(subnet, format)
+    if !addsOutputBiases { return }
+    do {
+      try checkForm(subnet.addingOutputBiases, format)
+    } catch ExportError.notExpressible(let format, let rule) {
+      throw ExportError.notExpressible(format: format, rule: rule + "; the biases are those that the repair adds")
+    }
+  }
+
+  private static func checkForm(_ configuration: ModelConfiguration, _ format: ExportFormat) throws {
+    switch format {
+    case .huggingFace: _ = try HuggingFaceForm.choice(for: configuration)
+    case .gguf: _ = try GGUFForm.choice(for: configuration)
     }
   }
 

@@ -49,8 +49,20 @@ struct ModelCard {
   private var vocabulary: String {
     let (now, before) = (configuration.vocabularySize, parent.configuration.vocabularySize)
     guard now < before else { return "" }
-    return " Its vocabulary holds \(grouped(now)) of the parent's \(grouped(before)) tokens; any other text is spelt "
+    var sentence =
+      " Its vocabulary holds \(grouped(now)) of the parent's \(grouped(before)) tokens; any other text is spelt "
       + "with these."
+    if let saved = record["vocabulary"]?["saved_share"]?.double {
+      sentence += " That saved \(oneDecimal(100 * saved)) % of the weights' bytes."
+    }
+    if let trial = record["vocabulary"]?["held_out"], let text = trial["text"]?.string,
+      let before = trial["parent_tokens"],
+      let now = trial["tokens"]
+    {
+      sentence +=
+        " \(text.prefix(1).uppercased() + text.dropFirst()) takes \(now.text()) instead of \(before.text()) tokens."
+    }
+    return sentence
   }
 
   private var loading: String {

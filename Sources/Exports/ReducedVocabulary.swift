@@ -30,17 +30,24 @@ public struct ReducedNetwork<Base: Network>: Network {
     let rows = kept.oldIds.map { Int($0) }.filter { $0 < base.configuration.vocabularySize }
     embedding = base.embedding.gatherRows(rows)
     head = base.configuration.tiedEmbeddings ? embedding : base.head.gatherRows(rows)
-    var reduced = base.configuration
-    reduced.vocabularySize = rows.count
-    reduced.bosToken = reduced.bosToken.flatMap(kept.newId)
-    reduced.eosTokens = reduced.eosTokens.compactMap(kept.newId)
-    configuration = reduced
+    configuration = base.configuration.keeping(kept)
   }
 
   public var engine: any Engine { base.engine }
   public var memory: MemoryPlan { base.memory }
   public var finalNorm: [Float] { base.finalNorm }
   public func layer(_ index: Int) throws -> LayerWeights { try base.layer(index) }
+}
+
+extension ModelConfiguration {
+  /// The same with fewer tokens.
+  public func keeping(_ kept: KeptTokens) -> ModelConfiguration {
+    var reduced = self
+    reduced.vocabularySize = kept.oldIds.count { Int($0) < vocabularySize }
+    reduced.bosToken = bosToken.flatMap(kept.newId)
+    reduced.eosTokens = eosTokens.compactMap(kept.newId)
+    return reduced
+  }
 }
 
 /// The token ids in a `generation_config.json`.

@@ -23,6 +23,8 @@ struct FLAPMethod: PruningMethod {
     }
   }
 
+  func addsOutputBiases(_ settings: Settings) -> Bool { settings.repair == .bias }
+
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     let scores = try bench.scores(FLAP(), try bench.statistics())
     // Biases are parameters too.

@@ -49,13 +49,16 @@ struct OursFast: PruningMethod {
       ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
     }
 
+    var addsBiases: Bool { repair == .bias || repair == .sequential && sequential.bias }
+
     /// Block parameters for the units: biases are parameters too.
     func budget(_ budget: Int, of configuration: ModelConfiguration) -> Int {
-      let addsBiases = repair == .bias || repair == .sequential && sequential.bias
-      return addsBiases
+      addsBiases
         ? budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : budget
     }
   }
+
+  func addsOutputBiases(_ settings: Settings) -> Bool { settings.addsBiases }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     let space = SearchSpace.widths(scores: settings.scores, step: settings.step)

@@ -18,6 +18,8 @@ public protocol PruningMethod: Sendable {
   var gradients: Set<BackwardPass.Scalar> { get }
   /// Whether all layers of its subnets have one width.
   var keepsOneWidth: Bool { get }
+  /// Whether it adds biases to the output projections, which not every container takes.
+  func addsOutputBiases(_ settings: Settings) -> Bool
   /// Makes a subnet.
   ///
   /// - Parameter budget: block parameters at most.
@@ -26,6 +28,12 @@ public protocol PruningMethod: Sendable {
 
 extension PruningMethod {
   public var keepsOneWidth: Bool { false }
+  public func addsOutputBiases(_ settings: Settings) -> Bool { false }
+
+  /// Whether it adds biases to the output projections.
+  ///
+  /// - Parameter values: of this method's settings.
+  public func addsOutputBiases(_ values: SettingValues) -> Bool { addsOutputBiases(values.settings()) }
 
   public var settings: [MethodSetting] {
     Settings.fields.map { field in
@@ -120,7 +128,13 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
     case .notAnAssignment(let text): "a setting is given as name=value, not '\(text)'"
     case .noExperts(let method): "'\(method)' removes experts, and this model has none"
     case .impossibleBudget(let method, let keep, let smallest):
-      "'\(method)' cannot keep as little as \(keep) of the block parameters: \(smallest) is its smallest"
+      "'\(method)' cannot keep as little as \(Self.share(keep, .toNearestOrEven)) of the block parameters: "
+        + "\(Self.share(smallest, .up)) is its smallest"
     }
+  }
+
+  /// Four decimals of a share at most.
+  private static func share(_ value: Double, _ rule: FloatingPointRoundingRule) -> Double {
+    (value * 1e4).rounded(rule) / 1e4
   }
 }

@@ -48,6 +48,7 @@ struct NASSearch: ParsableCommand {
       Foundation.exit(1)
     }
     Processor.restartWithFittingBLAS()
+    Interrupt.watch()
     let told = Mutex<Set<String>>([])
     Notices.hearEverywhere { notice in
       if told.withLock({ $0.insert(notice).inserted }) { Console.warn(notice) }
@@ -69,7 +70,11 @@ struct NASSearch: ParsableCommand {
       Console.note("Error: \(remark)")
       Foundation.exit(ExitCode.validationFailure.rawValue)
     }
-    let text = Passwords.hidden(in: fullMessage(for: error), arguments: CommandLine.arguments)
+    let message = fullMessage(for: error)
+    let better =
+      code == .validationFailure
+      ? UnknownWords.message(on: Array(CommandLine.arguments.dropFirst()), insteadOf: message) : nil
+    let text = Passwords.hidden(in: better ?? message, arguments: CommandLine.arguments)
     if !text.isEmpty {
       if code.isSuccess {
         // Help and version are results, too.

@@ -72,6 +72,25 @@ extension EndToEnd {
 
     // MARK: Options
 
+    /// A wrong word is named before what is missing.
+    @Test(arguments: [
+      (["prun", "--kep"], "Unknown command 'prun'. Did you mean 'prune'?"),
+      (["prune", "--kep", "0.8"], "Unknown option '--kep'. Did you mean '--keep'?"),
+      (["prune", "--model", "model", "--methd=flap"], "Unknown option '--methd'. Did you mean '--method'?"),
+      (["--modle", "model"], "Unknown option '--modle'. Did you mean '--model'?"),
+      (["search", "--zzzzzzzzzzzz"], "Unknown option '--zzzzzzzzzzzz'."),
+      (["evaluate", "--json"], "Missing expected argument '--model <model>'"),
+      (["prune", "--model", "--keep"], "Missing value for '--model <model>'"),
+    ])
+    func wrongWordsComeFirst(_ command: [String], _ words: String) throws {
+      let workspace = try Workspace("llama3-gqa")
+      let before = try workspace.snapshot()
+      let outcome = try workspace.run(command)
+      outcome.expectFailure(words, code: 64)
+      #expect(outcome.errorLines.first == "Error: \(words)" && outcome.errors.contains("See 'nas-search"))
+      #expect(try workspace.snapshot() == before)
+    }
+
     @Test func impossibleTargets() throws {
       let workspace = try Workspace("llama3-gqa")
       let range = ["no subnet", "10944 to 27840"]

@@ -154,7 +154,7 @@ extension EndToEnd {
       for point in ["99", "-1", "best-one"] {
         try workspace.expectFailure(export("--point=\(point)"), "'\(point)'", "best, knee")
       }
-      try workspace.expectFailure(export("--keep", "0.1"), "at most 0.1", "the smallest keeps")
+      try workspace.expectFailure(export("--keep", "0.1"), "within --keep 0.1", "the smallest keeps")
       try workspace.expectFailure(export("--keep", "7"), "--keep", code: 64)
       try workspace.expectFailure(export("--keep", "0.8", "--point", "knee"), "--keep", "knee", code: 64)
       try workspace.expectFailure(export(format: "onnx"), "onnx", code: 64)

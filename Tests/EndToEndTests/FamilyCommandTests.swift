@@ -31,6 +31,30 @@ extension EndToEnd {
       #expect(config?["pad_token_id"] is NSNull)
     }
 
+    /// A repair that adds biases, for a family whose containers take none, is refused before anything is gathered.
+    @Test func biasesThatNoContainerTakesAreRefusedFirst() throws {
+      let workspace = try Workspace("glm4-norms")
+      func prune(_ method: String, _ more: String..., format: String) -> [String] {
+        let calibration = [
+          "--calibration", "text/lighthouse.txt", "--calibration-windows", "4", "--calibration-length",
+        ]
+        return [
+          "prune", "--model", "model", "--method", method, "--keep", "0.8", "--output", "out", "--format", format,
+        ]
+          + calibration + ["32", "--fitness-windows", "2", "--fitness-length", "32"] + more
+      }
+      let words = "the biases are those that the repair adds"
+      try workspace.expectFailure(prune("flap", format: "hf"), "'NASGlm4ForCausalLM' has other biases", words)
+      try workspace.expectFailure(prune("ours-fast", "--set", "repair=bias", format: "hf"), words)
+      try workspace.expectFailure(
+        prune("ours-fast", "--set", "repair=sequential", "--set", "bias=yes", format: "hf"), words)
+      #expect(workspace.cache.isEmpty)
+      try workspace.run(prune("flap", "--set", "repair=nested", format: "hf")).expectSuccess()
+      // Llama's containers take them.
+      let other = try Workspace("phi3-fused")
+      try other.run(prune("flap", format: "gguf")).expectSuccess()
+    }
+
     @Test func searchSaysWhatGGUFDoesNotTake() throws {
       let words = "cannot be exported as GGUF: llama.cpp's 'smollm3' has one width for all layers; --space uniform"
       let workspace = try Workspace("smollm3-still")

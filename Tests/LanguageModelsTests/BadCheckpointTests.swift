@@ -85,6 +85,42 @@ import Tokenizers
     _ = try LanguageModel(folder.url).layer(0)
   }
 
+  /// Tensors of several parts are named as the file has them.
+  @Test func joinedTensorsAreNamedByTheFile() throws {
+    var whole = TinyModel(config: ["architectures": ["Phi3ForCausalLM"], "model_type": "phi3"])
+    for layer in ["model.layers.0", "model.layers.1"] {
+      for (joined, parts) in [
+        ("self_attn.qkv_proj", ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+        ("mlp.gate_up_proj", ["mlp.gate_proj", "mlp.up_proj"]),
+      ] {
+        let stored = parts.compactMap { whole.tensors.removeValue(forKey: "\(layer).\($0).weight") }
+        whole.tensors["\(layer).\(joined).weight"] = .init(
+          shape: [stored.reduce(0) { $0 + $1.shape[0] }, 16], values: stored.flatMap(\.values))
+      }
+    }
+    try whole.write(to: folder.url)
+    _ = try LanguageModel(folder.url).layer(1)
+    for name in ["model.layers.1.self_attn.qkv_proj.weight", "model.layers.0.mlp.gate_up_proj.weight"] {
+      let stored = try #require(whole.tensors[name])
+      var bad = whole
+      bad.tensors[name] = nil
+      try bad.write(to: folder.url)
+      expectError("no tensor '\(name)'")
+      bad.tensors[name] = .init(shape: [stored.shape[0] * 2, 8], values: stored.values)
+      try bad.write(to: folder.url)
+      expectError("tensor '\(name)'", "[\(stored.shape[0] * 2), 8]")
+      bad.tensors[name] = .init(shape: [stored.shape[0], 8], values: Array(stored.values.prefix(stored.shape[0] * 8)))
+      try bad.write(to: folder.url)
+      expectError("tensor '\(name)' has shape [\(stored.shape[0]), 8], the configuration says \(stored.shape)")
+      // In the last of the parts.
+      let place = stored.values.count - 3
+      bad.tensors[name] = stored
+      bad.tensors[name]?.values[place] = .nan
+      try bad.write(to: folder.url)
+      expectError("tensor '\(name)' holds nan at element \(place)")
+    }
+  }
+
   @Test func transposedMatrixIsAnError() throws {
     var tiny = TinyModel()
     let name = "model.layers.0.mlp.gate_proj.weight"

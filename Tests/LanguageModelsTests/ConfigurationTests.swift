@@ -198,6 +198,35 @@ import Testing
     expectError(["per_layer_config": ["0": ["num_attention_heads": huge, "num_key_value_heads": huge]]], "\(1 << 62)")
   }
 
+  /// An error names the key that the file has, and prints numbers as the file would.
+  @Test func errorsNameTheirKeys() {
+    expectError(["hidden_size": 0], "hidden size 0 (hidden_size)")
+    expectError(["vocab_size": 0], "vocabulary 0 (vocab_size)")
+    expectError(["head_dim": 3], "(head_dim)")
+    expectError(["rope_theta": -1], "rope theta -1.0 (rope_theta)")
+    expectError(["rms_norm_eps": -1.0], "(rms_norm_eps)")
+    for context in [0, -5] {
+      expectError(["max_position_embeddings": .integer(context)], "\(context) tokens (max_position_embeddings)")
+    }
+    expectError(
+      ["architectures": ["MistralForCausalLM"], "model_type": nil, "sliding_window": 0], "0 (sliding_window)")
+    expectError(
+      ["rope_scaling": ["type": "yarn", "factor": 2, "beta_fast": -3]], "config.json: rope_scaling.beta_fast is -3.0;")
+    expectError(
+      ["rope_scaling": ["type": "yarn", "factor": 0, "original_max_position_embeddings": 8]],
+      "config.json: rope_scaling.factor is 0.0;")
+    expectError(
+      [
+        "rope_parameters": [
+          "rope_type": "longrope", "short_factor": [1, 1], "long_factor": [1, -2], "factor": 2,
+          "original_max_position_embeddings": 8,
+        ]
+      ], "config.json: rope_parameters.long_factor[1] is -2.0;")
+    expectError(
+      ["rope_parameters": ["rope_type": "longrope", "short_factor": [1], "long_factor": [1, 1]]],
+      "rope_parameters.short_factor has 1 rope factors")
+  }
+
   /// A scaling that makes frequencies infinite or turns them around.
   @Test func impossibleRopeScalingIsAnError() {
     expectError(["rope_scaling": ["type": "linear", "factor": 0.0]], "rope")
@@ -220,8 +249,16 @@ import Testing
     }
     expect("smollm3", ["use_sliding_window": true, "sliding_window": 9], "sliding windows")
     expect("gemma3_text", ["rope_parameters": ["rope_type": "linear", "factor": 2.0]], "rope_parameters", "layer type")
-    expect("granite", ["logits_scaling": 0], "multipliers")
-    expect("granite", ["attention_multiplier": -1], "multipliers")
+    expect("granite", ["logits_scaling": 0], "the multiplier logits_scaling is 0.0")
+    expect("granite", ["attention_multiplier": -1], "the multiplier attention_multiplier is -1.0")
+    expect("smollm3", ["no_rope_layer_interval": 0], "no_rope_layer_interval is 0")
+    _ = try configuration([
+      "architectures": nil, "model_type": "smollm3", "no_rope_layer_interval": 0, "no_rope_layers": [1, 0],
+    ])
+    expect("gemma2", ["query_pre_attn_scalar": 0], "query_pre_attn_scalar is 0.0")
+    expect("gemma2", ["attn_logit_softcapping": -5], "attn_logit_softcapping is -5.0")
+    expect("gemma3_text", ["final_logit_softcapping": 0], "final_logit_softcapping is 0.0")
+    expect("phi3", ["partial_rotary_factor": 0.1], "0 turned dimensions of 4 (partial_rotary_factor)")
     expect(
       "gemma2", ["sliding_window": .null, "layer_types": ["sliding_attention", "full_attention"]], "no sliding_window")
     let gemma = try configuration([

@@ -153,6 +153,51 @@ import Testing
     #expect(try problem(heads)?.hasPrefix("tensor 'blk.1.attn_") == true)
   }
 
+  /// What is wrong is named by the key or the tensor of the file.
+  @Test func wrongNumbersAreNamedByTheirKeys() throws {
+    func expect(_ changes: [String: GGUFValue?], _ part: String, extra: [String: [Float]] = [:]) throws {
+      let found = try problem(changes, extra: extra) ?? "nothing"
+      #expect(found.contains(part), "\(found)")
+    }
+    try expect(["llama.context_length": .uint32(0)], "a context of 0 tokens (llama.context_length)")
+    try expect(["llama.rope.freq_base": .float32(-1)], "(llama.rope.freq_base)")
+    try expect(["llama.attention.layer_norm_rms_epsilon": .float32(-1)], "(llama.attention.layer_norm_rms_epsilon)")
+    try expect(["llama.attention.key_length": .uint32(3)], "head dimension 3 (llama.attention.key_length)")
+    try expect(["llama.rope.dimension_count": .uint32(2)], "(llama.rope.dimension_count)")
+    try expect([:], "rope_freqs.weight has 3 rope factors", extra: ["rope_freqs.weight": [1, 1, 1]])
+    try expect([:], "rope_freqs.weight[1] is -2.0", extra: ["rope_freqs.weight": [1, -2]])
+    try expect(
+      ["llama.rope.scaling.type": .string("yarn"), "llama.rope.scaling.factor": .float32(-4)],
+      "llama.rope.scaling.factor is -4.0")
+    try expect(
+      ["llama.rope.scaling.type": .string("longrope")], "rope_factors_long.weight[0] is -1.0",
+      extra: ["rope_factors_short.weight": [1, 1], "rope_factors_long.weight": [-1, 1]])
+  }
+
+  /// A window of no tokens is none in no loader; llama.cpp has one of its own for a Gemma 2 without the key.
+  @Test(arguments: ["gemma2-caps", "gemma3-local"])
+  func windowsOfGemmaMustSeeSomething(name: String) throws {
+    let fixture = try #require(Fixture(rawValue: name))
+    let file = try GGUFFile(fixture.gguf)
+    let key = "\(try file.string("general.architecture")).attention.sliding_window"
+    func copy(_ window: GGUFValue?) throws {
+      let metadata = file.keys.compactMap { name in file[name].map { (name, $0) } }.compactMap { name, value in
+        name == key ? window.map { (name, $0) } : (name, value)
+      }
+      let plans = try file.tensorNames.map { name in
+        TensorPlan(name: name, type: .f32, shape: try file.tensor(name).shape)
+      }
+      try GGUFWriter.write(metadata: metadata, tensors: plans, to: place) { plan, write in
+        try file.tensor(plan.name).floats().withUnsafeBufferPointer { try write($0) }
+      }
+    }
+    try copy(.uint32(0))
+    #expect(problem()?.contains("a sliding window 0 (\(key)) sees nothing") == true)
+    try copy(nil)
+    let windows = try LanguageModel(place).configuration.windows.compactMap(\.self)
+    #expect(Set(windows) == (name == "gemma2-caps" ? [4096] : []))
+  }
+
   @Test func joinedProjectionsMustFit() throws {
     let separate = Set(["q", "k", "v"].map { "blk.0.attn_\($0).weight" })
     #expect(

@@ -130,6 +130,12 @@ import Testing
     #expect(try bench.divergence(of: more.network) <= bench.divergence(of: few.network))
   }
 
+  /// Shares in messages have four decimals at most, and the smallest is one that can be kept.
+  @Test func impossibleBudgetsAreShortNumbers() {
+    let error = MethodError.impossibleBudget(method: "m", keep: 0.00999712643, smallest: 0.18275862)
+    #expect("\(error)" == "'m' cannot keep as little as 0.01 of the block parameters: 0.1828 is its smallest")
+  }
+
   @Test func impossibleBudgetsSayTheSmallest() throws {
     let tiny = try TinyBench()
     for method in MethodRegistry.all where Self.dense.contains(method.name) {

@@ -1,27 +1,21 @@
 extension ModelConfiguration {
   /// Checks what the rest of the package relies on, whatever the file's format.
-  func validate(file: String) throws {
+  func validate(file: String, _ keys: ConfigurationKeys) throws {
     func require(_ condition: Bool, _ problem: @autoclosure () -> String) throws {
       if !condition { throw ModelError.invalidConfiguration(file: file, problem: problem()) }
     }
     let limit = 1 << 24
-    if let experts = block.experts {
-      try require(
-        experts.channels > 0 && experts.channels < limit && experts.perToken > 0,
-        "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
-      let most = layers.map(\.mlpChannels).max() ?? 0
-      try require(
-        most >= experts.perToken && most <= 1 << 14, "layers have \(most) experts, and a token uses \(experts.perToken)"
-      )
-      try require(
-        block.biases.allSatisfy { $0.module == .attention }, "experts with biases are not known here")
+    try validateExperts(require)
+    for (name, value, key) in [
+      ("hidden size", hiddenSize, keys.hidden), ("vocabulary", vocabularySize, keys.vocabulary),
+    ] {
+      try require(value > 0 && value < limit, "\(name) \(value) (\(key)) must be positive and below \(limit)")
     }
     try require(
-      hiddenSize > 0 && hiddenSize < limit && vocabularySize > 0 && vocabularySize < limit,
-      "hidden size \(hiddenSize) and vocabulary \(vocabularySize) must be positive and below \(limit)")
-    try require(
       headDimension > 0 && headDimension % 2 == 0 && headDimension <= RotaryConfiguration.largestHead,
-      "head dimension \(headDimension) must be a positive even number of at most \(RotaryConfiguration.largestHead)")
+      "head dimension \(headDimension) (\(keys.headDimension)) must be a positive even number of at most "
+        + "\(RotaryConfiguration.largestHead)")
+    try require(contextLength > 0, "a context of \(contextLength) tokens (\(keys.context)) has room for none")
     for (index, layer) in layers.enumerated() {
       try require(
         layer.kvHeads >= 0 && layer.queryHeads >= 0 && layer.mlpChannels >= 0 && layer.queryHeads < limit
@@ -33,58 +27,60 @@ extension ModelConfiguration {
         "layer \(index) has \(layer.queryHeads) query heads for \(layer.kvHeads) KV heads")
     }
     for kind in block.attention {
-      let rotary = kind.rotary
-      let turned = rotary.turnedDimensions ?? headDimension
-      try require(
-        turned > 0 && turned % 2 == 0 && turned <= headDimension,
-        "\(turned) turned dimensions of \(headDimension) must be a positive even number")
-      for divisors in rotary.scaling.divisors {
-        try require(
-          divisors.count == turned / 2, "\(divisors.count) rope factors for a head dimension of \(turned)")
+      try kind.rotary.validate(headDimension, keys, require)
+      if let window = kind.window {
+        try require(window > 0, "a sliding window \(window) (\(keys.window)) sees nothing")
       }
-      if case .dynamic = rotary.scaling {
-        try require(turned > 2, "dynamic rope scaling needs heads of more than 2 dimensions")
-      }
-      try require(rotary.theta > 0 && rotary.theta.isFinite, "rope theta \(rotary.theta) must be positive")
-      try require(
-        rotary.scaling.numbers.allSatisfy { $0 > 0 && $0.isFinite },
-        "the numbers of the rope scaling must be positive: \(rotary.scaling)")
-      try require(
-        rotary.frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
-        "the rope scaling \(rotary.scaling) with theta \(rotary.theta) gives frequencies that are not finite")
-      if let window = kind.window { try require(window > 0, "a sliding window \(window) sees nothing") }
     }
-    let numbers = [block.scoreScale, block.scoreCap, logitCap, embeddingScale].compactMap(\.self)
+    for (value, key) in [
+      (block.scoreScale, keys.scoreScale), (block.scoreCap, keys.scoreCap), (logitCap, keys.logitCap),
+    ] {
+      guard let value else { continue }
+      let meaning = key == keys.scoreScale ? "makes the scale of scores" : "is"
+      try require(value > 0 && value.isFinite, "\(key) \(meaning) \(value); that must be a positive number")
+    }
     try require(
-      numbers.allSatisfy { $0 > 0 && $0.isFinite }, "scales and caps of scores, logits and embeddings must be positive")
-    try require(normEpsilon >= 0 && normEpsilon.isFinite, "the norm epsilon \(normEpsilon) must not be negative")
+      normEpsilon >= 0 && normEpsilon.isFinite,
+      "the norm epsilon \(normEpsilon) (\(keys.epsilon)) must not be negative")
+  }
+
+  private func validateExperts(_ require: (Bool, @autoclosure () -> String) throws -> Void) throws {
+    guard let experts = block.experts else { return }
+    let (most, limit) = (layers.map(\.mlpChannels).max() ?? 0, 1 << 14)
+    try require(
+      experts.channels > 0 && experts.channels < 1 << 24 && experts.perToken > 0,
+      "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
+    try require(
+      most >= experts.perToken && most <= limit, "layers have \(most) experts, and a token uses \(experts.perToken)")
+    try require(block.biases.allSatisfy { $0.module == .attention }, "experts with biases are not known here")
   }
 }
 
-extension RotaryConfiguration.Scaling {
-  /// What frequencies are divided by or compared with: all must be positive.
-  fileprivate var numbers: [Double] {
-    switch self {
-    case .none: []
-    case .linear(let factor): [factor]
-    case .llama3(let factor, let lowFrequency, let highFrequency, let originalContext):
-      [factor, lowFrequency, highFrequency, originalContext]
-    case .factors(let factors): factors.map(Double.init)
-    case .divided(let factors, let attention): factors.map(Double.init) + [attention]
-    case .dynamic(let factor, let context): [factor, context]
-    case .yarn(let yarn):
-      [yarn.factor, yarn.originalContext, yarn.betaFast, yarn.betaSlow, yarn.attentionFactor]
-    case .longrope(let longrope):
-      [longrope.originalContext, longrope.attentionFactor] + (longrope.short + longrope.long).map(Double.init)
+extension RotaryConfiguration {
+  fileprivate func validate(
+    _ headDimension: Int, _ keys: ConfigurationKeys, _ require: (Bool, @autoclosure () -> String) throws -> Void
+  ) throws {
+    let turned = turnedDimensions ?? headDimension
+    try require(
+      turned > 0 && turned % 2 == 0 && turned <= headDimension,
+      "\(turned) turned dimensions of \(headDimension) (\(keys.turned)) must be a positive even number")
+    for (name, values) in scaling.divisors {
+      try require(
+        values.count == turned / 2,
+        "\(keys.scaling(name)) has \(values.count) rope factors for a head dimension of \(turned), which has "
+          + "\(turned / 2) pairs")
     }
-  }
-
-  /// Lists of which each must have one number a pair.
-  fileprivate var divisors: [[Float]] {
-    switch self {
-    case .none, .linear, .llama3, .dynamic, .yarn: []
-    case .factors(let factors), .divided(let factors, _): [factors]
-    case .longrope(let longrope): [longrope.short, longrope.long]
+    if case .dynamic = scaling {
+      try require(
+        turned > 2, "dynamic rope scaling (\(keys.scaling)) needs heads of more than 2 dimensions")
     }
+    try require(theta > 0 && theta.isFinite, "rope theta \(theta) (\(keys.theta)) must be positive")
+    for (name, value) in scaling.numbers {
+      try require(
+        value > 0 && value.isFinite, "\(keys.scaling(name)) is \(value); numbers of a rope scaling must be positive")
+    }
+    try require(
+      frequencies(headDimension: headDimension).allSatisfy(\.isFinite),
+      "the rope scaling (\(keys.scaling)) with theta \(theta) (\(keys.theta)) gives frequencies that are not finite")
   }
 }

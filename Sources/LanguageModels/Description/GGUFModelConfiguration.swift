@@ -49,7 +49,7 @@ extension ModelConfiguration {
     block.activation = family.defaults.activation
     block.experts = routing
     try family.readGGUF(file, architecture, &self)
-    try validate(file: path)
+    try validate(file: path, ConfigurationKeys(gguf: architecture))
   }
 
   /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself.

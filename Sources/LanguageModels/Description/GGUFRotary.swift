@@ -18,12 +18,15 @@ extension RotaryConfiguration {
     // Before anything has a number for each pair: the dimension is what the file says.
     guard (1...Self.largestHead).contains(headDimension) else {
       throw ModelError.invalidConfiguration(
-        file: path, problem: "head dimension \(headDimension) must be positive and at most \(Self.largestHead)")
+        file: path,
+        problem: "head dimension \(headDimension) (\(key("attention.key_length"))) must be positive and at most "
+          + "\(Self.largestHead)")
     }
     let turned = try file.integerIfPresent(key("rope.dimension_count")) ?? headDimension
     guard turned == headDimension || turnsPart && (1...headDimension).contains(turned) else {
       throw ModelError.unsupportedFeature(
-        file: path, feature: "a rotary dimension of \(turned) in heads of \(headDimension)")
+        file: path,
+        feature: "a rotary dimension of \(turned) (\(key("rope.dimension_count"))) in heads of \(headDimension)")
     }
     let scaling = GGUFRopeScaling(file, key, context)
     let plain = RotaryConfiguration(theta: try file.floatIfPresent(key("rope.freq_base")) ?? 10_000, scaling: .none)
@@ -54,7 +57,10 @@ extension RotaryConfiguration {
   private mutating func divide(by divisors: [Float], _ headDimension: Int, file: String) throws {
     guard divisors.count == headDimension / 2 else {
       throw ModelError.invalidConfiguration(
-        file: file, problem: "\(divisors.count) rope factors for a head dimension of \(headDimension)")
+        file: file,
+        problem:
+          "rope_freqs.weight has \(divisors.count) rope factors for a head dimension of \(headDimension), which has "
+          + "\(headDimension / 2) pairs")
     }
     if case .none = scaling {
       scaling = .factors(divisors)

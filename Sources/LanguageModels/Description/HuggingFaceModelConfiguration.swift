@@ -54,7 +54,7 @@ extension ModelConfiguration {
     bosToken = try Self.tokens(config, "bos_token_id", defaults.bosToken.map { [$0] } ?? []).first
     eosTokens = try Self.tokens(config, "eos_token_id", defaults.eosTokens)
     try family.readHuggingFace(config, &self)
-    try validate(file: config.file)
+    try validate(file: config.file, ConfigurationKeys(huggingFace: config))
   }
 
   /// The family by `model_type` and `architectures`, which must agree, and whether the file is one of our exports with widths per

@@ -12,6 +12,27 @@ extension TensorNames {
   }
 }
 
+extension Family {
+  fileprivate func joins(_ part: LayerPart) -> Bool { joinedParts.contains { $0.parts.contains(part) } }
+}
+
+extension Checkpoint {
+  /// - Throws: `CheckpointError.missingTensor` for the joined tensor if there is neither it nor any of its parts.
+  fileprivate func requireEither(_ whole: String, _ parts: [String], _ rows: [Int]) throws {
+    if rows.contains(where: { $0 > 0 }), !parts.contains(where: contains) { _ = try tensor(whole) }
+  }
+}
+
+extension Tensor {
+  /// Checks the columns of rows of a joined tensor, under its own name.
+  ///
+  /// - Parameter rows: of the joined tensor.
+  fileprivate func checkColumns(_ columns: Int, rows: Int) throws {
+    guard shape.count == 2, shape[1] != columns else { return }
+    throw ModelError.wrongShape(file: file, tensor: storedName, found: [rows, shape[1]], expected: [rows, columns])
+  }
+}
+
 extension ModelConfiguration {
   fileprivate func rows(of parts: [LayerPart], layer: Int) -> [Int] {
     parts.map { $0.dimensions(in: self, layers[layer])[0] }
@@ -29,7 +50,12 @@ extension SeparatedCheckpoint {
         let rows = configuration.rows(of: joined.parts, layer: layer)
         for kind in ["weight", "bias"] {
           let (whole, parts) = names.names(name, joined.parts, kind, layer: layer)
-          if contains(whole) { try separate(whole, into: zip(parts, rows).map { (name: $0, rows: $1) }) }
+          if kind == "weight" { try requireEither(whole, parts, rows) }
+          guard contains(whole) else { continue }
+          try separate(whole, into: zip(parts, rows).map { (name: $0, rows: $1) })
+          if kind == "weight", let first = parts.first {
+            try tensor(first).checkColumns(configuration.hiddenSize, rows: rows.reduce(0, +))
+          }
         }
       }
     }
@@ -53,8 +79,14 @@ extension GGUFFile {
         for kind in ["weight", "bias"] {
           let (whole, parts) = names.names(name, joined.parts, kind, layer: layer)
           if kind == "bias", joined.parts == Self.queryKeyValue.parts { try checkBiases(parts, layer: layer) }
+          if kind == "weight", joined.parts != Self.queryKeyValue.parts || configuration.family.joins(.query) {
+            try file.requireEither(whole, parts, rows)
+          }
           guard file.contains(whole), !parts.contains(where: { $0 != whole && file.contains($0) }) else { continue }
           file = try file.separating(whole, into: zip(parts, rows).map { (name: $0, rows: $1) })
+          if kind == "weight", let first = parts.first {
+            try file.tensor(first).checkColumns(configuration.hiddenSize, rows: rows.reduce(0, +))
+          }
         }
       }
     }

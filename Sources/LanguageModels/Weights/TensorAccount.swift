@@ -82,6 +82,8 @@ struct TensorAccount {
 
   private func tell(_ biases: [String], _ hasActivationScales: Bool) {
     let path = checkpoint.location.path
+    var seen = Set<String>()
+    let biases = biases.map { (try? checkpoint.tensor($0).storedName) ?? $0 }.filter { seen.insert($0).inserted }
     if let first = biases.first {
       Notices.tell(
         "\(path): the configuration says that there are no biases such as '\(first)', but \(biases.count) are stored; "

@@ -188,7 +188,8 @@ struct WeightReader: Sendable {
     }
     if tensor.type.isInteger {
       throw ModelError.quantised(
-        file: tensor.file, form: "tensor '\(name)' holds integers, \(tensor.type.name)", advice: WeightEncoding.original
+        file: tensor.file, form: "tensor '\(tensor.storedName)' holds integers, \(tensor.type.name)",
+        advice: WeightEncoding.original
       )
     }
     return tensor
@@ -203,7 +204,8 @@ struct WeightReader: Sendable {
 
   func checkFinite(_ values: UnsafeBufferPointer<Float>, _ tensor: Tensor) throws {
     if let index = firstNonFinite(in: values) {
-      throw ModelError.notFinite(file: tensor.file, tensor: tensor.name, index: index, value: values[index])
+      throw ModelError.notFinite(
+        file: tensor.file, tensor: tensor.storedName, index: tensor.storedIndex(index), value: values[index])
     }
   }
 }

@@ -10,7 +10,7 @@ public struct ConvertRequest: Codable, Equatable, Sendable {
   public var output: CheckpointOutput
   public var vocabulary: VocabularyRequest
 
-  public init(model: String, output: CheckpointOutput, vocabulary: VocabularyRequest = VocabularyRequest(texts: [])) {
+  public init(model: String, output: CheckpointOutput, vocabulary: VocabularyRequest = .whole) {
     (self.model, self.output, self.vocabulary) = (model, output, vocabulary)
   }
 }
@@ -30,30 +30,27 @@ public struct ConvertJob {
   public init(_ request: ConvertRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
 
   /// - Throws: whatever is wrong with the request, before anything is written.
-  func prepare(_ monitor: Monitor) throws -> (model: LanguageModel, target: ExportTarget) {
-    try request.vocabulary.validate()
-    let texts = (request.vocabulary.texts + request.vocabulary.heldOut).compactMap(\.url)
-    let (model, target) = try context.model(request.model, for: request.output, inputs: texts, monitor)
-    try DiskSpace.check([target.need(parameters: model.configuration.totalParameters)])
-    return (model, target)
+  func prepare(_ monitor: Monitor) throws -> OpenedModel {
+    let opened = try context.model(request.model, for: request.output, request.vocabulary, monitor)
+    let written = opened.model.configuration.written(with: opened.vocabulary)
+    try DiskSpace.check([opened.target.need(parameters: written.totalParameters)])
+    return opened
   }
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
-    let (model, target) = try prepare(monitor)
+    let opened = try prepare(monitor)
+    let model = opened.model
     var record: [String: JSONValue] = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(context.toolVersion), "method": "convert",
       "parent": try model.record(named: model.name),
     ]
     // A subnet that was exported before goes on telling how it was made.
     if let earlier = model.exportRecord { record["earlier"] = earlier }
-    var options = target.options
-    var outcome: VocabularyOutcome?
-    if !request.vocabulary.isEmpty {
-      let chosen = try VocabularyJob(request.vocabulary, of: model).run(monitor)
-      (options.vocabulary, outcome) = (chosen.vocabulary, chosen.outcome)
-      record["vocabulary"] = chosen.outcome.record
-    }
-    let export = try Exporter.export(model, parent: model, record: .object(record), to: target.url, options: options)
-    return Outcome(export: export, vocabulary: outcome)
+    let vocabulary = opened.vocabulary?.outcome(for: model.configuration)
+    record["vocabulary"] = vocabulary?.record
+    let export = try Exporter.export(
+      model, parent: model, record: .object(record), to: opened.target.url,
+      options: opened.target.keeping(opened.vocabulary).options)
+    return Outcome(export: export, vocabulary: vocabulary)
   }
 }

@@ -22,7 +22,7 @@ struct VocabularyJob {
   }
 
   /// - Throws: `CalibrationError` for texts that cannot be read, `TokenizerError` where more tokens have to stay.
-  func run(_ monitor: Monitor) throws -> (vocabulary: ReducedVocabulary, outcome: VocabularyOutcome) {
+  func run(_ monitor: Monitor) throws -> ChosenVocabulary {
     let texts = try read(request.texts)
     let kept = try kept(texts)
     let vocabulary = try ReducedVocabulary(of: model, keeping: kept)
@@ -32,7 +32,7 @@ struct VocabularyJob {
     } else {
       trial = Self.trial(try read(request.heldOut), "the held-out text", tokenizer, vocabulary.tokenizer)
     }
-    return (vocabulary, try outcome(kept, trial))
+    return ChosenVocabulary(reduced: vocabulary, trial: trial, record: try record(kept))
   }
 
   private func read(_ sources: [CalibrationSource]) throws -> [String] { try sources.map(TextCorpus.read) }
@@ -71,12 +71,8 @@ struct VocabularyJob {
     return .init(text: name, parentTokens: count(parent), tokens: count(smaller))
   }
 
-  private func outcome(_ kept: KeptTokens, _ trial: VocabularyOutcome.Trial?) throws -> VocabularyOutcome {
-    let before = model.configuration
-    var after = before
-    after.vocabularySize = kept.oldIds.count { Int($0) < before.vocabularySize }
-    var record: [String: JSONValue] = [
-      "parent_tokens": .integer(before.vocabularySize), "tokens": .integer(after.vocabularySize),
+  private func record(_ kept: KeptTokens) throws -> [String: JSONValue] {
+    [
       "keep_tokens": .optional(request.limit), "kept_sha256": .string(Self.hash(kept)),
       "texts": .array(
         try request.texts.map { source in
@@ -84,11 +80,6 @@ struct VocabularyJob {
           return ["name": .string(source.name), "sha256": hash.map { .string($0) } ?? .null]
         }),
     ]
-    if let trial { record["held_out"] = trial.record }
-    return VocabularyOutcome(
-      parentTokens: before.vocabularySize, tokens: after.vocabularySize,
-      savedShare: 1 - Double(after.totalParameters) / Double(before.totalParameters), trial: trial,
-      record: .object(record))
   }
 
   /// The hash of the old ids in the order of the new ones, 32 bits each, the lowest byte first.
@@ -96,5 +87,42 @@ struct VocabularyJob {
     let hash = SHA256()
     kept.oldIds.map(\.littleEndian).withUnsafeBytes { hash.update($0) }
     return hash.hexadecimal
+  }
+}
+
+/// The tokens of a model that stay, and what they cost a text.
+struct ChosenVocabulary {
+  let reduced: ReducedVocabulary
+  let trial: VocabularyOutcome.Trial?
+  /// What records tell of the choice.
+  fileprivate let record: [String: JSONValue]
+
+  /// - Parameter network: the model, or a subnet of it, with all tokens.
+  func outcome(for network: ModelConfiguration) -> VocabularyOutcome {
+    let written = network.keeping(reduced.kept)
+    let saved = 1 - Double(written.totalParameters) / Double(network.totalParameters)
+    var record = record
+    record["parent_tokens"] = .integer(network.vocabularySize)
+    record["tokens"] = .integer(written.vocabularySize)
+    record["saved_share"] = .number(saved)
+    if let trial { record["held_out"] = trial.record }
+    return VocabularyOutcome(
+      parentTokens: network.vocabularySize, tokens: written.vocabularySize, savedShare: saved, trial: trial,
+      record: .object(record))
+  }
+}
+
+extension VocabularyRequest {
+  /// - Returns: `nil` if all tokens stay.
+  /// - Throws: the errors of `VocabularyJob`.
+  func chosen(of model: LanguageModel, _ monitor: Monitor) throws -> ChosenVocabulary? {
+    isEmpty ? nil : try VocabularyJob(self, of: model).run(monitor)
+  }
+}
+
+extension ModelConfiguration {
+  /// The configuration of what is written.
+  func written(with vocabulary: ChosenVocabulary?) -> ModelConfiguration {
+    vocabulary.map { keeping($0.reduced.kept) } ?? self
   }
 }

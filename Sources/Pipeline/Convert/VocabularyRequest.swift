@@ -1,5 +1,6 @@
 import Calibration
 import Checkpoints
+import Foundation
 
 /// Which tokens of a model's vocabulary are to stay.
 public struct VocabularyRequest: Codable, Equatable, Sendable {
@@ -14,7 +15,13 @@ public struct VocabularyRequest: Codable, Equatable, Sendable {
     (self.texts, self.limit, self.heldOut) = (texts, limit, heldOut)
   }
 
-  /// Whether anything is to be dropped.
+  /// All tokens stay.
+  public static let whole = VocabularyRequest(texts: [])
+
+  /// The files that are read.
+  var files: [URL] { (texts + heldOut).compactMap(\.url) }
+
+  /// Whether all tokens stay.
   public var isEmpty: Bool { texts.isEmpty && limit == nil }
 
   /// - Throws: `PipelineError.invalidOption`.
@@ -43,7 +50,7 @@ public struct VocabularyOutcome: Sendable, Equatable {
   /// Rows of the embedding before and after.
   public let parentTokens: Int
   public let tokens: Int
-  /// The share of the bytes of all weights that went.
+  /// The share of the bytes of all weights that went: of the network that is written, not of its parent.
   public let savedShare: Double
   public let trial: Trial?
   /// For the records of exports.

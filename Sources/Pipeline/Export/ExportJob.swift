@@ -1,5 +1,6 @@
 import Evaluation
 import Exports
+import LanguageModels
 import Reformation
 import Runtime
 import Studies
@@ -12,12 +13,14 @@ public struct ExportRequest: Codable, Equatable, Sendable {
   public var study: String
   /// `best`, `knee` or a point's number.
   public var point = "best"
-  /// With `best`: the largest share of block parameters.
-  public var keep: Double?
+  /// With `best`: what the point may cost at most, as the largest of the outputs is written.
+  public var target: SizeTarget?
   /// `sequential`, `nested` or `none`.
   public var repair = Repair.sequential
   /// The parent, if it is no longer at the place that the study remembers.
   public var model: String?
+  /// The tokens that stay.
+  public var vocabulary = VocabularyRequest.whole
   public var outputs: [CheckpointOutput]
 
   public static let standard = ExportRequest(study: "", outputs: [])
@@ -28,9 +31,11 @@ public struct ExportRequest: Codable, Equatable, Sendable {
   public func validate() throws {
     try PipelineError.require(
       [.sequential, .nested, .none].contains(repair), "--repair is sequential, nested or none")
-    guard let keep else { return }
-    try PipelineError.require(point == "best", "--keep goes with --point best only, not with '\(point)'")
-    try SizeTarget.keep(keep).validate()
+    try vocabulary.validate()
+    guard let target else { return }
+    try PipelineError.require(
+      point == "best", "--\(target.named.option) goes with --point best only, not with '\(point)'")
+    try target.validate()
   }
 }
 
@@ -38,7 +43,9 @@ public struct ExportRequest: Codable, Equatable, Sendable {
 public struct ExportJob {
   public struct Outcome: Sendable {
     public let point: FrontPoint
-    /// On the study's fitness windows, with the final weights.
+    /// `nil` where all tokens stay.
+    public let vocabulary: VocabularyOutcome?
+    /// Sizes of what was written; the rest on the study's fitness windows, with the final weights and all tokens.
     public let measurement: SubnetMeasurement
     /// Which repair the weights carry: `none`, `nested` or `sequential`.
     public let repair: Repair
@@ -56,6 +63,7 @@ public struct ExportJob {
     let point: FrontPoint
     let genes: BoundSpace.Genes
     let targets: [ExportTarget]
+    let vocabulary: ChosenVocabulary?
   }
 
   private let request: ExportRequest
@@ -72,18 +80,33 @@ public struct ExportJob {
     let address = try StudyAddress(request.study)
     let study = try address.opened()
     let description = try StudyDescription(study)
+    let model = try description.opened(model: request.model, in: context)
+    try Exporter.check(
+      model, targets, inputs: request.vocabulary.files,
+      layersDiffer: description.settings.searchSpace().layers != .shared)
     let points = try FrontPoints(study: study, description: description, trials: try study.trials())
-    let point = try points.point(request.point, keep: request.keep)
+    // A point that is not there is an error before texts are read.
+    _ = try points.point(request.point, within: nil)
+    let vocabulary = try request.vocabulary.chosen(of: model, monitor)
+    let written = model.configuration.written(with: vocabulary)
+    let point = try points.point(request.point, within: try limit(written))
     guard let trial = points.trial(point) else {
       throw PipelineError.noPoint(wanted: "'\(request.point)'", available: "its trial is missing")
     }
+    let parameters = point.measurement.parametersBlock + written.outerParameters
     let opened = try OpenedStudy(
-      study, description, model: request.model, targets: targets, parameters: point.measurement.parametersTotal,
-      in: context, monitor)
+      study, description, model: model, needs: targets.map { $0.need(parameters: parameters) }, in: context, monitor)
     let evaluator = try opened.evaluator(precision: .single)
     return Prepared(
       name: address.newName ?? study.name, opened: opened, evaluator: evaluator, point: point,
-      genes: evaluator.bound.genes(trial.genome), targets: targets)
+      genes: evaluator.bound.genes(trial.genome), targets: targets, vocabulary: vocabulary)
+  }
+
+  /// Most block parameters of the point that is looked for.
+  private func limit(_ written: ModelConfiguration) throws -> (blockParameters: Int, option: String)? {
+    guard let target = request.target else { return nil }
+    let limits = try request.outputs.map { try target.checkedBlockParameters(of: written, as: $0.type) }
+    return limits.min().map { ($0, target.text) }
   }
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
@@ -91,13 +114,15 @@ public struct ExportJob {
     let (opened, genes) = (prepared.opened, prepared.genes)
     let decision = try prepared.evaluator.finish(genes, request.repair, calibration: opened.windows(genes), monitor)
     let chosen = decision.chosen
+    let network = chosen.network.configuration
     let measurement = SubnetMeasurement(
-      chosen.network.configuration, of: opened.model.configuration, chosen.comparison)
+      network.written(with: prepared.vocabulary), of: opened.model.configuration, chosen.comparison)
     var record = record(prepared, chosen, measurement)
     record.kept = try prepared.evaluator.units(genes)
     if chosen.repair == .sequential { record.steps = decision.steps }
     return Outcome(
-      point: prepared.point, measurement: measurement, repair: chosen.repair, steps: decision.steps,
+      point: prepared.point, vocabulary: prepared.vocabulary?.outcome(for: network), measurement: measurement,
+      repair: chosen.repair, steps: decision.steps,
       exports: try prepared.targets.map { try record.export(chosen.network, to: $0) })
   }
 
@@ -111,7 +136,8 @@ public struct ExportJob {
         "study": .string(prepared.name), "trial": .integer(prepared.point.trial), "score": .string(genes.score),
         "calibration": .string(genes.statistics),
         "genome": .array(genes.widths.map { [.integer($0.groups), .integer($0.channels)] }),
-      ], parent: opened.model, written: chosen.network.configuration, calibration: opened.calibration)
+      ], parent: opened.model, network: chosen.network.configuration, vocabulary: prepared.vocabulary,
+      calibration: opened.calibration)
     (record.repair, record.damping) = (chosen.repair, genes.damping ?? description.damping)
     // A study names its model as it was when it was made.
     record.parentName = description.model.name

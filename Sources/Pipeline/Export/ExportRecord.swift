@@ -25,8 +25,10 @@ struct ExportRecord {
   let parent: LanguageModel
   /// The parent's name if a study knows it by another one than its place has.
   var parentName: String?
-  /// Configuration of what was written.
-  let written: ModelConfiguration
+  /// Configuration of what is written, with all tokens.
+  let network: ModelConfiguration
+  /// The tokens that stay; `nil` for all.
+  var vocabulary: ChosenVocabulary?
   let calibration: CalibrationFile
   var repair = Repair.none
   /// λ of the least squares as a share of the Gram's mean diagonal.
@@ -36,14 +38,15 @@ struct ExportRecord {
   var steps: [SequentialReformation.Step] = []
   var measured = Measured()
 
-  /// Writes a network with this record.
+  /// Writes a network with this record, and with the tokens of `vocabulary`.
   ///
   /// - Parameter source: model whose tokenizer and other files are written, too; `nil` for the parent.
   func export(
     _ network: some Network, source: LanguageModel? = nil, to target: ExportTarget
   ) throws -> ExportResult {
     try Exporter.export(
-      network, parent: source ?? parent, record: json(), to: target.url, options: target.options)
+      network, parent: source ?? parent, record: json(), to: target.url,
+      options: target.keeping(vocabulary).options)
   }
 
   private func json() throws -> JSONValue {
@@ -53,11 +56,13 @@ struct ExportRecord {
       "damping": .optional(damping), "calibration_sets": calibration.record,
       "sequential_repair": .array(steps.map(\.record)), "measured": measurement,
     ]
+    record["vocabulary"] = vocabulary?.outcome(for: network).record
     if let kept { record["kept"] = .array(kept.map(\.record)) }
     return .object(record.merging(origin) { $1 })
   }
 
   private var measurement: JSONValue {
+    let written = network.written(with: vocabulary)
     var values: [String: JSONValue] = [
       "kl": .optional(measured.kl), "perplexity": .optional(measured.perplexity),
       "dense_perplexity": .optional(measured.densePerplexity), "top1_agreement": .optional(measured.top1Agreement),
@@ -65,7 +70,9 @@ struct ExportRecord {
       "block_parameters": .integer(written.blockParameters),
       "total_parameters": .integer(written.totalParameters),
     ]
-    if let on = measured.on { values["on"] = .string(on) }
+    if let on = measured.on {
+      values["on"] = .string(vocabulary == nil ? on : on + ", before tokens were dropped")
+    }
     if let error = measured.predictedError { values["predicted_error"] = .number(error) }
     return .object(values)
   }

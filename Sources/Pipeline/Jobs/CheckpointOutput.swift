@@ -14,6 +14,9 @@ public enum WeightType: String, Codable, CaseIterable, Sendable {
     case .f32: .f32
     }
   }
+
+  /// Bytes of one parameter.
+  var bytes: Int { self == .f32 ? 4 : 2 }
 }
 
 /// Where a job writes a checkpoint, and as what.
@@ -43,6 +46,13 @@ public struct CheckpointOutput: Codable, Equatable, Sendable {
 }
 
 extension ExportTarget {
+  /// The same with fewer tokens.
+  func keeping(_ vocabulary: ChosenVocabulary?) -> ExportTarget {
+    var target = self
+    target.options.vocabulary = vocabulary?.reduced
+    return target
+  }
+
   /// What an export of so many parameters takes.
   func need(parameters: Int) -> DiskSpace.Need {
     (place: url, bytes: bytes(parameters: parameters), what: "the export")

@@ -36,18 +36,33 @@ public struct JobContext: Sendable {
     try LanguageModel(URL(fileURLWithPath: path), memory: memory)
   }
 
-  /// Opens the model at a path, of which a checkpoint is to be made, and looks at whether that can be written.
+  /// Opens the model at a path, of which a checkpoint is to be made, looks at whether that can be written, and chooses its
+  /// tokens.
   ///
   /// - Parameters:
   ///   - inputs: what else is read, and never replaced.
   ///   - layersDiffer: whether the layers of the checkpoint may have different widths.
+  ///   - addsOutputBiases: whether biases are added to its output projections.
   func model(
-    _ path: String, for output: CheckpointOutput, inputs: [URL] = [], layersDiffer: Bool = false, _ monitor: Monitor
-  ) throws -> (model: LanguageModel, target: ExportTarget) {
+    _ path: String, for output: CheckpointOutput, _ vocabulary: VocabularyRequest = .whole, inputs: [URL] = [],
+    layersDiffer: Bool = false, addsOutputBiases: Bool = false, _ monitor: Monitor
+  ) throws -> OpenedModel {
+    try vocabulary.validate()
     let (model, target) = (try model(path), output.target(monitor))
-    try Exporter.check(model, [target], inputs: inputs, layersDiffer: layersDiffer)
-    return (model, target)
+    try Exporter.check(
+      model, [target], inputs: inputs + vocabulary.files, layersDiffer: layersDiffer, addsOutputBiases: addsOutputBiases
+    )
+    let chosen = try vocabulary.chosen(of: model, monitor)
+    return OpenedModel(model: model, target: target, vocabulary: chosen)
   }
+}
+
+/// A model of which a checkpoint is to be made.
+struct OpenedModel {
+  let model: LanguageModel
+  let target: ExportTarget
+  /// `nil` where all tokens stay.
+  let vocabulary: ChosenVocabulary?
 }
 
 /// Something that may spoil a result.

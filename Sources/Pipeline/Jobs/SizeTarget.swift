@@ -1,15 +1,17 @@
 import LanguageModels
 
 /// What a subnet may cost at most.
+///
+/// Sizes are of what is written: of a configuration with fewer tokens they count these only.
 public enum SizeTarget: Codable, Equatable, Sendable {
   /// Share of the parent's block parameters.
   case keep(Double)
-  /// All parameters, embeddings included.
+  /// All parameters: embedding, head and norms, too.
   case parameters(Int)
-  /// Bytes of all weights at two bytes each.
+  /// Bytes of all weights, at the type they are written as.
   case size(Int)
 
-  var named: NamedSetting {
+  public var named: NamedSetting {
     switch self {
     case .keep(let share): .init("keep", share)
     case .parameters(let count): .init("params", count)
@@ -17,7 +19,10 @@ public enum SizeTarget: Codable, Equatable, Sendable {
     }
   }
 
-  /// - Throws: `PipelineError.invalidOption` for a share that no subnet has.
+  /// As a command line gives it.
+  var text: String { named.words.joined(separator: " ") }
+
+  /// - Throws: `PipelineError.invalidOption` for a size that no subnet has.
   public func validate() throws {
     if case .keep(let share) = self, !(share > 0 && share <= 1) {
       throw PipelineError.invalidOption("--keep is a share above 0 and at most 1, not \(share)")
@@ -31,18 +36,52 @@ public enum SizeTarget: Codable, Equatable, Sendable {
       "--keep is a list of different shares above 0 and at most 1, such as 0.9,0.8")
   }
 
-  /// Most block parameters that the target allows.
-  func blockParameters(of configuration: ModelConfiguration) -> Int {
-    switch self {
-    case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
-    case .parameters(let count): count - configuration.outerParameters
-    case .size(let bytes): bytes / 2 - configuration.outerParameters
+  /// - Throws: `PipelineError.invalidOption` for targets that no subnets meet, or the same twice.
+  static func check(_ targets: [SizeTarget]) throws {
+    let shares = targets.compactMap { if case .keep(let share) = $0 { share } else { nil } }
+    if targets.isEmpty || !shares.isEmpty { try check(keeps: shares) }
+    for (place, target) in targets.enumerated() where targets[..<place].contains(target) {
+      throw PipelineError.invalidOption("\(target.text) is given twice")
     }
   }
 
+  /// Most block parameters that the target allows.
+  ///
+  /// - Parameter type: of the weights in the file; two bytes each where nothing is written yet.
+  func blockParameters(
+    of configuration: ModelConfiguration, as type: WeightType = CheckpointOutput.standardType
+  ) -> Int {
+    switch self {
+    case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
+    case .parameters(let count): count - configuration.outerParameters
+    case .size(let bytes): bytes / type.bytes - configuration.outerParameters
+    }
+  }
+
+  /// The same of a target that leaves something of the decoder layers, and at most all of them.
+  ///
+  /// - Throws: `PipelineError.invalidOption`.
+  func checkedBlockParameters(of configuration: ModelConfiguration, as type: WeightType) throws -> Int {
+    let budget = blockParameters(of: configuration, as: type)
+    let outer = configuration.outerParameters
+    try PipelineError.require(
+      budget > 0,
+      "\(text) is too small: without its layers the model takes \(outer) parameters, \(outer * type.bytes) bytes as "
+        + type.rawValue)
+    return min(budget, configuration.blockParameters)
+  }
+
+  /// The largest share of the block parameters that the target allows.
+  func share(of configuration: ModelConfiguration, blockParameters: Int) -> Double {
+    if case .keep(let share) = self { return share }
+    return Double(blockParameters) / Double(configuration.blockParameters)
+  }
+
   /// Parameters of a subnet that comes within a tenth of the target, for what is known of its size beforehand.
-  func parameters(of configuration: ModelConfiguration) -> Int {
-    configuration.outerParameters + max(0, blockParameters(of: configuration)) / 10 * 9
+  func parameters(
+    of configuration: ModelConfiguration, as type: WeightType = CheckpointOutput.standardType
+  ) -> Int {
+    configuration.outerParameters + max(0, blockParameters(of: configuration, as: type)) / 10 * 9
   }
 }
 

@@ -16,6 +16,8 @@ public struct PruneRequest: Codable, Equatable, Sendable {
   public var calibration = CalibrationPlan()
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
   public var damping: Double?
+  /// The tokens that stay in what is written; pruning is with all of them.
+  public var vocabulary = VocabularyRequest.whole
   public var output: CheckpointOutput
 
   public init(model: String, method: String, target: SizeTarget, output: CheckpointOutput) {
@@ -27,7 +29,9 @@ public struct PruneRequest: Codable, Equatable, Sendable {
 public struct PruneJob {
   public struct Outcome {
     public let pruned: PrunedModel
-    /// On the held-out windows.
+    /// `nil` where all tokens stay.
+    public let vocabulary: VocabularyOutcome?
+    /// Sizes of what was written; the rest on the held-out windows, with all tokens.
     public let measurement: SubnetMeasurement
     public let densePerplexity: Double
     /// Seconds of scoring, searching and repairing.
@@ -45,6 +49,9 @@ public struct PruneJob {
     let values: SettingValues
     let opened: OpenedBench
     let target: ExportTarget
+    let vocabulary: ChosenVocabulary?
+    /// Most block parameters.
+    let budget: Int
   }
 
   private let request: PruneRequest
@@ -54,15 +61,20 @@ public struct PruneJob {
 
   /// - Throws: whatever is wrong with the request, before anything slow.
   func prepare(_ monitor: Monitor) throws -> Prepared {
+    try request.target.validate()
     let method = try MethodRegistry.named(request.method)
     let values = try SettingValues(of: method, request.settings)
-    let (model, target) = try context.model(
-      request.model, for: request.output, inputs: request.calibration.files(), layersDiffer: !method.keepsOneWidth,
-      monitor)
+    let (output, sought) = (request.output, request.target)
+    let made = try context.model(
+      request.model, for: output, request.vocabulary, inputs: request.calibration.files(),
+      layersDiffer: !method.keepsOneWidth, addsOutputBiases: method.addsOutputBiases(values), monitor)
+    let written = made.model.configuration.written(with: made.vocabulary)
     let opened = try OpenedBench.open(
-      model, request.calibration, damping: request.damping,
-      needs: [target.need(parameters: request.target.parameters(of: model.configuration))], in: context, monitor)
-    return Prepared(method: method, values: values, opened: opened, target: target)
+      made.model, request.calibration, damping: request.damping,
+      needs: [made.target.need(parameters: sought.parameters(of: written, as: output.type))], in: context, monitor)
+    return Prepared(
+      method: method, values: values, opened: opened, target: made.target, vocabulary: made.vocabulary,
+      budget: try sought.checkedBlockParameters(of: written, as: output.type))
   }
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
@@ -70,19 +82,19 @@ public struct PruneJob {
     let bench = prepared.opened.bench
     let reference = try bench.reference()
     bench.openAccount()
-    let pruned = try prepared.method.prune(
-      bench, budget: request.target.blockParameters(of: bench.configuration), prepared.values)
+    let pruned = try prepared.method.prune(bench, budget: prepared.budget, prepared.values)
     if bench.knownDamping != nil { prepared.opened.warn(monitor) }
     let seconds = bench.seconds
+    let network = pruned.network.configuration
     let measurement = SubnetMeasurement(
-      pruned.network.configuration, of: bench.configuration, try reference.compare(pruned.network))
+      network.written(with: prepared.vocabulary), of: bench.configuration, try reference.compare(pruned.network))
     let peak = ProcessMemory.lifetimePeak
     var record = record(prepared, pruned)
     record.measured = .init(
       measurement, on: prepared.opened.calibration.judgedOn, densePerplexity: reference.perplexity.value)
     return Outcome(
-      pruned: pruned, measurement: measurement, densePerplexity: reference.perplexity.value,
-      seconds: seconds, damping: bench.knownDamping, peakBytes: peak,
+      pruned: pruned, vocabulary: prepared.vocabulary?.outcome(for: network), measurement: measurement,
+      densePerplexity: reference.perplexity.value, seconds: seconds, damping: bench.knownDamping, peakBytes: peak,
       export: try record.export(pruned.network, to: prepared.target))
   }
 
@@ -95,7 +107,8 @@ public struct PruneJob {
         "method": .string(method.name), "source": .string(method.source),
         "settings": words(prepared.values.described), "decisions": words(pruned.decisions),
         "seed": .string("\(request.calibration.seed)"),
-      ], parent: bench.model, written: pruned.network.configuration, calibration: prepared.opened.calibration)
+      ], parent: bench.model, network: pruned.network.configuration, vocabulary: prepared.vocabulary,
+      calibration: prepared.opened.calibration)
     (record.repair, record.damping, record.kept) = (pruned.repair, bench.knownDamping, pruned.units)
     return record
   }

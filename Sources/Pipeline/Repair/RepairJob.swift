@@ -54,8 +54,9 @@ public struct RepairJob {
   /// - Throws: before anything slow, whatever does not fit together.
   func prepare(_ monitor: Monitor) throws -> Prepared {
     let dense = try context.model(request.dense)
-    let (pruned, target) = try context.model(
+    let opened = try context.model(
       request.model, for: request.output, inputs: [dense.location] + request.calibration.files(), monitor)
+    let (pruned, target) = (opened.model, opened.target)
     try DiskSpace.check([target.need(parameters: pruned.configuration.totalParameters)])
     try SubnetCheck(dense: dense, subnet: pruned).run(monitor)
     let calibration = try CalibrationFile.read(request.calibration, model: dense, monitor)
@@ -89,7 +90,7 @@ public struct RepairJob {
       origin: [
         "method": "repair",
         "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
-      ], parent: prepared.dense, written: pruned.configuration, calibration: prepared.calibration)
+      ], parent: prepared.dense, network: pruned.configuration, calibration: prepared.calibration)
     (record.repair, record.steps) = (chosen.repair, decision.steps)
     record.measured = .init(
       SubnetMeasurement(pruned.configuration, of: prepared.dense.configuration, chosen.comparison),

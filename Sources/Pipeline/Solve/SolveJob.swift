@@ -17,8 +17,8 @@ public struct SolveRequest: Codable, Equatable, Sendable {
   /// Address of a study whose calibration windows are taken; `nil` takes those of `calibration`.
   public var study: String?
   public var calibration = CalibrationPlan()
-  /// Shares of the block parameters to keep at most, one for each budget.
-  public var keeps: [Double]
+  /// One for each budget.
+  public var targets: [SizeTarget]
   /// Scores of which the one with the smallest predicted error answers a budget.
   public var scores = ["obs-loss", "obs", "flap"]
   public var curveMetric = ErrorCurves.Metric.loss
@@ -30,18 +30,21 @@ public struct SolveRequest: Codable, Equatable, Sendable {
   public var damping: Double?
   /// Precision in which answers are measured and text is sampled from the model.
   public var precision = Precision.single
+  /// The tokens that stay in what is written.
+  public var vocabulary = VocabularyRequest.whole
   /// One for each budget, or none.
   public var outputs: [CheckpointOutput] = []
   /// Whether each answer is measured on the held-out windows.
   public var measures = false
 
-  public static let standard = SolveRequest(keeps: [])
+  public static let standard = SolveRequest(targets: [])
 
-  public init(keeps: [Double]) { self.keeps = keeps }
+  public init(targets: [SizeTarget]) { self.targets = targets }
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
-    try SizeTarget.check(keeps: keeps)
+    try SizeTarget.check(targets)
+    try vocabulary.validate()
     try PipelineError.require(model != nil || study != nil, "give --model, or --study with the folder of a study")
     try PipelineError.require(
       !queries.isEmpty && Set(queries).count == queries.count && queries.allSatisfy { $0 ?? 1 >= 1 },
@@ -53,6 +56,7 @@ public struct SolveRequest: Codable, Equatable, Sendable {
 /// Finds subnets for any number of budgets from error curves alone, without a search, and writes them.
 public struct SolveJob {
   public struct Answer: Sendable {
+    /// The largest share of the block parameters that the budget allows.
     public let keepTarget: Double
     public let keepRatio: Double
     public let parametersBlock: Int
@@ -61,6 +65,8 @@ public struct SolveJob {
     /// What the curves promise to add: nats in the metric of the loss.
     public let predictedError: Double
     public let widths: [LayerWidths]
+    /// `nil` where all tokens stay.
+    public let vocabulary: VocabularyOutcome?
     /// What was measured on the held-out windows; `nil` if nothing was to be.
     public fileprivate(set) var measured: (kl: Double, perplexity: Double, densePerplexity: Double)?
     fileprivate let evaluator: CandidateEvaluator
@@ -86,6 +92,9 @@ public struct SolveJob {
   struct Prepared {
     let opened: OpenedBench
     let targets: [ExportTarget]
+    let vocabulary: ChosenVocabulary?
+    /// Most block parameters of each answer.
+    let budgets: [Int]
     /// One of each number of query heads, for all scores.
     let curves: [(evaluator: CandidateEvaluator, curves: ChoiceCurves)]
     let curveSeconds: Double
@@ -114,14 +123,17 @@ public struct SolveJob {
     let targets = request.outputs.map { $0.target(monitor) }
     let source = try source()
     let configuration = source.model.configuration
-    try Exporter.check(source.model, targets, inputs: source.plan.files(), layersDiffer: true)
+    try Exporter.check(
+      source.model, targets, inputs: source.plan.files() + request.vocabulary.files, layersDiffer: true)
+    let vocabulary = try request.vocabulary.chosen(of: source.model, monitor)
+    let written = configuration.written(with: vocabulary)
+    let type = request.outputs.first?.type ?? CheckpointOutput.standardType
+    let budgets = try request.targets.map { try $0.checkedBlockParameters(of: written, as: type) }
     let estimate = WorkEstimate(try work(source, scores), speed: try .measured(), memory: context.memory)
     monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
     let clock = WorkClock(estimate)
     let monitor = monitor.heard(by: clock.hear)
-    let needs = zip(targets, request.keeps).map { target, keep in
-      target.need(parameters: SizeTarget.keep(keep).parameters(of: configuration))
-    }
+    let needs = zip(targets, request.targets).map { $0.need(parameters: $1.parameters(of: written, as: type)) }
     let opened = try OpenedBench.open(
       source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
       needs: needs, in: context, monitor)
@@ -140,7 +152,7 @@ public struct SolveJob {
       return (evaluator, curves)
     }
     return Prepared(
-      opened: opened, targets: targets, curves: curves,
+      opened: opened, targets: targets, vocabulary: vocabulary, budgets: budgets, curves: curves,
       curveSeconds: (ContinuousClock.now - start) / .seconds(1), work: clock.finished)
   }
 
@@ -183,7 +195,7 @@ public struct SolveJob {
     let bench = prepared.opened.bench
     prepared.opened.warn(monitor)
     let start = ContinuousClock.now
-    var answers = try request.keeps.map { try solve(keep: $0, prepared) }
+    var answers = try zip(request.targets, prepared.budgets).map { try solve($0, budget: $1, prepared) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     for (place, answer) in answers.enumerated() where request.measures {
       let reference = try bench.reference(request.precision)
@@ -193,16 +205,15 @@ public struct SolveJob {
     monitor.tell(prepared.work)
     return Outcome(
       answers: answers, damping: bench.knownDamping, curveSeconds: prepared.curveSeconds, budgetSeconds: seconds,
-      exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared.opened) })
+      exports: try zip(answers, prepared.targets).map { try write($0, to: $1, prepared) })
   }
 
   /// The subnet of least predicted error.
   ///
-  /// - Parameter keep: largest share of the block parameters.
+  /// - Parameter budget: most block parameters.
   /// - Throws: `MethodError.impossibleBudget`.
-  private func solve(keep: Double, _ prepared: Prepared) throws -> Answer {
+  private func solve(_ target: SizeTarget, budget: Int, _ prepared: Prepared) throws -> Answer {
     let bench = prepared.opened.bench
-    let budget = SizeTarget.keep(keep).blockParameters(of: bench.configuration)
     let found = prepared.curves.compactMap { entry in
       entry.curves.solution(budget: budget).map { (entry.evaluator, $0) }
     }
@@ -212,18 +223,22 @@ public struct SolveJob {
     let genes = evaluator.genes(solution)
     let shape = evaluator.configuration(genes)
     return Answer(
-      keepTarget: keep, keepRatio: bench.configuration.keepRatio(of: shape),
-      parametersBlock: shape.blockParameters, parametersTotal: shape.totalParameters, score: genes.score,
-      predictedError: solution.predictedError, widths: genes.widths, evaluator: evaluator, genes: genes)
+      keepTarget: target.share(of: bench.configuration, blockParameters: budget),
+      keepRatio: bench.configuration.keepRatio(of: shape), parametersBlock: shape.blockParameters,
+      parametersTotal: shape.written(with: prepared.vocabulary).totalParameters, score: genes.score,
+      predictedError: solution.predictedError, widths: genes.widths,
+      vocabulary: prepared.vocabulary?.outcome(for: shape), evaluator: evaluator, genes: genes)
   }
 
-  private func write(_ answer: Answer, to target: ExportTarget, _ opened: OpenedBench) throws -> ExportResult {
+  private func write(_ answer: Answer, to target: ExportTarget, _ prepared: Prepared) throws -> ExportResult {
+    let opened = prepared.opened
     let subnet = try answer.evaluator.subnet(answer.genes)
     var record = ExportRecord(
       toolVersion: context.toolVersion,
       origin: [
         "method": "solve", "score": .string(answer.score), "curve_metric": .string(request.curveMetric.rawValue),
-      ], parent: opened.bench.model, written: subnet.configuration, calibration: opened.calibration)
+      ], parent: opened.bench.model, network: subnet.configuration, vocabulary: prepared.vocabulary,
+      calibration: opened.calibration)
     (record.repair, record.damping) = (.nested, opened.bench.knownDamping)
     record.measured.predictedError = answer.predictedError
     record.kept = try answer.evaluator.units(answer.genes)

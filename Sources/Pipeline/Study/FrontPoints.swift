@@ -57,16 +57,17 @@ public struct FrontPoints: Sendable {
 
   /// The point that a command line names: `best`, `knee` or a number.
   ///
-  /// - Parameter keep: with `best`, the largest share of block parameters allowed instead of the study's own target.
-  public func point(_ name: String, keep: Double?) throws -> FrontPoint {
+  /// - Parameter limit: with `best`, the block parameters allowed at most instead of the study's own target, and the option
+  ///   that says so.
+  func point(_ name: String, within limit: (blockParameters: Int, option: String)?) throws -> FrontPoint {
     let available = front.isEmpty ? "it is empty" : "0 to \(front.count - 1), best, knee"
     let found: FrontPoint?
-    if name == "best", let keep {
-      let fits = front.indices.filter { front[$0].measurement.keepRatio <= keep }
+    if name == "best", let limit {
+      let fits = front.indices.filter { front[$0].measurement.parametersBlock <= limit.blockParameters }
       found = Self.best(fits, of: front, objectives).map { front[$0] }
       if found == nil, let smallest = front.last {
         throw PipelineError.noPoint(
-          wanted: "that keeps at most \(keep)",
+          wanted: "within \(limit.option)",
           available: "the smallest keeps \((smallest.measurement.keepRatio * 1000).rounded(.up) / 1000)")
       }
     } else if name == "best" {

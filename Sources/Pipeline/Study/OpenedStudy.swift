@@ -18,6 +18,28 @@ extension StudyAddress {
   }
 }
 
+extension StudyDescription {
+  /// Opens the model that the study was made for.
+  ///
+  /// - Parameter path: of the model, where it is no longer at the place that the study remembers.
+  /// - Throws: `PipelineError.damaged` for another model.
+  func opened(model path: String?, in context: JobContext) throws -> LanguageModel {
+    let opened: LanguageModel
+    do {
+      opened = try LanguageModel(
+        URL(fileURLWithPath: path ?? settings.model), engine: settings.engine.engine, memory: context.memory)
+    } catch CheckpointError.unreadable(let place, let reason) where path == nil {
+      throw PipelineError.damaged(
+        path: place, problem: "\(reason); the study's model was there, --model says where it is now")
+    }
+    let fingerprint = try opened.fingerprint()
+    if fingerprint == model.fingerprint { return opened }
+    throw PipelineError.damaged(
+      path: opened.location.path,
+      problem: "fingerprint \(fingerprint), but the study was made for \(model.fingerprint)")
+  }
+}
+
 /// A finished or running study with all that is needed to make its subnets again.
 struct OpenedStudy {
   let study: Study
@@ -39,42 +61,29 @@ struct OpenedStudy {
     _ monitor: Monitor
   ) throws {
     let study = try StudyAddress(address).opened(access: access)
-    try self.init(study, StudyDescription(study), model: path, in: context, monitor)
+    let description = try StudyDescription(study)
+    try self.init(
+      study, description, model: description.opened(model: path, in: context), in: context, monitor)
   }
 
   /// - Parameters:
-  ///   - targets: where a subnet will be written; one that cannot be is an error before anything slow.
-  ///   - parameters: of that subnet.
+  ///   - model: of the study.
+  ///   - needs: what will be written.
   init(
-    _ study: Study, _ description: StudyDescription, model path: String?, targets: [ExportTarget] = [],
-    parameters: Int = 0, in context: JobContext, _ monitor: Monitor
+    _ study: Study, _ description: StudyDescription, model: LanguageModel, needs: [DiskSpace.Need] = [],
+    in context: JobContext, _ monitor: Monitor
   ) throws {
-    self.study = study
-    self.description = description
+    (self.study, self.description, self.model) = (study, description, model)
     settings = description.settings
-    do {
-      model = try LanguageModel(
-        URL(fileURLWithPath: path ?? settings.model), engine: settings.engine.engine, memory: context.memory)
-    } catch CheckpointError.unreadable(let place, let reason) where path == nil {
-      throw PipelineError.damaged(
-        path: place, problem: "\(reason); the study's model was there, --model says where it is now")
-    }
-    let fingerprint = try model.fingerprint()
-    guard fingerprint == description.model.fingerprint else {
-      throw PipelineError.damaged(
-        path: model.location.path,
-        problem: "fingerprint \(fingerprint), but the study was made for \(description.model.fingerprint)")
-    }
-    let space = try settings.searchSpace()
-    try Exporter.check(model, targets, layersDiffer: space.layers != .shared)
+    let fingerprint = description.model.fingerprint
     calibration = try CalibrationFile(
       of: study, model: fingerprint, vocabulary: model.configuration.vocabularySize)
     bound = try BoundSpace(
-      space, to: model.configuration, calibrationSets: calibration.sets.map(\.name))
+      settings.searchSpace(), to: model.configuration, calibrationSets: calibration.sets.map(\.name))
     try study.check(bound.design)
     try context.checkCache(
       fingerprint, bytes: WorkEstimate.disk(model.configuration, sets: calibration.sets.count, outputMoments: 0),
-      beside: targets.map { $0.need(parameters: parameters) })
+      beside: needs)
     bench = calibration.bench(model, damping: description.damping, in: context, monitor)
   }
 

@@ -39,6 +39,17 @@ struct ParameterCount: ExpressibleByArgument {
   }
 }
 
+/// Values separated by commas.
+struct ListArgument<Value: ExpressibleByArgument>: ExpressibleByArgument {
+  let values: [Value]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = parts.compactMap { Value(argument: String($0)) }
+    if values.count < parts.count { return nil }
+  }
+}
+
 /// A number of bytes: `4GiB`, `500MB`, `500B`, or a plain number.
 struct ByteCount: ExpressibleByArgument {
   let value: Int

@@ -13,9 +13,7 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Search space: a name (see 'spaces') or a .yaml file.", transform: LocalPath.checked) var space =
     standard.space
   @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
-  @Option(help: "Largest share of the block parameters a subnet may keep, such as 0.8.") var keep: Double?
-  @Option(help: "Most parameters, embeddings included, such as 110M.") var params: ParameterCount?
-  @Option(help: "Most bytes for all weights at two bytes each, such as 200MB or 4GiB.") var size: ByteCount?
+  @OptionGroup var limit: SizeOptions
   @Option(help: "Without such a limit: share that the first candidates aim at, among others, such as 0.8.") var aim:
     Double?
   @OptionGroup var text: CalibrationOptions
@@ -43,9 +41,6 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Engine that computes; a study keeps to one.") var engine = standard.engine
 
   func validate() throws {
-    if [keep != nil, params != nil, size != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("give only one of --keep, --params and --size")
-    }
     if model.isEmpty { throw ValidationError("--model is empty") }
     try UsageError.check { try settings(within: nil).validate() }
   }
@@ -63,8 +58,7 @@ struct SearchOptions: ParsableArguments {
     settings.space = space
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim
-    settings.target =
-      keep.map { .keep($0) } ?? params.map { .parameters($0.value) } ?? size.map { .size($0.value) }
+    settings.target = limit.target
     settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.plan = text.plan(within: context)
     settings.plan.gradientWindows = gradients.gradientWindows

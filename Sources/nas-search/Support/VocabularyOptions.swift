@@ -19,12 +19,12 @@ struct VocabularyOptions: ParsableArguments {
     help:
       "Text files on which the smaller vocabulary is tried. Default: the last tenth of each text of --vocabulary.",
     transform: LocalPath.checked) var heldOut: [String] = []
-  @OptionGroup var records: FieldOption
 
-  func validate() throws { try UsageError.check { try request.validate() } }
+  func validate() throws { try UsageError.check { try request(field: "text").validate() } }
 
-  var request: VocabularyRequest {
-    func sources(_ paths: [String]) -> [CalibrationSource] { paths.map { CalibrationSource($0, field: records.field) } }
+  /// - Parameter field: of the text in JSON lines.
+  func request(field: String) -> VocabularyRequest {
+    func sources(_ paths: [String]) -> [CalibrationSource] { paths.map { CalibrationSource($0, field: field) } }
     return VocabularyRequest(texts: sources(vocabulary), limit: keepTokens, heldOut: sources(heldOut))
   }
 }

@@ -12,7 +12,7 @@ extension Family {
       context: 8192, window: 4096, bosToken: 2, eosTokens: [1], activation: .gelu, tiedEmbeddings: true),
     readHuggingFace: { try gemma($0, &$1, scoreCap: 50, logitCap: 30) },
     readGGUF: { file, architecture, configuration in
-      try gemma(file, architecture, &configuration, step: 2, localTheta: nil, layersOf27B: 46)
+      try gemma(file, architecture, &configuration, step: 2, window: 4096, localTheta: nil, layersOf27B: 46)
       func cap(_ name: String, _ otherwise: Double) throws -> Float? {
         let found = try file.floatIfPresent("\(architecture).\(name)") ?? otherwise
         return found == 0 ? nil : Float(found)
@@ -53,6 +53,10 @@ extension Family {
       (try config.doubleIfPresent(key) ?? (config.lacks(key) ? otherwise : nil)).map { Float($0) }
     }
     let scalar = try config.doubleIfPresent("query_pre_attn_scalar") ?? 256
+    guard scalar > 0, scalar.isFinite else {
+      throw ModelError.invalidConfiguration(
+        file: config.file, problem: "query_pre_attn_scalar is \(scalar); it must be a positive number")
+    }
     if scalar != Double(configuration.headDimension) { configuration.block.scoreScale = Float(1 / scalar.squareRoot()) }
     configuration.block.scoreCap = try cap("attn_logit_softcapping", scoreCap)
     configuration.logitCap = try cap("final_logit_softcapping", logitCap)
@@ -63,16 +67,17 @@ extension Family {
   ///
   /// - Parameters:
   ///   - step: number of layers from one without a window to the next.
+  ///   - window: length of the window if the key is missing, as in llama.cpp; `nil` for none.
   ///   - localTheta: base of the rotary embedding in layers with a window; `nil` for that of the others.
   ///   - layersOf27B: number of layers by which llama.cpp knows the one size with another scale of the scores.
   static func gemma(
-    _ file: GGUFFile, _ architecture: String, _ configuration: inout ModelConfiguration, step: Int,
+    _ file: GGUFFile, _ architecture: String, _ configuration: inout ModelConfiguration, step: Int, window: Int?,
     localTheta: Double?, layersOf27B: Int
   ) throws {
     func key(_ name: String) -> String { "\(architecture).\(name)" }
     configuration.embeddingScale = Float(configuration.hiddenSize).squareRoot()
     configuration.block.scoreScale = scoreScale(configuration, layersOf27B: layersOf27B)
-    guard let window = try file.integerIfPresent(key("attention.sliding_window")), window > 0 else { return }
+    guard let window = try file.integerIfPresent(key("attention.sliding_window")) ?? window else { return }
     let pattern = file[key("attention.sliding_window_pattern")]
     let step = try pattern?.array == nil ? file.integerIfPresent(key("attention.sliding_window_pattern")) ?? step : step
     let flags =

@@ -13,7 +13,7 @@ extension Family {
       activation: .gelu, tiedEmbeddings: true),
     readHuggingFace: { try gemma($0, &$1, scoreCap: nil, logitCap: nil) },
     readGGUF: { file, architecture, configuration in
-      try gemma(file, architecture, &configuration, step: 6, localTheta: 10_000, layersOf27B: 62)
+      try gemma(file, architecture, &configuration, step: 6, window: nil, localTheta: 10_000, layersOf27B: 62)
       let cap = try file.floatIfPresent("\(architecture).final_logit_softcapping") ?? 0
       if cap != 0 { configuration.logitCap = Float(cap) }
     },

@@ -15,7 +15,11 @@ extension Family {
       }
       let step = try config.integerIfPresent("no_rope_layer_interval") ?? 4
       let listed = try config.integersIfPresent("no_rope_layers")?.map { $0 != 0 }
-      let turned = listed ?? configuration.layers.indices.map { step < 1 || ($0 + 1) % step != 0 }
+      guard step > 0 || listed != nil else {
+        throw ModelError.invalidConfiguration(
+          file: config.file, problem: "no_rope_layer_interval is \(step); it must be positive")
+      }
+      let turned = listed ?? configuration.layers.indices.map { ($0 + 1) % step != 0 }
       guard turned.count == configuration.layerCount else {
         throw ModelError.invalidConfiguration(
           file: config.file,

@@ -9,23 +9,32 @@ struct PruneCommand: ParsableCommand {
 
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "Name of the method.") var method: String
-  @Option(help: "Largest share of the block parameters to keep, such as 0.8.") var keep: Double
+  @OptionGroup var limit: SizeOptions
   @Option(name: .customLong("set"), help: "A setting of the method, such as gamma=3; repeat for several.")
   var settings: [String] = []
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
+  @OptionGroup var vocabulary: VocabularyOptions
   @OptionGroup var output: OutputOptions
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
-  func validate() throws { try UsageError.check { try SizeTarget.keep(keep).validate() } }
+  func validate() throws { _ = try target }
+
+  private var target: SizeTarget {
+    get throws {
+      if let target = limit.target { return target }
+      throw ValidationError("give one of --keep, --params and --size")
+    }
+  }
 
   func run() throws {
-    var request = PruneRequest(model: model, method: method, target: .keep(keep), output: output.checkpoint)
+    var request = PruneRequest(model: model, method: method, target: try target, output: output.checkpoint)
     request.settings = settings
     request.calibration = text.plan(within: try ContextLimit(of: model))
     request.damping = leastSquares.damping
+    request.vocabulary = vocabulary.request(field: text.records.field)
     let outcome = try ProgressDisplay.during(
       quiet: json, PruneJob(request, in: plannedMemory.context(cache: cache)).run)
     try Console.print(
@@ -39,8 +48,10 @@ struct PruneCommand: ParsableCommand {
         + "\(measured.parametersTotal) parameters in all, repair: \(outcome.pruned.repair.rawValue)"
         + (outcome.damping.map { ", damping \($0)" } ?? ""),
       "on held-out windows: KL \((measured[.kl] ?? .nan).fixed(4)), perplexity "
-        + "\((measured[.perplexity] ?? .nan).fixed(2)) (dense \(outcome.densePerplexity.fixed(2)))",
+        + "\((measured[.perplexity] ?? .nan).fixed(2)) (dense \(outcome.densePerplexity.fixed(2)))"
+        + (outcome.vocabulary == nil ? "" : ", before tokens were dropped"),
     ]
+    if let vocabulary = outcome.vocabulary { lines.append(vocabulary.line) }
     for (name, value) in outcome.pruned.decisions.sorted(by: { $0.key < $1.key }) { lines.append("\(name): \(value)") }
     let times = Workbench.Stage.allCases.map {
       "\($0.rawValue) \((outcome.seconds[$0] ?? 0).fixed(1)) s"
@@ -53,7 +64,7 @@ struct PruneCommand: ParsableCommand {
 
   private func document(_ outcome: PruneJob.Outcome) -> JSONValue {
     let (measured, result) = (outcome.measurement, outcome.export)
-    return [
+    var document: [String: JSONValue] = [
       "schema": "nas-search.prune", "version": 1, "method": .string(method),
       "keep_ratio": .number(measured.keepRatio), "block_parameters": .integer(measured.parametersBlock),
       "total_parameters": .integer(measured.parametersTotal), "kl": .optional(measured[.kl]),
@@ -68,5 +79,7 @@ struct PruneCommand: ParsableCommand {
       "output": .string(output.output), "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
       "needs_remote_code": .bool(result.needsRemoteCode),
     ]
+    document["vocabulary"] = outcome.vocabulary?.document
+    return .object(document)
   }
 }

@@ -13,7 +13,11 @@ struct SolveCommand: ParsableCommand {
     help: "A Hugging Face folder or a .gguf file. With --study: where it has moved since.", transform: LocalPath.checked
   ) var model: String?
   @Option(help: "Folder of a study whose calibration is taken.") var study: String?
-  @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String
+  @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String?
+  @Option(help: "Instead: most parameters of the whole model: embeddings, head and norms, too, such as 110M,90M.")
+  var params: ListArgument<ParameterCount>?
+  @Option(help: "Instead: most bytes of all weights, at the type that is written, such as 200MB,150MB.")
+  var size: ListArgument<ByteCount>?
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
     standard.scores.joined(separator: ",")
   @Option(help: "Unit of the error curves: loss (needs gradients), residual or output.") var curveMetric =
@@ -28,6 +32,7 @@ struct SolveCommand: ParsableCommand {
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @OptionGroup var leastSquares: DampingOption
+  @OptionGroup var vocabulary: VocabularyOptions
   @Option(
     help: "Folder or .gguf file to write; with several budgets a folder for one each.", transform: LocalPath.checked)
   var output: String?
@@ -41,12 +46,15 @@ struct SolveCommand: ParsableCommand {
 
   func validate() throws {
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+    if [keep != nil, params != nil, size != nil].count(where: { $0 }) != 1 {
+      throw ValidationError("give one of --keep, --params and --size")
+    }
     try UsageError.check { try request(within: nil).validate() }
   }
 
   /// - Parameter context: context of the model; `nil` to check the request alone.
   private func request(within context: ContextLimit?) -> SolveRequest {
-    var request = SolveRequest(keeps: NumberList.numbers(keep))
+    var request = SolveRequest(targets: targets)
     (request.model, request.study) = (model, study)
     request.calibration = text.plan(within: context)
     request.calibration.gradientWindows = gradients.gradientWindows
@@ -57,20 +65,27 @@ struct SolveCommand: ParsableCommand {
       $0 == "all" ? nil : Int($0) ?? 0
     }
     request.damping = leastSquares.damping
-    request.outputs = outputs(request.keeps)
+    request.vocabulary = vocabulary.request(field: text.records.field)
+    request.outputs = outputs(request.targets)
     request.measures = measure
     return request
   }
 
+  private var targets: [SizeTarget] {
+    if let params { return params.values.map { .parameters($0.value) } }
+    if let size { return size.values.map { .size($0.value) } }
+    return NumberList.numbers(keep ?? "").map { .keep($0) }
+  }
+
   /// Where each budget's checkpoint goes.
-  private func outputs(_ keeps: [Double]) -> [CheckpointOutput] {
+  private func outputs(_ targets: [SizeTarget]) -> [CheckpointOutput] {
     guard let output else { return [] }
     let given = CheckpointOutput(output, format: format, type: weights.dtype, isReplacing: weights.replace)
-    if keeps.count == 1 { return [given] }
+    if targets.count == 1 { return [given] }
     let folder = output.hasSuffix("/") ? output : output + "/"
-    return keeps.map { keep in
+    return targets.map { target in
       var one = given
-      one.path = folder + "keep-\(keep)" + (given.format == .gguf ? ".gguf" : "")
+      one.path = folder + "\(target.named.option)-\(target.named.text)" + (given.format == .gguf ? ".gguf" : "")
       return one
     }
   }
@@ -109,6 +124,7 @@ struct SolveCommand: ParsableCommand {
           "; measured KL \(values.kl.fixed(4)), perplexity \(values.perplexity.fixed(2)) "
           + "(dense \(values.densePerplexity.fixed(2)))"
       }
+      if let vocabulary = answer.vocabulary { line += "\n        " + vocabulary.line }
       return line
     }.joined(separator: "\n")
   }
@@ -119,18 +135,22 @@ struct SolveCommand: ParsableCommand {
       "damping": .optional(outcome.damping),
       "curve_seconds": .number(outcome.curveSeconds), "budget_seconds": .number(outcome.budgetSeconds),
       "answers": .array(
-        outcome.answers.map { answer in
-          [
-            "keep_target": .number(answer.keepTarget), "keep_ratio": .number(answer.keepRatio),
-            "block_parameters": .integer(answer.parametersBlock), "total_parameters": .integer(answer.parametersTotal),
-            "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
-            "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
-            "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
-            "queries_per_group": .optional(answer.widths.first?.queries),
-            "kl": .optional(answer.measured?.kl), "perplexity": .optional(answer.measured?.perplexity),
-            "dense_perplexity": .optional(answer.measured?.densePerplexity),
-          ]
-        }),
+        outcome.answers.map(document)),
     ]
+  }
+
+  private func document(_ answer: SolveJob.Answer) -> JSONValue {
+    var document: [String: JSONValue] = [
+      "keep_target": .number(answer.keepTarget), "keep_ratio": .number(answer.keepRatio),
+      "block_parameters": .integer(answer.parametersBlock), "total_parameters": .integer(answer.parametersTotal),
+      "score": .string(answer.score), "predicted_error": .number(answer.predictedError),
+      "kv_groups": .array(answer.widths.map { .integer($0.groups) }),
+      "mlp_channels": .array(answer.widths.map { .integer($0.channels) }),
+      "queries_per_group": .optional(answer.widths.first?.queries),
+      "kl": .optional(answer.measured?.kl), "perplexity": .optional(answer.measured?.perplexity),
+      "dense_perplexity": .optional(answer.measured?.densePerplexity),
+    ]
+    document["vocabulary"] = answer.vocabulary?.document
+    return .object(document)
   }
 }

@@ -10,8 +10,9 @@ struct ExportCommand: ParsableCommand {
     commandName: "export", abstract: "Write a point of the front as a checkpoint that stock loaders open.")
 
   @Argument(help: "Folder of the study, or postgresql://…#NAME.") var study: String
-  @Option(help: "best, knee, or the number of a point (see 'report').") var point = ExportRequest.standard.point
-  @Option(help: "With best: the largest share of block parameters, such as 0.8.") var keep: Double?
+  @Option(help: "best (within --keep, --params or --size, if given), knee, or the number of a point (see 'report').")
+  var point = ExportRequest.standard.point
+  @OptionGroup var limit: SizeOptions
   @Option(help: "hf (a Hugging Face folder) or gguf (one file); several with an --output each.")
   var format: [ExportFormat]
   @Option(help: "Folder or file to write.", transform: LocalPath.checked) var output: [String]
@@ -20,6 +21,8 @@ struct ExportCommand: ParsableCommand {
       "Correction of the weights: sequential (layer by layer; shipped if it is better than nested), nested (as the search judged it) or none."
   )
   var repair = ExportRequest.standard.repair
+  @OptionGroup var vocabulary: VocabularyOptions
+  @OptionGroup var records: FieldOption
   @Option(help: "The parent model, where it has moved since the search.", transform: LocalPath.checked) var model:
     String?
   @Option(help: "Folder for calibration statistics.", transform: LocalPath.checked) var cache: String?
@@ -44,7 +47,8 @@ struct ExportCommand: ParsableCommand {
       outputs: zip(format, output).map {
         CheckpointOutput($1, format: $0, type: weights.dtype, isReplacing: weights.replace)
       })
-    (request.point, request.keep, request.repair, request.model) = (point, keep, repair, model)
+    (request.point, request.target, request.repair, request.model) = (point, limit.target, repair, model)
+    request.vocabulary = vocabulary.request(field: records.field)
     return request
   }
 
@@ -65,13 +69,15 @@ struct ExportCommand: ParsableCommand {
         "point \(outcome.point.index): \(share) % of the block parameters, \(measured.parametersTotal) parameters in all, "
           + "\(outcome.repair == .none ? "no" : outcome.repair.rawValue) repair, "
           + "KL \(divergence) on the fitness windows"
-      ] + (outcome.steps.isEmpty ? [] : [SequentialReformation.Step.summary(outcome.steps)])
+          + (outcome.vocabulary == nil ? "" : ", before tokens were dropped")
+      ] + (outcome.vocabulary.map { [$0.line] } ?? [])
+      + (outcome.steps.isEmpty ? [] : [SequentialReformation.Step.summary(outcome.steps)])
       + zip(output, outcome.exports).map { $1.line($0) }).joined(separator: "\n")
   }
 
   private func document(_ outcome: ExportJob.Outcome) -> JSONValue {
     let measured = outcome.measurement
-    return [
+    var document: [String: JSONValue] = [
       "schema": "nas-search.export", "version": 1, "point": .integer(outcome.point.index),
       "trial": .integer(outcome.point.trial), "repair": .string(outcome.repair.rawValue),
       "keep_ratio": .number(measured.keepRatio), "kl": .optional(measured[.kl]),
@@ -80,5 +86,7 @@ struct ExportCommand: ParsableCommand {
       "sequential_repair": .array(outcome.steps.map(\.record)),
       "checkpoints": .array(zip(output, outcome.exports).map { $1.record($0) }),
     ]
+    document["vocabulary"] = outcome.vocabulary?.document
+    return .object(document)
   }
 }

@@ -10,11 +10,13 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @OptionGroup var output: OutputOptions
   @OptionGroup var vocabulary: VocabularyOptions
+  @OptionGroup var records: FieldOption
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
   func run() throws {
-    let request = ConvertRequest(model: model, output: output.checkpoint, vocabulary: vocabulary.request)
+    let request = ConvertRequest(
+      model: model, output: output.checkpoint, vocabulary: vocabulary.request(field: records.field))
     let outcome = try ProgressDisplay.during(quiet: json, ConvertJob(request, in: plannedMemory.context()).run)
     let result = outcome.export
     var document: [String: JSONValue] = [
