@@ -44,10 +44,7 @@ extension Verification {
         temporary, memory: network.memory, keepingLayers: false,
         families: [network.configuration.family] + Family.all)
     }
-    let types = try reading {
-      try Dictionary(
-        uniqueKeysWithValues: written.types.keys.sorted().map { ($0, try reloaded.checkpoint.tensor($0).type) })
-    }
+    let types = try reading { try Self.types(of: written.types.keys.sorted(), in: reloaded) }
     for (name, type) in written.types.sorted(by: { $0.key < $1.key }) where types[name] != type {
       throw ExportError.differentConfiguration(
         path: path, property: "type of '\(name)'", found: types[name]?.name ?? "none", expected: type.name)
@@ -86,6 +83,12 @@ extension Verification {
     self.init(
       tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
       relativeRMS: logits.relativeRMS)
+  }
+}
+
+extension Verification {
+  private static func types(of names: [String], in model: LanguageModel) throws -> [String: ElementType] {
+    try Dictionary(uniqueKeysWithValues: names.map { ($0, try model.checkpoint.tensor($0).type) })
   }
 }
 
