@@ -209,6 +209,7 @@ extension EndToEnd {
     @Test(arguments: [
       ("llama3-gqa", "MistralForCausalLM", ["llama"]), ("qwen2-bias", "Qwen2ForCausalLM", ["llama", "qwen2"]),
       ("gemma3-local", "Gemma3ForCausalLM", ["gemma3"]), ("glm4-norms", "Glm4ForCausalLM", ["glm4"]),
+      ("qwen3moe-six", "Qwen3MoeForCausalLM", ["qwen3moe"]), ("mixtral-four", "MixtralForCausalLM", ["llama"]),
     ])
     func uniformSpace(_ model: String, _ folderArchitecture: String, _ fileArchitectures: [String]) throws {
       let workspace = try Workspace(model)
