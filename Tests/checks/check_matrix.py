@@ -182,23 +182,26 @@ def measure_exports(program, checkpoint, row, study, windows, dtype):
         row.cells["logits"] = logits_apart(folder, file, checkpoint.gguf_window)
 
 
-def check_experts(base, folder):
-    """Some layer of an exported mixture of experts has to have lost some, or the row would say nothing about them."""
-    def counts(place):
-        with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
-            config = json.load(file)
-        layers = config.get("per_layer_config", {}).values()
-        return [layer["num_experts"] for layer in layers] or [expert_files.experts(config)]
+def settings(folder):
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        return json.load(file)
 
-    before = counts(base)[0]
-    if before and min(counts(folder)) >= before:
-        raise CheckError(f"no layer of the best point has fewer experts: {counts(folder)} of {before}")
+
+def check_experts(checkpoint, folder):
+    """Some layer of an exported mixture of experts has to have lost some, or the row would say nothing about them."""
+    before, after = expert_files.experts(settings(checkpoint.twin_folder)), settings(folder)
+    if before == 0:
+        return
+    layers = after.get("per_layer_config", {}).values()
+    counts = [layer["num_experts"] for layer in layers] or [expert_files.experts(after)]
+    channels = after.get("moe_intermediate_size", after["intermediate_size"])
+    if min(counts) >= before or channels != checkpoint.expert_channels:
+        raise CheckError(f"the best point has {counts} of {before} experts, of {channels} channels")
 
 
 def measure_refusal(program, checkpoint, row, study):
     """Of a GGUF of the subnet that `measure_exports` wrote as a folder, whose layers llama.cpp does not take."""
-    with open(os.path.join(f"{study}-f32", "config.json"), encoding="utf-8") as file:
-        layers = json.load(file).get("per_layer_config", {}).values()
+    layers = settings(f"{study}-f32").get("per_layer_config", {}).values()
     if len({json.dumps(layer, sort_keys=True) for layer in layers}) < 2:
         raise CheckError("the layers of the best point are alike: nothing to refuse")
     file = f"{study}-refused.gguf"
@@ -216,7 +219,7 @@ def measure(program, make, base, row):
         study, windows = measure_search(program, checkpoint, row, place)
         for dtype in ("f32", "f16"):
             measure_exports(program, checkpoint, row, study, windows, dtype)
-        check_experts(base, f"{study}-f32")
+        check_experts(checkpoint, f"{study}-f32")
         if "gguf" not in checkpoint.formats:
             measure_refusal(program, checkpoint, row, study)
 
@@ -248,9 +251,10 @@ python3 Tests/checks/check_matrix.py --nas-search .build/release/nas-search --ou
 
 The figures are perplexities of tiny trained models on `Tests/Fixtures/text/lighthouse.txt` in windows of 128 tokens. Each figure of
 `nas-search evaluate` is followed by what the references compute from the same weights with tokenizers of their own. *dense* is the checkpoint
-as it is given. The exports are the best point of a search of 6 evaluations, in F32; *refused*: llama.cpp has no form of it, and
-the program has to say so. The largest difference is that of all pairs of figures in the row. `matrix.csv` has further pairs: exports in F16, the dense perplexity in `report`, and the one that `export` states. The command fails
-if a difference is larger than 0.1 %. The head of the script says what is compared with what.
+as it is given. The exports are the best point of a search of 6 evaluations, in F32; *refused*: llama.cpp has no form of it, and the
+program has to say so. The largest difference is that of all pairs of figures in the row. `matrix.csv` has further pairs: exports in F16,
+the dense perplexity in `report`, and the one that `export` states. The command fails if a difference is larger than 0.1 %. The head of
+the script says what is compared with what.
 
 A GGUF has no dynamic rope scaling: its context ends where the scaling would begin, so the row *128 of 64* measures the GGUF
 export in windows of 64, and has no figure of llama.cpp for the dense model.

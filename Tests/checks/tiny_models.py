@@ -1,4 +1,4 @@
-"""Tiny trained models of every family, in every format that nas-search reads. Only check_matrix.py uses this file.
+"""Tiny trained models of every family, in every format that nas-search reads. Only check_matrix.py and check_experts.py use it.
 
 `train` makes a network of transformers from a fixed seed and trains it for some seconds on the texts of the fixtures, so that
 perplexities mean something and rounding hurts as it does in real models. Rows are multiples of 256 numbers, as the K types of
@@ -37,8 +37,9 @@ COMMON = dict(vocab_size=320, hidden_size=256, intermediate_size=512, num_hidden
               pad_token_id=None)
 
 
-# Mixtures of experts. A token takes 3 of them.
+# Mixtures of 12 experts of which a token takes 3.
 EXPERTS = dict(num_experts_per_tok=3)
+EXPERT_CHANNELS = 256
 
 
 @dataclass
@@ -91,14 +92,14 @@ FAMILIES = {
                    dict(head_dim=32, attention_bias=True, bos_token_id=317, eos_token_id=319, rope_parameters=dict(
                        rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)), takes_widths=False),
     "qwen3moe": Family("Qwen3Moe", "qwen2", "qwen3moe",
-                       dict(EXPERTS, head_dim=64, num_experts=12, moe_intermediate_size=256, norm_topk_prob=True,
+                       dict(EXPERTS, head_dim=64, num_experts=12, moe_intermediate_size=EXPERT_CHANNELS, norm_topk_prob=True,
                             bos_token_id=None, eos_token_id=319), takes_widths=False),
     # llama.cpp wants a norm of keys as wide as the hidden size.
     "olmoe": Family("Olmoe", "llama3", "olmoe",
-                    dict(EXPERTS, num_key_value_heads=8, num_experts=12, intermediate_size=256, norm_topk_prob=False,
+                    dict(EXPERTS, num_key_value_heads=8, num_experts=12, intermediate_size=EXPERT_CHANNELS, norm_topk_prob=False,
                          bos_token_id=317, eos_token_id=319), takes_widths=False, uniform="all-heads.yaml"),
     "mixtral": Family("Mixtral", "sentencepiece", "llama",
-                      dict(EXPERTS, num_local_experts=12, intermediate_size=256, bos_token_id=1, eos_token_id=2),
+                      dict(EXPERTS, num_local_experts=12, intermediate_size=EXPERT_CHANNELS, bos_token_id=1, eos_token_id=2),
                       takes_widths=False),
 }
 
@@ -107,6 +108,17 @@ ALL_HEADS = """name: all-heads
 layers: shared
 attention:
   minimum: 1.0
+scores: [wanda-sp, llm-bip]
+"""
+
+
+# The same with experts of fewer channels.
+NARROWER = """name: narrower
+layers: shared
+attention:
+  minimum: 1.0
+mlp:
+  expert_channels: 160
 scores: [wanda-sp, llm-bip]
 """
 
@@ -171,6 +183,7 @@ class Checkpoint:
     gguf_window: int = 128
     space: str = "widths"
     takes_widths: bool = True  # whether a GGUF takes layers of different widths
+    expert_channels: int = EXPERT_CHANNELS  # what subnets have
 
     @property
     def formats(self):
@@ -364,6 +377,15 @@ def alike(make):
     return searched
 
 
+def narrower(base, family, place):
+    """One number of experts for all layers, and experts of fewer channels."""
+    result = plain(base, family, place)
+    result.space, result.expert_channels = os.path.join(place, "narrower.yaml"), 160
+    with open(result.space, "w", encoding="utf-8") as file:
+        file.write(NARROWER)
+    return result
+
+
 DYNAMIC = {"rope_type": "dynamic", "factor": 4.0}
 LONGROPE = {"rope_type": "longrope", "short_factor": [1 + j / 32 for j in range(16)],
             "long_factor": [1 + j / 8 for j in range(16)]}  # 16 pairs of a head of 32
@@ -373,6 +395,7 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
 
 VARIANTS = [
     *((family, "HF, all layers alike", alike(plain)) for family in FAMILIES),
+    *((family, "HF, narrower experts", narrower) for family in ("qwen3moe", "olmoe", "mixtral")),
     ("qwen2", "HF, yarn, 128 of 64", rope(YARN)),
     ("qwen2", "HF, yarn, all layers alike", alike(rope(YARN))),
     ("mistral", "HF, yarn, 128 of 64", rope(YARN)),
