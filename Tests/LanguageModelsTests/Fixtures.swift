@@ -25,6 +25,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case olmo2Norms = "olmo2-norms"
   case glmPartial = "glm-partial"
   case glm4Norms = "glm4-norms"
+  case chatGLMJoined = "chatglm-joined"
 
   /// Those with a tokenizer.
   static let withTokenizer = allCases.filter {
