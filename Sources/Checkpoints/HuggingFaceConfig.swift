@@ -10,6 +10,8 @@ public struct HuggingFaceConfig: Sendable {
   public let members: [String: JSONValue]
   /// Path of keys from the top of the file to this object, for errors; empty at the top.
   private let prefix: String
+  /// The names that keys have in this file, if they have others.
+  private var names: [String: String] = [:]
 }
 
 extension HuggingFaceConfig {
@@ -37,8 +39,20 @@ extension HuggingFaceConfig {
 
   /// The value of a key, or nil if it is absent or null.
   public subscript(key: String) -> JSONValue? {
-    guard let value = members[key], value != .null else { return nil }
+    guard let value = members[name(of: key)], value != .null else { return nil }
     return value
+  }
+
+  /// What a key is called in this file.
+  public func name(of key: String) -> String { names[key] ?? key }
+
+  /// The same with other names of keys.
+  ///
+  /// - Parameters:
+  ///   - names: what keys are called in the file, by the names that they are asked for by.
+  ///   - values: of keys in the place of what the file says, by their names in the file.
+  public func reading(_ names: [String: String], values: [String: JSONValue]) -> HuggingFaceConfig {
+    HuggingFaceConfig(file: file, members: members.merging(values) { $1 }, prefix: prefix, names: names)
   }
 
   public func contains(_ key: String) -> Bool { self[key] != nil }
@@ -75,7 +89,7 @@ extension HuggingFaceConfig {
   }
 
   private func required<Value>(_ key: String, _ value: Value?) throws -> Value {
-    guard let value else { throw CheckpointError.missingKey(file: file, key: prefix + key) }
+    guard let value else { throw CheckpointError.missingKey(file: file, key: prefix + name(of: key)) }
     return value
   }
 
@@ -87,7 +101,7 @@ extension HuggingFaceConfig {
     _ value: JSONValue, _ key: String, _ expected: String, _ read: (JSONValue) -> Value?
   ) throws -> Value {
     guard let result = read(value) else {
-      throw CheckpointError.wrongType(file: file, key: prefix + key, expected: expected, found: value.summary)
+      throw CheckpointError.wrongType(file: file, key: prefix + name(of: key), expected: expected, found: value.summary)
     }
     return result
   }

@@ -35,12 +35,25 @@ enum HuggingFaceReader {
       }
       throw TokenizerError.missingFile(
         path: directory.appendingPathComponent(main).path,
-        advice: other.map {
-          "there is \($0), from which transformers makes it: python -c \"from transformers import AutoTokenizer as T; "
-            + "T.from_pretrained('\(directory.path)').save_pretrained('\(directory.path)')\""
-        })
+        advice: other.map { advice($0, hasOwnCode: hasOwnCode(files[configuration]), directory.path) })
     }
     return files
+  }
+
+  /// Whether transformers opens the tokenizer by Python code that comes with it.
+  private static func hasOwnCode(_ configuration: Data?) -> Bool {
+    let json = configuration.flatMap { data in
+      try? data.withUnsafeBytes { try JSONValue.parse($0, file: Self.configuration, dialect: .python) }
+    }
+    return json?["auto_map"]?["AutoTokenizer"] != nil
+  }
+
+  private static func advice(_ other: String, hasOwnCode: Bool, _ folder: String) -> String {
+    hasOwnCode
+      ? "there is \(other), which only the folder's own Python code opens, and which is not read here; a GGUF file that llama.cpp's "
+        + "convert_hf_to_gguf.py makes of the folder holds the tokenizer in a form that is read"
+      : "there is \(other), from which transformers makes it: python -c \"from transformers import AutoTokenizer as T; "
+        + "T.from_pretrained('\(folder)').save_pretrained('\(folder)')\""
   }
 
   /// - Parameter folder: the path that error messages put before the names of the files.

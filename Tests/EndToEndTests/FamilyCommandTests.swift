@@ -31,6 +31,40 @@ extension EndToEnd {
       #expect(config?["pad_token_id"] is NSNull)
     }
 
+    /// ChatGLM's own folders: read, pruned, and written as Llama's containers in both formats; a tokenizer that only Python reads
+    /// is said to be missing.
+    @Test func chatGLMGoesTheWholeWay() throws {
+      let workspace = try Workspace("chatglm-joined")
+      func perplexity(_ model: String) throws -> Double {
+        let document = try workspace.run(
+          "evaluate", "--model", model, "--text", "text/lighthouse.txt", "--window-length", "64", "--json"
+        ).expectSuccess().json()
+        let lines = try #require(document["measurements"] as? [[String: Any]])
+        return try #require(lines[0]["perplexity"] as? Double)
+      }
+      let dense = try perplexity("model")
+      #expect(abs(try perplexity("model/chatglm-joined.gguf") - dense) < 1e-5 * dense)
+      try workspace.run(Workspace.search("--keep", "0.8", budget: "6")).expectSuccess()
+      for (number, command) in [["convert", "--model", "model"], ["export", "results/study"]].enumerated() {
+        let values = try ["hf", "gguf"].map { format in
+          let output = "out-\(number)" + (format == "gguf" ? ".gguf" : "")
+          try workspace.run(command + ["--dtype", "f32", "--format", format, "--output", output]).expectSuccess()
+          return try perplexity(output)
+        }
+        #expect(abs(values[0] - values[1]) < 1e-4 * values[0])
+        if number == 0 { #expect(abs(values[0] - dense) < 1e-4 * dense) }
+      }
+      try workspace.remove("model/tokenizer.json")
+      try workspace.write("", to: "model/tokenizer.model")
+      try workspace.write(
+        #"{"auto_map": {"AutoTokenizer": ["tokenization_chatglm.ChatGLMTokenizer", null]}}"#,
+        to: "model/tokenizer_config.json")
+      try workspace.run("describe", "widths", "--model", "model").expectSuccess()
+      try workspace.expectFailure(
+        ["evaluate", "--model", "model", "--text", "text/lighthouse.txt"], "tokenizer.json", "there is tokenizer.model",
+        "own Python code", "convert_hf_to_gguf.py")
+    }
+
     /// A repair that adds biases, for a family whose containers take none, is refused before anything is gathered.
     @Test func biasesThatNoContainerTakesAreRefusedFirst() throws {
       let workspace = try Workspace("glm4-norms")

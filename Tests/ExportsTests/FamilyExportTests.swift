@@ -37,6 +37,7 @@ import Testing
     ("granite-tied", ["MistralForCausalLM", "NASMistralForCausalLM"], ["llama", "deci"]),
     ("granite-bias", ["LlamaForCausalLM", "NASMistralForCausalLM"], ["llama", "deci"]),
     ("glm-partial", ["Qwen2ForCausalLM", "NASMistralForCausalLM"], ["llama", "deci"]),
+    ("chatglm-joined", ["Qwen2ForCausalLM", "NASMistralForCausalLM"], ["llama", "deci"]),
     ("ministral-mixed", ["MinistralForCausalLM", "NASMinistralForCausalLM"], ["llama", "deci"]),
     ("gemma2-caps", ["Gemma2ForCausalLM", "NASGemma2ForCausalLM"], ["gemma2"]),
     ("gemma3-local", ["Gemma3ForCausalLM", "NASGemma3ForCausalLM"], ["gemma3"]),

@@ -14,7 +14,7 @@ enum Fixtures {
   static let qwen3 = ["qwen3-tied", "qwen3-odd"]
   /// Families that are read otherwise than Llama, and whose networks go into its containers all the same.
   static let likeLlama = [
-    "phi3-fused", "phi3-partial", "granite-tied", "granite-bias", "glm-partial", "ministral-mixed",
+    "phi3-fused", "phi3-partial", "granite-tied", "granite-bias", "glm-partial", "chatglm-joined", "ministral-mixed",
   ]
   /// Families with classes and architectures of their own.
   static let own = ["gemma2-caps", "gemma3-local", "gemma3-scaled", "smollm3-still", "olmo2-norms", "glm4-norms"]

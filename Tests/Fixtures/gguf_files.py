@@ -41,6 +41,7 @@ TENSOR_NAMES = {
     "mlp.up_proj.bias": "ffn_up.bias",
     "mlp.down_proj.bias": "ffn_down.bias",
     "self_attn.qkv_proj.weight": "attn_qkv.weight",
+    "self_attn.qkv_proj.bias": "attn_qkv.bias",
     "mlp.gate_up_proj.weight": "ffn_up.weight",
     "mlp.gate.weight": "ffn_gate_inp.weight",
     "block_sparse_moe.gate.weight": "ffn_gate_inp.weight",
@@ -70,7 +71,7 @@ def tensor_names(architecture):
 
 def keeps_rows(architecture):
     """Whether the rows of query and key have the order of safetensors. GLM's are interleaved there, too."""
-    return architecture in HALF_SPLIT or architecture == "glm4"
+    return architecture in HALF_SPLIT or architecture in ("glm4", "chatglm")
 
 
 def gain_offset(architecture):

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from tokenizers import normalizers
 from transformers import AutoModelForCausalLM
 
+import chatglm_files
 import expert_files
 import gguf_files
 import tokenizer_files
@@ -249,6 +250,17 @@ FIXTURES = {
             "pad_token_id": 319, "bos_token_id": 317, "eos_token_id": [318, 319], "torch_dtype": "bfloat16",
         },
     },
+    # Stored as ChatGLM 3: chatglm_files.py.
+    "chatglm-joined": {
+        "dtype": torch.float32, "seed": 30, "tokenizer": "qwen2", "gguf": ("chatglm", "F32"), "rope_ratio": 2,
+        "config": {
+            "architectures": ["GlmForCausalLM"], "model_type": "glm", "hidden_size": 48, "num_hidden_layers": 3,
+            "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16, "intermediate_size": 40,
+            "vocab_size": 320, "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "hidden_act": "silu",
+            "attention_bias": True, "partial_rotary_factor": 0.5, "tie_word_embeddings": False, "pad_token_id": 317,
+            "bos_token_id": None, "eos_token_id": 319, "torch_dtype": "float32",
+        },
+    },
 } | expert_files.FIXTURES
 
 
@@ -384,10 +396,12 @@ def make(name, fixture):
     else:
         tensors = {key: value.to(fixture["dtype"]).contiguous() for key, value in model.state_dict().items()
                    if not (key == "lm_head.weight" and config.tie_word_embeddings)}
+    if "rope_ratio" in fixture:
+        write_json(os.path.join(folder, "config.json"), chatglm_files.config_of(config, fixture["rope_ratio"]))
+        tensors = chatglm_files.tensors_of(tensors)
     save_weights(folder, tensors, fixture.get("shards", 1))
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, attn_implementation="eager", dtype=torch.float32, **expert_files.loading(name)).eval()
+    model = open_model(folder, fixture)
     if expert_files.experts(config):
         model.set_experts_implementation("eager")
     margins = expert_files.RouterMargins(model)
@@ -409,9 +423,25 @@ def make(name, fixture):
         write_gguf(name, fixture, os.path.join(folder, f"{name}.gguf"))
 
 
+def open_model(folder, fixture):
+    """transformers' model, or for folders that it has no class for our own, which must compute what its class for the same
+    network computes."""
+    if "rope_ratio" not in fixture:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, attn_implementation="eager", dtype=torch.float32, **expert_files.loading(os.path.basename(folder))).eval()
+    model, glm = chatglm_files.Model(folder), chatglm_files.as_glm(folder)
+    tokens = np.random.default_rng(1).integers(3, model.config.vocab_size, 60).tolist()
+    difference = float((logits_of(model, tokens) - logits_of(glm, tokens)).abs().max())
+    print(f"{os.path.basename(folder)}: largest logit difference to GlmForCausalLM {difference:.2e}")
+    assert difference < 1e-5 and model.num_parameters() == glm.num_parameters()
+    return model
+
+
 def write_gguf(name, fixture, path, architecture=None, kind=None):
     folder = os.path.join(MODELS, name)
     config, tensors = gguf_files.load_folder(folder)
+    if "rope_ratio" in fixture:
+        config, tensors = chatglm_files.glm_keys(config), chatglm_files.joined(tensors)
     kept = "llama" if config["model_type"] == "mistral" else config["model_type"]
     defaults = fixture.get("gguf", (kept, "F32"))
     gguf_files.write(path, config, tensors, architecture or defaults[0],

@@ -13,6 +13,7 @@ import sys
 import torch
 from transformers import AutoModelForCausalLM
 
+import chatglm_files
 import expert_files
 
 MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
@@ -91,8 +92,11 @@ for folder in sys.argv[1:] or sorted(os.listdir(MODELS)):
     expected = json.load(open(os.path.join(path, "expected.json")))
     tokens = expected["sequences"][0]["tokens"]
     windows = torch.tensor(tokens[: len(tokens) // LENGTH * LENGTH]).reshape(-1, LENGTH)
-    model = AutoModelForCausalLM.from_pretrained(
-        path, dtype=torch.float64, attn_implementation="eager", **expert_files.loading(folder))
+    if folder.startswith("chatglm"):
+        model = chatglm_files.as_glm(path, torch.float64)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.float64, attn_implementation="eager", **expert_files.loading(folder))
     if expert_files.experts(model.config):
         model.set_experts_implementation("eager")
     margins = expert_files.RouterMargins(model)

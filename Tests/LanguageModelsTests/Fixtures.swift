@@ -28,6 +28,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case qwen3moeSix = "qwen3moe-six"
   case olmoeFive = "olmoe-five"
   case mixtralFour = "mixtral-four"
+  case chatGLMJoined = "chatglm-joined"
 
   /// Those with a tokenizer.
   static let withTokenizer = allCases.filter {

@@ -18,11 +18,14 @@ struct ConfigurationKeys {
   /// The names of its numbers if they are not those of transformers.
   private let scalingNames: [String: String]
 
+  /// - Parameter config: file as it was read, with its own names of keys.
   init(huggingFace config: HuggingFaceConfig) {
-    (hidden, vocabulary, headDimension) = ("hidden_size", "vocab_size", "head_dim")
-    (turned, theta, context) = ("partial_rotary_factor", "rope_theta", "max_position_embeddings")
+    func key(_ name: String) -> String { config.name(of: name) }
+    (hidden, vocabulary, headDimension) = (key("hidden_size"), key("vocab_size"), key("head_dim"))
+    (turned, theta) = (key("partial_rotary_factor"), key("rope_theta"))
+    (context, epsilon) = (key("max_position_embeddings"), key("rms_norm_eps"))
     (scoreScale, scoreCap) = ("query_pre_attn_scalar", "attn_logit_softcapping")
-    (logitCap, epsilon, window) = ("final_logit_softcapping", "rms_norm_eps", "sliding_window")
+    (logitCap, window) = ("final_logit_softcapping", "sliding_window")
     scaling = config.contains("rope_parameters") ? "rope_parameters" : "rope_scaling"
     scalingNames = [:]
   }

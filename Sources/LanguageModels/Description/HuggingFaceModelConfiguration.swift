@@ -11,6 +11,7 @@ extension ModelConfiguration {
   ///   `CheckpointError` for mistyped keys.
   public init(huggingFace config: HuggingFaceConfig, families: [Family] = Family.all) throws {
     let (family, isOurs) = try Self.family(of: config, families)
+    let config = try family.dialect(of: config)?.read(config) ?? config
     let defaults = family.defaults
     func integer(_ key: String, _ value: Int) throws -> Int { try config.integerIfPresent(key) ?? value }
     let hidden = try integer("hidden_size", defaults.hidden)
@@ -32,7 +33,9 @@ extension ModelConfiguration {
     guard layerCount > 0, layerCount <= 100_000, heads > 0 else {
       throw ModelError.invalidConfiguration(
         file: config.file,
-        problem: "num_hidden_layers is \(layerCount) and num_attention_heads \(heads); both must be positive")
+        problem:
+          "\(config.name(of: "num_hidden_layers")) is \(layerCount) and num_attention_heads \(heads); both must be "
+          + "positive")
     }
     let context = try integer("max_position_embeddings", defaults.context)
     let headDimension = try integer("head_dim", defaults.headDimension ?? hidden / heads)
@@ -65,7 +68,7 @@ extension ModelConfiguration {
     let architectures = try config.stringsIfPresent("architectures") ?? []
     let type = try config.stringIfPresent("model_type")
     let named = families.first { family in architectures.contains { family.isCalled($0) } }
-    let typed = type.flatMap { type in families.first { $0.modelTypes.contains(type) } }
+    let typed = type.flatMap { type in families.first { $0.isOf(type: type) } }
     if let named, let typed, named != typed {
       throw ModelError.contradiction(
         file: config.file, first: "architectures", architectures.joined(separator: ", "), second: "model_type",
@@ -162,7 +165,7 @@ extension ExpertRouting {
 
 extension HuggingFaceConfig {
   /// Whether a key is not there at all: null stands for "none", absence for the default.
-  func lacks(_ key: String) -> Bool { members[key] == nil }
+  func lacks(_ key: String) -> Bool { members[name(of: key)] == nil }
 
   func tellIgnored(_ key: String, _ value: String, _ family: Family) {
     Notices.tell(
@@ -175,9 +178,14 @@ extension Family {
   /// Whether an architecture is one of this family: its causal language model, in any case of letters ("LLaMAForCausalLM" of early
   /// files), or the base class, whose checkpoints lack the output head where it is tied.
   fileprivate func isCalled(_ architecture: String) -> Bool {
-    architectures.contains { name in
+    if dialects.contains(where: { $0.architectures.contains(architecture) }) { return true }
+    return architectures.contains { name in
       let base = name.replacing("ForCausalLM", with: "Model")
       return [name, base].contains { $0.lowercased() == architecture.lowercased() }
     }
+  }
+
+  fileprivate func isOf(type: String) -> Bool {
+    modelTypes.contains(type) || dialects.contains { $0.modelTypes.contains(type) }
   }
 }

@@ -8,6 +8,16 @@ public struct TensorNames: Sendable {
   /// The text before the number of a layer.
   let layerPrefix: String
   private let parts: [LayerPart: String]
+  /// The parts whose rows are one tensor.
+  let joinedParts: [JoinedParts]
+
+  init(
+    embedding: String, finalNorm: String, head: String, layerPrefix: String, parts: [LayerPart: String],
+    joinedParts: [JoinedParts]
+  ) {
+    (self.embedding, self.finalNorm, self.head, self.layerPrefix) = (embedding, finalNorm, head, layerPrefix)
+    (self.parts, self.joinedParts) = (parts, joinedParts)
+  }
 
   /// Name of any tensor of a layer.
   public func inLayer(_ layer: Int, _ name: String) -> String { "\(layerPrefix)\(layer).\(name)" }
@@ -25,8 +35,9 @@ public struct TensorNames: Sendable {
 
   public static func huggingFace(_ family: Family) -> TensorNames { huggingFace(family, prefix: "model.") }
 
-  /// The names in a checkpoint: with or without the `model.` that a base model saved alone lacks.
+  /// The names in a checkpoint: those of a dialect, or with or without the `model.` that a base model saved alone lacks.
   public static func huggingFace(_ family: Family, in checkpoint: some Checkpoint) -> TensorNames {
+    if let dialect = family.dialects.first(where: { checkpoint.contains($0.names.finalNorm) }) { return dialect.names }
     let (full, bare) = (huggingFace(family), huggingFace(family, prefix: ""))
     return checkpoint.contains(bare.finalNorm) && !checkpoint.contains(full.finalNorm) ? bare : full
   }
@@ -34,7 +45,8 @@ public struct TensorNames: Sendable {
   private static func huggingFace(_ family: Family, prefix: String) -> TensorNames {
     TensorNames(
       embedding: prefix + "embed_tokens.weight", finalNorm: prefix + "norm.weight", head: "lm_head.weight",
-      layerPrefix: prefix + "layers.", parts: family.partNames.mapValues(\.huggingFace))
+      layerPrefix: prefix + "layers.", parts: family.partNames.mapValues(\.huggingFace),
+      joinedParts: family.joinedParts)
   }
 
   /// The same with the embedding under the name of the head, for a tied checkpoint that stores only that.
@@ -47,6 +59,6 @@ public struct TensorNames: Sendable {
   public static func gguf(_ family: Family) -> TensorNames {
     TensorNames(
       embedding: "token_embd.weight", finalNorm: "output_norm.weight", head: "output.weight", layerPrefix: "blk.",
-      parts: family.partNames.mapValues(\.gguf))
+      parts: family.partNames.mapValues(\.gguf), joinedParts: family.joinedParts)
   }
 }

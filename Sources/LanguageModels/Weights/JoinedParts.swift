@@ -44,7 +44,7 @@ extension SeparatedCheckpoint {
   ///
   /// - Throws: `CheckpointError.malformedTensor` where the rows do not fit the configuration.
   mutating func separate(_ configuration: ModelConfiguration, _ names: TensorNames) throws {
-    for joined in configuration.family.joinedParts {
+    for joined in names.joinedParts {
       guard let name = joined.huggingFace else { continue }
       for layer in configuration.layers.indices {
         let rows = configuration.rows(of: joined.parts, layer: layer)

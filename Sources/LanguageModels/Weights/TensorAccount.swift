@@ -10,7 +10,8 @@ struct TensorAccount {
 
   /// Buffers that early files hold and every reader computes anew.
   private static let buffers = [
-    "rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "position_ids", "self_attn.masked_bias",
+    "rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "position_ids",
+    "self_attn.masked_bias",
   ]
 
   /// What a stray tensor may be, by a part of its name; the first that fits.

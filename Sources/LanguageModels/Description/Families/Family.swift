@@ -40,6 +40,8 @@ public struct Family: Sendable {
   public var joinedParts: [JoinedParts] = []
   /// Where its mixtures of experts are told; `nil` if its MLPs have none.
   public var experts: ExpertRule?
+  /// Other forms of its folders, which are read.
+  public var dialects: [HuggingFaceDialect] = []
   /// The classes of transformers that its networks are written for; the first that takes a network has it.
   public var huggingFaceForms: [HuggingFaceForm] = [
     .mistral, .qwen2, .llama, .ministral, .nasMistral, .nasMinistral,
@@ -97,8 +99,11 @@ public struct Family: Sendable {
 
   /// The names that `all` reads, for messages.
   static var supported: String {
-    all.map { "\($0.architectures[0]) (GGUF: \($0.ggufArchitectures.joined(separator: ", ")))" }
-      .joined(separator: "; ")
+    all.map { family in
+      let names = [family.architectures[0]] + family.dialects.map { $0.architectures[0] }
+      return "\(names.joined(separator: ", ")) (GGUF: \(family.ggufArchitectures.joined(separator: ", ")))"
+    }
+    .joined(separator: "; ")
   }
 }
 

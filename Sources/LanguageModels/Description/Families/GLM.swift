@@ -1,10 +1,10 @@
 extension Family {
-  /// GLM 4 of the first form (`glm`), and ChatGLM 2 and 3 in GGUF: Llama with gate and up in one tensor, biases on query,
+  /// GLM 4 of the first form (`glm`), and ChatGLM 2 and 3: Llama with gate and up in one tensor, biases on query,
   /// key and value, and half of each head turned, neighbour with neighbour. Its subnets go into Llama's containers.
   public static let glm = Family(
     name: "glm", architectures: ["GlmForCausalLM"], modelTypes: ["glm"], ggufArchitectures: ["chatglm"],
     ggufInterleavesRotaryRows: true, biases: .glm, window: .none, defaults: glmDefaults,
-    interleavesRotaryRows: true, joinedParts: [glmGateAndUp])
+    interleavesRotaryRows: true, joinedParts: [glmGateAndUp], dialects: [.chatGLM])
 
   /// GLM 4 of 2025 (`glm4`): the same with norms behind attention and MLP, too.
   public static let glm4 = Family(
