@@ -158,7 +158,7 @@ class RouterMargins:
 
     def __init__(self, model):
         self.smallest, self.choices = float("inf"), {}
-        for name, module in model.named_modules():
+        for name, module in getattr(model, "named_modules", list)():
             if type(module).__name__.endswith("TopKRouter"):
                 module.register_forward_hook(lambda router, _, output, name=name: self._record(name, router.top_k, output[0]))
 
