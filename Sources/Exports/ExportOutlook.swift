@@ -76,6 +76,15 @@ public struct ExportOutlook: Sendable, Equatable {
     return begin + "; --space uniform finds subnets with one width"
   }
 
+  /// The sentence for the start of a search for layers of one width that may lose heads; `nil` if its subnets can be
+  /// written.
+  public var warningOfFewerHeads: String? {
+    guard let fewerHeads, case .none(let rule) = fewerHeads else { return nil }
+    let begin = "subnets with fewer heads cannot be exported as \(format.title): \(rule)"
+    guard case .loader = oneWidth else { return begin }
+    return begin + "; a space with 'attention: {minimum: 1.0}' keeps all heads"
+  }
+
   private var name: String { format == .gguf ? "GGUF" : "Hugging Face" }
 
   private func text(_ answer: Answer) -> String {

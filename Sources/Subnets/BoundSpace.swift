@@ -173,6 +173,14 @@ public struct BoundSpace: Sendable {
     }
   }
 
+  /// Whether layers may have other widths than each other.
+  public var mayDiffer: Bool { space.layers != .shared }
+
+  /// Whether a layer may lose KV groups.
+  public var mayLoseHeads: Bool {
+    space.attention.queries != nil || design.variables.contains { $0.module == "attention" && $0.levels > 1 }
+  }
+
   /// Allowed widths of a variable, ascending.
   public func widths(of variable: Int) -> [Int] {
     let variable = design.variables[variable]

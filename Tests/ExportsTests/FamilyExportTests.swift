@@ -102,7 +102,12 @@ import Testing
     let olmo = try Fixtures.parent("olmo2-norms")
     let heads = "llama.cpp's 'olmo2' wants heads that together are as wide as the hidden size"
     #expect(try refused(Fixtures.subnet(of: olmo, uniform: true), olmo) == heads)
-    let lines = ExportOutlook(olmo.configuration, .gguf).lines
+    let outlook = ExportOutlook(olmo.configuration, .gguf)
+    #expect(
+      outlook.warningOfFewerHeads
+        == "subnets with fewer heads cannot be exported as GGUF: \(heads); a space with 'attention: {minimum: 1.0}' keeps all heads")
+    #expect(try ExportOutlook(Fixtures.parent("gemma2-caps").configuration, .gguf).warningOfFewerHeads == nil)
+    let lines = outlook.lines
     #expect(lines.first == "GGUF, one width for all layers: olmo2; with fewer heads: none, \(heads)")
 
     let gemma = try Fixtures.parent("gemma2-caps")

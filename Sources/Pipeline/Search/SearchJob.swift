@@ -98,10 +98,10 @@ public struct SearchJob {
 
   /// Makes a study, when all is known that it holds.
   private func begin(_ ground: SearchGround, _ monitor: Monitor) throws -> (Study, CandidateSearch) {
-    if ground.bound.space.layers != .shared {
-      for format in ExportFormat.allCases {
-        ExportOutlook(ground.model.configuration, format).warning.map(Notices.tell)
-      }
+    for format in ExportFormat.allCases {
+      let outlook = ExportOutlook(ground.model.configuration, format)
+      (ground.bound.mayDiffer ? outlook.warning : ground.bound.mayLoseHeads ? outlook.warningOfFewerHeads : nil)
+        .map(Notices.tell)
     }
     let estimate = try ground.estimate(request.budget, context.memory)
     monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
