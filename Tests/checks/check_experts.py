@@ -7,7 +7,7 @@
 norms, a head of its own, but 4 layers and narrower. Of the parameters in blocks 75 % are to stay, and attention whole, so that
 about 75 % of the experts stay:
 
-* `convert` writes the whole model as GGUF;
+* `convert` writes the whole model as GGUF, and a subnet in F16;
 * `search` finds one number of experts for all layers, and a number for each layer; `report` and `export` follow;
 * `prune` takes the methods reap and ours-fast, and `compare` measures both side by side.
 
@@ -133,8 +133,8 @@ def measure_search(check, what, alike):
     check.folder(what, folder)
     if alike:
         check.file(what, file, folder)
-        check.program.run(*export, "--dtype", "f16", "--format", "gguf", "--output", f"{study}-16.gguf")
-        check.file(f"{what}, F16", f"{study}-16.gguf", folder, logits=False)
+        check.program.run("convert", "--model", folder, "--dtype", "f16", "--output", f"{study}-16.gguf")
+        check.file(f"{what}, to F16", f"{study}-16.gguf", folder, logits=False)
     else:
         check.refused(what, f"{study}-refused.gguf", *export)
     with open(os.path.join(study, "calibration.json"), encoding="utf-8") as handle:
