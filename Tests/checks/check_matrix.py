@@ -194,7 +194,7 @@ def check_experts(checkpoint, folder):
         return
     layers = after.get("per_layer_config", {}).values()
     counts = [layer["num_experts"] for layer in layers] or [expert_files.experts(after)]
-    channels = after.get("moe_intermediate_size", after["intermediate_size"])
+    channels = after.get("moe_intermediate_size") or after["intermediate_size"]
     whole = min(counts) >= before and channels >= tiny_models.EXPERT_CHANNELS
     if whole or channels != checkpoint.expert_channels:
         raise CheckError(f"the best point has {counts} of {before} experts, of {channels} channels")
