@@ -188,14 +188,15 @@ def settings(folder):
 
 
 def check_experts(checkpoint, folder):
-    """Some layer of an exported mixture of experts has to have lost some, or the row would say nothing about them."""
+    """An exported mixture of experts has to have fewer or narrower ones, or the row would say nothing about them."""
     before, after = expert_files.experts(settings(checkpoint.twin_folder)), settings(folder)
     if before == 0:
         return
     layers = after.get("per_layer_config", {}).values()
     counts = [layer["num_experts"] for layer in layers] or [expert_files.experts(after)]
-    channels = after.get("moe_intermediate_size", after["intermediate_size"])
-    if min(counts) >= before or channels != checkpoint.expert_channels:
+    channels = after.get("moe_intermediate_size") or after["intermediate_size"]
+    whole = min(counts) >= before and channels >= tiny_models.EXPERT_CHANNELS
+    if whole or channels != checkpoint.expert_channels:
         raise CheckError(f"the best point has {counts} of {before} experts, of {channels} channels")
 
 
