@@ -43,14 +43,14 @@ extension HuggingFaceConfig {
     return value
   }
 
-  /// What a key is called in this file.
+  /// The name of a key in this file.
   public func name(of key: String) -> String { names[key] ?? key }
 
   /// The same with other names of keys.
   ///
   /// - Parameters:
-  ///   - names: what keys are called in the file, by the names that they are asked for by.
-  ///   - values: of keys in the place of what the file says, by their names in the file.
+  ///   - names: names of keys in the file, by those that readers ask for.
+  ///   - values: values of keys in place of those of the file, by their names in the file.
   public func reading(_ names: [String: String], values: [String: JSONValue]) -> HuggingFaceConfig {
     HuggingFaceConfig(file: file, members: members.merging(values) { $1 }, prefix: prefix, names: names)
   }

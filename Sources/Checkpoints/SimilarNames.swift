@@ -1,6 +1,7 @@
 /// Names that are like one that was not found, for messages.
 public enum SimilarNames {
-  /// The most similar names, best first, at most three. Names that differ by more than half of their length are left out.
+  /// The most similar names, best first, at most three. Names that differ by more than half of their length are left
+  /// out.
   public static func to(_ name: String, in names: [String]) -> [String] {
     let wanted = Array(name.utf8)
     let scored = names.compactMap { candidate -> (distance: Int, name: String)? in

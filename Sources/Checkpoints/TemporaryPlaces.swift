@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// What lies under temporary names until it is whole, so that a process that has to end at once can remove it.
+/// Files and folders under temporary names, until they are whole. A process that has to end at once removes them.
 public enum TemporaryPlaces {
   private struct State {
     /// Paths, with the folders that were made for each, outermost first.
@@ -11,7 +11,7 @@ public enum TemporaryPlaces {
 
   private static let state = Mutex(State())
 
-  /// Names a path before something is made there. It does not return while the process ends.
+  /// Enters a path before something is made there. It does not return while the process ends.
   static func enter(_ path: String, parents: [String] = []) {
     let isClosed = state.withLock { state in
       state.places[path] = parents
@@ -20,7 +20,7 @@ public enum TemporaryPlaces {
     while isClosed { pause() }
   }
 
-  /// Names a path at which nothing is left, or something that stays.
+  /// Takes out a path at which nothing is left, or something that stays.
   static func leave(_ path: String) { state.withLock { $0.places[path] = nil } }
 
   /// Removes everything that is not whole, and lets nothing new begin. The process must end then.

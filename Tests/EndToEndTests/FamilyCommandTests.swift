@@ -31,8 +31,8 @@ extension EndToEnd {
       #expect(config?["pad_token_id"] is NSNull)
     }
 
-    /// ChatGLM's own folders: read, pruned, and written as Llama's containers in both formats; a tokenizer that only Python reads
-    /// is said to be missing.
+    /// ChatGLM's own folders: read, pruned, and written as Llama's containers in both formats; a tokenizer that only
+    /// Python reads is said to be missing.
     @Test func chatGLMGoesTheWholeWay() throws {
       let workspace = try Workspace("chatglm-joined")
       func perplexity(_ model: String) throws -> Double {

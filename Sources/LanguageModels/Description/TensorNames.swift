@@ -35,7 +35,8 @@ public struct TensorNames: Sendable {
 
   public static func huggingFace(_ family: Family) -> TensorNames { huggingFace(family, prefix: "model.") }
 
-  /// The names in a checkpoint: those of a dialect, or with or without the `model.` that a base model saved alone lacks.
+  /// The names in a checkpoint: those of a dialect, or with or without the `model.` that a base model saved alone
+  /// lacks.
   public static func huggingFace(_ family: Family, in checkpoint: some Checkpoint) -> TensorNames {
     if let dialect = family.dialects.first(where: { checkpoint.contains($0.names.finalNorm) }) { return dialect.names }
     let (full, bare) = (huggingFace(family), huggingFace(family, prefix: ""))

@@ -36,8 +36,8 @@ public struct JobContext: Sendable {
     try LanguageModel(URL(fileURLWithPath: path), memory: memory)
   }
 
-  /// Opens the model at a path, of which a checkpoint is to be made, looks at whether that can be written, and chooses its
-  /// tokens.
+  /// Opens the model at a path, of which a checkpoint is to be made, looks at whether that can be written, and chooses
+  /// its tokens.
   ///
   /// - Parameters:
   ///   - inputs: what else is read, and never replaced.

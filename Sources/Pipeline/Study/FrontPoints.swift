@@ -57,8 +57,8 @@ public struct FrontPoints: Sendable {
 
   /// The point that a command line names: `best`, `knee` or a number.
   ///
-  /// - Parameter limit: with `best`, the block parameters allowed at most instead of the study's own target, and the option
-  ///   that says so.
+  /// - Parameter limit: most block parameters with `best`, instead of the study's own target, and the option that says
+  ///   so.
   func point(_ name: String, within limit: (blockParameters: Int, option: String)?) throws -> FrontPoint {
     let available = front.isEmpty ? "it is empty" : "0 to \(front.count - 1), best, knee"
     let found: FrontPoint?

@@ -2,8 +2,8 @@ import Checkpoints
 import Foundation
 import Synchronization
 
-/// Ctrl-C and SIGTERM: they end the program, after it has removed what it was writing. Of a command that can stop in good
-/// order the first asks for that.
+/// Ctrl-C and SIGTERM: they end the program, after it has removed what it was writing. A command that can stop in good
+/// order does so at the first.
 enum Interrupt {
   private static let count = Atomic<Int>(0)
   private static let stopsInOrder = Atomic<Bool>(false)

@@ -8,7 +8,7 @@ struct UnknownWords {
   private let options: [String: Set<String>]
   private let defaultCommand: String
 
-  /// - Parameter help: what the program tells of its commands (`--experimental-dump-help`).
+  /// - Parameter help: list of all commands, as `--experimental-dump-help` prints it.
   init?(help: JSONValue) {
     guard let root = help["command"], let subcommands = root["subcommands"]?.array else { return nil }
     defaultCommand = root["defaultSubcommand"]?.string ?? ""
@@ -27,7 +27,7 @@ struct UnknownWords {
 
   /// The first such word, and what may have been meant; `nil` if all words are known.
   ///
-  /// - Parameter arguments: the words after the program's name.
+  /// - Parameter arguments: words after the program's name.
   func remark(on arguments: [String]) -> String? {
     var words = arguments.prefix { $0 != "--" }
     var command = defaultCommand
@@ -41,7 +41,7 @@ struct UnknownWords {
     guard let known = options[command] else { return nil }
     for word in words where word.hasPrefix("--") {
       let name = String(word.prefix { $0 != "=" })
-      // Of ArgumentParser itself.
+      // ArgumentParser itself has some more.
       if known.contains(name) || name.hasPrefix("--generate-completion-script") || name.hasPrefix("--experimental") {
         continue
       }
@@ -58,7 +58,7 @@ struct UnknownWords {
 extension UnknownWords {
   /// The remark on a command line that was refused, followed by how to use the command.
   ///
-  /// - Parameter message: of the refusal.
+  /// - Parameter message: message of the refusal.
   static func message(on arguments: [String], insteadOf message: String) -> String? {
     guard let help = try? JSONValue.parse(NASSearch._dumpHelp(), file: "the help"),
       let words = UnknownWords(help: help),

@@ -1,8 +1,8 @@
 import Checkpoints
 
 extension HuggingFaceDialect {
-  /// ChatGLM 2 and 3, and GLM 4 of 2024 before transformers had a class for it: folders with code of their own. The network is
-  /// that of `GlmForCausalLM`; query, key and value are one tensor, gate and up another.
+  /// ChatGLM 2 and 3, and GLM 4 of 2024 before transformers had a class for it: folders with code of their own. The
+  /// network is that of `GlmForCausalLM`; query, key and value are one tensor, gate and up another.
   static let chatGLM = HuggingFaceDialect(
     architectures: ["ChatGLMModel", "ChatGLMForConditionalGeneration"], modelTypes: ["chatglm"],
     keys: [
