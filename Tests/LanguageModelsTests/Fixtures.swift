@@ -28,6 +28,8 @@ enum Fixture: String, CaseIterable, Sendable {
   case qwen3moeSix = "qwen3moe-six"
   case olmoeFive = "olmoe-five"
   case mixtralFour = "mixtral-four"
+  case gptossSinks = "gptoss-sinks"
+  case gptossBlocks = "gptoss-blocks"
 
   /// Those with a tokenizer.
   static let withTokenizer = allCases.filter {

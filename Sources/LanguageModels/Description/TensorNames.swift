@@ -7,21 +7,23 @@ public struct TensorNames: Sendable {
   public let head: String
   /// The text before the number of a layer.
   let layerPrefix: String
-  private let parts: [LayerPart: String]
+  private let parts: [LayerPart: PartName.Tensors]
+  /// Whether experts are stored as `ExpertRule.joinsGateAndUp` says.
+  public private(set) var joinsGateAndUp = false
 
   /// Name of any tensor of a layer.
   public func inLayer(_ layer: Int, _ name: String) -> String { "\(layerPrefix)\(layer).\(name)" }
   /// Name of a part's weight.
-  public func weight(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").weight" }
+  public func weight(_ part: LayerPart, layer: Int) -> String { inLayer(layer, parts[part]?.weight ?? "") }
   /// Whether each expert has a tensor of its own for a part.
-  public func isByExpert(_ part: LayerPart) -> Bool { parts[part]?.contains("#") ?? false }
+  public func isByExpert(_ part: LayerPart) -> Bool { parts[part]?.weight.contains("#") ?? false }
   /// The names of the tensors that hold a part's weight: one, or one for each of the experts.
   public func weights(_ part: LayerPart, layer: Int, of shape: LayerShape) -> [String] {
     let name = weight(part, layer: layer)
     return isByExpert(part) ? (0..<shape.mlpChannels).map { name.replacing("#", with: "\($0)") } : [name]
   }
   /// Name of a part's bias.
-  public func bias(_ part: LayerPart, layer: Int) -> String { "\(layerPrefix)\(layer).\(parts[part] ?? "").bias" }
+  public func bias(_ part: LayerPart, layer: Int) -> String { inLayer(layer, parts[part]?.bias ?? "") }
 
   public static func huggingFace(_ family: Family) -> TensorNames { huggingFace(family, prefix: "model.") }
 
@@ -34,7 +36,8 @@ public struct TensorNames: Sendable {
   private static func huggingFace(_ family: Family, prefix: String) -> TensorNames {
     TensorNames(
       embedding: prefix + "embed_tokens.weight", finalNorm: prefix + "norm.weight", head: "lm_head.weight",
-      layerPrefix: prefix + "layers.", parts: family.partNames.mapValues(\.huggingFace))
+      layerPrefix: prefix + "layers.", parts: family.partNames.mapValues(\.huggingFace),
+      joinsGateAndUp: family.experts?.joinsGateAndUp ?? false)
   }
 
   /// The same with the embedding under the name of the head, for a tied checkpoint that stores only that.
