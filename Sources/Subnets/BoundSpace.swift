@@ -167,8 +167,8 @@ public struct BoundSpace: Sendable {
     if configuration.block.parts.contains(.expertBias) {
       throw SearchSpaceError.doesNotFit(
         space: space.name,
-        problem: "experts are to keep \(kept) channels, but those of the model have biases, which no correction of fewer "
-          + "channels knows of")
+        problem: "experts are to keep \(kept) channels, but those of the model have biases, which no correction of "
+          + "fewer channels knows of")
     }
     guard let experts = configuration.block.experts, kept < experts.channels else {
       throw SearchSpaceError.doesNotFit(
