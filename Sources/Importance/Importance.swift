@@ -181,6 +181,7 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
   case notFinite(score: String, layer: Int)
   case noGradients(score: String)
   case noExperts(score: String)
+  case expertBiases
 
   public var description: String {
     switch self {
@@ -192,6 +193,8 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
       "score '\(score)' of layer \(layer) is not finite"
     case .noGradients(let score):
       "score '\(score)' needs gradients, and none were gathered"
+    case .expertBiases:
+      "experts with biases keep all their channels: no correction of fewer channels knows of the biases"
     case .noExperts(let score):
       "score '\(score)' compares the channels of one MLP and cannot rank the experts of a mixture"
     }

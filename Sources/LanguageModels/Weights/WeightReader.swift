@@ -200,9 +200,9 @@ struct WeightReader: Sendable {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
     }
     if isInBlocks ? tensor.type != .u8 : tensor.type.isInteger {
+      let form = tensor.type.isInteger ? "holds integers, \(tensor.type.name)" : "is of type \(tensor.type.name)"
       throw ModelError.quantised(
-        file: tensor.file,
-        form: "tensor '\(tensor.storedName)' \(tensor.type.isInteger ? "holds integers," : "is of type") \(tensor.type.name)",
+        file: tensor.file, form: "tensor '\(tensor.storedName)' \(form)",
         advice: WeightEncoding.original
       )
     }
