@@ -36,13 +36,14 @@ INLINE void OF_TYPE(mean_of_values)(
 
 INLINE void OF_TYPE(attend_rows)(
     const int rows, const float *query, ptrdiff_t d, const ELEMENT *keys, const ELEMENT *values, ptrdiff_t first,
-    ptrdiff_t end, float scale, float cap, float *scores, float *context) {
+    ptrdiff_t end, float scale, float cap, const float *sinks, float *scores, float *context) {
   ptrdiff_t start = first / LANES * LANES, stride = (end - start + LANES - 1) / LANES * LANES;
   for (ptrdiff_t j = start; j < end; j += LANES)
     OF_TYPE(score_panel)(rows, query, d, keys + j * d, scale, scores + (j - start), stride);
   float *seen = scores + (first - start);
   for (int r = 0; cap != 0 && r < rows; r++) soft_cap(seen + r * stride, cap, end - first);
-  for (int r = 0; r < rows; r++) softmax(seen + r * stride, end - first);
+  for (int r = 0; r < rows; r++)
+    softmax_with(seen + r * stride, sinks ? sinks[r] : -__builtin_inff(), end - first);
   ptrdiff_t i = 0;
   for (; i + 4 * LANES <= d; i += 4 * LANES)
     OF_TYPE(mean_of_values)(rows, 4, seen, stride, values + first * d + i, end - first, d, d - i, context + i);
@@ -52,13 +53,13 @@ INLINE void OF_TYPE(attend_rows)(
 
 static void OF_TYPE(attend)(
     const float *query, ptrdiff_t rows, ptrdiff_t d, const ELEMENT *keys, const ELEMENT *values, ptrdiff_t first,
-    ptrdiff_t end, float scale, float cap, float *scores, float *context) {
-  for (ptrdiff_t r = 0; r < rows; r += 4, query += 4 * d, context += 4 * d)
+    ptrdiff_t end, float scale, float cap, const float *sinks, float *scores, float *context) {
+  for (ptrdiff_t r = 0; r < rows; r += 4, query += 4 * d, context += 4 * d, sinks = sinks ? sinks + 4 : sinks)
     switch (rows - r) {
-    case 1: OF_TYPE(attend_rows)(1, query, d, keys, values, first, end, scale, cap, scores, context); break;
-    case 2: OF_TYPE(attend_rows)(2, query, d, keys, values, first, end, scale, cap, scores, context); break;
-    case 3: OF_TYPE(attend_rows)(3, query, d, keys, values, first, end, scale, cap, scores, context); break;
-    default: OF_TYPE(attend_rows)(4, query, d, keys, values, first, end, scale, cap, scores, context);
+    case 1: OF_TYPE(attend_rows)(1, query, d, keys, values, first, end, scale, cap, sinks, scores, context); break;
+    case 2: OF_TYPE(attend_rows)(2, query, d, keys, values, first, end, scale, cap, sinks, scores, context); break;
+    case 3: OF_TYPE(attend_rows)(3, query, d, keys, values, first, end, scale, cap, sinks, scores, context); break;
+    default: OF_TYPE(attend_rows)(4, query, d, keys, values, first, end, scale, cap, sinks, scores, context);
     }
 }
 

@@ -178,8 +178,9 @@ static float sum_exp(const float *x, float shift, ptrdiff_t count) {
   return sum_of(sum) + rest;
 }
 
-static void softmax(float *x, ptrdiff_t count) {
+static float softmax_with(float *x, float sink, ptrdiff_t count) {
   float peak = maximum(x, count);
+  peak = peak > sink ? peak : sink;
   floats sum = 0;
   float rest = 0;
   for (ptrdiff_t i = 0; i < count; i += LANES) {
@@ -190,8 +191,13 @@ static void softmax(float *x, ptrdiff_t count) {
     else
       rest = sum_of_first(count - i, e);
   }
-  scale(x, 1 / (sum_of(sum) + rest), count);
+  float share = exponential((floats)(sink - peak))[0];
+  float factor = 1 / (sum_of(sum) + rest + share);
+  scale(x, factor, count);
+  return share * factor;
 }
+
+static void softmax(float *x, ptrdiff_t count) { softmax_with(x, -__builtin_inff(), count); }
 
 static double softmax_expectation(float *x, ptrdiff_t count) {
   float peak = maximum(x, count);
@@ -283,6 +289,32 @@ static void gelu_multiply_backward(float *gate, float *up, float *grad, ptrdiff_
   }
 }
 
+INLINE floats clamped(floats x, float low, float high) {
+  x = x < low ? (floats)low : x;
+  return x > high ? (floats)high : x;
+}
+
+static void clamped_multiply(float *gate, const float *up, float limit, float alpha, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats g = clamped(load_part(gate + i, count - i), -__builtin_inff(), limit);
+    floats u = clamped(load_part(up + i, count - i), -limit, limit);
+    store_part(g / (1.0f + exponential(g * -alpha)) * (u + 1.0f), gate + i, count - i);
+  }
+}
+
+static void clamped_multiply_backward(
+    float *gate, float *up, float *grad, float limit, float alpha, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    floats x = load_part(gate + i, count - i), y = load_part(up + i, count - i), d = load_part(grad + i, count - i);
+    floats g = clamped(x, -__builtin_inff(), limit), u = clamped(y, -limit, limit);
+    floats sigmoid = 1.0f / (1.0f + exponential(g * -alpha));
+    floats slope = sigmoid * (1.0f + alpha * g * (1.0f - sigmoid));
+    store_part(g == x ? d * (u + 1.0f) * slope : (floats)0.0f, gate + i, count - i);
+    store_part(u == y ? d * g * sigmoid : (floats)0.0f, up + i, count - i);
+    store_part(g * sigmoid * (u + 1.0f), grad + i, count - i);
+  }
+}
+
 static void soft_cap(float *x, float cap, ptrdiff_t count) {
   for (ptrdiff_t i = 0; i < count; i += LANES) {
     floats twice = load_part(x + i, count - i) * (2.0f / cap);
@@ -367,6 +399,7 @@ const struct nas_kernels TABLE = {
     .exponentials = exponentials,
     .sum_exp = sum_exp,
     .softmax = softmax,
+    .softmax_with = softmax_with,
     .softmax_expectation = softmax_expectation,
     .softmax_backward = softmax_backward,
     .rms_norm = rms_norm,
@@ -375,6 +408,8 @@ const struct nas_kernels TABLE = {
     .silu_multiply_backward = silu_multiply_backward,
     .gelu_multiply = gelu_multiply,
     .gelu_multiply_backward = gelu_multiply_backward,
+    .clamped_multiply = clamped_multiply,
+    .clamped_multiply_backward = clamped_multiply_backward,
     .soft_cap = soft_cap,
     .soft_cap_backward = soft_cap_backward,
     .rotate = rotate,

@@ -3,34 +3,34 @@ import LinearAlgebra
 
 /// Sums over tokens for the experts of an MLP, each over the tokens that use it.
 final class ExpertAccumulator {
-  /// Sums of `x xᵀ` of the experts' activations, one below the other, shape `[experts·c, c]`; upper triangles.
+  /// Sums of `x xᵀ` of the experts' activations, one below the other, shape `[experts·a, a]`; upper triangles.
   let grams: Matrix<Float>
-  /// Sums of `|x|` and `x`, shape `[1, experts·c]`.
+  /// Sums of `|x|` and `x`, shape `[1, experts·a]`.
   let magnitude: Matrix<Float>
   let mean: Matrix<Float>
   /// The tokens that use an expert, and the sum of the lengths of its outputs; means after `average`.
   private(set) var use: [Float]
   private(set) var lengths: [Float]
-  private let routing: ExpertRouting
 
-  init(_ routing: ExpertRouting, count: Int) {
-    self.routing = routing
-    let channels = count * routing.channels
-    grams = Matrix(rows: channels, columns: routing.channels)
-    magnitude = Matrix(rows: 1, columns: channels)
-    mean = Matrix(rows: 1, columns: channels)
+  /// - Parameter width: activations `a` of an expert.
+  init(width: Int, count: Int) {
+    grams = Matrix(rows: count * width, columns: width)
+    magnitude = Matrix(rows: 1, columns: count * width)
+    mean = Matrix(rows: 1, columns: count * width)
     use = Array(repeating: 0, count: count)
     lengths = use
   }
 
   var count: Int { use.count }
 
-  func gram(of expert: Int) -> Matrix<Float> { grams.rows(routing.range(of: expert)) }
+  func gram(of expert: Int) -> Matrix<Float> {
+    grams.rows(expert * grams.columns..<(expert + 1) * grams.columns)
+  }
 
   func add(_ x: Matrix<Float>, of expert: Int, _ engine: any Engine) {
     engine.addGram(of: x, to: gram(of: expert))
     use[expert] += Float(x.rows)
-    let first = expert * routing.channels
+    let first = expert * grams.columns
     for i in 0..<x.rows {
       Kernels.addMagnitudes(x.row(i), to: magnitude.pointer + first, count: x.columns)
       Kernels.add(x.row(i), to: mean.pointer + first, count: x.columns)

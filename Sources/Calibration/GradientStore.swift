@@ -85,7 +85,7 @@ public struct StoredSaliencies: Sendable {
           mlp: Matrix(try values("mlp.moments", [size, size]), rows: size, columns: size))
       }
       return try LayerSaliencies(outputMoments: moments()) {
-        try saliencies("\($0)", $0.unit.count(in: configuration, shape))
+        try saliencies("\($0)", configuration.block.parts.contains($0) ? $0.unit.count(in: configuration, shape) : 0)
       }
     }
   }

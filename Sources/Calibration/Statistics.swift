@@ -21,7 +21,7 @@ public struct LayerStatistics: Sendable {
   /// `E[x]` of the output projection's input.
   public var contextMean: [Float]
   /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`. Of a mixture of experts those of the
-  /// experts' own inputs, one below the other, shape `[experts·c, c]`: what a token's experts have in common is left out.
+  /// experts' own inputs, one below the other, shape `[experts·a, a]`: what a token's experts have in common is left out.
   public var hiddenGram: Matrix<Float>
   /// `E[|x|]` of the down projection's input.
   public var hiddenMagnitude: [Float]
@@ -73,7 +73,9 @@ public struct LayerStatistics: Sendable {
 
 extension ModelConfiguration {
   /// The columns of `LayerStatistics.hiddenGram`.
-  func hiddenGramColumns(of shape: LayerShape) -> Int { block.experts?.channels ?? shape.mlpChannels }
+  func hiddenGramColumns(of shape: LayerShape) -> Int {
+    block.experts == nil ? shape.mlpChannels : activationsPerUnit
+  }
 }
 
 /// Activation statistics of a network on one calibration set, layer by layer.

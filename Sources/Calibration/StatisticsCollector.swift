@@ -142,7 +142,9 @@ final class StatisticsCollector: @unchecked Sendable {
       attentionInput = Matrix(rows: residual, columns: residual)
       mlpInput = Matrix(rows: residual, columns: residual)
       self.context = Accumulator(width: context)
-      experts = configuration.block.experts.map { ExpertAccumulator($0, count: shape.mlpChannels) }
+      experts = configuration.block.experts.map { _ in
+        ExpertAccumulator(width: configuration.activationsPerUnit, count: shape.mlpChannels)
+      }
       hidden = Accumulator(width: experts == nil ? shape.mlpChannels : 0)
     }
 

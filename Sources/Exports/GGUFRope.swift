@@ -17,6 +17,7 @@ struct GGUFRope {
       rotary = rotary.turningWholeHeads(dimension)
     }
     rotary.turnedDimensions = nil
+    rotary = rotary.roundingYarn(dimension) ?? rotary
     members = [("rope.dimension_count", .uint32(UInt32(dimension))), ("rope.freq_base", .float32(Float(rotary.theta)))]
     switch rotary.scaling {
     case .none: break

@@ -14,7 +14,7 @@ enum HuggingFaceConfiguration {
       "hidden_size": .integer(configuration.hiddenSize),
       "num_hidden_layers": .integer(configuration.layerCount),
       "head_dim": .integer(configuration.headDimension),
-      "hidden_act": configuration.block.activation == .silu ? "silu" : "gelu_pytorch_tanh",
+      "hidden_act": configuration.block.activation == .gelu ? "gelu_pytorch_tanh" : "silu",
       "max_position_embeddings": .integer(configuration.contextLength),
       "rms_norm_eps": .number(decimal(configuration.normEpsilon)),
       "tie_word_embeddings": .bool(configuration.tiedEmbeddings),

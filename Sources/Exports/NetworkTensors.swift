@@ -52,6 +52,9 @@ final class NetworkTensors<Exported: Network> {
     /// The share of one expert, or those of all, one after another.
     case expert(Int, LayerPart, layer: Int)
     case experts(LayerPart, layer: Int)
+    /// The transposes of all experts' shares of projections whose outputs take turns, and the projections' biases likewise.
+    case turns([LayerPart], layer: Int)
+    case turnsOfBiases([LayerPart], layer: Int)
   }
 
   let names: TensorNames
@@ -99,20 +102,17 @@ final class NetworkTensors<Exported: Network> {
         for part in joined { types[names.weight(part, layer: layer)] = matrixType }
         parts.removeAll(where: joined.contains)
       }
-      for part in parts where part.isOfExperts && configuration.block.experts != nil {
-        let (share, named) = (configuration.expertShare(of: part), names.weights(part, layer: layer, of: shape))
-        for (expert, name) in named.enumerated() {
-          if names.isByExpert(part) {
-            add(name, matrixType, share, .expert(expert, part, layer: layer))
-          } else {
-            add(name, matrixType, [shape.mlpChannels] + share, .experts(part, layer: layer))
-          }
+      if configuration.block.experts != nil {
+        for part in parts where part.isOfExperts {
+          let experts = Self.experts(part, layer, configuration, names)
+          for (name, shape, source) in experts.weights { add(name, matrixType, shape, source) }
+          if let (name, shape, source) = experts.bias { add(name, vectorType, shape, source) }
         }
+        parts.removeAll(where: \.isOfExperts)
       }
-      if configuration.block.experts != nil { parts.removeAll(where: \.isOfExperts) }
       for part in parts {
         let dimensions = part.dimensions(in: configuration, shape)
-        let type = dimensions.count == 1 ? vectorType : matrixType
+        let type = part.isStoredAsVector ? vectorType : matrixType
         add(names.weight(part, layer: layer), type, dimensions, .weight(part, layer: layer))
         if configuration.hasBias(part) {
           add(names.bias(part, layer: layer), vectorType, [dimensions[0]], .bias(part, layer: layer))
@@ -126,6 +126,32 @@ final class NetworkTensors<Exported: Network> {
     self.plans = plans
     self.types = types
     self.sources = sources
+  }
+
+  private typealias Stored = (name: String, shape: [Int], source: Source)
+
+  /// The tensors that hold a part of all experts of a layer; none for an up that is stored with its gate.
+  private static func experts(
+    _ part: LayerPart, _ layer: Int, _ configuration: ModelConfiguration, _ names: TensorNames
+  ) -> (weights: [Stored], bias: Stored?) {
+    let (shape, share) = (configuration.layers[layer], configuration.expertShare(of: part))
+    let (named, biasName) = (names.weights(part, layer: layer, of: shape), names.bias(part, layer: layer))
+    if names.joinsGateAndUp {
+      if part == .up { return ([], nil) }
+      let turns: [LayerPart] = part == .gate ? [.gate, .up] : [part]
+      let outputs = share[0] * turns.count
+      let weight: Stored = (named[0], [shape.mlpChannels, share[1], outputs], .turns(turns, layer: layer))
+      let bias: Stored = (biasName, [shape.mlpChannels, outputs], .turnsOfBiases(turns, layer: layer))
+      return ([weight], configuration.hasBias(part) ? bias : nil)
+    }
+    let bias: Stored = (biasName, [shape.mlpChannels, share[0]], .bias(part, layer: layer))
+    return (
+      named.enumerated().map { expert, name in
+        names.isByExpert(part)
+          ? (name, share, .expert(expert, part, layer: layer))
+          : (name, [shape.mlpChannels] + share, .experts(part, layer: layer))
+      }, configuration.hasBias(part) ? bias : nil
+    )
   }
 
   /// Supplies the values of a planned tensor, as a `TensorSupply`.
@@ -157,13 +183,24 @@ final class NetworkTensors<Exported: Network> {
         try supply(layer[part].weight, share, order: order(of: part, layer, rows: size[0]), write)
       }
     case .bias(let part, let index):
-      let layer = try layer(index)
-      let linear = layer[part]
-      guard let bias = linear.bias else {
-        throw ExportError.biasMismatch(tensor: plan.name, present: false)
-      }
-      let order = order(of: part, layer, rows: linear.outputs)
+      let (layer, bias) = (try layer(index), try bias(of: part, index, plan))
+      let order = order(of: part, layer, rows: bias.count)
       try supply(order.map { $0.map { bias[$0] } } ?? bias, plan, write)
+    case .turns(let parts, let index):
+      for expert in 0..<network.configuration.layers[index].mlpChannels {
+        let shares = try parts.map { try expertShare(expert, $0, index) }
+        let turned = Matrix<Float>(uninitialized: shares[0].columns, columns: shares[0].rows * shares.count)
+        for (place, share) in shares.enumerated() {
+          for i in 0..<share.rows {
+            for j in 0..<share.columns { turned[j, i * shares.count + place] = share[i, j] }
+          }
+        }
+        let shape = [turned.rows, turned.columns]
+        try supply(turned, TensorPlan(name: plan.name, type: plan.type, shape: shape), write)
+      }
+    case .turnsOfBiases(let parts, let index):
+      let biases = try parts.map { try bias(of: $0, index, plan) }
+      try supply(biases[0].indices.flatMap { i in biases.map { $0[i] } }, plan, write)
     case .expert(let expert, let part, let index):
       try supply(try expertShare(expert, part, index), plan, write)
     case .experts(let part, let index):
@@ -185,6 +222,13 @@ final class NetworkTensors<Exported: Network> {
     return weights
   }
 
+  private func bias(of part: LayerPart, _ index: Int, _ plan: TensorPlan) throws -> [Float] {
+    guard let bias = try layer(index)[part].bias else {
+      throw ExportError.biasMismatch(tensor: plan.name, present: false)
+    }
+    return bias
+  }
+
   private func expertShare(_ expert: Int, _ part: LayerPart, _ index: Int) throws -> Matrix<Float> {
     let channels = network.configuration.channelsPerUnit
     let (weight, own) = (try layer(index)[part].weight, expert * channels..<(expert + 1) * channels)
@@ -203,7 +247,7 @@ final class NetworkTensors<Exported: Network> {
   private func supply(
     _ vector: [Float], _ plan: TensorPlan, _ write: (UnsafeBufferPointer<Float>) throws -> Void
   ) throws {
-    guard [vector.count] == plan.shape else {
+    guard vector.count == plan.shape.reduce(1, *) else {
       throw ExportError.wrongShape(tensor: plan.name, found: [vector.count], expected: plan.shape)
     }
     try vector.withUnsafeBufferPointer { values in

@@ -8,9 +8,10 @@ import LinearAlgebra
 public enum ExpertChannels {
   /// For every expert its channels, by their places in the expert, from the first to the last kept.
   ///
-  /// - Throws: `ImportanceError.notFinite`.
+  /// - Throws: `ImportanceError.notFinite`, and `.expertBiases`: no correction of fewer channels knows of biases.
   public static func order(_ layer: ScoredLayer) throws -> [[Int]] {
-    try layer.hiddenBlocks().map { block in
+    if layer.weights.activationsPerUnit > layer.weights.channelsPerUnit { throw ImportanceError.expertBiases }
+    return try layer.hiddenBlocks().map { block in
       try Elimination.removals(
         weight: layer.weightToStream(.mlp).columns(block.channels), gram: block.gram, moments: nil, width: 1,
         atOnce: max(1, block.gram.rows / 64), score: "expert channels", layer: layer.index

@@ -38,9 +38,9 @@ public struct ScoredLayer: Sendable {
     return (0..<shape.kvHeads).map { group in columns[group * width..<(group + 1) * width].reduce(0, +) }
   }
 
-  /// Sums scores of the channels over each expert.
+  /// Sums scores of the channels, or of the activations, over each expert.
   public func foldChannels(_ channels: [Float]) -> [Float] {
-    let width = weights.channelsPerUnit
+    let width = channels.count / max(1, shape.mlpChannels)
     return (0..<shape.mlpChannels).map { channels[$0 * width..<($0 + 1) * width].reduce(0, +) }
   }
 
@@ -66,7 +66,9 @@ public struct ScoredLayer: Sendable {
         let rows = group * headDimension..<(group + 1) * headDimension
         return queries[group] + outputs[group] + key[rows].reduce(0, +) + value[rows].reduce(0, +)
       },
-      channels: gate.indices.map { gate[$0] + up[$0] + down[$0] })
+      channels: gate.count == down.count
+        ? gate.indices.map { gate[$0] + up[$0] + down[$0] }
+        : zip(zip(foldChannels(gate), foldChannels(up)), foldChannels(down)).map { $0.0 + $0.1 + $1 })
   }
 }
 
@@ -179,6 +181,7 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
   case notFinite(score: String, layer: Int)
   case noGradients(score: String)
   case noExperts(score: String)
+  case expertBiases
 
   public var description: String {
     switch self {
@@ -190,6 +193,8 @@ public enum ImportanceError: Error, Equatable, CustomStringConvertible {
       "score '\(score)' of layer \(layer) is not finite"
     case .noGradients(let score):
       "score '\(score)' needs gradients, and none were gathered"
+    case .expertBiases:
+      "experts with biases keep all their channels: no correction of fewer channels knows of the biases"
     case .noExperts(let score):
       "score '\(score)' compares the channels of one MLP and cannot rank the experts of a mixture"
     }

@@ -38,10 +38,13 @@ public struct LLMBIP: Importance {
   private func propagation(down: [Float], _ layer: ScoredLayer) -> [Float] {
     let weights = layer.weights
     var through = Array(repeating: Float(0), count: weights.output.outputs)
+    // Behind the columns of an expert may be its bias.
+    let (channels, columns) = (weights.channelsPerUnit, weights.activationsPerUnit)
     for channel in 0..<weights.gate.outputs {
       let gate = weights.gate.weight.row(channel)
       let up = weights.up.weight.row(channel)
-      for i in through.indices { through[i] += 0.5 * (abs(gate[i]) + abs(up[i])) * down[channel] }
+      let column = down[channel / channels * columns + channel % channels]
+      for i in through.indices { through[i] += 0.5 * (abs(gate[i]) + abs(up[i])) * column }
     }
     let divided = Float(layer.statistics.hiddenWeight.squareRoot())
     return through.indices.map { i in

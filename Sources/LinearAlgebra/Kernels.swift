@@ -64,6 +64,12 @@ public enum Kernels {
   /// Softmax of one row in place; the result is meaningless for `count` 0.
   public static func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) { best.softmax(x, count) }
 
+  /// The softmax of a row and one more score, which is not kept; returns that score's share.
+  @discardableResult
+  public static func softmax(_ x: UnsafeMutablePointer<Float>, with sink: Float, count: Int) -> Float {
+    best.softmax_with(x, sink, count)
+  }
+
   /// Replaces a row of logits by its softmax `p` and returns the expected logit `Σ p·x`.
   public static func softmaxExpectation(_ x: UnsafeMutablePointer<Float>, count: Int) -> Double {
     best.softmax_expectation(x, count)
@@ -87,6 +93,13 @@ public enum Kernels {
   /// `gate ← gelu(gate)·up` with `gelu(x) = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
   public static func geluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
     best.gelu_multiply(gate, up, count)
+  }
+
+  /// `gate ← g·σ(αg)·(u + 1)` with `g = min(gate, limit)` and `u = min(max(up, −limit), limit)`.
+  public static func clampedMultiply(
+    _ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, limit: Float, alpha: Float, count: Int
+  ) {
+    best.clamped_multiply(gate, up, limit, alpha, count)
   }
 
   /// `x ← cap·tanh(x/cap)`.
@@ -125,6 +138,14 @@ public enum Kernels {
     gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>, count: Int
   ) {
     best.gelu_multiply_backward(gate, up, grad, count)
+  }
+
+  /// Backward pass of `clampedMultiply`, in the way of `siluMultiplyBackward`; what is cut off has no gradient.
+  public static func clampedMultiplyBackward(
+    gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, grad: UnsafeMutablePointer<Float>,
+    limit: Float, alpha: Float, count: Int
+  ) {
+    best.clamped_multiply_backward(gate, up, grad, limit, alpha, count)
   }
 
   /// Backward pass of `softCap`, whose result was `y`: `∂x = ∂y·(1 − (y/cap)²)` in place.

@@ -5,6 +5,20 @@ import CKernels
 /// Keys and values of one sequence and one group of heads lie together: first the keys, in panels of 16 positions, then
 /// the values, position by position. Different sequences may be used at once.
 public final class KeyValueCache: Sendable {
+  /// How scores of queries and keys are made.
+  public struct Scores {
+    /// Factor `s` of the products.
+    let scale: Float
+    /// A number that no score exceeds (`Kernels.softCap`); 0 for none.
+    let cap: Float
+    /// One more score of each query head, without a value; `nil` for none.
+    let sinks: UnsafePointer<Float>?
+
+    public init(scale: Float, cap: Float = 0, sinks: UnsafePointer<Float>? = nil) {
+      (self.scale, self.cap, self.sinks) = (scale, cap, sinks)
+    }
+  }
+
   private enum Memory: Sendable {
     case single(Storage<Float>)
     case bfloat16(Storage<UInt16>)
@@ -63,26 +77,25 @@ public final class KeyValueCache: Sendable {
   /// - Parameters:
   ///   - rows: queries of a group.
   ///   - seen: number of positions, one or more.
-  ///   - scale: factor `s` of the scores.
-  ///   - cap: number that no score exceeds (`Kernels.softCap`); 0 for none.
   ///   - scratch: memory for `scratchCount` values.
   public func attend(
-    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, scale: Float, cap: Float,
+    _ query: UnsafePointer<Float>, rows: Int, sequence: Int, seen: Range<Int>, _ scores: Scores,
     scratch: UnsafeMutablePointer<Float>, into context: UnsafeMutablePointer<Float>
   ) {
     let (first, end) = (seen.lowerBound, seen.upperBound)
     for group in 0..<groups {
       let place = places(sequence, group)
       let (query, context) = (query + group * rows * dimension, context + group * rows * dimension)
+      let sinks = scores.sinks.map { $0 + group * rows }
       switch memory {
       case .single(let memory):
         Kernels.best.attend_float(
-          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end, scale,
-          cap, scratch, context)
+          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end,
+          scores.scale, scores.cap, sinks, scratch, context)
       case .bfloat16(let memory):
         Kernels.best.attend_bfloat16(
-          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end, scale,
-          cap, scratch, context)
+          query, rows, dimension, memory.pointer + place.keys, memory.pointer + place.values, first, end,
+          scores.scale, scores.cap, sinks, scratch, context)
       }
     }
   }

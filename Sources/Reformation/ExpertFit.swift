@@ -16,7 +16,7 @@ struct ExpertFit {
   /// - Parameters:
   ///   - fit: tokens to fit on: inputs of all experts, with zeros for those that a token does not use.
   ///   - check: tokens to choose the damping by.
-  ///   - channels: channels of an expert.
+  ///   - channels: activations of an expert.
   init(_ fit: ProjectionProblem, _ check: ProjectionProblem, channels: Int) {
     (self.fit, self.check, self.channels) = (Remainder(fit), Remainder(check), channels)
   }

@@ -36,7 +36,7 @@ final class ResidualStreams {
   ) throws {
     func add(from stream: Matrix<Float>, to sum: Matrix<Float>) throws {
       try denseRunner.add(
-        weights[module.output], from: module, postNorm: weights[gain: module.postNorm],
+        weights[toStream: module], from: module, postNorm: weights[gain: module.postNorm],
         of: denseRunner.inputs(of: module, layer: weights, stream), to: sum)
     }
     goal = dense
@@ -48,7 +48,7 @@ final class ResidualStreams {
     }
     try add(from: dense, to: dense)
     inputs =
-      prunedWeights[module.output].inputs > 0
+      prunedWeights.activations(of: module) > 0
       ? try prunedRunner.inputs(of: module, layer: prunedWeights, pruned) : nil
   }
 

@@ -112,20 +112,22 @@ public struct SequentialReformation: Sendable {
         // Experts may have lost channels, too.
         let isPruned = pruned[module.output].inputs < dense[module.output].inputs
         if width > 0, isPruned || options.scope != .pruned {
-          let projection = pruned[module.output]
+          let projection = pruned[toStream: module]
           if module == .mlp, pruned.hasExperts {
             try ExpertFit(
               fit.problem(projection, options.tokens), check.problem(projection, options.tokens),
-              channels: pruned.channelsPerUnit
-            ).improve(&pruned[module.output]) { try fitter("expert \($0)", bias: false).improve(&$1, $2, $3, &steps) }
+              channels: pruned.activationsPerUnit
+            ).improve(&pruned[toStream: module]) {
+              try fitter("expert \($0)", bias: false).improve(&$1, $2, $3, &steps)
+            }
           } else {
             try fitter(module.rawValue, bias: options.bias).improve(
               &pruned[module.output], fit.problem(projection, options.tokens),
               check.judge(projection, options.tokens), &steps)
           }
         }
-        try fit.leave(pruned[module.output])
-        try check.leave(pruned[module.output])
+        try fit.leave(pruned[toStream: module])
+        try check.leave(pruned[toStream: module])
       }
       try layers.store(index, pruned)
       try monitor.advance(.init(.repair), index + 1, of: subnet.configuration.layerCount)

@@ -164,6 +164,12 @@ public struct BoundSpace: Sendable {
   /// - Throws: `SearchSpaceError.doesNotFit` if experts are to keep channels that they do not have.
   private static func checkExperts(_ space: SearchSpace, _ configuration: ModelConfiguration) throws {
     guard let kept = space.mlp.expertChannels else { return }
+    if configuration.block.parts.contains(.expertBias) {
+      throw SearchSpaceError.doesNotFit(
+        space: space.name,
+        problem: "experts are to keep \(kept) channels, but those of the model have biases, which no correction of "
+          + "fewer channels knows of")
+    }
     guard let experts = configuration.block.experts, kept < experts.channels else {
       throw SearchSpaceError.doesNotFit(
         space: space.name,

@@ -76,6 +76,7 @@ extension LayerWeights {
     func indices(_ axis: LayerPart.Axis?) -> [Int]? {
       switch axis {
       case .queryHeads: queries
+      case .queries: stride(from: 0, to: queries.count, by: headDimension).map { queries[$0] / headDimension }
       case .kvHeads: keys
       case .channels: channels
       case .experts: hasExperts ? units.channels : nil
@@ -95,6 +96,7 @@ extension LayerWeights {
     func count(_ axis: LayerPart.Axis?) -> Int? {
       switch axis {
       case .queryHeads: groups * queriesPerGroup * headDimension
+      case .queries: groups * queriesPerGroup
       case .kvHeads: groups * headDimension
       case .channels: channels * perUnit
       case .experts: hasExperts ? channels : nil

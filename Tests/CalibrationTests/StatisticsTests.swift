@@ -65,23 +65,24 @@ import Testing
           relative: 3e-6)
         let channels = try runner.inputs(of: .mlp, layer: weights, hidden)
         let gain = weights[gain: .mlpPostNorm]
-        let exact = moments(channels, factors(weights.down, gain, of: channels, network.configuration.normEpsilon))
+        let down = weights[toStream: .mlp]
+        let exact = moments(channels, factors(down, gain, of: channels, network.configuration.normEpsilon))
         #expect(abs(layer.hiddenWeight / exact.weight - 1) < 3e-6)
         expectClose(layer.hiddenMean, exact.mean, relative: 3e-6)
         expectClose(layer.hiddenVariance, exact.variance, relative: 1e-5)
-        let width = weights.hasExperts ? weights.channelsPerUnit : channels.columns
+        let width = weights.hasExperts ? weights.activationsPerUnit : channels.columns
         // Experts have a block each on the diagonal.
         expectClose(
           layer.hiddenGram.elements,
           (0..<channels.columns).flatMap { i in
             (i / width * width..<(i / width + 1) * width).map { exact.gram[i * channels.columns + $0] }
           }, relative: 3e-6)
-        if weights.hasExperts { expectExperts(layer, channels, weights.down.weight) }
+        if weights.hasExperts { expectExperts(layer, channels, down.weight) }
         expectClose(layer.hiddenMagnitude, exact.magnitude, relative: 3e-6)
         expectClose(
           layer.hiddenSecondMoment, (0..<channels.columns).map { exact.gram[$0 * channels.columns + $0] },
           relative: 3e-6)
-        try runner.add(weights.down, from: .mlp, postNorm: gain, of: channels, to: hidden)
+        try runner.add(down, from: .mlp, postNorm: gain, of: channels, to: hidden)
       } else {
         #expect(layer.hiddenGram.count == 0 && layer.hiddenMagnitude.isEmpty && layer.hiddenMean.isEmpty)
       }

@@ -49,6 +49,7 @@ import Testing
     ("qwen3moe-six", ["Qwen3MoeForCausalLM", "NASQwen3MoeForCausalLM"], ["qwen3moe"]),
     ("olmoe-five", ["OlmoeForCausalLM", "NASOlmoeForCausalLM"], []),
     ("mixtral-four", ["MixtralForCausalLM", "NASMixtralForCausalLM"], ["llama"]),
+    ("gptoss-sinks", ["GptOssForCausalLM", "NASGptOssForCausalLM"], ["gpt-oss"]),
   ]
 
   @Test(arguments: loaders.indices) func loadersFollowTheWidths(_ index: Int) throws {
@@ -78,6 +79,7 @@ import Testing
     ("olmo2-norms", "'olmo2' has one width for all layers"), ("glm4-norms", "'glm4' has one width for all layers"),
     ("qwen3moe-six", "'qwen3moe' has one width for all layers"), ("olmoe-five", "'olmoe' has one width for all layers"),
     ("mixtral-four", "'llama' has one width for all layers"),
+    ("gptoss-sinks", "'gpt-oss' has one width for all layers"),
   ]) func differentWidthsAreRefusedBeforeTheWork(_ name: String, _ words: String) throws {
     let parent = try Fixtures.parent(name)
     let target = ExportTarget(

@@ -18,7 +18,7 @@ enum Fixtures {
   ]
   /// Families with classes and architectures of their own.
   static let own = ["gemma2-caps", "gemma3-local", "gemma3-scaled", "smollm3-still", "olmo2-norms", "glm4-norms"]
-  static let experts = ["qwen3moe-six", "olmoe-five", "mixtral-four"]
+  static let experts = ["qwen3moe-six", "olmoe-five", "mixtral-four", "gptoss-sinks"]
   static let all = names + qwen3 + likeLlama + own + experts
 
   static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

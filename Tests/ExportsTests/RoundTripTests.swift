@@ -40,7 +40,7 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
   /// The positions that the export is for: llama.cpp runs Llama's architectures without windows.
   static func context(of parent: LanguageModel, _ format: ExportFormat) -> Int {
     let configuration = parent.configuration
-    let heedsWindows = format == .huggingFace || configuration.family.name.hasPrefix("gemma")
+    let heedsWindows = format == .huggingFace || ["gemma2", "gemma3", "gpt-oss"].contains(configuration.family.name)
     let shortest = configuration.layers.indices.compactMap { configuration.attention(of: $0).window }.min()
     return min(configuration.contextLength, heedsWindows ? .max : shortest ?? .max)
   }

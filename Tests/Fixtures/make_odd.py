@@ -222,7 +222,7 @@ KEYS = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "
 def defaults():
     result = {}
     for family in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma2", "Gemma3Text", "Phi3", "Granite", "Ministral", "SmolLM3",
-                   "Olmo2", "Glm", "Glm4", "Qwen3Moe", "Olmoe", "Mixtral"):
+                   "Olmo2", "Glm", "Glm4", "Qwen3Moe", "Olmoe", "Mixtral", "GptOss"):
         config = getattr(transformers, family + "Config")()
         result[config.model_type] = {key: getattr(config, key, None) for key in KEYS}
         if hasattr(config, "num_experts_per_tok"):

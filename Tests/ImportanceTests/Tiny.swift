@@ -55,6 +55,7 @@ struct Tiny {
         case .hidden: 7
         case .head: 2
         case .queryHeads: 12
+        case .queries: 6
         case .kvHeads: 6
         case .channels: 5
         case .experts: 0

@@ -55,15 +55,19 @@ extension LayerGradients {
     for part in LayerPart.allCases where parts.contains(part) {
       let prefix = "model.layers.0."
       // The experts of a mixture are one matrix here.
-      let joined = [.gate, .up, .down, .router].contains(part) && parts.contains(.router)
+      let isJoined = [.gate, .up, .down, .router].contains(part) && parts.contains(.router)
+      let joined =
+        isJoined
+        ? "mlp.\(part)\(part == .router ? "" : "_proj")"
+        : part == .expertBias ? "mlp.down_proj" : nil
       let name =
-        joined
-        ? "mlp.\(part)\(part == .router ? "" : "_proj").weight"[...]
-        : names.weight(part, layer: 0).dropFirst(prefix.count)
+        joined.map { "\($0).\(part == .expertBias ? "bias" : "weight")" }
+        ?? String(names.weight(part, layer: 0).dropFirst(prefix.count))
       let gains = self[gain: part]
-      if gains.count > 0 { result["\(name)"] = gains }
-      if part.isLinear { result["\(name)"] = self[part].weight }
-      result["\(names.bias(part, layer: 0).dropFirst(prefix.count))"] = self[part].bias
+      if gains.count > 0 { result[name] = gains }
+      if part.isLinear { result[name] = self[part].weight }
+      guard part.isLinear, let bias = self[part].bias else { continue }
+      result[joined.map { "\($0).bias" } ?? String(names.bias(part, layer: 0).dropFirst(prefix.count))] = bias
     }
     return result
   }

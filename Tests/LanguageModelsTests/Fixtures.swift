@@ -29,6 +29,8 @@ enum Fixture: String, CaseIterable, Sendable {
   case olmoeFive = "olmoe-five"
   case mixtralFour = "mixtral-four"
   case chatGLMJoined = "chatglm-joined"
+  case gptossSinks = "gptoss-sinks"
+  case gptossBlocks = "gptoss-blocks"
 
   /// Those with a tokenizer.
   static let withTokenizer = allCases.filter {

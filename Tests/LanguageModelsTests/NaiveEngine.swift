@@ -97,7 +97,7 @@ private struct NaivePass: EnginePass {
 
   private func after(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [[Double]], _ x: [[Double]])
     -> [[Double]]
-  { added(weights[module.output], weights[gain: module.postNorm], activations, to: x) }
+  { added(weights[toStream: module], weights[gain: module.postNorm], activations, to: x) }
 
   func afterAttention(_ weights: LayerWeights, _ x: [[Double]]) -> [[Double]] {
     shape(weights).kvHeads > 0 ? after(.attention, weights, context(weights, x), x) : x
@@ -170,11 +170,11 @@ private struct NaivePass: EnginePass {
   /// The activations and outputs of each expert for the tokens that use it.
   private func tellExperts(_ weights: LayerWeights, _ x: [[Double]], _ tell: (ActivationTap, [[Double]]) -> Void) {
     let hidden = activations(weights, x)
-    let width = weights.channelsPerUnit
-    for expert in 0..<weights.gate.outputs / width {
+    let width = weights.activationsPerUnit
+    for expert in 0..<weights[.router].outputs {
       let own = expert * width..<(expert + 1) * width
       let used = hidden.map { Array($0[own]) }.filter { $0.contains { $0 != 0 } }
-      let down = Linear(weight: weights.down.weight.columns(own))
+      let down = Linear(weight: weights[toStream: .mlp].weight.columns(own))
       tell(.expertHidden(expert), used)
       tell(.expertOutput(expert), used.map { formulas.apply(down, $0) })
     }
@@ -190,7 +190,7 @@ private struct NaivePass: EnginePass {
   func inputs(
     of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>
   ) throws -> Matrix<Float> {
-    let result = Matrix<Float>(rows: hidden.rows, columns: weights[module.output].inputs)
+    let result = Matrix<Float>(rows: hidden.rows, columns: weights.activations(of: module))
     for window in 0..<windows.count {
       let x = rows(hidden, range(window))
       let found = module == .attention ? context(weights, x) : activations(weights, x)

@@ -52,10 +52,12 @@ struct NaiveTransformer {
 
   func mlpHidden(_ weights: LayerWeights, _ x: [Double]) -> [Double] {
     let normed = norm(x, weights.mlpNorm)
-    let hidden = zip(apply(weights.gate, normed).map(activation), apply(weights.up, normed)).map { $0 * $1 }
+    let hidden = zip(apply(weights.gate, normed), apply(weights.up, normed)).map(activation)
     guard let experts = network.configuration.block.experts else { return hidden }
     let shares = shares(apply(weights[.router], normed), experts)
-    return hidden.enumerated().map { $1 * shares[$0 / experts.channels] }
+    return shares.enumerated().flatMap { expert, share in
+      hidden[experts.range(of: expert)].map { $0 * share } + (weights.hasExpertBiases ? [share] : [])
+    }
   }
 
   /// The weight of each expert, from the router's scores: zero for those that the token does not use.
@@ -66,16 +68,20 @@ struct NaiveTransformer {
     return scores.indices.map { chosen.contains($0) ? Foundation.exp(scores[$0] - scores[chosen[0]]) / sum : 0 }
   }
 
-  private func activation(_ x: Double) -> Double {
+  private func activation(_ x: Double, _ up: Double) -> Double {
     switch network.configuration.block.activation {
-    case .silu: x / (1 + Foundation.exp(-x))
-    case .gelu: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .silu: return up * x / (1 + Foundation.exp(-x))
+    case .gelu: return up * x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .clamped(let limit, let alpha):
+      let (limit, alpha) = (Double(limit), Double(alpha))
+      let (gate, factor) = (min(x, limit), max(-limit, min(up, limit)))
+      return gate / (1 + Foundation.exp(-alpha * gate)) * (factor + 1)
     }
   }
 
   /// What a module adds to the stream.
   func output(_ module: LayerPart.Module, _ weights: LayerWeights, _ activations: [Double]) -> [Double] {
-    norm(apply(weights[module.output], activations), weights[gain: module.postNorm])
+    norm(apply(weights[toStream: module], activations), weights[gain: module.postNorm])
   }
 
   private func factor(_ x: Double) -> Double {
@@ -108,7 +114,8 @@ struct NaiveTransformer {
           let score = (0..<dimension).reduce(0) { $0 + query[i][q + $1] * key[j][k + $1] }
           return Foundation.exp(capped(score, configuration.block.scoreCap))
         }
-        let total = scores.reduce(0, +)
+        let sinks = weights[gain: .sinks]
+        let total = scores.reduce(sinks.isEmpty ? 0 : Foundation.exp(Double(sinks[head])), +)
         return (0..<dimension).map { d in
           zip(first...i, scores).reduce(0) { $0 + attentionFactor($1.1 / total) * value[$1.0][k + d] }
         }

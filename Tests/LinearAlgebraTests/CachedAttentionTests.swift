@@ -7,9 +7,11 @@ import Testing
 /// Attention of one position to cached ones, by each kernel and through the cache, against the formula in double
 /// precision.
 @Suite struct CachedAttentionTests {
-  /// `softmax(q·Kᵀ/√D)·V` for queries, keys and values of `[_, D]`; scores capped, if `cap` is not 0.
+  /// `softmax(q·Kᵀ/√D)·V` for queries, keys and values of `[_, D]`; scores capped, if `cap` is not 0, and `sinks`
+  /// are more of them, if there are any.
   private func attention(
-    _ queries: Matrix<Float>, _ keys: Matrix<Float>, _ values: Matrix<Float>, cap: Double = 0
+    _ queries: Matrix<Float>, _ keys: Matrix<Float>, _ values: Matrix<Float>, cap: Double = 0,
+    sinks: [Float]? = nil
   ) -> [Double] {
     let dimension = queries.columns
     return (0..<queries.rows).flatMap { r in
@@ -18,7 +20,7 @@ import Testing
           / Double(dimension).squareRoot()
       }.map { cap == 0 ? $0 : cap * tanh($0 / cap) }
       let weights = scores.map { exp($0 - (scores.max() ?? 0)) }
-      let sum = weights.reduce(0, +)
+      let sum = weights.reduce(sinks.map { exp(Double($0[r]) - (scores.max() ?? 0)) } ?? 0, +)
       return (0..<dimension).map { i in
         (0..<keys.rows).reduce(0.0) { $0 + weights[$1] * Double(values[$1, i]) } / sum
       }
@@ -41,13 +43,14 @@ import Testing
   private typealias Attend<Element> =
     (
       UnsafePointer<Float>, Int, Int, UnsafePointer<Element>, UnsafePointer<Element>, Int, Int, Float, Float,
-      UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>
+      UnsafePointer<Float>?, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>
     ) -> Void
 
   /// The result, followed by what stands behind it.
   private func run<Element>(
     _ remember: Remember<Element>, _ attend: Attend<Element>, _ unused: Element, _ queries: Matrix<Float>,
-    _ keys: Matrix<Float>, _ values: Matrix<Float>, seen: Range<Int>, cap: Float = 0
+    _ keys: Matrix<Float>, _ values: Matrix<Float>, seen: Range<Int>, cap: Float = 0,
+    sinks: [Float]? = nil
   ) -> [Float] {
     let (dimension, positions) = (queries.columns, keys.rows)
     let room = (positions + 15) / 16 * 16 * dimension
@@ -56,9 +59,12 @@ import Testing
     for j in 0..<positions { remember(keys.row(j), values.row(j), dimension, &kept.keys, &kept.values, j) }
     var scratch = Array(repeating: Float.nan, count: KeyValueCache.scratchCount(capacity: positions))
     var context = Array(repeating: Float(7), count: queries.count + 20)
-    attend(
-      queries.pointer, queries.rows, dimension, kept.keys, kept.values, seen.lowerBound, seen.upperBound,
-      1 / Float(dimension).squareRoot(), cap, &scratch, &context)
+    func call(_ sinks: UnsafePointer<Float>?) {
+      attend(
+        queries.pointer, queries.rows, dimension, kept.keys, kept.values, seen.lowerBound, seen.upperBound,
+        1 / Float(dimension).squareRoot(), cap, sinks, &scratch, &context)
+    }
+    if let sinks { sinks.withUnsafeBufferPointer { call($0.baseAddress) } } else { call(nil) }
     return context
   }
 
@@ -88,6 +94,11 @@ import Testing
         let capped = run(
           kernels.remember_float, kernels.attend_float, .nan, queries, keys, values, seen: first..<positions, cap: 0.5)
         #expect(agree(capped.dropLast(20), attention(queries, kept.0, kept.1, cap: 0.5)), "capped, \(label)")
+        let sinks = (0..<rows).map { Float($0 % 5) - 1.5 }
+        let sunk = run(
+          kernels.remember_float, kernels.attend_float, .nan, queries, keys, values, seen: first..<positions,
+          sinks: sinks)
+        #expect(agree(sunk.dropLast(20), attention(queries, kept.0, kept.1, sinks: sinks)), "sinks, \(label)")
         #expect(one == single(portable) && two == bfloat16(portable), "\(label)")
       }
     }
@@ -114,6 +125,7 @@ import Testing
     func kept(_ x: Matrix<Float>) -> Matrix<Float> { precision == .single ? x : rounded(x) }
     let keys = (0..<sequences).map { _ in numbers.matrix(positions, groups * dimension, as: Float.self) }
     let values = (0..<sequences).map { _ in numbers.matrix(positions, groups * dimension, as: Float.self) }
+    let sinks: Matrix<Float> = numbers.matrix(1, groups * rows)
     let scratch = Matrix<Float>(rows: 1, columns: KeyValueCache.scratchCount(capacity: positions))
     for position in 0..<positions {
       for sequence in 0..<sequences {
@@ -126,13 +138,13 @@ import Testing
         let query = numbers.matrix(groups * rows, dimension, as: Float.self)
         let context = Matrix<Float>(rows: groups * rows, columns: dimension)
         cache.attend(
-          query.pointer, rows: rows, sequence: sequence, seen: seen, scale: 0.25, cap: 0,
+          query.pointer, rows: rows, sequence: sequence, seen: seen, .init(scale: 0.25, sinks: sinks.pointer),
           scratch: scratch.pointer, into: context.pointer)
         for group in 0..<groups {
           let (mine, columns) = (group * rows..<(group + 1) * rows, group * dimension..<(group + 1) * dimension)
           let expected = attention(
             query.rows(mine), kept(keys[sequence].rows(seen).columns(columns)),
-            kept(values[sequence].rows(seen).columns(columns)))
+            kept(values[sequence].rows(seen).columns(columns)), sinks: Array(sinks.elements[mine]))
           #expect(agree(context.rows(mine).elements, expected), "sequence \(sequence), position \(position)")
         }
       }

@@ -77,6 +77,13 @@ struct KernelExample: Sendable {
         return 0
       }),
     KernelExample(
+      "softmax_with", { Double($0.softmax_with($1.row(0), 0.8, $2)) },
+      { rows, count in
+        let mass = (0..<count).reduce(exp(0.8)) { $0 + exp(rows[0, $1]) }
+        for i in 0..<count { rows[0, i] = exp(rows[0, i]) / mass }
+        return exp(0.8) / mass
+      }),
+    KernelExample(
       "softmax_expectation", { $2 == 0 ? 0 : $0.softmax_expectation($1.row(0), $2) }, { softmax($0.row(0), $1) }),
     KernelExample(
       "softmax_backward",
@@ -146,6 +153,22 @@ struct KernelExample: Sendable {
         rows[0, i] = d * u * (share + g * share * (1 - share) * slope)
         rows[1, i] = d * g * share
         rows[2, i] = g * share * u
+      }),
+    KernelExample(
+      each: "clamped_multiply", { $0.clamped_multiply($1.row(0), $1.row(1), 0.6, 1.702, $2) },
+      { rows, i in
+        let (g, u) = (min(rows[0, i], 0.6), max(-0.6, min(rows[1, i], 0.6)))
+        rows[0, i] = g / (1 + exp(-1.702 * g)) * (u + 1)
+      }),
+    KernelExample(
+      each: "clamped_multiply_backward",
+      { $0.clamped_multiply_backward($1.row(0), $1.row(1), $1.row(2), 0.6, 1.702, $2) },
+      { rows, i in
+        let (g, u, d) = (min(rows[0, i], 0.6), max(-0.6, min(rows[1, i], 0.6)), rows[2, i])
+        let sigmoid = 1 / (1 + exp(-1.702 * g))
+        rows[0, i] = rows[0, i] > 0.6 ? 0 : d * (u + 1) * sigmoid * (1 + 1.702 * g * (1 - sigmoid))
+        rows[1, i] = abs(rows[1, i]) > 0.6 ? 0 : d * g * sigmoid
+        rows[2, i] = g * sigmoid * (u + 1)
       }),
     KernelExample(each: "soft_cap", { $0.soft_cap($1.row(0), 2.5, $2) }, { $0[0, $1] = 2.5 * tanh($0[0, $1] / 2.5) }),
     KernelExample(

@@ -14,7 +14,7 @@ import Testing
   private static let ofExperts = MethodRegistry.all.map(\.name).filter { !["numerical", "flap"].contains($0) }
 
   /// Whole experts go, and rows of the router with them.
-  @Test(arguments: ofExperts, ["qwen3moe-six", "olmoe-five"])
+  @Test(arguments: ofExperts, ["qwen3moe-six", "olmoe-five", "gptoss-sinks"])
   func meetsTheBudgetWithExperts(name: String, fixture: String) throws {
     let tiny = try TinyBench(fixture)
     let pruned = try tiny.prune(name, keep: 0.8)

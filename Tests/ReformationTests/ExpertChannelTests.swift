@@ -26,9 +26,18 @@ import Testing
     return try network.outputHead(.single).logits(hidden, vocabulary: network.head.rows)
   }
 
+  /// Corrections of fewer channels know of no biases.
+  @Test func expertsWithBiasesKeepTheirChannels() throws {
+    let model = try Fixture.gptossSinks.model()
+    let widths = model.configuration.layers.map { LayerWidths(groups: $0.kvHeads, channels: $0.mlpChannels) }
+    for repair in [Repair.none, .nested] {
+      #expect(throws: ImportanceError.expertBiases) { try factory(model, repair).0.subnet(widths, choice(8)) }
+    }
+  }
+
   /// All experts and groups stay, each expert a little narrower: least squares bring the first layer's MLP nearer to what it
   /// was than the inherited weights, and the units that are named are those whose rows are there.
-  @Test(arguments: Fixture.withExperts) func narrowExpertsAreCorrected(fixture: Fixture) throws {
+  @Test(arguments: Fixture.withNarrowExperts) func narrowExpertsAreCorrected(fixture: Fixture) throws {
     let model = try fixture.model()
     let configuration = model.configuration
     let width = configuration.channelsPerUnit * 3 / 4

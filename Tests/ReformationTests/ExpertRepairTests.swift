@@ -31,11 +31,11 @@ import Testing
     let weights = scored.weights
     try runner.add(weights.output, of: runner.inputs(of: .attention, layer: weights, hidden), to: hidden)
     let inputs = try runner.inputs(of: .mlp, layer: weights, hidden)
-    let width = weights.channelsPerUnit
+    let width = weights.activationsPerUnit
     let errors = ranking.channels.map { expert in
       let own = expert * width..<(expert + 1) * width
       let output = Matrix<Float>(rows: inputs.rows, columns: weights.down.outputs)
-      Linear(weight: weights.down.weight.columns(own)).apply(inputs.columns(own), into: output)
+      Linear(weight: weights[toStream: .mlp].weight.columns(own)).apply(inputs.columns(own), into: output)
       return output.elements.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(output.rows)
     }
     // The least important go first.
@@ -47,8 +47,12 @@ import Testing
     // What stays is inherited as it is: which tokens it will get no statistics tell.
     let made = ranked.weights(groups: scored.shape.kvHeads, channels: Self.kept)
     for (place, expert) in ranking.channels.prefix(Self.kept).enumerated() {
-      let (own, there) = (expert * width..<(expert + 1) * width, place * width..<(place + 1) * width)
-      #expect(made.down.weight.columns(there).elements == weights.down.weight.columns(own).elements)
+      func range(_ expert: Int, _ width: Int) -> Range<Int> { expert * width..<(expert + 1) * width }
+      let channels = weights.channelsPerUnit
+      let (own, there) = (range(expert, channels), range(place, channels))
+      #expect(
+        made[toStream: .mlp].weight.columns(range(place, width)).elements
+          == weights[toStream: .mlp].weight.columns(range(expert, width)).elements)
       #expect(made.gate.weight.rows(there).elements == weights.gate.weight.rows(own).elements)
       #expect(
         made[.router].weight.rows(place..<place + 1).elements
@@ -98,9 +102,9 @@ import Testing
       let whole = try model.layer(0)
       try runner.add(whole.output, of: runner.inputs(of: .attention, layer: whole, dense), to: dense)
       let pruned = dense.copy()
-      try runner.add(whole.down, from: .mlp, of: runner.inputs(of: .mlp, layer: whole, dense), to: dense)
+      try runner.add(whole[toStream: .mlp], from: .mlp, of: runner.inputs(of: .mlp, layer: whole, dense), to: dense)
       let made = pass.runner(for: before)
-      try made.add(weights.down, from: .mlp, of: made.inputs(of: .mlp, layer: weights, pruned), to: pruned)
+      try made.add(weights[toStream: .mlp], from: .mlp, of: made.inputs(of: .mlp, layer: weights, pruned), to: pruned)
       return zip(dense.elements, pruned.elements).reduce(0.0) {
         $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1)
       } / Double(dense.rows)

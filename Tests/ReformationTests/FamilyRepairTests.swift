@@ -10,7 +10,9 @@ import Testing
 
 extension Fixture {
   static let behindNorms: [Fixture] = [.gemma2Caps, .gemma3Local, .gemma3Scaled, .olmo2Norms, .glm4Norms]
-  static let withExperts: [Fixture] = [.qwen3moeSix, .olmoeFive, .mixtralFour]
+  static let withExperts: [Fixture] = [.qwen3moeSix, .olmoeFive, .mixtralFour, .gptossSinks]
+  /// Those whose experts may keep some of their channels.
+  static let withNarrowExperts = withExperts.filter { $0 != .gptossSinks }
   static let dense = allCases.filter { !withExperts.contains($0) }
 }
 

@@ -25,6 +25,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case qwen3moeSix = "qwen3moe-six"
   case olmoeFive = "olmoe-five"
   case mixtralFour = "mixtral-four"
+  case gptossSinks = "gptoss-sinks"
 
   func model() throws -> LanguageModel {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -60,8 +60,37 @@ import Testing
     }
   }
 
+  /// Biases go with their experts, and sinks with their heads.
+  @Test func whatBelongsToAUnitGoesWithIt() throws {
+    let model = try Fixture.gptossSinks.model()
+    let shape = model.configuration.layers[0]
+    let parent = try model.layer(0)
+    let kept = parent.inherit(
+      KeptUnits(groups: [1], channels: [3, 1]), from: shape, headDimension: model.configuration.headDimension)
+    #expect(shape.queriesPerGroup == 2 && kept[gain: .sinks] == Array(parent[gain: .sinks][2..<4]))
+    let one = parent.inherit(
+      KeptUnits(groups: [1, 0], channels: [0], queries: [[1], [0]]), from: shape,
+      headDimension: model.configuration.headDimension)
+    #expect(one[gain: .sinks] == [parent[gain: .sinks][3], parent[gain: .sinks][0]])
+    let channels = parent.channelsPerUnit
+    for (place, expert) in [3, 1].enumerated() {
+      #expect(kept[.router].bias?[place] == parent[.router].bias?[expert])
+      let (bias, whole) = (kept[.expertBias].weight, parent[.expertBias].weight)
+      #expect(bias.rows(place..<place + 1).elements == whole.rows(expert..<expert + 1).elements)
+      for part in [LayerPart.gate, .up] {
+        let (mine, theirs) = (try #require(kept[part].bias), try #require(parent[part].bias))
+        #expect(
+          mine[place * channels..<(place + 1) * channels] == theirs[expert * channels..<(expert + 1) * channels])
+      }
+    }
+    let first = parent.prefix(
+      groups: 1, queriesPerGroup: 2, channels: 2, headDimension: model.configuration.headDimension)
+    #expect(first[gain: .sinks] == Array(parent[gain: .sinks].prefix(2)))
+    #expect(first[.expertBias].outputs == 2 && first[.router].bias?.count == 2)
+  }
+
   /// Layers of different numbers of experts, as a whole and one token at a time.
-  @Test(arguments: [Fixture.qwen3moeSix, .olmoeFive, .mixtralFour])
+  @Test(arguments: [Fixture.qwen3moeSix, .olmoeFive, .mixtralFour, .gptossSinks])
   func generatesAsItRuns(fixture: Fixture) throws {
     let model = try fixture.model()
     let units = model.configuration.layers.enumerated().map { index, layer in

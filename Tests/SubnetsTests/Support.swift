@@ -26,6 +26,7 @@ enum Fixture: String, CaseIterable, Sendable {
   case qwen3moeSix = "qwen3moe-six"
   case olmoeFive = "olmoe-five"
   case mixtralFour = "mixtral-four"
+  case gptossSinks = "gptoss-sinks"
 
   static var repository: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -35,6 +35,8 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   float (*sum_exp)(const float *x, float shift, ptrdiff_t count);
   // x ← softmax(x)
   void (*softmax)(float *x, ptrdiff_t count);
+  // x ← softmax of x and one more score, returns that score's share
+  float (*softmax_with)(float *x, float sink, ptrdiff_t count);
   // x ← p = softmax(x), returns Σ p·x
   double (*softmax_expectation)(float *x, ptrdiff_t count);
   // grad ← p·(grad − Σ p·grad)·scale
@@ -52,6 +54,10 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   // The same with gelu(x) = x·σ(2u), u = √(2/π)·(x + 0.044715·x³)
   void (*gelu_multiply)(float *gate, const float *up, ptrdiff_t count);
   void (*gelu_multiply_backward)(float *gate, float *up, float *grad, ptrdiff_t count);
+  // The same with h = g·σ(αg)·(u + 1), g = min(gate, limit), u = min(max(up, −limit), limit)
+  void (*clamped_multiply)(float *gate, const float *up, float limit, float alpha, ptrdiff_t count);
+  void (*clamped_multiply_backward)(
+      float *gate, float *up, float *grad, float limit, float alpha, ptrdiff_t count);
   // x ← cap·tanh(x/cap), and grad ← grad·(1 − (y/cap)²) for its result y
   void (*soft_cap)(float *x, float cap, ptrdiff_t count);
   void (*soft_cap_backward)(const float *y, float cap, float *grad, ptrdiff_t count);
@@ -66,13 +72,13 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*remember_bfloat16)(
       const float *key, const float *value, ptrdiff_t d, uint16_t *keys, uint16_t *values, ptrdiff_t position);
   // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values; scores are
-  // capped if `cap` is not 0. `scores` has room for four rows of end − first + 31 values.
+  // capped if `cap` is not 0. `sinks` is one more score of each row, without a value; NULL for none. `scores` has room for four rows of end − first + 31 values.
   void (*attend_float)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const float *keys, const float *values, ptrdiff_t first,
-      ptrdiff_t end, float scale, float cap, float *scores, float *context);
+      ptrdiff_t end, float scale, float cap, const float *_Nullable sinks, float *scores, float *context);
   void (*attend_bfloat16)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const uint16_t *keys, const uint16_t *values, ptrdiff_t first,
-      ptrdiff_t end, float scale, float cap, float *scores, float *context);
+      ptrdiff_t end, float scale, float cap, const float *_Nullable sinks, float *scores, float *context);
 
   // The Cholesky factor of the lower triangle of a, by columns, which `work` holds as rows meanwhile. Returns 0, or the
   // order of the first leading minor that is not positive and finite.

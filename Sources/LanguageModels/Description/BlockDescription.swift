@@ -62,6 +62,10 @@ public enum Activation: Sendable, Equatable {
   case silu
   /// GELU (arXiv 1606.08415) in its approximation by tanh.
   case gelu
+  /// `x·σ(αx)` of a gate that is cut off above `limit`, and one more than the factor `up`, cut off at both sides:
+  ///
+  ///     g·σ(αg)·(u + 1),    g = min(gate, limit), u = min(max(up, −limit), limit)
+  case clamped(limit: Float, alpha: Float)
 }
 
 /// The fields that formats say of a network as a whole. Where layers have several kinds of attention, those of the first.

@@ -39,6 +39,11 @@ extension ModelConfiguration {
       let meaning = key == keys.scoreScale ? "makes the scale of scores" : "is"
       try require(value > 0 && value.isFinite, "\(key) \(meaning) \(value); that must be a positive number")
     }
+    if case .clamped(let limit, let alpha) = block.activation {
+      try require(
+        limit > 0 && limit.isFinite && alpha > 0 && alpha.isFinite,
+        "an activation cut off at \(limit), with a factor of \(alpha): both must be positive numbers")
+    }
     try require(
       normEpsilon >= 0 && normEpsilon.isFinite,
       "the norm epsilon \(normEpsilon) (\(keys.epsilon)) must not be negative")
@@ -52,7 +57,7 @@ extension ModelConfiguration {
       "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
     try require(
       most >= experts.perToken && most <= limit, "layers have \(most) experts, and a token uses \(experts.perToken)")
-    try require(block.biases.allSatisfy { $0.module == .attention }, "experts with biases are not known here")
+    try require(!block.biases.contains(.down), "the experts of a layer have no bias of their down projections together")
   }
 }
 

@@ -7,7 +7,8 @@
 ///     y = Σ_e g_e · D_e·(act(G_e·x) ⊙ U_e·x)
 ///
 /// So gate, up and down are here one matrix each, the experts one after another in their rows or columns. What is pruned
-/// are whole experts: `LayerShape.mlpChannels` is their number.
+/// are whole experts: `LayerShape.mlpChannels` is their number. An expert may have biases; that of its down projection is a
+/// row of `LayerPart.expertBias`, and counts by the expert's weight: `y = Σ_e g_e·(D_e·… + b_e)`.
 public struct ExpertRouting: Sendable, Equatable {
   /// The channels `c` of one expert.
   public var channels: Int
@@ -41,6 +42,10 @@ extension ModelConfiguration {
   /// The word for the units of an MLP.
   public var mlpUnits: String { block.experts == nil ? "MLP channels" : "experts" }
 
-  /// The activations that the down projection of a layer reads.
-  public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * channelsPerUnit }
+  /// The activations of one unit that reach the stream: those of its channels, and, of an expert with a bias, its weight for
+  /// the token, which the bias is multiplied by.
+  public var activationsPerUnit: Int { channelsPerUnit + (block.parts.contains(.expertBias) ? 1 : 0) }
+
+  /// The activations of a layer's MLP that reach the stream.
+  public func activations(of shape: LayerShape) -> Int { shape.mlpChannels * activationsPerUnit }
 }

@@ -40,7 +40,7 @@ extension ModelConfiguration {
           turnsPart: family.defaults.turnedShare != nil),
         window: family.ggufKeys.contains("attention.sliding_window")
           ? nil : try Self.slidingWindow(file, key("attention.sliding_window"), context),
-        biases: Self.biases(file, .gguf(family), layers: layers.indices), parts: family.parts),
+        biases: Self.biases(file, family, layers: layers.indices), parts: family.parts),
       tiedEmbeddings: !file.contains("output.weight"), contextLength: context)
     bosToken = try file.integerIfPresent("tokenizer.ggml.bos_token_id").flatMap { Int32(exactly: $0) }
     eosTokens = [try file.integerIfPresent("tokenizer.ggml.eos_token_id")].compactMap {
@@ -52,16 +52,19 @@ extension ModelConfiguration {
     try validate(file: path, ConfigurationKeys(gguf: architecture))
   }
 
-  /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself.
-  private static func biases(_ file: GGUFFile, _ names: TensorNames, layers: Range<Int>) -> Set<LayerPart> {
-    let groups: [[LayerPart]] = [[.query, .key, .value], [.output], [.gate, .up, .down]]
+  /// Groups of projections of which any has a bias in any layer; llama.cpp asks every layer for itself. Experts have those that
+  /// their family always has.
+  private static func biases(_ file: GGUFFile, _ family: Family, layers: Range<Int>) -> Set<LayerPart> {
+    let names = TensorNames.gguf(family)
+    let mlp: [LayerPart] = family.experts == nil ? [.gate, .up, .down] : []
+    let groups: [[LayerPart]] = [[.query, .key, .value], [.output], mlp]
     let found = groups.filter { group in
       layers.contains { layer in
         group.contains { file.contains(names.bias($0, layer: layer)) }
-          || group[0] == .query && file.contains("blk.\(layer).attn_qkv.bias")
+          || group.first == .query && file.contains("blk.\(layer).attn_qkv.bias")
       }
     }
-    return Set(found.joined())
+    return family.biases.always.filter { $0.module == .mlp }.union(found.joined())
   }
 
   /// llama.cpp requires the key; files that lack it are read here as if it were what the first Llama had.

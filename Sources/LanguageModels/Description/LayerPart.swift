@@ -9,6 +9,8 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   case queryNorm, keyNorm
   /// Norms of all heads together, with a gain for each dimension of each head.
   case allQueriesNorm, allKeysNorm
+  /// A score of each query head beside those of the positions that it sees, without a value.
+  case sinks
   case output
   /// A norm of what the attention adds to the residual stream.
   case attentionPostNorm
@@ -17,6 +19,9 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   case mlpPostNorm
   /// What scores the experts of the MLP.
   case router
+  /// What each expert of the MLP adds to its output, shape `[experts, hidden]`: a matrix of its own, because a bias of `down`
+  /// would be one for all experts, and its rows belong to them as the router's do.
+  case expertBias
 
   /// A half of a layer.
   public enum Module: String, CaseIterable, Sendable {
@@ -44,6 +49,8 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     /// The dimensions of one head, which no pruning changes.
     case head
     case queryHeads, kvHeads, channels
+    /// One for each query head.
+    case queries
     case experts
 
     /// How many there are in a layer.
@@ -53,13 +60,14 @@ public enum LayerPart: Int, CaseIterable, Sendable {
       case .head: configuration.headDimension
       case .queryHeads: shape.queryHeads * configuration.headDimension
       case .kvHeads: shape.kvHeads * configuration.headDimension
-      case .channels: configuration.activations(of: shape)
+      case .queries: shape.queryHeads
+      case .channels: shape.mlpChannels * configuration.channelsPerUnit
       case .experts: configuration.block.experts == nil ? 0 : shape.mlpChannels
       }
     }
   }
 
-  /// A norm has outputs and no inputs.
+  /// A vector has outputs and no inputs.
   private var form: (module: Module, outputs: Axis, inputs: Axis?) {
     switch self {
     case .attentionNorm: (.attention, .hidden, nil)
@@ -68,25 +76,29 @@ public enum LayerPart: Int, CaseIterable, Sendable {
     case .queryNorm, .keyNorm: (.attention, .head, nil)
     case .allQueriesNorm: (.attention, .queryHeads, nil)
     case .allKeysNorm: (.attention, .kvHeads, nil)
+    case .sinks: (.attention, .queries, nil)
     case .output: (.attention, .hidden, .queryHeads)
     case .attentionPostNorm: (.attention, .hidden, nil)
     case .mlpNorm, .mlpPostNorm: (.mlp, .hidden, nil)
     case .gate, .up: (.mlp, .channels, .hidden)
     case .down: (.mlp, .hidden, .channels)
-    case .router: (.mlp, .experts, .hidden)
+    case .router, .expertBias: (.mlp, .experts, .hidden)
     }
   }
 
   public var module: Module { form.module }
   public var outputs: Axis { form.outputs }
-  /// `nil` for the gains of a norm.
+  /// `nil` for the gains of a norm and other vectors.
   public var inputs: Axis? { form.inputs }
 
-  /// Whether the part is a matrix; the others are gains of norms.
+  /// Whether the part is a matrix; the others are vectors: gains of norms, and sinks.
   public var isLinear: Bool { inputs != nil }
 
-  /// Whether every expert of a mixture has such a part.
-  public var isOfExperts: Bool { module == .mlp && isLinear && self != .router }
+  /// Whether the part is stored like a vector: it is one, or a bias for each expert.
+  public var isStoredAsVector: Bool { !isLinear || self == .expertBias }
+
+  /// Whether the part is a projection that every expert of a mixture has.
+  public var isOfExperts: Bool { [.gate, .up, .down].contains(self) }
 
   /// Whether the part is a projection that adds to the residual stream: its inputs are what is pruned, not its outputs.
   public var writesToStream: Bool { isLinear && outputs == .hidden }
@@ -105,7 +117,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
 
   /// The parts that are matrices.
   public static let projections = allCases.filter(\.isLinear)
-  /// The parts that are gains of norms.
+  /// The parts that are vectors.
   public static let norms = allCases.filter { !$0.isLinear }
 
   /// Shape of the part's weight.

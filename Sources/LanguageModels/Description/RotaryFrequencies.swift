@@ -59,6 +59,16 @@ extension RotaryConfiguration {
     }
   }
 
+  /// The same rotation with the ends of yarn's blend rounded to whole pairs; `nil` if that changes the frequencies.
+  public func roundingYarn(_ headDimension: Int) -> RotaryConfiguration? {
+    guard case .yarn(var yarn) = scaling, !yarn.truncates else { return self }
+    var rounded = self
+    yarn.truncates = true
+    rounded.scaling = .yarn(yarn)
+    let pairs = zip(frequencies(headDimension: headDimension), rounded.frequencies(headDimension: headDimension))
+    return pairs.allSatisfy { abs($0 - $1) <= 5e-6 * $0 } ? rounded : nil
+  }
+
   /// The divisor of a pair that is not turned: no position times what it leaves is an angle that changes a cosine.
   private static let still: Float = 1e20
 

@@ -159,9 +159,9 @@ final class BlockBackward: @unchecked Sendable {
     let downGrad = beforePostNorm(.mlp, weights, output, grad: grad, gradients, moments)
     multiply(downGrad, weights.down.weight, into: hidden)
     activation.multiplyBackward(gate, up, grad: hidden)
-    accumulate(gradients?.down, outputGrad: downGrad, input: hidden)
-    accumulate(gradients?.gate, outputGrad: gate, input: normed)
-    accumulate(gradients?.up, outputGrad: up, input: normed)
+    gradients?.down.add(outputGrad: downGrad, input: hidden)
+    gradients?.gate.add(outputGrad: gate, input: normed)
+    gradients?.up.add(outputGrad: up, input: normed)
     multiply(gate, weights.gate.weight, into: normedGrad)
     multiply(up, weights.up.weight, accumulate: 1, into: normedGrad)
     addThroughNorm(.mlp, weights, middle, to: grad, gradients)
@@ -181,18 +181,21 @@ final class BlockBackward: @unchecked Sendable {
     let dValue = valueGrad.reshaped(rows: length, columns: value.columns)
     let dContext = contextGrad.reshaped(rows: length, columns: query.columns)
     let projectedGrad = beforePostNorm(.attention, weights, workspace.output, grad: grad, gradients, moments)
-    accumulate(gradients?.output, outputGrad: projectedGrad, input: context)
+    gradients?.output.add(outputGrad: projectedGrad, input: context)
     multiply(projectedGrad, weights.output.weight, into: dContext)
     dKey.fill(0)
     dValue.fill(0)
+    let sinks = weights[gain: .sinks]
     for head in 0..<shape.queryHeads {
       let group = head / shape.queriesPerGroup
       let columns = head * dimension..<(head + 1) * dimension
       let groupColumns = group * dimension..<(group + 1) * dimension
       attend(
         block.kind, query: query.columns(columns), key: key.columns(groupColumns), value: value.columns(groupColumns),
-        contextGrad: dContext.columns(columns), queryGrad: dQuery.columns(columns),
-        keyGrad: dKey.columns(groupColumns), valueGrad: dValue.columns(groupColumns))
+        grads: (
+          dContext.columns(columns), dQuery.columns(columns), dKey.columns(groupColumns), dValue.columns(groupColumns)
+        ),
+        sink: sinks.isEmpty ? nil : (sinks[head], (gradients?[gain: .sinks] ?? unwanted).pointer + head))
     }
     for i in 0..<length {
       block.rotary.revert(dQuery.row(i), heads: shape.queryHeads, position: i)
@@ -206,9 +209,9 @@ final class BlockBackward: @unchecked Sendable {
     }
     if let gradients {
       configuration.normalise(input, gain: weights.attentionNorm, into: workspace.normed)
-      accumulate(gradients.query, outputGrad: dQuery, input: workspace.normed)
-      accumulate(gradients.key, outputGrad: dKey, input: workspace.normed)
-      accumulate(gradients.value, outputGrad: dValue, input: workspace.normed)
+      gradients.query.add(outputGrad: dQuery, input: workspace.normed)
+      gradients.key.add(outputGrad: dKey, input: workspace.normed)
+      gradients.value.add(outputGrad: dValue, input: workspace.normed)
     }
     multiply(dQuery, weights.query.weight, into: normedGrad)
     multiply(dKey, weights.key.weight, accumulate: 1, into: normedGrad)
@@ -217,12 +220,15 @@ final class BlockBackward: @unchecked Sendable {
   }
 
   /// One head: with `P = softmax(s·Q·Kᵀ)`, `∂V = Pᵀ·∂C`, `∂P = ∂C·Vᵀ`, and `∂S` through the softmax, `∂Q = s·∂S·K`,
-  /// `∂K = s·∂Sᵀ·Q`. Gradients of key and value are added to what other heads of the group gave.
+  /// `∂K = s·∂Sᵀ·Q`. Gradients of key and value are added to what other heads of the group gave. A sink with the share `p` of a
+  /// query gets `−p·Σ P·∂P`.
   private func attend(
-    _ kind: AttentionKind, query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>, contextGrad: Matrix<Float>,
-    queryGrad: Matrix<Float>, keyGrad: Matrix<Float>, valueGrad: Matrix<Float>
+    _ kind: AttentionKind, query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>,
+    grads: (context: Matrix<Float>, query: Matrix<Float>, key: Matrix<Float>, value: Matrix<Float>),
+    sink: (score: Float, grad: UnsafeMutablePointer<Float>)?
   ) {
     let (scale, cap) = (configuration.scoreScale, configuration.block.scoreCap)
+    var sinkShares = Array(repeating: Float(0), count: queryBlock)
     for start in stride(from: 0, to: length, by: queryBlock) {
       let queries = start..<min(start + queryBlock, length)
       let first = kind.firstSeen(from: start)
@@ -238,25 +244,22 @@ final class BlockBackward: @unchecked Sendable {
           Kernels.softCap(row, cap, count: keys.count)
           cappedScores.row(i - start).update(from: row, count: keys.count)
         }
-        Kernels.softmax(row + from, count: i + 1 - first - from)
+        let share = Kernels.softmax(row + from, with: sink?.score ?? -.infinity, count: i + 1 - first - from)
+        sinkShares[i - start] = share
         (row + (i + 1 - first)).update(repeating: 0, count: keys.upperBound - i - 1)
       }
-      multiply(scores, contextGrad.rows(queries), transposingA: true, accumulate: 1, into: valueGrad.rows(keys))
-      multiply(contextGrad.rows(queries), value.rows(keys), transposingB: true, into: grad)
+      multiply(scores, grads.context.rows(queries), transposingA: true, accumulate: 1, into: grads.value.rows(keys))
+      multiply(grads.context.rows(queries), value.rows(keys), transposingB: true, into: grad)
       for i in 0..<queries.count {
+        if let sink {
+          sink.grad.pointee -= sinkShares[i] * Kernels.dot(scores.row(i), grad.row(i), count: keys.count)
+        }
         Kernels.softmaxBackward(scores.row(i), grad: grad.row(i), scale: scale, count: keys.count)
         if let cap { Kernels.softCapBackward(cappedScores.row(i), cap, grad: grad.row(i), count: keys.count) }
       }
-      multiply(grad, key.rows(keys), into: queryGrad.rows(queries))
-      multiply(grad, query.rows(queries), transposingA: true, accumulate: 1, into: keyGrad.rows(keys))
+      multiply(grad, key.rows(keys), into: grads.query.rows(queries))
+      multiply(grad, query.rows(queries), transposingA: true, accumulate: 1, into: grads.key.rows(keys))
     }
-  }
-
-  private func accumulate(_ projection: LayerGradients.Projection?, outputGrad: Matrix<Float>, input: Matrix<Float>) {
-    guard let projection else { return }
-    multiply(outputGrad, input, transposingA: true, accumulate: 1, into: projection.weight)
-    guard let bias = projection.bias else { return }
-    for i in 0..<outputGrad.rows { Kernels.add(outputGrad.row(i), to: bias.pointer, count: bias.columns) }
   }
 
   private func normBackward(_ x: Matrix<Float>, gain: [Float], addingTo grad: Matrix<Float>, gainGrad: Matrix<Float>?) {

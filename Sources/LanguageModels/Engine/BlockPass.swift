@@ -29,6 +29,7 @@ struct WindowPass: BlockPass {
   func attend(_ heads: Workspace.Heads, _ block: TransformerBlock, _ workspace: Workspace) {
     for row in 0..<heads.query.rows { block.place(heads, row: row, at: row % length) }
     let (shape, dimension, precision) = (block.shape, block.configuration.headDimension, block.weights.precision)
+    let sinks = block.weights[gain: .sinks]
     let windows = heads.query.rows / length
     Threads.forEach(windows * shape.kvHeads, workers: workspace.attention.count) { task, worker in
       let (start, group) = (task / shape.kvHeads * length, task % shape.kvHeads)
@@ -41,15 +42,18 @@ struct WindowPass: BlockPass {
         let columns = head * dimension..<(head + 1) * dimension
         attend(
           query: heads.query.rows(window).columns(columns), keys, values, scratch, block,
+          sink: sinks.isEmpty ? -.infinity : sinks[head],
           into: heads.context.rows(window).columns(columns))
       }
     }
   }
 
   /// Causal attention of one head over one window; `query` and `context` are `[length, D]`.
+  ///
+  /// - Parameter sink: one more score of every query; `-∞` for none.
   private func attend(
     query: Matrix<Float>, _ keys: PackedWeight, _ values: PackedWeight, _ scratch: AttentionScratch,
-    _ layer: TransformerBlock, into context: Matrix<Float>
+    _ layer: TransformerBlock, sink: Float, into context: Matrix<Float>
   ) {
     func packed(_ x: Matrix<Float>, scale: Float = 1) -> PackedRows {
       PackedRows(x, keys.precision, scale: scale, in: scratch.packedScores)
@@ -67,7 +71,7 @@ struct WindowPass: BlockPass {
         let from = max(first, kind.firstSeen(from: i))
         row.update(repeating: 0, count: from - first)
         if let cap { Kernels.softCap(row + (from - first), cap, count: i - from + 1) }
-        Kernels.softmax(row + (from - first), count: i - from + 1)
+        Kernels.softmax(row + (from - first), with: sink, count: i - from + 1)
         (row + (i - first + 1)).update(repeating: 0, count: end - i - 1)
       }
       multiply(packed(block), values, inputs: first..<end, into: context.rows(start..<end))
@@ -109,14 +113,19 @@ struct CachedPass: BlockPass {
   func attend(_ heads: Workspace.Heads, _ block: TransformerBlock, _ workspace: Workspace) {
     let configuration = block.configuration
     let seen = block.kind.firstSeen(from: position)..<position + 1
+    let sinks = block.weights[gain: .sinks]
     Threads.forEach(heads.query.rows, workers: scores.count) { sequence, worker in
       block.place(heads, row: sequence, at: position)
       cache.remember(
         key: heads.key.row(sequence), value: heads.value.row(sequence), sequence: sequence, position: position)
-      cache.attend(
-        heads.query.row(sequence), rows: block.shape.queriesPerGroup, sequence: sequence, seen: seen,
-        scale: configuration.scoreScale, cap: configuration.block.scoreCap ?? 0, scratch: scores[worker].pointer,
-        into: heads.context.row(sequence))
+      sinks.withUnsafeBufferPointer { sinks in
+        cache.attend(
+          heads.query.row(sequence), rows: block.shape.queriesPerGroup, sequence: sequence, seen: seen,
+          .init(
+            scale: configuration.scoreScale, cap: configuration.block.scoreCap ?? 0,
+            sinks: sinks.isEmpty ? nil : sinks.baseAddress),
+          scratch: scores[worker].pointer, into: heads.context.row(sequence))
+      }
     }
   }
 }

@@ -93,14 +93,14 @@ public protocol EnginePass: Sendable {
   func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws
 
   /// The inputs of a module's output projection for all tokens: shape `[tokens, queryHeads·D]` of the attention's,
-  /// `[tokens, mlpChannels]` of the MLP's, `[tokens, experts·c]` of a mixture's, with zeros for experts that a token does not
-  /// use.
+  /// `[tokens, mlpChannels]` of the MLP's, `[tokens, experts·a]` of a mixture's, with `a` activations for each expert
+  /// (`ModelConfiguration.activationsPerUnit`) and zeros for experts that a token does not use.
   func inputs(of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>) throws -> Matrix<Float>
 
   /// `hidden += N(projection(activations))` for all tokens.
   ///
   /// - Parameters:
-  ///   - projection: the output projection of `module`.
+  ///   - projection: the output projection of `module`, with the biases of experts (`LayerWeights[toStream:]`).
   ///   - gain: gains of the norm `N` between the projection and the stream; empty for none.
   ///   - activations: the projection's inputs, as `inputs` gives them.
   func add(

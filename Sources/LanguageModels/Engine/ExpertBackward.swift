@@ -2,7 +2,8 @@ import LinearAlgebra
 
 /// Takes a gradient back through an MLP of experts (`ExpertRouting`).
 ///
-/// With `h = g·a`, `a = act(G·x) ⊙ U·x`, an expert's activations get `∂a = g·∂h` and its weight for a token `∂g = a·∂h`,
+/// With `h = g·a`, `a = act(G·x) ⊙ U·x`, an expert's activations get `∂a = g·∂h` and its weight for a token `∂g = a·∂h`, and
+/// `b·∂y` besides if the expert has a bias `b`,
 /// which goes through the softmax to the router's scores: `∂l_i = g_i(∂g_i − Σ_j g_j ∂g_j)` over the chosen experts `j`. If
 /// the weights are shares of all experts, the experts that were not chosen get such a gradient as well. The choice itself has
 /// no gradient.
@@ -36,7 +37,7 @@ final class ExpertBackward: @unchecked Sendable {
     _ gradients: LayerGradients?
   ) {
     let router = weights[.router].weight
-    let choices = Routing(normed, router, routing)
+    let choices = Routing(normed, router, weights[.router].bias, routing)
     let shareGrads = Matrix<Float>(rows: normed.rows, columns: router.rows)
     normedGrad.fill(0)
     for (expert, _) in choices.used {
@@ -46,10 +47,10 @@ final class ExpertBackward: @unchecked Sendable {
         Kernels.add(inputGrad.row(row), to: normedGrad.row(uses[row].token), count: normed.columns)
       }
     }
-    let scoreGrads = scoreGrads(choices, shareGrads, normed, router)
+    let scoreGrads = scoreGrads(choices, shareGrads, normed, weights[.router])
     multiply(scoreGrads, router, accumulate: 1, into: normedGrad)
     if let gradients {
-      multiply(scoreGrads, normed, transposingA: true, accumulate: 1, into: gradients[.router].weight)
+      gradients[.router].add(outputGrad: scoreGrads, input: normed)
     }
   }
 
@@ -67,10 +68,20 @@ final class ExpertBackward: @unchecked Sendable {
     }
     multiply(x, weights.gate.weight.rows(channels), transposingB: true, into: g)
     multiply(x, weights.up.weight.rows(channels), transposingB: true, into: u)
+    if let bias = weights.gate.bias { g.addToRows(bias[channels]) }
+    if let bias = weights.up.bias { u.addToRows(bias[channels]) }
     a.assign(g)
     activation.multiply(a.pointer, u.pointer, count: a.count)
     multiply(dy, weights.down.weight.columns(channels), into: da)
-    let shareGrads = (0..<count).map { Kernels.dot(a.row($0), da.row($0), count: a.columns) }
+    var shareGrads = (0..<count).map { Kernels.dot(a.row($0), da.row($0), count: a.columns) }
+    if weights.hasExpertBiases {
+      let bias = weights[.expertBias].weight.row(expert)
+      for (row, use) in uses.enumerated() {
+        shareGrads[row] += Kernels.dot(bias, dy.row(row), count: dy.columns)
+        guard let sum = gradients?[.expertBias].weight.row(expert) else { continue }
+        Kernels.addScaled(dy.row(row), use.weight, to: sum, count: dy.columns)
+      }
+    }
     for (row, use) in uses.enumerated() {
       Kernels.scale(a.row(row), by: use.weight, count: a.columns)
       Kernels.scale(da.row(row), by: use.weight, count: a.columns)
@@ -80,8 +91,8 @@ final class ExpertBackward: @unchecked Sendable {
     }
     activation.multiplyBackward(g, u, grad: da)
     if let gradients {
-      multiply(g, x, transposingA: true, accumulate: 1, into: gradients.gate.weight.rows(channels))
-      multiply(u, x, transposingA: true, accumulate: 1, into: gradients.up.weight.rows(channels))
+      gradients.gate.add(outputGrad: g, input: x, toOutputs: channels)
+      gradients.up.add(outputGrad: u, input: x, toOutputs: channels)
     }
     let dx = inputGrad.rows(0..<count)
     multiply(g, weights.gate.weight.rows(channels), into: dx)
@@ -91,13 +102,13 @@ final class ExpertBackward: @unchecked Sendable {
 
   /// The gradients of the router's scores, shape `[tokens, experts]`.
   private func scoreGrads(
-    _ choices: Routing, _ shareGrads: Matrix<Float>, _ normed: Matrix<Float>, _ router: Matrix<Float>
+    _ choices: Routing, _ shareGrads: Matrix<Float>, _ normed: Matrix<Float>, _ router: Linear
   ) -> Matrix<Float> {
-    let shares = Matrix<Float>(rows: normed.rows, columns: router.rows)
+    let shares = Matrix<Float>(rows: normed.rows, columns: router.outputs)
     if routing.renormalises {
       for (expert, uses) in choices.uses.enumerated() { for use in uses { shares[use.token, expert] = use.weight } }
     } else {
-      multiply(normed, router, transposingB: true, into: shares)
+      router.apply(normed, into: shares)
       for token in 0..<shares.rows { Kernels.softmax(shares.row(token), count: shares.columns) }
     }
     for token in 0..<shares.rows {

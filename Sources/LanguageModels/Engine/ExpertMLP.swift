@@ -10,11 +10,17 @@ struct ExpertWeights: Sendable {
   let up: Matrix<Float>
   /// Shape `[hidden, experts·c]`.
   let down: Matrix<Float>
+  /// Those of the router, of gate and of up; `nil` for none.
+  let biases: (router: [Float]?, gate: [Float]?, up: [Float]?)
+  /// Shape `[experts, hidden]`; `nil` for none.
+  let bias: Matrix<Float>?
 
   init(_ weights: LayerWeights) {
     (router, gate, up, down) = (
       weights[.router].weight, weights.gate.weight, weights.up.weight, weights.down.weight
     )
+    biases = (weights[.router].bias, weights.gate.bias, weights.up.bias)
+    bias = weights.hasExpertBiases ? weights[.expertBias].weight : nil
   }
 
   var count: Int { router.rows }
@@ -37,10 +43,11 @@ struct Routing {
   private(set) var uses: [[Use]]
 
   /// - Parameter normed: normed input of the MLP, shape `[tokens, hidden]`.
-  init(_ normed: Matrix<Float>, _ router: Matrix<Float>, _ routing: ExpertRouting) {
+  init(_ normed: Matrix<Float>, _ router: Matrix<Float>, _ bias: [Float]?, _ routing: ExpertRouting) {
     uses = Array(repeating: [], count: router.rows)
     let scores = Matrix<Float>(uninitialized: normed.rows, columns: router.rows)
     multiply(normed, router, transposingB: true, into: scores)
+    if let bias { scores.addToRows(bias[...]) }
     for token in 0..<normed.rows {
       for (expert, weight) in routing.choice(scores.row(token), count: router.rows) {
         uses[expert].append(Use(token: token, weight: weight))
@@ -89,10 +96,11 @@ final class ExpertScratch: Sendable {
   let up: Matrix<Float>
   let output: Matrix<Float>
 
-  init(_ routing: ExpertRouting, rows: Int, hidden size: Int) {
+  /// - Parameter activations: those of an expert.
+  init(_ routing: ExpertRouting, activations: Int, rows: Int, hidden size: Int) {
     let uses = rows * routing.perToken
     input = Matrix(rows: uses, columns: size)
-    hidden = Matrix(rows: uses, columns: routing.channels)
+    hidden = Matrix(rows: uses, columns: activations)
     up = Matrix(rows: uses, columns: routing.channels)
     output = Matrix(rows: uses, columns: size)
   }
@@ -102,7 +110,7 @@ extension TransformerBlock {
   /// What the experts of a layer have made of their tokens: a row for each use, the rows of one expert together.
   struct ExpertRows {
     let routing: Routing
-    /// `g·act(G·x) ⊙ U·x`, shape `[uses, c]`.
+    /// `g·act(G·x) ⊙ U·x`, shape `[uses, c]`; and `g` behind it if experts have biases.
     let hidden: Matrix<Float>
   }
 
@@ -119,7 +127,7 @@ extension TransformerBlock {
     Threads.forEach(used.count) { place in
       let (expert, first) = used[place]
       let own = first..<first + routing.uses[expert].count
-      experts.project(expert, rows.hidden.rows(own), into: scratch.output.rows(own))
+      experts.project(expert, routing.uses[expert], rows.hidden.rows(own), into: scratch.output.rows(own))
     }
     for (expert, first) in used {
       let own = first..<first + routing.uses[expert].count
@@ -137,29 +145,35 @@ extension TransformerBlock {
     else { return nil }
     let normed = workspace.normed.rows(0..<x.rows)
     configuration.normalise(x, gain: weights[gain: .mlpNorm], into: normed)
-    let routing = Routing(normed, experts.router, kind)
+    let routing = Routing(normed, experts.router, experts.biases.router, kind)
     let (used, activation) = (routing.used, configuration.block.activation)
     let rows = scratch.hidden.rows
     let (allHidden, allUp) = (
-      scratch.hidden.reshaped(rows: rows, columns: experts.channels),
+      scratch.hidden.reshaped(rows: rows, columns: experts.channels + (experts.bias == nil ? 0 : 1)),
       scratch.up.reshaped(rows: rows, columns: experts.channels)
     )
     Threads.forEach(used.count) { place in
       let (expert, first) = used[place]
       let uses = routing.uses[expert]
       let own = first..<first + uses.count
-      let (input, hidden, up) = (scratch.input.rows(own), allHidden.rows(own), allUp.rows(own))
+      let (input, activations, up) = (scratch.input.rows(own), allHidden.rows(own), allUp.rows(own))
+      let hidden = activations.columns(0..<experts.channels)
       for (row, use) in uses.enumerated() { input.row(row).update(from: normed.row(use.token), count: normed.columns) }
       let channels = experts.range(of: expert)
       multiply(input, experts.gate.rows(channels), transposingB: true, into: hidden)
       multiply(input, experts.up.rows(channels), transposingB: true, into: up)
-      activation.multiply(hidden.pointer, up.pointer, count: hidden.count)
-      for (row, use) in uses.enumerated() { Kernels.scale(hidden.row(row), by: use.weight, count: hidden.columns) }
+      if let bias = experts.biases.gate { hidden.addToRows(bias[channels]) }
+      if let bias = experts.biases.up { up.addToRows(bias[channels]) }
+      for (row, use) in uses.enumerated() {
+        activation.multiply(hidden.row(row), up.row(row), count: hidden.columns)
+        Kernels.scale(hidden.row(row), by: use.weight, count: hidden.columns)
+        if activations.columns > hidden.columns { activations[row, hidden.columns] = use.weight }
+      }
     }
     return ExpertRows(routing: routing, hidden: allHidden)
   }
 
-  /// The same as the dense MLP has them: a row for each token, with zeros for the experts that it does not use.
+  /// The same side by side for all experts: a row for each token, with zeros for the experts that it does not use.
   func expandedExperts(_ x: Matrix<Float>, _ workspace: Workspace, into result: Matrix<Float>) {
     guard let rows = expertRows(x, workspace) else { return }
     result.fill(0)
@@ -174,16 +188,33 @@ extension TransformerBlock {
 
 extension ExpertWeights {
   /// What an expert adds to the stream for the tokens that use it.
-  fileprivate func project(_ expert: Int, _ hidden: Matrix<Float>, into output: Matrix<Float>) {
-    multiply(hidden, down.columns(range(of: expert)), transposingB: true, into: output)
+  fileprivate func project(
+    _ expert: Int, _ uses: [Routing.Use], _ hidden: Matrix<Float>, into output: Matrix<Float>
+  ) {
+    multiply(hidden.columns(0..<channels), down.columns(range(of: expert)), transposingB: true, into: output)
+    guard let bias else { return }
+    for (row, use) in uses.enumerated() {
+      Kernels.addScaled(bias.row(expert), use.weight, to: output.row(row), count: output.columns)
+    }
+  }
+}
+
+extension Matrix<Float> {
+  /// `self += 1·biasᵀ`.
+  func addToRows(_ bias: ArraySlice<Float>) {
+    bias.withUnsafeBufferPointer { bias in
+      guard let base = bias.baseAddress else { return }
+      for i in 0..<rows { Kernels.add(base, to: row(i), count: columns) }
+    }
   }
 }
 
 /// `y += D·h` for rows of which each uses some experts only, as `TransformerBlock.addExperts` adds them.
 ///
 /// - Parameters:
-///   - down: shape `[hidden, experts·c]`.
-///   - activations: shape `[tokens, experts·c]`, zeros for the experts that a token does not use.
+///   - down: shape `[hidden, experts·a]`, the biases of experts in it (`LayerWeights[toStream:]`).
+///   - channels: activations `a` of an expert.
+///   - activations: shape `[tokens, experts·a]`, zeros for the experts that a token does not use.
 func addExperts(_ down: Matrix<Float>, channels: Int, of activations: Matrix<Float>, to y: Matrix<Float>) {
   for start in stride(from: 0, to: activations.columns, by: channels) {
     let block = activations.columns(start..<start + channels)

@@ -135,8 +135,8 @@ public struct ForwardPass: Sendable {
       of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>
     ) throws -> Matrix<Float> {
       // The other projections are not needed, so they are not packed.
-      let block = block(packed(weights.keeping(module.inputProjections)))
-      let result = Matrix<Float>(rows: hidden.rows, columns: weights[module.output].inputs)
+      let block = block(packed(weights.keeping(module.inputProjections + [.expertBias])))
+      let result = Matrix<Float>(rows: hidden.rows, columns: weights.activations(of: module))
       try Threads.forEach(chunks.count) { chunk, worker in
         let (rows, workspace) = (hidden.rows(chunks[chunk]), workspaces[worker])
         if module == .mlp, weights.hasExperts {
@@ -149,16 +149,17 @@ public struct ForwardPass: Sendable {
       return result
     }
 
-    /// `hidden += N(projection(activations))` for all tokens, to the last bit as in `run`.
+    /// `hidden += N(projection(activations))` for all tokens, to the last bit as in `run` if no expert has a bias.
     public func add(
       _ projection: Linear, from module: LayerPart.Module, postNorm gain: [Float], of activations: Matrix<Float>,
       to hidden: Matrix<Float>
     ) throws {
-      if let experts = configuration.block.experts, module == .mlp {
+      if configuration.block.experts != nil, module == .mlp {
         return try Threads.forEach(chunks.count) { chunk, _ in
           let range = chunks[chunk]
+          let width = configuration.activationsPerUnit
           addExperts(
-            projection.weight, channels: experts.channels, of: activations.rows(range), to: hidden.rows(range))
+            projection.weight, channels: width, of: activations.rows(range), to: hidden.rows(range))
         }
       }
       let projection = PackedLinear(projection, precision)

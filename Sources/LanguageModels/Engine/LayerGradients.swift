@@ -14,6 +14,18 @@ public struct LayerGradients: Sendable, ProjectionTable {
       bias = linear.bias.map { Matrix(rows: 1, columns: $0.count) }
     }
 
+    /// Adds the gradients of a product `Y = X·Wᵀ + b`: `∂W = ∂Yᵀ·X`, `∂b = ∂Yᵀ·1`.
+    ///
+    /// - Parameter range: outputs that the columns of `∂Y` are; `nil` for all.
+    func add(outputGrad: Matrix<Float>, input: Matrix<Float>, toOutputs range: Range<Int>? = nil) {
+      let range = range ?? 0..<weight.rows
+      multiply(outputGrad, input, transposingA: true, accumulate: 1, into: weight.rows(range))
+      guard let bias else { return }
+      for i in 0..<outputGrad.rows {
+        Kernels.add(outputGrad.row(i), to: bias.pointer + range.lowerBound, count: range.count)
+      }
+    }
+
     var parts: [Matrix<Float>] { [weight] + (bias.map { [$0] } ?? []) }
 
     func fits(_ linear: Linear) -> Bool {

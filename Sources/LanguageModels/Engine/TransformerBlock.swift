@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// One decoder layer: attention, then the gated MLP, each added to the residual stream.
 ///
-///     x ← x + N′(O·attention(N(x)))            context = softmax(s·Q·Kᵀ)·V, causal
+///     x ← x + N′(O·attention(N(x)))            context = softmax(s·Q·Kᵀ)·V, causal; sinks are further scores without values
 ///     x ← x + N″(D·(act(G·N(x)) ⊙ U·N(x)))
 ///
 /// Each `N` is a root-mean-square norm, or nothing if the layer lacks that part. An MLP of experts is in `ExpertMLP.swift`.
@@ -217,6 +217,8 @@ extension Activation {
     switch self {
     case .silu: Kernels.siluMultiply(gate, up, count: count)
     case .gelu: Kernels.geluMultiply(gate, up, count: count)
+    case .clamped(let limit, let alpha):
+      Kernels.clampedMultiply(gate, up, limit: limit, alpha: alpha, count: count)
     }
   }
 
@@ -225,6 +227,9 @@ extension Activation {
     switch self {
     case .silu: Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
     case .gelu: Kernels.geluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
+    case .clamped(let limit, let alpha):
+      Kernels.clampedMultiplyBackward(
+        gate: gate.pointer, up: up.pointer, grad: grad.pointer, limit: limit, alpha: alpha, count: grad.count)
     }
   }
 }
@@ -251,7 +256,8 @@ public enum ActivationTap: Sendable {
   case mlpHidden
   /// Those of `mlpHidden`, likewise.
   case mlpFactors
-  /// The same of one expert: the tokens that use it, multiplied by its weights for them, `[uses, c]`.
+  /// The same of one expert: the tokens that use it, multiplied by its weights for them, `[uses, c]`. If the expert has a bias,
+  /// the weights follow in a column of their own.
   case expertHidden(Int)
   /// What it adds to the residual stream for these tokens, `[uses, hidden]`.
   case expertOutput(Int)

@@ -25,7 +25,10 @@ final class Workspace: @unchecked Sendable {
   init(_ configuration: ModelConfiguration, rows: Int, length: Int, workers: Int = 1) {
     let (widest, dimension) = (configuration.widest, configuration.headDimension)
     let (queries, keys) = (widest.queryHeads * dimension, widest.kvHeads * dimension)
-    experts = configuration.block.experts.map { ExpertScratch($0, rows: rows, hidden: configuration.hiddenSize) }
+    experts = configuration.block.experts.map {
+      ExpertScratch(
+        $0, activations: configuration.activationsPerUnit, rows: rows, hidden: configuration.hiddenSize)
+    }
     let channels = experts == nil ? widest.mlpChannels : 0
     headDimension = dimension
     normed = Matrix(rows: rows, columns: configuration.hiddenSize)

@@ -10,6 +10,9 @@ struct HuggingFaceModel {
     let config = try HuggingFaceConfig(directory: folder)
     let encoding = try WeightEncoding(huggingFace: config, folder: folder)
     var configuration = try ModelConfiguration(huggingFace: config, families: families)
+    if encoding == .mxfp4, !(configuration.family.experts?.joinsGateAndUp ?? false) {
+      throw ModelError.quantised(file: config.file, form: "MXFP4", advice: WeightEncoding.original)
+    }
     var checkpoint = SeparatedCheckpoint(try SafetensorsCheckpoint(directory: folder))
     var names = TensorNames.huggingFace(configuration.family, in: checkpoint)
     try checkpoint.separate(configuration, names)

@@ -82,6 +82,52 @@ public struct LayerWeights: Sendable, ProjectionTable {
   public var channelsPerUnit: Int { hasExperts ? gate.outputs / max(1, self[.router].outputs) : 1 }
 }
 
+extension LayerWeights {
+  /// The activations of one unit of the MLP, as `ModelConfiguration.activationsPerUnit`.
+  public var activationsPerUnit: Int { channelsPerUnit + (hasExpertBiases ? 1 : 0) }
+
+  /// Whether each expert of the MLP has a bias.
+  var hasExpertBiases: Bool { self[.expertBias].inputs > 0 }
+
+  /// The activations of a module that reach the stream.
+  public func activations(of module: LayerPart.Module) -> Int {
+    self[module.output].inputs + (module == .mlp && hasExpertBiases ? self[.expertBias].outputs : 0)
+  }
+
+  /// The map from a module's activations to what it adds to the stream: its output projection. The bias of an expert stands
+  /// behind the expert's columns, as one more: its input is the expert's weight for the token.
+  public subscript(toStream module: LayerPart.Module) -> Linear {
+    get {
+      let (linear, biases) = (self[module.output], self[.expertBias].weight)
+      if module == .attention || !hasExpertBiases { return linear }
+      let (width, channels) = (activationsPerUnit, channelsPerUnit)
+      let weight = Matrix<Float>(uninitialized: linear.outputs, columns: biases.rows * width)
+      for expert in 0..<biases.rows {
+        let own = weight.columns(expert * width..<(expert + 1) * width)
+        own.columns(0..<channels).assign(linear.weight.columns(expert * channels..<(expert + 1) * channels))
+        for i in 0..<own.rows { own[i, channels] = biases[expert, i] }
+      }
+      return Linear(weight: weight, bias: linear.bias)
+    }
+    set {
+      guard module == .mlp, hasExpertBiases else {
+        self[module.output] = newValue
+        return
+      }
+      let biases = self[.expertBias].weight.copy()
+      let (width, channels) = (activationsPerUnit, channelsPerUnit)
+      let weight = Matrix<Float>(uninitialized: newValue.outputs, columns: biases.rows * channels)
+      for expert in 0..<biases.rows {
+        let own = newValue.weight.columns(expert * width..<(expert + 1) * width)
+        weight.columns(expert * channels..<(expert + 1) * channels).assign(own.columns(0..<channels))
+        for i in 0..<own.rows { biases[expert, i] = own[i, channels] }
+      }
+      self[module.output] = Linear(weight: weight, bias: newValue.bias)
+      self[.expertBias].weight = biases
+    }
+  }
+}
+
 /// Anything the forward pass can run: a checkpoint, or a subnet that inherits from one.
 public protocol Network: Sendable {
   var configuration: ModelConfiguration { get }

@@ -57,8 +57,11 @@ struct TensorAccount {
     tell(biases, hasActivationScales)
   }
 
-  /// Whether a tensor is the scale of a matrix of 8-bit floats that is read.
+  /// Whether a tensor is the scale of a matrix of 8-bit floats that is read, or a part of one in blocks of 4-bit floats.
   private func isScale(_ name: String, of used: Set<String>) throws -> Bool {
+    if encoding == .mxfp4, let suffix = WeightEncoding.blockSuffixes.first(where: name.hasSuffix) {
+      return used.contains(String(name.dropLast(suffix.count)))
+    }
     for suffix in WeightEncoding.scaleSuffixes where name.hasSuffix(suffix) {
       let weight = String(name.dropLast(suffix.count))
       if used.contains(weight), checkpoint.contains(weight) { return try checkpoint.tensor(weight).type.isFloat8 }

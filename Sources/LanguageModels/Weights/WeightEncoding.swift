@@ -3,13 +3,15 @@ import Foundation
 
 /// How the matrices of a Hugging Face folder are stored, by what its configuration says.
 ///
-/// Plain numbers and 8-bit floats with scales are read. All other kinds of quantisation are refused by name, because their stored
+/// Plain numbers, 8-bit floats with scales and MXFP4 of experts are read. All other kinds of quantisation are refused by name, because their stored
 /// numbers are not the weights.
 enum WeightEncoding: Equatable {
   case plain
   /// F8 numbers times a scale beside them (`weight_scale_inv`, `weight_scale`), one a tensor, a row or a block of this many rows
   /// and columns.
   case float8(block: [Int]?)
+  /// Experts in blocks of 32 numbers of 4 bits, with an exponent each (MXFP4), as gpt-oss is published; the rest is plain.
+  case mxfp4
 
   /// Kinds of quantisation that are refused: `quant_method`, its name, and how to get plain weights where there is a way that works for
   /// all checkpoints of the kind.
@@ -24,7 +26,7 @@ enum WeightEncoding: Equatable {
     ("auto-round", "AutoRound", nil), ("intel/auto-round", "AutoRound", nil),
     ("aqlm", "AQLM", nil), ("vptq", "VPTQ", nil), ("quanto", "Quanto", nil), ("eetq", "EETQ", nil),
     ("hqq", "HQQ", nil), ("torchao", "TorchAO", nil), ("bitnet", "BitNet", nil), ("spqr", "SpQR", nil),
-    ("quark", "Quark", nil), ("fp_quant", "FP-Quant", nil), ("mxfp4", "MXFP4", nil), ("nvfp4", "NVFP4", nil),
+    ("quark", "Quark", nil), ("fp_quant", "FP-Quant", nil), ("nvfp4", "NVFP4", nil),
     ("mxfp8", "MXFP8", nil), ("exl2", "EXL2", nil), ("exl3", "EXL3", nil), ("sinq", "SINQ", nil),
   ]
   private static let dequantising =
@@ -39,6 +41,8 @@ enum WeightEncoding: Equatable {
       return
     }
     switch method {
+    case "mxfp4":
+      self = .mxfp4
     case "fp8":
       self = .float8(block: try section.integersIfPresent("weight_block_size"))
     case "fbgemm_fp8":
@@ -97,6 +101,8 @@ enum WeightEncoding: Equatable {
     try groups(section).compactMap { try $0.integersIfPresent("block_structure") }.first
   }
 
+  /// Endings of the names of the two tensors that stand for a matrix in blocks, numbers and exponents.
+  static let blockSuffixes = ["_blocks", "_scales"]
   /// Endings of the names of a quantised matrix's scale, after the name of its weight.
   static let scaleSuffixes = ["_scale_inv", "_scale"]
   /// Endings beside a module that belong to the quantisation of activations and of cached keys and values, which weights do not

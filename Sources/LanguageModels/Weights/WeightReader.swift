@@ -47,13 +47,19 @@ struct WeightReader: Sendable {
       for part in configuration.parts(of: shape) {
         let expected = part.dimensions(in: configuration, shape)
         if let experts = experts(part) {
-          for (name, stored) in experts.tensors(layer: index, of: shape) { try check(name, stored) }
+          for (name, stored) in experts.tensors(layer: index, of: shape) {
+            try check(name, stored, isInBlocks: experts.isInBlocks(layer: index))
+          }
         } else {
           try check(names.weight(part, layer: index), expected)
         }
         guard configuration.hasBias(part) else { continue }
         let bias = names.bias(part, layer: index)
-        if checkpoint.contains(bias) { try check(bias, [expected[0]]) } else { missing.append(bias) }
+        guard checkpoint.contains(bias) else {
+          missing.append(bias)
+          continue
+        }
+        try check(bias, experts(part)?.biasShape(of: shape) ?? [expected[0]])
       }
     }
     // llama.cpp looks for the biases of each layer, so that files in GGUF promise none.
@@ -124,14 +130,17 @@ struct WeightReader: Sendable {
   func prefetch(_ index: Int) {
     let shape = configuration.layers[index]
     for part in configuration.parts(of: shape) {
-      for name in names.weights(part, layer: index, of: shape) { try? checkpoint.tensor(name).prefetch() }
+      let stored = experts(part)?.tensors(layer: index, of: shape).map(\.name) ?? [names.weight(part, layer: index)]
+      for name in stored { try? checkpoint.tensor(name).prefetch() }
     }
   }
 
   /// The bias of a part; zeros where none is stored.
   private func bias(_ part: LayerPart, layer: Int, count: Int) throws -> [Float] {
     let name = names.bias(part, layer: layer)
-    return checkpoint.contains(name) ? try vector(name, count: count) : Array(repeating: 0, count: count)
+    guard checkpoint.contains(name) else { return Array(repeating: 0, count: count) }
+    if let experts = experts(part) { return try experts.bias(layer: layer, of: configuration.layers[layer]) }
+    return try vector(name, count: count)
   }
 
   /// A matrix, without a copy where the file holds single precision.
@@ -167,8 +176,11 @@ struct WeightReader: Sendable {
     return try ScaledMatrix(checkpoint.tensor(name), rows: rows, columns: columns, block: block)
   }
 
-  func vector(_ name: String, count: Int) throws -> [Float] {
-    let tensor = try check(name, [count])
+  func vector(_ name: String, count: Int) throws -> [Float] { try values(of: name, [count]) }
+
+  /// The numbers of a small tensor.
+  func values(of name: String, _ shape: [Int]) throws -> [Float] {
+    let tensor = try check(name, shape)
     let values = try tensor.floats()
     try values.withUnsafeBufferPointer { try checkFinite($0, tensor) }
     return values
@@ -180,15 +192,17 @@ struct WeightReader: Sendable {
     return ExpertTensors(reader: self, part: part)
   }
 
+  /// - Parameter isInBlocks: whether integers are what the tensor has to hold.
   @discardableResult
-  func check(_ name: String, _ expected: [Int]) throws -> Tensor {
+  func check(_ name: String, _ expected: [Int], isInBlocks: Bool = false) throws -> Tensor {
     let tensor = try checkpoint.tensor(name)
     guard tensor.shape == expected || isPadded(tensor, expected) else {
       throw ModelError.wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: expected)
     }
-    if tensor.type.isInteger {
+    if isInBlocks ? tensor.type != .u8 : tensor.type.isInteger {
+      let form = tensor.type.isInteger ? "holds integers, \(tensor.type.name)" : "is of type \(tensor.type.name)"
       throw ModelError.quantised(
-        file: tensor.file, form: "tensor '\(tensor.storedName)' holds integers, \(tensor.type.name)",
+        file: tensor.file, form: "tensor '\(tensor.storedName)' \(form)",
         advice: WeightEncoding.original
       )
     }

@@ -62,7 +62,7 @@ public struct CalibrationFile: Codable, Sendable {
   func shortage(for configuration: ModelConfiguration) -> String? {
     let inputs =
       configuration.layers.map {
-        max($0.queryHeads * configuration.headDimension, $0.mlpChannels * configuration.channelsPerUnit)
+        max($0.queryHeads * configuration.headDimension, configuration.activations(of: $0))
       }.max() ?? 0
     guard let set = sets.min(by: { $0.calibrationTokens.count < $1.calibrationTokens.count }),
       set.calibrationTokens.count < 2 * inputs

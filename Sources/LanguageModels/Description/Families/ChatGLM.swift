@@ -18,7 +18,7 @@ extension HuggingFaceDialect {
         .attentionNorm: "input_layernorm", .query: "self_attention.query", .key: "self_attention.key",
         .value: "self_attention.value", .output: "self_attention.dense", .mlpNorm: "post_attention_layernorm",
         .gate: "mlp.gate", .up: "mlp.up", .down: "mlp.dense_4h_to_h",
-      ],
+      ].mapValues { PartName.Tensors($0) },
       joinedParts: [
         JoinedParts([.query, .key, .value], huggingFace: "self_attention.query_key_value"),
         JoinedParts([.gate, .up], huggingFace: "mlp.dense_h_to_4h"),

@@ -8,6 +8,7 @@ public enum NetworkTrait: String, Sendable, CaseIterable {
   case embeddingScale = "a scale of the embedding"
   case severalRotations = "layers that turn queries and keys in different ways"
   case gelu = "GELU in the MLP"
+  case clamped = "an activation that is cut off"
 }
 
 extension ModelConfiguration {
@@ -24,6 +25,8 @@ extension ModelConfiguration {
             $0.isTurned != block.attention[0].isTurned || $0.rotary != block.attention[0].rotary
           }
         case .gelu: block.activation == .gelu
+        case .clamped:
+          if case .clamped = block.activation { true } else { false }
         }
       })
   }

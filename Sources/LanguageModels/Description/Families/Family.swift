@@ -94,7 +94,7 @@ public struct Family: Sendable {
 
   public static let all: [Family] = [
     .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3, .phi3, .granite, .ministral, .smollm3, .olmo2, .glm,
-    .glm4, .qwen3moe, .olmoe, .mixtral,
+    .glm4, .qwen3moe, .olmoe, .mixtral, .gptoss,
   ]
 
   /// The names that `all` reads, for messages.
@@ -119,6 +119,9 @@ public struct ExpertRule: Sendable {
   public var defaults: (count: Int, perToken: Int, channels: Int)
   /// Whether llama.cpp makes a token's weights sum to one.
   public var ggufRenormalises = true
+  /// Whether safetensors store the experts of a layer as one tensor of gates and ups, whose outputs alternate, and one of
+  /// downs, with the inputs before the outputs. They may be in blocks of MXFP4 then.
+  public var joinsGateAndUp = false
 }
 
 /// Parts of a layer whose rows, one part after another, are one tensor.
@@ -168,15 +171,33 @@ public struct BiasRule: Sendable {
   }
 }
 
-/// The names of a part's tensors within a layer, without `.weight` and `.bias`.
+/// The names of a part's tensors within a layer, in both formats.
 public struct PartName: Sendable {
-  public let huggingFace: String
-  public let gguf: String
+  public struct Tensors: Sendable {
+    public let weight: String
+    public let bias: String
 
-  public init(_ huggingFace: String, gguf: String) {
-    self.huggingFace = huggingFace
-    self.gguf = gguf
+    public init(weight: String, bias: String) { (self.weight, self.bias) = (weight, bias) }
+
+    /// Names that end in `.weight` and `.bias`.
+    public init(_ name: String) { self.init(weight: "\(name).weight", bias: "\(name).bias") }
   }
+
+  public let huggingFace: Tensors
+  public let gguf: Tensors
+
+  /// Names that end in `.weight` and `.bias`.
+  public init(_ huggingFace: String, gguf: String) {
+    self.init(Tensors(huggingFace), gguf: gguf)
+  }
+
+  /// - Parameter huggingFace: whole names.
+  public init(_ huggingFace: Tensors, gguf: String) {
+    self.init(huggingFace, gguf: Tensors(gguf))
+  }
+
+  /// Whole names.
+  public init(_ huggingFace: Tensors, gguf: Tensors) { (self.huggingFace, self.gguf) = (huggingFace, gguf) }
 
   /// The norms of the heads of queries and keys.
   public static let headNorms: [LayerPart: PartName] = [

@@ -78,17 +78,7 @@ extension Family {
     configuration.embeddingScale = Float(configuration.hiddenSize).squareRoot()
     configuration.block.scoreScale = scoreScale(configuration, layersOf27B: layersOf27B)
     guard let window = try file.integerIfPresent(key("attention.sliding_window")) ?? window else { return }
-    let pattern = file[key("attention.sliding_window_pattern")]
-    let step = try pattern?.array == nil ? file.integerIfPresent(key("attention.sliding_window_pattern")) ?? step : step
-    let flags =
-      pattern?.array?.bools ?? configuration.layers.indices.map { step > 0 && $0 % step < step - 1 }
-    guard flags.count == configuration.layerCount else {
-      throw ModelError.invalidConfiguration(
-        file: file.location.path,
-        problem:
-          "\(key("attention.sliding_window_pattern")) has \(flags.count) entries for \(configuration.layerCount) layers"
-      )
-    }
+    let flags = try ggufWindows(file, architecture, layers: configuration.layerCount, step: step)
     var local = configuration.rotary
     if let localTheta {
       let theta = try file.floatIfPresent(key("rope.freq_base_swa")) ?? localTheta
@@ -96,6 +86,20 @@ extension Family {
     }
     configuration.block.attention.append(AttentionKind(rotary: local, window: window))
     configuration.attentionKinds = flags.map { $0 ? 1 : 0 }
+  }
+
+  /// Which layers have a window: all but every so many-th, by `attention.sliding_window_pattern` or `step`, or those that the
+  /// key lists.
+  static func ggufWindows(_ file: GGUFFile, _ architecture: String, layers: Int, step: Int) throws -> [Bool] {
+    let key = "\(architecture).attention.sliding_window_pattern"
+    let listed = file[key]?.array
+    let step = try listed == nil ? file.integerIfPresent(key) ?? step : step
+    let flags = listed?.bools ?? (0..<layers).map { step > 0 && $0 % step < step - 1 }
+    guard flags.count == layers else {
+      throw ModelError.invalidConfiguration(
+        file: file.location.path, problem: "\(key) has \(flags.count) entries for \(layers) layers")
+    }
+    return flags
   }
 
   /// llama.cpp's factor of the scores: it knows the one size with another by its number of layers.
