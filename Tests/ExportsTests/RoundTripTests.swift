@@ -117,7 +117,8 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
   func denseParentsComeBackExactly(_ name: String, _ format: ExportFormat) throws {
     if name == "gemma3-scaled", format == .gguf { return }
     let folder = try TemporaryFolder()
-    let parent = try Fixtures.parent(name)
+    // The folder of gpt-oss does not round the ends of yarn's blend, its file does: the last digits of frequencies differ.
+    let parent = try Fixtures.parent(name, gguf: name == "gptoss-sinks" && format == .gguf)
     let tokens = Array(tokens.prefix(ExportCase.context(of: parent, format)))
     let url = folder.url.appendingPathComponent("new/folders/dense")
     let result = try Exporter.export(
