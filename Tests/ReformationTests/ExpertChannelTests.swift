@@ -9,7 +9,8 @@ import Testing
 
 /// Experts that keep some of their channels.
 @Suite struct ExpertChannelTests {
-  private func factory(_ model: LanguageModel, _ repair: Repair) throws -> (SubnetFactory<LanguageModel>, TokenWindows) {
+  private func factory(_ model: LanguageModel, _ repair: Repair) throws -> (SubnetFactory<LanguageModel>, TokenWindows)
+  {
     let windows = TokenWindows(length: 20, tokens: someTokens(1200, below: model.configuration.vocabularySize))
     let factory = try SubnetFactory(
       parent: model, scores: [WandaSP()], statistics: [GatheredStatistics(model, windows, name: "set")], repair: repair,
