@@ -47,7 +47,8 @@ public struct SearchSpace: Sendable, Equatable {
     SearchSpace(
       name: "widths of \(scores.joined(separator: ", "))",
       attention: WidthRule(minimum: .units(minimum), step: 1, queries: queries),
-      mlp: WidthRule(minimum: .units(minimum), step: step, expertChannels: expertChannels), scores: scores, calibrations: [.mix], keep: 0...1)
+      mlp: WidthRule(minimum: .units(minimum), step: step, expertChannels: expertChannels), scores: scores,
+      calibrations: [.mix], keep: 0...1)
   }
 
   /// Whether a score can be followed by `:` and an aggregation.

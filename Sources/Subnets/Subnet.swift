@@ -35,7 +35,8 @@ extension Subnet {
     let shapes = parent.configuration.layers
     let dimension = parent.configuration.headDimension
     let expertChannels = units.lazy.compactMap { $0.expertChannels?.first?.count }.first
-    self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }, expertChannels: expertChannels) { index in
+    self.init(of: parent, layers: zip(units, shapes).map { $0.shape(of: $1) }, expertChannels: expertChannels) {
+      index in
       try parent.layer(index).inherit(units[index], from: shapes[index], headDimension: dimension)
     }
   }

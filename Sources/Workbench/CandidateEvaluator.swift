@@ -9,7 +9,8 @@ import Subnets
 extension BoundSpace.Genes {
   /// What decides the weights beside the widths.
   public var choice: SubnetFactory<LanguageModel>.Choice {
-    .init(score: score, calibration: statistics, damping: damping, queries: queries,
+    .init(
+      score: score, calibration: statistics, damping: damping, queries: queries,
       expertChannels: expertChannels)
   }
 }

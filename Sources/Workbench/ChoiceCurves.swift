@@ -96,9 +96,10 @@ public struct ChoiceCurves: Sendable {
     let missing = layers.filter { curves[choice]?[$0] == nil }
     guard !missing.isEmpty, let statistics = evaluator.statistics.first(where: { $0.name == name }) else { return }
     let made = try ErrorCurves.curves(
-      evaluator.repaired, .init(
-          score: choice.score, calibration: name, queries: bound.space.attention.queries,
-          expertChannels: bound.space.mlp.expertChannels),
+      evaluator.repaired,
+      .init(
+        score: choice.score, calibration: name, queries: bound.space.attention.queries,
+        expertChannels: bound.space.mlp.expertChannels),
       statistics, metric: metric, layers: missing,
       monitor: monitor.steps(from: done, of: total),
       widths: { (bound.widths(of: 2 * $0), bound.widths(of: 2 * $0 + 1)) })

@@ -107,7 +107,8 @@ import Testing
     let outlook = ExportOutlook(olmo.configuration, .gguf)
     #expect(
       outlook.warningOfFewerHeads
-        == "subnets with fewer heads cannot be exported as GGUF: \(heads); a space with 'attention: {minimum: 1.0}' keeps all heads")
+        == "subnets with fewer heads cannot be exported as GGUF: \(heads); a space with 'attention: {minimum: 1.0}' keeps all heads"
+    )
     #expect(try ExportOutlook(Fixtures.parent("gemma2-caps").configuration, .gguf).warningOfFewerHeads == nil)
     let lines = outlook.lines
     #expect(lines.first == "GGUF, one width for all layers: olmo2; with fewer heads: none, \(heads)")

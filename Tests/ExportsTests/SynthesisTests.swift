@@ -14,7 +14,8 @@ import Testing
     ("gemma-2-2b", 2_614_341_888), ("qwen2.5-0.5b", 494_032_768), ("qwen3-0.6b", 596_049_920),
     ("olmo-2-1b", 1_484_916_736), ("granite-3.3-2b", 2_533_539_840), ("smollm3-3b", 3_075_098_624),
     ("phi-3-mini", 3_821_079_552), ("phi-4-mini", 3_836_021_760), ("ministral-8b", 8_019_808_256),
-    ("glm-4-9b", 9_400_279_040), ("qwen3-30b-a3b", 30_532_122_624), ("olmoe-1b-7b", 6_919_161_856),
+    ("glm-4-9b", 9_400_279_040), ("qwen3-30b-a3b", 30_532_122_624), ("gpt-oss-20b", 20_914_757_184),
+    ("olmoe-1b-7b", 6_919_161_856),
     ("mixtral-8x7b", 46_702_792_704),
   ])
   func shapesHaveTheParametersOfTheirModels(name: String, parameters: Int) throws {

@@ -69,6 +69,12 @@ extension ModelShape {
     ("glm-4-9b", model("glm4", 4096, 40, (32, 2), 13_696, 151_552, ["max_position_embeddings": 32_768])),
     ("llama-13b", llama(5120, 40, (40, 40), 13_824, 32_000, context: 2048, theta: 1e4)),
     (
+      "gpt-oss-20b",
+      model(
+        "gpt_oss", 2880, 24, (64, 8), 2880, 201_088,
+        ["head_dim": 64, "num_local_experts": 32, "num_experts_per_tok": 4, "sliding_window": 128])
+    ),
+    (
       "qwen3-30b-a3b",
       qwen(
         "qwen3_moe", 2048, 48, (32, 4), 6144,

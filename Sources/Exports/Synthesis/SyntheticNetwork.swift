@@ -44,6 +44,10 @@ struct SyntheticNetwork: Network {
     }
     for (place, part) in LayerPart.projections.enumerated() {
       let size = part.dimensions(in: configuration, shape)
+      if part == .expertBias {
+        layer[part] = Linear(weight: Matrix(rows: size[0], columns: size[1]))
+        continue
+      }
       // A token uses some of the experts, each with a share of one.
       let experts = part == .down ? configuration.block.experts : nil
       let weight = matrix(
