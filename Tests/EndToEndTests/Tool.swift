@@ -74,8 +74,9 @@ final class RunningTool: @unchecked Sendable {
     process.currentDirectoryURL = workspace.folder
     process.environment = workspace.environment
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: outputFile)
-    process.standardError = try FileHandle(forWritingTo: errorFile)
+    let outputs = try [outputFile, errorFile].map(FileHandle.init(forWritingTo:))
+    process.standardOutput = outputs[0]
+    process.standardError = outputs[1]
     process.terminationHandler = { [exit] _ in exit.signal() }
     // A process inherits the signals that its parent's thread blocks, and those of a thread pool block most.
     var none = sigset_t()
@@ -84,6 +85,8 @@ final class RunningTool: @unchecked Sendable {
     pthread_sigmask(SIG_SETMASK, &none, &blocked)
     defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
     try process.run()
+    // The process has its own. Those here would pile up: Foundation fails behind a thousand open files.
+    for output in outputs { try output.close() }
   }
 
   var isRunning: Bool { process.isRunning }
