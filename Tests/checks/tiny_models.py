@@ -101,6 +101,12 @@ FAMILIES = {
     "mixtral": Family("Mixtral", "sentencepiece", "llama",
                       dict(EXPERTS, num_local_experts=12, intermediate_size=EXPERT_CHANNELS, bos_token_id=1, eos_token_id=2),
                       takes_widths=False),
+    # With yarn as llama.cpp rounds it. `model.save_pretrained` writes it as it is.
+    "gptoss": Family("GptOss", "qwen2", None,
+                     dict(EXPERTS, num_local_experts=12, intermediate_size=EXPERT_CHANNELS, head_dim=64, sliding_window=40,
+                          num_hidden_layers=4, bos_token_id=None, eos_token_id=319, rope_parameters=dict(
+                              rope_type="yarn", rope_theta=10_000.0, factor=2.0, beta_fast=32.0, beta_slow=1.0,
+                              original_max_position_embeddings=128, truncate=True)), takes_widths=False),
 }
 
 # A space for loaders that take one width for all layers, and no fewer heads.
