@@ -20,8 +20,9 @@ public struct LayerStatistics: Sendable {
   public var contextMagnitude: [Float]
   /// `E[x]` of the output projection's input.
   public var contextMean: [Float]
-  /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`. Of a mixture of experts those of the
-  /// experts' own inputs, one below the other, shape `[experts·a, a]`: what a token's experts have in common is left out.
+  /// `E[x xᵀ]` of the down projection's input, shape `[mlpChannels, mlpChannels]`. For a mixture of experts those of
+  /// the experts' own inputs, one below the other, shape `[experts·a, a]`: what a token's experts have in common is
+  /// left out.
   public var hiddenGram: Matrix<Float>
   /// `E[|x|]` of the down projection's input.
   public var hiddenMagnitude: [Float]

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A checkpoint of which some tensors are replaced by their rows under several names, as if these were stored one by one.
+/// A checkpoint of which some tensors are replaced by their rows under several names, as if these were stored one by
+/// one.
 public struct SeparatedCheckpoint: Checkpoint {
   public let location: URL
   public private(set) var tensorNames: [String]

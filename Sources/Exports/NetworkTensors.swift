@@ -52,7 +52,8 @@ final class NetworkTensors<Exported: Network> {
     /// The share of one expert, or those of all, one after another.
     case expert(Int, LayerPart, layer: Int)
     case experts(LayerPart, layer: Int)
-    /// The transposes of all experts' shares of projections whose outputs take turns, and the projections' biases likewise.
+    /// The transposes of all experts' shares of projections whose outputs take turns, and the projections' biases
+    /// likewise.
     case turns([LayerPart], layer: Int)
     case turnsOfBiases([LayerPart], layer: Int)
   }

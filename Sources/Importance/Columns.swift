@@ -4,9 +4,9 @@ import LinearAlgebra
 extension ScoredLayer {
   /// The weight by which a module's units reach the residual stream, shape `[hidden, inputs]`.
   ///
-  /// It is that of the output or down projection, the biases of experts among its columns. If a norm stands behind the projection, the statistics hold the
-  /// inputs divided by what the norm divides by, and the gains are what is left of it: each row is multiplied by its
-  /// gain.
+  /// It is that of the output or down projection, the biases of experts among its columns. If a norm stands behind
+  /// the projection, the statistics hold the inputs divided by what the norm divides by, and the gains are what is
+  /// left of it: each row is multiplied by its gain.
   func weightToStream(_ module: LayerPart.Module) -> Matrix<Float> {
     let (weight, gain) = (weights[toStream: module].weight, weights[gain: module.postNorm])
     if gain.isEmpty { return weight }

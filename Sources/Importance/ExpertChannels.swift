@@ -3,8 +3,9 @@ import LinearAlgebra
 
 /// Experts that keep some of their channels, equally many in all experts of a model (our own).
 ///
-/// Within each expert, channels are removed one after another: each time the one that adds least to the squared error of
-/// what the expert adds to the stream, after all others are adjusted. This is the elimination of `LossOBS` with `S = I`.
+/// Within each expert, channels are removed one after another: each time the one that adds least to the squared error
+/// of what the expert adds to the stream, after all others are adjusted. This is the elimination of `LossOBS` with
+/// `S = I`.
 public enum ExpertChannels {
   /// For every expert its channels, by their places in the expert, from the first to the last kept.
   ///

@@ -6,8 +6,8 @@ extension ScoredLayer {
   ///
   ///     tr( D_eᵀ·S·D_e · E[h_e h_eᵀ] ),    h_e = g_e·a_e
   ///
-  /// with `S` the identity, for the mean squared error of the MLP's output, or `S = E[g gᵀ]` of the loss's gradient there,
-  /// for twice the loss that is added to second order.
+  /// with `S` the identity, for the mean squared error of the MLP's output, or `S = E[g gᵀ]` of the loss's gradient
+  /// there, for twice the loss that is added to second order.
   ///
   /// - Parameter moments: `S`, shape `[hidden, hidden]`; `nil` for the identity.
   public func expertErrors(_ moments: Matrix<Float>? = nil) -> [Double] {

@@ -28,8 +28,8 @@ public struct ModelShape: Sendable {
     (configuration.bosToken, configuration.eosTokens) = (nil, [])
   }
 
-  /// The same with other numbers of layers, channels, experts, heads or words. Channels are those of an expert, if there
-  /// are any.
+  /// The same with other numbers of layers, channels, experts, heads or words. Channels are those of an expert, if
+  /// there are any.
   ///
   /// - Throws: `ExportError.invalidShape` for numbers that are not a model.
   public func with(
