@@ -19,7 +19,7 @@ struct ConfigurationComparison {
     try same("norm epsilon") { $0.normEpsilon }
     try same("tied embeddings") { $0.tiedEmbeddings }
     try same("scales and caps") { [$0.scoreScale, $0.block.scoreCap, $0.logitCap, $0.embeddingScale] }
-    try same("experts") { $0.block.experts }
+    try same("experts") { $0.storedExperts }
     try same("activation") { $0.block.activation }
     for index in expected.layers.indices {
       // One that is as long as the context hides nothing.

@@ -106,7 +106,7 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       ("attention.value_length", count(configuration.headDimension)),
       ("attention.layer_norm_rms_epsilon", .float32(configuration.normEpsilon)),
     ]
-    if let experts = configuration.block.experts {
+    if let experts = configuration.storedExperts {
       members += [
         ("expert_count", perLayer(\.mlpChannels)), ("expert_used_count", count(experts.perToken)),
         ("expert_feed_forward_length", count(experts.channels)),

@@ -40,10 +40,10 @@ extension GGUFForm {
         "takes layers of different widths, but its output head is the embedding, and this model has a head of its own"
     }
     if let experts = configuration.block.experts {
+      if configuration.block.biases.contains(.down) { return "has no bias of all experts together" }
       if !expertRule(experts) { return "weighs the experts of a token in another way" }
-      if let index = layers.firstIndex(where: { $0.mlpChannels < experts.perToken }) {
-        return
-          "wants at least the \(experts.perToken) experts of a token, and layer \(index) has \(layers[index].mlpChannels)"
+      if let index = layers.firstIndex(where: { $0.mlpChannels == 0 }) {
+        return "has experts in every layer, and layer \(index) has none"
       }
     }
     if let broken = rule(configuration) { return broken }

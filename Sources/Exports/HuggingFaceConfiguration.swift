@@ -59,7 +59,7 @@ enum HuggingFaceConfiguration {
 
   /// The keys of the experts that all layers share.
   private static func experts(_ configuration: ModelConfiguration) -> [String: JSONValue] {
-    guard let rule = configuration.family.experts, let experts = configuration.block.experts else { return [:] }
+    guard let rule = configuration.family.experts, let experts = configuration.storedExperts else { return [:] }
     var members: [String: JSONValue] = [
       rule.perToken: .integer(experts.perToken), rule.channels: .integer(experts.channels),
     ]

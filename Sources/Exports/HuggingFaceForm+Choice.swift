@@ -29,9 +29,6 @@ extension HuggingFaceForm {
       return "wants a number of heads that divides the hidden size"
     }
     if let objection = configuration.expertObjection { return objection }
-    if module == nil, let experts = configuration.block.experts, shape.mlpChannels < experts.perToken {
-      return "wants at least the \(experts.perToken) experts of a token"
-    }
     if !takesWindows(configuration.windows) { return "has other sliding windows than this network" }
     if let trait = configuration.traits.subtracting(traits).map(\.rawValue).min() {
       return "cannot be told of \(trait)"
@@ -87,6 +84,7 @@ extension ModelConfiguration {
     if let experts = block.experts, family.experts?.renormalises == nil, !experts.renormalises {
       return "has experts whose weights sum to one for each token"
     }
+    if block.experts != nil, block.biases.contains(.down) { return "has no bias of all experts together" }
     return (block.experts == nil) == (family.experts == nil) ? nil : "has experts in its MLPs or none"
   }
 }

@@ -14,6 +14,8 @@ public protocol Importance: Sendable {
   var source: String { get }
   /// The scalar whose gradients the score needs, if any: they cost a backward pass over the calibration.
   var gradients: BackwardPass.Scalar? { get }
+  /// Whether it can rank the experts of a mixture.
+  var ranksExperts: Bool { get }
   /// Scores of one layer's KV groups and MLP channels.
   func scores(of layer: ScoredLayer) throws -> UnitScores
 }
@@ -44,8 +46,8 @@ public struct ScoredLayer: Sendable {
     return (0..<shape.mlpChannels).map { channels[$0 * width..<($0 + 1) * width].reduce(0, +) }
   }
 
-  /// The Gram matrix of the down projection's input as blocks that know nothing of each other, with their channels: one of
-  /// all channels, or one for each expert.
+  /// The Gram matrix of the down projection's input as blocks that know nothing of each other, with their channels:
+  /// one of all channels, or one for each expert.
   public func hiddenBlocks() -> [(channels: Range<Int>, gram: Matrix<Float>)] {
     let gram = statistics.hiddenGram
     guard weights.hasExperts else { return [(0..<gram.rows, gram)] }
@@ -95,6 +97,12 @@ extension ScoredLayer {
 
 extension Importance {
   public var gradients: BackwardPass.Scalar? { nil }
+  public var ranksExperts: Bool { true }
+
+  /// - Throws: `ImportanceError.noExperts` if the model has experts, and the score cannot rank them.
+  public func check(_ configuration: ModelConfiguration) throws(ImportanceError) {
+    if configuration.block.experts != nil, !ranksExperts { throw .noExperts(score: name) }
+  }
 
   /// The scores of a layer, checked to be finite.
   ///

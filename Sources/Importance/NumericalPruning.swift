@@ -22,6 +22,8 @@ public struct NumericalPruning: Importance {
   public let summary = "relaxed mask of least output error, in closed form"
   public let source = "Numerical Pruning, arXiv 2412.12441, section 3.2"
 
+  public let ranksExperts = false
+
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     if layer.weights.hasExperts { throw ImportanceError.noExperts(score: name) }
     let contexts = try scores(layer.weightToStream(.attention), layer.statistics.contextGram, layer)

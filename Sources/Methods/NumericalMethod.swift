@@ -31,6 +31,7 @@ struct NumericalMethod: PruningMethod {
   }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
+    try NumericalPruning().check(bench.configuration)
     // The score is the mask of the limit λ → ∞ where everything goes; where a share ρ goes it is 1 − ρ + ρ·score.
     let share = Float(1 - Double(budget) / Double(bench.configuration.blockParameters))
     let scores = try bench.scores(NumericalPruning(), try bench.statistics()).map { scores in

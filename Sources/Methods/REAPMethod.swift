@@ -31,6 +31,14 @@ struct REAPMethod: PruningMethod {
         LayerWidths(groups: $0.kvHeads, channels: max(min($0.mlpChannels, experts.perToken), $0.mlpChannels - gone))
       }
     }.first { configuration.cost($0) <= budget }
+    guard widths != nil else {
+      let narrowest = configuration.layers.map {
+        LayerWidths(groups: $0.kvHeads, channels: min($0.mlpChannels, experts.perToken))
+      }
+      let dense = Double(configuration.blockParameters)
+      throw MethodError.impossibleBudget(
+        method: name, keep: Double(budget) / dense, smallest: Double(configuration.cost(narrowest)) / dense)
+    }
     return try pruned(bench, budget: budget, widths, bench.scores(REAP(), bench.statistics()), repair: settings.repair)
   }
 }

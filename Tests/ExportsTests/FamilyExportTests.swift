@@ -93,6 +93,31 @@ import Testing
     #expect(folder.content == [])
   }
 
+  /// A layer with fewer experts than a token uses: the token uses all of them, and the file says so where a loader counts.
+  @Test(arguments: ["qwen3moe-six", "olmoe-five", "mixtral-four", "gptoss-sinks"])
+  func fewExperts(_ name: String) throws {
+    let parent = try Fixtures.parent(name)
+    let units = parent.configuration.layers.map { KeptUnits(groups: Array(0..<$0.kvHeads), channels: [1]) }
+    let subnet = Subnet(of: parent, keeping: units)
+    for (format, output) in [(ExportFormat.huggingFace, "one"), (.gguf, "one.gguf")] {
+      let result = try export(subnet, parent, format, as: output)
+      #expect(!result.needsRemoteCode)
+      let reloaded = try LanguageModel(folder.url.appendingPathComponent(output))
+      #expect(reloaded.configuration.block.experts?.perToken == 1)
+      let windows = TokenWindows(length: 16, tokens: Array(tokens.prefix(16)))
+      let (a, b) = (
+        try ForwardPass(windows).hiddenStates(of: subnet), try ForwardPass(windows).hiddenStates(of: reloaded)
+      )
+      #expect(zip(a.elements, b.elements).allSatisfy { abs($0 - $1) <= 1e-4 * (1 + abs($0)) })
+    }
+    var mixed = units
+    mixed[0].channels = Array(0..<parent.configuration.layers[0].mlpChannels)
+    #expect(try export(Subnet(of: parent, keeping: mixed), parent, .huggingFace).needsRemoteCode)
+    // No container has a bias of all experts.
+    let biased = try rule { try export(Subnet(of: parent, keeping: mixed).withOutputBiases(), parent, .huggingFace) }
+    #expect(biased.contains("no bias of all experts"))
+  }
+
   @Test func otherRulesOfLlamaCpp() throws {
     func refused(_ network: some Network, _ parent: LanguageModel) throws -> String {
       try rule { try export(network, parent, .gguf) }

@@ -81,6 +81,19 @@ import Testing
     #expect(try configuration(["architectures": ["LlamaModel"]]).family == .llama)
   }
 
+  @Test func numbersOfExpertsMustAgree() {
+    for type in ["qwen3_moe", "olmoe", "mixtral", "gpt_oss"] {
+      expectError(
+        ["architectures": nil, "model_type": .string(type), "num_experts": 8, "num_local_experts": 9], "num_experts",
+        "num_local_experts", "8", "9")
+    }
+    expectError(
+      ["architectures": nil, "model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 5],
+      "4 experts", "uses 5")
+    expectError(
+      ["architectures": nil, "model_type": "mixtral", "num_local_experts": 1_000_000], "at most 16384")
+  }
+
   @Test func architectureAndTypeMustAgree() {
     expectError(["architectures": ["MistralForCausalLM"]], "MistralForCausalLM", "model_type is llama")
     expectError(["model_type": "qwen2"], "LlamaForCausalLM", "model_type is qwen2")

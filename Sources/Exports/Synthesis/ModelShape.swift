@@ -47,7 +47,9 @@ public struct ModelShape: Sendable {
       result.configuration.block.experts?.channels = channels ?? routing.channels
       guard shape.mlpChannels >= routing.perToken, shape.mlpChannels <= 1 << 14, channels ?? 1 > 0 else {
         throw ExportError.invalidShape(
-          problem: "\(shape.mlpChannels) experts are no number for \(name), whose tokens use \(routing.perToken)")
+          problem:
+            "\(shape.mlpChannels) experts of \(channels ?? routing.channels) channels are no shape for \(name), whose "
+            + "tokens use \(routing.perToken) experts")
       }
     } else {
       if experts != nil { throw ExportError.invalidShape(problem: "\(name) has no experts") }

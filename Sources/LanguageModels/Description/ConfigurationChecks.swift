@@ -56,7 +56,9 @@ extension ModelConfiguration {
       experts.channels > 0 && experts.channels < 1 << 24 && experts.perToken > 0,
       "experts of \(experts.channels) channels, \(experts.perToken) for each token: both must be positive")
     try require(
-      most >= experts.perToken && most <= limit, "layers have \(most) experts, and a token uses \(experts.perToken)")
+      most >= experts.perToken && most <= limit,
+      "layers have \(most) experts, and a token uses \(experts.perToken): at least as many have to be there, and at most \(limit)"
+    )
     try require(!block.biases.contains(.down), "the experts of a layer have no bias of their down projections together")
   }
 }

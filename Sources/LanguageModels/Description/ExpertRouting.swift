@@ -32,6 +32,15 @@ extension ModelConfiguration {
   /// The channels of one unit of an MLP (`LayerShape.mlpChannels`): those of an expert, else one.
   public var channelsPerUnit: Int { block.experts?.channels ?? 1 }
 
+  /// The experts as a file has to tell them: a token cannot use more than the layer with most of them has.
+  public var storedExperts: ExpertRouting? {
+    var stored = block.experts
+    if let experts = stored {
+      stored?.perToken = min(experts.perToken, max(1, layers.map(\.mlpChannels).max() ?? experts.perToken))
+    }
+    return stored
+  }
+
   /// The same with experts of fewer channels; `nil` changes nothing.
   public func with(expertChannels: Int?) -> ModelConfiguration {
     var result = self

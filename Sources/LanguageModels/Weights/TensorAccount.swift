@@ -38,6 +38,7 @@ struct TensorAccount {
       for part in configuration.parts(of: shape) {
         let bias = names.bias(part, layer: index)
         used.formUnion(names.weights(part, layer: index, of: shape))
+        try checkBlocks(names.weight(part, layer: index))
         if configuration.hasBias(part) { used.insert(bias) } else if part.isLinear { dropped.insert(bias) }
       }
     }
@@ -55,6 +56,14 @@ struct TensorAccount {
     }
     if let first = strays.first { throw stray(first, others: strays.count - 1) }
     tell(biases, hasActivationScales)
+  }
+
+  /// - Throws: `ModelError.contradiction` for a matrix that is stored in blocks and plainly.
+  private func checkBlocks(_ name: String) throws {
+    let blocks = name + WeightEncoding.blockSuffixes[0]
+    guard encoding == .mxfp4, checkpoint.contains(name), checkpoint.contains(blocks) else { return }
+    throw ModelError.contradiction(
+      file: try checkpoint.tensor(name).file, first: name, "stored", second: blocks, "stored, too")
   }
 
   /// Whether a tensor is the scale of a matrix of 8-bit floats that is read, or a part of one in blocks of 4-bit floats.

@@ -1,8 +1,10 @@
 import Calibration
 import Evaluation
 import Foundation
+import Importance
 import LanguageModels
 import Methods
+import Reformation
 import Reports
 import Runtime
 import Workbench
@@ -167,14 +169,20 @@ struct PreparedComparison {
       cell.keepRatio = configuration.keepRatio(of: shape)
       (cell.parametersBlock, cell.parametersTotal) = (shape.blockParameters, shape.totalParameters)
       cell.repair = pruned.repair.rawValue
-    } catch let error as MethodError {
-      // The request is fine, this method at this size is not: the table says so.
+    } catch let error where Self.isOfTheMethod(error) {
+      // The request is fine, this method at this size or for this model is not: the table says so.
       cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
-      cell.failure = error.description
+      cell.failure = "\(error)"
     }
     let seconds = bench.seconds
     (cell.scoreSeconds, cell.searchSeconds) = (seconds[.score] ?? 0, seconds[.search] ?? 0)
     cell.repairSeconds = seconds[.repair] ?? 0
     return cell
+  }
+
+  /// Whether another method may do what one cannot.
+  private static func isOfTheMethod(_ error: any Error) -> Bool {
+    if case ImportanceError.noExperts = error { return true }
+    return error is MethodError || error as? ReformationError == .expertsTakeNoBias
   }
 }

@@ -161,6 +161,11 @@ public struct EvaluateJob {
         losses += try Perplexity(model, windows: part).windowMeans
       }
     }
+    for (network, losses) in [(model, losses)] + (dense.map { [($0, denseLosses)] } ?? []) {
+      try PipelineError.require(
+        losses.allSatisfy(\.isFinite),
+        "\(network.location.path): its logits on '\(text.name)' are not finite, and so no number can be told")
+    }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     func mean(_ sum: Double) -> Double? { dense == nil ? nil : sum / Double(count) }
     return Measurement(

@@ -34,7 +34,10 @@ struct SubnetCheck {
     try same("vocabulary") { $0.vocabularySize }
     try same("number of layers") { $0.layerCount }
     try same("head dimension") { $0.headDimension }
-    try same("experts' width and choice") { $0.block.experts }
+    try same("channels of an expert") { $0.channelsPerUnit }
+    try same("choice of experts") {
+      $0.block.experts.map { $0.renormalises ? "weights that sum to one" : "shares of all" } ?? "none"
+    }
     for index in a.layers.indices {
       let (whole, part) = (a.layers[index], b.layers[index])
       for (unit, of, found) in [
@@ -86,7 +89,9 @@ struct SubnetCheck {
       // Units that the dense model pads with are no sparsity: a fit leaves them at zero.
       whole = try whole ?? dense.layer(index)
       let padded = whole?[part].weight.countInZeroLines ?? 0
-      guard Double(zeros - padded) > limit * Double(weight.count) else { continue }
+      // Nor are those that rounding to a few bits has made in the dense model.
+      let before = (whole?[part].weight).map { Double($0.zeroCount) / Double(max(1, $0.count)) } ?? 0
+      guard Double(zeros - padded) > (limit + before) * Double(weight.count) else { continue }
       let percent = (1000 * Double(zeros) / Double(weight.count)).rounded() / 10
       throw refused(
         "'\(name)' is \(percent) % zeros (\(zeros) of \(weight.count)), which the least squares would fill; repair is for "

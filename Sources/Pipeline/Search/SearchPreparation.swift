@@ -107,6 +107,7 @@ struct SearchGround {
     let (plan, sets) = (settings.plan, try settings.plan.setNames())
     let samples = bound.space.samples.isEmpty ? [plan.calibrationWindows] : bound.space.samples
     let scores = try bound.space.allScores.map(ImportanceRegistry.named)
+    for score in scores { try score.check(bound.configuration) }
     let repairs = settings.repair == .nested
     let hasCurves = ChoiceCurves.exist(bound, settings.repair)
     let scalars = (hasCurves ? settings.curveMetric.gradients : []).union(scores.compactMap(\.gradients))

@@ -123,6 +123,7 @@ public struct SolveJob {
     let targets = request.outputs.map { $0.target(monitor) }
     let source = try source()
     let configuration = source.model.configuration
+    for score in scores { try score.check(configuration) }
     try Exporter.check(
       source.model, targets, inputs: source.plan.files() + request.vocabulary.files, layersDiffer: true)
     let vocabulary = try request.vocabulary.chosen(of: source.model, monitor)

@@ -11,7 +11,7 @@ extension Family {
       vocabulary: 32_000, channels: 14_336, kvHeads: 8, context: 131_072, normEpsilon: 1e-5, bosToken: 1,
       eosTokens: [2], theta: 1e6),
     experts: ExpertRule(
-      counts: ["num_local_experts"], channels: "intermediate_size",
+      counts: ["num_local_experts", "num_experts"], channels: "intermediate_size",
       defaults: (count: 8, perToken: 2, channels: 14_336)),
     huggingFaceForms: [
       HuggingFaceForm(

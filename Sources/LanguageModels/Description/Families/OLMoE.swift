@@ -23,7 +23,7 @@ extension Family {
       }
     },
     experts: ExpertRule(
-      counts: ["num_experts"], channels: "intermediate_size", renormalises: "norm_topk_prob",
+      counts: ["num_experts", "num_local_experts"], channels: "intermediate_size", renormalises: "norm_topk_prob",
       defaults: (count: 64, perToken: 8, channels: 2048), ggufRenormalises: false),
     huggingFaceForms: [
       HuggingFaceForm(

@@ -18,7 +18,7 @@ extension Family {
       }
       if let layers = config.members[dense]?.array, !layers.isEmpty {
         throw ModelError.unsupportedFeature(
-          file: config.file, feature: "layers without experts ('\(dense)' names \(layers.count))")
+          file: config.file, feature: "layers without experts ('\(dense)' lists \(layers.count) of them)")
       }
       if try config.boolIfPresent("use_sliding_window") ?? false {
         throw ModelError.unsupportedFeature(file: config.file, feature: "a sliding window ('use_sliding_window')")
