@@ -93,7 +93,13 @@ extension LanguageModel {
       guard let model, !GGUFVocabulary.modelsWithoutTokens.contains(model) else { return nil }
     } else {
       let path = location.appendingPathComponent("tokenizer.json").path
-      guard FileManager.default.fileExists(atPath: path) else { return nil }
+      guard FileManager.default.fileExists(atPath: path) else {
+        let other = location.appendingPathComponent("tokenizer.model").path
+        if FileManager.default.fileExists(atPath: other) {
+          Notices.tell("\(other) is not read, and there is no tokenizer.json: what is written has no tokenizer")
+        }
+        return nil
+      }
     }
     return try tokenizer()
   }
