@@ -191,7 +191,8 @@ static float softmax_with(float *x, float sink, ptrdiff_t count) {
     else
       rest = sum_of_first(count - i, e);
   }
-  float share = exponential((floats)(sink - peak))[0];
+  // Most rows have no such score.
+  float share = sink > -__builtin_inff() ? exponential((floats)(sink - peak))[0] : 0;
   float factor = 1 / (sum_of(sum) + rest + share);
   scale(x, factor, count);
   return share * factor;
