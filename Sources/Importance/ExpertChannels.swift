@@ -12,9 +12,10 @@ public enum ExpertChannels {
   /// - Throws: `ImportanceError.notFinite`, and `.expertBiases`: no correction of fewer channels knows of biases.
   public static func order(_ layer: ScoredLayer) throws -> [[Int]] {
     if layer.weights.activationsPerUnit > layer.weights.channelsPerUnit { throw ImportanceError.expertBiases }
+    let whole = layer.weightToStream(.mlp)
     return try layer.hiddenBlocks().map { block in
       try Elimination.removals(
-        weight: layer.weightToStream(.mlp).columns(block.channels), gram: block.gram, moments: nil, width: 1,
+        weight: whole.columns(block.channels), gram: block.gram, moments: nil, width: 1,
         atOnce: max(1, block.gram.rows / 64), score: "expert channels", layer: layer.index
       ).reversed()
     }

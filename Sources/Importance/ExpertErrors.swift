@@ -11,8 +11,9 @@ extension ScoredLayer {
   ///
   /// - Parameter moments: `S`, shape `[hidden, hidden]`; `nil` for the identity.
   public func expertErrors(_ moments: Matrix<Float>? = nil) -> [Double] {
-    hiddenBlocks().map { block in
-      let down = weightToStream(.mlp).columns(block.channels)
+    let whole = weightToStream(.mlp)
+    return hiddenBlocks().map { block in
+      let down = whole.columns(block.channels)
       let (reached, weighted) = (
         Matrix<Float>(rows: down.rows, columns: down.columns), Matrix<Float>(rows: down.rows, columns: down.columns)
       )

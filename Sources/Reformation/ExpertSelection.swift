@@ -8,23 +8,15 @@ import LinearAlgebra
 /// of the whole mixture tell what they should make up for. `SequentialReformation` fits them to the tokens that they do
 /// get.
 struct ExpertSelection: Sendable {
-  /// The error of leaving out each expert, in the order of the ranking.
-  private let errors: [Double]
-  private let layer: ScoredLayer
-  private let order: [Int]
-
-  init(_ layer: ScoredLayer, order: [Int]) {
-    (self.layer, self.order) = (layer, order)
-    let errors = layer.expertErrors()
-    self.errors = order.map { errors[$0] }
-  }
+  let layer: ScoredLayer
+  /// Experts from the first to the last kept.
+  let order: [Int]
 
   /// The errors of all numbers of experts, from none to all: those of the experts left out, added up. With moments in
   /// nats, as `NestedReformation.lossErrors`.
   func errors(_ moments: Matrix<Float>?) -> [Double] {
-    guard let moments else { return Self.tails(errors) }
     let errors = layer.expertErrors(moments)
-    return Self.tails(order.map { errors[$0] / 2 })
+    return Self.tails(order.map { moments == nil ? errors[$0] : errors[$0] / 2 })
   }
 
   private static func tails(_ errors: [Double]) -> [Double] {

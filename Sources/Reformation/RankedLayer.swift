@@ -73,7 +73,7 @@ public final class RankedLayer: Sendable {
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .nested || repair == .admm
     attention = repairs ? try reformation(.attention, statistics.contextGram, contexts) : nil
-    experts = repairs && parent.hasExperts ? ExpertSelection(layer, order: units.channels) : nil
+    experts = repairs && parent.hasExperts ? ExpertSelection(layer: layer, order: units.channels) : nil
     mlp = repairs && experts == nil ? try reformation(.mlp, statistics.hiddenGram, units.channels) : nil
     jointNorms = JointNorms(statistics)
   }
