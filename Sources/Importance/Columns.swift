@@ -57,3 +57,11 @@ func energy(_ matrix: Matrix<Double>) -> Double {
     return (0..<matrix.columns).reduce(sum) { $0 + row[$1] * row[$1] }
   }
 }
+
+/// `Σ A ∘ B`.
+func inner(_ a: Matrix<Double>, _ b: Matrix<Double>) -> Double {
+  (0..<a.rows).reduce(0) { sum, i in
+    let (x, y) = (a.row(i), b.row(i))
+    return (0..<a.columns).reduce(sum) { $0 + x[$1] * y[$1] }
+  }
+}

@@ -6,6 +6,8 @@ struct Elimination {
   private var inverse: Matrix<Double>
   /// `Wᵀ·R` with `S = R·Rᵀ`, so that `‖row‖²` is `w S wᵀ`; shape `[inputs, outputs]`.
   private var weight: Matrix<Double>
+  /// `H·Wᵀ` as it was at first, if a cost has a first-order term; shape `[inputs, outputs]`.
+  private var slopes: Matrix<Double>?
   /// The units that the matrices hold.
   private var units: [Int]
   /// Places in `units` of the units that are left.
@@ -19,20 +21,24 @@ struct Elimination {
   /// - Parameters:
   ///   - moments: `S`, shape `[outputs, outputs]`; `nil` for the identity.
   ///   - atOnce: number of units that are removed together.
+  ///   - withSlopes: whether the cost has the first-order term of `LocalPruning`.
   /// - Throws: `ImportanceError.notFinite` in the name of the score.
   static func removals(
-    weight: Matrix<Float>, gram: Matrix<Float>, moments: Matrix<Float>?, width: Int, atOnce: Int, score: String,
-    layer: Int
+    weight: Matrix<Float>, gram: Matrix<Float>, moments: Matrix<Float>?, width: Int, atOnce: Int,
+    withSlopes: Bool = false, score: String, layer: Int
   ) throws -> [Int] {
     if gram.rows == 0 { return [] }
     do {
       var elimination = try Elimination(
-        weight: weight, gram: gram.damped(damping), moments: moments?.damped(1e-6), width: width)
+        weight: weight, gram: gram.damped(damping), moments: moments?.damped(1e-6), width: width,
+        withSlopes: withSlopes)
       return try elimination.run(atOnce: atOnce)
     } catch { throw ImportanceError.notFinite(score: score, layer: layer) }
   }
 
-  private init(weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>?, width: Int) throws {
+  private init(
+    weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>?, width: Int, withSlopes: Bool
+  ) throws {
     let inputs = gram.rows
     self.width = width
     units = Array(0..<inputs / width)
@@ -40,6 +46,11 @@ struct Elimination {
     let rotated = weight.widened()
     if let moments { try CholeskyFactor(factorising: moments).multiplyTransposed(rotated) }
     self.weight = rotated.transposed()
+    if withSlopes {
+      let product = Matrix<Double>(rows: inputs, columns: self.weight.columns)
+      multiply(gram, self.weight, into: product)
+      slopes = product
+    }
     try CholeskyFactor.invert(gram)
     inverse = gram
   }
@@ -65,6 +76,7 @@ struct Elimination {
     let inputs = left.flatMap { Array(rows($0)) }
     inverse = inverse.gatherRows(inputs).gatherColumns(inputs)
     weight = weight.gatherRows(inputs)
+    slopes = slopes?.gatherRows(inputs)
     units = left.map { units[$0] }
     left = Array(units.indices)
   }
@@ -72,9 +84,13 @@ struct Elimination {
   /// The inputs of the unit at a place in `units`.
   private func rows(_ place: Int) -> Range<Int> { place * width..<(place + 1) * width }
 
-  /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`.
+  /// `tr( W_bᵀ S W_b · ([H⁻¹]_bb)⁻¹ )`, and twice the first-order term if there is one.
   private func cost(_ place: Int) throws -> Double {
     let part = weight.rows(rows(place))
+    return try curvature(place, part) + (slopes.map { 2 * abs(inner(part, $0.rows(rows(place)))) } ?? 0)
+  }
+
+  private func curvature(_ place: Int, _ part: Matrix<Double>) throws -> Double {
     if width == 1 { return energy(part) / inverse[place, place] }
     let solved = part.copy()
     try CholeskyFactor(factorising: inverse.rows(rows(place)).columns(rows(place)).copy()).solveLower(solved)

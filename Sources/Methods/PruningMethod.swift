@@ -88,7 +88,7 @@ public enum MethodRegistry {
   public static let all: [any PruningMethod] = [
     Ours(), OursFast(), SearchLLM(), NumericalMethod(), FLAPMethod(), LLMPrunerMethod(), NIRVANAMethod(), AdaPruner(),
     UniformMethod.llmBIP, UniformMethod.wandaSP, UniformMethod.magnitude, UniformMethod.random, UniformMethod.uniform,
-    REAPMethod(),
+    REAPMethod(), GRAIL(), LLMSurgeon(), MoDeGPT(), Tyr(),
   ]
 
   /// The name of the method that shows how much of a result is due to repair alone.
@@ -115,6 +115,7 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
   case notAnAssignment(String)
   case impossibleBudget(method: String, keep: Double, smallest: Double)
   case noExperts(method: String)
+  case mixture(method: String)
 
   public var description: String {
     switch self {
@@ -127,6 +128,8 @@ public enum MethodError: Error, Equatable, CustomStringConvertible {
       "setting '\(setting)' of '\(method)' is \(expected), not '\(value)'"
     case .notAnAssignment(let text): "a setting is given as name=value, not '\(text)'"
     case .noExperts(let method): "'\(method)' removes experts, and this model has none"
+    case .mixture(let method):
+      "'\(method)' removes channels of one MLP, and this model has a mixture of experts"
     case .impossibleBudget(let method, let keep, let smallest):
       "'\(method)' cannot keep as little as \(Self.share(keep, .toNearestOrEven)) of the block parameters: "
         + "\(Self.share(smallest, .up)) is its smallest"

@@ -11,7 +11,10 @@ import Testing
   /// Those for models without experts.
   private static let dense = MethodRegistry.all.map(\.name).filter { $0 != "reap" }
   /// Those for models with some: the others need the channels of one MLP, or biases.
-  private static let ofExperts = MethodRegistry.all.map(\.name).filter { !["numerical", "flap"].contains($0) }
+  private static let ofExperts = MethodRegistry.all.map(\.name).filter {
+    !(["numerical", "flap"] + ofOneMLP).contains($0)
+  }
+  private static let ofOneMLP = ["grail", "llm-surgeon", "modegpt", "tyr"]
 
   /// Whole experts go, and rows of the router with them.
   @Test(arguments: ofExperts, ["qwen3moe-six", "olmoe-five", "gptoss-sinks"])
@@ -37,6 +40,9 @@ import Testing
     #expect(throws: MethodError.noExperts(method: "reap")) { try tiny.prune("reap", keep: 0.8) }
     #expect(throws: ImportanceError.noExperts(score: "numerical")) { try experts.prune("numerical", keep: 0.8) }
     #expect(throws: ReformationError.expertsTakeNoBias) { try experts.prune("flap", keep: 0.8) }
+    for name in Self.ofOneMLP {
+      #expect(throws: MethodError.mixture(method: name)) { try experts.prune(name, keep: 0.8) }
+    }
   }
 
   @Test func namesAreUniqueAndDocumented() throws {
@@ -44,7 +50,7 @@ import Testing
     #expect(Set(names).count == names.count)
     let published = [
       "search-llm", "llm-pruner", "nirvana", "adapruner", "numerical", "llm-bip", "flap", "wanda-sp", "magnitude",
-      "random", "ours", "ours-fast", "uniform", "reap",
+      "random", "ours", "ours-fast", "uniform", "reap", "grail", "llm-surgeon", "modegpt", "tyr",
     ]
     #expect(Set(names) == Set(published))
     for method in MethodRegistry.all {

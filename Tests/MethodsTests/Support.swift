@@ -47,6 +47,8 @@ final class TinyBench {
     "nirvana": ["trials=2", "samples=4", "length=16"],
     "adapruner": ["trials=5", "subsets=2", "samples=4", "length=16"],
     "llm-pruner": ["samples=4"],
+    "llm-surgeon": ["shots=2", "samples=4"],
+    "tyr": ["rounds=2", "generations=2", "offspring=6"],
   ]
 
   func prune(_ name: String, keep: Double, seed: UInt64 = 0, _ more: String...) throws -> PrunedModel {
@@ -73,3 +75,32 @@ let llama7B = shape(
   hidden: 4096, layers: 32, heads: 32, kvHeads: 32, dimension: 128, channels: 11_008, vocabulary: 32_000)
 let llama3Point1 = shape(
   hidden: 4096, layers: 32, heads: 32, kvHeads: 8, dimension: 128, channels: 14_336, vocabulary: 128_256)
+
+/// Random inputs of shape `[tokens, inputs]` that depend on one another, with their `E[x xᵀ]`, and a random weight.
+struct Problem {
+  let inputs: Matrix<Float>
+  let gram: Matrix<Float>
+  let weight: Matrix<Float>
+
+  init(inputs count: Int, outputs: Int, tokens: Int = 200, seed: UInt64 = 1) {
+    var random = SeededGenerator(seed: seed)
+    func matrix(_ rows: Int, _ columns: Int) -> Matrix<Float> {
+      Matrix((0..<rows * columns).map { _ in Float(2 * random.unit() - 1) }, rows: rows, columns: columns)
+    }
+    let (sources, mixing) = (matrix(tokens, count), matrix(count, count))
+    let mixed = Matrix<Float>(rows: tokens, columns: count)
+    multiply(sources, mixing, into: mixed)
+    (inputs, weight) = (mixed, matrix(outputs, count))
+    gram = PrunedPrefix.gram(mixed)
+  }
+
+  /// `E‖W x − Ŵ x_K‖²`, with ridge `λ‖Ŵ‖²`.
+  func error(_ fitted: Matrix<Float>, _ kept: [Int], ridge: Double = 0) -> Double {
+    let wanted = Matrix<Float>(rows: inputs.rows, columns: weight.rows)
+    multiply(inputs, weight, transposingB: true, into: wanted)
+    multiply(inputs.gatherColumns(kept), fitted, transposingB: true, scale: -1, accumulate: 1, into: wanted)
+    let lambda = kept.reduce(0.0) { $0 + Double(gram[$1, $1]) } / Double(kept.count) * ridge
+    func square(_ m: Matrix<Float>) -> Double { m.elements.reduce(0) { $0 + Double($1) * Double($1) } }
+    return square(wanted) / Double(inputs.rows) + lambda * square(fitted)
+  }
+}
