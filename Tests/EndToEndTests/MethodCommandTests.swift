@@ -30,7 +30,7 @@ extension EndToEnd {
     }
 
     @Test(arguments: [
-      "flap", "llm-pruner", "nirvana", "wanda-sp", "numerical",
+      "flap", "llm-pruner", "nirvana", "wanda-sp", "numerical", "grail", "modegpt",
     ])
     func pruneWritesWhatItMeasured(method: String) throws {
       let workspace = try Workspace("llama3-gqa")
