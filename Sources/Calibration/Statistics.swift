@@ -28,6 +28,12 @@ public struct LayerStatistics: Sendable {
   public var hiddenMagnitude: [Float]
   /// `E[x]` of the down projection's input.
   public var hiddenMean: [Float]
+  /// `E[x rᵀ]` of the output projection's input and of what its output lacks, shape `[queryHeads·D, hidden]`; `nil` if
+  /// nothing is lacking, as on the dense network's own activations. On those of a pruned one `r` is what the residual
+  /// stream lacks behind the projection against the dense network's. It is divided and weighted as `x` is.
+  public var contextLacking: Matrix<Float>?
+  /// The same of the down projection, shape `[mlpChannels, hidden]`.
+  public var hiddenLacking: Matrix<Float>?
   /// Harmonic mean of `‖x‖²` of the residual stream after the attention was added.
   ///
   /// The mean is harmonic because the next norm normalises every token on its own: an error matters relative to *its*
@@ -131,6 +137,10 @@ public struct MixedStatistics: Statistics {
       Self.sum(
         layers.map { $0[keyPath: mean] }, zip(layers, shares).map { Float(Double($1) * $0[keyPath: weight] / sum) })
     }
+    func lacking(_ moments: KeyPath<LayerStatistics, Matrix<Float>?>) -> Matrix<Float>? {
+      let known = layers.compactMap { $0[keyPath: moments] }
+      return known.count == layers.count ? Self.sum(known, shares) : nil
+    }
     return LayerStatistics(
       attentionInputGram: Self.sum(layers.map(\.attentionInputGram), shares),
       mlpInputGram: Self.sum(layers.map(\.mlpInputGram), shares),
@@ -140,6 +150,7 @@ public struct MixedStatistics: Statistics {
       hiddenGram: Self.sum(layers.map(\.hiddenGram), shares),
       hiddenMagnitude: Self.sum(layers.map(\.hiddenMagnitude), shares),
       hiddenMean: mean(\.hiddenMean, \.hiddenWeight, weights[1]),
+      contextLacking: lacking(\.contextLacking), hiddenLacking: lacking(\.hiddenLacking),
       energyAfterAttention: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterAttention },
       energyAfterMLP: 1 / zip(layers, shares).reduce(0) { $0 + Double($1.1) / $1.0.energyAfterMLP },
       contextWeight: weights[0], hiddenWeight: weights[1], queryShares: Self.sum(layers.map(\.queryShares), shares),

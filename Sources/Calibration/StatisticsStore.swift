@@ -36,6 +36,30 @@ public struct StatisticsStore: Sendable {
       name: name, tokens: windows.tokens.count, configuration: network.configuration, cache: cache, cost: cache.cost)
   }
 
+  /// The statistics of a network's layers in other surroundings: of all its units on the residual stream of a pruned
+  /// network, with what their outputs lack. Read from disk if they are there, else computed and stored.
+  ///
+  /// - Parameters:
+  ///   - fingerprint: fingerprint of the network and of the surroundings.
+  ///   - fill: computes the statistics, and hands them out in the order of the layers.
+  /// - Throws: `CheckpointError.unwritable`, and what `fill` and the monitor throw. Nothing is left behind then.
+  public func statistics(
+    name: String, around configuration: ModelConfiguration, fingerprint: String, windows: TokenWindows,
+    monitor: Monitor = .silent,
+    fill: (_ body: (_ layer: Int, _ statistics: LayerStatistics) throws -> Void) throws -> Void
+  ) throws -> any Statistics {
+    let cache = try LayerCache(of: "prefix statistics 1", in: folder, fingerprint: fingerprint, windows: windows) {
+      temporary, disk in
+      try fill { index, statistics in
+        try disk.write { try Self.write(statistics, to: LayerCache.file(index, in: temporary)) }
+        try monitor.advance(.init(.statistics, of: name), index + 1, of: configuration.layerCount)
+      }
+    }
+    return StoredStatistics(
+      name: name, tokens: windows.tokens.count, configuration: configuration, cache: cache, cost: cache.cost,
+      areOfPrefix: true)
+  }
+
   private static func write(_ statistics: LayerStatistics, to url: URL) throws {
     let energies = [Float(statistics.energyAfterAttention), Float(statistics.energyAfterMLP)]
     let weights = [Float(statistics.contextWeight), Float(statistics.hiddenWeight)]
@@ -52,6 +76,9 @@ public struct StatisticsStore: Sendable {
     if !statistics.keyShares.isEmpty { vectors["key.shares"] = statistics.keyShares }
     if !statistics.expertUse.isEmpty {
       (vectors["expert.use"], vectors["expert.lengths"]) = (statistics.expertUse, statistics.expertLengths)
+    }
+    if let (context, hidden) = statistics.lacking {
+      (vectors["context.lacking"], vectors["hidden.lacking"]) = (context.elements, hidden.elements)
     }
     let plans =
       grams.map { TensorPlan(name: $0, type: .f32, shape: [$1.triangleCount]) }
@@ -77,6 +104,8 @@ private struct StoredStatistics: Statistics {
   let configuration: ModelConfiguration
   let cache: LayerCache
   let cost: ComputationCost?
+  /// Whether the layers have moments of what their outputs lack.
+  var areOfPrefix = false
 
   var layerCount: Int { configuration.layerCount }
 
@@ -106,6 +135,10 @@ private struct StoredStatistics: Statistics {
       }
       let experts = configuration.block.experts == nil ? 0 : shape.mlpChannels
       let channels = configuration.activations(of: shape)
+      func lacking(_ name: String, _ inputs: Int) throws -> Matrix<Float>? {
+        let size = configuration.hiddenSize
+        return areOfPrefix ? Matrix(try tensor(name, [inputs * size]).floats(), rows: inputs, columns: size) : nil
+      }
       let (energies, weights) = (try vector("energies", 2), try vector("weights", 2))
       return LayerStatistics(
         attentionInputGram: try gram("attention.input.gram", configuration.hiddenSize),
@@ -116,6 +149,7 @@ private struct StoredStatistics: Statistics {
           "hidden.gram", configuration.hiddenGramColumns(of: shape),
           blocks: configuration.block.experts == nil ? 1 : experts),
         hiddenMagnitude: try vector("hidden.magnitude", channels), hiddenMean: try vector("hidden.mean", channels),
+        contextLacking: try lacking("context.lacking", context), hiddenLacking: try lacking("hidden.lacking", channels),
         energyAfterAttention: Double(energies[0]), energyAfterMLP: Double(energies[1]),
         contextWeight: Double(weights[0]), hiddenWeight: Double(weights[1]),
         queryShares: try shares("query.shares", .allQueriesNorm, shape.queryHeads),
@@ -123,6 +157,13 @@ private struct StoredStatistics: Statistics {
         expertUse: experts > 0 ? try vector("expert.use", experts) : [],
         expertLengths: experts > 0 ? try vector("expert.lengths", experts) : [])
     }
+  }
+}
+
+extension LayerStatistics {
+  /// Both moments of what outputs lack; `nil` if there are none.
+  fileprivate var lacking: (context: Matrix<Float>, hidden: Matrix<Float>)? {
+    contextLacking.flatMap { context in hiddenLacking.map { (context, $0) } }
   }
 }
 

@@ -36,6 +36,25 @@ struct Elimination {
     } catch { throw ImportanceError.notFinite(score: score, layer: layer) }
   }
 
+  /// The weights of all inputs that make up for what the outputs lack, `W + ([H⁻¹] C)ᵀ`: where an elimination begins.
+  ///
+  /// - Parameter lacking: `C = E[x rᵀ]` of what the outputs lack, shape `[inputs, outputs]`; `nil` for none.
+  /// - Throws: `ImportanceError.notFinite` in the name of the score.
+  static func start(
+    _ weight: Matrix<Float>, gram: Matrix<Float>, lacking: Matrix<Float>?, score: String, layer: Int
+  ) throws -> Matrix<Float> {
+    guard let lacking, gram.rows > 0 else { return weight }
+    do {
+      let factor = try CholeskyFactor(factorising: gram.damped(damping))
+      let change = lacking.widened()
+      factor.solveLower(change)
+      factor.solveLowerTransposed(change)
+      let (result, added) = (weight.copy(), change.transposedNarrowed())
+      Kernels.add(added.pointer, to: result.pointer, count: result.count)
+      return result
+    } catch { throw ImportanceError.notFinite(score: score, layer: layer) }
+  }
+
   private init(
     weight: Matrix<Float>, gram: Matrix<Double>, moments: Matrix<Double>?, width: Int, withSlopes: Bool
   ) throws {

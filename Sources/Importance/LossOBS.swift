@@ -1,4 +1,5 @@
 import LanguageModels
+import LinearAlgebra
 
 /// Optimal brain surgery, unit after unit, in the metric of the loss (our own).
 ///
@@ -15,7 +16,8 @@ import LanguageModels
 ///
 /// This is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by
 /// structures Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks
-/// as shares of 1; the unit that is removed last has the highest. Experts are scored by what each adds to the loss
+/// as shares of 1; the unit that is removed last has the highest. On the prefix of a pruned network the elimination begins
+/// with the weights that make up for what the outputs lack. Experts are scored by what each adds to the loss
 /// (`ScoredLayer.expertErrors`): their tokens get other experts in their place, which no adjustment foresees.
 public struct LossOBS: Importance {
   /// Number of rounds in which the channels of an MLP are removed.
@@ -28,9 +30,14 @@ public struct LossOBS: Importance {
 
   public func scores(of layer: ScoredLayer) throws -> UnitScores {
     guard let moments = layer.saliencies?.outputMoments else { throw ImportanceError.noGradients(score: name) }
+    let statistics = layer.statistics
+    func start(_ part: LayerPart, _ gram: Matrix<Float>, _ lacking: Matrix<Float>?) throws -> Matrix<Float> {
+      try Elimination.start(layer.weights[part].weight, gram: gram, lacking: lacking, score: name, layer: layer.index)
+    }
     let width = layer.shape.queriesPerGroup * layer.headDimension
     let groups = try Elimination.removals(
-      weight: layer.weights.output.weight, gram: layer.statistics.contextGram, moments: moments.attention,
+      weight: start(.output, statistics.contextGram, statistics.contextLacking), gram: statistics.contextGram,
+      moments: moments.attention,
       width: width, atOnce: 1, score: name, layer: layer.index)
     if layer.weights.hasExperts {
       return UnitScores(
@@ -38,7 +45,8 @@ public struct LossOBS: Importance {
         channels: layer.expertErrors(moments.mlp).map { Float($0) })
     }
     let channels = try Elimination.removals(
-      weight: layer.weights.down.weight, gram: layer.statistics.hiddenGram, moments: moments.mlp, width: 1,
+      weight: start(.down, statistics.hiddenGram, statistics.hiddenLacking), gram: statistics.hiddenGram,
+      moments: moments.mlp, width: 1,
       atOnce: max(1, layer.weights.down.inputs / rounds), score: name, layer: layer.index)
     return UnitScores(keepingGroups: groups.reversed(), channels: channels.reversed())
   }

@@ -36,6 +36,7 @@ struct Ours: PruningMethod {
           "what makes the errors of modules comparable"),
         .number(
           "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
         .choice("repair", \.repair, [.sequential, .nested, .none], "final correction of the weights"),
       ]
     }
@@ -55,7 +56,7 @@ struct Ours: PruningMethod {
     }
     let space = try BudgetedSpace(
       bound.design, cost: bound.cost, budget: Budget(maximum: budget, useWholeBudget: true))
-    let evaluator = try bench.evaluator(bound, plan)
+    let evaluator = try bench.evaluator(bound, plan, budget: budget)
     let search = try bench.timed(.score) {
       try CandidateSearch.prepare(
         evaluator, space, plan, .init(evaluations: settings.evaluations), bench.monitor)

@@ -30,6 +30,7 @@ struct OursFast: PruningMethod {
         ),
         .number(
           "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
         .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
         .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),
         .number(
@@ -63,25 +64,34 @@ struct OursFast: PruningMethod {
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     let space = SearchSpace.widths(scores: settings.scores, step: settings.step)
     let evaluator = try bench.evaluator(
-      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), settings.plan)
+      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), settings.plan,
+      budget: budget)
     var curves = ChoiceCurves(evaluator, metric: settings.plan.curveMetric)
     try bench.timed(.score) { try curves.complete(bench.monitor) }
     guard let solution = curves.solution(budget: settings.budget(budget, of: bench.configuration)) else {
       throw MethodError.impossible(name, bench, budget: budget)
     }
-    let units = try evaluator.units(evaluator.genes(solution))
-    let (network, repair) = try finish(bench, units, settings)
+    var genes = evaluator.genes(solution)
+    genes.damping = settings.damping
+    let units = try evaluator.units(genes)
+    let (network, repair) = try finish(bench, units, settings) {
+      // Only the evaluator has the statistics of rounds.
+      try $0 == .nested && settings.plan.hasRounds
+        ? evaluator.subnet(genes) : bench.subnet(keeping: units, repair: $0, damping: settings.damping)
+    }
     return PrunedModel(
       units: units, network: network, repair: repair,
       decisions: ["score": solution.choice.score, "predicted error": "\(solution.predictedError)"])
   }
 
   /// The units with their final weights, and the repair that these carry.
+  ///
+  /// - Parameter subnet: makes the subnet of the units with a repair of single layers.
   private func finish(
-    _ bench: Workbench, _ units: [KeptUnits], _ settings: Settings
+    _ bench: Workbench, _ units: [KeptUnits], _ settings: Settings, _ subnet: (Repair) throws -> Subnet<LanguageModel>
   ) throws -> (network: Subnet<LanguageModel>, repair: Repair) {
     let alone = settings.repair == .sequential ? .nested : settings.repair
-    let judged = try bench.subnet(keeping: units, repair: alone, damping: settings.damping)
+    let judged = try bench.timed(.repair) { try subnet(alone) }
     if settings.repair != .sequential { return (judged, alone) }
     return try bench.timed(.repair) {
       let chosen = try RepairDecision.make(

@@ -13,6 +13,13 @@ import LinearAlgebra
 ///     Ŵᵀ = L[:s,:s]⁻ᵀ · B[:s,:]          and the error at width s is  Σ_{i≥s} ‖B[i,:]‖²
 ///
 /// so one factorisation gives every width's weight by one triangular solve, and the error of all widths for free.
+///
+/// If the inputs are those of a pruned network, the output that is wanted is `W x + r`: what the projection gives, and
+/// what the residual stream lacks behind it. Then with `C = E[x rᵀ]`
+///
+///     B = Lᵀ·Wᵀ + L⁻¹·C
+///
+/// and all else stays: of every width the error is that which is above the error of all inputs.
 public struct NestedReformation: WidthSolver {
   /// `B`, shape `[inputs, outputs]`.
   private let rotated: Matrix<Double>
@@ -26,12 +33,13 @@ public struct NestedReformation: WidthSolver {
   ///   - weight: shape `[outputs, inputs]`, in the parent's order.
   ///   - order: inputs from the first to the last kept.
   ///   - damping: λ as a share of the mean of the Gram's diagonal.
+  ///   - lacking: `C = E[x rᵀ]` in the parent's order, shape `[inputs, outputs]`; `nil` for none.
   ///   - gains: gains of a norm behind the projection; empty for none. They change the errors and no weight.
   ///   - engine: engine that factorises and solves.
   /// - Throws: `ReformationError` if the Gram matrix holds NaN or is singular in spite of the damping.
   public init(
-    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, gains: [Float] = [],
-    engine: any Engine = CPUEngine()
+    gram: Matrix<Float>, weight: Matrix<Float>, order: [Int], damping: Double, lacking: Matrix<Float>? = nil,
+    gains: [Float] = [], engine: any Engine = CPUEngine()
   ) throws(ReformationError) {
     // For inputs that are zero on the whole calibration the damping keeps the inherited weight.
     let ordered = gram.damped(damping, order: order)
@@ -40,6 +48,14 @@ public struct NestedReformation: WidthSolver {
     }
     let rotated = weight.columnsAsRows(order)
     factor.multiplyTransposed(rotated)
+    if let lacking {
+      let change = lacking.gatherRows(order).widened()
+      factor.solveLower(change)
+      for i in 0..<rotated.rows {
+        let (sum, row) = (rotated.row(i), change.row(i))
+        for j in 0..<rotated.columns { sum[j] += row[j] }
+      }
+    }
     self.rotated = rotated
     var weighted = rotated
     if !gains.isEmpty {
@@ -92,6 +108,7 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case layer(Int, module: String, problem: String)
   case noMoments
   case expertsTakeNoBias
+  case expertsHaveNoPrefix
   case unknownCalibration(name: String, known: [String])
 
   public var description: String {
@@ -101,6 +118,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
       "the Gram matrix is singular with damping \(damping); calibrate on more tokens or raise the damping"
     case .expertsTakeNoBias:
       "repair 'bias' adds a bias to the MLP, and a mixture of experts has no place for one"
+    case .expertsHaveNoPrefix:
+      "the experts of a mixture cannot be chosen in rounds: which tokens they get depends on the experts that stay"
     case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
     case .unknownCalibration(let name, let known):
       "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"

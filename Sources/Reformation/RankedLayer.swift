@@ -19,6 +19,8 @@ public final class RankedLayer: Sendable {
   private let contexts: [Int]
   /// The parent's weights until the first request for a width, then those in the order of the ranking.
   private let weights: Mutex<(weights: LayerWeights, areOrdered: Bool)>
+  /// Whether corrected projections differ from the parent's even with all inputs.
+  private let correctsWhole: Bool
   private let attention: (any WidthSolver)?
   private let mlp: (any WidthSolver)?
   /// In place of `mlp` if that is a mixture of experts.
@@ -52,7 +54,7 @@ public final class RankedLayer: Sendable {
         .queryIndices(of: layer.shape, headDimension: layer.headDimension)
     }
     func reformation(
-      _ module: LayerPart.Module, _ gram: Matrix<Float>, _ order: [Int]
+      _ module: LayerPart.Module, _ gram: Matrix<Float>, _ order: [Int], _ lacking: Matrix<Float>?
     ) throws -> (any WidthSolver)? {
       if order.isEmpty { return nil }
       let weight = parent[module.output].weight
@@ -60,8 +62,8 @@ public final class RankedLayer: Sendable {
         return repair == .admm
           ? try ADMMReformation(gram: gram, weight: weight, order: order)
           : try NestedReformation(
-            gram: gram, weight: weight, order: order, damping: damping, gains: parent[gain: module.postNorm],
-            engine: layer.engine)
+            gram: gram, weight: weight, order: order, damping: damping, lacking: lacking,
+            gains: parent[gain: module.postNorm], engine: layer.engine)
       } catch {
         let name = module == .mlp ? "MLP" : module.rawValue
         throw ReformationError.layer(layer.index, module: name, problem: error.description)
@@ -72,9 +74,12 @@ public final class RankedLayer: Sendable {
       repair == .bias
       ? (contexts.map { statistics.contextMean[$0] }, units.channels.map { statistics.hiddenMean[$0] }) : nil
     let repairs = repair == .nested || repair == .admm
-    attention = repairs ? try reformation(.attention, statistics.contextGram, contexts) : nil
+    attention = repairs ? try reformation(.attention, statistics.contextGram, contexts, statistics.contextLacking) : nil
     experts = repairs && parent.hasExperts ? ExpertSelection(layer: layer, order: units.channels) : nil
-    mlp = repairs && experts == nil ? try reformation(.mlp, statistics.hiddenGram, units.channels) : nil
+    mlp =
+      repairs && experts == nil
+      ? try reformation(.mlp, statistics.hiddenGram, units.channels, statistics.hiddenLacking) : nil
+    correctsWhole = repair == .nested && statistics.contextLacking != nil
     jointNorms = JointNorms(statistics)
   }
 
@@ -101,10 +106,10 @@ public final class RankedLayer: Sendable {
       groups: groups, queriesPerGroup: queries, channels: channels, headDimension: headDimension)
     jointNorms.adjust(&layer, keeping: kept(groups), of: shape)
     let contexts = groups * queries * headDimension
-    if let attention, contexts < shape.queryHeads * headDimension, contexts > 0 {
+    if let attention, correctsWhole || contexts < shape.queryHeads * headDimension, contexts > 0 {
       layer.output.weight = solution(.groups(groups)) { attention.weight(keeping: contexts) }
     }
-    if let mlp, channels < shape.mlpChannels, channels > 0 {
+    if let mlp, correctsWhole || channels < shape.mlpChannels, channels > 0 {
       layer.down.weight = solution(.channels(channels)) { mlp.weight(keeping: channels) }
     }
     if let means {

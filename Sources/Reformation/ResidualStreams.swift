@@ -7,6 +7,8 @@ final class ResidualStreams {
   private let pass: ForwardPass
   private let denseRunner: any EnginePass
   private let prunedRunner: any EnginePass
+  /// What takes the current projection's inputs on: the dense network's if these are of all units.
+  private var runner: any EnginePass
   private let dense: Matrix<Float>
   private let pruned: Matrix<Float>
   /// The goal of the subnet's stream after the current module.
@@ -23,6 +25,7 @@ final class ResidualStreams {
     pass = ForwardPass(windows)
     denseRunner = pass.runner(for: parent)
     prunedRunner = pass.runner(for: subnet)
+    runner = prunedRunner
     dense = try pass.embed(parent)
     pruned = try pass.embed(subnet)
     epsilon = parent.configuration.normEpsilon
@@ -39,9 +42,7 @@ final class ResidualStreams {
         weights[toStream: module], from: module, postNorm: weights[gain: module.postNorm],
         of: denseRunner.inputs(of: module, layer: weights, stream), to: sum)
     }
-    goal = dense
-    self.module = module
-    postNorm = prunedWeights[gain: module.postNorm]
+    begin(module, postNorm: prunedWeights[gain: module.postNorm], prunedRunner)
     if target == .own {
       goal = pruned.copy()
       try add(from: pruned, to: goal)
@@ -52,9 +53,43 @@ final class ResidualStreams {
       ? try prunedRunner.inputs(of: module, layer: prunedWeights, pruned) : nil
   }
 
+  /// Moves the dense stream past the module and computes the inputs that the dense network's projection has on the
+  /// subnet's stream: those of all units.
+  func enterWhole(_ module: LayerPart.Module, dense weights: LayerWeights) throws {
+    begin(module, postNorm: weights[gain: module.postNorm], denseRunner)
+    let own = try denseRunner.inputs(of: module, layer: weights, dense)
+    try denseRunner.add(
+      weights[toStream: module], from: module, postNorm: weights[gain: module.postNorm], of: own, to: dense)
+    inputs =
+      weights.activations(of: module) > 0 ? try denseRunner.inputs(of: module, layer: weights, pruned) : nil
+  }
+
+  private func begin(_ module: LayerPart.Module, postNorm: [Float], _ runner: any EnginePass) {
+    (goal, self.module, self.postNorm, self.runner) = (dense, module, postNorm, runner)
+  }
+
+  /// Moves the subnet's stream past a module that was entered whole.
+  func follow(_ module: LayerPart.Module, pruned weights: LayerWeights) throws {
+    begin(module, postNorm: weights[gain: module.postNorm], prunedRunner)
+    inputs =
+      weights.activations(of: module) > 0
+      ? try prunedRunner.inputs(of: module, layer: weights, pruned) : nil
+    try leave(weights[toStream: module])
+  }
+
+  /// What a module reads on the subnet's stream, shape `[tokens, hidden]`.
+  func normed(_ module: LayerPart.Module, _ weights: LayerWeights) throws -> Matrix<Float> {
+    let inputs = pruned.copy()
+    try prunedRunner.normalise(inputs, gain: weights[gain: module.norm])
+    return inputs
+  }
+
+  /// The subnet's stream, shape `[tokens, hidden]`.
+  var stream: Matrix<Float> { pruned }
+
   /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
-    if let inputs { try prunedRunner.add(projection, from: module, postNorm: postNorm, of: inputs, to: pruned) }
+    if let inputs { try runner.add(projection, from: module, postNorm: postNorm, of: inputs, to: pruned) }
   }
 
   /// The judge of how far a changed projection is from the goal.
@@ -75,13 +110,21 @@ final class ResidualStreams {
   /// With a norm `N` behind the projection, the distance is taken back to its input, to first order: divided by the
   /// gains, without what is along the output, because the norm does not let its length through, and each token divided
   /// by that length.
-  func problem(_ projection: Linear, _ tokens: SequentialReformation.Options.Tokens) throws -> ProjectionProblem {
+  ///
+  /// - Parameter normalised: whether the squares of the tokens' weights are to have the mean 1.
+  func problem(
+    _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens, normalised: Bool = false
+  ) throws -> ProjectionProblem {
     let remaining = pruned.copy()
-    if let inputs { try prunedRunner.add(projection, from: module, postNorm: postNorm, of: inputs, to: remaining) }
+    if let inputs { try runner.add(projection, from: module, postNorm: postNorm, of: inputs, to: remaining) }
     Kernels.scale(remaining.pointer, by: -1, count: remaining.count)
     Kernels.add(goal.pointer, to: remaining.pointer, count: remaining.count)
     let inputs = inputs ?? Matrix(rows: remaining.rows, columns: 0)
     var scales = (0..<remaining.rows).map { weight(of: $0, tokens) }
+    if normalised {
+      let square = scales.reduce(0) { $0 + $1 * $1 } / Float(max(1, scales.count))
+      scales = scales.map { $0 / square.squareRoot() }
+    }
     if tokens == .equal, postNorm.isEmpty { return ProjectionProblem(inputs: inputs, remaining: remaining) }
     let weighted = inputs.copy()
     if !postNorm.isEmpty { try takeBack(remaining, through: projection, inputs, &scales) }
@@ -105,7 +148,7 @@ final class ResidualStreams {
     _ remaining: Matrix<Float>, through projection: Linear, _ inputs: Matrix<Float>, _ scales: inout [Float]
   ) throws {
     let output = Matrix<Float>(rows: remaining.rows, columns: remaining.columns)
-    try prunedRunner.add(projection, of: inputs, to: output)
+    try runner.add(projection, of: inputs, to: output)
     let mean = postNorm.reduce(0) { $0 + $1 * $1 } / Float(postNorm.count)
     // A gain near zero lets nothing through, and asks for nothing.
     let inverse = postNorm.map { $0 / ($0 * $0 + 1e-3 * mean) }

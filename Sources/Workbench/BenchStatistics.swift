@@ -47,7 +47,7 @@ extension Workbench {
       })
   }
 
-  private func parts(_ choice: String) -> [CalibrationSet] {
+  func parts(_ choice: String) -> [CalibrationSet] {
     choice == BoundSpace.mix ? sets : sets.filter { $0.name == choice }
   }
 
@@ -98,7 +98,7 @@ extension Workbench {
   /// - Parameters:
   ///   - samples: the first windows of each set; `nil` for all.
   ///   - recording: windows for gradients that will be asked for; `nil` if none will be.
-  private func statistics(of choice: String, samples: Int?, recording: Int?) throws -> any Statistics {
+  func statistics(of choice: String, samples: Int?, recording: Int?) throws -> any Statistics {
     let name = BoundSpace.statistics(choice, samples: samples)
     if choice == BoundSpace.mix, sets.count > 1 {
       let parts = try sets.map { try statistics(of: $0.name, samples: samples, recording: recording) }

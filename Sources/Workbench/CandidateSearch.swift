@@ -22,6 +22,8 @@ public struct SearchPlan: Sendable, Equatable {
   public var repair = Repair.nested
   /// What makes the errors of modules comparable in the curves of the first population.
   public var curveMetric = ErrorCurves.Metric.loss
+  /// Rounds of removal (`Workbench.evaluator`): 1 knows the dense model alone. `nil` chooses by the size.
+  public var rounds: Int?
   /// Calibration windows that gradients are taken on, of all sets together.
   public var gradientWindows = GradientStore.windows
   /// In which candidates are judged.
@@ -29,6 +31,9 @@ public struct SearchPlan: Sendable, Equatable {
   public var seed: UInt64 = 0
 
   public init() {}
+
+  /// Whether anything is known of other networks than the dense model.
+  public var hasRounds: Bool { (rounds ?? 1) > 1 }
 }
 
 extension Workbench {

@@ -237,6 +237,37 @@ import Testing
           (0..<3).map { Array(tiny.columns(of: $0)) }))
   }
 
+  /// The elimination begins with the weights that make up for what outputs lack: with these and nothing lacking it is the
+  /// same.
+  @Test func lossOBSRemovesWhatAddsLeastToWhatIsLacking() throws {
+    var tiny = Tiny(seed: 5)
+    let plain = try LossOBS().scores(of: tiny.layer).ranking
+    let hidden = tiny.weights.down.outputs
+    func lacking(_ inputs: Int, seed: UInt64) -> Matrix<Float> {
+      var random = SeededGenerator(seed: seed)
+      return Matrix((0..<inputs * hidden).map { _ in Float(4 * random.unit() - 2) }, rows: inputs, columns: hidden)
+    }
+    tiny.statistics.contextLacking = lacking(tiny.weights.output.inputs, seed: 1)
+    tiny.statistics.hiddenLacking = lacking(tiny.weights.down.inputs, seed: 2)
+    let found = try LossOBS().scores(of: tiny.layer).ranking
+    for (part, gram, moments) in [
+      (LayerPart.output, tiny.statistics.contextGram, tiny.statistics.contextLacking),
+      (.down, tiny.statistics.hiddenGram, tiny.statistics.hiddenLacking),
+    ] {
+      // W + (H⁻¹C)ᵀ
+      let factor = try CholeskyFactor(factorising: gram.damped(0.01))
+      let change = try #require(moments).widened()
+      factor.solveLower(change)
+      factor.solveLowerTransposed(change)
+      let (weight, all) = (tiny.weights[part].weight.copy(), change.transposed())
+      for i in 0..<weight.rows { for j in 0..<weight.columns { weight[i, j] += Float(all[i, j]) } }
+      tiny.weights[part].weight = weight
+    }
+    (tiny.statistics.contextLacking, tiny.statistics.hiddenLacking) = (nil, nil)
+    #expect(try found == LossOBS().scores(of: tiny.layer).ranking)
+    #expect(found != plain)
+  }
+
   /// If two channels are always equal, one is removed first, and the other then is worth as much as both.
   @Test func lossOBSKeepsOneOfTwins() throws {
     var tiny = tiny

@@ -92,6 +92,61 @@ import Testing
     }
   }
 
+  /// The normal equations of `E‖Ŵ x[:s] − (W x + r)‖² + λ‖Ŵ − W[:, :s]‖²`, solved for one output after another.
+  @Test(arguments: [0, 1e-4, 0.01, 1])
+  func whatTheOutputLacksIsMadeUpForAtEveryWidth(damping: Double) throws {
+    let remaining = Matrix<Float>.random(60, 7, seed: 4)
+    let lacking = Matrix<Float>(rows: 12, columns: 7)
+    multiply(x, remaining, transposingA: true, scale: 1 / 60, into: lacking)
+    let reformation = try NestedReformation(
+      gram: gram, weight: weight, order: order, damping: damping, lacking: lacking)
+    let h = damped(damping)
+    func exact(_ width: Int) -> [[Double]] {
+      (0..<outputs).map { output in
+        let right = (0..<width).map { i in
+          Double(lacking[order[i], output])
+            + order.indices.reduce(0) { $0 + h[i][$1] * Double(weight[output, order[$1]]) }
+        }
+        return width == 0 ? [] : solve((0..<width).map { Array(h[$0].prefix(width)) }, right)
+      }
+    }
+    /// What is minimised, measured, with what outputs lack.
+    func error(_ solution: [[Double]]) -> Double {
+      let lambda = h[0][0] - Double(gram[order[0], order[0]])
+      var total = 0.0
+      for output in 0..<outputs {
+        let change = order.enumerated().map { i, input in
+          (i < solution[output].count ? solution[output][i] : 0) - Double(weight[output, input])
+        }
+        for token in 0..<x.rows {
+          let sum = order.indices.reduce(0) { $0 + change[$1] * Double(x[token, order[$1]]) }
+          let difference = sum - Double(remaining[token, output])
+          total += difference * difference / Double(x.rows)
+        }
+        total += lambda * change.reduce(0) { $0 + $1 * $1 }
+      }
+      return total
+    }
+    let least = error(exact(inputs))
+    for width in 0...inputs {
+      let (found, wanted) = (reformation.weight(keeping: width), exact(width))
+      for (a, b) in zip(rows(found), wanted) {
+        for (x, y) in zip(a, b) { #expect(abs(x - y) <= 2e-5 * max(1, abs(y)), "width \(width)") }
+      }
+      let measured = error(wanted) - least
+      #expect(abs(reformation.errors[width] - measured) <= 1e-5 * reformation.errors[0], "width \(width)")
+    }
+    #expect(distance(reformation.weight(keeping: inputs), weight.gatherColumns(order)) > 0.01)
+  }
+
+  @Test func nothingLackingChangesNothing() throws {
+    let plain = try NestedReformation(gram: gram, weight: weight, order: order, damping: 0.01)
+    let zero = try NestedReformation(
+      gram: gram, weight: weight, order: order, damping: 0.01, lacking: Matrix(rows: 12, columns: 7))
+    #expect(plain.errors == zero.errors)
+    #expect(plain.weight(keeping: 5).elements == zero.weight(keeping: 5).elements)
+  }
+
   @Test func errorsFallToZero() throws {
     let errors = try NestedReformation(gram: gram, weight: weight, order: order, damping: 0.01).errors
     #expect(zip(errors, errors.dropFirst()).allSatisfy { $0 > $1 })
