@@ -109,6 +109,7 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case noMoments
   case expertsTakeNoBias
   case expertsHaveNoPrefix
+  case roundsNeedCurves
   case unknownCalibration(name: String, known: [String])
 
   public var description: String {
@@ -120,6 +121,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
       "repair 'bias' adds a bias to the MLP, and a mixture of experts has no place for one"
     case .expertsHaveNoPrefix:
       "the experts of a mixture cannot be chosen in rounds: which tokens they get depends on the experts that stay"
+    case .roundsNeedCurves:
+      "rounds take widths from error curves: every layer needs widths of its own, and candidates the nested repair"
     case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
     case .unknownCalibration(let name, let known):
       "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"

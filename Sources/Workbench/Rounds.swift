@@ -19,13 +19,20 @@ extension Workbench {
   /// - Parameters:
   ///   - plan: its repair, precision, metric of error curves, rounds and windows for gradients.
   ///   - budget: block parameters that the candidates will have; `nil` if they differ: then there is one round.
+  ///   - makesCurves: whether error curves will be made of the result.
+  ///   - windows: how many of the held-out windows; `nil` for all.
+  /// - Throws: `ReformationError.expertsHaveNoPrefix` and `.roundsNeedCurves` where there can be no rounds, and the errors
+  ///   of passes and repair.
   public func evaluator(
-    _ bound: BoundSpace, _ plan: SearchPlan, budget: Int?, windows: Int? = nil
+    _ bound: BoundSpace, _ plan: SearchPlan, budget: Int?, makesCurves: Bool = true, windows: Int? = nil
   ) throws -> CandidateEvaluator {
     let rounds = plan.rounds ?? 1
-    if rounds > 1, configuration.block.experts != nil { throw ReformationError.expertsHaveNoPrefix }
+    guard let budget, plan.hasRounds else {
+      return try evaluator(bound, plan, makesCurves: makesCurves, windows: windows)
+    }
+    if configuration.block.experts != nil { throw ReformationError.expertsHaveNoPrefix }
+    guard ChoiceCurves.exist(bound, plan.repair) else { throw ReformationError.roundsNeedCurves }
     var evaluator = try evaluator(bound, plan, windows: windows)
-    guard let budget, ChoiceCurves.exist(bound, plan.repair) else { return evaluator }
     for size in Self.sizes(to: budget, of: configuration.blockParameters, rounds: rounds) {
       var curves = ChoiceCurves(evaluator, metric: plan.curveMetric)
       try timed(.score) { try curves.findMain(budget: size, monitor) }

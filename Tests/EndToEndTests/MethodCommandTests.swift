@@ -92,6 +92,34 @@ extension EndToEnd {
       #expect(cell["kl"] as? Double == pruned["kl"] as? Double)
     }
 
+    /// Rounds too: what an export gathers again, from the cache or anew, is what the search had.
+    @Test func roundsOfSearchAndExportAreThoseOfOurs() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let text = ["--calibration", "text/lighthouse.txt"]
+      try workspace.run(Workspace.search("--keep", "0.6", "--rounds", "2", budget: "8") + text).expectSuccess()
+      func export(_ output: String, _ more: String...) throws -> Data {
+        try workspace.run(
+          ["export", "results/study", "--format", "hf", "--output", output, "--dtype", "f32"] + more
+        ).expectSuccess()
+        return try workspace.data("\(output)/model.safetensors")
+      }
+      func pruned(_ output: String, _ more: String...) throws -> Data {
+        try workspace.run(
+          [
+            "prune", "--model", "model", "--method", "ours", "--keep", "0.6", "--set", "evaluations=8", "--dtype",
+            "f32",
+            "--output", output,
+          ] + Array(Workspace.search()[6...]) + text + more
+        ).expectSuccess()
+        return try workspace.data("\(output)/model.safetensors")
+      }
+      let (known, anew) = (try export("known"), try export("anew", "--cache", "other-cache"))
+      #expect(known == anew)
+      #expect(try known == pruned("two", "--set", "rounds=2"))
+      #expect(try known != pruned("one"))
+      try workspace.expectFailure(Workspace.search("--rounds", "2") + text, "--rounds above 1", "--keep", code: 64)
+    }
+
     /// llama.cpp has no architecture for heads with norms, widths per layer and an output head of its own: a method that makes such
     /// widths is refused before it looks at the text, one that does not is not.
     @Test func formatsThatCannotHoldTheSubnetAreRefusedAtOnce() throws {

@@ -64,5 +64,8 @@ import Testing
     #expect(throws: ReformationError.expertsHaveNoPrefix) {
       try TinyBench("qwen3moe-six").prune("ours-fast", keep: 0.8, seed: 0, "rounds=2")
     }
+    #expect(throws: ReformationError.roundsNeedCurves) {
+      try TinyBench().prune("ours", keep: 0.8, seed: 0, "rounds=2", "space=uniform")
+    }
   }
 }

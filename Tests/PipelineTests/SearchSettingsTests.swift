@@ -36,7 +36,8 @@ import Testing
       (changed { $0.plan.subsets = 2 }, "--calibration-subsets 2"), (changed { $0.plan.seed = 7 }, "--seed 7"),
       (changed { $0.damping = 0.1 }, "--damping 0.1"), (changed { $0.repair = .none }, "--repair none"),
       (changed { $0.curveMetric = .residualStream }, "--curve-metric residual"),
-      (changed { $0.rungs = 3 }, "--rungs 3"), (changed { $0.optimizer = .bayesian }, "--optimizer bayesian"),
+      (changed { $0.rounds = 2 }, "--rounds 2"), (changed { $0.rungs = 3 }, "--rungs 3"),
+      (changed { $0.optimizer = .bayesian }, "--optimizer bayesian"),
       (changed { $0.population = 8 }, "--population 8"), (changed { $0.precision = .bfloat16 }, "--precision bf16"),
     ]
   }
@@ -58,9 +59,9 @@ import Testing
       .map {
         try #require(JSONSerialization.jsonObject(with: $0) as? [String: Any]).count
       }
-    // Without `scores`, `target`, `aim`, `damping` and `lossBand`, which have no value here; `model`, `spaceText`, `plan`, `filter`,
+    // Without `scores`, `target`, `aim`, `damping`, `rounds` and `lossBand`, which have no value here; `model`, `spaceText`, `plan`, `filter`,
     // `schema` and `version` are none, and `engine` has one value only.
-    #expect(keys.reduce(0, +) - 7 + 5 == changes.count - 2)
+    #expect(keys.reduce(0, +) - 7 + 6 == changes.count - 2)
   }
 
   @Test func differencesAreInTheWordsOfTheCommandLine() {

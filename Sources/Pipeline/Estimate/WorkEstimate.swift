@@ -22,6 +22,8 @@ public struct WorkEstimate: Sendable {
     public var curves = 0.0
     /// Number of those pairs that rank by elimination (`obs-loss`).
     public var eliminations = 0.0
+    /// Subnets on which statistics are gathered again (`SearchPlan.rounds`, less one).
+    public var subnets = 0
     /// Whether the damping is chosen by held-out error.
     public var choosesDamping = false
     /// Number of sizes at which uniform subnets are judged.
@@ -55,7 +57,7 @@ public struct WorkEstimate: Sendable {
     memory = Self.memory(work, plan)
     disk = Self.disk(
       work.configuration, sets: work.calibrationTokens.count,
-      outputMoments: work.gradients.count { $0.scalar == .sampledLoss })
+      outputMoments: work.gradients.count { $0.scalar == .sampledLoss }, subnets: work.subnets)
   }
 
   private static func stages(_ count: OperationCount, _ speed: MachineSpeed) -> [StageCost] {
@@ -66,7 +68,10 @@ public struct WorkEstimate: Sendable {
     let damping = forward / speed.single + 30 * count.factors / layers / speed.double
     let reference = (2 * head + (work.choosesDamping ? 0 : forward)) / speed.single
     // Factors come near the speed of products, but orders and copies beside them take their time.
-    let curves = 1.5 * (count.factors * work.curves + count.eliminations * work.eliminations) / speed.double
+    let subnets = Double(work.subnets)
+    let curves =
+      1.5 * (count.factors * (work.curves + subnets) + count.eliminations * (work.eliminations + subnets))
+      / speed.double
     // Uniform subnets without and with repair, their factors made once: both roundings on a quarter of the windows, the better
     // one on the rest.
     let sizes = Double(work.baselines)
@@ -74,8 +79,10 @@ public struct WorkEstimate: Sendable {
       2.5 * sizes * count.judging / speed.single + (count.factors + 2 * sizes * count.solves) / speed.double
     return [
       StageCost(stage: .sampling, seconds: count.sampling / speed.single),
-      StageCost(stage: .statistics, seconds: count.statistics / speed.single),
-      StageCost(stage: .gradients, seconds: count.gradients / speed.single),
+      // On a subnet the dense network, the subnet, and all units on its stream run; the repair before runs both twice.
+      StageCost(stage: .statistics, seconds: (1 + 3 * subnets) * count.statistics / speed.single),
+      StageCost(stage: .repair, seconds: 4 * subnets * count.statistics / speed.single),
+      StageCost(stage: .gradients, seconds: (1 + subnets) * count.gradients / speed.single),
       StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
       StageCost(stage: .reference, seconds: reference),
       StageCost(stage: .curves, seconds: curves),
@@ -114,10 +121,14 @@ public struct WorkEstimate: Sendable {
   }
 
   /// Bytes on disk for the statistics of some sets, and for gradients that keep moments of outputs.
-  static func disk(_ configuration: ModelConfiguration, sets: Int, outputMoments: Int) -> Int {
+  static func disk(_ configuration: ModelConfiguration, sets: Int, outputMoments: Int, subnets: Int = 0) -> Int {
     let grams = configuration.layers.reduce(0) { $0 + LayerStatistics.gramElements(of: $1, in: configuration) }
     let moments = 2 * configuration.hiddenSize * configuration.hiddenSize * configuration.layerCount
-    return (grams / 2 * sets + moments * outputMoments) * MemoryLayout<Float>.size
+    let lacking = configuration.layers.reduce(0) { sum, shape in
+      sum + configuration.hiddenSize * configuration.solvedInputs(of: shape).reduce(0, +)
+    }
+    return ((1 + subnets) * (grams / 2 * sets + moments * outputMoments) + subnets * sets * lacking)
+      * MemoryLayout<Float>.size
   }
 }
 

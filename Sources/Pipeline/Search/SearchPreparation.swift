@@ -134,11 +134,17 @@ struct SearchGround {
     work.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
     work.curves = curves
     work.eliminations = eliminations
+    work.subnets = (settings.rounds ?? 1) - 1
     work.choosesDamping = repairs && settings.damping == nil
     work.baselines = settings.target == nil ? 2 : 1
     work.evaluations = budget.evaluations ?? .max
     return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
+}
+
+extension BudgetedSpace {
+  /// The block parameters of all candidates, if they have one size.
+  var size: Int? { budget.useWholeBudget ? allowed.upperBound : nil }
 }
 
 extension CandidateSearch {

@@ -32,6 +32,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var repair = SearchPlan().repair
   /// What makes the errors of modules comparable in the curves of the first population.
   public var curveMetric = SearchPlan().curveMetric
+  /// Rounds of removal (`SearchPlan.rounds`); `nil` for one.
+  public var rounds: Int?
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
   public var optimizer = SearchPlan().optimizer
@@ -56,6 +58,12 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     do { _ = try ObjectiveList(objectives) } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
     try PipelineError.require([.nested, .none].contains(repair), "--repair is nested or none")
     try PipelineError.require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
+    if let rounds {
+      try PipelineError.require((1...64).contains(rounds), "--rounds must be between 1 and 64")
+      try PipelineError.require(
+        rounds == 1 || target != nil && repair == .nested,
+        "--rounds above 1 are on the way to one size: give --keep, --params or --size, and no --repair none")
+    }
     try PipelineError.require((1...10).contains(rungs), "--rungs must be between 1 and 10")
     try PipelineError.require((2...10_000).contains(population), "--population must be between 2 and 10000")
     try PipelineError.require(
@@ -72,6 +80,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     var found = SearchPlan()
     (found.objectives, found.optimizer, found.population) = (objectives, optimizer, population)
     (found.aim, found.hasRungs, found.repair, found.curveMetric) = (aim, rungs > 1, repair, curveMetric)
+    found.rounds = rounds
     (found.gradientWindows, found.precision, found.seed) = (plan.gradientWindows, precision, plan.seed)
     return found
   }
@@ -101,7 +110,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       .init("objectives", objectives.joined(separator: ",")),
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
-      .init("rungs", rungs), .init("optimizer", optimizer.rawValue), .init("population", population),
+      .init("rounds", rounds), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
+      .init("population", population),
       .init("precision", precision.rawValue), .init("engine", engine.rawValue),
     ]
   }

@@ -94,7 +94,8 @@ struct OpenedStudy {
   ///   - precision: of candidates; `nil` for the study's.
   func evaluator(windows: Int? = nil, precision: Precision? = nil) throws -> CandidateEvaluator {
     try bench.evaluator(
-      bound, settings.searchPlan(precision ?? settings.evaluationPrecision()), makesCurves: false, windows: windows)
+      bound, settings.searchPlan(precision ?? settings.evaluationPrecision()),
+      budget: SearchGround.budgeted(bound, settings).size, makesCurves: false, windows: windows)
   }
 
   func windows(_ genes: BoundSpace.Genes) -> TokenWindows {

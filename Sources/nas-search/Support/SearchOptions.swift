@@ -28,6 +28,11 @@ struct SearchOptions: ParsableArguments {
   var curveMetric = standard.curveMetric
   @OptionGroup var leastSquares: DampingOption
   @Option(
+    help:
+      "Rounds: statistics are gathered anew on so many subnets less one, each smaller and repaired, on the way to the size. 1: on the dense model alone."
+  )
+  var rounds: Int?
+  @Option(
     help: "Rungs: the better half climbs from few fitness windows to twice as many, on the last all. 1: all at once.")
   var rungs = standard.rungs
   @Option(
@@ -66,6 +71,7 @@ struct SearchOptions: ParsableArguments {
     settings.damping = leastSquares.damping
     settings.repair = repair.value
     settings.curveMetric = curveMetric
+    settings.rounds = rounds
     settings.rungs = rungs
     settings.optimizer = optimizer
     settings.population = population
