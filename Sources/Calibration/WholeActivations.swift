@@ -42,7 +42,7 @@ public final class WholeActivations {
   ///
   /// - Parameters:
   ///   - inputs: inputs of the projection, shape `[tokens, inputs]`.
-  ///   - remaining: what its outputs lack, shape `[tokens, hidden]`.
+  ///   - remaining: the part that its outputs lack, shape `[tokens, hidden]`.
   public func add(remaining: Matrix<Float>, of inputs: Matrix<Float>, to module: LayerPart.Module) throws {
     let sums = (0..<collector.laneCount).map { _ in Matrix<Float>(rows: inputs.columns, columns: remaining.columns) }
     try forEachChunk { rows, lane in

@@ -16,9 +16,10 @@ import LinearAlgebra
 ///
 /// This is the elimination of optimal brain compression (Frantar and Alistarh, arXiv 2208.11580, equations 3 and 4; by
 /// structures Kurtic et al., ZipLM, arXiv 2302.04089), whose metric is the output error, `S = I`. The scores are ranks
-/// as shares of 1; the unit that is removed last has the highest. On the prefix of a pruned network the elimination begins
-/// with the weights that make up for what the outputs lack. Experts are scored by what each adds to the loss
+/// as shares of 1; the unit that is removed last has the highest. Experts are scored by what each adds to the loss
 /// (`ScoredLayer.expertErrors`): their tokens get other experts in their place, which no adjustment foresees.
+///
+/// On the prefix of a pruned network the elimination begins with the weights that make up for what the outputs lack.
 public struct LossOBS: Importance {
   /// Number of rounds in which the channels of an MLP are removed.
   private let rounds = 64

@@ -17,7 +17,7 @@ public enum PrefixStatistics {
   /// - Parameters:
   ///   - subnet: subnet of the parent; no mixture of experts.
   ///   - dense: the parent's own statistics on the windows.
-  ///   - tokens: how much a token's error counts. The mean of the squared weights is 1.
+  ///   - tokens: weight of a token's error. The mean of the squared weights is 1.
   ///   - body: given each layer's statistics in the order of the layers.
   /// - Throws: `ReformationError.expertsHaveNoPrefix`, and what the networks and `body` throw.
   public static func run<Parent: Network>(

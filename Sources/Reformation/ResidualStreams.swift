@@ -7,7 +7,7 @@ final class ResidualStreams {
   private let pass: ForwardPass
   private let denseRunner: any EnginePass
   private let prunedRunner: any EnginePass
-  /// What takes the current projection's inputs on: the dense network's if these are of all units.
+  /// The runner that takes the current projection's inputs on: the dense network's if these are of all units.
   private var runner: any EnginePass
   private let dense: Matrix<Float>
   private let pruned: Matrix<Float>
@@ -77,7 +77,7 @@ final class ResidualStreams {
     try leave(weights[toStream: module])
   }
 
-  /// What a module reads on the subnet's stream, shape `[tokens, hidden]`.
+  /// The inputs of a module on the subnet's stream, shape `[tokens, hidden]`.
   func normed(_ module: LayerPart.Module, _ weights: LayerWeights) throws -> Matrix<Float> {
     let inputs = pruned.copy()
     try prunedRunner.normalise(inputs, gain: weights[gain: module.norm])
