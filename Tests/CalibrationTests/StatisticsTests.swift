@@ -220,6 +220,57 @@ import Testing
     #expect(zip(x, y).contains { abs($0 - $1) > 0.01 * $1 })
   }
 
+  /// What outputs lack on the prefix of a pruned network is stored, read and mixed with the rest, one of the layers without an
+  /// MLP.
+  @Test func whatOutputsLackIsStoredAndMixed() throws {
+    let model = try Fixture.llamaLinear.model()
+    let configuration = Amputated(model, withoutAttention: [], withoutMLP: [1]).configuration
+    let parts = try [4, 12].map { count in
+      let windows = TokenWindows(length: 10, tokens: someTokens(count * 10, below: 64, seed: UInt64(count)))
+      let made = try statistics(model, windows)
+      var layers: [LayerStatistics] = []
+      for (index, shape) in configuration.layers.enumerated() {
+        var layer = try made.layer(index)
+        func lacking(_ inputs: Int) -> Matrix<Float> {
+          let size = configuration.hiddenSize
+          var random = SeededGenerator(seed: UInt64(count + index))
+          return Matrix((0..<inputs * size).map { _ in Float(random.unit() - 0.5) }, rows: inputs, columns: size)
+        }
+        layer.contextLacking = lacking(layer.contextGram.rows)
+        layer.hiddenLacking = lacking(shape.mlpChannels)
+        if shape.mlpChannels == 0 {
+          layer.hiddenGram = Matrix(rows: 0, columns: 0)
+          (layer.hiddenMagnitude, layer.hiddenMean) = ([], [])
+        }
+        layers.append(layer)
+      }
+      let stored = try store.statistics(
+        name: "set", around: configuration, fingerprint: "prefix", windows: windows
+      ) { body in for (index, layer) in layers.enumerated() { try body(index, layer) } }
+      for (index, layer) in layers.enumerated() {
+        let read = try stored.layer(index)
+        #expect(try #require(read.contextLacking).elements == layer.contextLacking?.elements)
+        #expect(try #require(read.hiddenLacking).elements == layer.hiddenLacking?.elements)
+        #expect(read.hiddenGram.elements == layer.hiddenGram.elements)
+      }
+      return stored
+    }
+    let mixed = MixedStatistics(name: "mix", parts)
+    for index in 0..<mixed.layerCount {
+      let (a, b, both) = (try parts[0].layer(index), try parts[1].layer(index), try mixed.layer(index))
+      for lacking in [\LayerStatistics.contextLacking, \.hiddenLacking] {
+        let found = try #require(both[keyPath: lacking]).elements
+        let (x, y) = (try #require(a[keyPath: lacking]).elements, try #require(b[keyPath: lacking]).elements)
+        #expect(found.count == x.count)
+        for (found, (x, y)) in zip(found, zip(x, y)) { #expect(abs(found - (x + 3 * y) / 4) < 1e-6) }
+      }
+    }
+    // Those of the dense network lack nothing, and so does a mixture with them.
+    let dense = try statistics(model, TokenWindows(length: 10, tokens: someTokens(50, below: 64)))
+    #expect(try dense.layer(0).contextLacking == nil)
+    #expect(try MixedStatistics(name: "mix", [dense, parts[0]]).layer(0).contextLacking == nil)
+  }
+
   @Test func secondTimeComesFromDisk() throws {
     let model = try Fixture.olmo2Norms.model()
     let windows = TokenWindows(length: 10, tokens: someTokens(50, below: 64))
