@@ -19,6 +19,21 @@ struct ExpertSelection: Sendable {
     return Self.tails(order.map { moments == nil ? errors[$0] : errors[$0] / 2 })
   }
 
+  /// What experts left out took from the loss of single tokens: `z = Σ x_e·D_eᵀ·g` over them, shape `[tokens, widths]`.
+  ///
+  /// - Parameter widths: numbers of experts, ascending.
+  func lossTerms(_ tokens: BackwardPass.ModuleTokens, keeping widths: [Int]) -> Matrix<Float> {
+    let width = tokens.weights.activationsPerUnit
+    let columns = order.flatMap { $0 * width..<($0 + 1) * width }
+    let weight = tokens.weights[toStream: .mlp].weight
+    return LossTerms.inBlocks(tokens.inputs, tokens.gradients, keeping: widths.map { $0 * width }) {
+      inputs, gradients in
+      let beta = Matrix<Float>(uninitialized: gradients.rows, columns: weight.columns)
+      multiply(gradients, weight, into: beta)
+      return (inputs.gatherColumns(columns), beta.gatherColumns(columns))
+    }
+  }
+
   private static func tails(_ errors: [Double]) -> [Double] {
     var tails = Array(repeating: 0.0, count: errors.count + 1)
     for place in errors.indices.reversed() { tails[place] = tails[place + 1] + max(0, errors[place]) }

@@ -94,6 +94,28 @@ public struct NestedReformation: WidthSolver {
     return Self.tails(rotated, weighted).map { $0 / 2 }
   }
 
+  /// What the error of each width adds to the loss of single tokens, to first order and with the opposite sign:
+  /// `z_s = Σ_{i≥s} α_i·β_i` with `α = L⁻¹·x` and `β = B·g`. It is exact: the error of width `s` is `−B[s:,:]ᵀ·α[s:]`.
+  ///
+  /// - Parameters:
+  ///   - inputs: `x`, shape `[tokens, inputs]`, in the parent's order.
+  ///   - order: inputs from the first to the last kept.
+  ///   - gradients: `g` at the projection's outputs, shape `[tokens, outputs]`.
+  ///   - widths: ascending.
+  /// - Returns: shape `[tokens, widths]`.
+  func lossTerms(
+    _ inputs: Matrix<Float>, order: [Int], _ gradients: Matrix<Float>, keeping widths: [Int]
+  ) -> Matrix<Float> {
+    let narrowed = rotated.transposedNarrowed()
+    return LossTerms.inBlocks(inputs, gradients, keeping: widths) { inputs, gradients in
+      let alpha = inputs.columnsAsRows(order)
+      factor.solveLower(alpha)
+      let beta = Matrix<Float>(uninitialized: gradients.rows, columns: narrowed.columns)
+      multiply(gradients, narrowed, into: beta)
+      return (alpha.transposedNarrowed(), beta)
+    }
+  }
+
   /// The corrected weight that keeps the first `width` inputs, shape `[outputs, width]`.
   public func weight(keeping width: Int) -> Matrix<Float> {
     let solution = rotated.rows(0..<width).copy()

@@ -152,6 +152,20 @@ public final class RankedLayer: Sendable {
     return (groups, experts?.errors(moments?.mlp) ?? errors(mlp, moments?.mlp))
   }
 
+  /// What the errors of widths add to the loss of single tokens (`NestedReformation.lossTerms`), shape `[tokens, widths]`;
+  /// `nil` for another repair than `nested`.
+  ///
+  /// - Parameter widths: KV groups or MLP channels, ascending.
+  func lossTerms(_ tokens: BackwardPass.ModuleTokens, keeping widths: [Int]) -> Matrix<Float>? {
+    if tokens.module == .attention {
+      return (attention as? NestedReformation)?.lossTerms(
+        tokens.inputs, order: contexts, tokens.gradients, keeping: widths.map { $0 * queries * headDimension })
+    }
+    if let experts { return experts.lossTerms(tokens, keeping: widths) }
+    return (mlp as? NestedReformation)?.lossTerms(
+      tokens.inputs, order: units.channels, tokens.gradients, keeping: widths)
+  }
+
   private func solution(_ width: Width, _ solve: () -> Matrix<Float>) -> Matrix<Float> {
     if let known = solved.withLock({ $0[width] }) { return known }
     let weight = solve()

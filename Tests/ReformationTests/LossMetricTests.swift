@@ -64,21 +64,21 @@ import Testing
     }
     return sum
   }
+}
 
-  /// Logarithms of the probabilities of the tokens behind every position but the last of a window.
-  private func distributions(_ network: some Network, _ windows: TokenWindows) throws -> [[Double]] {
-    let hidden = try ForwardPass(windows).hiddenStates(of: network)
-    let vocabulary = network.configuration.vocabularySize
-    let logits = try network.outputHead(.single).logits(hidden, vocabulary: vocabulary)
-    return (0..<hidden.rows).filter { $0 % windows.length < windows.length - 1 }.map { token in
-      let row = (0..<vocabulary).map { Double(logits[token, $0]) }
-      let largest = row.max() ?? 0
-      let sum = log(row.reduce(0) { $0 + exp($1 - largest) }) + largest
-      return row.map { $0 - sum }
-    }
+/// Logarithms of the probabilities of the tokens behind every position but the last of a window.
+func distributions(_ network: some Network, _ windows: TokenWindows) throws -> [[Double]] {
+  let hidden = try ForwardPass(windows).hiddenStates(of: network)
+  let vocabulary = network.configuration.vocabularySize
+  let logits = try network.outputHead(.single).logits(hidden, vocabulary: vocabulary)
+  return (0..<hidden.rows).filter { $0 % windows.length < windows.length - 1 }.map { token in
+    let row = (0..<vocabulary).map { Double(logits[token, $0]) }
+    let largest = row.max() ?? 0
+    let sum = log(row.reduce(0) { $0 + exp($1 - largest) }) + largest
+    return row.map { $0 - sum }
   }
+}
 
-  private func divergence(_ p: [[Double]], _ q: [[Double]]) -> Double {
-    zip(p, q).reduce(0) { $0 + zip($1.0, $1.1).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) } } / Double(p.count)
-  }
+func divergence(_ p: [[Double]], _ q: [[Double]]) -> Double {
+  zip(p, q).reduce(0) { $0 + zip($1.0, $1.1).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) } } / Double(p.count)
 }

@@ -77,8 +77,8 @@ public struct BackwardPass: Sendable {
     }
   }
 
-  private let windows: TokenWindows
-  private let scratch: URL
+  let windows: TokenWindows
+  let scratch: URL
 
   /// - Parameter scratch: an existing folder with room for `(layers + 1) × tokens × hidden × 4` bytes.
   public init(_ windows: TokenWindows, scratch: URL = FileManager.default.temporaryDirectory) {
@@ -115,7 +115,7 @@ public struct BackwardPass: Sendable {
     }
   }
 
-  private func read(_ recorded: Recorded, boundary: Int, into hidden: Matrix<Float>) throws {
+  func read(_ recorded: Recorded, boundary: Int, into hidden: Matrix<Float>) throws {
     precondition(recorded.reduce(0) { $0 + $1.tokens } == hidden.rows, "records of other windows")
     var start = 0
     for (record, tokens) in recorded {
@@ -125,7 +125,7 @@ public struct BackwardPass: Sendable {
   }
 
   /// The gradient with respect to the residual stream after the last layer, `[tokens, hidden]`.
-  private func seed(_ network: some Network, _ hidden: Matrix<Float>, _ scalar: Scalar) throws -> Matrix<Float> {
+  func seed(_ network: some Network, _ hidden: Matrix<Float>, _ scalar: Scalar) throws -> Matrix<Float> {
     let normed = hidden.copy()
     try ForwardPass(windows).runner(for: network).normalise(normed, gain: network.finalNorm)
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
