@@ -40,13 +40,13 @@ public enum QuadraticAllocation {
     private(set) var levels: [Int]
     /// Parameters that are not spent.
     private var left: Int
-    /// By module and level: what the level has with the levels of the other modules.
-    private var together: [[Double]]
+    /// `QuadraticLoss.pull` on every module.
+    private var pulls: [Double]
 
     init(_ loss: QuadraticLoss, _ levels: [Int], budget: Int) {
       (self.loss, self.levels) = (loss, levels)
       left = zip(loss.curves, levels).reduce(budget) { $0 - $1.0.widths[$1.1] * $1.0.costPerUnit }
-      together = loss.together(with: levels)
+      pulls = levels.indices.map { loss.pull(on: $0, levels) }
     }
 
     /// Lets one module after the other give width away, until none gains by that.
@@ -54,32 +54,36 @@ public enum QuadraticAllocation {
       // Each exchange lowers the loss, so the sweeps end; the limit is for rounding.
       for _ in 0..<100 {
         var isBetter = false
+        let least = 1e-9 * abs(loss.value(levels))
         for giver in levels.indices {
-          guard let found = best(giver) else { continue }
+          let found = best(giver, gaining: least)
           for (module, level) in found { move(module, to: level) }
-          isBetter = true
+          isBetter = isBetter || !found.isEmpty
         }
         if !isBetter { return }
       }
     }
 
-    /// The changes of levels that lower the loss most if a module keeps its width or gives some away; `nil` if none does.
-    private func best(_ giver: Int) -> [(module: Int, level: Int)]? {
-      var best: (gain: Double, moves: [(module: Int, level: Int)]) = (1e-9 * abs(loss.value(levels)), [])
+    /// The changes of levels that lower the loss most if a module keeps its width or gives some away; empty if none gains
+    /// more than `least`.
+    private func best(_ giver: Int, gaining least: Double) -> [(module: Int, level: Int)] {
+      var best: (gain: Double, moves: [(module: Int, level: Int)]) = (least, [])
       let own = levels[giver]
       for level in max(0, own - QuadraticAllocation.reach)...own {
-        let (given, spare) = (difference(giver, level), left - cost(giver, level))
-        if -given > best.gain { best = (-given, [(giver, level)]) }
+        let (lost, spare) = (difference(giver, level), left - cost(giver, level))
+        let given = loss.root(giver, level) - loss.root(giver, own)
+        if -lost > best.gain { best = (-lost, [(giver, level)]) }
         for taker in levels.indices where taker != giver {
-          let now = levels[taker]
+          let (now, rho) = (levels[taker], loss.correlation(giver, taker))
           for wider in loss.curves[taker].widths.indices.dropFirst(now + 1).prefix(QuadraticAllocation.reach) {
             if cost(taker, wider) > spare { break }
-            let gain = -given - difference(taker, wider) - both((giver, level), (taker, wider))
+            let taken = loss.root(taker, wider) - loss.root(taker, now)
+            let gain = -lost - difference(taker, wider) - 2 * rho * given * taken
             if gain > best.gain { best = (gain, [(giver, level), (taker, wider)]) }
           }
         }
       }
-      return best.moves.isEmpty ? nil : best.moves
+      return best.moves
     }
 
     /// Parameters that another level of a module takes more.
@@ -90,20 +94,14 @@ public enum QuadraticAllocation {
 
     /// What the loss grows by if one module alone changes.
     private func difference(_ module: Int, _ level: Int) -> Double {
-      let (errors, together, now) = (loss.curves[module].errors, together[module], levels[module])
-      return errors[level] - errors[now] + 2 * (together[level] - together[now])
-    }
-
-    /// What it grows by beside the two changes alone.
-    private func both(_ a: (module: Int, level: Int), _ b: (module: Int, level: Int)) -> Double {
-      let (a0, b0) = ((a.module, levels[a.module]), (b.module, levels[b.module]))
-      return 2 * (loss.together(a, b) - loss.together(a, b0) - loss.together(a0, b) + loss.together(a0, b0))
+      let (errors, now) = (loss.curves[module].errors, levels[module])
+      return errors[level] - errors[now] + 2 * pulls[module] * (loss.root(module, level) - loss.root(module, now))
     }
 
     private mutating func move(_ module: Int, to level: Int) {
       left -= cost(module, level)
       levels[module] = level
-      together = loss.together(with: levels)
+      pulls = levels.indices.map { loss.pull(on: $0, levels) }
     }
   }
 }
