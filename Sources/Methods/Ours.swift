@@ -36,6 +36,9 @@ struct Ours: PruningMethod {
           "what makes the errors of modules comparable"),
         .number(
           "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .choice(
+          "allocation", \.plan.allocation, Allocation.allCases,
+          "whether the errors of modules add up alone or with what they have together"),
         .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
         .choice("repair", \.repair, [.sequential, .nested, .none], "final correction of the weights"),
       ]

@@ -30,6 +30,9 @@ struct OursFast: PruningMethod {
         ),
         .number(
           "gradient-windows", \.plan.gradientWindows, 1...1_000_000, "windows of the calibration for gradients"),
+        .choice(
+          "allocation", \.plan.allocation, Allocation.allCases,
+          "whether the errors of modules add up alone or with what they have together"),
         .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
         .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
         .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),

@@ -59,20 +59,29 @@ public enum ErrorCurves {
 
   /// The widths with the least sum of errors.
   ///
-  /// - Parameter budget: largest number of block parameters.
+  /// - Parameters:
+  ///   - budget: largest number of block parameters.
+  ///   - correlation: how far errors go together; `nil` takes them for independent.
   /// - Returns: `nil` if even the narrowest widths exceed the budget.
   public static func widths(
-    _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int
+    _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int, correlation: ErrorCorrelation? = nil
   ) -> [LayerWidths]? {
-    let fixed = configuration.layerCount * configuration.fixedParametersPerLayer
-    guard let levels = WidthAllocation.allocate(curves, budget: budget - fixed) else { return nil }
+    let modules = budget - configuration.layerCount * configuration.fixedParametersPerLayer
+    let found =
+      correlation.map { QuadraticAllocation.allocate(QuadraticLoss(curves, $0), budget: modules) }
+      ?? WidthAllocation.allocate(curves, budget: modules)
+    guard let levels = found else { return nil }
     let widths = zip(levels, curves).map { $1.widths[$0] }
     return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
   }
 
-  /// The error that the curves predict for widths: the sum of their errors, in the unit of the metric.
-  public static func error(_ curves: [ModuleCurve], _ widths: [LayerWidths]) -> Double {
-    zip(curves, widths.flatMap { [$0.groups, $0.channels] }).reduce(0) { sum, pair in
+  /// The error that the curves predict for widths, in the unit of the metric: the sum of their errors, and of what these
+  /// have together if a correlation is given.
+  public static func error(
+    _ curves: [ModuleCurve], _ widths: [LayerWidths], _ correlation: ErrorCorrelation? = nil
+  ) -> Double {
+    if let correlation, let found = QuadraticLoss(curves, correlation).value(widths) { return found }
+    return zip(curves, widths.flatMap { [$0.groups, $0.channels] }).reduce(0) { sum, pair in
       sum + (pair.0.widths.firstIndex(of: pair.1).map { pair.0.errors[$0] } ?? 0)
     }
   }

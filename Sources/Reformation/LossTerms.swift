@@ -23,22 +23,35 @@ public struct LossTerms: Sendable {
   ///   - recorded: the parent's residual stream on the windows, if it was recorded.
   ///   - widths: for each module the widths that are wanted, ascending.
   ///   - scalar: its gradients are taken.
+  ///   - monitor: hears of the modules that are done.
   public init<Parent: Network>(
     _ factory: SubnetFactory<Parent>, _ choice: SubnetFactory<Parent>.Choice, on windows: TokenWindows,
-    recorded: BackwardPass.Recorded? = nil, widths: [[Int]], of scalar: BackwardPass.Scalar = .sampledLoss
+    recorded: BackwardPass.Recorded? = nil, widths: [[Int]], of scalar: BackwardPass.Scalar = .sampledLoss,
+    monitor: Monitor = .silent
   ) throws {
     precondition(factory.repair == .nested, "only least squares have error curves")
     var modules = widths.map { Matrix<Float>(rows: windows.tokens.count, columns: $0.count) }
+    let stage = Monitor.Stage(.correlation)
+    var done = 0
+    try monitor.advance(stage, done, of: widths.count)
     try BackwardPass(windows).runModules(factory.parent, of: scalar, recorded: recorded) { tokens in
       let place = 2 * tokens.layer + (tokens.module == .mlp ? 1 : 0)
       let layer = try factory.rankedLayer(tokens.layer, choice)
       if let terms = layer.lossTerms(tokens, keeping: widths[place]) { modules[place] = terms }
+      done += 1
+      try monitor.advance(stage, done, of: widths.count)
     }
     self.init(modules, widths: widths, length: windows.length)
   }
 
   init(_ modules: [Matrix<Float>], widths: [[Int]], length: Int) {
     (self.modules, self.widths, self.length) = (modules, widths, length)
+  }
+
+  /// As many values as there are, evenly spread, the first and the last among them.
+  public static func some(_ count: Int, of values: [Int]) -> [Int] {
+    if values.count <= count { return values }
+    return (0..<count).map { values[$0 * (values.count - 1) / max(1, count - 1)] }
   }
 
   /// `Σ_{i≥s} α_i·β_i` of every token for every width `s`, shape `[tokens, widths]`.

@@ -12,6 +12,7 @@ public struct Monitor: Sendable {
       case statistics, gradients
       case damping
       case reference = "dense reference"
+      case correlation = "correlation of errors"
       case curves = "error curves"
       case baselines = "uniform baselines"
       case candidates = "evaluating candidates"

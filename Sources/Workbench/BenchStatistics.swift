@@ -148,12 +148,24 @@ extension Workbench {
   ) throws -> StoredSaliencies {
     let choice = choice ?? whole
     let parts = parts(choice).map { recordedWindows($0, count) }
-    let each = max(1, count / max(1, parts.count))
-    let first = parts.map { $0.windows.first(each) }
+    let first = firstWindows(of: choice, count)
     let areRecorded = parts.allSatisfy { $0.record.count == configuration.layerCount + 1 }
     return try saliencies(
-      of: scalar, on: TokenWindows(length: first.first?.length ?? 1, tokens: first.flatMap(\.tokens)),
+      of: scalar, on: gradientWindows(of: choice, count),
       recorded: areRecorded ? zip(parts, first).map { ($0.record, $1.tokens.count) } : nil, name: choice)
+  }
+
+  /// The windows of a choice that gradients are taken on, set after set.
+  ///
+  /// - Parameter count: windows of all sets together.
+  func gradientWindows(of choice: String, _ count: Int) -> TokenWindows {
+    let first = firstWindows(of: choice, count)
+    return TokenWindows(length: first.first?.length ?? 1, tokens: first.flatMap(\.tokens))
+  }
+
+  private func firstWindows(of choice: String, _ count: Int) -> [TokenWindows] {
+    let sets = parts(choice)
+    return sets.map { $0.calibration.first(max(1, count / sets.count)) }
   }
 
   private func saliencies(

@@ -31,6 +31,8 @@ public struct CandidateEvaluator: Sendable {
   public let reference: DenseReference
   public let repaired: SubnetFactory<LanguageModel>
   public let inherited: SubnetFactory<LanguageModel>
+  /// How far the errors of modules go together; `nil` takes them for independent.
+  public internal(set) var correlation: ErrorCorrelation?
 
   /// What decides the weights of half a layer.
   private struct Part: Hashable {

@@ -7,6 +7,15 @@ import Runtime
 import Search
 import Subnets
 
+/// By what widths are allocated where nothing is measured.
+public enum Allocation: String, Sendable, CaseIterable, Codable {
+  /// The sum of the modules' errors (`WidthAllocation`).
+  case curves
+  /// The same with what the errors of several modules have together (`QuadraticLoss`). Needs curves in the metric of the
+  /// loss and one more backward pass.
+  case quadratic
+}
+
 /// How candidates are found: what a search and the method `ours` let people choose beside model, text, space and size.
 public struct SearchPlan: Sendable, Equatable {
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
@@ -22,6 +31,8 @@ public struct SearchPlan: Sendable, Equatable {
   public var repair = Repair.nested
   /// What makes the errors of modules comparable in the curves of the first population.
   public var curveMetric = ErrorCurves.Metric.loss
+  /// By what the first candidates are allocated, and their loss is foretold.
+  public var allocation = Allocation.quadratic
   /// Rounds of removal (`Workbench.evaluator`): 1 knows the dense model alone. `nil` chooses by the size.
   public var rounds: Int?
   /// Calibration windows that gradients are taken on, of all sets together.
@@ -31,6 +42,11 @@ public struct SearchPlan: Sendable, Equatable {
   public var seed: UInt64 = 0
 
   public init() {}
+
+  /// Whether what errors have together is asked for: in the metric of the loss it is known.
+  public func correlatesErrors(_ bound: BoundSpace) -> Bool {
+    allocation == .quadratic && curveMetric == .loss && ChoiceCurves.exist(bound, repair)
+  }
 
   /// Whether anything is known of other networks than the dense model.
   public var hasRounds: Bool { (rounds ?? 1) > 1 }
@@ -53,9 +69,11 @@ extension Workbench {
     let needed = makesCurves && ChoiceCurves.exist(bound, plan.repair) ? plan.curveMetric.gradients : []
     let statistics = try statistics(for: bound, gradients: needed.union(scores), windows: plan.gradientWindows)
     let damping = try plan.repair == .none ? knownDamping ?? Self.unusedDamping : damping(of: statistics.last)
-    return try CandidateEvaluator(
+    var evaluator = try CandidateEvaluator(
       model, bound, statistics, reference: reference(plan.precision, windows: windows), repair: plan.repair,
       damping: damping)
+    if makesCurves, plan.correlatesErrors(bound) { evaluator.correlation = try correlation(evaluator, plan) }
+    return evaluator
   }
 }
 

@@ -14,7 +14,7 @@ public struct ChoiceCurves: Sendable {
   public struct Solution: Sendable {
     public let choice: Choice
     public let widths: [LayerWidths]
-    /// Sum of the errors of all modules, in the unit of the metric: nats for that of the loss.
+    /// The error of all modules, in the unit of the metric: nats for that of the loss.
     public let predictedError: Double
   }
 
@@ -120,8 +120,12 @@ public struct ChoiceCurves: Sendable {
   public func solution(of choice: Choice, budget: Int, warp: CurveWarp? = nil) -> Solution? {
     guard let curves = self[choice], !curves.isEmpty else { return nil }
     let warped = warp?.apply(curves) ?? curves
-    guard let widths = ErrorCurves.widths(warped, evaluator.model.configuration, budget: budget) else { return nil }
-    return Solution(choice: choice, widths: widths, predictedError: ErrorCurves.error(curves, widths))
+    guard
+      let widths = ErrorCurves.widths(
+        warped, evaluator.model.configuration, budget: budget, correlation: evaluator.correlation)
+    else { return nil }
+    return Solution(
+      choice: choice, widths: widths, predictedError: ErrorCurves.error(curves, widths, evaluator.correlation))
   }
 
   /// The solution of the choice whose curves promise least at a budget.
@@ -131,7 +135,9 @@ public struct ChoiceCurves: Sendable {
 
   /// What the curves promise of a candidate, in the unit of the metric; `nil` where there are none.
   public func predict(_ genes: BoundSpace.Genes) -> Double? {
-    self[Choice(score: genes.score, calibration: genes.calibration)].map { ErrorCurves.error($0, genes.widths) }
+    self[Choice(score: genes.score, calibration: genes.calibration)].map {
+      ErrorCurves.error($0, genes.widths, evaluator.correlation)
+    }
   }
 
   /// All choices, the most promising at a budget first. Where curves are missing, in the order of the space.

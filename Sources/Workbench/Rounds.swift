@@ -44,9 +44,11 @@ extension Workbench {
           try self.statistics(of: choice, samples: $0, on: reference, bound, plan)
         }
       }
+      let correlation = evaluator.correlation
       evaluator = try CandidateEvaluator(
         model, bound, statistics, reference: evaluator.reference, repair: plan.repair,
         damping: evaluator.repaired.damping)
+      evaluator.correlation = correlation
     }
     return evaluator
   }
@@ -91,10 +93,7 @@ extension Workbench {
   private func saliencies(
     on reference: ReferenceSubnet, choice: String, windows count: Int
   ) throws -> StoredSaliencies {
-    let parts = parts(choice)
-    let each = max(1, count / max(1, parts.count))
-    let first = parts.map { $0.calibration.first(each) }
-    let windows = TokenWindows(length: first.first?.length ?? 1, tokens: first.flatMap(\.tokens))
+    let windows = gradientWindows(of: choice, count)
     let made = try gradientStore.saliencies(
       of: .sampledLoss, network: reference.network(), fingerprint: reference.fingerprint, windows: windows,
       subject: choice, monitor: monitor)

@@ -17,6 +17,8 @@ public struct WorkEstimate: Sendable {
     public var gradients: [(scalar: BackwardPass.Scalar, tokens: Int)] = []
     /// True if the statistics pass also records the residuals, so that no extra forward pass is needed.
     public var recordsResiduals = false
+    /// Tokens on which the correlation of errors is looked for, of all searches for it together; 0 for none.
+    public var correlatedTokens = 0
     public var fitnessTokens = 0
     /// Number of (score, calibration) pairs that need error curves. A pair with curves for a third of the layers counts as ⅓.
     public var curves = 0.0
@@ -67,11 +69,13 @@ public struct WorkEstimate: Sendable {
     // The choice of the damping takes a few layers with every candidate, and leaves the forward pass to the reference.
     let damping = forward / speed.single + 30 * count.factors / layers / speed.double
     let reference = (2 * head + (work.choosesDamping ? 0 : forward)) / speed.single
+    // The correlation comes first, so one choice is ranked and factorised for it.
+    let first = work.correlatedTokens > 0 ? count.factors + count.eliminations * min(1, work.eliminations) : 0
+    let correlation = count.correlation / speed.single + (1.5 * first + count.terms) / speed.double
     // Factors come near the speed of products, but orders and copies beside them take their time.
     let subnets = Double(work.subnets)
-    let curves =
-      1.5 * (count.factors * (work.curves + subnets) + count.eliminations * (work.eliminations + subnets))
-      / speed.double
+    let ranked = max(0, work.eliminations - (work.correlatedTokens > 0 ? 1 : 0)) + subnets
+    let curves = 1.5 * (count.factors * (work.curves + subnets) + count.eliminations * ranked) / speed.double
     // Uniform subnets without and with repair, their factors made once: both roundings on a quarter of the windows, the better
     // one on the rest.
     let sizes = Double(work.baselines)
@@ -85,6 +89,7 @@ public struct WorkEstimate: Sendable {
       StageCost(stage: .gradients, seconds: (1 + subnets) * count.gradients / speed.single),
       StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
       StageCost(stage: .reference, seconds: reference),
+      StageCost(stage: .correlation, seconds: correlation),
       StageCost(stage: .curves, seconds: curves),
       StageCost(stage: .baselines, seconds: work.baselines > 0 ? baselines : 0),
     ].filter { $0.seconds > 0 }
@@ -117,7 +122,10 @@ public struct WorkEstimate: Sendable {
     }
     let part = parts.max() ?? 0
     let packedParts = min(work.evaluations, max(1, plan.candidates / max(1, part))) * part
-    return outer + packedHead + kept + max(ranked + packedParts, (together - 1) * task) + task
+    // Streams, gradients and the inputs of a module.
+    let widest = configuration.layers.flatMap { configuration.solvedInputs(of: $0) }.max() ?? 0
+    let correlated = work.correlatedTokens * (4 * configuration.hiddenSize + widest) * float
+    return outer + packedHead + kept + max(ranked + packedParts, (together - 1) * task, correlated) + task
   }
 
   /// Bytes on disk for the statistics of some sets, and for gradients that keep moments of outputs.
@@ -177,6 +185,19 @@ private struct OperationCount {
   var statistics: Double {
     let tokens = work.calibrationTokens.reduce(0, +)
     return forward(tokens) + grams * Double(tokens)
+  }
+
+  /// A backward pass without gradients of weights, and what modules read.
+  var correlation: Double {
+    work.correlatedTokens == 0 ? 0 : 4 * forward(work.correlatedTokens) + 2 * head(work.correlatedTokens)
+  }
+
+  /// `L⁻¹·x` and `B·g` of all tokens.
+  var terms: Double {
+    let products = work.configuration.layers.reduce(0.0) { sum, shape in
+      work.configuration.solvedInputs(of: shape).reduce(sum) { $0 + Double($1 * $1) + 2 * Double($1) * hidden }
+    }
+    return products * Double(work.correlatedTokens)
   }
 
   var gradients: Double {

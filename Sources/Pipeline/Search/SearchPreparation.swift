@@ -131,6 +131,7 @@ struct SearchGround {
     work.calibrationTokens = samples.flatMap { count in sets.map { _ in count * plan.calibrationLength } }
     work.gradients = scalars.flatMap { scalar in bound.calibrations.map { _ in (scalar, plan.gradientTokens) } }
     work.recordsResiduals = true
+    if settings.searchPlan(work.precision).correlatesErrors(bound) { work.correlatedTokens = plan.gradientTokens }
     work.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
     work.curves = curves
     work.eliminations = eliminations

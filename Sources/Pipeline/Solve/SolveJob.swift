@@ -22,6 +22,8 @@ public struct SolveRequest: Codable, Equatable, Sendable {
   /// Scores of which the one with the smallest predicted error answers a budget.
   public var scores = ["obs-loss", "obs", "flap"]
   public var curveMetric = ErrorCurves.Metric.loss
+  /// By what widths are allocated.
+  public var allocation = SearchPlan().allocation
   /// Whether layers but the first may lose their attention, their MLP, or both.
   public var dropsModules = false
   /// Numbers of query heads that every kept KV group may keep; `nil` is all of them.
@@ -139,7 +141,8 @@ public struct SolveJob {
       source.model, source.plan, stored: source.stored, damping: source.damping, precision: request.precision,
       needs: needs, in: context, monitor)
     var plan = SearchPlan()
-    (plan.curveMetric, plan.gradientWindows) = (request.curveMetric, source.plan.gradientWindows)
+    (plan.curveMetric, plan.allocation) = (request.curveMetric, request.allocation)
+    plan.gradientWindows = source.plan.gradientWindows
     let evaluators = try request.queries.map { queries in
       let space = SearchSpace.widths(
         scores: request.scores, minimum: request.dropsModules ? 0 : 1, queries: queries)
@@ -180,6 +183,9 @@ public struct SolveJob {
     work.calibrationTokens = try plan.setNames().map { _ in plan.calibrationWindows * plan.calibrationLength }
     work.gradients = request.curveMetric.gradients.union(scores.compactMap(\.gradients)).map {
       ($0, plan.gradientTokens)
+    }
+    if request.allocation == .quadratic, request.curveMetric == .loss {
+      work.correlatedTokens = request.queries.count * plan.gradientTokens
     }
     work.fitnessTokens = plan.fitnessWindows * plan.fitnessLength
     work.curves = spaces * Double(scores.count)

@@ -89,6 +89,7 @@ struct SearchOptions: ParsableArguments {
 extension SearchOptimizer: ExpressibleByArgument {}
 extension EngineKind: ExpressibleByArgument {}
 extension ErrorCurves.Metric: ExpressibleByArgument {}
+extension Allocation: ExpressibleByArgument {}
 
 /// The corrections that candidates are judged with.
 enum SearchRepair: String, CaseIterable, ExpressibleByArgument {

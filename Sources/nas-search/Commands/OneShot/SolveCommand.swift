@@ -22,6 +22,8 @@ struct SolveCommand: ParsableCommand {
     standard.scores.joined(separator: ",")
   @Option(help: "Unit of the error curves: loss (needs gradients), residual or output.") var curveMetric =
     standard.curveMetric
+  @Option(help: "Whether the errors of modules add up alone (curves) or with what they have together (quadratic).")
+  var allocation = standard.allocation
   @Flag(help: "Let layers, but the first, lose their attention or their MLP altogether, or both.") var dropModules =
     standard.dropsModules
   @Option(
@@ -59,7 +61,7 @@ struct SolveCommand: ParsableCommand {
     request.calibration = text.plan(within: context)
     request.calibration.gradientWindows = gradients.gradientWindows
     request.scores = scores.split(separator: ",").map(String.init)
-    (request.curveMetric, request.dropsModules) = (curveMetric, dropModules)
+    (request.curveMetric, request.allocation, request.dropsModules) = (curveMetric, allocation, dropModules)
     // A number that is none is one that no model has.
     request.queries = queries.split(separator: ",", omittingEmptySubsequences: false).map {
       $0 == "all" ? nil : Int($0) ?? 0
