@@ -32,7 +32,7 @@ public struct SearchPlan: Sendable, Equatable {
   /// What makes the errors of modules comparable in the curves of the first population.
   public var curveMetric = ErrorCurves.Metric.loss
   /// By what the first candidates are allocated, and their loss is foretold.
-  public var allocation = Allocation.quadratic
+  public var allocation = Allocation.curves
   /// Rounds of removal (`Workbench.evaluator`): 1 knows the dense model alone. `nil` chooses by the size.
   public var rounds: Int?
   /// Calibration windows that gradients are taken on, of all sets together.
