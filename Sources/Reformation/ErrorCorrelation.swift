@@ -4,9 +4,9 @@ import LinearAlgebra
 /// How far the errors of modules go together: the correlation of what they add to the loss falls with the layers `d`
 /// between them as `strength·exp(−d/reach)`.
 ///
-/// Of a single pair of modules a few thousand tokens tell nothing: its correlation is a few hundredths, and as large is the
-/// noise. (An allocation by the correlations of all pairs makes use of the noise.) All pairs at a distance together have
-/// two numbers that can be told.
+/// A few thousand tokens tell nothing of a single pair of modules: its correlation is a few hundredths, and the noise is
+/// as large. (An allocation by the correlations of all pairs makes use of the noise.) But they tell these two numbers of
+/// all pairs together.
 public struct ErrorCorrelation: Sendable, Equatable {
   /// The correlation of attention and MLP of one layer, from 0 to 1.
   public let strength: Double
@@ -17,8 +17,8 @@ public struct ErrorCorrelation: Sendable, Equatable {
 
   /// Fits both numbers by least squares to the correlations of all pairs of modules at all widths.
   ///
-  /// The moments are half those of tokens on their own and half those of sums over windows: an error at one token changes
-  /// the loss of later ones, which only the sums know, and they are noisier.
+  /// The moments are half those of tokens on their own and half those of sums over windows: an error at one token
+  /// changes the loss of later ones, which only the sums know, and they are noisier.
   ///
   /// - Parameter terms: one window at least.
   public init(_ terms: LossTerms) {

@@ -61,7 +61,7 @@ public enum ErrorCurves {
   ///
   /// - Parameters:
   ///   - budget: largest number of block parameters.
-  ///   - correlation: how far errors go together; `nil` takes them for independent.
+  ///   - correlation: correlation of the errors; `nil` takes them for independent.
   /// - Returns: `nil` if even the narrowest widths exceed the budget.
   public static func widths(
     _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int, correlation: ErrorCorrelation? = nil
@@ -75,7 +75,7 @@ public enum ErrorCurves {
     return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }
   }
 
-  /// The error that the curves predict for widths, in the unit of the metric: the sum of their errors, and of what these
+  /// The error that the curves predict for widths, in the unit of the metric: the sum of their errors, and what these
   /// have together if a correlation is given.
   public static func error(
     _ curves: [ModuleCurve], _ widths: [LayerWidths], _ correlation: ErrorCorrelation? = nil

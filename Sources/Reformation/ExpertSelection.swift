@@ -19,7 +19,7 @@ struct ExpertSelection: Sendable {
     return Self.tails(order.map { moments == nil ? errors[$0] : errors[$0] / 2 })
   }
 
-  /// What experts left out took from the loss of single tokens: `z = Σ x_e·D_eᵀ·g` over them, shape `[tokens, widths]`.
+  /// The terms of experts left out in the loss of single tokens: `z = Σ x_e·D_eᵀ·g` over them, shape `[tokens, widths]`.
   ///
   /// - Parameter widths: numbers of experts, ascending.
   func lossTerms(_ tokens: BackwardPass.ModuleTokens, keeping widths: [Int]) -> Matrix<Float> {

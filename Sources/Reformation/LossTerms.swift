@@ -3,7 +3,7 @@ import LinearAlgebra
 import Runtime
 import Subnets
 
-/// What the error of every module at every width adds to the loss of single tokens, to first order: `z = gᵀ·δ` with the
+/// The terms that errors of modules at all widths add to the loss of single tokens, to first order: `z = gᵀ·δ` with the
 /// gradient `g` at the module's output and the error `δ` of its output.
 ///
 /// To second order `½·E[(Σ_m z_m)²]` is the divergence of a network whose modules err together.
@@ -21,7 +21,7 @@ public struct LossTerms: Sendable {
   ///   - factory: its repair is least squares.
   ///   - windows: windows for gradients.
   ///   - recorded: the parent's residual stream on the windows, if it was recorded.
-  ///   - widths: for each module the widths that are wanted, ascending.
+  ///   - widths: widths that are wanted of each module, ascending.
   ///   - scalar: its gradients are taken.
   ///   - monitor: hears of the modules that are done.
   public init<Parent: Network>(
@@ -57,7 +57,7 @@ public struct LossTerms: Sendable {
   /// `Σ_{i≥s} α_i·β_i` of every token for every width `s`, shape `[tokens, widths]`.
   ///
   /// - Parameters:
-  ///   - widths: in inputs, ascending.
+  ///   - widths: numbers of inputs, ascending.
   ///   - factors: makes `α` and `β`, shape `[tokens, inputs]`, of some tokens' inputs and gradients.
   static func inBlocks(
     _ inputs: Matrix<Float>, _ gradients: Matrix<Float>, keeping widths: [Int],

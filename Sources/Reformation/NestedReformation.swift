@@ -94,7 +94,7 @@ public struct NestedReformation: WidthSolver {
     return Self.tails(rotated, weighted).map { $0 / 2 }
   }
 
-  /// What the error of each width adds to the loss of single tokens, to first order and with the opposite sign:
+  /// The terms that errors of widths add to the loss of single tokens, to first order and with the opposite sign:
   /// `z_s = Σ_{i≥s} α_i·β_i` with `α = L⁻¹·x` and `β = B·g`. It is exact: the error of width `s` is `−B[s:,:]ᵀ·α[s:]`.
   ///
   /// - Parameters:

@@ -3,9 +3,9 @@ import LinearAlgebra
 
 /// Chooses the width of every module for a budget by a quadratic model of the loss.
 ///
-/// It begins with the allocation of the curves alone, and with that of curves that were changed at random, and exchanges
-/// width between two modules as long as that lowers the loss. The best of all starts is taken, so it is never worse than
-/// the allocation of the curves, by the model.
+/// It begins with the allocation of the curves alone, and with those of curves that were changed at random. Then it
+/// exchanges width between two modules as long as that lowers the loss. The best of all starts is taken; so by the model
+/// it is never worse than the allocation of the curves.
 public enum QuadraticAllocation {
   /// Steps of width that a module may lose or gain in an exchange.
   private static let reach = 8
@@ -64,8 +64,8 @@ public enum QuadraticAllocation {
       }
     }
 
-    /// The changes of levels that lower the loss most if a module keeps its width or gives some away; empty if none gains
-    /// more than `least`.
+    /// The changes of levels that lower the loss most if a module keeps its width or gives some away; empty if none
+    /// gains more than `least`.
     private func best(_ giver: Int, gaining least: Double) -> [(module: Int, level: Int)] {
       var best: (gain: Double, moves: [(module: Int, level: Int)]) = (least, [])
       let own = levels[giver]
@@ -92,7 +92,7 @@ public enum QuadraticAllocation {
       return (curve.widths[level] - curve.widths[levels[module]]) * curve.costPerUnit
     }
 
-    /// What the loss grows by if one module alone changes.
+    /// The growth of the loss if one module alone changes.
     private func difference(_ module: Int, _ level: Int) -> Double {
       let (errors, now) = (loss.curves[module].errors, levels[module])
       return errors[level] - errors[now] + 2 * pulls[module] * (loss.root(module, level) - loss.root(module, now))

@@ -1,11 +1,11 @@
 import Subnets
 
-/// A model of the loss in which the errors of modules act together: with the errors `e` of the curves and correlations `ρ`
+/// A model of the loss in which errors of modules act together: with the errors `e` of the curves and correlations `ρ`
 ///
 ///     loss = Σ_m e_m + Σ_{m≠m'} ρ_{mm'}·√(e_m·e_{m'})
 ///
-/// which is `½·E[(Σ_m z_m)²]` with `z` of `LossTerms`. The curves keep the diagonal, because their factors, averaged over
-/// tokens on their own, are less noisy than the terms.
+/// which is `½·E[(Σ_m z_m)²]` with `z` of `LossTerms`. The curves keep the diagonal, because their factors, each averaged
+/// over tokens, are less noisy than the terms.
 public struct QuadraticLoss: Sendable {
   /// Two for each layer, attention, then MLP.
   public let curves: [ModuleCurve]

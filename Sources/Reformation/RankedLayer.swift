@@ -152,8 +152,8 @@ public final class RankedLayer: Sendable {
     return (groups, experts?.errors(moments?.mlp) ?? errors(mlp, moments?.mlp))
   }
 
-  /// What the errors of widths add to the loss of single tokens (`NestedReformation.lossTerms`), shape `[tokens, widths]`;
-  /// `nil` for another repair than `nested`.
+  /// The terms that errors of widths add to the loss of single tokens (`NestedReformation.lossTerms`), shape
+  /// `[tokens, widths]`; `nil` for another repair than `nested`.
   ///
   /// - Parameter widths: KV groups or MLP channels, ascending.
   func lossTerms(_ tokens: BackwardPass.ModuleTokens, keeping widths: [Int]) -> Matrix<Float>? {
