@@ -4,9 +4,8 @@ import LinearAlgebra
 /// How far the errors of modules go together: the correlation of what they add to the loss falls with the layers `d`
 /// between them as `strength·exp(−d/reach)`.
 ///
-/// A few thousand tokens tell nothing of a single pair of modules: its correlation is a few hundredths, and the noise is
-/// as large. (An allocation by the correlations of all pairs makes use of the noise.) But they tell these two numbers of
-/// all pairs together.
+/// A few thousand tokens tell nothing of a single pair of modules: its correlation is a few hundredths, and so is the
+/// noise. (An allocation by the correlations of all pairs makes use of the noise.) But they tell these two numbers.
 public struct ErrorCorrelation: Sendable, Equatable {
   /// The correlation of attention and MLP of one layer, from 0 to 1.
   public let strength: Double

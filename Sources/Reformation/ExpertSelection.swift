@@ -19,7 +19,7 @@ struct ExpertSelection: Sendable {
     return Self.tails(order.map { moments == nil ? errors[$0] : errors[$0] / 2 })
   }
 
-  /// The terms of experts left out in the loss of single tokens: `z = Σ x_e·D_eᵀ·g` over them, shape `[tokens, widths]`.
+  /// The terms of experts left out in the loss of tokens: `z = Σ x_e·D_eᵀ·g` over them, shape `[tokens, widths]`.
   ///
   /// - Parameter widths: numbers of experts, ascending.
   func lossTerms(_ tokens: BackwardPass.ModuleTokens, keeping widths: [Int]) -> Matrix<Float> {

@@ -4,8 +4,8 @@ import Subnets
 ///
 ///     loss = Σ_m e_m + Σ_{m≠m'} ρ_{mm'}·√(e_m·e_{m'})
 ///
-/// which is `½·E[(Σ_m z_m)²]` with `z` of `LossTerms`. The curves keep the diagonal, because their factors, each averaged
-/// over tokens, are less noisy than the terms.
+/// which is `½·E[(Σ_m z_m)²]` with `z` of `LossTerms`. The curves keep the diagonal: their factors, each averaged over
+/// tokens, are less noisy than the terms.
 public struct QuadraticLoss: Sendable {
   /// Two for each layer, attention, then MLP.
   public let curves: [ModuleCurve]
