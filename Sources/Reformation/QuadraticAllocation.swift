@@ -4,8 +4,8 @@ import LinearAlgebra
 /// Chooses the width of every module for a budget by a quadratic model of the loss.
 ///
 /// It begins with the allocation of the curves alone, and with those of curves that were changed at random. Then it
-/// exchanges width between two modules as long as that lowers the loss. The best of all starts is taken; by the model it
-/// is never worse than the allocation of the curves.
+/// exchanges width between two modules as long as that lowers the loss. The best of all starts is taken; by the model
+/// it is never worse than the allocation of the curves.
 public enum QuadraticAllocation {
   /// Steps of width that a module may lose or gain in an exchange.
   private static let reach = 8
