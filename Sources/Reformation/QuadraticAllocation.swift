@@ -68,22 +68,40 @@ public enum QuadraticAllocation {
     /// gains more than `least`.
     private func best(_ giver: Int, gaining least: Double) -> [(module: Int, level: Int)] {
       var best: (gain: Double, moves: [(module: Int, level: Int)]) = (least, [])
-      let own = levels[giver]
+      let (own, wider) = (levels[giver], wider(than: giver))
       for level in max(0, own - QuadraticAllocation.reach)...own {
         let (lost, spare) = (difference(giver, level), left - cost(giver, level))
-        let given = loss.root(giver, level) - loss.root(giver, own)
+        let given = 2 * (loss.root(giver, level) - loss.root(giver, own))
         if -lost > best.gain { best = (-lost, [(giver, level)]) }
-        for taker in levels.indices where taker != giver {
-          let (now, rho) = (levels[taker], loss.correlation(giver, taker))
-          for wider in loss.curves[taker].widths.indices.dropFirst(now + 1).prefix(QuadraticAllocation.reach) {
-            if cost(taker, wider) > spare { break }
-            let taken = loss.root(taker, wider) - loss.root(taker, now)
-            let gain = -lost - difference(taker, wider) - 2 * rho * given * taken
-            if gain > best.gain { best = (gain, [(giver, level), (taker, wider)]) }
-          }
+        var (most, found) = (best.gain, -1)
+        for place in wider.indices where wider[place].cost <= spare {
+          let gain = wider[place].gain - lost - given * wider[place].root
+          if gain > most { (most, found) = (gain, place) }
         }
+        if found >= 0 { best = (most, [(giver, level), (wider[found].module, wider[found].level)]) }
       }
       return best.moves
+    }
+
+    /// A module that takes width: what that costs and gains alone, and how far its `√e` changes, times the correlation
+    /// with the giver.
+    private struct Taker {
+      let module: Int
+      let level: Int
+      let cost: Int
+      let gain: Double
+      let root: Double
+    }
+
+    private func wider(than giver: Int) -> [Taker] {
+      levels.indices.filter { $0 != giver }.flatMap { module in
+        let (now, correlation) = (levels[module], loss.correlation(giver, module))
+        return loss.curves[module].widths.indices.dropFirst(now + 1).prefix(QuadraticAllocation.reach).map { level in
+          Taker(
+            module: module, level: level, cost: cost(module, level), gain: -difference(module, level),
+            root: correlation * (loss.root(module, level) - loss.root(module, now)))
+        }
+      }
     }
 
     /// Parameters that another level of a module takes more.

@@ -36,7 +36,8 @@ import Testing
       (changed { $0.plan.subsets = 2 }, "--calibration-subsets 2"), (changed { $0.plan.seed = 7 }, "--seed 7"),
       (changed { $0.damping = 0.1 }, "--damping 0.1"), (changed { $0.repair = .none }, "--repair none"),
       (changed { $0.curveMetric = .residualStream }, "--curve-metric residual"),
-      (changed { $0.rounds = 2 }, "--rounds 2"), (changed { $0.rungs = 3 }, "--rungs 3"),
+      (changed { $0.allocation = .quadratic }, "--allocation quadratic"), (changed { $0.rounds = 2 }, "--rounds 2"),
+      (changed { $0.rungs = 3 }, "--rungs 3"),
       (changed { $0.optimizer = .bayesian }, "--optimizer bayesian"),
       (changed { $0.population = 8 }, "--population 8"), (changed { $0.precision = .bfloat16 }, "--precision bf16"),
     ]

@@ -32,6 +32,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var repair = SearchPlan().repair
   /// What makes the errors of modules comparable in the curves of the first population.
   public var curveMetric = SearchPlan().curveMetric
+  /// By what widths are allocated and the loss of candidates is foretold.
+  public var allocation = SearchPlan().allocation
   /// Rounds of removal (`SearchPlan.rounds`); `nil` for one.
   public var rounds: Int?
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
@@ -80,7 +82,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     var found = SearchPlan()
     (found.objectives, found.optimizer, found.population) = (objectives, optimizer, population)
     (found.aim, found.hasRungs, found.repair, found.curveMetric) = (aim, rungs > 1, repair, curveMetric)
-    found.rounds = rounds
+    (found.allocation, found.rounds) = (allocation, rounds)
     (found.gradientWindows, found.precision, found.seed) = (plan.gradientWindows, precision, plan.seed)
     return found
   }
@@ -110,6 +112,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       .init("objectives", objectives.joined(separator: ",")),
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
+      .init("allocation", allocation.rawValue),
       .init("rounds", rounds), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
       .init("population", population),
       .init("precision", precision.rawValue), .init("engine", engine.rawValue),

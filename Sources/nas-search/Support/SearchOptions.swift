@@ -26,6 +26,11 @@ struct SearchOptions: ParsableArguments {
     SearchRepair.nested
   @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
   var curveMetric = standard.curveMetric
+  @Option(
+    help:
+      "Whether in the first candidates and in what is foretold the errors of modules add up alone (curves) or with what they have together (quadratic)."
+  )
+  var allocation = standard.allocation
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help:
@@ -70,7 +75,7 @@ struct SearchOptions: ParsableArguments {
     settings.plan.subsets = calibrationSubsets
     settings.damping = leastSquares.damping
     settings.repair = repair.value
-    settings.curveMetric = curveMetric
+    (settings.curveMetric, settings.allocation) = (curveMetric, allocation)
     settings.rounds = rounds
     settings.rungs = rungs
     settings.optimizer = optimizer
