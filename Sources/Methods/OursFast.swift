@@ -60,15 +60,24 @@ struct OursFast: PruningMethod {
       addsBiases
         ? budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : budget
     }
+
+    /// The plan with the rounds that were found to pay, if none are given: two to about half the size, before a
+    /// sequential repair (`results/do-rounds-pay`).
+    func plan(_ budget: Int, of configuration: ModelConfiguration) -> SearchPlan {
+      var plan = plan
+      let isHalf = Double(budget) <= 0.55 * Double(configuration.blockParameters)
+      if plan.rounds == nil, isHalf, repair == .sequential, configuration.block.experts == nil { plan.rounds = 2 }
+      return plan
+    }
   }
 
   func addsOutputBiases(_ settings: Settings) -> Bool { settings.addsBiases }
 
   func prune(_ bench: Workbench, budget: Int, _ settings: Settings) throws -> PrunedModel {
     let space = SearchSpace.widths(scores: settings.scores, step: settings.step)
+    let plan = settings.plan(budget, of: bench.configuration)
     let evaluator = try bench.evaluator(
-      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), settings.plan,
-      budget: budget)
+      BoundSpace(space, to: bench.configuration, calibrationSets: bench.sets.map(\.name)), plan, budget: budget)
     var curves = ChoiceCurves(evaluator, metric: settings.plan.curveMetric)
     try bench.timed(.score) { try curves.complete(bench.monitor) }
     guard let solution = curves.solution(budget: settings.budget(budget, of: bench.configuration)) else {
@@ -79,7 +88,7 @@ struct OursFast: PruningMethod {
     let units = try evaluator.units(genes)
     let (network, repair) = try finish(bench, units, settings) {
       // Only the evaluator has the statistics of rounds.
-      try $0 == .nested && settings.plan.hasRounds
+      try $0 == .nested && plan.hasRounds
         ? evaluator.subnet(genes) : bench.subnet(keeping: units, repair: $0, damping: settings.damping)
     }
     return PrunedModel(

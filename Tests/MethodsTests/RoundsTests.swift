@@ -36,6 +36,21 @@ import Testing
     #expect(try weights(two) == weights(TinyBench(fixture).prune(method, keep: 0.5, seed: 0, "rounds=2")))
   }
 
+  /// If none are given there are two rounds where they were found to pay, and one elsewhere.
+  @Test func roundsThatPayAreTheDefault() throws {
+    let tiny = try TinyBench()
+    func same(_ keep: Double, _ repair: String, as rounds: Int) throws -> Bool {
+      let chosen = try weights(tiny.prune("ours-fast", keep: keep, seed: 0, "repair=\(repair)"))
+      return try chosen
+        == weights(tiny.prune("ours-fast", keep: keep, seed: 0, "repair=\(repair)", "rounds=\(rounds)"))
+    }
+    #expect(try same(0.5, "sequential", as: 2) && !same(0.5, "sequential", as: 1))
+    #expect(try same(0.7, "sequential", as: 1) && !same(0.7, "sequential", as: 2))
+    #expect(try same(0.5, "nested", as: 1))
+    let experts = try TinyBench("qwen3moe-six")
+    #expect(throws: Never.self) { try experts.prune("ours-fast", keep: 0.55, seed: 0, "repair=sequential") }
+  }
+
   /// Units that a round removed can come back, and weights of candidates make up for what the prefix lost.
   @Test func candidatesAreJudgedWithWeightsForThePrefix() throws {
     let tiny = try TinyBench()
