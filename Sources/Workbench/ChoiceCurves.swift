@@ -140,6 +140,12 @@ public struct ChoiceCurves: Sendable {
     }
   }
 
+  /// The sum of the errors of all modules, if `predict` counts more; `nil` otherwise.
+  public func sum(_ genes: BoundSpace.Genes) -> Double? {
+    if evaluator.correlation == nil { return nil }
+    return self[Choice(score: genes.score, calibration: genes.calibration)].map { ErrorCurves.error($0, genes.widths) }
+  }
+
   /// All choices, the most promising at a budget first. Where curves are missing, in the order of the space.
   public func ranked(budget: Int) -> [Choice] {
     let places = all.enumerated().map { place, choice in

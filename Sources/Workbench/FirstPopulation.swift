@@ -40,6 +40,9 @@ public struct FirstPopulation: Sendable {
   /// What the error curves promise of a candidate, in the unit of the metric; `nil` if there are none.
   public func predict(_ genes: BoundSpace.Genes) -> Double? { curves.predict(genes) }
 
+  /// The sum of the errors of all modules, if `predict` counts more; `nil` otherwise.
+  public func sum(_ genes: BoundSpace.Genes) -> Double? { curves.sum(genes) }
+
   private var bound: BoundSpace { evaluator.bound }
 
   /// Of the most promising choice of score and calibration the allocations by error curves, uniform ones, and other samples and

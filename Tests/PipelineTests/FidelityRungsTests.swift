@@ -1,3 +1,4 @@
+import Evaluation
 import Testing
 
 @testable import Pipeline
@@ -36,5 +37,26 @@ import Testing
     var rungs = rungs(FidelityRungs.fewest - 1)
     rungs.learn(record(5, shift: 5, windows: 4))
     #expect(rungs.references == FidelityRungs.fewest - 1 && !rungs.isTrusted)
+  }
+
+  /// The curves foretell the order with what errors have together, and their plain sum the opposite.
+  @Test func promisesAreRankedWithAndWithoutWhatErrorsHaveTogether() throws {
+    func trials(_ sum: (Double) -> Double?) -> [TrialDescription] {
+      [1.0, 2, 3, 4, 5].map { factor in
+        TrialDescription(
+          measurement: SubnetMeasurement(keepRatio: 0.5, parametersTotal: 10, parametersBlock: 5), score: "obs",
+          calibration: "wiki", seconds: 1, windows: record(factor, shift: 0), predicted: factor * factor,
+          predictedSum: sum(factor))
+      }
+    }
+    let both = try FidelityReport(trials { -$0 }, windows: 8, count: 3)
+    #expect(both.predicted == 5)
+    #expect(abs(try #require(both.predictedCorrelation) - 1) < 1e-12)
+    #expect(abs(try #require(both.sumCorrelation) + 1) < 1e-12)
+    let alone = try FidelityReport(trials { _ in nil }, windows: 8, count: 3)
+    #expect(alone.predictedCorrelation == both.predictedCorrelation && alone.sumCorrelation == nil)
+    let stored = try trials { -$0 }[1].attributes()
+    #expect(stored["predicted"] == "4" && stored["predicted_sum"] == "-2")
+    #expect(try trials { _ in nil }[1].attributes()["predicted_sum"] == nil)
   }
 }

@@ -21,6 +21,8 @@ public struct FidelityReport: Codable, Equatable, Sendable {
   public let predicted: Int
   /// Spearman's ρ between that promise and the divergence on all windows.
   public let predictedCorrelation: Double?
+  /// The same of the sum of the curves, if these promised more than that; `nil` otherwise.
+  public let sumCorrelation: Double?
 
   /// - Throws: `PipelineError.noStudy`, `.damaged`, `StudyError`.
   public init(_ address: StudyAddress) throws {
@@ -48,12 +50,17 @@ public struct FidelityReport: Codable, Equatable, Sendable {
         correlation: RankCorrelation.spearman(estimates, truth),
         error: squares.isEmpty ? nil : (squares.reduce(0, +) / Double(squares.count)).squareRoot())
     }
-    let pairs = trials.compactMap { trial in
-      trial.windows.flatMap { record in
-        record.divergences.count == windows ? trial.predicted.map { ($0, rungs.estimate(record).divergence) } : nil
+    func pairs(_ promise: (TrialDescription) -> Double?) -> [(promise: Double, truth: Double)] {
+      trials.compactMap { trial in
+        guard let record = trial.windows, record.divergences.count == windows else { return nil }
+        return promise(trial).map { ($0, rungs.estimate(record).divergence) }
       }
     }
-    predicted = pairs.count
-    predictedCorrelation = RankCorrelation.spearman(pairs.map { $0.0 }, pairs.map { $0.1 })
+    func correlation(_ pairs: [(promise: Double, truth: Double)]) -> Double? {
+      RankCorrelation.spearman(pairs.map(\.promise), pairs.map(\.truth))
+    }
+    predicted = pairs(\.predicted).count
+    predictedCorrelation = correlation(pairs(\.predicted))
+    sumCorrelation = correlation(pairs(\.predictedSum))
   }
 }

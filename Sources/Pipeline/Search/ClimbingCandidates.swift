@@ -40,7 +40,8 @@ extension CandidateEvaluator {
   ///   - others: as `measure` takes them.
   func trials(
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor,
-    predict: (BoundSpace.Genes) -> Double? = { _ in nil }, climbers: ([SubnetMeasurement]) -> [Int]
+    predict: (BoundSpace.Genes) -> TrialDescription.Promise = { _ in (nil, nil) },
+    climbers: ([SubnetMeasurement]) -> [Int]
   ) throws -> [Result<TrialDescription, CandidateFailure>] {
     let begun = Date()
     let found = try CandidateFailure.caught(candidates, isFatal: Self.hitsEveryCandidate) {
@@ -49,9 +50,10 @@ extension CandidateEvaluator {
     let seconds = Date().timeIntervalSince(begun) / Double(candidates.count)
     return zip(candidates, found).map { genes, found in
       found.map { measured in
-        TrialDescription(
+        let promise = predict(genes)
+        return TrialDescription(
           measurement: measured.measurement, score: genes.score, calibration: genes.statistics, seconds: seconds,
-          windows: measured.record, predicted: predict(genes))
+          windows: measured.record, predicted: promise.error, predictedSum: promise.sum)
       }
     }
   }

@@ -3,6 +3,7 @@ import Reports
 import Runtime
 import Search
 import Studies
+import Subnets
 import Workbench
 
 /// A study that is ready for its next candidate.
@@ -106,7 +107,7 @@ struct PreparedSearch {
     let front = runner.optimizer.front.map(\.objectives)
     let objectives = description.objectives
     let found = try evaluator.trials(
-      genes, rungs: rungs, monitor: monitor.during(.init(.candidates)), predict: population.predict
+      genes, rungs: rungs, monitor: monitor.during(.init(.candidates)), predict: population.promise
     ) { FidelityLadder.climbers($0.map(objectives.minimized), front: front) }
     let results: [StudyRunner.Result] = try zip(batch, found).map { candidate, found in
       switch found {
@@ -127,7 +128,7 @@ struct PreparedSearch {
   /// - Returns: whether anything is left to do.
   private mutating func share(_ limit: Int, _ worker: TrialWorker, _ monitor: Monitor) throws -> Bool {
     let new = try runner.enqueue(limit: limit - runner.outstanding) { [evaluator, population] in
-      try TrialDescription.predicted(population.predict(evaluator.bound.genes($0.genome)))
+      try TrialDescription.predicted(population.promise(evaluator.bound.genes($0.genome)))
     }
     if new.isEmpty && runner.outstanding == 0 { return false }
     var evaluated = 0
@@ -137,4 +138,8 @@ struct PreparedSearch {
     if evaluated == 0 && ended.isEmpty { Thread.sleep(forTimeInterval: TrialWorker.pause) }
     return true
   }
+}
+
+extension FirstPopulation {
+  fileprivate func promise(_ genes: BoundSpace.Genes) -> TrialDescription.Promise { (predict(genes), sum(genes)) }
 }

@@ -141,6 +141,11 @@ struct TrialDescription: Sendable {
   var windows: WindowRecord?
   /// What the error curves promised; `nil` where there are none.
   var predicted: Double?
+  /// The sum of the curves, if they promise more than that; `nil` otherwise.
+  var predictedSum: Double?
+
+  /// What error curves say of a candidate, as `predicted` and `predictedSum`.
+  typealias Promise = (error: Double?, sum: Double?)
 }
 
 extension TrialDescription {
@@ -163,6 +168,7 @@ extension TrialDescription {
     seconds = try value(Double.self, "seconds") ?? 0
     windows = try value(WindowRecord.self, "windows")
     predicted = try value(Double.self, "predicted")
+    predictedSum = try value(Double.self, "predicted_sum")
   }
 
   func attributes() throws -> [String: String] {
@@ -171,11 +177,13 @@ extension TrialDescription {
       "calibration_name": try JSONText.encode(calibration), "seconds": try JSONText.encode(seconds),
     ]
     if let windows { attributes["windows"] = try JSONText.encode(windows) }
-    return try attributes.merging(Self.predicted(predicted)) { $1 }
+    return try attributes.merging(Self.predicted((predicted, predictedSum))) { $1 }
   }
 
-  /// The attribute of what error curves promise.
-  static func predicted(_ value: Double?) throws -> [String: String] {
-    try value.map { ["predicted": try JSONText.encode($0)] } ?? [:]
+  /// The attributes of what error curves promise.
+  static func predicted(_ promise: Promise) throws -> [String: String] {
+    try ["predicted": promise.error, "predicted_sum": promise.sum].compactMapValues { value in
+      try value.map { try JSONText.encode($0) }
+    }
   }
 }

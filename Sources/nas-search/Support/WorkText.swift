@@ -73,7 +73,8 @@ extension FidelityReport {
     if predicted > 0 {
       sentences.append(
         "Error curves alone: rank correlation \(rho(predictedCorrelation)) with all fitness windows, over "
-          + "\(predicted) candidates.")
+          + "\(predicted) candidates."
+          + (sumCorrelation.map { " Without what errors have together it is \(rho($0))." } ?? ""))
     }
     return sentences
   }
