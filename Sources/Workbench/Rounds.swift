@@ -53,10 +53,11 @@ extension Workbench {
     return evaluator
   }
 
-  /// Block parameters of the subnets on the way, the largest first: their shares of the dense model's are geometric.
+  /// Block parameters of the subnets on the way, the largest first: their shares of the dense model's are geometric, and
+  /// the last has the size of the result.
   static func sizes(to budget: Int, of dense: Int, rounds: Int) -> [Int] {
     let share = Double(budget) / Double(dense)
-    return (1..<max(1, rounds)).map { Int(Double(dense) * pow(share, Double($0) / Double(rounds))) }
+    return (1..<max(1, rounds)).map { Int(Double(dense) * pow(share, Double($0) / Double(rounds - 1))) }
   }
 
   /// The statistics of a choice on a subnet, with the gradients that scores and curves need.

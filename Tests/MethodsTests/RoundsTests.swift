@@ -7,10 +7,10 @@ import Testing
 @testable import Workbench
 
 @Suite struct RoundsTests {
-  @Test func sharesOnTheWayAreGeometric() {
+  @Test func sizesOnTheWayEndWithThatOfTheResult() {
     #expect(Workbench.sizes(to: 500_000, of: 1_000_000, rounds: 1) == [])
-    let sizes = Workbench.sizes(to: 512_000, of: 1_000_000, rounds: 3)
-    #expect(sizes == [800_000, 640_000])
+    #expect(Workbench.sizes(to: 500_000, of: 1_000_000, rounds: 2) == [500_000])
+    #expect(Workbench.sizes(to: 640_000, of: 1_000_000, rounds: 3) == [800_000, 640_000])
   }
 
   private func weights(_ pruned: PrunedModel) throws -> [Float] {
