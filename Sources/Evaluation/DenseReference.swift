@@ -10,13 +10,19 @@ import Synchronization
 ///
 /// so one number, `H(p)`, and one vector of the hidden size, `e = Wᵀp`, stand in for the dense logits: comparing costs
 /// nothing beyond the other network's own logits. This holds where both networks share the output head `W`; where they
-/// do not, `e` is formed with the other network's head (`init(_:windows:head:)`).
+/// do not, `e` is formed with the other network's head (`init(_:windows:head:)`). The gradient with respect to `h` is
+/// `Wᵀq − e`.
+///
+/// Where logits are capped, they are no longer linear in `h`: the dense final hidden states stand in, and the dense logits are
+/// made of them again.
 public struct DenseReference: Sendable {
   public let windows: TokenWindows
   /// Entropy of the dense distribution at each token, in nats.
   private let entropies: [Double]
-  /// `Wᵀp` at each token, shape `[tokens, hidden]`.
+  /// `Wᵀp` at each token, shape `[tokens, hidden]`; empty where logits are capped.
   private let expected: Matrix<Float>
+  /// Where logits are capped.
+  private let capped: CappedLogits?
   /// Most likely token of the dense model at each position.
   private let choices: [Int32]
   public let perplexity: Perplexity
@@ -24,6 +30,7 @@ public struct DenseReference: Sendable {
   public let precision: Precision
   /// Of the networks to compare.
   private let head: any EngineHead
+  private let headWeight: Matrix<Float>
 
   /// Runs the dense network over the windows, in single precision.
   ///
@@ -44,7 +51,11 @@ public struct DenseReference: Sendable {
       head == nil && precision == .single
       ? own : dense.engine.head(head ?? dense.head, cap: dense.configuration.logitCap, precision)
     let head = head ?? dense.head
-    let expected = Matrix<Float>(rows: hidden.rows, columns: head.columns)
+    headWeight = head
+    capped = dense.configuration.logitCap.map {
+      CappedLogits(cap: $0, dense: own, hidden: hidden, vocabulary: dense.head.rows)
+    }
+    let expected = Matrix<Float>(rows: capped == nil ? hidden.rows : 0, columns: head.columns)
     let tokens = Mutex([(entropy: Double, choice: Int32, loss: Double)](repeating: (0, 0, 0), count: hidden.rows))
     try own.forEachBlock(hidden) { rows, logits in
       for (i, position) in rows.enumerated() {
@@ -55,7 +66,7 @@ public struct DenseReference: Sendable {
         let loss = Perplexity.loss(summary, windows, position)
         tokens.withLock { $0[position] = (entropy, summary.choice, loss) }
       }
-      Self.multiply(logits, by: head, in: precision, into: expected.rows(rows))
+      if expected.rows > 0 { Self.multiply(logits, by: head, in: precision, into: expected.rows(rows)) }
     }
     self.expected = expected
     let found = tokens.withLock { $0 }
@@ -67,6 +78,43 @@ public struct DenseReference: Sendable {
   public func compare(_ network: some Network) throws -> Comparison {
     let hidden = try ForwardPass(windows).hiddenStates(of: network, precision: precision)
     return Comparison(try tally(hidden, from: 0), windowLength: windows.length)
+  }
+
+  /// Writes the gradient of the mean divergence with respect to the final hidden states of a network.
+  ///
+  /// - Parameters:
+  ///   - hidden: after the final norm, in single precision, shape `[tokens, hidden]`.
+  ///   - chosen: the reference's windows that they belong to, one after another.
+  ///   - grad: of the same shape; overwritten.
+  /// - Returns: the mean divergence, in nats a token.
+  public func gradient(at hidden: Matrix<Float>, windows chosen: [Int], into grad: Matrix<Float>) throws -> Double {
+    precondition(precision == .single && hidden.rows == chosen.count * windows.length, "other windows")
+    let places = chosen.flatMap { $0 * windows.length..<($0 + 1) * windows.length }
+    let weight = 1 / Float(max(1, hidden.rows))
+    let found =
+      try capped?.gradient(hidden, places, head: head, weight: headWeight, scale: weight, into: grad)
+      ?? linearGradient(hidden, places, scale: weight, into: grad)
+    return zip(found, places).reduce(0) { $0 + $1.0 - entropies[$1.1] } * Double(weight)
+  }
+
+  /// `scale·(Wᵀq − e)`, and `log Σ exp(z) − e·h` of each token.
+  private func linearGradient(
+    _ hidden: Matrix<Float>, _ places: [Int], scale: Float, into grad: Matrix<Float>
+  ) throws -> [Double] {
+    let found = Mutex([Double](repeating: 0, count: hidden.rows))
+    try head.forEachBlock(hidden) { rows, logits in
+      for (i, row) in rows.enumerated() {
+        let z = logits.row(i)
+        let normaliser = OutputHead.summary(z, count: logits.columns, target: nil).normaliser
+        let agreement = Kernels.dot(expected.row(places[row]), hidden.row(row), count: hidden.columns)
+        Kernels.softmax(z, count: logits.columns)
+        Kernels.scale(z, by: scale, count: logits.columns)
+        found.withLock { $0[row] = normaliser - Double(agreement) }
+      }
+      LinearAlgebra.multiply(logits, headWeight, into: grad.rows(rows))
+      for row in rows { Kernels.addScaled(expected.row(places[row]), -scale, to: grad.row(row), count: grad.columns) }
+    }
+    return found.withLock { $0 }
   }
 
   /// `Wᵀp` for probabilities of shape `[tokens, vocabulary]`, with the head as it is in a precision.
@@ -106,9 +154,13 @@ public struct DenseReference: Sendable {
       for i in 0..<hidden.rows { Kernels.roundToBfloat16(hidden.row(i), count: hidden.columns) }
     }
     let summaries = try head.summaries(hidden) { Perplexity.target(windows, offset + $0) }
+    let agreements =
+      try capped?.agreements(hidden, Array(offset..<offset + hidden.rows), head: head)
+      ?? (0..<hidden.rows).map {
+        Double(Kernels.dot(expected.row(offset + $0), hidden.row($0), count: hidden.columns))
+      }
     let divergences = summaries.enumerated().map { place, summary in
-      let agreement = Kernels.dot(expected.row(offset + place), hidden.row(place), count: hidden.columns)
-      return summary.normaliser - Double(agreement) - entropies[offset + place]
+      summary.normaliser - agreements[place] - entropies[offset + place]
     }
     return stride(from: 0, to: hidden.rows, by: windows.length).map { start in
       let places = start..<start + windows.length

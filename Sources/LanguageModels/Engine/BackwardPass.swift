@@ -89,6 +89,10 @@ public struct BackwardPass: Sendable {
   /// The first tokens of records, which together are those of the windows in their order.
   public typealias Recorded = [(record: ResidualRecord, tokens: Int)]
 
+  /// Writes the gradient of a scalar with respect to the final hidden states, both of shape `[tokens, hidden]`. The hidden
+  /// states are those behind the final norm; the gradient is zero before.
+  public typealias Seed = (_ normed: Matrix<Float>, _ grad: Matrix<Float>) throws -> Void
+
   /// - Parameters:
   ///   - recorded: the network's residual stream, where it was recorded: it does not run forward then.
   ///   - visit: told each layer from the last to the first.
@@ -97,12 +101,24 @@ public struct BackwardPass: Sendable {
     _ network: some Network, of scalar: Scalar = .loss, parts: Parts = .weights, recorded: Recorded? = nil,
     visit: (Layer) throws -> Void
   ) throws {
+    _ = try run(network, parts: parts, recorded: recorded, seed: { try seed(network, scalar, $0, $1) }, visit: visit)
+  }
+
+  /// The same of any scalar of the final hidden states.
+  ///
+  /// A layer's weights may be changed by `visit`: it is not read again.
+  ///
+  /// - Returns: the gradient of the final norm's gains, shape `[1, hidden]`.
+  public func run(
+    _ network: some Network, parts: Parts = .weights, recorded: Recorded? = nil, seed: Seed,
+    visit: (Layer) throws -> Void
+  ) throws -> Matrix<Float> {
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: network)
     let recorded = try recorded ?? [(pass.record(network, with: runner, in: scratch), windows.tokens.count)]
     let hidden = Matrix<Float>(uninitialized: windows.tokens.count, columns: network.configuration.hiddenSize)
     try read(recorded, boundary: network.configuration.layerCount, into: hidden)
-    let grad = try seed(network, hidden, scalar)
+    let (grad, gainGrad) = try gradient(network, hidden, seed)
     let backward = network.engine.backward(over: windows, through: network.configuration)
     for index in network.configuration.layers.indices.reversed() {
       let weights = try network.layer(index)
@@ -113,6 +129,7 @@ public struct BackwardPass: Sendable {
           index: index, weights: weights, gradients: found.gradients, squares: found.squares,
           outputMoments: found.outputMoments))
     }
+    return gainGrad
   }
 
   func read(_ recorded: Recorded, boundary: Int, into hidden: Matrix<Float>) throws {
@@ -124,17 +141,19 @@ public struct BackwardPass: Sendable {
     }
   }
 
-  /// The gradient with respect to the residual stream after the last layer, `[tokens, hidden]`.
+  /// The gradient of a scalar with respect to the residual stream after the last layer, `[tokens, hidden]`.
   func seed(_ network: some Network, _ hidden: Matrix<Float>, _ scalar: Scalar) throws -> Matrix<Float> {
+    try gradient(network, hidden) { try seed(network, scalar, $0, $1) }.stream
+  }
+
+  /// The gradient with respect to the residual stream after the last layer, `[tokens, hidden]`, and to the final norm's gains.
+  private func gradient(
+    _ network: some Network, _ hidden: Matrix<Float>, _ seed: Seed
+  ) throws -> (stream: Matrix<Float>, gains: Matrix<Float>) {
     let normed = hidden.copy()
     try ForwardPass(windows).runner(for: network).normalise(normed, gain: network.finalNorm)
     let normedGrad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
-    switch scalar {
-    case .loss, .sampledLoss:
-      try lossSeed(network, normed, sampling: scalar == .sampledLoss, into: normedGrad)
-    case .maximumLogit:
-      try maximumSeed(network, normed, into: normedGrad)
-    }
+    try seed(normed, normedGrad)
     let grad = Matrix<Float>(rows: hidden.rows, columns: hidden.columns)
     let gainGrad = Matrix<Float>(rows: 1, columns: hidden.columns)
     for i in 0..<hidden.rows {
@@ -142,7 +161,16 @@ public struct BackwardPass: Sendable {
         hidden.row(i), gain: network.finalNorm, epsilon: network.configuration.normEpsilon,
         outputGrad: normedGrad.row(i), addingTo: grad.row(i), gainGrad: gainGrad.pointer, count: hidden.columns)
     }
-    return grad
+    return (grad, gainGrad)
+  }
+
+  private func seed(
+    _ network: some Network, _ scalar: Scalar, _ normed: Matrix<Float>, _ grad: Matrix<Float>
+  ) throws {
+    switch scalar {
+    case .loss, .sampledLoss: try lossSeed(network, normed, sampling: scalar == .sampledLoss, into: grad)
+    case .maximumLogit: try maximumSeed(network, normed, into: grad)
+    }
   }
 
   /// `∂ = (softmax − onehot(next))·W / predicted tokens`, block by block of logits.
