@@ -84,6 +84,21 @@ static void add_magnitudes(const float *x, float *y, ptrdiff_t count) { EACH(i, 
 
 static void add_squares(const float *x, float a, float *y, ptrdiff_t count) { EACH(i, count) y[i] += x[i] * x[i] * a; }
 
+static void adam(
+    float *x, float *m, float *v, const float *g, float b, float c, float rate, float root, float epsilon,
+    ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += LANES) {
+    ptrdiff_t left = count - i;
+    floats slope = load_part(g + i, left);
+    floats first = b * load_part(m + i, left) + (1 - b) * slope;
+    floats second = c * load_part(v + i, left) + (1 - c) * (slope * slope);
+    floats step = rate * first / (__builtin_elementwise_sqrt(second) * root + epsilon);
+    store_part(first, m + i, left);
+    store_part(second, v + i, left);
+    store_part(load_part(x + i, left) - step, x + i, left);
+  }
+}
+
 static void widen_half(const void *x, float *y, ptrdiff_t count) {
   EACH(i, count) {
     uint16_t half;
@@ -394,6 +409,7 @@ const struct nas_kernels TABLE = {
     .add_scaled = add_scaled,
     .add_magnitudes = add_magnitudes,
     .add_squares = add_squares,
+    .adam = adam,
     .widen_half = widen_half,
     .dot = dot,
     .maximum = maximum,

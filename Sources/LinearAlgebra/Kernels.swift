@@ -32,6 +32,18 @@ public enum Kernels {
     best.add_squares(x, a, y, count)
   }
 
+  /// A step of Adam: `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`, `x ← x − rate·m/(√v·root + ε)`.
+  ///
+  /// - Parameters:
+  ///   - rate: step length, with the correction of `m` for its start at zero.
+  ///   - root: likewise of `√v`.
+  public static func adam(
+    _ x: UnsafeMutablePointer<Float>, moments: (m: UnsafeMutablePointer<Float>, v: UnsafeMutablePointer<Float>),
+    gradient: UnsafePointer<Float>, betas: (Float, Float), rate: Float, root: Float, epsilon: Float, count: Int
+  ) {
+    best.adam(x, moments.m, moments.v, gradient, betas.0, betas.1, rate, root, epsilon, count)
+  }
+
   /// `Σ x·y`.
   public static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
     best.dot(x, y, count)

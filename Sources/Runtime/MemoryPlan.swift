@@ -23,6 +23,8 @@ public struct MemoryPlan: Sendable, Equatable {
   public var layers: Int { limit / 2 }
   /// Bytes for finished layers of one subnet; more lie in a file in `scratch`.
   public var finishedLayers: Int { limit / 4 }
+  /// Bytes for weights in training and what the optimiser remembers of them; more lie in a file in `scratch`.
+  public var trained: Int { limit / 2 }
   /// Bytes for the packed layers of a text generator.
   public var generator: Int { limit / 4 }
   /// Bytes for the matrices of the lanes that gather statistics.

@@ -56,6 +56,19 @@ struct KernelExample: Sendable {
     KernelExample(
       each: "add_squares", { $0.add_squares($1.row(0), 0.7, $1.row(1), $2) },
       { $0[1, $1] += 0.7 * $0[0, $1] * $0[0, $1] }),
+    KernelExample(
+      each: "adam",
+      {
+        $0.scale($1.row(3), 0, $2)
+        $0.add_squares($1.row(0), 1, $1.row(3), $2)
+        $0.adam($1.row(1), $1.row(2), $1.row(3), $1.row(0), 0.9, 0.99, 0.1, 1.3, 1e-3, $2)
+      },
+      { rows, i in
+        let (g, m, v) = (rows[0, i], rows[2, i], rows[0, i] * rows[0, i])
+        rows[2, i] = 0.9 * m + 0.1 * g
+        rows[3, i] = 0.99 * v + 0.01 * g * g
+        rows[1, i] -= 0.1 * rows[2, i] / (rows[3, i].squareRoot() * 1.3 + 1e-3)
+      }),
     KernelExample("dot", { Double($0.dot($1.row(0), $1.row(1), $2)) }, { dot($0.row(0), $0.row(1), $1) }),
     KernelExample(
       "maximum", { Double($0.maximum($1.row(0), $2)) },

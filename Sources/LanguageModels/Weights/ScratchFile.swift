@@ -37,9 +37,15 @@ final class ScratchFile: Sendable {
       return end
     }
     let place = Place(offset: offset, rows: matrix.rows, columns: matrix.columns)
+    try write(matrix, to: place)
+    return place
+  }
+
+  /// Writes a matrix over one of the same shape.
+  func write(_ matrix: Matrix<Float>, to place: Place) throws(ModelError) {
+    precondition(matrix.rows == place.rows && matrix.columns == place.columns, "another shape")
     let whole = matrix.isContiguous ? matrix : matrix.copy()
     try move(place) { pwrite(descriptor, UnsafeRawPointer(whole.pointer) + $0, $1, $2) }
-    return place
   }
 
   /// Reads the first rows of a matrix, as many as another of its columns has, into that.
