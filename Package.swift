@@ -21,7 +21,7 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [
 /// What other packages may import; `docs/example` does.
 let libraries = [
   "Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels", "Calibration", "Importance", "Subnets",
-  "Reformation", "Evaluation", "Search", "Studies", "Methods", "Reports", "Exports", "Pipeline",
+  "Reformation", "Evaluation", "LossRepair", "Search", "Studies", "Methods", "Reports", "Exports", "Pipeline",
 ]
 
 let package = Package(
@@ -58,6 +58,7 @@ let package = Package(
       resources: [.embedInCode("search-spaces")], swiftSettings: strict),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
+    module("LossRepair", ["LanguageModels", "LinearAlgebra", "Runtime", "Subnets", "Evaluation"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     .target(
       name: "Studies", dependencies: ["Search", "Checkpoints", "CPostgres", "CSQLite"],
@@ -72,7 +73,7 @@ let package = Package(
     module(
       "Workbench",
       [
-        "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LanguageModels",
+        "Search", "Subnets", "Calibration", "Importance", "Reformation", "Evaluation", "LossRepair", "LanguageModels",
         "LinearAlgebra", "Runtime",
       ]),
     module(
@@ -85,13 +86,13 @@ let package = Package(
       "Pipeline",
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
-        "Evaluation", "Workbench", "Methods", "Studies", "Reports", "Exports", "LinearAlgebra", "Runtime",
+        "Evaluation", "Workbench", "Methods", "Studies", "Reports", "Exports", "LossRepair", "LinearAlgebra", "Runtime",
       ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
         "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Workbench",
-        "Methods", "Evaluation", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
+        "Methods", "Evaluation", "LossRepair", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -115,6 +116,7 @@ let package = Package(
     tests(of: "Subnets", ["LinearAlgebra", "Runtime", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets"]),
     tests(of: "Evaluation", ["LinearAlgebra", "Runtime", "LanguageModels", "Search", "Subnets"]),
+    tests(of: "LossRepair", ["LinearAlgebra", "Runtime", "LanguageModels", "Subnets", "Evaluation"]),
     tests(
       of: "Methods",
       [

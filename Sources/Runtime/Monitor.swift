@@ -18,6 +18,8 @@ public struct Monitor: Sendable {
       case candidates = "evaluating candidates"
       case ranking, factorising, scoring, solving
       case repair = "sequential repair"
+      case descent
+      case lossGradients = "gradients of the divergence"
       case zeros = "looking for zeros"
       case evolution, trials, texts, timing
       case writing

@@ -4,16 +4,16 @@ import Runtime
 
 /// A network that inherits some units of a parent, with its layers in memory or made on demand.
 ///
-/// Embedding, head and final norm are the parent's own.
+/// Embedding and head are the parent's own, and the final norm if it was not trained.
 public struct Subnet<Parent: Network>: Network {
   public let parent: Parent
   public let configuration: ModelConfiguration
   private let makeLayer: @Sendable (Int) throws -> LayerWeights
+  public let finalNorm: [Float]
 
   public var engine: any Engine { parent.engine }
   public var memory: MemoryPlan { parent.memory }
   public var embedding: Matrix<Float> { parent.embedding }
-  public var finalNorm: [Float] { parent.finalNorm }
   public var head: Matrix<Float> { parent.head }
   public func layer(_ index: Int) throws -> LayerWeights { try makeLayer(index) }
 }
@@ -27,7 +27,7 @@ extension Subnet {
     layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
   ) {
     let configuration = parent.configuration.with(layers: layers).with(expertChannels: expertChannels)
-    self.init(parent: parent, configuration: configuration, makeLayer: layer)
+    self.init(parent: parent, configuration: configuration, makeLayer: layer, finalNorm: parent.finalNorm)
   }
 
   /// The subnet that keeps the given units with the parent's weights as they are.
@@ -46,13 +46,18 @@ extension Subnet {
   /// attention or MLP has no such projection, and so no bias.
   public func withOutputBiases() -> Subnet {
     let configuration = configuration.addingOutputBiases
-    return Subnet(parent: parent, configuration: configuration) { [makeLayer] index in
-      try makeLayer(index).fillingBiases(for: configuration)
-    }
+    return Subnet(
+      parent: parent, configuration: configuration,
+      makeLayer: { [makeLayer] in try makeLayer($0).fillingBiases(for: configuration) }, finalNorm: finalNorm)
   }
 
   /// The subnet of the same shape with other weights.
-  public func withLayers(_ layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights) -> Subnet {
-    Subnet(parent: parent, configuration: configuration, makeLayer: layer)
+  ///
+  /// - Parameter finalNorm: `nil` for the one that it has.
+  public func withLayers(
+    finalNorm: [Float]? = nil, _ layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+  ) -> Subnet {
+    Subnet(
+      parent: parent, configuration: configuration, makeLayer: layer, finalNorm: finalNorm ?? self.finalNorm)
   }
 }
