@@ -40,7 +40,7 @@ struct Ours: PruningMethod {
           "allocation", \.plan.allocation, Allocation.allCases,
           "whether the errors of modules add up alone or with what they have together"),
         .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
-        .choice("repair", \.repair, [.sequential, .nested, .none], "final correction of the weights"),
+        .choice("repair", \.repair, [.sequential, .gaussNewton, .nested, .none], "final correction of the weights"),
       ]
     }
   }

@@ -35,7 +35,7 @@ struct OursFast: PruningMethod {
           "whether the errors of modules add up alone or with what they have together"),
         .number("rounds", \.plan.rounds, 1...64, "rounds of removal, each with statistics of its own"),
         .number("step", \.step, 1...4096, "channels that an MLP loses at a time"),
-        .choice("repair", \.repair, Repair.allCases, "final correction of the weights"),
+        .choice("repair", \.repair, Repair.allCases.filter { $0 != .descent }, "final correction of the weights"),
         .number(
           "damping", \.damping, 1e-9...1e6, "λ of the least squares as a share of the Gram's mean diagonal"),
         .choice(
@@ -53,7 +53,7 @@ struct OursFast: PruningMethod {
       ImportanceRegistry.all.filter { $0.gradients != .maximumLogit }.map(\.name)
     }
 
-    var addsBiases: Bool { repair == .bias || repair == .sequential && sequential.bias }
+    var addsBiases: Bool { repair == .bias || repair.beginsSequentially && sequential.bias }
 
     /// Block parameters for the units: biases are parameters too.
     func budget(_ budget: Int, of configuration: ModelConfiguration) -> Int {
@@ -102,14 +102,16 @@ struct OursFast: PruningMethod {
   private func finish(
     _ bench: Workbench, _ units: [KeptUnits], _ settings: Settings, _ subnet: (Repair) throws -> Subnet<LanguageModel>
   ) throws -> (network: Subnet<LanguageModel>, repair: Repair) {
-    let alone = settings.repair == .sequential ? .nested : settings.repair
+    let alone = settings.repair.beginsSequentially ? .nested : settings.repair
     let judged = try bench.timed(.repair) { try subnet(alone) }
-    if settings.repair != .sequential { return (judged, alone) }
+    if !settings.repair.beginsSequentially { return (judged, alone) }
     return try bench.timed(.repair) {
       let chosen = try RepairDecision.make(
         RepairDecision.Repaired(judged, repair: alone, on: bench.reference()),
         inherited: bench.inherited(units), parent: bench.model, calibration: bench.windows(),
         reference: bench.reference(), options: settings.sequential, bench.monitor
+      ).continued(
+        settings.repair, toward: bench.trainingReference(), reference: bench.reference(), bench.monitor
       ).chosen
       return (chosen.network, chosen.repair)
     }

@@ -94,13 +94,21 @@ public enum MethodRegistry {
   /// The name of the method that shows how much of a result is due to repair alone.
   public static let control = UniformMethod.uniform.name
 
-  /// The method of a variant such as `ours-fast:repair=none`.
+  /// What stands behind the name of a method that a short training follows.
+  public static let descentSuffix = "+descent"
+
+  /// The method of a variant such as `ours-fast:repair=none`, without a training behind it.
   public static func baseName(_ label: String) -> String {
-    label.firstIndex(of: ":").map { String(label[..<$0]) } ?? label
+    let name = label.firstIndex(of: ":").map { String(label[..<$0]) } ?? label
+    return name.hasSuffix(descentSuffix) ? String(name.dropLast(descentSuffix.count)) : name
   }
 
+  /// A method by its name, with or without a training behind it.
+  ///
   /// - Throws: `MethodError.unknownMethod`.
   public static func named(_ name: String) throws(MethodError) -> any PruningMethod {
+    func descending(_ method: some PruningMethod) -> any PruningMethod { DescendingMethod(base: method) }
+    if name.hasSuffix(descentSuffix) { return descending(try named(String(name.dropLast(descentSuffix.count)))) }
     guard let found = all.first(where: { $0.name == name }) else {
       throw .unknownMethod(name: name, known: all.map(\.name))
     }

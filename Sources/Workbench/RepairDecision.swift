@@ -1,5 +1,6 @@
 import Evaluation
 import LanguageModels
+import LossRepair
 import Reformation
 import Runtime
 import Subnets
@@ -22,14 +23,54 @@ public struct RepairDecision: Sendable {
       self.repair = repair
       comparison = try reference.compare(network)
     }
+
+    init(_ network: Subnet<LanguageModel>, repair: Repair, _ comparison: Comparison) {
+      (self.network, self.repair, self.comparison) = (network, repair, comparison)
+    }
   }
 
   /// What is shipped.
-  public let chosen: Repaired
+  public private(set) var chosen: Repaired
   /// `nil` if there was no sequential repair.
   public let sequential: Repaired?
   /// What the sequential repair found for each projection, shipped or not.
   public let steps: [SequentialReformation.Step]
+  /// What a descent measured on its way; empty if there was none.
+  public private(set) var checks: [DescentCheck] = []
+  /// What steps in the loss found; empty if there were none.
+  public private(set) var rounds: [LossStepRound] = []
+
+  init(chosen: Repaired, sequential: Repaired? = nil, steps: [SequentialReformation.Step] = []) {
+    (self.chosen, self.sequential, self.steps) = (chosen, sequential, steps)
+  }
+
+  /// A decision that is made: nothing else was tried.
+  public init(_ chosen: Repaired) { self.init(chosen: chosen) }
+
+  /// Goes on from what is shipped so far with what `repair` does in the loss: `gaussNewton` or `descent`; any other does
+  /// nothing. What it finds is shipped if it is better on the held-out windows.
+  ///
+  /// - Parameters:
+  ///   - training: the dense model on the calibration windows.
+  ///   - reference: the dense model on the held-out windows.
+  public func continued(
+    _ repair: Repair, toward training: @autoclosure () throws -> DenseReference, reference: DenseReference,
+    _ monitor: Monitor = .silent
+  ) throws -> RepairDecision {
+    var result = self
+    let found: Repaired
+    switch repair {
+    case .gaussNewton:
+      let step = try LossStep(chosen.network, toward: training(), heldOut: reference, monitor)
+      (found, result.rounds) = (Repaired(step.network, repair: repair, step.comparison), step.rounds)
+    case .descent:
+      let descent = try Descent(chosen.network, toward: training(), heldOut: reference, monitor)
+      (found, result.checks) = (Repaired(descent.network, repair: repair, descent.comparison), descent.checks)
+    case .none, .bias, .nested, .admm, .sequential: return self
+    }
+    if found.comparison.divergence < chosen.comparison.divergence { result.chosen = found }
+    return result
+  }
 
   /// - Parameters:
   ///   - otherwise: what is shipped if the sequential repair is not better.
@@ -56,7 +97,7 @@ extension CandidateEvaluator {
   ///
   /// - Parameters:
   ///   - repair: `sequential` ships the sequential repair if it lowers the divergence on the held-out windows, else the nested
-  ///     one; `none` gives the inherited weights.
+  ///     one; `gaussNewton` and `descent` go on from what that ships; `none` gives the inherited weights.
   ///   - calibration: windows of the genes' calibration.
   public func finish(
     _ genes: BoundSpace.Genes, _ repair: Repair, calibration: TokenWindows, _ monitor: Monitor = .silent
@@ -64,9 +105,15 @@ extension CandidateEvaluator {
     let judged = try RepairDecision.Repaired(
       subnet(genes, repair == .none ? .inherited : .repaired), repair: repair == .none ? .none : .nested,
       on: reference)
-    if repair != .sequential { return RepairDecision(chosen: judged, sequential: nil, steps: []) }
+    if !repair.beginsSequentially { return RepairDecision(judged) }
     return try RepairDecision.make(
       judged, inherited: subnet(genes, .inherited), parent: model, calibration: calibration, reference: reference,
-      monitor)
+      monitor
+    ).continued(repair, toward: DenseReference(model, windows: calibration), reference: reference, monitor)
   }
+}
+
+extension Repair {
+  /// Whether it is the sequential repair, or something behind it.
+  public var beginsSequentially: Bool { [.sequential, .gaussNewton, .descent].contains(self) }
 }

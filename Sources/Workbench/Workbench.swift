@@ -38,6 +38,7 @@ public final class Workbench {
   var differentiated: [GradientKey: StoredSaliencies] = [:]
   var knownNorms: [JointNorms]?
   private var references: [Precision: DenseReference] = [:]
+  private var knownTrainingReference: DenseReference?
   /// The dense model's residual stream behind its last layer on the held-out windows, until a reference takes it.
   private var residual: Matrix<Float>?
   private var account = Account()
@@ -146,6 +147,15 @@ public final class Workbench {
     let made = try DenseReference(model, windows: heldOut, residual: residual, precision: precision)
     residual = nil
     references[precision] = made
+    return made
+  }
+
+  /// The dense model on all calibration windows, for a descent.
+  public func trainingReference() throws -> DenseReference {
+    if let knownTrainingReference { return knownTrainingReference }
+    try monitor.advance(.init(.reference), 0, of: 1)
+    let made = try DenseReference(model, windows: calibration)
+    knownTrainingReference = made
     return made
   }
 

@@ -413,5 +413,43 @@ extension EndToEnd {
       try workspace.expectFailure(
         ["repair", "--dense", "out/plain", "--model", "model", "--output", "x"] + Self.text, "layer 0 is wider")
     }
+
+    /// What goes on in the loss behind the sequential repair is not worse than that, and says what it did.
+    @Test(arguments: [("gauss-newton", "steps in the loss"), ("descent", "descent over")])
+    func repairGoesOnInTheLoss(_ repair: String, _ words: String) throws {
+      let workspace = try Workspace("llama3-gqa")
+      try workspace.run(prune("wanda-sp", "out/plain", "--dtype", "f32", keep: "0.6")).expectSuccess()
+      let command = ["repair", "--dense", "model", "--model", "out/plain", "--dtype", "f32"] + Self.text
+      let plain = try workspace.run(command + ["--output", "out/better", "--json"]).expectSuccess().json()
+      let more = command + ["--repair", repair]
+      let result = try workspace.run(more + ["--output", "out/more", "--json"]).expectSuccess().json()
+      let (before, after) = (try #require(plain["kl_after"] as? Double), try #require(result["kl_after"] as? Double))
+      #expect(after <= before)
+      let key = repair == "descent" ? "descent" : "gauss_newton"
+      #expect((result[key] as? [Any])?.isEmpty == false)
+      let said = try workspace.run(more + ["--output", "out/again.gguf"]).expectSuccess().output
+      #expect(said.contains(words))
+      try workspace.expectFailure(
+        command + ["--repair", "nested", "--output", "x"], "sequential, gauss-newton or descent")
+    }
+
+    /// A row with training starts from the subnet of the row without, and is charged for both.
+    @Test func descentsAreComparedBehindTheirMethods() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let result = try workspace.run(compare("numerical+descent,numerical", "--json")).expectSuccess().json()
+      let cells = try #require(result["cells"] as? [[String: Any]])
+      func value(_ method: String, _ key: String, _ keep: Double) throws -> Double {
+        let cell = cells.first { $0["method"] as? String == method && $0["keep_target"] as? Double == keep }
+        return try #require(cell?[key] as? Double, "\(method) \(key)")
+      }
+      for keep in [0.9, 0.6] {
+        #expect(try value("numerical+descent", "kl", keep) <= value("numerical", "kl", keep))
+        #expect(
+          try value("numerical+descent", "block_parameters", keep) == value("numerical", "block_parameters", keep))
+        #expect(
+          try value("numerical+descent", "repair_seconds", keep) > value("numerical", "repair_seconds", keep))
+      }
+      try workspace.expectFailure(compare("nothing+descent"), "unknown method 'nothing'")
+    }
   }
 }

@@ -45,6 +45,19 @@ import Testing
     }
   }
 
+  /// A training behind a method keeps its units and does not lose on the held-out windows.
+  @Test func aDescentKeepsTheUnitsOfItsMethod() throws {
+    let tiny = try TinyBench()
+    let (plain, trained) = (try tiny.prune("uniform", keep: 0.7), try tiny.prune("uniform+descent", keep: 0.7))
+    #expect(plain.units == trained.units)
+    let bench = try tiny.bench()
+    #expect(try bench.divergence(of: trained.network) <= bench.divergence(of: plain.network))
+    #expect([plain.repair, .descent].contains(trained.repair))
+    #expect(throws: MethodError.unknownMethod(name: "nothing", known: MethodRegistry.all.map(\.name))) {
+      try MethodRegistry.named("nothing+descent")
+    }
+  }
+
   @Test func namesAreUniqueAndDocumented() throws {
     let names = MethodRegistry.all.map(\.name)
     #expect(Set(names).count == names.count)

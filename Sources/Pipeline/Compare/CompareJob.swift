@@ -123,12 +123,17 @@ struct PreparedComparison {
   mutating func run(_ keeps: [Double], _ monitor: Monitor) throws {
     _ = try bench.reference()
     let total = entries.count * keeps.count
-    for entry in entries {
-      for keep in keeps where state.comparison.cell(entry.label, keep) == nil {
-        let cell = try measure(entry, keep, monitor)
-        state.comparison.cells.append(cell)
-        try folder.save(state)
-        monitor.tell(CompareJob.Event.cell(cell, done: state.comparison.cells.count, total: total))
+    for entry in entries where !entries.contains(where: { $0.label == entry.untrained }) {
+      for keep in keeps {
+        // A training starts from the subnet that was just made.
+        var made: PrunedModel?
+        for entry in [entry] + entries.filter({ $0.untrained == entry.label })
+        where state.comparison.cell(entry.label, keep) == nil {
+          let cell = try measure(entry, keep, &made, monitor)
+          state.comparison.cells.append(cell)
+          try folder.save(state)
+          monitor.tell(CompareJob.Event.cell(cell, done: state.comparison.cells.count, total: total))
+        }
       }
     }
     try folder.save(state)
@@ -149,16 +154,20 @@ struct PreparedComparison {
     }
   }
 
+  /// - Parameter made: in, the subnet of the row without training, if it was just made; out, the one of this row.
   private func measure(
-    _ entry: CompareRequest.Entry, _ keep: Double, _ monitor: Monitor
+    _ entry: CompareRequest.Entry, _ keep: Double, _ made: inout PrunedModel?, _ monitor: Monitor
   ) throws -> MethodComparison.Cell {
     let configuration = bench.model.configuration
     bench.openAccount()
+    let isContinued = made != nil
     var cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
     let restarted = ProcessMemory.restartPeak()
     do {
-      let pruned = try entry.method.prune(
-        bench, budget: SizeTarget.keep(keep).blockParameters(of: configuration), entry.values)
+      let pruned =
+        try made.map { try bench.descending($0) }
+        ?? entry.method.prune(
+          bench, budget: SizeTarget.keep(keep).blockParameters(of: configuration), entry.values)
       cell.peakBytes = restarted ? ProcessMemory.peak.map { max($0, bench.borrowedPeak) } : nil
       cell.kl = try bench.reference().compare(pruned.network).divergence
       cell.perplexities = try texts.enumerated().map { number, windows in
@@ -169,14 +178,17 @@ struct PreparedComparison {
       cell.keepRatio = configuration.keepRatio(of: shape)
       (cell.parametersBlock, cell.parametersTotal) = (shape.blockParameters, shape.totalParameters)
       cell.repair = pruned.repair.rawValue
+      made = pruned
     } catch let error where Self.isOfTheMethod(error) {
       // The request is fine, this method at this size or for this model is not: the table says so.
       cell = MethodComparison.Cell(method: entry.label, keepTarget: keep)
       cell.failure = "\(error)"
     }
     let seconds = bench.seconds
-    (cell.scoreSeconds, cell.searchSeconds) = (seconds[.score] ?? 0, seconds[.search] ?? 0)
-    cell.repairSeconds = seconds[.repair] ?? 0
+    let before = isContinued ? entry.untrained.flatMap { state.comparison.cell($0, keep) } : nil
+    cell.scoreSeconds = (before?.scoreSeconds ?? 0) + (seconds[.score] ?? 0)
+    cell.searchSeconds = (before?.searchSeconds ?? 0) + (seconds[.search] ?? 0)
+    cell.repairSeconds = (before?.repairSeconds ?? 0) + (seconds[.repair] ?? 0)
     return cell
   }
 

@@ -1,4 +1,5 @@
 import Calibration
+import Foundation
 import Methods
 
 /// Everything that decides what a comparison of methods measures. A comparison goes on with an equal request, or one with more
@@ -43,6 +44,11 @@ public struct CompareRequest: Codable, Equatable, Sendable {
     let label: String
     let method: any PruningMethod
     let values: SettingValues
+
+    /// The row without the training behind it; `nil` if there is none.
+    var untrained: String? {
+      label.range(of: MethodRegistry.descentSuffix).map { label.replacingCharacters(in: $0, with: "") }
+    }
   }
 
   /// The methods asked for, and `uniform` beside them.
@@ -62,7 +68,7 @@ public struct CompareRequest: Codable, Equatable, Sendable {
     return try labels.map { label in
       let parts = label.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
       let method = try MethodRegistry.named(parts[0])
-      let prefix = method.name + "."
+      let prefix = MethodRegistry.baseName(parts[0]) + "."
       // The number of evaluations comes first, a variant's own settings come last and win.
       let limits = method.settings.contains { $0.name == "evaluations" } ? ["evaluations=\(evaluations)"] : []
       let shared = assignments.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }

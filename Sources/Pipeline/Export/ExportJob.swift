@@ -1,6 +1,7 @@
 import Evaluation
 import Exports
 import LanguageModels
+import LossRepair
 import Reformation
 import Runtime
 import Studies
@@ -15,7 +16,7 @@ public struct ExportRequest: Codable, Equatable, Sendable {
   public var point = "best"
   /// With `best`: what the point may cost at most, as the largest of the outputs is written.
   public var target: SizeTarget?
-  /// `sequential`, `nested` or `none`.
+  /// `sequential`, `gaussNewton`, `descent`, `nested` or `none`.
   public var repair = Repair.sequential
   /// The parent, if it is no longer at the place that the study remembers.
   public var model: String?
@@ -30,7 +31,8 @@ public struct ExportRequest: Codable, Equatable, Sendable {
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
     try PipelineError.require(
-      [.sequential, .nested, .none].contains(repair), "--repair is sequential, nested or none")
+      repair.beginsSequentially || [.nested, .none].contains(repair),
+      "--repair is sequential, gauss-newton, descent, nested or none")
     try vocabulary.validate()
     guard let target else { return }
     try PipelineError.require(
@@ -47,10 +49,14 @@ public struct ExportJob {
     public let vocabulary: VocabularyOutcome?
     /// Sizes of what was written; the rest on the study's fitness windows, with the final weights and all tokens.
     public let measurement: SubnetMeasurement
-    /// Which repair the weights carry: `none`, `nested` or `sequential`.
+    /// Which repair the weights carry.
     public let repair: Repair
     /// What the sequential repair found for each projection, shipped or not.
     public let steps: [SequentialReformation.Step]
+    /// What a descent measured on its way; empty if there was none.
+    public let checks: [DescentCheck]
+    /// What steps in the loss found; empty if there were none.
+    public let rounds: [LossStepRound]
     /// One for each output.
     public let exports: [ExportResult]
   }
@@ -119,10 +125,12 @@ public struct ExportJob {
       network.written(with: prepared.vocabulary), of: opened.model.configuration, chosen.comparison)
     var record = record(prepared, chosen, measurement)
     record.kept = try prepared.evaluator.units(genes)
-    if chosen.repair == .sequential { record.steps = decision.steps }
+    if chosen.repair.beginsSequentially { record.steps = decision.steps }
+    if chosen.repair == .descent { record.checks = decision.checks }
+    if chosen.repair == .gaussNewton { record.rounds = decision.rounds }
     return Outcome(
       point: prepared.point, vocabulary: prepared.vocabulary?.outcome(for: network), measurement: measurement,
-      repair: chosen.repair, steps: decision.steps,
+      repair: chosen.repair, steps: decision.steps, checks: decision.checks, rounds: decision.rounds,
       exports: try prepared.targets.map { try record.export(chosen.network, to: $0) })
   }
 

@@ -2,6 +2,7 @@ import Checkpoints
 import Evaluation
 import Exports
 import LanguageModels
+import LossRepair
 import Reformation
 import Subnets
 
@@ -36,6 +37,10 @@ struct ExportRecord {
   var kept: [KeptUnits]?
   /// What the sequential repair did, if it was shipped.
   var steps: [SequentialReformation.Step] = []
+  /// What the descent measured, if it was shipped.
+  var checks: [DescentCheck] = []
+  /// What steps in the loss found, if they were shipped.
+  var rounds: [LossStepRound] = []
   var measured = Measured()
 
   /// Writes a network with this record, and with the tokens of `vocabulary`.
@@ -57,6 +62,8 @@ struct ExportRecord {
       "sequential_repair": .array(steps.map(\.record)), "measured": measurement,
     ]
     record["vocabulary"] = vocabulary?.outcome(for: network).record
+    if !rounds.isEmpty { record["gauss_newton"] = .array(rounds.map(\.record)) }
+    if !checks.isEmpty { record["descent"] = .array(checks.map(\.record)) }
     if let kept { record["kept"] = .array(kept.map(\.record)) }
     return .object(record.merging(origin) { $1 })
   }
@@ -119,6 +126,23 @@ extension SequentialReformation.Step {
     [
       "layer": .integer(layer), "module": .string(module), "damping": .optional(damping),
       "held_out_error": .number(heldOutError),
+    ]
+  }
+}
+
+extension DescentCheck {
+  /// As records and JSON have it.
+  public var record: JSONValue {
+    ["tokens": .integer(tokens), "training_kl": .optional(training), "held_out_kl": .number(heldOut)]
+  }
+}
+
+extension LossStepRound {
+  /// As records and JSON have it.
+  public var record: JSONValue {
+    [
+      "damping": .optional(damping), "predicted_change": .number(predicted), "held_out_kl_before": .number(before),
+      "held_out_kl_after": .number(after),
     ]
   }
 }

@@ -2,6 +2,7 @@ import Checkpoints
 import Evaluation
 import Exports
 import LanguageModels
+import LossRepair
 import Reformation
 import Runtime
 import Subnets
@@ -14,6 +15,8 @@ public struct RepairRequest: Codable, Equatable, Sendable {
   /// Its dense parent.
   public var dense: String
   public var calibration: CalibrationPlan
+  /// `sequential`; `gaussNewton` or `descent` for what goes on behind it in the loss.
+  public var repair = Repair.sequential
   public var output: CheckpointOutput
 
   public init(model: String, dense: String, calibration: CalibrationPlan, output: CheckpointOutput) {
@@ -21,7 +24,7 @@ public struct RepairRequest: Codable, Equatable, Sendable {
   }
 }
 
-/// Corrects the weights of a subnet by least squares against its dense parent, and writes it.
+/// Corrects the weights of a subnet by least squares against its dense parent, or by a short training, too, and writes it.
 ///
 /// Each output and down projection is fitted again so that the residual stream behind it comes near to the dense one, and each
 /// projection that reads the stream so that it gives what it gives on the dense one (`SequentialReformation`). That needs no
@@ -31,6 +34,10 @@ public struct RepairJob {
     /// On the held-out windows, before and after.
     public let before: Comparison
     public let after: Comparison
+    /// What a descent measured on its way; empty if there was none.
+    public let checks: [DescentCheck]
+    /// What steps in the loss found; empty if there were none.
+    public let rounds: [LossStepRound]
     public let densePerplexity: Double
     public let steps: [SequentialReformation.Step]
     /// Whether the divergence got smaller; if not, the subnet was written as it is.
@@ -53,6 +60,8 @@ public struct RepairJob {
 
   /// - Throws: before anything slow, whatever does not fit together.
   func prepare(_ monitor: Monitor) throws -> Prepared {
+    try PipelineError.require(
+      request.repair.beginsSequentially, "--repair is sequential, gauss-newton or descent")
     let dense = try context.model(request.dense)
     let opened = try context.model(
       request.model, for: request.output, inputs: [dense.location] + request.calibration.files(), monitor)
@@ -70,13 +79,17 @@ public struct RepairJob {
     // Embedding, head and final norm are the subnet's own.
     let inherited = Subnet(of: pruned, layers: pruned.configuration.layers) { try pruned.layer($0) }
     let before = try RepairDecision.Repaired(inherited, repair: .none, on: reference)
+    let windows = prepared.calibration.windows
     let decision = try RepairDecision.make(
-      before, inherited: inherited, parent: prepared.dense, calibration: prepared.calibration.windows,
+      before, inherited: inherited, parent: prepared.dense, calibration: windows, reference: reference, monitor
+    ).continued(
+      request.repair, toward: DenseReference(prepared.dense, windows: windows, head: pruned.head),
       reference: reference, monitor)
+    let after = request.repair == .sequential ? decision.sequential ?? before : decision.chosen
     return Outcome(
-      before: before.comparison, after: (decision.sequential ?? before).comparison,
+      before: before.comparison, after: after.comparison, checks: decision.checks, rounds: decision.rounds,
       densePerplexity: reference.perplexity.value, steps: decision.steps,
-      improves: decision.chosen.repair == .sequential,
+      improves: decision.chosen.repair != .none,
       export: try write(decision, prepared, densePerplexity: reference.perplexity.value))
   }
 
@@ -92,10 +105,11 @@ public struct RepairJob {
         "subnet": ["name": .string(pruned.name), "fingerprint": .string(try pruned.fingerprint())],
       ], parent: prepared.dense, network: pruned.configuration, calibration: prepared.calibration)
     (record.repair, record.steps) = (chosen.repair, decision.steps)
+    (record.checks, record.rounds) = (decision.checks, decision.rounds)
     record.measured = .init(
       SubnetMeasurement(pruned.configuration, of: prepared.dense.configuration, chosen.comparison),
       on: prepared.calibration.judgedOn, densePerplexity: densePerplexity)
-    return chosen.repair == .sequential
+    return chosen.repair != .none
       ? try record.export(chosen.network, source: pruned, to: prepared.target)
       : try record.export(pruned, source: pruned, to: prepared.target)
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Exports
 import Foundation
+import LossRepair
 import Pipeline
 import Reformation
 
@@ -44,6 +45,26 @@ extension ExportResult {
 
 extension ExportFormat: ExpressibleByArgument {}
 extension WeightType: ExpressibleByArgument {}
+
+extension DescentCheck {
+  /// What a descent gained on held-out windows, in a line; none if there was no descent.
+  static func summary(_ checks: [DescentCheck]) -> [String] {
+    guard let first = checks.first, let last = checks.last else { return [] }
+    let best = checks.min { $0.heldOut < $1.heldOut } ?? first
+    return [
+      "descent over \(last.tokens) tokens: KL \(first.heldOut.fixed(4)) before, \(best.heldOut.fixed(4)) after "
+        + "\(best.tokens) tokens, whose weights are kept"
+    ]
+  }
+}
+
+extension LossStepRound {
+  /// What steps in the loss gained on held-out windows, in a line; none if there were none.
+  static func summary(_ rounds: [LossStepRound]) -> [String] {
+    guard let first = rounds.first, let last = rounds.last else { return [] }
+    return ["steps in the loss: KL \(first.before.fixed(4)) before, \(last.after.fixed(4)) after \(rounds.count)"]
+  }
+}
 
 extension SequentialReformation.Step {
   /// How many projections were fitted anew, and what that gained on held-out windows.

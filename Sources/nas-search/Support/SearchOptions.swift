@@ -105,5 +105,7 @@ enum SearchRepair: String, CaseIterable, ExpressibleByArgument {
 
 extension Repair: ExpressibleByArgument {
   /// Those that an export can have.
-  public static var allValueStrings: [String] { [Repair.sequential, .nested, .none].map(\.rawValue) }
+  public static var allValueStrings: [String] {
+    [Repair.sequential, .gaussNewton, .descent, .nested, .none].map(\.rawValue)
+  }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Exports
 import Foundation
+import LossRepair
 import Pipeline
 import Reformation
 
@@ -18,7 +19,7 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "Folder or file to write.", transform: LocalPath.checked) var output: [String]
   @Option(
     help:
-      "Correction of the weights: sequential (layer by layer; shipped if it is better than nested), nested (as the search judged it) or none."
+      "Correction of the weights: sequential (layer by layer; shipped if it is better than nested), behind that gauss-newton (steps in the loss itself) or descent (short training); nested (as the search judged it) or none."
   )
   var repair = ExportRequest.standard.repair
   @OptionGroup var vocabulary: VocabularyOptions
@@ -72,6 +73,7 @@ struct ExportCommand: ParsableCommand {
           + (outcome.vocabulary == nil ? "" : ", before tokens were dropped")
       ] + (outcome.vocabulary.map { [$0.line] } ?? [])
       + (outcome.steps.isEmpty ? [] : [SequentialReformation.Step.summary(outcome.steps)])
+      + LossStepRound.summary(outcome.rounds) + DescentCheck.summary(outcome.checks)
       + zip(output, outcome.exports).map { $1.line($0) }).joined(separator: "\n")
   }
 
@@ -86,6 +88,8 @@ struct ExportCommand: ParsableCommand {
       "sequential_repair": .array(outcome.steps.map(\.record)),
       "checkpoints": .array(zip(output, outcome.exports).map { $1.record($0) }),
     ]
+    if !outcome.rounds.isEmpty { document["gauss_newton"] = .array(outcome.rounds.map(\.record)) }
+    if !outcome.checks.isEmpty { document["descent"] = .array(outcome.checks.map(\.record)) }
     document["vocabulary"] = outcome.vocabulary?.document
     return .object(document)
   }
