@@ -66,7 +66,7 @@ struct OursFast: PruningMethod {
     func plan(_ budget: Int, of configuration: ModelConfiguration) -> SearchPlan {
       var plan = plan
       let isHalf = Double(budget) <= 0.55 * Double(configuration.blockParameters)
-      if plan.rounds == nil, isHalf, repair == .sequential, configuration.block.experts == nil { plan.rounds = 2 }
+      if plan.rounds == nil, isHalf, repair.beginsSequentially, configuration.block.experts == nil { plan.rounds = 2 }
       return plan
     }
   }
