@@ -51,10 +51,11 @@ extension DescentCheck {
   static func summary(_ checks: [DescentCheck]) -> [String] {
     guard let first = checks.first, let last = checks.last else { return [] }
     let best = checks.min { $0.heldOut < $1.heldOut } ?? first
-    return [
-      "descent over \(last.tokens) tokens: KL \(first.heldOut.fixed(4)) before, \(best.heldOut.fixed(4)) after "
-        + "\(best.tokens) tokens, whose weights are kept"
-    ]
+    let found =
+      best.tokens == 0
+      ? "KL \(first.heldOut.fixed(4)) before, and no state after was better"
+      : "KL \(first.heldOut.fixed(4)) before, \(best.heldOut.fixed(4)) after \(best.tokens) tokens, whose weights are kept"
+    return ["descent over \(last.tokens) tokens: \(found)"]
   }
 }
 
