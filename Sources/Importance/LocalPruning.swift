@@ -1,16 +1,17 @@
 import LanguageModels
 import LinearAlgebra
 
-/// The local pruning of Týr-the-Pruner (arXiv 2503.09657, section 2.2): units removed one after another by a first- and a
-/// second-order term of the output's error, the weights of the others adjusted after each time.
+/// The local pruning of Týr-the-Pruner (arXiv 2503.09657, section 2.2): units removed one after another by a first-
+/// and a second-order term of the output's error, the weights of the others adjusted after each time.
 ///
 /// With `H = E[x xᵀ] + λI` of the inputs of `o_proj` or `down_proj` and `G = H·Wᵀ`, removing unit `b` costs
 ///
 ///     | Σ W_b ∘ G_b |  +  ½·tr( W_b ([H⁻¹]_bb)⁻¹ W_bᵀ )
 ///
-/// with `W` as it is by then and `G` as it was at first (equation 4; the authors' code leaves out the absolute value). An
-/// MLP loses 16 channels at a time and attention one unit; `λ` is a hundredth of the mean diagonal. The scores are ranks as
-/// shares of 1; the unit that is removed last has the highest. A Gram matrix of no size leaves its module without scores.
+/// with `W` as it is by then and `G` as it was at first (equation 4; the authors' code leaves out the absolute value).
+/// An MLP loses 16 channels at a time and attention one unit; `λ` is a hundredth of the mean diagonal. The scores are
+/// ranks as shares of 1; the unit that is removed last has the highest. A Gram matrix of no size leaves its module
+/// without scores.
 public struct LocalPruning: Importance {
   private let atOnce = 16
 

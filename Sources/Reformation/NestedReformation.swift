@@ -174,9 +174,10 @@ public enum Repair: String, Sendable, CaseIterable, Codable {
   /// Least squares on the activations of the pruned network, layer after layer (`SequentialReformation`). A layer alone
   /// keeps its inherited weights.
   case sequential
-  /// `sequential`, and steps in the loss itself in closed form behind it (`LossStep`). A layer alone keeps its inherited
-  /// weights.
+  /// `sequential`, and steps in the loss itself in closed form behind it (`LossStep`). A layer alone keeps its
+  /// inherited weights.
   case gaussNewton = "gauss-newton"
-  /// `sequential`, and a short training of all weights behind it (`Descent`). A layer alone keeps its inherited weights.
+  /// `sequential`, and a short training of all weights behind it (`Descent`). A layer alone keeps its inherited
+  /// weights.
   case descent
 }

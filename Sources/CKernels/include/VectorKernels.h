@@ -76,7 +76,8 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*remember_bfloat16)(
       const float *key, const float *value, ptrdiff_t d, uint16_t *keys, uint16_t *values, ptrdiff_t position);
   // context = softmax(scale·query·keysᵀ)·values over the positions first ≤ j < end, for rows of d values; scores are
-  // capped if `cap` is not 0. `sinks` is one more score of each row, without a value; NULL for none. `scores` has room for four rows of end − first + 31 values.
+  // capped if `cap` is not 0. `sinks` is one more score of each row, without a value; NULL for none. `scores` has room
+  // for four rows of end − first + 31 values.
   void (*attend_float)(
       const float *query, ptrdiff_t rows, ptrdiff_t d, const float *keys, const float *values, ptrdiff_t first,
       ptrdiff_t end, float scale, float cap, const float *_Nullable sinks, float *scores, float *context);
