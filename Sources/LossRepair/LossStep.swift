@@ -50,7 +50,7 @@ public struct LossStep<Parent: Network>: Sendable {
     var rounds: [LossStepRound] = []
     for _ in 0..<plan.rounds where comparison.divergence > 0 {
       let directions = try Self.directions(network, toward: calibration, plan, monitor)
-      let count = max(1, min(calibration.windows.count, plan.curvatureTokens / calibration.windows.length))
+      let count = Self.windows(directions.count, network, calibration.windows, plan)
       let model = try LossModel(network, toward: calibration, windows: Array(0..<count), along: directions)
       let before = comparison.divergence
       var chosen: (damping: Double, steps: [Double])?
@@ -70,6 +70,15 @@ public struct LossStep<Parent: Network>: Sendable {
       if comparison.divergence > (1 - plan.worthwhile) * before { break }
     }
     (self.network, self.comparison, self.rounds) = (network, comparison, rounds)
+  }
+
+  /// Windows that the curvature is measured on: as many as planned if the streams of all directions fit
+  /// `MemoryPlan.candidates`.
+  private static func windows(
+    _ directions: Int, _ network: Subnet<Parent>, _ windows: TokenWindows, _ plan: Plan
+  ) -> Int {
+    let bytes = (directions + 1) * windows.length * network.configuration.hiddenSize * MemoryLayout<Float>.size
+    return max(1, min(windows.count, plan.curvatureTokens / windows.length, network.memory.candidates / bytes))
   }
 
   private static func directions(

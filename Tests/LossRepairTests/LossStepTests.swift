@@ -2,6 +2,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Testing
 
@@ -125,6 +126,11 @@ import Testing
     #expect(step.rounds.first?.before == before)
     let again = try LossStep(found.subnet, toward: training, heldOut: heldOut)
     #expect(again.rounds == step.rounds)
+    // In little memory it looks at fewer windows, and keeps the rule.
+    let small = try Case("qwen2-bias", memory: MemoryPlan(limit: 1))
+    let frugal = try LossStep(small.subnet, toward: training, heldOut: heldOut)
+    #expect(frugal.comparison.divergence <= before)
+    #expect(frugal.rounds != step.rounds)
     // On the windows that it was fitted on it gains.
     let fitted = try LossStep(found.subnet, toward: training, heldOut: training)
     #expect(fitted.comparison.divergence < 0.9 * (try training.compare(found.subnet).divergence))
