@@ -6,13 +6,10 @@ struct Adam: Sendable {
   static let betas: (Float, Float) = (0.9, 0.95)
   private static let epsilon: Float = 1e-8
 
-  /// Steps before this one.
-  private(set) var steps = 0
   private var powers: (Float, Float) = (1, 1)
 
   /// Begins the next step; all numbers must take it.
   mutating func advance() {
-    steps += 1
     powers = (powers.0 * Self.betas.0, powers.1 * Self.betas.1)
   }
 

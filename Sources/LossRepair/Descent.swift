@@ -30,15 +30,16 @@ public struct Descent<Parent: Network>: Sendable {
   /// - Parameters:
   ///   - training: the dense model on the windows to train on, in single precision.
   ///   - heldOut: likewise on others.
+  ///   - known: the subnet's comparison with the dense model there, if it was made.
   /// - Throws: `ModelError.scratch` where the disk is full; `CancellationError`.
   public init(
-    _ subnet: Subnet<Parent>, toward training: DenseReference, heldOut: DenseReference, plan: DescentPlan = .init(),
-    _ monitor: Monitor = .silent
+    _ subnet: Subnet<Parent>, toward training: DenseReference, heldOut: DenseReference,
+    before known: Comparison? = nil, plan: DescentPlan = .init(), _ monitor: Monitor = .silent
   ) throws {
     let trained = try TrainedNetwork(subnet)
     let batches = plan.batches(of: training.windows)
     let checkEvery = max(1, training.windows.count / plan.batchWindows(training.windows) / plan.checksPerPass)
-    var best = (network: subnet, comparison: try heldOut.compare(subnet))
+    var best = (network: subnet, comparison: try known ?? heldOut.compare(subnet))
     var checks = [DescentCheck(tokens: 0, training: nil, heldOut: best.comparison.divergence)]
     var (tokens, sum, steps) = (0, 0.0, 0)
     for (number, batch) in batches.enumerated() {

@@ -8,29 +8,26 @@ import Runtime
 /// One layer is in memory at a time if not all fit `MemoryPlan.trained`.
 struct GradientSum {
   private let layouts: [ParameterLayout]
-  private let templates: [LayerWeights]
   /// Shape `[2, numbers]` for each layer: sums of gradients and of their squares.
   private let sums: MatrixStore
 
   /// - Parameters:
   ///   - reference: the dense model; all of its windows are used.
-  ///   - batchWindows: windows of a batch.
-  init(_ network: some Network, toward reference: DenseReference, batchWindows: Int, _ monitor: Monitor) throws {
+  ///   - batchTokens: tokens of a batch, at most; one window at least.
+  init(_ network: some Network, toward reference: DenseReference, batchTokens: Int, _ monitor: Monitor) throws {
     let configuration = network.configuration
     let sums = try MatrixStore(
       bytes: 2 * configuration.blockParameters * MemoryLayout<Float>.size, within: network.memory)
-    var (layouts, templates): ([ParameterLayout], [LayerWeights]) = ([], [])
+    var layouts: [ParameterLayout] = []
     for index in configuration.layers.indices {
-      let weights = try network.layer(index)
-      layouts.append(ParameterLayout(of: weights))
-      templates.append(weights.withoutMatrices)
+      layouts.append(ParameterLayout(of: try network.layer(index)))
       try sums.append(Matrix(rows: 2, columns: layouts[index].count))
     }
     let windows = reference.windows
-    let starts = Array(stride(from: 0, to: windows.count, by: batchWindows))
-    for (number, start) in starts.enumerated() {
-      try monitor.advance(.init(.lossGradients), number, of: starts.count)
-      let batch = Array(start..<min(start + batchWindows, windows.count))
+    let groups = windows.groups(ofTokens: batchTokens)
+    for (number, group) in groups.enumerated() {
+      try monitor.advance(.init(.lossGradients), number, of: groups.count)
+      let batch = Array(group)
       _ = try BackwardPass(windows.selecting(batch), scratch: network.memory.scratch).run(
         network, seed: { _ = try reference.gradient(at: $0, windows: batch, into: $1) },
         visit: { layer in
@@ -43,7 +40,7 @@ struct GradientSum {
           }
         })
     }
-    (self.layouts, self.templates, self.sums) = (layouts, templates, sums)
+    (self.layouts, self.sums) = (layouts, sums)
   }
 
   /// `−Σ gradients / √Σ squares` of a layer's weights: where every number moves as far as its gradient is certain.
@@ -53,6 +50,6 @@ struct GradientSum {
     Kernels.adam(
       move.pointer, moments: (sum.row(0), sum.row(1)), gradient: move.copy().pointer, betas: (1, 1), rate: 1, root: 1,
       epsilon: .leastNormalMagnitude, count: sum.columns)
-    return layouts[index].weights(in: move, like: templates[index])
+    return layouts[index].weights(in: move)
   }
 }

@@ -42,11 +42,12 @@ public struct LossStep<Parent: Network>: Sendable {
   /// - Parameters:
   ///   - calibration: the dense model on the windows to fit on, in single precision.
   ///   - heldOut: likewise on others.
+  ///   - known: the subnet's comparison with the dense model there, if it was made.
   public init(
-    _ subnet: Subnet<Parent>, toward calibration: DenseReference, heldOut: DenseReference, plan: Plan = Plan(),
-    _ monitor: Monitor = .silent
+    _ subnet: Subnet<Parent>, toward calibration: DenseReference, heldOut: DenseReference,
+    before known: Comparison? = nil, plan: Plan = Plan(), _ monitor: Monitor = .silent
   ) throws {
-    var (network, comparison) = (subnet, try heldOut.compare(subnet))
+    var (network, comparison) = (subnet, try known ?? heldOut.compare(subnet))
     var rounds: [LossStepRound] = []
     for _ in 0..<plan.rounds where comparison.divergence > 0 {
       let directions = try Self.directions(network, toward: calibration, plan, monitor)
@@ -84,8 +85,7 @@ public struct LossStep<Parent: Network>: Sendable {
   private static func directions(
     _ network: Subnet<Parent>, toward calibration: DenseReference, _ plan: Plan, _ monitor: Monitor
   ) throws -> [Direction] {
-    let batch = max(1, plan.batchTokens / calibration.windows.length)
-    let gradients = try GradientSum(network, toward: calibration, batchWindows: batch, monitor)
+    let gradients = try GradientSum(network, toward: calibration, batchTokens: plan.batchTokens, monitor)
     return try network.configuration.layers.indices.flatMap { index in
       let (weights, move) = (try network.layer(index), try gradients.descent(index))
       return LayerPart.Module.allCases.flatMap { module -> [Direction] in

@@ -16,6 +16,8 @@ struct ParameterLayout: Sendable {
   }
 
   private let pieces: [Piece]
+  /// The layer that the layout was made of, with empty matrices.
+  private let template: LayerWeights
   /// Numbers in the row.
   let count: Int
 
@@ -32,7 +34,7 @@ struct ParameterLayout: Sendable {
       add(part, .weight, linear.outputs, linear.inputs)
       add(part, .bias, 1, linear.bias?.count ?? 0)
     }
-    (self.pieces, count) = (pieces, end)
+    (self.pieces, count, template) = (pieces, end, weights.withoutMatrices)
   }
 
   /// Copies a layer's weights into a row.
@@ -48,9 +50,7 @@ struct ParameterLayout: Sendable {
   }
 
   /// The weights in a row, as views of it; gains and biases are copies.
-  ///
-  /// - Parameter template: the layer that the layout was made of.
-  func weights(in row: Matrix<Float>, like template: LayerWeights) -> LayerWeights {
+  func weights(in row: Matrix<Float>) -> LayerWeights {
     var result = template
     for piece in pieces {
       let source = view(piece, of: row)
@@ -78,5 +78,12 @@ struct ParameterLayout: Sendable {
 
   private func view(_ piece: Piece, of row: Matrix<Float>) -> Matrix<Float> {
     row.columns(piece.start..<piece.start + piece.rows * piece.columns).folded(columns: piece.columns)
+  }
+}
+
+extension LayerWeights {
+  /// The layer with empty matrices: gains, biases and the kind of attention.
+  fileprivate var withoutMatrices: LayerWeights {
+    mapProjections { $1.weight.count == 0 ? $1 : Linear(weight: Matrix(rows: 0, columns: 0), bias: $1.bias) }
   }
 }

@@ -8,7 +8,6 @@ import Runtime
 /// layer at a time in memory.
 final class TrainedNetwork: Network, @unchecked Sendable {
   private let base: any Network
-  private let templates: [LayerWeights]
   private let layouts: [ParameterLayout]
   private let states: MatrixStore
   /// Shape `[3, hidden]`, as a layer's.
@@ -24,7 +23,7 @@ final class TrainedNetwork: Network, @unchecked Sendable {
   init(_ base: some Network) throws {
     self.base = base
     configuration = base.configuration
-    var (templates, layouts): ([LayerWeights], [ParameterLayout]) = ([], [])
+    var layouts: [ParameterLayout] = []
     states = try MatrixStore(bytes: 3 * configuration.blockParameters * MemoryLayout<Float>.size, within: base.memory)
     for index in configuration.layers.indices {
       let weights = try base.layer(index)
@@ -32,10 +31,9 @@ final class TrainedNetwork: Network, @unchecked Sendable {
       let state = Matrix<Float>(rows: 3, columns: layout.count)
       layout.write(weights, to: state.rows(0..<1))
       try states.append(state)
-      templates.append(weights.withoutMatrices)
       layouts.append(layout)
     }
-    (self.templates, self.layouts) = (templates, layouts)
+    self.layouts = layouts
     normState = Matrix(rows: 3, columns: base.finalNorm.count)
     normState.rows(0..<1).assign(Matrix(base.finalNorm, rows: 1, columns: base.finalNorm.count))
   }
@@ -43,7 +41,7 @@ final class TrainedNetwork: Network, @unchecked Sendable {
   var finalNorm: [Float] { normState.rows(0..<1).elements }
 
   func layer(_ index: Int) throws -> LayerWeights {
-    layouts[index].weights(in: try states.matrix(index).rows(0..<1), like: templates[index])
+    layouts[index].weights(in: try states.matrix(index).rows(0..<1))
   }
 
   /// Begins a step that all layers and the final norm must take.
@@ -66,12 +64,5 @@ final class TrainedNetwork: Network, @unchecked Sendable {
       try store.store(index, layer(index).mapProjections { Linear(weight: $1.weight.copy(), bias: $1.bias) })
     }
     return (store, finalNorm)
-  }
-}
-
-extension LayerWeights {
-  /// The layer with empty matrices: gains, biases and the kind of attention.
-  var withoutMatrices: LayerWeights {
-    mapProjections { $1.weight.count == 0 ? $1 : Linear(weight: Matrix(rows: 0, columns: 0), bias: $1.bias) }
   }
 }

@@ -61,10 +61,12 @@ public struct RepairDecision: Sendable {
     let found: Repaired
     switch repair {
     case .gaussNewton:
-      let step = try LossStep(chosen.network, toward: training(), heldOut: reference, monitor)
+      let step = try LossStep(
+        chosen.network, toward: training(), heldOut: reference, before: chosen.comparison, monitor)
       (found, result.rounds) = (Repaired(step.network, repair: repair, step.comparison), step.rounds)
     case .descent:
-      let descent = try Descent(chosen.network, toward: training(), heldOut: reference, monitor)
+      let descent = try Descent(
+        chosen.network, toward: training(), heldOut: reference, before: chosen.comparison, monitor)
       (found, result.checks) = (Repaired(descent.network, repair: repair, descent.comparison), descent.checks)
     case .none, .bias, .nested, .admm, .sequential: return self
     }
