@@ -84,6 +84,12 @@ static void add_magnitudes(const float *x, float *y, ptrdiff_t count) { EACH(i, 
 
 static void add_squares(const float *x, float a, float *y, ptrdiff_t count) { EACH(i, count) y[i] += x[i] * x[i] * a; }
 
+static void multiply(const float *x, float *y, ptrdiff_t count) { EACH(i, count) y[i] *= x[i]; }
+
+static void add_products(const float *x, const float *y, float *z, ptrdiff_t count) {
+  EACH(i, count) z[i] += x[i] * y[i];
+}
+
 static void adam(
     float *x, float *m, float *v, const float *g, float b, float c, float rate, float root, float epsilon,
     ptrdiff_t count) {
@@ -409,6 +415,8 @@ const struct nas_kernels TABLE = {
     .add_scaled = add_scaled,
     .add_magnitudes = add_magnitudes,
     .add_squares = add_squares,
+    .multiply = multiply,
+    .add_products = add_products,
     .adam = adam,
     .widen_half = widen_half,
     .dot = dot,

@@ -32,6 +32,18 @@ public enum Kernels {
     best.add_squares(x, a, y, count)
   }
 
+  /// `y ← x·y`, element by element.
+  public static func multiply(_ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int) {
+    best.multiply(x, y, count)
+  }
+
+  /// `z ← z + x·y`, element by element.
+  public static func addProducts(
+    _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, to z: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    best.add_products(x, y, z, count)
+  }
+
   /// A step of Adam: `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`, `x ← x − rate·m/(√v·root + ε)`.
   ///
   /// - Parameters:

@@ -45,6 +45,9 @@ struct OursFast: PruningMethod {
         .choice("tokens", \.sequential.tokens, Options.Tokens.allCases, "sequential: how much a token's error counts"),
         .choice(
           "bias", \.sequential.bias, named: [("no", false), ("yes", true)], "sequential: whether to add biases"),
+        .choice(
+          "gates", \.sequential.gates, named: [("no", false), ("yes", true)],
+          "sequential: whether gates are fitted to what an MLP gives"),
       ]
     }
 

@@ -9,7 +9,13 @@ protocol Judge {
 
 /// The data for the correction of a projection, and the size of its output's error.
 protocol Correctable: Judge {
+  /// Whether there are errors toward two goals, one beside the other.
+  var isTwofold: Bool { get }
   func normalEquations(bias: Bool) throws -> NormalEquations
+}
+
+extension Correctable {
+  var isTwofold: Bool { false }
 }
 
 /// The inputs of a projection, and the remaining errors of its output.
@@ -18,15 +24,40 @@ protocol Correctable: Judge {
 struct ProjectionProblem: Correctable {
   /// Shape `[tokens, inputs]`.
   let inputs: Matrix<Float>
-  /// Shape `[tokens, outputs]`.
+  /// Shape `[tokens, outputs]`; toward two goals `[tokens, 2·outputs]`.
   let remaining: Matrix<Float>
   /// The factor of each token; `nil` for 1.
   var scales: [Float]?
+  var isTwofold = false
 
   struct Change {
     /// Shape `[outputs, inputs]`.
     let weight: Matrix<Float>
     let bias: [Float]?
+
+    /// Those toward each of two goals.
+    var halves: (first: Change, second: Change) {
+      let count = weight.rows / 2
+      return (
+        Change(weight: weight.rows(0..<count), bias: bias.map { Array($0[..<count]) }),
+        Change(weight: weight.rows(count..<2 * count), bias: bias.map { Array($0[count...]) })
+      )
+    }
+
+    func toward(_ other: Change, by share: Float) -> Change {
+      let weight = weight.copy()
+      Kernels.scale(weight.pointer, by: 1 - share, count: weight.count)
+      Kernels.addScaled(other.weight.pointer, share, to: weight.pointer, count: weight.count)
+      return Change(weight: weight, bias: bias.map { zip($0, other.bias ?? $0).map { $0 + share * ($1 - $0) } })
+    }
+  }
+
+  /// The problems toward two goals, of the same inputs.
+  func beside(_ other: ProjectionProblem) -> ProjectionProblem {
+    let both = Matrix<Float>(uninitialized: remaining.rows, columns: 2 * remaining.columns)
+    both.columns(0..<remaining.columns).assign(remaining)
+    both.columns(remaining.columns..<both.columns).assign(other.remaining)
+    return ProjectionProblem(inputs: inputs, remaining: both, scales: scales, isTwofold: true)
   }
 
   func normalEquations(bias: Bool) throws -> NormalEquations { try NormalEquations(self, bias: bias) }

@@ -13,6 +13,8 @@ final class ResidualStreams {
   private let pruned: Matrix<Float>
   /// The goal of the subnet's stream after the current module.
   private var goal: Matrix<Float>
+  /// Where the dense network's module takes the subnet's stream, if that is another goal.
+  private var ownGoal: Matrix<Float>?
   /// Inputs of the current pruned projection, shape `[tokens, inputs]`; `nil` if the subnet has no such module.
   private var inputs: Matrix<Float>?
   /// The current module.
@@ -43,9 +45,11 @@ final class ResidualStreams {
         of: denseRunner.inputs(of: module, layer: weights, stream), to: sum)
     }
     begin(module, postNorm: prunedWeights[gain: module.postNorm], prunedRunner)
-    if target == .own {
-      goal = pruned.copy()
-      try add(from: pruned, to: goal)
+    ownGoal = nil
+    if target != .residual {
+      let own = pruned.copy()
+      try add(from: pruned, to: own)
+      if target == .own { goal = own } else { ownGoal = own }
     }
     try add(from: dense, to: dense)
     inputs =
@@ -87,6 +91,26 @@ final class ResidualStreams {
   /// The subnet's stream, shape `[tokens, hidden]`.
   var stream: Matrix<Float> { pruned }
 
+  /// The inputs of the current MLP, and what the stream lacks before it: of all tokens, or of `count` evenly spread
+  /// ones.
+  func gatedTokens(
+    _ weights: LayerWeights, _ tokens: SequentialReformation.Options.Tokens, atMost count: Int = .max
+  ) throws -> GatedFit.Tokens {
+    let inputs = try normed(.mlp, weights)
+    let chosen = Array(stride(from: 0, to: inputs.rows, by: max(1, (inputs.rows - 1) / count + 1)))
+    let (lacking, before) = (goal.gatherRows(chosen), pruned.gatherRows(chosen))
+    let scales = chosen.map { weight(of: $0, tokens) }
+    Kernels.addScaled(before.pointer, -1, to: lacking.pointer, count: lacking.count)
+    for i in chosen.indices { Kernels.scale(lacking.row(i), by: scales[i], count: lacking.columns) }
+    return GatedFit.Tokens(
+      inputs: chosen.count == inputs.rows ? inputs : inputs.gatherRows(chosen), lacking: lacking, scales: scales)
+  }
+
+  /// Computes the inputs of the current module's projection anew.
+  func renew(_ weights: LayerWeights) throws {
+    inputs = try prunedRunner.inputs(of: module, layer: weights, pruned)
+  }
+
   /// Moves the subnet's stream past the module.
   func leave(_ projection: Linear) throws {
     if let inputs { try runner.add(projection, from: module, postNorm: postNorm, of: inputs, to: pruned) }
@@ -105,16 +129,28 @@ final class ResidualStreams {
       weights: (0..<distance.rows).map { weight(of: $0, tokens) })
   }
 
+  /// The distance of the projection from the goal; with two goals the one toward the module's own comes first.
+  func targets(
+    _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens
+  ) throws -> ProjectionProblem {
+    let whole = try problem(projection, tokens)
+    return try ownGoal.map { try problem(projection, tokens, toward: $0).beside(whole) } ?? whole
+  }
+
   /// The distance of the projection from the goal.
   ///
   /// With a norm `N` behind the projection, the distance is taken back to its input, to first order: divided by the
   /// gains, without what is along the output, because the norm does not let its length through, and each token divided
   /// by that length.
   ///
-  /// - Parameter normalised: whether the squares of the tokens' weights are to have the mean 1.
+  /// - Parameters:
+  ///   - other: a goal in place of the stream's; tokens keep their weights.
+  ///   - normalised: whether the squares of the tokens' weights are to have the mean 1.
   func problem(
-    _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens, normalised: Bool = false
+    _ projection: Linear, _ tokens: SequentialReformation.Options.Tokens, toward other: Matrix<Float>? = nil,
+    normalised: Bool = false
   ) throws -> ProjectionProblem {
+    let goal = other ?? goal
     let remaining = pruned.copy()
     if let inputs { try runner.add(projection, from: module, postNorm: postNorm, of: inputs, to: remaining) }
     Kernels.scale(remaining.pointer, by: -1, count: remaining.count)

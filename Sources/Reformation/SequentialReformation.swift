@@ -22,6 +22,9 @@ public struct SequentialReformation: Sendable {
       case residual
       /// The output of the dense layer on the pruned prefix.
       case own
+      /// Between the two: the share of their difference, the drift, that serves the held-out windows best, chosen for
+      /// each projection. What the calibration explains of a drift is in part its own noise.
+      case shared
     }
 
     public enum Scope: String, CaseIterable, Sendable {
@@ -54,18 +57,26 @@ public struct SequentialReformation: Sendable {
     public var scope = Scope.all
     /// Whether output and down projections get a bias: the mean of the error, which no damping holds back.
     public var bias = false
+    /// Whether the gate and up projections of an MLP are fitted to its output, too (`GatedFit`), where all projections
+    /// are: not of experts, and not if a norm follows the MLP.
+    public var gates = true
     /// Candidates for λ as shares of the mean diagonal of `E[x xᵀ]`, beside keeping the weight.
     public var dampings = [0.01, 0.1, 1.0]
 
     public init() {}
+
+    fileprivate func fitsGates(of layer: LayerWeights) -> Bool {
+      gates && scope == .all && layer[.gate].outputs > 0 && !layer.hasExperts && layer[gain: .mlpPostNorm].isEmpty
+    }
   }
 
-  /// The correction of one projection.
+  /// The correction of one projection, or of gate and up projections together.
   public struct Step: Sendable {
     public let layer: Int
-    /// `attention` or `mlp` for the output and the down projection, else the projection: `query`, `gate`, …
+    /// `attention` or `mlp` for the output and the down projection, `gate and up` for these together, else the
+    /// projection: `query`, `gate`, …
     public let module: String
-    /// The chosen λ as a share of the mean diagonal; `nil` if the weight was kept.
+    /// The chosen λ as a share of the mean diagonal; `nil` if the weight was kept. `gate and up` has none.
     public let damping: Double?
     /// Held-out error relative to that of the weight before; 1 if it was kept.
     public let heldOutError: Double
@@ -121,9 +132,13 @@ public struct SequentialReformation: Sendable {
               try fitter("expert \($0)", bias: false).improve(&$1, $2, $3, &steps)
             }
           } else {
-            try fitter(module.rawValue, bias: options.bias).improve(
-              &pruned[module.output], fit.problem(projection, options.tokens),
-              check.judge(projection, options.tokens), &steps)
+            let fitter = fitter(module.rawValue, bias: options.bias)
+            try Self.fitOutput(&pruned, module, fitter, (fit, check), options, &steps)
+            if module == .mlp, options.fitsGates(of: pruned) {
+              let activation = parent.configuration.block.activation
+              try Self.fitGates(&pruned, activation, layer: index, (fit, check), options, &steps)
+              try Self.fitOutput(&pruned, module, fitter, (fit, check), options, &steps)
+            }
           }
         }
         try fit.leave(pruned[toStream: module])
@@ -135,6 +150,35 @@ public struct SequentialReformation: Sendable {
     store = layers
     self.steps = steps
     hasBiases = options.bias
+  }
+
+  private typealias Streams = (fit: ResidualStreams, check: ResidualStreams)
+
+  /// Fits the projection by which a module adds to the stream.
+  private static func fitOutput(
+    _ pruned: inout LayerWeights, _ module: LayerPart.Module, _ fitter: ProjectionFit, _ streams: Streams,
+    _ options: Options, _ steps: inout [Step]
+  ) throws {
+    let projection = pruned[toStream: module]
+    try fitter.improve(
+      &pruned[module.output], streams.fit.targets(projection, options.tokens),
+      streams.check.judge(projection, options.tokens), &steps)
+  }
+
+  private static func fitGates(
+    _ pruned: inout LayerWeights, _ activation: Activation, layer: Int, _ streams: Streams, _ options: Options,
+    _ steps: inout [Step]
+  ) throws {
+    let plan = GatedFit.Plan()
+    let gated = GatedFit(
+      activation: activation, fit: try streams.fit.gatedTokens(pruned, options.tokens, atMost: plan.tokens),
+      check: try streams.check.gatedTokens(pruned, options.tokens), plan: plan)
+    var (gate, up) = (pruned[.gate], pruned[.up])
+    let error = try gated.improve(&gate, &up, down: pruned[.down].weight)
+    (pruned[.gate], pruned[.up]) = (gate, up)
+    steps.append(.init(layer: layer, module: "gate and up", damping: nil, heldOutError: error))
+    try streams.fit.renew(pruned)
+    try streams.check.renew(pruned)
   }
 
   /// The fitted weights of a layer.
@@ -171,8 +215,8 @@ private struct ProjectionFit {
     if baseline > 0 {
       let system = try fit.normalEquations(bias: bias)
       for damping in dampings {
-        guard let change = system.solve(damping: damping, on: engine) else { continue }
-        let error = check.error(change)
+        guard let solution = system.solve(damping: damping, on: engine) else { continue }
+        let (change, error) = fit.isTwofold ? Self.between(solution.halves, check) : (solution, check.error(solution))
         if error < best.error { best = (change, error, damping) }
       }
     }
@@ -188,5 +232,22 @@ private struct ProjectionFit {
     steps.append(
       .init(
         layer: layer, module: module, damping: best.damping, heldOutError: baseline > 0 ? best.error / baseline : 1))
+  }
+
+  /// The best change between those toward two goals: of a squared error it is where a parabola through three has its
+  /// lowest point.
+  private static func between(
+    _ ends: (first: ProjectionProblem.Change, second: ProjectionProblem.Change), _ check: some Judge
+  ) -> (change: ProjectionProblem.Change, error: Double) {
+    let middle = ends.first.toward(ends.second, by: 0.5)
+    var found = [(ends.first, check.error(ends.first)), (middle, check.error(middle))]
+    found.append((ends.second, check.error(ends.second)))
+    let (start, half, end) = (found[0].1, found[1].1, found[2].1)
+    let (slope, bend) = (4 * half - 3 * start - end, 2 * (start + end) - 4 * half)
+    if bend > 0, slope < 0, slope > -2 * bend {
+      let change = ends.first.toward(ends.second, by: Float(-slope / (2 * bend)))
+      found.append((change, check.error(change)))
+    }
+    return found.min { $0.1 < $1.1 } ?? found[2]
   }
 }

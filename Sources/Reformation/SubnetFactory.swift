@@ -30,17 +30,19 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     }
 
     /// The key of a ranking.
-    fileprivate var ranking: Choice { Choice(score: score, calibration: calibration) }
+    var ranking: Choice { Choice(score: score, calibration: calibration) }
   }
 
   public let parent: Parent
   public let repair: Repair
   public let damping: Double
   private let rankings: Rankings<Parent>
+  /// The statistics that weights are solved from, if not those that units are ranked by.
+  private let solving: Rankings<Parent>?
   private let byteLimit: Int
   private let cache = Mutex(Cache())
 
-  fileprivate struct Key: Hashable {
+  struct Key: Hashable {
     let choice: Choice
     let layer: Int
   }
@@ -56,12 +58,18 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     byteLimit: Int
   ) {
     rankings = Rankings(parent: parent, scores: scores, statistics: statistics)
+    solving = nil
     (self.parent, self.repair, self.damping, self.byteLimit) = (parent, repair, damping, byteLimit)
   }
 
   /// A factory of the same units with another repair.
-  public init(rankingAs other: SubnetFactory, repair: Repair, byteLimit: Int) {
+  ///
+  /// - Parameter statistics: statistics to solve weights from, under the names of those that rank units, or `nil`.
+  public init(
+    rankingAs other: SubnetFactory, repair: Repair, statistics: [any Statistics]? = nil, byteLimit: Int
+  ) {
     (parent, rankings, damping) = (other.parent, other.rankings, other.damping)
+    solving = statistics.map { Rankings(parent: other.parent, scores: [], statistics: $0) }
     (self.repair, self.byteLimit) = (repair, byteLimit)
   }
 
@@ -83,7 +91,8 @@ public final class SubnetFactory<Parent: Network>: Sendable {
     if repair == .none, !isSmall {
       let plain = Subnet(of: parent, keeping: units)
       if !configuration.normalisesHeadsJointly { return plain }
-      return try plain.adjusting(widths.indices.map { try rankings.jointNorms($0, choice) }, keeping: units)
+      return try plain.adjusting(
+        widths.indices.map { try (solving ?? rankings).jointNorms($0, choice) }, keeping: units)
     }
     let layers = try LayerStore(configuration.with(layers: kept), within: parent.memory)
     try Threads.forEach(kept.count, atMost: layersAtOnce) { index, _ in
@@ -124,7 +133,7 @@ public final class SubnetFactory<Parent: Network>: Sendable {
       return known
     }
     let (ranking, read) = try rankings.order(index, choice)
-    var scored = try read ?? rankings.layer(index, choice)
+    var scored = try solving?.layer(index, choice) ?? read ?? rankings.layer(index, choice)
     if let orders = ranking.expertChannels, let count = choice.expertChannels {
       scored = try scored.narrowed(to: orders, count: count, repair: repair, damping: choice.damping ?? damping)
     }
@@ -184,85 +193,6 @@ public final class SubnetFactory<Parent: Network>: Sendable {
         cache.layers[key] = nil
       }
     }
-  }
-}
-
-/// The order of every layer's units by each score on each calibration set, computed at the first request.
-private final class Rankings<Parent: Network>: Sendable {
-  typealias Key = SubnetFactory<Parent>.Key
-  typealias Choice = SubnetFactory<Parent>.Choice
-
-  private let parent: Parent
-  private let scores: [String: any Importance]
-  private let statistics: [String: any Statistics]
-  private let known = Mutex<[Key: UnitRanking]>([:])
-  /// `QueryHeads.order` of every calibration and layer; it does not depend on the score.
-  private let queryOrders = Mutex<[Key: [[Int]]]>([:])
-  /// The same of `ExpertChannels`.
-  private let channelOrders = Mutex<[Key: [[Int]]]>([:])
-  /// The same of `JointNorms`.
-  private let norms = Mutex<[Key: JointNorms]>([:])
-
-  init(parent: Parent, scores: [any Importance], statistics: [any Statistics]) {
-    self.parent = parent
-    self.scores = Dictionary(scores.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-    self.statistics = Dictionary(statistics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-  }
-
-  func ranking(_ index: Int, _ choice: Choice) throws -> UnitRanking { try order(index, choice).ranking }
-
-  /// The order of a layer's units, and the layer, if it was read for that.
-  func order(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
-    var (ranking, scored) = try units(index, choice)
-    if choice.queries != nil {
-      ranking.queries = try once(in: queryOrders, index, choice) { try QueryHeads.order(layer(index, choice)) }
-    }
-    if choice.expertChannels != nil {
-      ranking.expertChannels = try once(in: channelOrders, index, choice) {
-        try ExpertChannels.order(scored ?? layer(index, choice))
-      }
-    }
-    return (ranking, scored)
-  }
-
-  /// A value that depends on the calibration and the layer alone, made once.
-  private func once<Value: Sendable>(
-    in known: borrowing Mutex<[Key: Value]>, _ index: Int, _ choice: Choice, _ make: () throws -> Value
-  ) throws -> Value {
-    let key = Key(choice: Choice(score: "", calibration: choice.calibration), layer: index)
-    if let value = known.withLock({ $0[key] }) { return value }
-    let value = try make()
-    known.withLock { $0[key] = value }
-    return value
-  }
-
-  func jointNorms(_ index: Int, _ choice: Choice) throws -> JointNorms {
-    try once(in: norms, index, choice) { JointNorms(try statistics(choice).layer(index)) }
-  }
-
-  /// Groups and channels in the order of the score.
-  private func units(_ index: Int, _ choice: Choice) throws -> (ranking: UnitRanking, scored: ScoredLayer?) {
-    let key = Key(choice: choice.ranking, layer: index)
-    if let ranking = known.withLock({ $0[key] }) { return (ranking, nil) }
-    guard let score = scores[choice.score] else {
-      throw ImportanceError.unknownScore(name: choice.score, known: scores.keys.sorted())
-    }
-    let scored = try ScoredLayer(index, of: parent, for: score, statistics: statistics(choice))
-    let ranking = try score.finiteScores(of: scored).ranking
-    known.withLock { $0[key] = ranking }
-    return (ranking, scored)
-  }
-
-  /// The layer with its statistics, without the data that only scores need.
-  func layer(_ index: Int, _ choice: Choice) throws -> ScoredLayer {
-    try ScoredLayer(index, of: parent, for: nil, statistics: statistics(choice))
-  }
-
-  private func statistics(_ choice: Choice) throws -> any Statistics {
-    guard let found = statistics[choice.calibration] else {
-      throw ReformationError.unknownCalibration(name: choice.calibration, known: statistics.keys.sorted())
-    }
-    return found
   }
 }
 

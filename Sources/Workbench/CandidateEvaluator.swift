@@ -31,6 +31,8 @@ public struct CandidateEvaluator: Sendable {
   public let reference: DenseReference
   public let repaired: SubnetFactory<LanguageModel>
   public let inherited: SubnetFactory<LanguageModel>
+  /// Makes the layers that error curves are of: with the statistics that units are ranked by.
+  let ranking: SubnetFactory<LanguageModel>
   /// How far the errors of modules go together; `nil` takes them for independent.
   public internal(set) var correlation: ErrorCorrelation?
 
@@ -44,12 +46,13 @@ public struct CandidateEvaluator: Sendable {
 
   /// - Parameters:
   ///   - statistics: those that genes name, with the gradients that scores need.
+  ///   - solving: what weights are solved from, under the same names; `nil` for `statistics`.
   ///   - reference: windows that candidates are compared on, and their precision.
   ///   - repair: of single layers.
   ///   - damping: of genes that have none of their own.
   public init(
-    _ model: LanguageModel, _ bound: BoundSpace, _ statistics: [any Statistics], reference: DenseReference,
-    repair: Repair, damping: Double
+    _ model: LanguageModel, _ bound: BoundSpace, _ statistics: [any Statistics], solving: [any Statistics]? = nil,
+    reference: DenseReference, repair: Repair, damping: Double
   ) throws {
     self.model = model
     self.bound = bound
@@ -57,8 +60,12 @@ public struct CandidateEvaluator: Sendable {
     self.reference = reference
     let scores = try Set(bound.space.allScores + ["wanda-sp"]).sorted().map(ImportanceRegistry.named)
     let limit = model.memory.rankedLayers(besideTask: model.configuration.bytesPerLayerTask)
-    repaired = SubnetFactory(
-      parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping, byteLimit: limit)
+    let ranking = SubnetFactory(
+      parent: model, scores: scores, statistics: statistics, repair: repair, damping: damping,
+      byteLimit: solving == nil ? limit : limit / 4)
+    self.ranking = ranking
+    repaired =
+      solving.map { SubnetFactory(rankingAs: ranking, repair: repair, statistics: $0, byteLimit: limit) } ?? ranking
     inherited = SubnetFactory(rankingAs: repaired, repair: .none, byteLimit: limit / 4)
   }
 

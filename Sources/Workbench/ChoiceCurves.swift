@@ -96,7 +96,7 @@ public struct ChoiceCurves: Sendable {
     let missing = layers.filter { curves[choice]?[$0] == nil }
     guard !missing.isEmpty, let statistics = evaluator.statistics.first(where: { $0.name == name }) else { return }
     let made = try ErrorCurves.curves(
-      evaluator.repaired,
+      evaluator.ranking,
       .init(
         score: choice.score, calibration: name, queries: bound.space.attention.queries,
         expertChannels: bound.space.mlp.expertChannels),

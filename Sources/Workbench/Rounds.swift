@@ -33,6 +33,7 @@ extension Workbench {
     if configuration.block.experts != nil { throw ReformationError.expertsHaveNoPrefix }
     guard ChoiceCurves.exist(bound, plan.repair) else { throw ReformationError.roundsNeedCurves }
     var evaluator = try evaluator(bound, plan, windows: windows)
+    let dense = evaluator.statistics
     for size in Self.sizes(to: budget, of: configuration.blockParameters, rounds: rounds) {
       var curves = ChoiceCurves(evaluator, metric: plan.curveMetric)
       try timed(.score) { try curves.findMain(budget: size, monitor) }
@@ -46,7 +47,7 @@ extension Workbench {
       }
       let correlation = evaluator.correlation
       evaluator = try CandidateEvaluator(
-        model, bound, statistics, reference: evaluator.reference, repair: plan.repair,
+        model, bound, statistics, solving: dense, reference: evaluator.reference, repair: plan.repair,
         damping: evaluator.repaired.damping)
       evaluator.correlation = correlation
     }

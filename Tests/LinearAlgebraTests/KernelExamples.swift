@@ -56,6 +56,10 @@ struct KernelExample: Sendable {
     KernelExample(
       each: "add_squares", { $0.add_squares($1.row(0), 0.7, $1.row(1), $2) },
       { $0[1, $1] += 0.7 * $0[0, $1] * $0[0, $1] }),
+    KernelExample(each: "multiply", { $0.multiply($1.row(0), $1.row(1), $2) }, { $0[1, $1] *= $0[0, $1] }),
+    KernelExample(
+      each: "add_products", { $0.add_products($1.row(0), $1.row(2), $1.row(1), $2) },
+      { $0[1, $1] += $0[0, $1] * $0[2, $1] }),
     KernelExample(
       each: "adam",
       {

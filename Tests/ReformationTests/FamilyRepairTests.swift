@@ -198,7 +198,8 @@ extension Fixture {
     let before = try subnet(model, GatheredStatistics(model, calibration, name: "set"), repair)
     let result = try SequentialReformation(parent: model, subnet: before, calibration: calibration, heldOut: heldOut)
     for step in result.steps {
-      #expect(step.heldOutError <= 1 && (step.damping == nil) == (step.heldOutError == 1), "\(step)")
+      let isDamped = step.heldOutError < 1 && step.module != "gate and up"
+      #expect(step.heldOutError <= 1 && (step.damping != nil) == isDamped, "\(step)")
     }
     #expect(result.steps.contains { $0.damping != nil })
     let after = result.subnet(of: before)

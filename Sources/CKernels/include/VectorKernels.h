@@ -22,6 +22,10 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   void (*add_magnitudes)(const float *x, float *y, ptrdiff_t count);
   // y += x²·a
   void (*add_squares)(const float *x, float a, float *y, ptrdiff_t count);
+  // y ← x·y
+  void (*multiply)(const float *x, float *y, ptrdiff_t count);
+  // z += x·y
+  void (*add_products)(const float *x, const float *y, float *z, ptrdiff_t count);
   // m ← b·m + (1 − b)·g, v ← c·v + (1 − c)·g², x ← x − rate·m/(√v·root + epsilon)
   void (*adam)(
       float *x, float *m, float *v, const float *g, float b, float c, float rate, float root, float epsilon,

@@ -213,7 +213,7 @@ extension ModelConfiguration {
 
 extension Activation {
   /// `gate ← act(gate)·up`.
-  func multiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
+  public func multiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
     switch self {
     case .silu: Kernels.siluMultiply(gate, up, count: count)
     case .gelu: Kernels.geluMultiply(gate, up, count: count)
@@ -223,7 +223,7 @@ extension Activation {
   }
 
   /// Takes `g`, `u` and `∂h` of `h = act(g)·u`, and leaves `∂g` in `gate`, `∂u` in `up`, `h` in `grad`.
-  func multiplyBackward(_ gate: Matrix<Float>, _ up: Matrix<Float>, grad: Matrix<Float>) {
+  public func multiplyBackward(_ gate: Matrix<Float>, _ up: Matrix<Float>, grad: Matrix<Float>) {
     switch self {
     case .silu: Kernels.siluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
     case .gelu: Kernels.geluMultiplyBackward(gate: gate.pointer, up: up.pointer, grad: grad.pointer, count: grad.count)
