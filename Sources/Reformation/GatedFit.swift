@@ -1,5 +1,6 @@
 import LanguageModels
 import LinearAlgebra
+import Runtime
 
 /// Fits the gate and up projections of an MLP, its down projection held, to what the residual stream lacks.
 ///
@@ -45,6 +46,28 @@ struct GatedFit {
   var plan = Plan()
   /// Rows that are worked on at once: the temporaries stay small.
   private static let block = 2048
+
+  /// Fits the current MLP of two streams, and computes what its down projection reads anew.
+  ///
+  /// - Parameter memory: its share for candidates bounds the tokens to fit on.
+  /// - Returns: as `improve`.
+  static func improve(
+    _ layer: inout LayerWeights, _ activation: Activation, _ memory: MemoryPlan, fit: ResidualStreams,
+    check: ResidualStreams, _ tokens: SequentialReformation.Options.Tokens
+  ) throws -> Double {
+    var (plan, gate, up) = (Plan(), layer[.gate], layer[.up])
+    // The slopes, and what is read and lacking.
+    let bytes = 2 * (gate.outputs + gate.inputs) * MemoryLayout<Float>.size
+    plan.tokens = max(1, min(plan.tokens, memory.candidates / bytes))
+    let gated = GatedFit(
+      activation: activation, fit: try fit.gatedTokens(layer, tokens, atMost: plan.tokens),
+      check: try check.gatedTokens(layer, tokens), plan: plan)
+    let error = try gated.improve(&gate, &up, down: layer[.down].weight)
+    (layer[.gate], layer[.up]) = (gate, up)
+    try fit.renew(layer)
+    try check.renew(layer)
+    return error
+  }
 
   /// - Returns: the held-out error relative to that before; 1 if nothing was changed.
   func improve(_ gate: inout Linear, _ up: inout Linear, down: Matrix<Float>) throws -> Double {

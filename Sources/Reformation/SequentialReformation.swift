@@ -135,8 +135,9 @@ public struct SequentialReformation: Sendable {
             let fitter = fitter(module.rawValue, bias: options.bias)
             try Self.fitOutput(&pruned, module, fitter, (fit, check), options, &steps)
             if module == .mlp, options.fitsGates(of: pruned) {
-              let activation = parent.configuration.block.activation
-              try Self.fitGates(&pruned, activation, layer: index, (fit, check), options, &steps)
+              let error = try GatedFit.improve(
+                &pruned, parent.configuration.block.activation, parent.memory, fit: fit, check: check, options.tokens)
+              steps.append(.init(layer: index, module: "gate and up", damping: nil, heldOutError: error))
               try Self.fitOutput(&pruned, module, fitter, (fit, check), options, &steps)
             }
           }
@@ -163,22 +164,6 @@ public struct SequentialReformation: Sendable {
     try fitter.improve(
       &pruned[module.output], streams.fit.targets(projection, options.tokens),
       streams.check.judge(projection, options.tokens), &steps)
-  }
-
-  private static func fitGates(
-    _ pruned: inout LayerWeights, _ activation: Activation, layer: Int, _ streams: Streams, _ options: Options,
-    _ steps: inout [Step]
-  ) throws {
-    let plan = GatedFit.Plan()
-    let gated = GatedFit(
-      activation: activation, fit: try streams.fit.gatedTokens(pruned, options.tokens, atMost: plan.tokens),
-      check: try streams.check.gatedTokens(pruned, options.tokens), plan: plan)
-    var (gate, up) = (pruned[.gate], pruned[.up])
-    let error = try gated.improve(&gate, &up, down: pruned[.down].weight)
-    (pruned[.gate], pruned[.up]) = (gate, up)
-    steps.append(.init(layer: layer, module: "gate and up", damping: nil, heldOutError: error))
-    try streams.fit.renew(pruned)
-    try streams.check.renew(pruned)
   }
 
   /// The fitted weights of a layer.

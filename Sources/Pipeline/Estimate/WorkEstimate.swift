@@ -83,9 +83,10 @@ public struct WorkEstimate: Sendable {
       2.5 * sizes * count.judging / speed.single + (count.factors + 2 * sizes * count.solves) / speed.double
     return [
       StageCost(stage: .sampling, seconds: count.sampling / speed.single),
-      // On a subnet the dense network, the subnet, and all units on its stream run; the repair before runs both twice.
+      // On a subnet the dense network, the subnet, and all units on its stream run; the repair before runs both twice, and
+      // the MLPs about twenty times to fit their gates.
       StageCost(stage: .statistics, seconds: (1 + 3 * subnets) * count.statistics / speed.single),
-      StageCost(stage: .repair, seconds: 4 * subnets * count.statistics / speed.single),
+      StageCost(stage: .repair, seconds: subnets * (4 * count.statistics + 15 * count.gateFits) / speed.single),
       StageCost(stage: .gradients, seconds: (1 + subnets) * count.gradients / speed.single),
       StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
       StageCost(stage: .reference, seconds: reference),
@@ -186,6 +187,9 @@ private struct OperationCount {
     let tokens = work.calibrationTokens.reduce(0, +)
     return forward(tokens) + grams * Double(tokens)
   }
+
+  /// A forward pass of the tokens that gates are fitted on.
+  var gateFits: Double { forward(min(1 << 15, work.calibrationTokens.reduce(0, +))) }
 
   /// A backward pass without gradients of weights, and what modules read.
   var correlation: Double {
