@@ -47,7 +47,7 @@ extension Workbench {
       let correlation = evaluator.correlation
       evaluator = try CandidateEvaluator(
         model, bound, statistics, reference: evaluator.reference, repair: plan.repair,
-        damping: evaluator.repaired.damping)
+        damping: evaluator.repaired.damping, dense: dense)
       evaluator.correlation = correlation
     }
     return evaluator
@@ -128,7 +128,7 @@ private final class ReferenceSubnet {
     if let made { return made }
     let inherited = try bench.inherited(units)
     let network = try SequentialReformation(
-      parent: bench.model, subnet: inherited, calibration: bench.windows(), heldOut: bench.heldOut,
+      parent: bench.dense, subnet: inherited, calibration: bench.windows(), heldOut: bench.heldOut,
       options: Self.options, monitor: bench.monitor
     ).subnet(of: inherited)
     made = network
