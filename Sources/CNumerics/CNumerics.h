@@ -7,6 +7,7 @@
 #include <cblas.h>
 
 #define __GSL_CBLAS_H__
+#include <gsl/gsl_eigen.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_multimin.h>
 #include <gsl/gsl_qrng.h>

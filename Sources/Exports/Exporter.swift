@@ -141,25 +141,32 @@ public enum Exporter {
   static func check(
     _ parent: LanguageModel, _ format: ExportFormat, layersDiffer: Bool, addsOutputBiases: Bool = false
   ) throws {
-    var subnet = parent.configuration
-    if layersDiffer { subnet.layers[subnet.layerCount - 1].mlpChannels += 1 }
+    let subnet = parent.configuration
     switch format {
     case .huggingFace: _ = try HuggingFaceExport(parent, parent: parent, record: [:], name: "", type: .f32)
     case .gguf: _ = try GGUFExport(parent, parent: parent, record: [:], name: "", type: .f32)
     }
-    try checkForm(subnet, format)
+    try check(subnet, format, layersDiffer: layersDiffer)
     if !addsOutputBiases { return }
     do {
-      try checkForm(subnet.addingOutputBiases, format)
+      try check(subnet.addingOutputBiases, format, layersDiffer: layersDiffer)
     } catch ExportError.notExpressible(let format, let rule) {
       throw ExportError.notExpressible(format: format, rule: rule + "; the biases are those that the repair adds")
     }
   }
 
-  private static func checkForm(_ configuration: ModelConfiguration, _ format: ExportFormat) throws {
+  /// Checks that a loader of a format takes networks of a shape.
+  ///
+  /// - Parameter layersDiffer: whether their layers may have different widths.
+  /// - Throws: `ExportError.notExpressible`.
+  public static func check(
+    _ configuration: ModelConfiguration, _ format: ExportFormat, layersDiffer: Bool
+  ) throws {
+    var network = configuration
+    if layersDiffer { network.layers[network.layerCount - 1].mlpChannels += 1 }
     switch format {
-    case .huggingFace: _ = try HuggingFaceForm.choice(for: configuration)
-    case .gguf: _ = try GGUFForm.choice(for: configuration)
+    case .huggingFace: _ = try HuggingFaceForm.choice(for: network)
+    case .gguf: _ = try GGUFForm.choice(for: network)
     }
   }
 

@@ -111,7 +111,7 @@ struct OursFast: PruningMethod {
     return try bench.timed(.repair) {
       let chosen = try RepairDecision.make(
         RepairDecision.Repaired(judged, repair: alone, on: bench.reference()),
-        inherited: bench.inherited(units), parent: bench.model, calibration: bench.windows(),
+        inherited: bench.inherited(units), parent: bench.dense, calibration: bench.windows(),
         reference: bench.reference(), options: settings.sequential, bench.monitor
       ).continued(
         settings.repair, toward: bench.trainingReference(), reference: bench.reference(), bench.monitor

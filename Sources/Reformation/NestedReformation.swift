@@ -133,6 +133,8 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
   case expertsHaveNoPrefix
   case roundsNeedCurves
   case unknownCalibration(name: String, known: [String])
+  case headsStay(family: String, objection: String)
+  case headDimension(wanted: Int, whole: Int)
 
   public var description: String {
     switch self {
@@ -148,6 +150,10 @@ public enum ReformationError: Error, Equatable, CustomStringConvertible {
     case .noMoments: "error curves in the metric of the loss need its gradients, and none were gathered"
     case .unknownCalibration(let name, let known):
       "unknown calibration set '\(name)' (known: \(known.joined(separator: ", ")))"
+    case .headsStay(let family, let objection):
+      "the heads of this model cannot be made narrower: a model of the family '\(family)' that \(objection)"
+    case .headDimension(let wanted, let whole):
+      "the heads of this model have \(whole) dimensions; narrower ones have an even number from 2 to \(whole), not \(wanted)"
     case .layer(let index, let module, let problem): "repair of layer \(index), \(module): \(problem)"
     }
   }

@@ -17,6 +17,7 @@ public struct Monitor: Sendable {
       case baselines = "uniform baselines"
       case candidates = "evaluating candidates"
       case ranking, factorising, scoring, solving
+      case heads = "narrowing heads"
       case repair = "sequential repair"
       case descent
       case lossGradients = "gradients of the divergence"

@@ -30,6 +30,16 @@ extension Subnet {
     self.init(parent: parent, configuration: configuration, makeLayer: layer, finalNorm: parent.finalNorm)
   }
 
+  /// A network of another shape than the parent's, such as one with narrower heads.
+  ///
+  /// - Parameter layer: the weights of layer `index`, of the shape that the configuration says.
+  public init(
+    of parent: Parent, configuration: ModelConfiguration,
+    layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+  ) {
+    self.init(parent: parent, configuration: configuration, makeLayer: layer, finalNorm: parent.finalNorm)
+  }
+
   /// The subnet that keeps the given units with the parent's weights as they are.
   public init(of parent: Parent, keeping units: [KeptUnits]) {
     let shapes = parent.configuration.layers

@@ -25,6 +25,8 @@ public struct CandidateEvaluator: Sendable {
   }
 
   public let model: LanguageModel
+  /// What the final repair aims at: the model, or that which it was made of.
+  public let dense: LanguageModel
   public let bound: BoundSpace
   /// Those that genes name, with the gradients that scores need.
   public let statistics: [any Statistics]
@@ -50,11 +52,13 @@ public struct CandidateEvaluator: Sendable {
   ///   - reference: windows that candidates are compared on, and their precision.
   ///   - repair: of single layers.
   ///   - damping: of genes that have none of their own.
+  ///   - dense: what the final repair aims at; `nil` for the model.
   public init(
     _ model: LanguageModel, _ bound: BoundSpace, _ statistics: [any Statistics], solving: [any Statistics]? = nil,
-    reference: DenseReference, repair: Repair, damping: Double
+    reference: DenseReference, repair: Repair, damping: Double, dense: LanguageModel? = nil
   ) throws {
     self.model = model
+    self.dense = dense ?? model
     self.bound = bound
     self.statistics = statistics
     self.reference = reference

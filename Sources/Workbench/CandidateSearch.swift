@@ -71,7 +71,7 @@ extension Workbench {
     let damping = try plan.repair == .none ? knownDamping ?? Self.unusedDamping : damping(of: statistics.last)
     var evaluator = try CandidateEvaluator(
       model, bound, statistics, reference: reference(plan.precision, windows: windows), repair: plan.repair,
-      damping: damping)
+      damping: damping, dense: dense)
     if makesCurves, plan.correlatesErrors(bound) { evaluator.correlation = try correlation(evaluator, plan) }
     return evaluator
   }

@@ -109,9 +109,9 @@ extension CandidateEvaluator {
       on: reference)
     if !repair.beginsSequentially { return RepairDecision(judged) }
     return try RepairDecision.make(
-      judged, inherited: subnet(genes, .inherited), parent: model, calibration: calibration, reference: reference,
+      judged, inherited: subnet(genes, .inherited), parent: dense, calibration: calibration, reference: reference,
       monitor
-    ).continued(repair, toward: DenseReference(model, windows: calibration), reference: reference, monitor)
+    ).continued(repair, toward: DenseReference(dense, windows: calibration), reference: reference, monitor)
   }
 }
 

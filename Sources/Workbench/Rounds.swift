@@ -33,7 +33,7 @@ extension Workbench {
     if configuration.block.experts != nil { throw ReformationError.expertsHaveNoPrefix }
     guard ChoiceCurves.exist(bound, plan.repair) else { throw ReformationError.roundsNeedCurves }
     var evaluator = try evaluator(bound, plan, windows: windows)
-    let dense = evaluator.statistics
+    let solving = evaluator.statistics
     for size in Self.sizes(to: budget, of: configuration.blockParameters, rounds: rounds) {
       var curves = ChoiceCurves(evaluator, metric: plan.curveMetric)
       try timed(.score) { try curves.findMain(budget: size, monitor) }
@@ -47,8 +47,8 @@ extension Workbench {
       }
       let correlation = evaluator.correlation
       evaluator = try CandidateEvaluator(
-        model, bound, statistics, solving: dense, reference: evaluator.reference, repair: plan.repair,
-        damping: evaluator.repaired.damping)
+        model, bound, statistics, solving: solving, reference: evaluator.reference, repair: plan.repair,
+        damping: evaluator.repaired.damping, dense: dense)
       evaluator.correlation = correlation
     }
     return evaluator
@@ -129,7 +129,7 @@ private final class ReferenceSubnet {
     if let made { return made }
     let inherited = try bench.inherited(units)
     let network = try SequentialReformation(
-      parent: bench.model, subnet: inherited, calibration: bench.windows(), heldOut: bench.heldOut,
+      parent: bench.dense, subnet: inherited, calibration: bench.windows(), heldOut: bench.heldOut,
       options: Self.options, monitor: bench.monitor
     ).subnet(of: inherited)
     made = network

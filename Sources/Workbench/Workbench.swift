@@ -23,6 +23,8 @@ public final class Workbench {
   }
 
   public let model: LanguageModel
+  /// What subnets are compared with, and repaired toward: the model itself, or the one whose heads were made narrower.
+  public internal(set) var dense: LanguageModel
   public let fingerprint: String
   /// Calibration sets with names of their own.
   public let sets: [CalibrationSet]
@@ -30,6 +32,8 @@ public final class Workbench {
   public let heldOut: TokenWindows
   public let seed: UInt64
   public let monitor: Monitor
+  /// Folder for statistics and gradients.
+  let cache: URL
   let statisticsStore: StatisticsStore
   let gradientStore: GradientStore
   /// Computed so far.
@@ -44,6 +48,8 @@ public final class Workbench {
   private var account = Account()
   /// λ of the least squares as a share of the Gram's mean diagonal, if it is known by now.
   public private(set) var knownDamping: Double?
+  /// The one that was given, if one was.
+  let givenDamping: Double?
 
   /// - Parameters:
   ///   - fingerprint: of the model.
@@ -56,12 +62,15 @@ public final class Workbench {
     seed: UInt64 = 0, cache: URL, monitor: Monitor = .silent
   ) {
     self.model = model
+    dense = model
     self.fingerprint = fingerprint
     self.sets = sets
     self.heldOut = heldOut
     knownDamping = damping
+    givenDamping = damping
     self.seed = seed
     self.monitor = monitor
+    self.cache = cache
     statisticsStore = StatisticsStore(folder: cache)
     gradientStore = GradientStore(folder: cache)
   }
@@ -129,7 +138,7 @@ public final class Workbench {
     try monitor.advance(.init(.damping), 0, of: 1)
     let choice = try timed(.score) { try DampingChoice(of: model, statistics: statistics, heldOut: heldOut) }
     knownDamping = choice.damping
-    if references.isEmpty { residual = choice.residual }
+    if references.isEmpty, dense === model { residual = choice.residual }
     return choice.damping
   }
 
@@ -140,11 +149,11 @@ public final class Workbench {
   /// - Parameter count: how many of the windows; `nil` for all. A reference on fewer is not kept.
   public func reference(_ precision: Precision = .single, windows count: Int? = nil) throws -> DenseReference {
     if let count, count < heldOut.count {
-      return try DenseReference(model, windows: heldOut.windows(0..<count), precision: precision)
+      return try DenseReference(dense, windows: heldOut.windows(0..<count), precision: precision)
     }
     if let known = references[precision] { return known }
     try monitor.advance(.init(.reference), 0, of: 1)
-    let made = try DenseReference(model, windows: heldOut, residual: residual, precision: precision)
+    let made = try DenseReference(dense, windows: heldOut, residual: residual, precision: precision)
     residual = nil
     references[precision] = made
     return made
@@ -154,7 +163,7 @@ public final class Workbench {
   public func trainingReference() throws -> DenseReference {
     if let knownTrainingReference { return knownTrainingReference }
     try monitor.advance(.init(.reference), 0, of: 1)
-    let made = try DenseReference(model, windows: calibration)
+    let made = try DenseReference(dense, windows: calibration)
     knownTrainingReference = made
     return made
   }

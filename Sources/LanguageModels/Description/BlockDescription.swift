@@ -53,7 +53,7 @@ public struct AttentionKind: Sendable, Equatable {
   }
 
   /// The first position that a position sees.
-  func firstSeen(from position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+  public func firstSeen(from position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
 }
 
 /// The function between the gate and the product with `up`.

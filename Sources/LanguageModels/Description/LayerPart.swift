@@ -46,7 +46,7 @@ public enum LayerPart: Int, CaseIterable, Sendable {
   /// The units that the outputs or inputs of a part belong to.
   public enum Axis: Sendable {
     case hidden
-    /// The dimensions of one head, which no pruning changes.
+    /// The dimensions of one head.
     case head
     case queryHeads, kvHeads, channels
     /// One for each query head.

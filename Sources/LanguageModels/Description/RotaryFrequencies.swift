@@ -87,12 +87,37 @@ extension RotaryConfiguration {
       let (short, long) = (divisors(length: 1), divisors(length: Int(longrope.originalContext) + 1))
       (longrope.short, longrope.long) = (short, long)
       result.scaling = .longrope(longrope)
-    default:
-      let divisors = frequencyDivisors(headDimension: headDimension)
-      result.scaling =
-        attentionFactor == 1 ? .factors(divisors) : .divided(by: divisors, attentionFactor: Double(attentionFactor))
+    default: result.scaling = Self.scaling(frequencyDivisors(headDimension: headDimension), attentionFactor)
     }
     return result
+  }
+
+  /// The rotation of narrower heads, each of which has some of the pairs of these and turns them as fast as before.
+  ///
+  /// - Parameters:
+  ///   - pairs: those that stay, ascending; of heads whose pairs are all turned, at speeds that do not depend on the
+  ///     sequence's length but for LongRoPE's.
+  ///   - headDimension: of the heads before.
+  func keeping(pairs: [Int], of headDimension: Int) -> RotaryConfiguration {
+    if 2 * pairs.count == headDimension { return self }
+    func divisors(length: Int) -> [Float] {
+      let before = frequencies(headDimension: headDimension, length: length)
+      return zip(Self.base(theta, 2 * pairs.count), pairs).map { Self.divisor(of: $0, for: before[$1]) }
+    }
+    var result = self
+    switch scaling {
+    case .longrope(var longrope):
+      (longrope.short, longrope.long) = (
+        divisors(length: 1), divisors(length: Int(longrope.originalContext) + 1)
+      )
+      result.scaling = .longrope(longrope)
+    default: result.scaling = Self.scaling(divisors(length: 1), attentionFactor)
+    }
+    return result
+  }
+
+  private static func scaling(_ divisors: [Float], _ attentionFactor: Float) -> Scaling {
+    attentionFactor == 1 ? .factors(divisors) : .divided(by: divisors, attentionFactor: Double(attentionFactor))
   }
 
   /// The number by which a frequency must be divided to give another, to the last bit where one does.

@@ -6,14 +6,14 @@ import LinearAlgebra
 /// Pair `i` of a head is `(x[i], x[i + D/2])`, `D` the head dimension; at position `p` it turns by `p·f[i]` with
 /// `f[i] = theta^(−2i/D)` (RoFormer, eq. 15), rescaled as the checkpoint asks. Some scalings lengthen queries and keys, too: cosines and
 /// sines are then multiplied by the attention factor.
-struct RotaryEmbedding: Sendable {
+public struct RotaryEmbedding: Sendable {
   let half: Int
   /// Shape `[positions, D/2]`.
   let cosines: Matrix<Float>
   let sines: Matrix<Float>
 
   /// - Parameter positions: length of the sequences, on which the frequencies of some scalings depend.
-  init(_ configuration: RotaryConfiguration, headDimension: Int, positions: Int) {
+  public init(_ configuration: RotaryConfiguration, headDimension: Int, positions: Int) {
     half = headDimension / 2
     cosines = Matrix(rows: positions, columns: half)
     sines = Matrix(rows: positions, columns: half)
@@ -37,7 +37,7 @@ struct RotaryEmbedding: Sendable {
   }
 
   /// Rotates every head of one row back: the transpose of `apply`, which takes gradients through it.
-  func revert(_ row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
+  public func revert(_ row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
     if cosines.rows == 0 { return }
     for head in 0..<heads {
       Kernels.rotateBack(
@@ -46,7 +46,7 @@ struct RotaryEmbedding: Sendable {
   }
 
   /// Rotates every head of one row in place.
-  func apply(to row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
+  public func apply(to row: UnsafeMutablePointer<Float>, heads: Int, position: Int) {
     if cosines.rows == 0 { return }
     for head in 0..<heads {
       Kernels.rotate(

@@ -24,6 +24,26 @@ public final class LanguageModel: Network {
   /// The layer that was read last.
   private let last = Mutex(-1)
   private let keepsLayers: Bool
+  /// What makes the layers of a model that differs from its checkpoint.
+  private let makeLayer: (@Sendable (Int) throws -> LayerWeights)?
+
+  /// A model with the layers of another shape in place of a model's own: embedding, norm, head, tokenizer and
+  /// `checkpoint` stay, and so does what `fingerprint()` says of the checkpoint's tensors.
+  ///
+  /// - Parameters:
+  ///   - configuration: what the layers belong to.
+  ///   - layer: the weights of layer `index`; called whenever they are asked for.
+  public init(
+    _ model: LanguageModel, configuration: ModelConfiguration,
+    layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
+  ) {
+    (location, engine, memory, reader) = (model.location, model.engine, model.memory, model.reader)
+    (embedding, finalNorm, head) = (model.embedding, model.finalNorm, model.head)
+    self.configuration = configuration
+    layers = Mutex([])
+    keepsLayers = false
+    makeLayer = layer
+  }
 
   /// - Parameters:
   ///   - engine: engine that computes the model, and every subnet of it.
@@ -59,9 +79,11 @@ public final class LanguageModel: Network {
     layers = Mutex(Array(repeating: nil, count: configuration.layerCount))
     let bytes = configuration.blockParameters * MemoryLayout<Float>.size
     keepsLayers = keepingLayers ?? (bytes < memory.layers)
+    makeLayer = nil
   }
 
   public func layer(_ index: Int) throws -> LayerWeights {
+    if let makeLayer { return try makeLayer(index) }
     if let known = layers.withLock({ $0[index] }) { return known }
     if !keepsLayers { prefetch(after: index) }
     let weights = try reader.layer(index)

@@ -35,6 +35,8 @@ struct ExportRecord {
   /// λ of the least squares as a share of the Gram's mean diagonal.
   var damping: Double?
   var kept: [KeptUnits]?
+  /// What became of the heads, if they were made narrower.
+  var heads: NarrowerHeadsOutcome?
   /// What the sequential repair did, if it was shipped.
   var steps: [SequentialReformation.Step] = []
   /// What the descent measured, if it was shipped.
@@ -62,6 +64,7 @@ struct ExportRecord {
       "sequential_repair": .array(steps.map(\.record)), "measured": measurement,
     ]
     record["vocabulary"] = vocabulary?.outcome(for: network).record
+    if let heads { record["heads"] = heads.record }
     if !rounds.isEmpty { record["gauss_newton"] = .array(rounds.map(\.record)) }
     if !checks.isEmpty { record["descent"] = .array(checks.map(\.record)) }
     if let kept { record["kept"] = .array(kept.map(\.record)) }

@@ -16,6 +16,8 @@ public struct PruneRequest: Codable, Equatable, Sendable {
   public var calibration = CalibrationPlan()
   /// λ of the least squares as a share of the Gram's mean diagonal; `nil` lets held-out tokens choose it.
   public var damping: Double?
+  /// Dimensions of the heads of the model that is pruned; `nil` leaves them as they are.
+  public var headDimension: Int?
   /// The tokens that stay in what is written; pruning is with all of them.
   public var vocabulary = VocabularyRequest.whole
   public var output: CheckpointOutput
@@ -29,6 +31,8 @@ public struct PruneRequest: Codable, Equatable, Sendable {
 public struct PruneJob {
   public struct Outcome {
     public let pruned: PrunedModel
+    /// `nil` where heads stay as they are.
+    public let heads: NarrowerHeadsOutcome?
     /// `nil` where all tokens stay.
     public let vocabulary: VocabularyOutcome?
     /// Sizes of what was written; the rest on the held-out windows, with all tokens.
@@ -68,6 +72,9 @@ public struct PruneJob {
     let made = try context.model(
       request.model, for: output, request.vocabulary, inputs: request.calibration.files(),
       layersDiffer: !method.keepsOneWidth, addsOutputBiases: method.addsOutputBiases(values), monitor)
+    if let dimension = request.headDimension {
+      try made.model.configuration.checkNarrowing(to: dimension, output.format, layersDiffer: !method.keepsOneWidth)
+    }
     let written = made.model.configuration.written(with: made.vocabulary)
     let opened = try OpenedBench.open(
       made.model, request.calibration, damping: request.damping,
@@ -79,26 +86,31 @@ public struct PruneJob {
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     let prepared = try prepare(monitor)
-    let bench = prepared.opened.bench
-    let reference = try bench.reference()
-    bench.openAccount()
-    let pruned = try prepared.method.prune(bench, budget: prepared.budget, prepared.values)
+    let given = prepared.opened.bench
+    let reference = try given.reference()
+    given.openAccount()
+    let narrower = try request.headDimension.map { try given.narrowingHeads(to: $0) }
+    let bench = narrower?.bench ?? given
+    let budget = min(prepared.budget, bench.configuration.blockParameters)
+    let pruned = try prepared.method.prune(bench, budget: budget, prepared.values)
     if bench.knownDamping != nil { prepared.opened.warn(monitor) }
-    let seconds = bench.seconds
+    let seconds = narrower == nil ? given.seconds : given.seconds.merging(bench.seconds, uniquingKeysWith: +)
     let network = pruned.network.configuration
     let measurement = SubnetMeasurement(
-      network.written(with: prepared.vocabulary), of: bench.configuration, try reference.compare(pruned.network))
+      network.written(with: prepared.vocabulary), of: given.configuration, try reference.compare(pruned.network))
     let peak = ProcessMemory.lifetimePeak
-    var record = record(prepared, pruned)
+    let heads = narrower.map { NarrowerHeadsOutcome($0, of: given.configuration) }
+    var record = record(prepared, pruned, damping: bench.knownDamping)
+    record.heads = heads
     record.measured = .init(
       measurement, on: prepared.opened.calibration.judgedOn, densePerplexity: reference.perplexity.value)
     return Outcome(
-      pruned: pruned, vocabulary: prepared.vocabulary?.outcome(for: network), measurement: measurement,
+      pruned: pruned, heads: heads, vocabulary: prepared.vocabulary?.outcome(for: network), measurement: measurement,
       densePerplexity: reference.perplexity.value, seconds: seconds, damping: bench.knownDamping, peakBytes: peak,
       export: try record.export(pruned.network, to: prepared.target))
   }
 
-  private func record(_ prepared: Prepared, _ pruned: PrunedModel) -> ExportRecord {
+  private func record(_ prepared: Prepared, _ pruned: PrunedModel, damping: Double?) -> ExportRecord {
     func words(_ values: [String: String]) -> JSONValue { .object(values.mapValues { .string($0) }) }
     let (method, bench) = (prepared.method, prepared.opened.bench)
     var record = ExportRecord(
@@ -109,7 +121,7 @@ public struct PruneJob {
         "seed": .string("\(request.calibration.seed)"),
       ], parent: bench.model, network: pruned.network.configuration, vocabulary: prepared.vocabulary,
       calibration: prepared.opened.calibration)
-    (record.repair, record.damping, record.kept) = (pruned.repair, bench.knownDamping, pruned.units)
+    (record.repair, record.damping, record.kept) = (pruned.repair, damping, pruned.units)
     return record
   }
 }

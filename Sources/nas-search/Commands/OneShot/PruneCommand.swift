@@ -12,6 +12,11 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var limit: SizeOptions
   @Option(name: .customLong("set"), help: "A setting of the method, such as gamma=3; repeat for several.")
   var settings: [String] = []
+  @Option(
+    help:
+      "Dimensions of each head, an even number: first rotary pairs of queries and keys and directions of values go in all layers alike, then units by the method."
+  )
+  var headDimension: Int?
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var leastSquares: DampingOption
   @OptionGroup var vocabulary: VocabularyOptions
@@ -32,6 +37,7 @@ struct PruneCommand: ParsableCommand {
   func run() throws {
     var request = PruneRequest(model: model, method: method, target: try target, output: output.checkpoint)
     request.settings = settings
+    request.headDimension = headDimension
     request.calibration = text.plan(within: try ContextLimit(of: model))
     request.damping = leastSquares.damping
     request.vocabulary = vocabulary.request(field: text.records.field)
@@ -51,6 +57,11 @@ struct PruneCommand: ParsableCommand {
         + "\((measured[.perplexity] ?? .nan).fixed(2)) (dense \(outcome.densePerplexity.fixed(2)))"
         + (outcome.vocabulary == nil ? "" : ", before tokens were dropped"),
     ]
+    if let heads = outcome.heads {
+      lines.append(
+        "heads: \(heads.dimension) of \(heads.dimensionBefore) dimensions, which alone keep "
+          + "\((heads.keepRatio * 100).fixed(2)) % at KL \(heads.divergence.fixed(4))")
+    }
     if let vocabulary = outcome.vocabulary { lines.append(vocabulary.line) }
     for (name, value) in outcome.pruned.decisions.sorted(by: { $0.key < $1.key }) { lines.append("\(name): \(value)") }
     let times = Workbench.Stage.allCases.map {
@@ -79,6 +90,7 @@ struct PruneCommand: ParsableCommand {
       "output": .string(output.output), "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
       "needs_remote_code": .bool(result.needsRemoteCode),
     ]
+    document["heads"] = outcome.heads?.record
     document["vocabulary"] = outcome.vocabulary?.document
     return .object(document)
   }
