@@ -76,7 +76,8 @@ struct TreePass: BlockPass {
       let columns = group * dimension..<(group + 1) * dimension
       // Packed once for all query heads of the group.
       let keys = PackedWeight(heads.key.rows(tree.rows).columns(columns), precision, in: scratch.keys)
-      let values = PackedWeight(transposeOf: heads.value.rows(tree.rows).columns(columns), precision, in: scratch.values)
+      let values = PackedWeight(
+        transposeOf: heads.value.rows(tree.rows).columns(columns), precision, in: scratch.values)
       for head in group * shape.queriesPerGroup..<(group + 1) * shape.queriesPerGroup {
         let columns = head * dimension..<(head + 1) * dimension
         let attention = TreeAttention(
@@ -169,5 +170,7 @@ struct TreePass: BlockPass {
 
 extension TokenTrees {
   /// The row with which a tree begins; behind the last one, the number of rows.
-  func firstRow(ofTree tree: Int) -> Int { tree == trees.count ? tokens.count : nodes[trees[tree].lowerBound].rows.lowerBound }
+  func firstRow(ofTree tree: Int) -> Int {
+    tree == trees.count ? tokens.count : nodes[trees[tree].lowerBound].rows.lowerBound
+  }
 }
