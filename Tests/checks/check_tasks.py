@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Compares `nas-search evaluate --tasks` with the Language Model Evaluation Harness (model `hf`, single precision).
 
+On a machine that others use, compare the processors' time of both, not the seconds.
+
 The items are made here: texts of random words, in the forms of the tasks' authors for nas-search and of the Hugging Face
 data sets for the harness, which reads them through its own task files. Log-likelihoods must agree within a tolerance,
 and so must what every item counts for each metric.
@@ -14,6 +16,7 @@ import csv
 import json
 import pathlib
 import random
+import resource
 import subprocess
 import tempfile
 import time
@@ -189,13 +192,13 @@ def harness(folder, model, tasks):
     local = manager(folder, tasks)
     found = {}
     for name in tasks:
-        start = time.monotonic()
+        start, used = time.monotonic(), time.process_time()
         result = lm_eval.simple_evaluate(
             model=lm, tasks=[f"local_{name}"], task_manager=local, log_samples=True, bootstrap_iters=0)
-        seconds = time.monotonic() - start
+        seconds, used = time.monotonic() - start, time.process_time() - used
         samples = sorted(result["samples"][f"local_{name}"], key=lambda s: s["doc_id"])
         metrics = {key.removesuffix(",none"): value for key, value in result["results"][f"local_{name}"].items()}
-        found[name] = {"seconds": seconds, "metrics": metrics, "items": [
+        found[name] = {"seconds": seconds, "processor": used, "metrics": metrics, "items": [
             {"filter": s["filter"], "resps": s["resps"], "values": {m: s[m] for m in s["metrics"]}} for s in samples]}
         print(f"harness: {name}: {seconds:.1f} s", flush=True)
     return found
@@ -204,13 +207,14 @@ def harness(folder, model, tasks):
 def ours(binary, folder, model, tasks):
     answers = folder / f"answers-{tasks[0]}.jsonl"
     answers.unlink(missing_ok=True)
-    start = time.monotonic()
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     text = subprocess.run(
         [binary, "evaluate", "--model", model, "--tasks", ",".join(tasks), "--task-data", folder / "authors",
          "--answers", answers, "--json"], check=True, capture_output=True, text=True).stdout
-    seconds = time.monotonic() - start
+    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
-    return json.loads(text), lines, seconds
+    return json.loads(text), lines, (seconds, used)
 
 
 def compare(name, document, lines, found, tolerance):
@@ -218,9 +222,8 @@ def compare(name, document, lines, found, tolerance):
     own = [line for line in lines if line["task"] == name]
     result = next(task for task in document["tasks"] if task["task"] == name)
     if name == "gsm8k":
-        written = {s["resps"][0][0] for s in found["items"] if s["filter"] == "strict-match"}
-        wrong = sum(line["text"] not in written for line in own)
-        return 0.0, wrong, len(own)
+        written = [s["resps"][0][0] for s in found["items"] if s["filter"] == "strict-match"]
+        return 0.0, sum(line["text"] != text for line, text in zip(own, written, strict=True)), len(own)
     largest, wrong = 0.0, 0
     for line, item in zip(own, found["items"], strict=True):
         theirs = [(float(r[0][0]), str(r[0][1]) == "True") for r in item["resps"]]
@@ -258,7 +261,7 @@ def main():
     if missing:
         found |= harness(folder, converted, missing)
         record.write_text(json.dumps(found, default=str))
-    document, lines, seconds = ours(options.binary, folder, converted, tasks)
+    document, lines, (seconds, used) = ours(options.binary, folder, converted, tasks)
     failed = False
     for name in tasks:
         largest, wrong, count = compare(name, document, lines, found[name], options.tolerance)
@@ -266,8 +269,9 @@ def main():
         rate = next(task for task in document["tasks"] if task["task"] == name)["items_per_second"]
         print(f"{name}: {count} items, largest difference {largest:.1e}, {wrong} differ; "
               f"{rate:.1f} items/s here, {count / found[name]['seconds']:.1f} there")
-    print(f"all: {seconds:.1f} s here with reading the model, "
-          f"{sum(found[name]['seconds'] for name in tasks):.1f} s there without")
+    theirs = {key: sum(found[name].get(key, 0) for name in tasks) for key in ["seconds", "processor"]}
+    print(f"all: {seconds:.1f} s here with reading the model, {theirs['seconds']:.1f} s there without; "
+          f"of processors' time {used:.1f} s and {theirs['processor']:.1f} s")
     raise SystemExit(failed)
 
 

@@ -7,8 +7,8 @@ import Tokenizers
 struct GreedyWriter<Model: Network> {
   private let model: Model
   private let tokenizer: Tokenizer
-  /// Prompts that go on together.
-  private static var together: Int { 16 }
+  /// Most prompts that go on together.
+  private static var most: Int { 16 }
 
   typealias Asked = (prompt: [Int32], question: GenerationQuestion)
 
@@ -19,8 +19,11 @@ struct GreedyWriter<Model: Network> {
     // Prompts of like lengths wait little for each other.
     let order = asked.indices.sorted { (asked[$0].prompt.count, $0) < (asked[$1].prompt.count, $1) }
     var result = [String](repeating: "", count: asked.count)
-    for start in stride(from: 0, to: order.count, by: Self.together) {
-      let part = order[start..<min(start + Self.together, order.count)]
+    let longest = asked.reduce(0) { max($0, $1.prompt.count + $1.question.most) }
+    let bytes = Generator<Model>.cacheBytes(model.configuration, capacity: longest)
+    let together = max(1, min(Self.most, model.memory.generator / max(1, bytes)))
+    for start in stride(from: 0, to: order.count, by: together) {
+      let part = order[start..<min(start + together, order.count)]
       let texts = try write(part.map { asked[$0] }) { try monitor.advance(stage, start, of: asked.count) }
       for (index, text) in zip(part, texts) { result[index] = text }
     }

@@ -64,7 +64,10 @@ public struct PairEncoder: Sendable {
   /// The tokens of a prompt, of which a generation of so many tokens is to follow.
   func prompt(_ text: String, leaving room: Int, place: String) throws -> [Int32] {
     let tokens = Array(encode(text).suffix(max(0, longest - room)))
-    guard !tokens.isEmpty else { throw TaskError.unusable(place, "no token is left of the prompt") }
+    guard !tokens.isEmpty else {
+      throw TaskError.unusable(
+        place, "the model's context of \(longest) leaves no room for a prompt and \(room) tokens behind it")
+    }
     return tokens
   }
 
