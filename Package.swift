@@ -21,7 +21,8 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [
 /// What other packages may import; `docs/example` does.
 let libraries = [
   "Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels", "Calibration", "Importance", "Subnets",
-  "Reformation", "Evaluation", "LossRepair", "Search", "Studies", "Methods", "Reports", "Exports", "Pipeline",
+  "Reformation", "Evaluation", "Tasks", "LossRepair", "Search", "Studies", "Methods", "Reports", "Exports",
+  "Pipeline",
 ]
 
 let package = Package(
@@ -58,13 +59,15 @@ let package = Package(
       resources: [.embedInCode("search-spaces")], swiftSettings: strict),
     module("Reformation", ["Subnets", "Calibration", "Importance", "LanguageModels", "LinearAlgebra", "Runtime"]),
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
+    module(
+      "Tasks", ["LanguageModels", "Tokenizers", "Calibration", "Checkpoints", "LinearAlgebra", "Runtime"]),
     module("LossRepair", ["LanguageModels", "LinearAlgebra", "Runtime", "Subnets", "Evaluation"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     .target(
       name: "Studies", dependencies: ["Search", "Checkpoints", "CPostgres", "CSQLite"],
       resources: [.embedInCode("optuna.sql")], swiftSettings: strict),
     .target(
-      name: "Reports", dependencies: ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search"],
+      name: "Reports", dependencies: ["Checkpoints", "Evaluation", "Subnets", "LanguageModels", "Search", "Tasks"],
       exclude: ["README.md"], resources: [.embedInCode("Page/Assets")], swiftSettings: strict),
     .target(
       name: "Exports", dependencies: ["LanguageModels", "LinearAlgebra", "Runtime", "Checkpoints", "Tokenizers"],
@@ -87,12 +90,14 @@ let package = Package(
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
         "Evaluation", "Workbench", "Methods", "Studies", "Reports", "Exports", "LossRepair", "LinearAlgebra", "Runtime",
+        "Tasks",
       ]),
     .executableTarget(
       name: "nas-search",
       dependencies: [
         "Pipeline", "LanguageModels", "Checkpoints", "Calibration", "Importance", "Subnets", "Reformation", "Workbench",
         "Methods", "Evaluation", "LossRepair", "Search", "Reports", "Exports", "Studies", "LinearAlgebra", "Runtime",
+        "Tasks",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -116,6 +121,10 @@ let package = Package(
     tests(of: "Subnets", ["LinearAlgebra", "Runtime", "LanguageModels", "Search"]),
     tests(of: "Reformation", ["LinearAlgebra", "Runtime", "LanguageModels", "Calibration", "Importance", "Subnets"]),
     tests(of: "Evaluation", ["LinearAlgebra", "Runtime", "LanguageModels", "Search", "Subnets"]),
+    tests(
+      of: "Tasks",
+      ["LanguageModels", "Tokenizers", "Calibration", "Checkpoints", "LinearAlgebra", "Runtime"],
+      exclude: ["Fixtures", "make_boundaries.py"]),
     tests(of: "LossRepair", ["LinearAlgebra", "Runtime", "LanguageModels", "Subnets", "Evaluation"]),
     tests(
       of: "Methods",

@@ -22,7 +22,7 @@ public struct Monitor: Sendable {
       case descent
       case lossGradients = "gradients of the divergence"
       case zeros = "looking for zeros"
-      case evolution, trials, texts, timing
+      case evolution, trials, texts, tasks, timing
       case writing
       case randomWeights = "random weights, MiB"
       case readingBack = "reading back"

@@ -55,6 +55,17 @@ import Testing
     #expect(difference <= tolerance * scale, sourceLocation: sourceLocation)
   }
 
+  @Test(arguments: engines, [false, true]) func trees(_ engine: any Engine, sliding: Bool) throws {
+    let other = try tiny(Self.reference(for: engine), sliding: sliding)
+    let stem = someTokens(9, below: 40)
+    let batches = TokenTrees.batches(of: [stem + [1, 2], stem + [1, 3, 5], stem + [4]], for: other.configuration)
+    for batch in batches {
+      let rows = Array(batch.tokens.indices)
+      let found = try batch.hiddenStates(of: tiny(engine, sliding: sliding), rows: rows)
+      expectNear(found, try batch.hiddenStates(of: other, rows: rows))
+    }
+  }
+
   @Test(arguments: engines, [false, true]) func hiddenStates(_ engine: any Engine, sliding: Bool) throws {
     let other = try tiny(Self.reference(for: engine), sliding: sliding)
     let found = try ForwardPass(windows).hiddenStates(of: tiny(engine, sliding: sliding))

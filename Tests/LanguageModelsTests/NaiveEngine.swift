@@ -23,6 +23,10 @@ struct NaiveEngine: Engine {
     over windows: TokenWindows, through configuration: ModelConfiguration, streams: Int, _ precision: Precision
   ) -> any EnginePass { NaivePass(windows, configuration) }
 
+  func pass(
+    over trees: TokenTrees, through configuration: ModelConfiguration, _ precision: Precision
+  ) -> any EnginePass { NaiveTreePass(trees, configuration) }
+
   func backward(over windows: TokenWindows, through configuration: ModelConfiguration) -> any EngineBackward {
     NaiveBackward(pass: NaivePass(windows, configuration), windows: windows)
   }

@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = "Tests/Fixtures"
 WORDS = {
     "MODEL": f"{FIXTURES}/models/llama3-gqa", "TEXT": "text.txt", "UNSEEN": "unseen.txt", "RECORDS": f"{FIXTURES}/text/notes.jsonl",
-    "STUDY": "runs/study",
+    "STUDY": "runs/study", "TASKS": "Tests/TasksTests/Fixtures/authors",
 }
 # Seconds that a block may take.
 LIMIT = 120

@@ -3,7 +3,7 @@ import Runtime
 
 /// The way of a pass's rows through a decoder layer: the positions that they stand for, the keys that they see, and the
 /// dealing of products to workers.
-protocol BlockPass {
+protocol BlockPass: Sendable {
   /// Calls `body` once or for several shares at once, with a function that cuts a number of outputs to the share.
   ///
   /// - Parameter most: outputs of the largest product.

@@ -25,6 +25,10 @@ public struct CPUEngine: Engine {
     ForwardPass.LayerRunner(configuration, ForwardPass(windows), streams: streams, precision: precision)
   }
 
+  public func pass(
+    over trees: TokenTrees, through configuration: ModelConfiguration, _ precision: Precision
+  ) -> any EnginePass { ForwardPass.LayerRunner(configuration, trees, precision: precision) }
+
   public func backward(over windows: TokenWindows, through configuration: ModelConfiguration) -> any EngineBackward {
     LaneBackward(windows, configuration, queryBlock: queryBlock)
   }

@@ -14,7 +14,7 @@ public struct ForwardPass: Sendable {
   /// Lanes that an observer must be ready for.
   public static let lanes = 4
 
-  private static let chunkTokens = 512
+  fileprivate static let chunkTokens = 512
 
   private let windows: TokenWindows
   private let chunks: [Range<Int>]
@@ -33,10 +33,12 @@ public struct ForwardPass: Sendable {
   /// The embedded tokens, shape `[tokens, hidden]`.
   ///
   /// - Throws: `ModelError.tokenOutOfRange` for an id that the embedding has no row for.
-  public func embed(_ network: some Network) throws -> Matrix<Float> {
+  public func embed(_ network: some Network) throws -> Matrix<Float> { try Self.embed(windows.tokens, network) }
+
+  static func embed(_ tokens: [Int32], _ network: some Network) throws -> Matrix<Float> {
     let embedding = network.embedding
-    let hidden = Matrix<Float>(rows: windows.tokens.count, columns: embedding.columns)
-    for (i, token) in windows.tokens.enumerated() {
+    let hidden = Matrix<Float>(rows: tokens.count, columns: embedding.columns)
+    for (i, token) in tokens.enumerated() {
       guard token >= 0, token < embedding.rows else {
         throw ModelError.tokenOutOfRange(token: Int(token), vocabulary: embedding.rows)
       }
@@ -77,27 +79,50 @@ public struct ForwardPass: Sendable {
   public final class LayerRunner: Sendable {
     private let configuration: ModelConfiguration
     private let chunks: [Range<Int>]
-    private let pass: WindowPass
+    /// Those of the chunks.
+    private let passes: [any BlockPass]
     private let rotaries: [RotaryEmbedding]
     private let workspaces: [Workspace]
     private let precision: Precision
     /// The layer at work, packed once for all chunks.
     private let layerMemory: LayerBuffers
 
-    init(
+    convenience init(
       _ configuration: ModelConfiguration, _ pass: ForwardPass, streams: Int = 1, precision: Precision = .single
+    ) {
+      let length = pass.windows.length
+      self.init(
+        configuration, pass.chunks.map { ($0, WindowPass(length: length)) }, positions: length, keys: length,
+        streams: streams, precision)
+    }
+
+    convenience init(_ configuration: ModelConfiguration, _ trees: TokenTrees, precision: Precision) {
+      let parts = trees.chunks(ofTokens: ForwardPass.chunkTokens).map { range in
+        (rows: trees.firstRow(ofTree: range.lowerBound)..<trees.firstRow(ofTree: range.upperBound), range: range)
+      }
+      let passes = parts.map { TreePass(trees, trees: $0.range) }
+      self.init(
+        configuration, zip(parts, passes).map { ($0.rows, $1) }, positions: trees.longest,
+        keys: passes.map(\.mostColumns).max() ?? 0, streams: 1, precision)
+    }
+
+    /// - Parameters:
+    ///   - chunks: rows that go through a layer together, and how.
+    ///   - positions: largest number of positions of a sequence.
+    ///   - keys: largest number of keys that a query is multiplied by.
+    private init(
+      _ configuration: ModelConfiguration, _ chunks: [(rows: Range<Int>, pass: any BlockPass)], positions: Int,
+      keys: Int, streams: Int, _ precision: Precision
     ) {
       self.configuration = configuration
       self.precision = precision
-      chunks = pass.chunks
-      self.pass = WindowPass(length: pass.windows.length)
-      rotaries = RotaryEmbedding.all(configuration, positions: pass.windows.length)
-      let rows = pass.chunks.map(\.count).max() ?? 0
-      let length = pass.windows.length
-      let workers = min(Threads.count, max(1, pass.chunks.count * streams))
+      (self.chunks, passes) = (chunks.map(\.rows), chunks.map(\.pass))
+      rotaries = RotaryEmbedding.all(configuration, positions: positions)
+      let rows = chunks.map(\.rows.count).max() ?? 0
+      let workers = min(Threads.count, max(1, chunks.count * streams))
       // Where an observer looks on, as few as its lanes.
       let share = Threads.share(among: min(workers, ForwardPass.lanes))
-      workspaces = (0..<workers).map { _ in Workspace(configuration, rows: rows, length: length, workers: share) }
+      workspaces = (0..<workers).map { _ in Workspace(configuration, rows: rows, length: keys, workers: share) }
       layerMemory = LayerBuffers(configuration)
     }
 
@@ -110,7 +135,7 @@ public struct ForwardPass: Sendable {
       let block = block(packed(weights))
       let lanes = observer == nil ? chunks.count : min(most, chunks.count)
       try Threads.forEach(chunks.count, inLanes: lanes) { chunk, lane, worker in
-        block.run(hidden.rows(chunks[chunk]), pass, workspaces[worker]) { tap, activations in
+        block.run(hidden.rows(chunks[chunk]), passes[chunk], workspaces[worker]) { tap, activations in
           observer?(index, tap, activations, lane)
         }
       }
@@ -125,7 +150,7 @@ public struct ForwardPass: Sendable {
       try Threads.forEach(streams.count * chunks.count) { task, worker in
         let (stream, chunk) = (task / chunks.count, task % chunks.count)
         let hidden = streams[stream].hidden.rows(chunks[chunk])
-        blocks[stream].run(hidden, pass, workspaces[worker]) { _, _ in }
+        blocks[stream].run(hidden, passes[chunk], workspaces[worker]) { _, _ in }
       }
     }
 
@@ -138,7 +163,7 @@ public struct ForwardPass: Sendable {
       let block = block(packed(weights.keeping(module.inputProjections + [.expertBias])))
       let result = Matrix<Float>(rows: hidden.rows, columns: weights.activations(of: module))
       try Threads.forEach(chunks.count) { chunk, worker in
-        let (rows, workspace) = (hidden.rows(chunks[chunk]), workspaces[worker])
+        let (rows, pass, workspace) = (hidden.rows(chunks[chunk]), passes[chunk], workspaces[worker])
         if module == .mlp, weights.hasExperts {
           return block.expandedExperts(rows, workspace, into: result.rows(chunks[chunk]))
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Calibration
 import Pipeline
+import Tasks
 
 /// The options that decide which text a command calibrates on and judges by.
 struct CalibrationOptions: ParsableArguments {
@@ -67,6 +68,8 @@ enum UsageError {
     do {
       try body()
     } catch let error as PipelineError {
+      throw ValidationError("\(error)")
+    } catch let error as TaskError {
       throw ValidationError("\(error)")
     }
   }

@@ -2,17 +2,19 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import Pipeline
+import Reports
 import Runtime
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "evaluate", abstract: "Measure a model on texts: perplexity, and KL to a dense model.")
+    commandName: "evaluate",
+    abstract: "Measure a model on texts (perplexity, KL to a dense model) and on zero-shot tasks (accuracy).")
 
   @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.", transform: LocalPath.checked)
   var model: String
   @Option(
     parsing: .upToNextOption, help: "Text files: plain or JSON lines, also packed (.gz, .zst).",
-    transform: LocalPath.checked) var text: [String]
+    transform: LocalPath.checked) var text: [String] = []
   @OptionGroup var records: FieldOption
   @Option(
     help:
@@ -20,14 +22,27 @@ struct EvaluateCommand: ParsableCommand {
   )
   var windowLength: String?
   @Option(help: "Most windows of each text and length. Default: all.") var windows: Int?
-  @Option(help: "A dense model of the same vocabulary to compare with.", transform: LocalPath.checked) var dense:
-    String?
+  @Option(help: "A dense model to compare with; on texts, of the same vocabulary.", transform: LocalPath.checked)
+  var dense: String?
+  @OptionGroup var asked: TaskOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
+  @Flag(help: "Print what was reached in tasks as CSV.") var csv = false
 
-  func validate() throws { try UsageError.check { try request.validate() } }
+  func validate() throws {
+    let tasks = asked.request(model, dense: dense)
+    if text.isEmpty, tasks == nil { throw ValidationError("there is nothing to measure on: give --text or --tasks") }
+    if json, csv { throw ValidationError("--json and --csv are two forms of one output") }
+    if csv, tasks == nil { throw ValidationError("--csv is for --tasks and --requests, and there is neither") }
+    try UsageError.check {
+      try request?.validate()
+      try tasks?.validate()
+    }
+  }
 
-  private var request: EvaluateRequest {
+  /// `nil` where there is no text.
+  private var request: EvaluateRequest? {
+    if text.isEmpty { return nil }
     var request = EvaluateRequest(
       model: model, texts: text.map { .file(URL(fileURLWithPath: $0), field: records.field) })
     request.dense = dense
@@ -38,11 +53,12 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     Interrupt.install()
-    let display = ProgressDisplay(quiet: json || !Console.errorIsTerminal)
+    let display = ProgressDisplay(quiet: json || csv || !Console.errorIsTerminal)
     let lines = PrintedLines()
+    let isQuiet = json || csv
     let monitor = Monitor(
       isCancelled: { Interrupt.requested || lines.haveFailed },
-      hear: { [json, model] event in
+      hear: { [model] event in
         let line: String
         switch event {
         case let subject as EvaluateJob.Subject: line = Self.header(subject, path: model)
@@ -50,11 +66,14 @@ struct EvaluateCommand: ParsableCommand {
         default: return display.monitor.tell(event)
         }
         display.finish()
-        if !json { lines.print(line) }
+        if !isQuiet { lines.print(line) }
       })
-    let outcome: EvaluateJob.Outcome
+    let context = plannedMemory.context()
+    let texts: EvaluateJob.Outcome?
+    let tasks: TaskJob.Outcome?
     do {
-      outcome = try EvaluateJob(request, in: plannedMemory.context()).run(monitor)
+      texts = try request.map { try EvaluateJob($0, in: context).run(monitor) }
+      tasks = try asked.request(model, dense: dense).map { try TaskJob($0, in: context).run(monitor) }
     } catch is CancellationError {
       display.finish()
       try lines.check()
@@ -62,7 +81,17 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    if json { return try Console.print(document(outcome).text()) }
+    try report(texts, tasks)
+  }
+
+  private func report(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) throws {
+    if json { return try Console.print(document(texts, tasks).text()) }
+    let results = tasks?.measurements.map(\.result) ?? []
+    if csv { return try Console.json(TaskCSV.data(results, means: tasks?.means ?? [])) }
+    if let tasks {
+      let table = TaskTable.render(results, means: tasks.means, width: Console.width(1))
+      try Console.print(String(table.dropLast()))
+    }
     if let peak = ProcessMemory.lifetimePeak { try Console.print("peak memory \(peak / 1_048_576) MiB") }
   }
 
@@ -89,19 +118,27 @@ struct EvaluateCommand: ParsableCommand {
     return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
   }
 
-  private func document(_ outcome: EvaluateJob.Outcome) -> JSONValue {
-    let configuration = outcome.subject.configuration
-    return [
-      "schema": "nas-search.evaluate", "version": 1,
-      "model": [
+  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) -> JSONValue {
+    var members: [String: JSONValue] = [
+      "schema": "nas-search.evaluate", "version": 1, "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
+      "model": ["path": .string(model)],
+    ]
+    if let texts {
+      let configuration = texts.subject.configuration
+      members["model"] = [
         "path": .string(model), "family": .string(configuration.family.name),
         "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
         "block_parameters": .integer(configuration.blockParameters),
-      ],
-      "bos": .string(outcome.subject.bosRule),
-      "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
-      "measurements": .array(outcome.measurements.map(Self.object)),
-    ]
+      ]
+      members["bos"] = .string(texts.subject.bosRule)
+      members["measurements"] = .array(texts.measurements.map(Self.object))
+    }
+    if let tasks {
+      members["tasks"] = .array(
+        tasks.measurements.map { TaskJSON.object($0.result, itemsPerSecond: $0.itemsPerSecond) })
+      members["means"] = .array(tasks.means.map(TaskJSON.object))
+    }
+    return .object(members)
   }
 
   private static func object(_ measured: EvaluateJob.Measurement) -> JSONValue {
