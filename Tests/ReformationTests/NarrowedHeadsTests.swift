@@ -136,6 +136,30 @@ struct DifferentiatedStatistics: Statistics {
     #expect(fitted < plain, "\(fitted), \(plain)")
   }
 
+  /// Contexts and keys that lie in a few directions, one of them by far the longest, are what models have.
+  @Test(arguments: [0.001, 0.1]) func nearlyDependentStatisticsAreNoError(damping: Double) throws {
+    let model = try Fixture.mistralGQA.model()
+    let weights = try model.layer(0)
+    func moments(_ order: Int, seed: UInt64) -> Matrix<Float> {
+      let samples = Matrix<Float>.random(40, order, seed: seed)
+      let direction = Matrix<Float>.random(1, order, seed: seed + 1)
+      // Rank three, and one sample a thousand times as long.
+      for i in 0..<40 {
+        let source = i < 3 ? samples.row(i).pointee : 0
+        if i >= 3 { Kernels.scale(samples.row(i), by: 0, count: order) }
+        Kernels.addScaled(direction.pointer, i == 0 ? 1000 : source, to: samples.row(i), count: order)
+      }
+      let result = Matrix<Float>(rows: order, columns: order)
+      multiply(samples, samples, transposingA: true, into: result)
+      return result
+    }
+    let layer = try NarrowedLayer(weights: weights, dimension: 8, engine: model.engine).narrowed(
+      keeping: [0, 2, 3], keys: (0..<6).map { moments(8, seed: UInt64($0)) }, lengthening: 1,
+      contextGram: moments(48, seed: 7), outputMoments: moments(32, seed: 9), damping: damping)
+    let isFinite = layer.elements.allSatisfy(\.isFinite)
+    #expect(isFinite)
+  }
+
   @Test func impossibleDimensionsAreRefused() throws {
     let model = try Fixture.mistralGQA.model()
     for dimension in [0, -2, 3, 10] {
