@@ -136,6 +136,33 @@ struct DifferentiatedStatistics: Statistics {
     #expect(fitted < plain, "\(fitted), \(plain)")
   }
 
+  /// A head that attends to one token has nearly the same context everywhere. Rounded to single precision, such moments have
+  /// eigenvalues below zero.
+  @Test func nearlyConstantContextsAreNoError() throws {
+    let (hidden, heads, dimension, tokens) = (16, 3, 64, 1024)
+    func random(_ rows: Int, _ columns: Int, _ seed: UInt64) -> Linear {
+      Linear(weight: Matrix<Float>.random(rows, columns, seed: seed))
+    }
+    let weights = LayerWeights([
+      .query: random(heads * dimension, hidden, 1), .key: random(dimension, hidden, 2),
+      .value: random(dimension, hidden, 3), .output: random(hidden, heads * dimension, 4),
+    ])
+    func moments(_ order: Int, seed: UInt64) -> Matrix<Float> {
+      let samples = Matrix<Float>.random(tokens, order, seed: seed)
+      Kernels.scale(samples.pointer, by: 1e-4, count: samples.count)
+      let constant = Matrix<Float>.random(1, order, seed: seed + 1)
+      for i in 0..<tokens { Kernels.add(constant.pointer, to: samples.row(i), count: order) }
+      let result = Matrix<Float>(rows: order, columns: order)
+      multiply(samples, samples, transposingA: true, into: result)
+      return result
+    }
+    let layer = try NarrowedLayer(weights: weights, dimension: dimension, engine: CPUEngine()).narrowed(
+      keeping: Array(0..<24), keys: (0..<heads).map { moments(dimension, seed: UInt64(10 + 2 * $0)) }, lengthening: 1,
+      contextGram: moments(heads * dimension, seed: 20), outputMoments: moments(hidden, seed: 30), damping: 0.1)
+    let isFinite = layer.elements.allSatisfy(\.isFinite)
+    #expect(isFinite)
+  }
+
   @Test func impossibleDimensionsAreRefused() throws {
     let model = try Fixture.mistralGQA.model()
     for dimension in [0, -2, 3, 10] {

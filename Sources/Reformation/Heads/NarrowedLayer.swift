@@ -9,10 +9,9 @@ struct NarrowedLayer {
   let dimension: Int
   let engine: any Engine
 
-  /// Share of the mean diagonal that keeps the second moments of kept keys invertible: they are of thousands of keys.
+  /// Share of the mean diagonal that keeps the second moments of keys and of contexts invertible. They are sums in single
+  /// precision, and in a few directions a thousand times longer than in others, so a smaller share would not.
   private static let ridge = 1e-4
-  /// The same for contexts, where directions are chosen.
-  private static let floor = 1e-6
   /// How often directions and columns are improved in turns.
   private static let rounds = 3
 
@@ -84,7 +83,7 @@ struct NarrowedLayer {
     return try (0..<groups).map { group in
       let columns = (group * perGroup..<(group + 1) * perGroup).map { $0 * dimension..<($0 + 1) * dimension }
       return try ValueDirections(
-        moments: columns.map { contextGram.rows($0).columns($0).damped(Self.floor) },
+        moments: columns.map { contextGram.rows($0).columns($0).damped(Self.ridge) },
         costs: columns.map { HeadMoments.cost(weights.output.weight.columns($0), outputMoments).widened() }
       ).directions(count, rounds: Self.rounds)
     }
