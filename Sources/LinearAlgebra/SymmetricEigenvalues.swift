@@ -1,7 +1,7 @@
 import CNumerics
 
-/// The eigenvalues and eigenvectors of a symmetric matrix of small order (by GSL: reduction to tridiagonal form, then QR
-/// steps).
+/// The eigenvalues and eigenvectors of a symmetric matrix of small order, by GSL: reduction to tridiagonal form, then
+/// QR steps.
 public struct SymmetricEigenvalues: Sendable {
   /// The largest first.
   public let values: [Double]

@@ -8,8 +8,8 @@ import Synchronization
 /// A model whose heads have fewer dimensions, the same in all layers.
 ///
 /// Queries and keys keep some rotary pairs, the same everywhere, because loaders know one set of frequencies for a
-/// model. Values keep directions of their own in every group. The rest is corrected by least squares: queries toward the
-/// scores, the output projection toward the context (`HeadMoments`, `ValueDirections`).
+/// model. Values keep directions of their own in every group. The rest is corrected by least squares: queries toward
+/// the scores, the output projection toward the context (`HeadMoments`, `ValueDirections`).
 public struct NarrowedHeads<Parent: Network>: Sendable {
   /// Rotary pairs that stay, ascending.
   public let pairs: [Int]

@@ -9,8 +9,8 @@ struct NarrowedLayer {
   let dimension: Int
   let engine: any Engine
 
-  /// Share of the mean diagonal that keeps the second moments of keys and of contexts invertible. They are sums in single
-  /// precision, and in a few directions a thousand times longer than in others, so a smaller share would not.
+  /// Share of the mean diagonal that keeps the second moments of keys and of contexts invertible. They are sums in
+  /// single precision, and in a few directions a thousand times longer than in others, so a smaller share would not.
   private static let ridge = 1e-4
   /// How often directions and columns are improved in turns.
   private static let rounds = 3
