@@ -62,9 +62,10 @@ import Testing
     _ activation: Activation, biased: Bool
   ) throws {
     let (start, goal) = (MLP(1, biased: biased), MLP(5))
-    let fit = GatedFit(
+    var fit = GatedFit(
       activation: activation, fit: Self.tokens(40, of: goal, activation, seed: 30),
       check: Self.tokens(10, of: goal, activation, seed: 40))
+    fit.plan.keepsSlopes = !biased
     let system = LinearisedMLP(fit, start.gate, start.up, start.down)
     let (tokens, step) = (fit.fit, Float(1.0 / 256))
     func scaled(_ y: Matrix<Float>, by factor: Float) -> [Double] {
