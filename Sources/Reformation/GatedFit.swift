@@ -35,7 +35,7 @@ struct GatedFit {
     /// λ of `E[x xᵀ]` in the preconditioner, as a share of its mean diagonal.
     var damping = 0.01
     /// Tokens to fit on, at most.
-    var tokens = 1 << 15
+    var tokens = SequentialReformation.gateTokens
     /// Whether slopes are kept from step to step, or computed anew.
     var keepsSlopes = true
     /// The least gain of a round that is worth another.
@@ -136,9 +136,9 @@ struct GatedFit {
   private func error(_ gate: Linear, _ up: Linear, _ down: Matrix<Float>) -> Double {
     var sum = 0.0
     Self.forEachBlock(check.inputs.rows) { rows in
-      let (x, g, u) = Self.factors(check.inputs.rows(rows), gate, up)
+      let (g, u) = Self.factors(check.inputs.rows(rows), gate, up)
       activation.multiply(g.pointer, u.pointer, count: g.count)
-      let rest = Self.rest(check, rows, x.rows, g, down)
+      let rest = Self.rest(check, rows, g, down)
       sum += Self.inner(rest, rest)
     }
     return sum / Double(max(1, check.inputs.rows))
@@ -150,21 +150,21 @@ struct GatedFit {
 
   fileprivate static func factors(
     _ x: Matrix<Float>, _ gate: Linear, _ up: Linear
-  ) -> (x: Matrix<Float>, gate: Matrix<Float>, up: Matrix<Float>) {
+  ) -> (gate: Matrix<Float>, up: Matrix<Float>) {
     let g = Matrix<Float>(uninitialized: x.rows, columns: gate.outputs)
     let u = Matrix<Float>(uninitialized: x.rows, columns: gate.outputs)
     gate.apply(x, into: g)
     up.apply(x, into: u)
-    return (x, g, u)
+    return (g, u)
   }
 
   /// `s·(y − D h)`.
   fileprivate static func rest(
-    _ tokens: Tokens, _ rows: Range<Int>, _ count: Int, _ h: Matrix<Float>, _ down: Matrix<Float>
+    _ tokens: Tokens, _ rows: Range<Int>, _ h: Matrix<Float>, _ down: Matrix<Float>
   ) -> Matrix<Float> {
-    let rest = Matrix<Float>(uninitialized: count, columns: down.rows)
+    let rest = Matrix<Float>(uninitialized: rows.count, columns: down.rows)
     multiply(h, down, transposingB: true, into: rest)
-    for i in 0..<count {
+    for i in 0..<rows.count {
       Kernels.scale(rest.row(i), by: -tokens.scales[rows.lowerBound + i], count: rest.columns)
       Kernels.add(tokens.lacking.row(rows.lowerBound + i), to: rest.row(i), count: rest.columns)
     }
@@ -201,7 +201,7 @@ struct LinearisedMLP {
     GatedFit.forEachBlock(tokens) { rows in
       let (own, h) = Self.slopes(fit, gate, up, rows)
       let x = fit.fit.inputs.rows(rows)
-      let rest = GatedFit.rest(fit.fit, rows, x.rows, h, down)
+      let rest = GatedFit.rest(fit.fit, rows, h, down)
       for i in 0..<rows.count {
         Kernels.addSquares(own.gate.row(i), 1, to: squares.row(0), count: channels)
         Kernels.addSquares(own.up.row(i), 1, to: squares.row(1), count: channels)
@@ -222,7 +222,7 @@ struct LinearisedMLP {
   private static func slopes(
     _ fit: GatedFit, _ gate: Linear, _ up: Linear, _ rows: Range<Int>
   ) -> (slopes: Slopes, h: Matrix<Float>) {
-    let (_, g, u) = GatedFit.factors(fit.fit.inputs.rows(rows), gate, up)
+    let (g, u) = GatedFit.factors(fit.fit.inputs.rows(rows), gate, up)
     let h = Matrix<Float>(uninitialized: rows.count, columns: gate.outputs)
     h.fill(1)
     fit.activation.multiplyBackward(g, u, grad: h)

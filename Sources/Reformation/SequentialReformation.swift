@@ -82,6 +82,9 @@ public struct SequentialReformation: Sendable {
     public let heldOutError: Double
   }
 
+  /// Tokens that gates are fitted on, at most.
+  public static let gateTokens = 1 << 15
+
   private let store: LayerStore
   public let steps: [Step]
   private let hasBiases: Bool

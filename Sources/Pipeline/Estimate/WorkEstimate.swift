@@ -1,6 +1,7 @@
 import Calibration
 import LanguageModels
 import LinearAlgebra
+import Reformation
 import Runtime
 
 /// What a search or `solve` will take, by counting the products of matrices and the bytes, before any work starts.
@@ -189,7 +190,7 @@ private struct OperationCount {
   }
 
   /// A forward pass of the tokens that gates are fitted on.
-  var gateFits: Double { forward(min(1 << 15, work.calibrationTokens.reduce(0, +))) }
+  var gateFits: Double { forward(min(SequentialReformation.gateTokens, work.calibrationTokens.reduce(0, +))) }
 
   /// A backward pass without gradients of weights, and what modules read.
   var correlation: Double {
