@@ -115,10 +115,23 @@ public struct ExportJob {
     return limits.min().map { ($0, target.text) }
   }
 
+  /// The point with its final weights in memory; nothing is written.
+  public func network(_ monitor: Monitor = .silent) throws -> LanguageModel {
+    let prepared = try prepare(monitor)
+    let network = try finish(prepared, monitor).chosen.network
+    return LanguageModel(
+      prepared.opened.model, configuration: network.configuration, finalNorm: network.finalNorm, layer: network.layer)
+  }
+
+  private func finish(_ prepared: Prepared, _ monitor: Monitor) throws -> RepairDecision {
+    let windows = prepared.opened.windows(prepared.genes)
+    return try prepared.evaluator.finish(prepared.genes, request.repair, calibration: windows, monitor)
+  }
+
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     let prepared = try prepare(monitor)
     let (opened, genes) = (prepared.opened, prepared.genes)
-    let decision = try prepared.evaluator.finish(genes, request.repair, calibration: opened.windows(genes), monitor)
+    let decision = try finish(prepared, monitor)
     let chosen = decision.chosen
     let network = chosen.network.configuration
     let measurement = SubnetMeasurement(
