@@ -167,7 +167,8 @@ let package = Package(
       ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
     tests(of: "ReaderFuzzing", ["LinearAlgebra", "Runtime"]),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra", "Runtime"], exclude: ["Help"],
+      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra", "Runtime", "TestSupport"],
+      exclude: ["Help"],
       swiftSettings: strict),
   ]
 )

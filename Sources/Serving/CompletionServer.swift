@@ -57,17 +57,15 @@ public final class CompletionServer: Sendable {
   private static func serve(_ channel: any Channel, _ service: Service, _ connections: Connections) throws {
     let limits = service.limits
     let open = connections.begin(channel)
-    let end = { connections.end(channel) }
-    guard open <= limits.connections * (1 + refused) else {
-      end()
-      throw ChannelError.ioOnClosedChannel
-    }
+    channel.closeFuture.whenComplete { _ in connections.end(channel) }
+    // An error closes the connection.
+    guard open <= limits.connections * (1 + refused) else { throw ChannelError.ioOnClosedChannel }
     let refusal: RequestProblem? =
       open <= limits.connections
       ? nil
       : .unavailable(
         "\(limits.connections) connections are open already; come back later", code: "too_many_connections")
-    let connection = Connection(service, refusal: refusal, ended: end)
+    let connection = Connection(service, refusal: refusal)
     let pipeline = channel.pipeline.syncOperations
     try pipeline.addHandler(ByteWatch(connection))
     try pipeline.configureHTTPServerPipeline(withErrorHandling: false)

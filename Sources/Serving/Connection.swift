@@ -25,7 +25,6 @@ final class Connection: ChannelInboundHandler {
   private let service: Service
   /// Why nothing is served here, if there are too many connections.
   private let refusal: RequestProblem?
-  private let ended: () -> Void
   private var state = State.idle
   private var context: ChannelHandlerContext?
   private var deadline: Scheduled<Void>?
@@ -37,12 +36,8 @@ final class Connection: ChannelInboundHandler {
   fileprivate var sendBytes: ((ByteBuffer) -> Void)?
   private var limits: ServingLimits { service.limits }
 
-  /// - Parameters:
-  ///   - refusal: what every request gets.
-  ///   - ended: called once, when the connection is closed.
-  init(_ service: Service, refusal: RequestProblem?, ended: @escaping () -> Void) {
-    (self.service, self.refusal, self.ended) = (service, refusal, ended)
-  }
+  /// - Parameter refusal: what every request gets.
+  init(_ service: Service, refusal: RequestProblem?) { (self.service, self.refusal) = (service, refusal) }
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
@@ -57,7 +52,6 @@ final class Connection: ChannelInboundHandler {
     if case .answering(_, let job?) = state { job.abandon() }
     deadline?.cancel()
     state = .closed
-    ended()
     context.fireChannelInactive()
   }
 

@@ -1,13 +1,13 @@
 import Foundation
 
 /// A client that sends bytes as they are, also such that are no HTTP.
-final class RawClient {
+public final class RawClient {
   private let descriptor: Int32
   /// What came behind the last answer.
   private var rest: [UInt8] = []
 
   /// - Returns: `nil` where nobody listens.
-  init?(port: Int) {
+  public init?(port: Int) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -29,7 +29,7 @@ final class RawClient {
   deinit { close(descriptor) }
 
   /// Sends as much as is taken.
-  func send(_ text: String) {
+  public func send(_ text: String) {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -38,12 +38,12 @@ final class RawClient {
     }
   }
 
-  func post(_ body: String, to path: String = "/v1/completions", more: String = "") {
+  public func post(_ body: String, to path: String = "/v1/completions", more: String = "") {
     send("POST \(path) HTTP/1.1\r\nHost: here\r\nContent-Length: \(body.utf8.count)\r\n\(more)\r\n\(body)")
   }
 
   /// Reads an answer: its status and body. A connection that ends without one gives status 0.
-  func answer() -> (status: Int, head: String, body: String) {
+  public func answer() -> (status: Int, head: String, body: String) {
     var bytes = rest
     var buffer = [UInt8](repeating: 0, count: 65536)
     while true {
