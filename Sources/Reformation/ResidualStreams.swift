@@ -91,13 +91,12 @@ final class ResidualStreams {
   /// The subnet's stream, shape `[tokens, hidden]`.
   var stream: Matrix<Float> { pruned }
 
-  /// The inputs of the current MLP, and what the stream lacks before it: of all tokens, or of `count` evenly spread
-  /// ones.
+  /// The inputs of the current MLP, and what the stream lacks before it: of all tokens, or of each `step`-th.
   func gatedTokens(
-    _ weights: LayerWeights, _ tokens: SequentialReformation.Options.Tokens, atMost count: Int = .max
+    _ weights: LayerWeights, _ tokens: SequentialReformation.Options.Tokens, every step: Int = 1
   ) throws -> GatedFit.Tokens {
     let inputs = try normed(.mlp, weights)
-    let chosen = Array(stride(from: 0, to: inputs.rows, by: max(1, (inputs.rows - 1) / count + 1)))
+    let chosen = Array(stride(from: 0, to: inputs.rows, by: step))
     let (lacking, before) = (goal.gatherRows(chosen), pruned.gatherRows(chosen))
     let scales = chosen.map { weight(of: $0, tokens) }
     Kernels.addScaled(before.pointer, -1, to: lacking.pointer, count: lacking.count)

@@ -122,11 +122,10 @@ import Testing
       if module == .attention { try streams.leave(pruned[toStream: module]) }
     }
     let (all, few) = (
-      try streams.gatedTokens(pruned, .balanced), try streams.gatedTokens(pruned, .balanced, atMost: 7)
+      try streams.gatedTokens(pruned, .balanced), try streams.gatedTokens(pruned, .balanced, every: 3)
     )
-    #expect(all.scales.count == calibration.tokens.count && few.scales.count == 7)
-    let step = (calibration.tokens.count + 6) / 7
-    for (place, token) in stride(from: 0, to: all.scales.count, by: step).enumerated() {
+    #expect(all.scales.count == calibration.tokens.count && few.scales.count == (all.scales.count + 2) / 3)
+    for (place, token) in stride(from: 0, to: all.scales.count, by: 3).enumerated() {
       #expect(few.scales[place] == all.scales[token])
       for j in 0..<all.inputs.columns {
         #expect(few.inputs[place, j] == all.inputs[token, j] && few.lacking[place, j] == all.lacking[token, j])

@@ -11,6 +11,7 @@ import Workbench
 
 /// A search with all that it names: whatever can be wrong with it shows here, before anything slow.
 struct SearchGround {
+  /// With the number of rounds, where there can be several.
   let settings: SearchSettings
   let address: StudyAddress
   /// Of the study.
@@ -22,7 +23,7 @@ struct SearchGround {
   let budgeted: BudgetedSpace
 
   init(_ request: SearchRequest, in context: JobContext) throws {
-    settings = request.settings
+    var settings = request.settings
     address = try StudyAddress(request.study)
     guard let name = address.newName else {
       throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
@@ -35,6 +36,10 @@ struct SearchGround {
     bound = try BoundSpace(
       settings.searchSpace(), to: model.configuration, calibrationSets: try settings.plan.setNames())
     budgeted = try Self.budgeted(bound, settings)
+    if settings.rounds == nil, let size = budgeted.size, ChoiceCurves.exist(bound, settings.repair) {
+      settings.rounds = Workbench.rounds(to: size, of: model.configuration)
+    }
+    self.settings = settings
   }
 
   static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {

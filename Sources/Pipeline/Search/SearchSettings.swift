@@ -34,7 +34,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var curveMetric = SearchPlan().curveMetric
   /// By what widths are allocated and the loss of candidates is foretold.
   public var allocation = SearchPlan().allocation
-  /// Rounds of removal (`SearchPlan.rounds`); `nil` for one.
+  /// Rounds of removal (`SearchPlan.rounds`); `nil` for those that pay at the size. A study has their number; one
+  /// without it is older, and has one round.
   public var rounds: Int?
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
@@ -113,7 +114,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
       .init("allocation", allocation.rawValue),
-      .init("rounds", rounds), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
+      .init("rounds", rounds ?? 1), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
       .init("population", population),
       .init("precision", precision.rawValue), .init("engine", engine.rawValue),
     ]
