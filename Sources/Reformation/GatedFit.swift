@@ -30,9 +30,11 @@ struct GatedFit {
     /// Times that the problem is made linear anew. A second is worth a fifth of the first.
     var rounds = 1
     /// Steps of conjugate gradients, at most. Each costs two forward passes of the MLP.
-    var steps = 4
+    var steps = 6
     /// λ of `E[x xᵀ]` in the preconditioner, as a share of its mean diagonal.
     var damping = 0.01
+    /// The least gain of a step that is worth another, as a share of the error before all.
+    var leastGain = 0.002
     /// The largest share of a change that is tried.
     var longest = 1.5
     /// Whether slopes are kept from step to step, or computed anew.
@@ -57,7 +59,7 @@ struct GatedFit {
     check: ResidualStreams, _ tokens: SequentialReformation.Options.Tokens
   ) throws -> Double {
     var (plan, gate, up) = (Plan(), layer[.gate], layer[.up])
-    let kept = try fit.gatedTokens(layer, tokens, every: SequentialReformation.gateStride)
+    let kept = try fit.gatedTokens(layer, tokens)
     plan.keepsSlopes = 2 * kept.inputs.rows * gate.outputs * MemoryLayout<Float>.size <= memory.candidates
     let gated = GatedFit(
       activation: activation, fit: kept, check: try check.gatedTokens(layer, tokens), plan: plan)
@@ -100,8 +102,9 @@ struct GatedFit {
       Kernels.addScaled(direction.pointer, step, to: change.pointer, count: change.count)
       Kernels.addScaled(image.pointer, -step, to: rest.pointer, count: rest.count)
       let found = share(of: change, gate, up, down, from: start)
-      if found.error >= best?.error ?? start { break }
-      best = found
+      let gain = (best?.error ?? start) - found.error
+      if gain > 0 { best = found }
+      if gain <= plan.leastGain * start { break }
       let next = preconditioner.apply(rest, system.weights)
       let nextProduct = Self.inner(rest, next)
       Kernels.addScaled(direction.pointer, Float(nextProduct / product), to: next.pointer, count: next.count)

@@ -82,9 +82,6 @@ public struct SequentialReformation: Sendable {
     public let heldOutError: Double
   }
 
-  /// Gates are fitted on each token of so many: each gives as many equations as the stream is wide.
-  public static let gateStride = 2
-
   private let store: LayerStore
   public let steps: [Step]
   private let hasBiases: Bool

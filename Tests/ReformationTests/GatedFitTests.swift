@@ -106,7 +106,7 @@ import Testing
     var fit = GatedFit(
       activation: activation, fit: Self.tokens(400, of: goal, activation, seed: 30),
       check: Self.tokens(100, of: goal, activation, seed: 40))
-    (fit.plan.rounds, fit.plan.steps) = (6, 60)
+    (fit.plan.rounds, fit.plan.steps, fit.plan.leastGain) = (6, 60, 0)
     let error = try fit.improve(&start.gate, &start.up, down: start.down)
     #expect(error < 1e-4)
   }
