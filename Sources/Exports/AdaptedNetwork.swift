@@ -9,7 +9,7 @@ struct AdaptedNetwork<Base: Network>: Network {
   let base: Base
   let configuration: ModelConfiguration
   /// The layers of `base` that are left, ascending.
-  private let numbers: [Int]
+  let numbers: [Int]
 
   /// - Parameters:
   ///   - configuration: the network's own, except for biases and the factor of attention's scores.

@@ -43,11 +43,48 @@ extension EndToEnd {
       let small = try workspace.run(prune(output: "small") + fewer).expectSuccess().json()
       expect(try bytes("small/model.safetensors", in: workspace), near: Double(size))
       #expect(try #require(small["keep_ratio"] as? Double) > #require(made["keep_ratio"] as? Double) + 0.1)
-      try workspace.run(prune(output: "small.gguf") + fewer).expectSuccess()
       // The tokenizer is in the same file.
-      let tokenizer = try bytes("small/tokenizer.json", in: workspace)
-      let file = try bytes("small.gguf", in: workspace)
-      #expect(file > 0.99 * Double(size) && file - tokenizer < 1.01 * Double(size))
+      try workspace.run(prune(output: "small.gguf") + fewer).expectSuccess()
+      expect(try bytes("small.gguf", in: workspace), near: Double(size))
+    }
+
+    /// Quantised files mix types, and narrower rows fall back to others.
+    @Test(arguments: ["q8_0", "q4_k_m"]) func aQuantisedFileHasTheSizeThatWasAskedFor(type: String) throws {
+      let workspace = try workspace()
+      let whole = ["convert", "--model", "model", "--dtype", type, "--output", "dense.gguf"]
+      try workspace.run(whole).expectSuccess()
+      let size = Int(0.85 * (try bytes("dense.gguf", in: workspace)))
+      let option = ["--dtype", type, "--size", "\(size)B"]
+      let made = try workspace.run(prune(output: "small.gguf") + option).expectSuccess().json()
+      let written = try bytes("small.gguf", in: workspace)
+      expect(written, near: Double(size))
+      #expect(Int(written) == made["bytes"] as? Int)
+      try workspace.expectFailure(
+        prune(output: "folder") + option, "a Hugging Face folder cannot hold weights of type \(type)")
+    }
+
+    /// The cache counts, and falls with KV groups.
+    @Test func memoryCountsTheCache() throws {
+      let workspace = try workspace()
+      func groups(_ context: Int, _ limit: Int) throws -> Int {
+        let output = "memory-\(context)"
+        try workspace.run(
+          prune("--memory", "\(limit)B", "--context", "\(context)", output: output)
+        ).expectSuccess()
+        let record = try JSONSerialization.jsonObject(with: workspace.data(output + "/nas_search.json"))
+        let layers = try #require((record as? [String: Any])?["kept"] as? [[String: Any]])
+        let groups = layers.reduce(0) { $0 + (($1["kv_groups"] as? [Int])?.count ?? 0) }
+        // Keys and values of 64 dimensions, two bytes each.
+        let all = try bytes(output + "/model.safetensors", in: workspace) + Double(2 * 2 * 64 * context * groups)
+        #expect(all <= 1.001 * Double(limit) && all > 0.98 * Double(limit))
+        return groups
+      }
+      // Nine groups of 512 tokens would take 1.2 MB.
+      #expect(try groups(8, 2_600_000) > 0)
+      #expect(try groups(512, 3_200_000) > 0)
+      try workspace.expectFailure(prune("--memory", "3MB", output: "x.gguf"), "--memory goes with --context", code: 64)
+      try workspace.expectFailure(
+        prune("--memory", "3MB", "--context", "100000000", output: "x.gguf"), "is more than the model's context")
     }
 
     @Test func parametersCountTheTokensThatStay() throws {

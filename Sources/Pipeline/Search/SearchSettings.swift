@@ -52,6 +52,9 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// - Throws: `PipelineError.invalidOption` for settings that no search can have, before anything slow.
   public func validate() throws {
     try target?.validate()
+    if case .memory = target {
+      throw PipelineError.invalidOption("--memory is for prune, solve and export; a search takes --keep, --params or --size")
+    }
     if let aim {
       try PipelineError.require(target == nil, "--aim is for searches without --keep, --params and --size")
       try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
