@@ -63,8 +63,8 @@ static bool byte_blocks(const float *x, ptrdiff_t columns, uint8_t *block) {
   return isFinite;
 }
 
-// Eight scales and eight minima of six bits: the first four whole, the low four bits of the others together, their upper
-// two above the first.
+// Eight scales and eight minima of six bits: the first four whole, the low four bits of the others together, their
+// upper two above the first.
 INLINE void pack_sixes(const uint8_t *scales, const uint8_t *minima, uint8_t *bytes) {
   for (int i = 0; i < 4; i++) {
     bytes[i] = (uint8_t)(scales[i] | (scales[i + 4] >> 4) << 6);

@@ -11,8 +11,8 @@ public enum BlockEncoding {
   ///   - values: rows of `length` finite values, one behind the other.
   ///   - length: values of a row, a multiple of the type's block size.
   ///   - type: one of `types`.
-  ///   - importance: how much the squared error of each column counts, `length` values above zero; `nil` where the
-  ///     magnitude of a value alone says it. Q8_0 heeds none.
+  ///   - importance: weights of the squared errors of the columns, `length` values above zero; `nil` where the magnitude
+  ///     of a value alone says how much it counts. Q8_0 heeds none.
   ///   - blocks: takes the encoded rows.
   /// - Returns: whether every scale fits binary16.
   public static func encode(

@@ -63,7 +63,8 @@ struct CheckedPlan {
 
   /// Asks for the values, narrows them and writes them to the output.
   /// - Throws: `CheckpointError.overflow`, or `.invalidPlan` if their number is not that of the plan.
-  func write(to output: FileOutput, _ supply: TensorSupply, encoder: @escaping RowEncoder = BlockEncoding.plain) throws {
+  func write(to output: FileOutput, _ supply: TensorSupply, encoder: @escaping RowEncoder = BlockEncoding.plain) throws
+  {
     if plan.type.isQuantised { return try writeBlocks(to: output, supply, encoder) }
     var supplied = 0
     func mismatch(_ found: Int) -> CheckpointError {

@@ -3,14 +3,14 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// Rounds rows to blocks on all workers. Rows are rounded one by one, so the bytes do not depend on who rounds which.
+/// Rounds rows to blocks on all workers. Each row is rounded on its own, so the bytes do not depend on the number of workers.
 enum BlockRounding {
   /// Values that a worker takes at once.
   private static let share = 1 << 16
 
   /// - Parameters:
   ///   - group: rows that share their importance; a worker's rows never cross into another group.
-  ///   - importance: that of the columns in a group.
+  ///   - importance: importance of the columns in each group.
   /// - Throws: `CheckpointError.overflow`.
   static func encode(
     _ plan: TensorPlan, firstRow: Int, _ rows: UnsafeBufferPointer<Float>, into blocks: UnsafeMutableRawBufferPointer,
@@ -74,7 +74,7 @@ extension NetworkTensors {
 extension TensorComparison {
   /// Compares a projection that was read from blocks. Experts that have columns of their own were rounded one by one.
   ///
-  /// - Parameter experts: how many of them share the columns; one for a projection that is no expert's.
+  /// - Parameter experts: number of experts that share the columns; one for a projection that is no expert's.
   func checkBlocks(
     _ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String, _ type: ElementType, _ part: LayerPart,
     _ layer: Int, experts: Int
@@ -92,7 +92,7 @@ extension TensorComparison {
   ///
   /// - Parameters:
   ///   - found: shape of `expected`, whose rows are a whole number of blocks.
-  ///   - importance: by which they were rounded.
+  ///   - importance: importance by which they were rounded.
   /// - Throws: `ExportError.differentTensor`, `CheckpointError.overflow`.
   func checkBlocks(
     _ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String, _ type: ElementType, importance: [Float]?
@@ -112,7 +112,8 @@ extension TensorComparison {
             BlockEncoding.decode(UnsafeRawBufferPointer(blocks), as: type, into: rounded)
             let read = UnsafeBufferPointer(start: found.row(row), count: length)
             guard
-              let place = firstDifference(UnsafeRawBufferPointer(read), UnsafeRawBufferPointer(UnsafeBufferPointer(rounded)))
+              let place = firstDifference(
+                UnsafeRawBufferPointer(read), UnsafeRawBufferPointer(UnsafeBufferPointer(rounded)))
             else { continue }
             throw ExportError.differentTensor(
               path: path, tensor: name, index: row * length + place / 4, found: read[place / 4],

@@ -19,7 +19,11 @@ struct GGUFExport<Exported: Network>: PreparedExport {
 
   /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its
   /// quantisations.
-  private static var emptyMLP: Int { 32 }
+  private static var emptyMLP: Int { smallestBlock }
+
+  /// Values of the smallest blocks of quantisations. Rows of other lengths would be stored as F16, so MLPs get channels
+  /// of zeros up to a whole number of these.
+  private static var smallestBlock: Int { 32 }
 
   init(
     _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: WeightType,
@@ -42,11 +46,13 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   static func stored(
     _ network: Exported, _ type: WeightType
   ) throws -> (GGUFForm, AdaptedNetwork<Exported>, NetworkTensors<AdaptedNetwork<Exported>>) {
-    let whole = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
+    let block = type.isQuantised ? smallestBlock : 1
+    let whole = AdaptedNetwork(
+      network, network.configuration, mlpChannels: Self.emptyMLP, channelBlock: block)
     let form = try GGUFForm.choice(for: whole.configuration)
     var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
     adapted.block.scoreScale = form.scoreScale(whole.configuration)
-    let stored = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP)
+    let stored = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP, channelBlock: block)
     let configuration = stored.configuration
     let mixture = TensorMixture(type, configuration, architecture: form.architecture)
     let tensors = NetworkTensors(

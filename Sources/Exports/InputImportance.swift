@@ -3,14 +3,14 @@ import LinearAlgebra
 import Runtime
 
 /// How much an error in each column of a projection counts: the mean square of the input that the column reads, the
-/// diagonal of the inputs' Gram matrix. A rounding error `δ` of a row adds `E[(δ·x)²]` to the squared error of an output, of
-/// which this is the part that does not depend on how errors and inputs correlate.
+/// diagonal of the inputs' Gram matrix. A rounding error `δ` of a row adds `E[(δ·x)²]` to the squared error of an output.
+/// This is the part of it that does not depend on how errors and inputs correlate.
 struct InputImportance: Sendable {
   struct Layer: Sendable {
     var attention: [Float] = []
     var context: [Float] = []
     var mlp: [Float] = []
-    /// Of the down projection, one for each expert.
+    /// Those of the down projection, one for each expert.
     var hidden: [[Float]] = []
   }
 
@@ -42,7 +42,7 @@ struct InputImportance: Sendable {
 
   /// The importance of a projection's columns, with a mean of about one; `nil` where nothing is known, or all is zero.
   ///
-  /// - Parameter columns: how many it must be for.
+  /// - Parameter columns: number of columns; channels that were filled up with zeros hardly count.
   func columns(of part: LayerPart, layer: Int, expert: Int = 0, count columns: Int) -> [Float]? {
     let layer = layers[layer]
     let found: [Float] =
@@ -54,8 +54,9 @@ struct InputImportance: Sendable {
       default: []
       }
     let mean = found.reduce(0) { $0 + Double($1) } / Double(max(1, found.count))
-    guard found.count == columns, mean > 0, mean.isFinite else { return nil }
-    return found.map { max(Self.least, $0 / Float(mean)) }
+    let filled = columns - found.count
+    guard filled == 0 || part == .down && filled > 0, mean > 0, mean.isFinite else { return nil }
+    return found.map { max(Self.least, $0 / Float(mean)) } + Array(repeating: Self.least, count: filled)
   }
 }
 

@@ -3,14 +3,14 @@ import LanguageModels
 import LinearAlgebra
 import Runtime
 
-/// The bytes of the files that hold the weights of a model's subnets, before any is written: tensors as they are stored and
-/// what describes them. A GGUF file holds the tokenizer, too; a folder has other files for that. The record of how a subnet
-/// was made is left out.
+/// The bytes of the files that hold the weights of a model's subnets, before any is written: tensors as they are stored,
+/// and their descriptions. A GGUF file holds the tokenizer, too; a folder has other files for that. The record of how a
+/// subnet was made is left out.
 public struct ShippedSize {
   private let parent: LanguageModel
   private let format: ExportFormat
   public let type: WeightType
-  /// What does not depend on the widths.
+  /// Bytes that do not depend on the widths.
   private let fixed: Int
 
   /// - Parameter vocabulary: the tokens that stay; `nil` for all.
@@ -30,7 +30,7 @@ public struct ShippedSize {
       ).bytesOfMetadata
   }
 
-  /// - Parameter configuration: of the subnet, with the tokens that stay.
+  /// - Parameter configuration: configuration of the subnet, with the tokens that stay.
   /// - Throws: `ExportError` for a network that the format cannot hold.
   public func bytes(of configuration: ModelConfiguration) throws -> Int {
     let network = Outline(parent: parent, configuration: configuration)

@@ -3,8 +3,8 @@ import LanguageModels
 
 /// The type of each matrix of a GGUF file, as llama.cpp's quantiser chooses it for a mixture.
 ///
-/// Some matrices are finer than the mixture's name says, and rows that are no whole number of blocks fall back to a type of
-/// smaller blocks (`llama_tensor_get_type` and `tensor_type_fallback` of llama.cpp).
+/// Some matrices are finer than the mixture's name says, and rows that are no whole number of blocks fall back to a type
+/// of smaller blocks (`llama_tensor_get_type` and `tensor_type_fallback` of llama.cpp).
 struct TensorMixture {
   let type: WeightType
   private let architecture: String
@@ -30,8 +30,8 @@ struct TensorMixture {
   }
 
   /// - Parameters:
-  ///   - name: of a matrix in the file.
-  ///   - columns: values of a row.
+  ///   - name: name of a matrix in the file.
+  ///   - columns: number of values of a row.
   func type(of name: String, columns: Int) -> ElementType {
     guard type.isQuantised else { return type.element }
     // Routers are small, and decide everything.

@@ -59,14 +59,13 @@ extension Verification {
 
     let pass = ForwardPass(windows)
     // A rounded score may send a token to another expert. So both networks of experts compute with the stored weights,
-    // which are compared one by one, and only what the configuration says can make a difference. The same goes for blocks:
-    // what their rounding does to the logits is not what is looked for here.
+    // which are compared one by one, and only what the configuration says can make a difference. Networks of blocks do
+    // likewise: what their rounding does to the logits is not what is looked for here.
     let isRounded = written.types.values.contains(where: \.isQuantised)
     let sharesWeights = network.configuration.block.experts != nil || isRounded
     let foundHidden = try reading { try pass.embed(reloaded) }
     let expectedHidden = sharesWeights ? foundHidden.copy() : try pass.embed(network)
-    let expectedRunner = pass.runner(for: network)
-    let foundRunner = pass.runner(for: reloaded)
+    let (expectedRunner, foundRunner) = (pass.runner(for: network), pass.runner(for: reloaded))
     for (index, shape) in network.configuration.layers.enumerated() {
       try monitor.advance(.init(.readingBack), index, of: network.configuration.layerCount)
       let expected = try network.layer(index)

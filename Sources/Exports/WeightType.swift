@@ -1,7 +1,7 @@
 import Checkpoints
 
-/// The types of the weights of an export: those of single values, and the quantisations of llama.cpp by the names that it
-/// gives them, which only a GGUF file can have.
+/// The types of the weights of an export: those of single values, and the quantisations of llama.cpp by its names, which
+/// only a GGUF file can have.
 public enum WeightType: String, Codable, CaseIterable, Sendable {
   case f16, bf16, f32
   case q80 = "q8_0"
@@ -87,7 +87,8 @@ public struct MatrixCounts: Sendable, Equatable, CustomStringConvertible {
   /// Such as `matrices: 180 Q5_0, 31 Q8_0 (181 of them because rows are no whole blocks of 256)`.
   public var description: String {
     let list = counts.map { "\($0.matrices) \($0.type.name)" }.joined(separator: ", ")
-    return "matrices: " + list + (fallbacks == 0 ? "" : " (\(fallbacks) of them because rows are no whole blocks of \(block))")
+    return "matrices: " + list
+      + (fallbacks == 0 ? "" : " (\(fallbacks) of them because rows are no whole blocks of \(block))")
   }
 
   /// Numbers by the names of types.

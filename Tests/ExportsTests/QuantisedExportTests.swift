@@ -79,6 +79,29 @@ import Testing
     if name == "mixtral-four" { #expect(try file.tensor("blk.0.ffn_gate_inp.weight").type == .f32) }
   }
 
+  /// MLPs of any width get channels of zeros up to whole blocks, and the network stays what it is.
+  @Test func widthsAreFilledUpToBlocks() throws {
+    let folder = try TemporaryFolder()
+    let parent = try model(folder)
+    var units = parent.configuration.layers.map(KeptUnits.all)
+    units[1].channels = Array(0..<300)
+    units[2].channels = Array(5..<262)
+    let subnet = Subnet(of: parent, keeping: units)
+    func exported(_ type: WeightType) throws -> LanguageModel {
+      let url = folder.url.appendingPathComponent("\(type.rawValue).gguf")
+      var options = ExportOptions(format: .gguf, type: type)
+      options.importanceTokens = TokenWindows([tokens])
+      try Exporter.export(subnet, parent: parent, record: nil, to: url, options: options)
+      return try LanguageModel(url)
+    }
+    let blocks = try exported(.q6K)
+    #expect(blocks.configuration.layers.map(\.mlpChannels) == [512, 320, 288])
+    #expect(try blocks.checkpoint.tensor("blk.1.ffn_down.weight").type == .q80)
+    #expect(try blocks.layer(1).down.weight.columns(300..<320).elements.allSatisfy { $0 == 0 })
+    #expect(try abs(loss(blocks) - loss(subnet)) < 0.01)
+    #expect(try exported(.f16).configuration.layers.map(\.mlpChannels) == [512, 300, 257])
+  }
+
   /// The types that llama.cpp's quantiser gives SmolLM2-135M, by its rules: `use_more_bits` holds for layers 0–2, 26–29 and
   /// every third between, and rows of 576 values fall back.
   @Test func mixturesAreThoseOfLlamaCpp() throws {
@@ -97,7 +120,8 @@ import Testing
     let five = TensorMixture(.q5KM, configuration, architecture: "llama")
     #expect(five.type(of: "blk.3.ffn_up.weight", columns: 576) == .q51)
     #expect(five.type(of: "blk.2.attn_v.weight", columns: 768) == .q6K)
-    #expect(TensorMixture(.q40, configuration, architecture: "llama").type(of: "blk.3.ffn_up.weight", columns: 48) == .f16)
+    #expect(
+      TensorMixture(.q40, configuration, architecture: "llama").type(of: "blk.3.ffn_up.weight", columns: 48) == .f16)
     let own = try ModelShape.named("llama-3-8b").configuration
     let untied = TensorMixture(.q4KM, own, architecture: "llama")
     #expect(untied.type(of: "output.weight", columns: 4096) == .q6K)

@@ -20,6 +20,8 @@ import Testing
       (changed { $0.scores = ["flap", "obs"] }, "--scores flap,obs"), (changed { $0.aim = 0.7 }, "--aim 0.7"),
       (changed { $0.target = .keep(0.8) }, "--keep 0.8"),
       (changed { $0.target = .parameters(9) }, "--params 9"), (changed { $0.target = .size(500) }, "--size 500"),
+      (changed { $0.target = .memory(500, context: 9) }, "--memory 500 --context 9"),
+      (changed { $0.weights = .q4KM }, "--dtype q4_k_m"),
       (changed { $0.objectives = ["perplexity", "params"] }, "--objectives perplexity,params"),
       (
         changed { $0.plan.calibration = [.init("a.txt", field: "body"), .model] },

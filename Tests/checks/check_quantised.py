@@ -140,17 +140,20 @@ def check(arguments, folder):
     def place(name):
         return os.path.join(folder, name)
 
-    run(arguments, "convert", "--model", arguments.model, "--dtype", "f32", "--output", place("dense-f32.gguf"))
-    run(arguments, "prune", "--model", arguments.model, "--method", arguments.method, "--keep", arguments.keep,
-        "--calibration", arguments.calibration, "--dtype", "f32", "--output", place("subnet-f32.gguf"))
+    if not os.path.exists(place("dense-f32.gguf")):
+        run(arguments, "convert", "--model", arguments.model, "--dtype", "f32", "--output", place("dense-f32.gguf"))
+    if not os.path.exists(place("subnet-f32.gguf")):
+        run(arguments, "prune", "--model", arguments.model, "--method", arguments.method, "--keep", arguments.keep,
+            "--calibration", arguments.calibration, "--calibration-windows", 24, "--fitness-windows", 6, "--dtype", "f32",
+            "--output", place("subnet-f32.gguf"))
     reference = Reference(place("dense-f32.gguf"), read_text(arguments.text), arguments)
     good = True
     print(f"{stock_llama_cpp.version()}, {len(reference.windows)} windows of {arguments.window_length} tokens")
     print("model   type    importance     bytes   evaluate  llama.cpp   differ   KL in llama.cpp   stock KL")
 
-    def line(model, kind, weighted, path, stock=None, same=None):
+    def line(model, kind, weighted, path, measured, stock=None, same=None):
         nonlocal good
-        own, (there, divergence) = evaluated(arguments, path), reference.measure(path, arguments)
+        own, (there, divergence) = evaluated(arguments, path), measured
         verdict = []
         if not abs(there / own - 1) <= TOLERANCE:
             verdict.append("PERPLEXITY DIFFERS")
@@ -166,16 +169,21 @@ def check(arguments, folder):
     for model in ["dense", "subnet"]:
         source = place(f"{model}-f32.gguf")
         path = place(f"{model}-f16.gguf")
-        run(arguments, "convert", "--model", source, "--dtype", "f16", "--output", path)
-        line(model, "f16", False, path)
+        run(arguments, "convert", "--model", source, "--dtype", "f16", "--output", path, "--replace")
+        line(model, "f16", False, path, reference.measure(path, arguments))
         for kind in arguments.types:
             made = write_stock(source, place("stock.gguf"), kind)
-            _, stock = reference.measure(place("stock.gguf"), arguments)
+            stock = None
             for weighted in [False, True] if kind != "q8_0" else [False]:
                 path = place(f"{model}-{kind}{'-weighted' if weighted else ''}.gguf")
                 words = ["--importance", arguments.calibration] if weighted else []
-                run(arguments, "convert", "--model", source, "--dtype", kind, "--output", path, *words)
-                line(model, kind, weighted, path, stock, None if weighted else differing_tensors(path, made))
+                run(arguments, "convert", "--model", source, "--dtype", kind, "--output", path, "--replace", *words)
+                measured = reference.measure(path, arguments)
+                different = None if weighted else differing_tensors(path, made)
+                if not weighted:
+                    # The same bytes have the same divergence.
+                    stock = reference.measure(place("stock.gguf"), arguments)[1] if different else measured[1]
+                line(model, kind, weighted, path, measured, stock, different)
     return good
 
 
@@ -191,7 +199,7 @@ def main():
     parser.add_argument("--window-length", type=int, default=512)
     parser.add_argument("--windows", type=int, default=20)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--folder", help="keep the files here, an empty folder")
+    parser.add_argument("--folder", help="keep the files here; the f32 files of an earlier check there are taken")
     arguments = parser.parse_args()
     try:
         if arguments.folder:

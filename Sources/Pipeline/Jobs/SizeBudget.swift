@@ -24,7 +24,8 @@ struct SizeBudget {
   ///   - type: of their weights.
   /// - Throws: `PipelineError.invalidOption` for a context beyond the model's.
   init(
-    _ target: SizeTarget, of model: LanguageModel, format: ExportFormat, type: WeightType, _ vocabulary: ChosenVocabulary?
+    _ target: SizeTarget, of model: LanguageModel, format: ExportFormat, type: WeightType,
+    _ vocabulary: ChosenVocabulary?
   ) throws {
     (self.target, self.type) = (target, type)
     dense = model.configuration.written(with: vocabulary)
@@ -59,7 +60,8 @@ struct SizeBudget {
       let groups = (shape.kvHeads + 1) / 2
       narrow.layers[index].kvHeads = groups
       narrow.layers[index].queryHeads = groups * (shape.kvHeads == 0 ? 0 : shape.queriesPerGroup)
-      narrow.layers[index].mlpChannels = dense.block.experts == nil ? (shape.mlpChannels / 128) * 64 + 32 : (shape.mlpChannels + 1) / 2
+      narrow.layers[index].mlpChannels =
+        dense.block.experts == nil ? (shape.mlpChannels / 128) * 64 + 32 : (shape.mlpChannels + 1) / 2
     }
     let whole = Double(try bytes(of: dense) ?? 0)
     guard narrow.blockParameters < dense.blockParameters, let bytes = try? bytes(of: narrow) else {
@@ -69,19 +71,24 @@ struct SizeBudget {
     return (whole - slope * Double(dense.blockParameters), slope)
   }
 
-  /// Block parameters that about meet the target.
+  /// Block parameters that about meet the target; negative if it is less than what is outside the layers.
+  func estimate() throws -> Int {
+    guard let limit = target.bytes else { return target.blockParameters(of: dense) }
+    let (base, slope) = try line()
+    return Int(((Double(limit) - base) / slope).rounded(.down))
+  }
+
+  /// The same, at most all of them.
   ///
   /// - Throws: `PipelineError.invalidOption` if nothing of the layers would be left.
   func first() throws -> Int {
-    guard let limit = target.bytes, let whole = try bytes(of: dense) else {
-      return try target.checkedBlockParameters(of: dense, as: type)
-    }
-    if whole <= limit { return dense.blockParameters }
-    let (base, slope) = try line()
-    let budget = Int((Double(limit) - base) / slope)
+    let budget = try estimate()
+    let outer = dense.outerParameters
+    let least =
+      target.bytes == nil
+      ? "\(outer) parameters" : "about \(Int(try line().base)) bytes as \(type.rawValue)"
     try PipelineError.require(
-      budget > 0,
-      "\(target.text) is too small: without its layers the model takes about \(Int(base)) bytes as \(type.rawValue)")
+      budget > 0, "\(target.text) is too small: without its layers the model takes \(least)")
     return min(budget, dense.blockParameters)
   }
 
@@ -110,7 +117,8 @@ struct SizeBudget {
       budget = next
     }
     guard let best else {
-      throw PipelineError.invalidOption("\(target.text) is too small: the smallest subnet that was made takes \(smallest) bytes")
+      throw PipelineError.invalidOption(
+        "\(target.text) is too small: the smallest subnet that was made takes \(smallest) bytes")
     }
     return best.made
   }

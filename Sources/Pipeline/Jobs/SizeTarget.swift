@@ -38,6 +38,9 @@ public enum SizeTarget: Codable, Equatable, Sendable {
     }
   }
 
+  /// Tokens whose keys and values it counts.
+  var context: Int? { if case .memory(_, let context) = self { context } else { nil } }
+
   /// Bytes of the keys and values that the target counts: those of a window in layers that have one.
   func cacheBytes(of configuration: ModelConfiguration) -> Int {
     guard case .memory(_, let context) = self else { return 0 }
@@ -94,19 +97,6 @@ public enum SizeTarget: Codable, Equatable, Sendable {
       (bytes - cacheBytes(of: configuration)) * type.element.blockSize / type.element.bytesPerBlock
         - configuration.outerParameters
     }
-  }
-
-  /// The same of a target that leaves something of the decoder layers, and at most all of them.
-  ///
-  /// - Throws: `PipelineError.invalidOption`.
-  func checkedBlockParameters(of configuration: ModelConfiguration, as type: WeightType) throws -> Int {
-    let budget = blockParameters(of: configuration, as: type)
-    let outer = configuration.outerParameters
-    try PipelineError.require(
-      budget > 0,
-      "\(text) is too small: without its layers the model takes \(outer) parameters, \(type.bytes(of: outer)) bytes as "
-        + type.rawValue)
-    return min(budget, configuration.blockParameters)
   }
 
   /// The largest share of the block parameters that the target allows.

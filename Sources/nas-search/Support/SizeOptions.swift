@@ -8,7 +8,7 @@ struct SizeOptions: ParsableArguments {
   var params: ParameterCount?
   @Option(
     help:
-      "Most bytes of the weights' files, such as 200MB or 4GiB: as they are stored, a GGUF file with its tokenizer; in a search all weights at two bytes each."
+      "Most bytes of the weights' files, such as 200MB or 4GiB: as they are stored, a GGUF file with its tokenizer."
   )
   var size: ByteCount?
   @Option(
