@@ -20,6 +20,8 @@ import Testing
       (changed { $0.scores = ["flap", "obs"] }, "--scores flap,obs"), (changed { $0.aim = 0.7 }, "--aim 0.7"),
       (changed { $0.target = .keep(0.8) }, "--keep 0.8"),
       (changed { $0.target = .parameters(9) }, "--params 9"), (changed { $0.target = .size(500) }, "--size 500"),
+      (changed { $0.target = .memory(500, context: 9) }, "--memory 500 --context 9"),
+      (changed { $0.weights = .q4KM }, "--dtype q4_k_m"),
       (changed { $0.objectives = ["perplexity", "params"] }, "--objectives perplexity,params"),
       (
         changed { $0.plan.calibration = [.init("a.txt", field: "body"), .model] },
@@ -60,9 +62,9 @@ import Testing
       .map {
         try #require(JSONSerialization.jsonObject(with: $0) as? [String: Any]).count
       }
-    // Without `scores`, `target`, `aim`, `damping`, `rounds` and `lossBand`, which have no value here; `model`, `spaceText`, `plan`, `filter`,
-    // `schema` and `version` are none, and `engine` has one value only.
-    #expect(keys.reduce(0, +) - 7 + 6 == changes.count - 2)
+    // Without `scores`, `target`, `weights`, `aim`, `damping`, `rounds` and `lossBand`, which have no value here; `model`, `spaceText`,
+    // `plan`, `filter`, `schema` and `version` are none, and `engine` has one value only. A target has four kinds.
+    #expect(keys.reduce(0, +) - 7 + 7 == changes.count - 3)
   }
 
   @Test func differencesAreInTheWordsOfTheCommandLine() {

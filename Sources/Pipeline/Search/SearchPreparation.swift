@@ -35,17 +35,19 @@ struct SearchGround {
     _ = try settings.evaluationPrecision()
     bound = try BoundSpace(
       settings.searchSpace(), to: model.configuration, calibrationSets: try settings.plan.setNames())
-    budgeted = try Self.budgeted(bound, settings)
+    budgeted = try Self.budgeted(bound, settings, model)
     if settings.rounds == nil, let size = budgeted.size, ChoiceCurves.exist(bound, settings.repair) {
       settings.rounds = Workbench.rounds(to: size, of: model.configuration)
     }
     self.settings = settings
   }
 
-  static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {
+  static func budgeted(
+    _ bound: BoundSpace, _ settings: SearchSettings, _ model: LanguageModel
+  ) throws -> BudgetedSpace {
     let dense = bound.configuration.blockParameters
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
-    if let target = settings.target?.blockParameters(of: bound.configuration) {
+    if let target = try settings.blockParameters(of: model) {
       guard target >= reachable.lowerBound else {
         let meaning = target < 0 ? "less than embedding and head take" : "\(target) block parameters"
         throw PipelineError.impossibleTarget(

@@ -1,5 +1,6 @@
 import Checkpoints
 import Evaluation
+import Exports
 import Foundation
 import LanguageModels
 import LinearAlgebra
@@ -20,6 +21,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Scores that replace those of the space; `nil` for the space's own.
   public var scores: [String]?
   public var target: SizeTarget?
+  /// Type of the weights in the file whose bytes the target counts; `nil` for that of exports.
+  public var weights: WeightType?
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
@@ -53,8 +56,11 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// - Throws: `PipelineError.invalidOption` for settings that no search can have, before anything slow.
   public func validate() throws {
     try target?.validate()
+    try PipelineError.require(
+      weights == nil || target?.bytes != nil, "--dtype of a search goes with --size and --memory: it is what they count"
+    )
     if let aim {
-      try PipelineError.require(target == nil, "--aim is for searches without --keep, --params and --size")
+      try PipelineError.require(target == nil, "--aim is for searches without --keep, --params, --size and --memory")
       try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
@@ -98,6 +104,15 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return precision
   }
 
+  /// Most block parameters of candidates: those that the target allows, about so many if it is in bytes of a quantisation or
+  /// counts a cache; `nil` without a target.
+  func blockParameters(of model: LanguageModel) throws -> Int? {
+    guard let target else { return nil }
+    let type = weights ?? CheckpointOutput.standardType
+    return try SizeBudget(target, of: model, format: type.isQuantised ? .gguf : .huggingFace, type: type, nil)
+      .estimate()
+  }
+
   func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
 
   /// The settings as indented JSON with sorted keys.
@@ -109,6 +124,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   var named: [NamedSetting] {
     [
       .init("space", space), .init("scores", scores?.joined(separator: ",")), target?.named ?? .init("keep", []),
+      .init("context", target?.context), .init("dtype", weights?.rawValue),
       .init("aim", aim),
       .init("objectives", objectives.joined(separator: ",")),
     ] + plan.named + [
@@ -125,7 +141,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   func difference(to other: SearchSettings) -> String? {
     // The target has an option for each kind.
     if target != other.target {
-      let texts = [target, other.target].map { $0?.named.words.joined(separator: " ") ?? "none" }
+      let texts = [target, other.target].map { $0?.text ?? "none" }
       return "target was \(texts[0]), now \(texts[1])"
     }
     return named.difference(to: other.named)

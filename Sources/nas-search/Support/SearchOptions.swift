@@ -1,4 +1,5 @@
 import ArgumentParser
+import Exports
 import Foundation
 import LanguageModels
 import Pipeline
@@ -14,6 +15,11 @@ struct SearchOptions: ParsableArguments {
     standard.space
   @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
   @OptionGroup var limit: SizeOptions
+  @Option(
+    help:
+      "Type of the weights whose bytes --size and --memory count: f16 (default), bf16, f32, or a quantisation in GGUF as of export."
+  )
+  var dtype: WeightType?
   @Option(help: "Without such a limit: share that the first candidates aim at, among others, such as 0.8.") var aim:
     Double?
   @OptionGroup var text: CalibrationOptions
@@ -68,7 +74,7 @@ struct SearchOptions: ParsableArguments {
     settings.space = space
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim
-    settings.target = limit.target
+    (settings.target, settings.weights) = (limit.target, dtype)
     settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.plan = text.plan(within: context)
     settings.plan.gradientWindows = gradients.gradientWindows
