@@ -4,11 +4,14 @@
     python check_quantised.py --program .build/release/nas-search --model MODEL.gguf --calibration CAL.txt --text EVAL.txt
 
 For the dense model and for what `prune --keep SHARE` leaves, each type is written by `nas-search convert`, without and with
-`--importance`. Every file must load in stock llama.cpp. Where weights are quantised llama.cpp rounds activations to 8 bits, too,
-which `nas-search evaluate` does not: the column `differ` has what that does to perplexity, and is not judged. Judged is the column
-`widened`: the file's weights as single values, `convert --dtype f32`, have the perplexity in llama.cpp that `evaluate` has for the
-file (0.5 %). The stock file is made from the same f32 export by llama.cpp's own encoder (the PyPI wheel exports it, but not `llama_model_quantize`; the choice
-of types is written out here once more): the KL from the dense model of ours must not be more than 1 % worse.
+`--importance`. Every file must load in stock llama.cpp. Where weights are quantised llama.cpp rounds activations to 8 bits,
+too, which `nas-search evaluate` does not: the column `differ` has what that does to perplexity, and is not judged. Judged is
+the column `widened`: the file's weights as single values, `convert --dtype f32`, have the perplexity in llama.cpp that
+`evaluate` has for the file (0.5 %).
+
+The stock file is made from the same f32 export by llama.cpp's own encoder (the PyPI wheel exports it, but not
+`llama_model_quantize`; the choice of types is written out here once more). The KL from the dense model of ours must not be
+more than 1 % worse than that of the stock file.
 
 Exit code 0: all hold. 1: some do not. 2: the check could not be made.
 """
@@ -154,12 +157,13 @@ def check(arguments, folder):
     def line(model, kind, weighted, path, measured, stock=None, same=None):
         nonlocal good
         own, (there, divergence) = evaluated(arguments, path), measured
-        verdict, widened = [], math.nan
+        verdict, widened = [], ""
         if not weighted:
             wide = place("widened.gguf")
             run(arguments, "convert", "--model", path, "--dtype", "f32", "--output", wide, "--replace")
-            widened = reference.measure(wide, arguments)[0] / own - 1
-            if not abs(widened) <= TOLERANCE:
+            difference = reference.measure(wide, arguments)[0] / own - 1
+            widened = f"{100 * difference:.4f}%"
+            if not abs(difference) <= TOLERANCE:
                 verdict.append("PERPLEXITY DIFFERS")
         if stock is not None and not weighted and not divergence <= stock * (1 + KL_TOLERANCE):
             verdict.append("WORSE THAN STOCK")
@@ -168,7 +172,7 @@ def check(arguments, folder):
         if same is not None:
             told += "   same bytes" if not same else f"   {len(same)} matrices differ, such as {same[0]}"
         print(f"{model:7} {kind:7} {'yes' if weighted else 'no':10} {os.path.getsize(path):9} {own:10.4f} {there:10.4f} "
-              f"{100 * (there / own - 1):7.3f}% {100 * widened:7.4f}% {divergence:14.5f} {told} {' '.join(verdict)}", flush=True)
+              f"{100 * (there / own - 1):7.3f}% {widened:>8} {divergence:14.5f} {told} {' '.join(verdict)}", flush=True)
 
     for model in ["dense", "subnet"]:
         source = place(f"{model}-f32.gguf")
