@@ -20,6 +20,9 @@ import Testing
       (changed { $0.scores = ["flap", "obs"] }, "--scores flap,obs"), (changed { $0.aim = 0.7 }, "--aim 0.7"),
       (changed { $0.target = .keep(0.8) }, "--keep 0.8"),
       (changed { $0.target = .parameters(9) }, "--params 9"), (changed { $0.target = .size(500) }, "--size 500"),
+      (changed { $0.latencyShare = 0.7 }, "--latency 0.7"),
+      (changed { $0.latencyTable = "l.json" }, "--latency-table l.json"),
+      (changed { $0.latencyWorkload = "prompt-64" }, "--latency-workload prompt-64"),
       (changed { $0.objectives = ["perplexity", "params"] }, "--objectives perplexity,params"),
       (
         changed { $0.plan.calibration = [.init("a.txt", field: "body"), .model] },
@@ -60,9 +63,9 @@ import Testing
       .map {
         try #require(JSONSerialization.jsonObject(with: $0) as? [String: Any]).count
       }
-    // Without `scores`, `target`, `aim`, `damping`, `rounds` and `lossBand`, which have no value here; `model`, `spaceText`, `plan`, `filter`,
+    // Without `scores`, `target`, `aim`, `damping`, `rounds`, `lossBand` and the three of latency, which have no value here; `model`, `spaceText`, `plan`, `filter`,
     // `schema` and `version` are none, and `engine` has one value only.
-    #expect(keys.reduce(0, +) - 7 + 6 == changes.count - 2)
+    #expect(keys.reduce(0, +) - 7 + 9 == changes.count - 2)
   }
 
   @Test func differencesAreInTheWordsOfTheCommandLine() {
