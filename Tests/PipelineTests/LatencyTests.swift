@@ -2,11 +2,11 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
-import Search
 import Subnets
 import Testing
 
 @testable import Pipeline
+@testable import Search
 
 @Suite struct LatencyTests {
   private let model: URL

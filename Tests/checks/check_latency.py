@@ -30,6 +30,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "Tools"))
 
 import latency_llama_cpp as tool  # noqa: E402
+import latency_tables as tables  # noqa: E402
 
 ERROR, CORRELATION = 0.05, 0.95
 
@@ -71,7 +72,7 @@ def measure(shape, encoder, many, workload, arguments):
             path = os.path.join(folder, f"{number}.gguf")
             tool.write(path, shape, widths, encoder)
             subjects[number] = tool.Subject(path, [key], arguments.threads, clock)
-        times = tool.rounds(subjects, key, arguments.rounds)
+        times = tables.rounds(subjects, key, arguments.rounds)
         for subject in subjects.values():
             subject.close()
     return [statistics.median(times[number]) for number in range(len(many))]
@@ -179,7 +180,7 @@ def main():
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--busy", action="store_true", help="as the tool takes it")
     arguments = parser.parse_args()
-    shape, encoder = tool.Shape.read(arguments.model), tool.Encoder(arguments.type.upper())
+    shape, encoder = tables.Shape.read(arguments.model), tool.Encoder(arguments.type.upper())
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.table or os.path.join(folder, "latency.json")
         if not arguments.table:

@@ -15,20 +15,30 @@ struct LatencyCommand: ParsableCommand {
 
   @Option(help: "A Hugging Face folder or a .gguf file.", transform: LocalPath.checked) var model: String
   @Option(help: "File to write.", transform: LocalPath.checked) var output = "latency.json"
-  @Option(help: "Numbers of tokens behind which a token is generated, separated by commas.")
-  var contexts = NumberList(standard.contexts)
-  @Option(help: "Numbers of sequences that are generated together.") var batches = NumberList(standard.batches)
-  @Option(help: "Lengths of prompts.") var prompts = NumberList(standard.prompts)
+  @Option(help: "Numbers of tokens behind which a token is generated, separated by commas; empty for none.")
+  var contexts = text(standard.contexts)
+  @Option(help: "Numbers of sequences that are generated together.") var batches = text(standard.batches)
+  @Option(help: "Lengths of prompts; empty for none.") var prompts = text(standard.prompts)
   @Option(help: "Widths of the MLP that are measured.") var widths = standard.widths
   @Option(help: "How often each time is taken; the median counts.") var rounds = standard.rounds
   @OptionGroup var evaluation: PrecisionOption
   @OptionGroup var plannedMemory: MemoryOption
 
-  func validate() throws { try UsageError.check { try request.validate() } }
+  private static func text(_ numbers: [Int]) -> String { numbers.map(String.init).joined(separator: ",") }
+
+  func validate() throws {
+    for (option, text) in [("contexts", contexts), ("batches", batches), ("prompts", prompts)]
+    where !text.isEmpty && NumberList.numbers(text) == [Int]() {
+      throw ValidationError("--\(option) is a list of numbers such as 128,1024, not '\(text)'")
+    }
+    try UsageError.check { try request.validate() }
+  }
 
   private var request: LatencyRequest {
     var request = LatencyRequest(model: model)
-    (request.contexts, request.batches, request.prompts) = (contexts.values, batches.values, prompts.values)
+    (request.contexts, request.batches, request.prompts) = (
+      NumberList.numbers(contexts), NumberList.numbers(batches), NumberList.numbers(prompts)
+    )
     (request.widths, request.rounds, request.precision) = (widths, rounds, evaluation.precision.value)
     return request
   }
@@ -41,19 +51,4 @@ struct LatencyCommand: ParsableCommand {
     try AtomicFile.write(LatencyFile.data(table), to: url)
     try Console.print(table.lines.joined(separator: "\n"), kept: "the table is in \(output)")
   }
-}
-
-/// Numbers separated by commas.
-struct NumberList: ExpressibleByArgument {
-  let values: [Int]
-
-  init(_ values: [Int]) { self.values = values }
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    values = parts.compactMap { $0 }
-    if values.count != parts.count { return nil }
-  }
-
-  var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
 }
