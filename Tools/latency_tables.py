@@ -171,6 +171,10 @@ def measure(subjects, shape, layers, many, count, machine, engine):
         times = rounds(subjects, (kind, tokens, batch), count)
         found = derive(shape, layers, times)
         table["workloads"].append({"kind": kind, "tokens": tokens, "batch": batch, **found})
+        for part in ["attention", "mlp"]:
+            if found[part][-1]["seconds"] == 0:
+                raise SystemExit(f"{kind}-{tokens}: the times say that the {part} takes none; measure on a quieter machine or "
+                                 "with more --rounds")
         value, spread = middle(times["dense"])
         print(f"{kind}-{tokens}{'' if batch == 1 else f'x{batch}'}: {layers} dense layers {value * 1e3:.3f} ms "
               f"± {spread * 1e3:.3f}, rest {found['rest']['seconds'] * 1e3:.3f} ms, {count} rounds of "

@@ -2,6 +2,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import Runtime
 import Subnets
 import Testing
 
@@ -114,5 +115,26 @@ import Testing
     let one = try settings { _ in }
     let other = try settings { $0.latency?.workloads[0].rest.seconds = 2e-5 }
     #expect(one.difference(to: other) == "the latency table has changed")
+  }
+
+  /// A stop of the machine in one round changes neither the median nor the spread of the middle half.
+  @Test func spreadsAreOfTheMiddleHalf() {
+    let found = Spread([5, 1, 2, 4, 3])
+    #expect(found.median == 3 && found.halfRange == 1)
+    #expect(Spread([500, 1, 2, 4, 3]).median == 3 && Spread([500, 1, 2, 4, 3]).halfRange == 1)
+    #expect(Spread([1, 2]).median == 1.5 && Spread([7]).halfRange == 0 && Spread([]).median == 0)
+  }
+
+  @Test func measurementsThatCannotBeMadeAreRefused() throws {
+    let context = JobContext(cache: folder, memory: MemoryPlan(), toolVersion: "0")
+    let wrong: [(inout LatencyRequest) -> Void] = [
+      { ($0.contexts, $0.prompts) = ([], []) }, { $0.contexts = [0] }, { $0.prompts = [8, 8] }, { $0.batches = [] },
+      { $0.widths = 0 }, { $0.rounds = 2 }, { $0.prompts = [1 << 20] }, { $0.contexts = [1 << 19] },
+    ]
+    for (number, change) in wrong.enumerated() {
+      var request = LatencyRequest(model: model.path)
+      change(&request)
+      #expect(throws: PipelineError.self, "\(number)") { try LatencyJob(request, in: context).run() }
+    }
   }
 }

@@ -98,9 +98,14 @@ public struct LatencyJob {
       try measure(workload, model, layers: layers, shape, monitor.part(number, of: workloads.count))
     }
     let precision = request.precision.rawValue
-    return LatencyTable(
+    let table = LatencyTable(
       machine: "\(Processor.name), \(Threads.count) threads", engine: "nas-search \(context.toolVersion), \(precision)",
       shape: shape, workloads: measured)
+    do { try table.validate() } catch {
+      throw PipelineError.invalidOption(
+        "the times contradict each other (\(error)): measure on a quieter machine, or with more --rounds")
+    }
+    return table
   }
 
   /// Widths of the MLP: evenly spread, whole tiles of 8 if it has several.
