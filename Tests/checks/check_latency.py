@@ -5,7 +5,8 @@
 
 1. `Tools/latency_llama_cpp.py` measures a table.
 2. Subnets of random widths, none of them in the table: their predicted times against measured ones.
-3. `search --objectives kl,latency` and `search --objectives kl,params`, otherwise alike: every point of both fronts is timed by
+3. `search --objectives kl,latency` and `search --objectives kl,params`, otherwise alike (options that this script does
+   not know go to both): every point of both fronts is timed by
    turns, and the times are compared at equal KL, between the points of each front along straight lines in log time over KL.
 
 Timed are files of the points' shapes with random weights: what a weight's value is does not change a product's time. The time
@@ -91,10 +92,14 @@ def correlation(a, b):
 
 
 def compare(name, foretold, measured):
+    """The last of both is the dense model: a limit of time is a share of its."""
+    shares = [abs(a / foretold[-1] * measured[-1] / b - 1) for a, b in zip(foretold[:-1], measured)]
+    foretold, measured = foretold[:-1], measured[:-1]
     errors = [abs(a / b - 1) for a, b in zip(foretold, measured)]
     rank = correlation(foretold, measured)
     print(f"{name}: {len(errors)} subnets, predicted against measured: median error {statistics.median(errors):.1%}, "
-          f"largest {max(errors):.1%}, rank correlation {rank:.3f}")
+          f"largest {max(errors):.1%}, as shares of the dense model {statistics.median(shares):.1%} and {max(shares):.1%}, "
+          f"rank correlation {rank:.3f}")
     return statistics.median(errors) <= ERROR and rank >= CORRELATION
 
 
@@ -114,8 +119,7 @@ def search(arguments, objectives, table, folder):
     study = os.path.join(folder, objectives.replace(",", "-"))
     command = [arguments.nas_search, "search", "--model", arguments.model, "--objectives", objectives, "--latency-table", table,
                "--calibration", arguments.calibration, "--budget", str(arguments.budget), "--study", study, "--json",
-               "--population", str(arguments.population), "--calibration-windows", "16", "--fitness-windows", "8"]
-    command += ["--cache", arguments.cache] if arguments.cache else []
+               *arguments.further]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{' '.join(command)}\n{done.stderr[-2000:]}", file=sys.stderr)
@@ -148,9 +152,11 @@ def at(points, kl):
 def pays(arguments, shape, encoder, table, workload, folder):
     fronts = {name: search(arguments, name, table, folder) for name in ["kl,latency", "kl,params"]}
     points = [point for front in fronts.values() for point in front]
-    for point, seconds in zip(points, measure(shape, encoder, [p["widths"] for p in points], workload, arguments)):
+    dense = [(shape.groups, shape.channels)] * shape.layers
+    times = measure(shape, encoder, [p["widths"] for p in points] + [dense], workload, arguments)
+    for point, seconds in zip(points, times):
         point["seconds"] = seconds
-    fits = compare("points of both fronts", [p["latency"] for p in points], [p["seconds"] for p in points])
+    fits = compare("points of both fronts", [p["latency"] for p in points] + [predicted(workload, dense)], times)
     for name, front in fronts.items():
         for point in sorted(front, key=lambda p: p["kl"]):
             print(f"  {name}: KL {point['kl']:.4f}, keeps {point['params']:.3f}, predicted {point['latency'] * 1e3:.3f} ms, "
@@ -172,14 +178,12 @@ def main():
     parser.add_argument("--type", default="q8_0")
     parser.add_argument("--table", help="a table that was measured before, with the same type and threads")
     parser.add_argument("--calibration")
-    parser.add_argument("--cache")
     parser.add_argument("--budget", type=int, default=24)
-    parser.add_argument("--population", type=int, default=16)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--busy", action="store_true", help="as the tool takes it")
-    arguments = parser.parse_args()
+    arguments, arguments.further = parser.parse_known_args()
     shape, encoder = tables.Shape.read(arguments.model), tool.Encoder(arguments.type.upper())
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.table or os.path.join(folder, "latency.json")
@@ -192,7 +196,7 @@ def main():
                 return 2
         with open(path, encoding="utf-8") as file:
             workload = json.load(file)["workloads"][0]
-        many = random_widths(shape, arguments.points)
+        many = random_widths(shape, arguments.points) + [[(shape.groups, shape.channels)] * shape.layers]
         fits = compare("random widths", [predicted(workload, widths) for widths in many],
                        measure(shape, encoder, many, workload, arguments))
         if arguments.nas_search:
