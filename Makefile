@@ -34,7 +34,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build example lint format needed deps extras install uninstall docs fuzz sanitize check-docs \
-  check-export check-matrix check-experts bench bench-peers clean
+  check-export check-matrix check-quantised check-experts bench bench-peers clean
 
 help:
 	@echo "make demo          search SmolLM2-135M ($(BUDGET) evaluations) and export a subnet; results in $(STUDY)"
@@ -50,6 +50,7 @@ help:
 	@echo "make check-docs    run every command of README.md and docs/ in a fresh clone, on the fixtures"
 	@echo "make check-export  open the demo's exports with stock transformers and llama.cpp and compare perplexities"
 	@echo "make check-matrix  families and formats, before and after a search, against transformers and llama.cpp"
+	@echo "make check-quantised  every quantisation in llama.cpp, beside its own encoder"
 	@echo "make check-experts a mixture of many experts through search, prune and compare, against the same"
 	@echo "make bench         how fast each part is on this machine, as a share of its fastest matrix product"
 	@echo "make bench-peers   the same work in torch, transformers and llama.cpp, and ratios"
@@ -189,6 +190,12 @@ check-export: build
 # Needs the same Python packages.
 check-matrix: build
 	$(CHECK_PYTHON) Tests/checks/check_matrix.py --nas-search $(NAS_SEARCH) --output results/do-exports-open
+
+# Needs the same Python packages. CALIBRATION and CHECK_TEXT are two texts of the kind that the model is for.
+CALIBRATION ?= $(CHECK_TEXT)
+check-quantised: build $(MODEL)
+	$(CHECK_PYTHON) Tests/checks/check_quantised.py --program $(NAS_SEARCH) --model $(MODEL) --calibration $(CALIBRATION) \
+	  --text $(CHECK_TEXT)
 
 # Needs the same Python packages.
 check-experts: build

@@ -22,7 +22,7 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [
 let libraries = [
   "Runtime", "LinearAlgebra", "Checkpoints", "Tokenizers", "LanguageModels", "Calibration", "Importance", "Subnets",
   "Reformation", "Evaluation", "Tasks", "LossRepair", "Search", "Studies", "Methods", "Reports", "Exports",
-  "Pipeline",
+  "Pipeline", "Serving",
 ]
 
 let package = Package(
@@ -32,6 +32,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
   ],
   targets: [
     .systemLibrary(
@@ -61,6 +62,13 @@ let package = Package(
     module("Evaluation", ["LanguageModels", "LinearAlgebra", "Runtime", "Search", "Subnets"]),
     module(
       "Tasks", ["LanguageModels", "Tokenizers", "Calibration", "Checkpoints", "LinearAlgebra", "Runtime"]),
+    module(
+      "Serving",
+      [
+        "LanguageModels", "Tokenizers", "Calibration", "Checkpoints", "LinearAlgebra",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ]),
     module("LossRepair", ["LanguageModels", "LinearAlgebra", "Runtime", "Subnets", "Evaluation"]),
     module("Search", ["LinearAlgebra", "Runtime", "CNumerics"]),
     .target(
@@ -90,7 +98,7 @@ let package = Package(
       [
         "LanguageModels", "Checkpoints", "Tokenizers", "Calibration", "Importance", "Search", "Subnets", "Reformation",
         "Evaluation", "Workbench", "Methods", "Studies", "Reports", "Exports", "LossRepair", "LinearAlgebra", "Runtime",
-        "Tasks",
+        "Tasks", "Serving",
       ]),
     .executableTarget(
       name: "nas-search",
@@ -125,6 +133,7 @@ let package = Package(
       of: "Tasks",
       ["LanguageModels", "Tokenizers", "Calibration", "Checkpoints", "LinearAlgebra", "Runtime"],
       exclude: ["Fixtures", "make_boundaries.py"]),
+    tests(of: "Serving", ["LanguageModels", "Tokenizers", "Checkpoints"]),
     tests(of: "LossRepair", ["LinearAlgebra", "Runtime", "LanguageModels", "Subnets", "Evaluation"]),
     tests(
       of: "Methods",
@@ -158,7 +167,8 @@ let package = Package(
       ], path: "Tests/ReaderFuzzing", swiftSettings: strict),
     tests(of: "ReaderFuzzing", ["LinearAlgebra", "Runtime"]),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra", "Runtime"], exclude: ["Help"],
+      name: "EndToEndTests", dependencies: ["nas-search", "Studies", "LinearAlgebra", "Runtime", "TestSupport"],
+      exclude: ["Help"],
       swiftSettings: strict),
   ]
 )

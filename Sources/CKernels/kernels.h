@@ -409,6 +409,9 @@ INLINE floats load_elements_bfloat16(const uint16_t *x, ptrdiff_t left) {
 #undef SCALAR
 #undef OF_TYPE
 
+#include "blocks.h"
+#include "block-layouts.h"
+
 const struct nas_kernels TABLE = {
     .add = add,
     .scale = scale,
@@ -447,4 +450,5 @@ const struct nas_kernels TABLE = {
     .factorise_double = factorise_double,
     .invert_lower_float = invert_lower_float,
     .invert_lower_double = invert_lower_double,
+    .encode_row = encode_row,
 };

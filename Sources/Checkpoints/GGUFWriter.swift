@@ -10,9 +10,11 @@ public enum GGUFWriter {
   /// - Parameters:
   ///   - metadata: written in this order. `general.alignment`, if present, is obeyed; otherwise it is 32.
   ///   - tensors: written in this order.
+  ///   - encoder: rounds those of block types.
   /// - Throws: `CheckpointError.unwritable`, `.invalidPlan`, `.overflow`, and what `supply` throws.
   public static func write(
-    metadata: [(key: String, value: GGUFValue)], tensors: [TensorPlan], to url: URL, supply: TensorSupply
+    metadata: [(key: String, value: GGUFValue)], tensors: [TensorPlan], to url: URL,
+    encoder: @escaping RowEncoder = BlockEncoding.plain, supply: TensorSupply
   ) throws {
     let alignment = try check(metadata, url)
     let plans = try check(tensors, url, pad: alignment)
@@ -38,9 +40,24 @@ public enum GGUFWriter {
       }
       try output.pad(to: alignment)
       for item in plans {
-        try item.write(to: output, supply)
+        try item.write(to: output, supply, encoder: encoder)
         try output.pad(to: alignment)
       }
+    }
+  }
+
+  /// Bytes of a file without tensors: header and metadata.
+  public static func bytes(of metadata: [(key: String, value: GGUFValue)]) -> Int {
+    metadata.reduce(24) { $0 + 12 + $1.key.utf8.count + $1.value.stored.bytes.count }
+  }
+
+  /// Bytes that tensors add to a file: their descriptions, and their values filled up to the usual alignment.
+  public static func bytes(of tensors: [TensorPlan]) -> Int {
+    let alignment = GGUFFile.defaultAlignment
+    return tensors.reduce(alignment) { sum, plan in
+      guard case .success(let size) = plan.type.size(of: plan.shape) else { return sum }
+      let described = 24 + plan.name.utf8.count + 8 * plan.shape.count
+      return sum + described + (size.bytes + alignment - 1) / alignment * alignment
     }
   }
 
@@ -76,7 +93,7 @@ public enum GGUFWriter {
           problem: "the tensor name '\(plan.name)' has \(plan.name.utf8.count) bytes; GGUF allows \(maximumNameBytes)")
       }
     }
-    return try CheckedPlan.check(tensors, file: url.path, pad: pad)
+    return try CheckedPlan.check(tensors, file: url.path, pad: pad, blocks: BlockEncoding.types)
   }
 
   private static func string(_ text: String, _ output: FileOutput) throws {

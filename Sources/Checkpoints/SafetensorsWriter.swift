@@ -75,6 +75,14 @@ public enum SafetensorsWriter {
     return shards
   }
 
+  /// Bytes that tensors take in files: their descriptions to within a few, and their values.
+  public static func bytes(of tensors: [TensorPlan]) -> Int {
+    tensors.reduce(8) { sum, plan in
+      guard case .success(let size) = plan.type.size(of: plan.shape) else { return sum }
+      return sum + size.bytes + plan.name.utf8.count + 80
+    }
+  }
+
   /// Writes one whole file under its temporary name.
   private static func send(
     _ plans: [CheckedPlan], _ url: URL, _ metadata: [String: String], _ supply: TensorSupply

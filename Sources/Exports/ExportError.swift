@@ -4,8 +4,8 @@ import Checkpoints
 public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The format, or its loaders, cannot express the network; `rule` names the loader's rule.
   case notExpressible(format: ExportFormat, rule: String)
-  /// The element type cannot be written as weights.
-  case unsupportedType(ElementType)
+  /// The format cannot hold weights of the type.
+  case unsupportedType(WeightType, format: ExportFormat)
   /// The network handed out a tensor that contradicts its configuration.
   case wrongShape(tensor: String, found: [Int], expected: [Int])
   /// A bias exists that the configuration does not name, or the reverse.
@@ -33,8 +33,9 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
     switch self {
     case .notExpressible(let format, let rule):
       "this network cannot be exported as \(format.title): \(rule)"
-    case .unsupportedType(let type):
-      "weights cannot be exported as \(type.name); only F32, F16 and BF16 can be written"
+    case .unsupportedType(let type, let format):
+      "\(format.title) cannot hold weights of type \(type.rawValue), only \(WeightType.plain.map(\.rawValue).joined(separator: ", ")); "
+        + "GGUF can"
     case .wrongShape(let tensor, let found, let expected):
       "tensor '\(tensor)' has shape \(found), the configuration says \(expected)"
     case .biasMismatch(let tensor, let present):

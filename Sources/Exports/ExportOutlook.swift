@@ -1,7 +1,7 @@
 import LanguageModels
 
 /// The loaders of a format that take subnets of a model, as far as the model alone tells.
-public struct ExportOutlook: Sendable, Equatable {
+public struct ExportOutlook: Sendable {
   /// A class of transformers or an architecture of llama.cpp, or the rule by which none takes such subnets.
   public enum Answer: Sendable, Equatable {
     case loader(String, needsRemoteCode: Bool)
@@ -15,6 +15,8 @@ public struct ExportOutlook: Sendable, Equatable {
   public let fewerHeads: Answer?
   /// Layers of different widths.
   public let ownWidths: Answer
+  /// The hidden size and the size of blocks, if rows of the one are no whole number of the other.
+  private var partialBlocks: (hidden: Int, block: Int)?
 
   public init(_ configuration: ModelConfiguration, _ format: ExportFormat) {
     self.format = format
@@ -23,6 +25,10 @@ public struct ExportOutlook: Sendable, Equatable {
     var different = layers
     different[layers.count - 1].mlpChannels += 1
     ownWidths = answer(layers.count > 1 ? different : layers)
+    let block = WeightType.q4KM.element.blockSize
+    if format == .gguf, case .loader = ownWidths, configuration.hiddenSize % block != 0 {
+      partialBlocks = (configuration.hiddenSize, block)
+    }
     guard configuration.isUniform else {
       (oneWidth, fewerHeads) = (nil, nil)
       return
@@ -65,7 +71,14 @@ public struct ExportOutlook: Sendable, Equatable {
       }
       lines.append(line)
     }
-    return lines + ["\(name), a width for each layer: \(text(ownWidths))"]
+    lines.append("\(name), a width for each layer: \(text(ownWidths))")
+    if let (hidden, block) = partialBlocks {
+      let types = WeightType.allCases.filter { $0.element.blockSize == block }.map(\.rawValue)
+      lines.append(
+        "\(name), \(types.joined(separator: ", ")): rows of \(hidden) values are no whole blocks of \(block) and fall back to "
+          + "the types of smaller blocks that llama.cpp takes; so do those of widths that are no multiple of \(block)")
+    }
+    return lines
   }
 
   /// The sentence for the start of a search for layers of different widths; `nil` if its subnets can be written.

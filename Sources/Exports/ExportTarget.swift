@@ -16,7 +16,7 @@ public struct ExportTarget {
   public var url: URL { URL(fileURLWithPath: path) }
 
   /// Bytes of the weights of so many parameters.
-  public func bytes(parameters: Int) -> Int { parameters * (options.type == .f32 ? 4 : 2) }
+  public func bytes(parameters: Int) -> Int { options.type.bytes(of: parameters) }
 
   /// - Throws: `CheckpointError.unwritable` for a path that does not fit the format, or at which nothing can be made.
   func destination() throws -> Destination {
@@ -53,6 +53,7 @@ extension Exporter {
       for input in [parent.location] + inputs { try destination.keepClear(of: input) }
       try destination.rehearse()
     }
+    for target in targets { try target.options.type.check(in: target.options.format) }
     for format in Set(targets.map(\.options.format)) {
       try check(parent, format, layersDiffer: layersDiffer, addsOutputBiases: addsOutputBiases)
     }

@@ -21,9 +21,11 @@ public enum ExportFormat: String, Codable, CaseIterable, Sendable {
 /// The options of an export.
 public struct ExportOptions {
   public var format: ExportFormat
-  /// Type of the weights: `.f32`, `.f16` or `.bf16`. In GGUF, norms, biases and rope divisors are always F32, as
-  /// llama.cpp requires.
-  public var type: ElementType
+  /// Type of the weights. In GGUF, norms, biases and rope divisors are always F32, as llama.cpp requires.
+  public var type: WeightType
+  /// Windows, of all tokens, whose activations say how much rounding errors of a quantisation count; nil for as much as
+  /// values are large.
+  public var importanceTokens: TokenWindows?
   /// Whether an earlier export at the destination may be replaced. Other content never is.
   public var replacing: Bool
   /// Windows on which the logits of the export are compared with the network's; nil stands for one window of 64
@@ -37,7 +39,7 @@ public struct ExportOptions {
   public var monitor: Monitor
 
   public init(
-    format: ExportFormat, type: ElementType = .f16, replacing: Bool = false, verificationTokens: TokenWindows? = nil,
+    format: ExportFormat, type: WeightType = .f16, replacing: Bool = false, verificationTokens: TokenWindows? = nil,
     name: String? = nil, monitor: Monitor = .silent
   ) {
     self.format = format
@@ -61,6 +63,8 @@ public struct ExportResult: Sendable, Equatable {
   public let hasTokenizer: Bool
   /// Size of all files together, in bytes.
   public let bytes: Int
+  /// How the matrices are stored.
+  public let matrices: MatrixCounts
   public let verification: Verification
 }
 
@@ -96,16 +100,22 @@ public enum Exporter {
   public static func export(
     _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, options: ExportOptions
   ) throws -> ExportResult {
-    if let kept = options.vocabulary?.kept {
-      return try write(ReducedNetwork(network, kept), parent: parent, record: record, to: url, options)
+    try options.type.check(in: options.format)
+    // Tokens that go have no part in what rounding does to the layers.
+    let importance = { () throws -> InputImportance? in
+      guard options.type.heedsImportance, let windows = options.importanceTokens else { return nil }
+      return try InputImportance(of: network, on: windows, monitor: options.monitor)
     }
-    return try write(network, parent: parent, record: record, to: url, options)
+    if let kept = options.vocabulary?.kept {
+      return try write(ReducedNetwork(network, kept), parent: parent, record: record, to: url, options, importance)
+    }
+    return try write(network, parent: parent, record: record, to: url, options, importance)
   }
 
   private static func write(
-    _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, _ options: ExportOptions
+    _ network: some Network, parent: LanguageModel, record: JSONValue, to url: URL, _ options: ExportOptions,
+    _ importance: () throws -> InputImportance?
   ) throws -> ExportResult {
-    guard [.f32, .f16, .bf16].contains(options.type) else { throw ExportError.unsupportedType(options.type) }
     let destination = try destination(url, options)
     try destination.keepClear(of: parent.location)
     try destination.check()
@@ -114,6 +124,7 @@ public enum Exporter {
     func written(_ export: some PreparedExport) throws -> ExportResult {
       let (bytes, verification) = try destination.build { temporary in
         export.tensors.monitor = options.monitor
+        export.tensors.importance = try importance()?.keeping(export.network.numbers)
         try export.write(to: temporary)
         let verification = try Verification(
           of: temporary, as: url, export.network, export.tensors, tokens, monitor: options.monitor)
@@ -121,7 +132,8 @@ public enum Exporter {
       }
       return ExportResult(
         location: url, architecture: export.architecture, needsRemoteCode: export.needsRemoteCode,
-        hasTokenizer: export.hasTokenizer, bytes: bytes, verification: verification)
+        hasTokenizer: export.hasTokenizer, bytes: bytes, matrices: MatrixCounts(export.tensors.plans, options.type),
+        verification: verification)
     }
     switch options.format {
     case .huggingFace:

@@ -19,21 +19,18 @@ struct GGUFExport<Exported: Network>: PreparedExport {
 
   /// Channels of zeros for a layer without MLP: llama.cpp's `deci` would skip its attention, too. A block of its
   /// quantisations.
-  private static var emptyMLP: Int { 32 }
+  private static var emptyMLP: Int { smallestBlock }
+
+  /// Values of the smallest blocks of quantisations. Rows of other lengths would be stored as F16, so MLPs get channels
+  /// of zeros up to a whole number of these.
+  private static var smallestBlock: Int { 32 }
 
   init(
-    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType,
+    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: WeightType,
     vocabulary: ReducedVocabulary? = nil
   ) throws {
-    let whole = AdaptedNetwork(network, network.configuration, mlpChannels: Self.emptyMLP)
-    form = try .choice(for: whole.configuration)
-    var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
-    adapted.block.scoreScale = form.scoreScale(whole.configuration)
-    self.network = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP)
+    (form, self.network, tensors) = try Self.stored(network, type)
     let configuration = self.network.configuration
-    tensors = NetworkTensors(
-      self.network, names: .gguf(configuration.family), matrixType: type, vectorType: .f32,
-      layout: TensorLayout(form, configuration), ropeTensors: GGUFRope(configuration, form).tensors)
     let tokenizer = try vocabulary?.tokenizer ?? parent.exportableTokenizer()
     let vocabulary = try Self.vocabulary(of: tokenizer, parent, rows: configuration.vocabularySize)
     hasTokenizer = vocabulary != nil
@@ -42,7 +39,30 @@ struct GGUFExport<Exported: Network>: PreparedExport {
       + Self.model(configuration, form)
       + Self.tokenizer(vocabulary, configuration)
       + [(OwnExport.recordKey, .string(record.text(indented: false)))]
+      + (type.isQuantised ? [(OwnExport.typeKey, .string(type.rawValue))] : [])
   }
+
+  /// The network and its tensors as the file will hold them.
+  static func stored(
+    _ network: Exported, _ type: WeightType
+  ) throws -> (GGUFForm, AdaptedNetwork<Exported>, NetworkTensors<AdaptedNetwork<Exported>>) {
+    let block = type.isQuantised ? smallestBlock : 1
+    let whole = AdaptedNetwork(
+      network, network.configuration, mlpChannels: Self.emptyMLP, channelBlock: block)
+    let form = try GGUFForm.choice(for: whole.configuration)
+    var adapted = form.keepsWindows ? network.configuration : network.configuration.withinWindows()
+    adapted.block.scoreScale = form.scoreScale(whole.configuration)
+    let stored = AdaptedNetwork(network, adapted, mlpChannels: Self.emptyMLP, channelBlock: block)
+    let configuration = stored.configuration
+    let mixture = TensorMixture(type, configuration, architecture: form.architecture)
+    let tensors = NetworkTensors(
+      stored, names: .gguf(configuration.family), matrixType: mixture.type, vectorType: .f32,
+      layout: TensorLayout(form, configuration), ropeTensors: GGUFRope(configuration, form).tensors)
+    return (form, stored, tensors)
+  }
+
+  /// Bytes of the file without tensors.
+  var bytesOfMetadata: Int { GGUFWriter.bytes(of: metadata) }
 
   /// The tokenizer with a token for every row. llama.cpp takes the number of rows from the number of tokens.
   private static func vocabulary(
@@ -66,19 +86,18 @@ struct GGUFExport<Exported: Network>: PreparedExport {
   }
 
   func write(to url: URL) throws {
-    try GGUFWriter.write(metadata: metadata, tensors: tensors.plans, to: url, supply: tensors.supply)
+    try GGUFWriter.write(
+      metadata: metadata, tensors: tensors.plans, to: url, encoder: tensors.encode, supply: tensors.supply)
   }
 
   private static func general(
-    _ architecture: String, name: String, type: ElementType
+    _ architecture: String, name: String, type: WeightType
   ) -> [(key: String, value: GGUFValue)] {
-    // `enum llama_ftype`: all F32, mostly F16, mostly BF16.
-    let fileType: UInt32 = type == .f32 ? 0 : type == .f16 ? 1 : 32
-    return [
+    [
       ("general.architecture", .string(architecture)),
       ("general.type", .string("model")),
       ("general.name", .string(name)),
-      ("general.file_type", .uint32(fileType)),
+      ("general.file_type", .uint32(type.fileType)),
       ("general.quantization_version", .uint32(2)),
       ("general.alignment", .uint32(UInt32(GGUFFile.defaultAlignment))),
     ]

@@ -18,15 +18,13 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
   var needsRemoteCode: Bool { form.module != nil }
 
   init(
-    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: ElementType,
+    _ network: Exported, parent: LanguageModel, record: JSONValue, name: String, type: WeightType,
     vocabulary: ReducedVocabulary? = nil
   ) throws {
-    form = try .choice(for: AdaptedNetwork(network, network.configuration).configuration)
-    self.network = AdaptedNetwork(network, form.completed(network.configuration))
+    try type.check(in: .huggingFace)
+    let type = type.element
+    (form, self.network, tensors) = try Self.stored(network, type)
     let configuration = self.network.configuration
-    tensors = NetworkTensors(
-      self.network, names: .huggingFace(configuration.family), matrixType: type, vectorType: type,
-      layout: TensorLayout(form, configuration))
     let tokenizer = try vocabulary?.tokenizer ?? parent.exportableTokenizer()
     hasTokenizer = tokenizer != nil
 
@@ -46,6 +44,18 @@ struct HuggingFaceExport<Exported: Network>: PreparedExport {
       module: form.module?.name)
     files["README.md"] = Data(card.text.utf8)
     self.files = files
+  }
+
+  /// The network and its tensors as the folder will hold them.
+  static func stored(
+    _ network: Exported, _ type: ElementType
+  ) throws -> (HuggingFaceForm, AdaptedNetwork<Exported>, NetworkTensors<AdaptedNetwork<Exported>>) {
+    let form = try HuggingFaceForm.choice(for: AdaptedNetwork(network, network.configuration).configuration)
+    let stored = AdaptedNetwork(network, form.completed(network.configuration))
+    let tensors = NetworkTensors(
+      stored, names: .huggingFace(stored.configuration.family), matrixType: { _, _ in type },
+      vectorType: type, layout: TensorLayout(form, stored.configuration))
+    return (form, stored, tensors)
   }
 
   /// Writes all files into an empty folder, the weights layer by layer.

@@ -65,20 +65,22 @@ final class NetworkTensors<Exported: Network> {
   /// The written type of every tensor, by the names under which a reader finds it: what is written joined is read one
   /// by one.
   let types: [String: ElementType]
-  private let sources: [String: Source]
+  let sources: [String: Source]
   let layout: TensorLayout
+  /// How much errors count where matrices are rounded to blocks; `nil` for as much as values are large.
+  var importance: InputImportance?
   /// Function that is called with the layer that is written next.
   var monitor = Monitor.silent
   /// The last requested layer.
   private var current: (index: Int, weights: LayerWeights)?
 
   /// - Parameters:
-  ///   - matrixType: type of embedding, head and projections.
+  ///   - matrixType: type of embedding, head and projections, by their names and the values of a row.
   ///   - vectorType: type of norms and biases.
   ///   - ropeTensors: divisors of rotary frequencies and their names; written in F32.
   init(
-    _ network: Exported, names: TensorNames, matrixType: ElementType, vectorType: ElementType,
-    layout: TensorLayout, ropeTensors: [(name: String, values: [Float])] = []
+    _ network: Exported, names: TensorNames, matrixType: (_ name: String, _ columns: Int) -> ElementType,
+    vectorType: ElementType, layout: TensorLayout, ropeTensors: [(name: String, values: [Float])] = []
   ) {
     self.network = network
     self.names = names
@@ -87,42 +89,43 @@ final class NetworkTensors<Exported: Network> {
     let hidden = configuration.hiddenSize
     var plans: [TensorPlan] = []
     var (types, sources): ([String: ElementType], [String: Source]) = ([:], [:])
-    func add(_ name: String, _ type: ElementType, _ shape: [Int], _ source: Source) {
+    func add(_ name: String, as vector: ElementType? = nil, _ shape: [Int], _ source: Source) {
+      let type = vector ?? matrixType(name, shape.last ?? 1)
       plans.append(TensorPlan(name: name, type: type, shape: shape))
       (types[name], sources[name]) = (type, source)
     }
-    add(names.embedding, matrixType, [configuration.vocabularySize, hidden], .embedding)
-    for (name, values) in ropeTensors { add(name, .f32, [values.count], .ropeDivisors(values)) }
+    add(names.embedding, [configuration.vocabularySize, hidden], .embedding)
+    for (name, values) in ropeTensors { add(name, as: .f32, [values.count], .ropeDivisors(values)) }
     for (layer, shape) in configuration.layers.enumerated() {
       var parts = configuration.parts(of: shape)
       for (joined, name) in layout.joined where joined.allSatisfy(parts.contains) {
         let sizes = joined.map { $0.dimensions(in: configuration, shape) }
         let whole = names.inLayer(layer, name + ".weight")
-        add(whole, matrixType, [sizes.reduce(0) { $0 + $1[0] }, sizes[0][1]], .joined(joined, layer: layer))
-        types[whole] = nil
-        for part in joined { types[names.weight(part, layer: layer)] = matrixType }
+        add(whole, [sizes.reduce(0) { $0 + $1[0] }, sizes[0][1]], .joined(joined, layer: layer))
+        let type = types.removeValue(forKey: whole)
+        for part in joined { types[names.weight(part, layer: layer)] = type }
         parts.removeAll(where: joined.contains)
       }
       if configuration.block.experts != nil {
         for part in parts where part.isOfExperts {
           let experts = Self.experts(part, layer, configuration, names)
-          for (name, shape, source) in experts.weights { add(name, matrixType, shape, source) }
-          if let (name, shape, source) = experts.bias { add(name, vectorType, shape, source) }
+          for (name, shape, source) in experts.weights { add(name, shape, source) }
+          if let (name, shape, source) = experts.bias { add(name, as: vectorType, shape, source) }
         }
         parts.removeAll(where: \.isOfExperts)
       }
       for part in parts {
         let dimensions = part.dimensions(in: configuration, shape)
-        let type = part.isStoredAsVector ? vectorType : matrixType
-        add(names.weight(part, layer: layer), type, dimensions, .weight(part, layer: layer))
+        let type = part.isStoredAsVector ? vectorType : nil
+        add(names.weight(part, layer: layer), as: type, dimensions, .weight(part, layer: layer))
         if configuration.hasBias(part) {
-          add(names.bias(part, layer: layer), vectorType, [dimensions[0]], .bias(part, layer: layer))
+          add(names.bias(part, layer: layer), as: vectorType, [dimensions[0]], .bias(part, layer: layer))
         }
       }
     }
-    add(names.finalNorm, vectorType, [hidden], .finalNorm)
+    add(names.finalNorm, as: vectorType, [hidden], .finalNorm)
     if !configuration.tiedEmbeddings {
-      add(names.head, matrixType, [configuration.vocabularySize, hidden], .head)
+      add(names.head, [configuration.vocabularySize, hidden], .head)
     }
     self.plans = plans
     self.types = types

@@ -8,6 +8,8 @@ enum OwnExport {
   static let recordFile = "nas_search.json"
   /// The same in GGUF.
   static let recordKey = "nas_search.record"
+  /// The type of the weights that the file was written with.
+  static let typeKey = "nas_search.weights"
 
   /// Files of an export beside the weights.
   private static let fileNames = Set([
@@ -63,7 +65,10 @@ enum OwnExport {
 
   private static func file(_ url: URL) -> String? {
     guard let file = try? GGUFFile(url), file[recordKey] != nil else { return "it is no GGUF file of nas-search" }
-    // Tools that quantise keep the keys.
+    // Tools that quantise keep the keys, but for the type of the file. A file without a type is one of single values.
+    let written = file[typeKey]?.string.flatMap(WeightType.init)
+    let stored = file["general.file_type"]?.integer.map(UInt32.init(clamping:))
+    if let written, written.isQuantised, stored == written.fileType { return nil }
     let types = Set(file.tensorNames.compactMap { try? file.tensor($0).type })
     let other = types.subtracting([.f32, .f16, .bf16]).map(\.name).sorted()
     return other.isEmpty

@@ -50,7 +50,7 @@ extension Verification {
         path: path, property: "type of '\(name)'", found: types[name]?.name ?? "none", expected: type.name)
     }
     try ConfigurationComparison(path: path, found: reloaded.configuration, expected: network.configuration).check()
-    let comparison = TensorComparison(path: path, types: types)
+    let comparison = TensorComparison(path: path, types: types, importance: written.importance)
     let names = written.names
     try comparison.check(reloaded.embedding, network.embedding, names.embedding)
     let offset = written.layout.gainOffset
@@ -59,12 +59,13 @@ extension Verification {
 
     let pass = ForwardPass(windows)
     // A rounded score may send a token to another expert. So both networks of experts compute with the stored weights,
-    // which are compared one by one, and only what the configuration says can make a difference.
-    let hasExperts = network.configuration.block.experts != nil
+    // which are compared one by one, and only what the configuration says can make a difference. Networks of blocks do
+    // likewise: what their rounding does to the logits is not what is looked for here.
+    let isRounded = written.types.values.contains(where: \.isQuantised)
+    let sharesWeights = network.configuration.block.experts != nil || isRounded
     let foundHidden = try reading { try pass.embed(reloaded) }
-    let expectedHidden = hasExperts ? foundHidden.copy() : try pass.embed(network)
-    let expectedRunner = pass.runner(for: network)
-    let foundRunner = pass.runner(for: reloaded)
+    let expectedHidden = sharesWeights ? foundHidden.copy() : try pass.embed(network)
+    let (expectedRunner, foundRunner) = (pass.runner(for: network), pass.runner(for: reloaded))
     for (index, shape) in network.configuration.layers.enumerated() {
       try monitor.advance(.init(.readingBack), index, of: network.configuration.layerCount)
       let expected = try network.layer(index)
@@ -72,13 +73,13 @@ extension Verification {
       for part in network.configuration.parts(of: shape) {
         try comparison.check(part, found, expected, names, layer: index, shape, offset: offset)
       }
-      try expectedRunner.run(layer: index, weights: hasExperts ? found : expected, expectedHidden)
+      try expectedRunner.run(layer: index, weights: sharesWeights ? found : expected, expectedHidden)
       try foundRunner.run(layer: index, weights: found, foundHidden)
     }
     try expectedRunner.normalise(expectedHidden, gain: network.finalNorm)
     try foundRunner.normalise(foundHidden, gain: reloaded.finalNorm)
 
-    let logits = try LogitComparison(reloaded, foundHidden, network, expectedHidden)
+    let logits = try LogitComparison(reloaded, foundHidden, network, expectedHidden, sharingHead: isRounded)
     try logits.check(types[names.embedding] ?? .f32, path: path)
     self.init(
       tensors: written.types.count, tokens: windows.tokens.count, largestDifference: logits.largestDifference,
@@ -97,6 +98,8 @@ struct TensorComparison {
   let path: String
   /// The stored type of each tensor.
   let types: [String: ElementType]
+  /// By which blocks were rounded.
+  var importance: InputImportance?
 
   /// A part of a layer.
   ///
@@ -108,6 +111,12 @@ struct TensorComparison {
     let name =
       names.isByExpert(part) ? names.weights(part, layer: layer, of: shape)[0] : names.weight(part, layer: layer)
     if part.isLinear {
+      if let type = types[name], type.isQuantised {
+        let experts = part.writesToStream && expected.hasExperts && part.isOfExperts ? shape.mlpChannels : 1
+        try checkBlocks(found[part].weight, expected[part].weight, name, type, part, layer, experts: experts)
+        guard let bias = expected[part].bias else { return }
+        return try check(found[part].bias ?? [], bias, names.bias(part, layer: layer))
+      }
       try check(found[part], expected[part], name, names.bias(part, layer: layer))
     } else {
       try check(gains: found[gain: part], expected[gain: part], offset, name)
@@ -129,9 +138,9 @@ struct TensorComparison {
   }
 
   func check(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {
-    guard found.rows == expected.rows, found.columns == expected.columns else {
-      throw ExportError.wrongShape(
-        tensor: name, found: [found.rows, found.columns], expected: [expected.rows, expected.columns])
+    try checkShape(found, expected, name)
+    if let type = types[name], type.isQuantised {
+      return try checkBlocks(found, expected, name, type, importance: nil)
     }
     for row in 0..<found.rows {
       try check(
@@ -139,6 +148,13 @@ struct TensorComparison {
         UnsafeBufferPointer(start: expected.row(row), count: found.columns), name, start: row * found.columns)
     }
     withExtendedLifetime((found, expected)) {}
+  }
+
+  func checkShape(_ found: Matrix<Float>, _ expected: Matrix<Float>, _ name: String) throws {
+    guard found.rows == expected.rows, found.columns == expected.columns else {
+      throw ExportError.wrongShape(
+        tensor: name, found: [found.rows, found.columns], expected: [expected.rows, expected.columns])
+    }
   }
 
   func check(_ found: [Float], _ expected: [Float], _ name: String) throws {
@@ -175,7 +191,7 @@ struct TensorComparison {
   }
 
   /// The first byte in which two buffers of equal length differ.
-  private func firstDifference(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int? {
+  func firstDifference(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int? {
     guard let first = a.baseAddress, let second = b.baseAddress, memcmp(first, second, a.count) != 0 else {
       return nil
     }
@@ -203,12 +219,17 @@ struct LogitComparison {
   init() {}
 
   /// The logits of two networks' heads on hidden states, 64 tokens at a time.
+  ///
+  /// - Parameter sharingHead: whether both have the weights of the first.
   init(
-    _ foundNetwork: some Network, _ found: Matrix<Float>, _ expectedNetwork: some Network, _ expected: Matrix<Float>
+    _ foundNetwork: some Network, _ found: Matrix<Float>, _ expectedNetwork: some Network, _ expected: Matrix<Float>,
+    sharingHead: Bool = false
   ) throws {
-    let (foundHead, expectedHead) = (
-      foundNetwork.outputHead(.single), expectedNetwork.outputHead(.single)
-    )
+    let foundHead = foundNetwork.outputHead(.single)
+    let expectedHead =
+      sharingHead
+      ? expectedNetwork.engine.head(foundNetwork.head, cap: expectedNetwork.configuration.logitCap, .single)
+      : expectedNetwork.outputHead(.single)
     let vocabulary = expectedNetwork.head.rows
     for start in stride(from: 0, to: found.rows, by: 64) {
       let rows = start..<min(start + 64, found.rows)

@@ -52,6 +52,9 @@ struct Ours: PruningMethod {
       SearchSpace(
         yaml: SearchSpace.text(ofShipped: settings.space), file: settings.space, scores: settings.scores),
       to: bench.configuration, calibrationSets: bench.sets.map(\.name))
+    if settings.repair.beginsSequentially, ChoiceCurves.exist(bound, plan.repair) {
+      plan.rounds = plan.rounds ?? Workbench.rounds(to: budget, of: bench.configuration)
+    }
     let (dense, lowest) = (bench.configuration.blockParameters, bound.cost.cost(bound.design.lowest))
     guard budget >= lowest else {
       throw MethodError.impossibleBudget(

@@ -64,12 +64,10 @@ struct OursFast: PruningMethod {
         ? budget - (configuration.addingOutputBiases.blockParameters - configuration.blockParameters) : budget
     }
 
-    /// The plan with the rounds that were found to pay, if none are given: two to about half the size, before a
-    /// sequential repair (`results/do-rounds-pay`).
+    /// The plan with rounds, if none are given: before a sequential repair those that pay.
     func plan(_ budget: Int, of configuration: ModelConfiguration) -> SearchPlan {
       var plan = plan
-      let isHalf = Double(budget) <= 0.55 * Double(configuration.blockParameters)
-      if plan.rounds == nil, isHalf, repair.beginsSequentially, configuration.block.experts == nil { plan.rounds = 2 }
+      if repair.beginsSequentially { plan.rounds = plan.rounds ?? Workbench.rounds(to: budget, of: configuration) }
       return plan
     }
   }

@@ -91,19 +91,15 @@ final class ResidualStreams {
   /// The subnet's stream, shape `[tokens, hidden]`.
   var stream: Matrix<Float> { pruned }
 
-  /// The inputs of the current MLP, and what the stream lacks before it: of all tokens, or of `count` evenly spread
-  /// ones.
+  /// The inputs of the current MLP, and what the stream lacks before it.
   func gatedTokens(
-    _ weights: LayerWeights, _ tokens: SequentialReformation.Options.Tokens, atMost count: Int = .max
+    _ weights: LayerWeights, _ tokens: SequentialReformation.Options.Tokens
   ) throws -> GatedFit.Tokens {
-    let inputs = try normed(.mlp, weights)
-    let chosen = Array(stride(from: 0, to: inputs.rows, by: max(1, (inputs.rows - 1) / count + 1)))
-    let (lacking, before) = (goal.gatherRows(chosen), pruned.gatherRows(chosen))
-    let scales = chosen.map { weight(of: $0, tokens) }
-    Kernels.addScaled(before.pointer, -1, to: lacking.pointer, count: lacking.count)
-    for i in chosen.indices { Kernels.scale(lacking.row(i), by: scales[i], count: lacking.columns) }
-    return GatedFit.Tokens(
-      inputs: chosen.count == inputs.rows ? inputs : inputs.gatherRows(chosen), lacking: lacking, scales: scales)
+    let lacking = goal.copy()
+    let scales = (0..<lacking.rows).map { weight(of: $0, tokens) }
+    Kernels.addScaled(pruned.pointer, -1, to: lacking.pointer, count: lacking.count)
+    for (i, scale) in scales.enumerated() { Kernels.scale(lacking.row(i), by: scale, count: lacking.columns) }
+    return GatedFit.Tokens(inputs: try normed(.mlp, weights), lacking: lacking, scales: scales)
   }
 
   /// Computes the inputs of the current module's projection anew.

@@ -82,9 +82,6 @@ public struct SequentialReformation: Sendable {
     public let heldOutError: Double
   }
 
-  /// Tokens that gates are fitted on, at most.
-  public static let gateTokens = 1 << 15
-
   private let store: LayerStore
   public let steps: [Step]
   private let hasBiases: Bool
@@ -230,12 +227,19 @@ private struct ProjectionFit {
     let middle = ends.first.toward(ends.second, by: 0.5)
     var found = [(ends.first, check.error(ends.first)), (middle, check.error(middle))]
     found.append((ends.second, check.error(ends.second)))
-    let (start, half, end) = (found[0].1, found[1].1, found[2].1)
-    let (slope, bend) = (4 * half - 3 * start - end, 2 * (start + end) - 4 * half)
-    if bend > 0, slope < 0, slope > -2 * bend {
-      let change = ends.first.toward(ends.second, by: Float(-slope / (2 * bend)))
+    if let share = Parabola.lowest(found[0].1, found[1].1, found[2].1), share < 1 {
+      let change = ends.first.toward(ends.second, by: Float(share))
       found.append((change, check.error(change)))
     }
     return found.min { $0.1 < $1.1 } ?? found[2]
+  }
+}
+
+/// A parabola through the values at 0, ½ and 1.
+enum Parabola {
+  /// Where it is lowest, behind 0; `nil` if it is not.
+  static func lowest(_ start: Double, _ half: Double, _ end: Double) -> Double? {
+    let (slope, bend) = (4 * half - 3 * start - end, 2 * (start + end) - 4 * half)
+    return bend > 0 && slope < 0 ? -slope / (2 * bend) : nil
   }
 }

@@ -23,6 +23,7 @@ public struct Monitor: Sendable {
       case lossGradients = "gradients of the divergence"
       case zeros = "looking for zeros"
       case evolution, trials, texts, tasks, timing
+      case importance = "importance of inputs"
       case writing
       case randomWeights = "random weights, MiB"
       case readingBack = "reading back"

@@ -118,6 +118,12 @@ public struct BoundSpace: Sendable {
     space.mlp(of: configuration).step ?? SearchSpace.WidthRule.automaticStep(width: width)
   }
 
+  /// The model's configuration with other widths.
+  public func configuration(_ widths: [LayerWidths]) -> ModelConfiguration {
+    let layers = zip(widths, configuration.layers).map { $0.shape(of: $1) }
+    return configuration.with(layers: layers).with(expertChannels: space.mlp.expertChannels)
+  }
+
   /// The meaning of a genome of the design space.
   public func genes(_ genome: Genome) -> Genes {
     let widths = (0..<configuration.layerCount).map { index in

@@ -39,6 +39,17 @@ enum DecoderStep: Sendable, Equatable {
     }
   }
 
+  /// What the step makes of a token in the midst of a text. Nothing is stripped there, and bytes need not be UTF-8.
+  func bytes(of token: [UInt8]) -> [UInt8] {
+    switch self {
+    case .byteLevel: ByteAlphabet.decode(token[...]) ?? token
+    case .byteFallback: Self.byte(of: token).map { [$0] } ?? token
+    case .replace(let pattern, let content): replacing(pattern, with: content, in: token)
+    case .metaspace(let mark, _): replacing(mark, with: [0x20], in: token)
+    case .fuse, .strip: token
+    }
+  }
+
   /// The byte that a token such as `<0x0A>` stands for.
   static func byte(of token: some Collection<UInt8>) -> UInt8? {
     guard token.count == 6, token.starts(with: "<0x".utf8) else { return nil }

@@ -153,6 +153,13 @@ public struct Tokenizer: Sendable {
     return String(decoding: Array(tokens.joined(separator: separator)), as: UTF8.self)
   }
 
+  /// The bytes that a token adds in the midst of a text: perhaps part of a character; none for an id without a token.
+  public func bytes(of id: Int32) -> [UInt8] {
+    guard definition.hasToken(id) else { return [] }
+    let bytes = decodedTexts[id] ?? Array(definition.tokens[Int(id)])
+    return (definition.decoder ?? []).reduce(bytes) { $1.bytes(of: $0) }
+  }
+
   /// The text by which `tokens` continue a prompt. It is the rest of the text of all tokens together after the prompt's
   /// text, because a decoder may remove a space at the beginning, or read bytes across the border.
   public func continuation(of prompt: [Int32], by tokens: [Int32]) -> String {

@@ -37,7 +37,7 @@ public struct SearchPlan: Sendable, Equatable {
   public var curveMetric = ErrorCurves.Metric.loss
   /// By what the first candidates are allocated, and their loss is foretold.
   public var allocation = Allocation.curves
-  /// Rounds of removal (`Workbench.evaluator`): 1 knows the dense model alone. `nil` chooses by the size.
+  /// Rounds of removal (`Workbench.evaluator`): 1 knows the dense model alone. `nil` is 1, too.
   public var rounds: Int?
   /// Calibration windows that gradients are taken on, of all sets together.
   public var gradientWindows = GradientStore.windows

@@ -54,6 +54,14 @@ extension Workbench {
     return evaluator
   }
 
+  /// Rounds that were found to pay: two to about half the size (`results/do-rounds-pay`).
+  ///
+  /// - Parameter budget: block parameters that the result will have.
+  public static func rounds(to budget: Int, of configuration: ModelConfiguration) -> Int {
+    let isHalf = Double(budget) <= 0.55 * Double(configuration.blockParameters)
+    return isHalf && configuration.block.experts == nil ? 2 : 1
+  }
+
   /// Block parameters of the subnets on the way, the largest first: their shares of the dense model's are geometric, and
   /// the last has the size of the result.
   static func sizes(to budget: Int, of dense: Int, rounds: Int) -> [Int] {

@@ -30,8 +30,8 @@ struct NASSearch: ParsableCommand {
       CommandGroup(
         name: "Look",
         subcommands: [
-          DescribeCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoresCommand.self, MethodsCommand.self,
-          SpacesCommand.self,
+          DescribeCommand.self, EvaluateCommand.self, GenerateCommand.self, ServeCommand.self, ScoresCommand.self,
+          MethodsCommand.self, SpacesCommand.self,
         ]),
       CommandGroup(
         name: "Tools",

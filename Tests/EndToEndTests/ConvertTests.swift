@@ -29,6 +29,32 @@ extension EndToEnd {
       #expect(Double(sizes[1]) < 0.7 * Double(sizes[0]))
     }
 
+    /// The weights of the tiny model are random, and its perplexity thousands: it heeds every rounding.
+    @Test func quantisesForLlamaCpp() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let dense = try perplexity("model", in: workspace)
+      var sizes: [Int] = []
+      for (type, tolerance) in [("q8_0", 0.01), ("q6_k", 0.01), ("q5_k_m", 0.1), ("q4_k_m", 0.1), ("q4_0", 0.2)] {
+        let made = try workspace.run(
+          "convert", "--model", "model", "--dtype", type, "--output", "\(type).gguf", "--json"
+        ).expectSuccess().json()
+        sizes.append(try #require(made["bytes"] as? Int))
+        #expect(abs(try perplexity("\(type).gguf", in: workspace) / dense - 1) < tolerance, "\(type)")
+      }
+      // Rows of 32 values have no blocks of 256: the tiny model's Q6_K is Q8_0 throughout.
+      #expect(sizes == sizes.sorted(by: >))
+      try workspace.run(
+        "convert", "--model", "model", "--dtype", "q4_0", "--importance", "text/lighthouse.txt", "--output",
+        "weighted.gguf"
+      ).expectSuccess()
+      #expect(try workspace.data("weighted.gguf") != workspace.data("q4_0.gguf"))
+      try workspace.expectFailure(
+        ["convert", "--model", "model", "--dtype", "q4_0", "--output", "x"], "a Hugging Face folder cannot hold")
+      try workspace.expectFailure(
+        ["convert", "--model", "model", "--importance", "text/lighthouse.txt", "--output", "x.gguf"],
+        "--importance goes with quantisations that heed it")
+    }
+
     @Test func replacesOnlyWhatItMayReplace() throws {
       let workspace = try Workspace("llama3-gqa")
       let convert = ["convert", "--model", "model", "--output"]

@@ -5,8 +5,8 @@ extension EndToEnd {
   /// The words of the command line, in `Help`. `UPDATE_HELP=1 swift test …` writes them anew.
   @Suite(.serialized) struct Help {
     @Test(arguments: [
-      "nas-search", "search", "report", "export", "evaluate", "generate", "spaces", "describe", "scores",
-      "prune", "compare", "methods", "solve", "repair", "benchmark", "worker", "synthesize", "convert",
+      "nas-search", "search", "report", "export", "evaluate", "generate", "serve", "spaces", "describe",
+      "scores", "prune", "compare", "methods", "solve", "repair", "benchmark", "worker", "synthesize", "convert",
     ])
     func help(_ command: String) throws {
       let workspace = try Workspace()

@@ -39,7 +39,7 @@ extension EndToEnd {
     @Test func newNamesAreLeftAlone() throws {
       #expect(OldNames.remark(on: ["evaluate", "--windows", "4"]) == nil)
       #expect(OldNames.remark(on: ["solve", "--study", "x", "--keep"]) == nil)
-      #expect(OldNames.remark(on: ["--memory-limit", "1GB", "--repair", "nested"]) == nil)
+      #expect(OldNames.remark(on: ["--memory", "1GB", "--repair", "nested"]) == nil)
       #expect(OldNames.remark(on: ["prune", "--set", "curve-metric=loss"]) == nil)
       #expect(OldNames.remark(on: ["--curves=loss"]) == "--curves is now --curve-metric")
     }

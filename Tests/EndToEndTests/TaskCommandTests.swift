@@ -77,6 +77,34 @@ extension EndToEnd {
       try workspace.expectFailure(command, "answers.jsonl")
     }
 
+    /// Beside itself a model writes the same; what it repeats is counted.
+    @Test func continuationsSideBySide() throws {
+      let command = evaluate(
+        "--dense", "model", "--text", "text/lighthouse.txt", "--window-length", "32", "--windows", "1", "--generate",
+        "3",
+        "--generate-tokens", "40")
+      let found = try #require(document(command + ["--json"])["continuations"] as? [String: Any])
+      let pieces = try #require(found["pieces"] as? [[String: Any]])
+      #expect(pieces.count == 3 && Set(pieces.compactMap { $0["prompt"] as? String }).count == 3)
+      var rates: [Double] = []
+      for piece in pieces {
+        let (own, dense) = (piece["model"] as? [String: Any], piece["dense"] as? [String: Any])
+        #expect(own?["text"] as? String != "" && own?["text"] as? String == dense?["text"] as? String)
+        if let rate = own?["repetition"] as? Double { rates.append(rate) }
+        #expect(own?["repetition"] as? Double == dense?["repetition"] as? Double)
+      }
+      // A model of random weights says the same again and again.
+      let mean = try #require(found["repetition"] as? Double)
+      #expect(abs(mean - rates.reduce(0, +) / Double(rates.count)) < 1e-12 && mean > 0 && mean < 1)
+      let lines = try workspace.run(command).expectSuccess().output.split(separator: "\n")
+      for name in ["model", "dense"] { #expect(lines.filter { $0.hasPrefix("  \(name), ") }.count == 3) }
+      #expect(lines.contains { $0.hasPrefix("mean repetition rate: model ") })
+      try workspace.expectFailure(
+        evaluate("--tasks", "piqa", "--task-data", "data", "--generate", "2"), "--text", code: 64)
+      try workspace.expectFailure(
+        evaluate("--text", "text/lighthouse.txt", "--generate", "2", "--generate-tokens", "9999"), "context")
+    }
+
     @Test func whatIsWrongIsSaid() throws {
       try workspace.expectFailure(evaluate(), "--text or --tasks", code: 64)
       try workspace.expectFailure(evaluate("--tasks", "piqa"), "--task-data", code: 64)

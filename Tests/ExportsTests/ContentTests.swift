@@ -9,7 +9,7 @@ import Testing
 @testable import Exports
 
 @Suite struct ContentTests {
-  private func config(_ name: String, uniform: Bool, type: ElementType = .f16) throws -> JSONValue {
+  private func config(_ name: String, uniform: Bool, type: WeightType = .f16) throws -> JSONValue {
     let folder = try TemporaryFolder()
     let parent = try Fixtures.parent(name)
     let url = folder.url.appendingPathComponent("out")

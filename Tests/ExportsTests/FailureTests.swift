@@ -11,7 +11,7 @@ import Testing
 @Suite struct FailureTests {
   /// Exports to a place in an empty folder, expects an error, and that nothing is left.
   private func failure(
-    _ network: some Network, _ parent: LanguageModel, _ format: ExportFormat, type: ElementType = .f16,
+    _ network: some Network, _ parent: LanguageModel, _ format: ExportFormat, type: WeightType = .f16,
     tokens: TokenWindows? = nil
   ) throws -> String {
     let folder = try TemporaryFolder()
@@ -105,7 +105,9 @@ import Testing
 
   @Test func options() throws {
     let parent = try parent()
-    #expect(try failure(parent, parent, .gguf, type: .q80).contains("cannot be exported as Q8_0"))
+    #expect(
+      try failure(parent, parent, .huggingFace, type: .q4KM)
+        == "a Hugging Face folder cannot hold weights of type q4_k_m, only f16, bf16, f32; GGUF can")
     let outside = TokenWindows([[1, 320]])
     #expect(try failure(parent, parent, .gguf, tokens: outside).contains("320 is outside the vocabulary of 320"))
     #expect(try failure(parent, parent, .gguf, tokens: TokenWindows([])).contains("there are none"))

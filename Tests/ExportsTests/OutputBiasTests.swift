@@ -49,7 +49,7 @@ import Testing
     let expected = try logits(subnet, tokens)
     #expect(largestDifference(expected, try logits(Fixtures.subnet(of: parent, uniform: uniform), tokens)) > 0.01)
     for format in ExportFormat.allCases {
-      for (type, tolerance) in [(ElementType.f32, 1e-6), (.f16, 0.003), (.bf16, 0.025)] {
+      for (type, tolerance) in [(WeightType.f32, 1e-6), (.f16, 0.003), (.bf16, 0.025)] {
         let folder = try TemporaryFolder()
         let url = folder.url.appendingPathComponent("out")
         let result = try Exporter.export(

@@ -114,7 +114,8 @@ import Testing
         format == .gguf
         ? try TensorLayout(GGUFForm.choice(for: configuration), configuration)
         : try TensorLayout(HuggingFaceForm.choice(for: configuration), configuration)
-      let tensors = NetworkTensors(other, names: names, matrixType: .f32, vectorType: .f32, layout: layout)
+      let tensors = NetworkTensors(
+        other, names: names, matrixType: { _, _ in .f32 }, vectorType: .f32, layout: layout)
       let error = #expect(throws: ExportError.self) {
         try Verification(
           of: result.location, as: result.location, other, tensors, TokenWindows([[1, 2, 3]]), monitor: .silent)

@@ -11,14 +11,14 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
   let model: String
   let uniform: Bool
   let format: ExportFormat
-  let type: ElementType
+  let type: WeightType
 
-  var testDescription: String { "\(model), \(uniform ? "uniform" : "heterogeneous"), \(format), \(type.name)" }
+  var testDescription: String { "\(model), \(uniform ? "uniform" : "heterogeneous"), \(format), \(type.rawValue)" }
 
   static let all = Fixtures.all.flatMap { model in
     [true, false].flatMap { uniform in
       ExportFormat.allCases.flatMap { format in
-        [ElementType.f32, .f16, .bf16].map {
+        [WeightType.f32, .f16, .bf16].map {
           ExportCase(model: model, uniform: uniform, format: format, type: $0)
         }
       }

@@ -75,7 +75,7 @@ import Testing
     let settings = try settings { $0.latencyShare = share }
     try settings.validate()
     let bound = try BoundSpace(settings.searchSpace(), to: configuration, calibrationSets: ["a"])
-    let budgeted = try SearchGround.budgeted(bound, settings)
+    let budgeted = try SearchGround.budgeted(bound, settings, LanguageModel(model))
     let latency = try #require(try settings.foretold())
     let limit = share * Double(latency.nanoseconds(of: configuration))
     #expect(budgeted.size(bound) == nil)
@@ -94,7 +94,7 @@ import Testing
   @Test func aLimitThatNothingMeetsIsRefused() throws {
     let settings = try settings { $0.latencyShare = 0.01 }
     let bound = try BoundSpace(settings.searchSpace(), to: configuration, calibrationSets: ["a"])
-    #expect(throws: PipelineError.self) { try SearchGround.budgeted(bound, settings) }
+    #expect(throws: PipelineError.self) { try SearchGround.budgeted(bound, settings, LanguageModel(model)) }
   }
 
   @Test func settingsOfTimeNeedATable() throws {

@@ -123,7 +123,7 @@ import Testing
     let dense = model.configuration.blockParameters
     var aiming = settings
     aiming.aim = 0.8
-    let budgeted = try SearchGround.budgeted(bound, aiming)
+    let budgeted = try SearchGround.budgeted(bound, aiming, model)
     let even = CandidateSearch.sizes(budgeted)
     let aimed = CandidateSearch.sizes(budgeted, aim: aiming.aim.map { Int($0 * Double(dense)) })
     let wanted = Int(0.8 * Double(dense))
@@ -137,14 +137,14 @@ import Testing
     let costs = seeds.map { bound.cost.cost($0.genome) }
     #expect(costs.contains { $0 <= wanted && $0 > aimed[moved[0] + 1] })
     aiming.aim = 0.3
-    #expect(throws: PipelineError.self) { try SearchGround.budgeted(bound, aiming) }
+    #expect(throws: PipelineError.self) { try SearchGround.budgeted(bound, aiming, model) }
   }
 
   /// A search that ends among the seeds of the most promising choice has the same seeds as a longer one, and no curves of others.
   @Test func aShortSearchMakesOneChoicesCurves() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let evaluator = try evaluator()
-    let budgeted = try SearchGround.budgeted(bound, settings)
+    let budgeted = try SearchGround.budgeted(bound, settings, model)
     let budgets = CandidateSearch.sizes(budgeted)
     func population(_ evaluations: Int?, limit: Int = 100) throws -> (population: FirstPopulation, layers: Int) {
       let log = ProgressLog()

@@ -106,7 +106,7 @@ import Testing
     var fit = GatedFit(
       activation: activation, fit: Self.tokens(400, of: goal, activation, seed: 30),
       check: Self.tokens(100, of: goal, activation, seed: 40))
-    (fit.plan.rounds, fit.plan.steps) = (6, 60)
+    (fit.plan.rounds, fit.plan.steps, fit.plan.leastGain) = (6, 60, 0)
     let error = try fit.improve(&start.gate, &start.up, down: start.down)
     #expect(error < 1e-4)
   }
@@ -120,5 +120,37 @@ import Testing
       check: Self.tokens(100, of: other, .silu, seed: 40))
     #expect(try fit.improve(&start.gate, &start.up, down: start.down) == 1)
     #expect(start.gate.weight.elements == other.gate.weight.elements)
+  }
+
+  /// Of a change that is right in direction and too long for the held-out tokens, a share is taken.
+  @Test func takesTheShareThatHeldOutTokensConfirm() throws {
+    let (start, goal) = (MLP(1), MLP(5))
+    // The held-out tokens ask for half of what the others do.
+    var check = Self.tokens(400, of: goal, .silu, seed: 30)
+    let own = start.output(check.inputs, .silu)
+    for i in 0..<own.rows {
+      Kernels.scale(own.row(i), by: check.scales[i], count: own.columns)
+      Kernels.add(check.lacking.row(i), to: own.row(i), count: own.columns)
+      Kernels.scale(own.row(i), by: 0.5, count: own.columns)
+    }
+    check = GatedFit.Tokens(inputs: check.inputs, lacking: own, scales: check.scales)
+    func error(longest: Double) throws -> Double {
+      var (fit, moved) = (
+        GatedFit(activation: .silu, fit: Self.tokens(400, of: goal, .silu, seed: 30), check: check), start
+      )
+      fit.plan.steps = 1
+      fit.plan.longest = longest
+      return try fit.improve(&moved.gate, &moved.up, down: moved.down)
+    }
+    // Without a share of its own it takes the better of half and whole.
+    #expect(try error(longest: 1.5) < error(longest: 0))
+    #expect(try error(longest: 1.5) < 1)
+  }
+
+  @Test func theLowestPointOfAParabola() {
+    let lowest = Parabola.lowest(0.36, 0.01, 0.16)
+    #expect(lowest.map { abs($0 - 0.6) < 1e-12 } == true)
+    #expect(Parabola.lowest(0, 1, 4) == nil)
+    #expect(Parabola.lowest(0, 1, 1) == nil)
   }
 }

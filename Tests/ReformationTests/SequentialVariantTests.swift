@@ -113,27 +113,6 @@ import Testing
     #expect(some.layer == 0 && some.module == "mlp" && some.heldOutError < whole.heldOutError)
   }
 
-  /// If not all tokens may be used for gates, the ones that are lie evenly in the windows, as they were.
-  @Test func fewerTokensForGatesAreEvenlySpread() throws {
-    let streams = try ResidualStreams(parent: model, subnet: before, windows: calibration)
-    let (dense, pruned) = (try model.layer(0), try before.layer(0))
-    for module in [LayerPart.Module.attention, .mlp] {
-      try streams.enter(module, dense: dense, pruned: pruned, target: .residual)
-      if module == .attention { try streams.leave(pruned[toStream: module]) }
-    }
-    let (all, few) = (
-      try streams.gatedTokens(pruned, .balanced), try streams.gatedTokens(pruned, .balanced, atMost: 7)
-    )
-    #expect(all.scales.count == calibration.tokens.count && few.scales.count == 7)
-    let step = (calibration.tokens.count + 6) / 7
-    for (place, token) in stride(from: 0, to: all.scales.count, by: step).enumerated() {
-      #expect(few.scales[place] == all.scales[token])
-      for j in 0..<all.inputs.columns {
-        #expect(few.inputs[place, j] == all.inputs[token, j] && few.lacking[place, j] == all.lacking[token, j])
-      }
-    }
-  }
-
   /// Gates that are fitted, too, bring a subnet nearer to the dense model on windows that nothing was fitted to.
   @Test func gatesBringItNearer() throws {
     let calibration = TokenWindows(length: 20, tokens: someTokens(12_000, below: 320))

@@ -61,31 +61,4 @@ import Tokenizers
       _ = try ContinuationScorer(model).score([ScoredTokens(tokens: [1, 2], scored: 1)], of: .init(.tasks), monitor)
     }
   }
-
-  /// Prompts of different lengths, each as if it stood alone.
-  @Test func textsAreWrittenUntilAStop() throws {
-    let model = try Fixtures.model("llama3-gqa")
-    let tokenizer = try model.tokenizer()
-    let prompts = ["The lamp", "The keeper of the light was lit and", "So"].map {
-      tokenizer.encode($0, addSpecialTokens: true)
-    }
-    func text(_ prompt: [Int32], _ count: Int) throws -> String {
-      let all = try Generator.continuations(of: [prompt], by: count, model: model, sampling: .greedy, seed: 0)[0]
-      let own = all.dropFirst(prompt.count).prefix { $0 != tokenizer.eosToken }
-      return tokenizer.decode(Array(own), skipSpecialTokens: true)
-    }
-    let whole = try prompts.map { try text($0, 12) }
-    let writer = GreedyWriter(model, tokenizer)
-    func written(_ stops: [String]) throws -> [String] {
-      let question = GenerationQuestion("", stops: stops, most: 12, right: "")
-      return try writer.texts(prompts.map { ($0, question) }, of: .init(.tasks), .silent)
-    }
-    #expect(try written([]) == whole)
-    let stop = String(try some(whole[0].unicodeScalars.dropFirst(3).first))
-    let cut = whole.map { text in
-      String(String.UnicodeScalarView(text.unicodeScalars.prefix { String($0) != stop }))
-    }
-    #expect(try written(["never written", stop]) == cut)
-    #expect(cut[0].unicodeScalars.count <= 3)
-  }
 }

@@ -167,10 +167,11 @@ def version():
     return f"xllamacpp {installed('xllamacpp')}"
 
 
-def quantize(rows, kind):
-    """Float32 [rows, columns] in blocks of a type (gguf.GGMLQuantizationType), by llama.cpp's own encoder without importances.
+def quantize(rows, kind, importance=None):
+    """Float32 [rows, columns] in blocks of a type (gguf.GGMLQuantizationType), by llama.cpp's own encoder.
 
-    The result is uint8 [rows, bytes of a row]. The wheel has no `llama_model_quantize`, which calls the same encoder.
+    `importance` says how much the squared error of each column counts (an "importance matrix"). The result is uint8
+    [rows, bytes of a row]. The wheel has no `llama_model_quantize`, which calls the same encoder.
     """
     from gguf import GGML_QUANT_SIZES
 
@@ -180,7 +181,10 @@ def quantize(rows, kind):
         raise LlamaCppError(f"rows of {columns} do not divide into blocks of {size} ({kind.name})")
     source = np.ascontiguousarray(rows, np.float32)
     result = np.empty((count, columns // size * block_bytes), np.uint8)
-    written = library().ggml_quantize_chunk(int(kind), source.ctypes.data, result.ctypes.data, 0, count, columns, None)
+    weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    written = library().ggml_quantize_chunk(
+        int(kind), source.ctypes.data, result.ctypes.data, 0, count, columns,
+        None if weights is None else weights.ctypes.data)
     if written != result.nbytes:
         raise LlamaCppError(f"ggml_quantize_chunk wrote {written} bytes of {kind.name}, expected {result.nbytes}")
     return result

@@ -20,6 +20,25 @@ static inline float nas_half_value(uint16_t half) {
   return result;
 }
 
+// The nearest binary16 pattern, ties to even; infinite from a magnitude of 65520, NaN stays NaN.
+static inline uint16_t nas_half_pattern(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+  uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // From 2⁻¹⁴ the exponent's bias moves from 127 to 15, and thirteen bits are rounded away.
+  if (magnitude >= 0x38800000)
+    return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+  // Below, the sum with ½ has the spacing 2⁻²⁴ of binary16's subnormals.
+  float small;
+  memcpy(&small, &magnitude, sizeof small);
+  small += 0.5f;
+  memcpy(&bits, &small, sizeof bits);
+  return (uint16_t)(sign | (bits - 0x3f000000));
+}
+
 // The upper half of a single, to the nearest, ties to even; NaN stays NaN.
 static inline uint16_t nas_bfloat16_pattern(float x) {
   uint32_t bits;

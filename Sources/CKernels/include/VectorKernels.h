@@ -1,6 +1,7 @@
 #ifndef NAS_SEARCH_VECTOR_KERNELS_H
 #define NAS_SEARCH_VECTOR_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,9 @@
 // rest of the row. Each product and each sum is rounded.
 
 #pragma clang assume_nonnull begin
+
+// The blocks of ggml that values can be rounded to.
+enum nas_block_type { NAS_Q4_0, NAS_Q4_1, NAS_Q5_0, NAS_Q5_1, NAS_Q8_0, NAS_Q4_K, NAS_Q5_K, NAS_Q6_K };
 
 struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   // y += x
@@ -96,6 +100,11 @@ struct __attribute__((swift_attr("@Sendable"))) nas_kernels {
   // x = l⁻¹ for the lower triangular l, with zeros above its diagonal.
   void (*invert_lower_float)(ptrdiff_t n, const float *l, ptrdiff_t ldl, float *x, ptrdiff_t ldx);
   void (*invert_lower_double)(ptrdiff_t n, const double *l, ptrdiff_t ldl, double *x, ptrdiff_t ldx);
+
+  // Rounds a row of finite values, a whole number of blocks, to a type of ggml. `importance` says how much the squared
+  // error of each column counts; NULL where the value alone says it. False if a scale is too large for binary16.
+  bool (*encode_row)(
+      enum nas_block_type type, const float *x, const float *_Nullable importance, ptrdiff_t columns, uint8_t *blocks);
 };
 
 enum nas_instructions { NAS_PORTABLE, NAS_AVX2, NAS_AVX512 };

@@ -23,8 +23,8 @@ public enum SyntheticCheckpoint {
     let config = HuggingFaceConfiguration.config(
       network.configuration, parent: network.configuration, form: form, type: type)
     let tensors = NetworkTensors(
-      network, names: .huggingFace(network.configuration.family), matrixType: type, vectorType: type,
-      layout: TensorLayout(form, network.configuration))
+      network, names: .huggingFace(network.configuration.family), matrixType: { _, _ in type },
+      vectorType: type, layout: TensorLayout(form, network.configuration))
     let bytes = { (plan: TensorPlan) in plan.shape.reduce(type == .f32 ? 4 : 2, *) }
     let total = tensors.plans.reduce(0) { $0 + bytes($1) }
     let destination = try Exporter.destination(url, ExportOptions(format: .huggingFace, replacing: replacing))

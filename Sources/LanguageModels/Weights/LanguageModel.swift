@@ -32,13 +32,15 @@ public final class LanguageModel: Network {
   ///
   /// - Parameters:
   ///   - configuration: what the layers belong to.
+  ///   - finalNorm: gains of another final norm; `nil` for the model's own.
   ///   - layer: the weights of layer `index`; called whenever they are asked for.
   public init(
-    _ model: LanguageModel, configuration: ModelConfiguration,
+    _ model: LanguageModel, configuration: ModelConfiguration, finalNorm: [Float]? = nil,
     layer: @escaping @Sendable (_ index: Int) throws -> LayerWeights
   ) {
     (location, engine, memory, reader) = (model.location, model.engine, model.memory, model.reader)
-    (embedding, finalNorm, head) = (model.embedding, model.finalNorm, model.head)
+    (embedding, head) = (model.embedding, model.head)
+    self.finalNorm = finalNorm ?? model.finalNorm
     self.configuration = configuration
     layers = Mutex([])
     keepsLayers = false

@@ -85,9 +85,9 @@ public struct WorkEstimate: Sendable {
     return [
       StageCost(stage: .sampling, seconds: count.sampling / speed.single),
       // On a subnet the dense network, the subnet, and all units on its stream run; the repair before runs both twice, and
-      // the MLPs about twenty times to fit their gates.
+      // the MLPs a dozen times to fit their gates.
       StageCost(stage: .statistics, seconds: (1 + 3 * subnets) * count.statistics / speed.single),
-      StageCost(stage: .repair, seconds: subnets * (4 * count.statistics + 15 * count.gateFits) / speed.single),
+      StageCost(stage: .repair, seconds: subnets * 13 * count.statistics / speed.single),
       StageCost(stage: .gradients, seconds: (1 + subnets) * count.gradients / speed.single),
       StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
       StageCost(stage: .reference, seconds: reference),
@@ -188,9 +188,6 @@ private struct OperationCount {
     let tokens = work.calibrationTokens.reduce(0, +)
     return forward(tokens) + grams * Double(tokens)
   }
-
-  /// A forward pass of the tokens that gates are fitted on.
-  var gateFits: Double { forward(min(SequentialReformation.gateTokens, work.calibrationTokens.reduce(0, +))) }
 
   /// A backward pass without gradients of weights, and what modules read.
   var correlation: Double {

@@ -95,7 +95,7 @@ public struct ExportJob {
     _ = try points.point(request.point, within: nil)
     let vocabulary = try request.vocabulary.chosen(of: model, monitor)
     let written = model.configuration.written(with: vocabulary)
-    let point = try points.point(request.point, within: try limit(written))
+    let point = try points.point(request.point, within: try limit(description, model, vocabulary))
     guard let trial = points.trial(point) else {
       throw PipelineError.noPoint(wanted: "'\(request.point)'", available: "its trial is missing")
     }
@@ -108,17 +108,41 @@ public struct ExportJob {
       genes: evaluator.bound.genes(trial.genome), targets: targets, vocabulary: vocabulary)
   }
 
-  /// Most block parameters of the point that is looked for.
-  private func limit(_ written: ModelConfiguration) throws -> (blockParameters: Int, option: String)? {
+  /// Which points are looked at: those that meet the target with every output.
+  private func limit(
+    _ description: StudyDescription, _ model: LanguageModel, _ vocabulary: ChosenVocabulary?
+  ) throws -> FrontPoints.Limit? {
     guard let target = request.target else { return nil }
-    let limits = try request.outputs.map { try target.checkedBlockParameters(of: written, as: $0.type) }
-    return limits.min().map { ($0, target.text) }
+    let budgets = try request.outputs.map {
+      try SizeBudget(target, of: model, format: $0.format, type: $0.type, vocabulary)
+    }
+    for budget in budgets { _ = try budget.first() }
+    let settings = description.settings
+    let bound = try BoundSpace(
+      settings.searchSpace(), to: model.configuration, calibrationSets: settings.plan.setNames())
+    return FrontPoints.Limit(option: target.text) { point in
+      let configuration = bound.configuration(point.widths).written(with: vocabulary)
+      return try budgets.allSatisfy { try $0.holds(configuration) }
+    }
+  }
+
+  /// The point with its final weights in memory; nothing is written.
+  public func network(_ monitor: Monitor = .silent) throws -> LanguageModel {
+    let prepared = try prepare(monitor)
+    let network = try finish(prepared, monitor).chosen.network
+    return LanguageModel(
+      prepared.opened.model, configuration: network.configuration, finalNorm: network.finalNorm, layer: network.layer)
+  }
+
+  private func finish(_ prepared: Prepared, _ monitor: Monitor) throws -> RepairDecision {
+    let windows = prepared.opened.windows(prepared.genes)
+    return try prepared.evaluator.finish(prepared.genes, request.repair, calibration: windows, monitor)
   }
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     let prepared = try prepare(monitor)
     let (opened, genes) = (prepared.opened, prepared.genes)
-    let decision = try prepared.evaluator.finish(genes, request.repair, calibration: opened.windows(genes), monitor)
+    let decision = try finish(prepared, monitor)
     let chosen = decision.chosen
     let network = chosen.network.configuration
     let measurement = SubnetMeasurement(

@@ -51,9 +51,9 @@ struct ExportRecord {
   func export(
     _ network: some Network, source: LanguageModel? = nil, to target: ExportTarget
   ) throws -> ExportResult {
-    try Exporter.export(
-      network, parent: source ?? parent, record: json(), to: target.url,
-      options: target.keeping(vocabulary).options)
+    var options = target.keeping(vocabulary).options
+    if options.type.heedsImportance { options.importanceTokens = calibration.importanceWindows }
+    return try Exporter.export(network, parent: source ?? parent, record: json(), to: target.url, options: options)
   }
 
   private func json() throws -> JSONValue {
@@ -155,6 +155,16 @@ extension CalibrationFile {
   var judgedOn: String {
     "\(fitness.count) windows of \(fitness.length) tokens of " + sets.map(\.name).joined(separator: ", ")
   }
+
+  /// The windows whose activations say how much rounding errors count: those of the first set.
+  var importanceWindows: TokenWindows? {
+    guard let windows = sets.first?.windows.calibration, windows.count > 0 else { return nil }
+    let most = max(1, Self.importanceTokens / windows.length)
+    return TokenWindows(length: windows.length, tokens: Array(windows.tokens.prefix(most * windows.length)))
+  }
+
+  /// Means of squares of so many tokens are known to a few per cent.
+  static let importanceTokens = 1 << 14
 
   /// The sets as an export's record names them.
   var record: JSONValue {

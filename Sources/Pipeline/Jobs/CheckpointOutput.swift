@@ -3,22 +3,6 @@ import Exports
 import Foundation
 import Runtime
 
-/// Types of the weights of an export.
-public enum WeightType: String, Codable, CaseIterable, Sendable {
-  case f16, bf16, f32
-
-  public var element: ElementType {
-    switch self {
-    case .f16: .f16
-    case .bf16: .bf16
-    case .f32: .f32
-    }
-  }
-
-  /// Bytes of one parameter.
-  var bytes: Int { self == .f32 ? 4 : 2 }
-}
-
 /// Where a job writes a checkpoint, and as what.
 public struct CheckpointOutput: Codable, Equatable, Sendable {
   public static let standardType = WeightType.f16
@@ -41,7 +25,7 @@ public struct CheckpointOutput: Codable, Equatable, Sendable {
 
   public func target(_ monitor: Monitor) -> ExportTarget {
     ExportTarget(
-      path, ExportOptions(format: format, type: type.element, replacing: isReplacing, monitor: monitor))
+      path, ExportOptions(format: format, type: type, replacing: isReplacing, monitor: monitor))
   }
 }
 

@@ -1,3 +1,4 @@
+import Exports
 import LanguageModels
 
 /// What a subnet may cost at most.
@@ -8,24 +9,54 @@ public enum SizeTarget: Codable, Equatable, Sendable {
   case keep(Double)
   /// All parameters: embedding, head and norms, too.
   case parameters(Int)
-  /// Bytes of all weights, at the type they are written as.
+  /// Bytes of the files that hold the weights, as they are stored (`ShippedSize`).
   case size(Int)
+  /// The same together with the keys and values of so many tokens, in two bytes each.
+  case memory(Int, context: Int)
 
   public var named: NamedSetting {
     switch self {
     case .keep(let share): .init("keep", share)
     case .parameters(let count): .init("params", count)
     case .size(let bytes): .init("size", bytes)
+    case .memory(let bytes, _): .init("memory", bytes)
     }
   }
 
   /// As a command line gives it.
-  var text: String { named.words.joined(separator: " ") }
+  var text: String {
+    let words = named.words.joined(separator: " ")
+    if case .memory(_, let context) = self { return words + " --context \(context)" }
+    return words
+  }
+
+  /// What it allows, if it is in bytes.
+  var bytes: Int? {
+    switch self {
+    case .size(let bytes), .memory(let bytes, _): bytes
+    default: nil
+    }
+  }
+
+  /// Tokens whose keys and values it counts.
+  var context: Int? { if case .memory(_, let context) = self { context } else { nil } }
+
+  /// Bytes of the keys and values that the target counts: those of a window in layers that have one.
+  func cacheBytes(of configuration: ModelConfiguration) -> Int {
+    guard case .memory(_, let context) = self else { return 0 }
+    return configuration.layers.indices.reduce(0) { sum, layer in
+      let kept = min(context, configuration.attention(of: layer).window ?? context)
+      return sum + 2 * 2 * kept * configuration.layers[layer].kvHeads * configuration.headDimension
+    }
+  }
 
   /// - Throws: `PipelineError.invalidOption` for a size that no subnet has.
   public func validate() throws {
     if case .keep(let share) = self, !(share > 0 && share <= 1) {
       throw PipelineError.invalidOption("--keep is a share above 0 and at most 1, not \(share)")
+    }
+    if case .memory(_, let context) = self, context < 1 {
+      throw PipelineError.invalidOption("--context is a number of tokens above 0, not \(context)")
     }
   }
 
@@ -45,7 +76,15 @@ public enum SizeTarget: Codable, Equatable, Sendable {
     }
   }
 
-  /// Most block parameters that the target allows.
+  /// - Parameter most: context of the model.
+  /// - Throws: `PipelineError.invalidOption` for a cache of more tokens than the model can read.
+  func check(context most: Int) throws {
+    if case .memory(_, let context) = self, context > most {
+      throw PipelineError.invalidOption("--context \(context) is more than the model's context of \(most) tokens")
+    }
+  }
+
+  /// Most block parameters that the target allows, by the mean bytes of a parameter if it is in bytes (`SizeBudget` is exact).
   ///
   /// - Parameter type: of the weights in the file; two bytes each where nothing is written yet.
   func blockParameters(
@@ -54,21 +93,10 @@ public enum SizeTarget: Codable, Equatable, Sendable {
     switch self {
     case .keep(let share): Int((share * Double(configuration.blockParameters)).rounded(.down))
     case .parameters(let count): count - configuration.outerParameters
-    case .size(let bytes): bytes / type.bytes - configuration.outerParameters
+    case .size(let bytes), .memory(let bytes, _):
+      (bytes - cacheBytes(of: configuration)) * type.element.blockSize / type.element.bytesPerBlock
+        - configuration.outerParameters
     }
-  }
-
-  /// The same of a target that leaves something of the decoder layers, and at most all of them.
-  ///
-  /// - Throws: `PipelineError.invalidOption`.
-  func checkedBlockParameters(of configuration: ModelConfiguration, as type: WeightType) throws -> Int {
-    let budget = blockParameters(of: configuration, as: type)
-    let outer = configuration.outerParameters
-    try PipelineError.require(
-      budget > 0,
-      "\(text) is too small: without its layers the model takes \(outer) parameters, \(outer * type.bytes) bytes as "
-        + type.rawValue)
-    return min(budget, configuration.blockParameters)
   }
 
   /// The largest share of the block parameters that the target allows.

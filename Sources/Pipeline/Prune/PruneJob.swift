@@ -54,8 +54,7 @@ public struct PruneJob {
     let opened: OpenedBench
     let target: ExportTarget
     let vocabulary: ChosenVocabulary?
-    /// Most block parameters.
-    let budget: Int
+    let budget: SizeBudget
   }
 
   private let request: PruneRequest
@@ -76,12 +75,13 @@ public struct PruneJob {
       try made.model.configuration.checkNarrowing(to: dimension, output.format, layersDiffer: !method.keepsOneWidth)
     }
     let written = made.model.configuration.written(with: made.vocabulary)
+    let budget = try SizeBudget(sought, of: made.model, format: output.format, type: output.type, made.vocabulary)
+    _ = try budget.first()
     let opened = try OpenedBench.open(
       made.model, request.calibration, damping: request.damping,
       needs: [made.target.need(parameters: sought.parameters(of: written, as: output.type))], in: context, monitor)
     return Prepared(
-      method: method, values: values, opened: opened, target: made.target, vocabulary: made.vocabulary,
-      budget: try sought.checkedBlockParameters(of: written, as: output.type))
+      method: method, values: values, opened: opened, target: made.target, vocabulary: made.vocabulary, budget: budget)
   }
 
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
@@ -91,8 +91,11 @@ public struct PruneJob {
     given.openAccount()
     let narrower = try request.headDimension.map { try given.narrowingHeads(to: $0) }
     let bench = narrower?.bench ?? given
-    let budget = min(prepared.budget, bench.configuration.blockParameters)
-    let pruned = try prepared.method.prune(bench, budget: budget, prepared.values)
+    let pruned = try prepared.budget.fitted { budget in
+      let budget = min(budget, bench.configuration.blockParameters)
+      let pruned = try prepared.method.prune(bench, budget: budget, prepared.values)
+      return (pruned, pruned.network.configuration.written(with: prepared.vocabulary))
+    }
     if bench.knownDamping != nil { prepared.opened.warn(monitor) }
     let seconds = narrower == nil ? given.seconds : given.seconds.merging(bench.seconds, uniquingKeysWith: +)
     let network = pruned.network.configuration

@@ -11,6 +11,7 @@ import Workbench
 
 /// A search with all that it names: whatever can be wrong with it shows here, before anything slow.
 struct SearchGround {
+  /// With the number of rounds, where there can be several.
   let settings: SearchSettings
   let address: StudyAddress
   /// Of the study.
@@ -22,7 +23,7 @@ struct SearchGround {
   let budgeted: BudgetedSpace
 
   init(_ request: SearchRequest, in context: JobContext) throws {
-    settings = request.settings
+    var settings = request.settings
     address = try StudyAddress(request.study)
     guard let name = address.newName else {
       throw PipelineError.invalidOption("a study on a server needs a name: \(address)#NAME")
@@ -34,7 +35,11 @@ struct SearchGround {
     _ = try settings.evaluationPrecision()
     bound = try BoundSpace(
       settings.searchSpace(), to: model.configuration, calibrationSets: try settings.plan.setNames())
-    budgeted = try Self.budgeted(bound, settings)
+    budgeted = try Self.budgeted(bound, settings, model)
+    if settings.rounds == nil, let size = budgeted.size(bound), ChoiceCurves.exist(bound, settings.repair) {
+      settings.rounds = Workbench.rounds(to: size, of: model.configuration)
+    }
+    self.settings = settings
   }
 
   /// The space with a limit of time, which every candidate spends.
@@ -50,14 +55,16 @@ struct SearchGround {
     return try BudgetedSpace(bound.design, cost: cost, budget: Budget(maximum: limit, useWholeBudget: true))
   }
 
-  static func budgeted(_ bound: BoundSpace, _ settings: SearchSettings) throws -> BudgetedSpace {
+  static func budgeted(
+    _ bound: BoundSpace, _ settings: SearchSettings, _ model: LanguageModel
+  ) throws -> BudgetedSpace {
     if let latency = try settings.foretold() {
       try latency.check(bound)
       if let share = settings.latencyShare { return try budgeted(bound, latency, share: share) }
     }
     let dense = bound.configuration.blockParameters
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
-    if let target = settings.target?.blockParameters(of: bound.configuration) {
+    if let target = try settings.blockParameters(of: model) {
       guard target >= reachable.lowerBound else {
         let meaning = target < 0 ? "less than embedding and head take" : "\(target) block parameters"
         throw PipelineError.impossibleTarget(

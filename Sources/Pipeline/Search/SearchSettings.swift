@@ -1,5 +1,6 @@
 import Checkpoints
 import Evaluation
+import Exports
 import Foundation
 import LanguageModels
 import LinearAlgebra
@@ -20,6 +21,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// Scores that replace those of the space; `nil` for the space's own.
   public var scores: [String]?
   public var target: SizeTarget?
+  /// Type of the weights in the file whose bytes the target counts; `nil` for that of exports.
+  public var weights: WeightType?
   /// The share of the dense model's time that candidates may take, in the place of a target.
   public var latencyShare: Double?
   /// Path of the table of times as it was given; `nil` for none.
@@ -42,7 +45,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var curveMetric = SearchPlan().curveMetric
   /// By what widths are allocated and the loss of candidates is foretold.
   public var allocation = SearchPlan().allocation
-  /// Rounds of removal (`SearchPlan.rounds`); `nil` for one.
+  /// Rounds of removal (`SearchPlan.rounds`); `nil` for those that pay at the size. A study has their number; one
+  /// without it is older, and has one round.
   public var rounds: Int?
   /// Number of rungs of growing numbers of fitness windows (`FidelityLadder`).
   public var rungs = 1
@@ -60,9 +64,13 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   /// - Throws: `PipelineError.invalidOption` for settings that no search can have, before anything slow.
   public func validate() throws {
     try target?.validate()
+    try PipelineError.require(
+      weights == nil || target?.bytes != nil, "--dtype of a search goes with --size and --memory: it is what they count"
+    )
     try validateLatency()
     if let aim {
-      try PipelineError.require(!hasOneSize, "--aim is for searches without --keep, --params and --size")
+      try PipelineError.require(
+        !hasOneSize, "--aim is for searches without --keep, --params, --size, --memory and --latency")
       try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
@@ -138,6 +146,15 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return precision
   }
 
+  /// Most block parameters of candidates: those that the target allows, about so many if it is in bytes of a quantisation or
+  /// counts a cache; `nil` without a target.
+  func blockParameters(of model: LanguageModel) throws -> Int? {
+    guard let target else { return nil }
+    let type = weights ?? CheckpointOutput.standardType
+    return try SizeBudget(target, of: model, format: type.isQuantised ? .gguf : .huggingFace, type: type, nil)
+      .estimate()
+  }
+
   func searchSpace() throws -> SearchSpace { try SpaceLibrary.parse(spaceText, file: space, scores: scores) }
 
   /// The settings as indented JSON with sorted keys.
@@ -149,13 +166,14 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   var named: [NamedSetting] {
     [
       .init("space", space), .init("scores", scores?.joined(separator: ",")), target?.named ?? .init("keep", []),
+      .init("context", target?.context), .init("dtype", weights?.rawValue),
       .init("latency", latencyShare), .init("latency-table", latencyTable),
       .init("latency-workload", latencyWorkload), .init("aim", aim),
       .init("objectives", objectives.joined(separator: ",")),
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
       .init("allocation", allocation.rawValue),
-      .init("rounds", rounds), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
+      .init("rounds", rounds ?? 1), .init("rungs", rungs), .init("optimizer", optimizer.rawValue),
       .init("population", population),
       .init("precision", precision.rawValue), .init("engine", engine.rawValue),
     ]
@@ -166,7 +184,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   func difference(to other: SearchSettings) -> String? {
     // The target has an option for each kind.
     if target != other.target {
-      let texts = [target, other.target].map { $0?.named.words.joined(separator: " ") ?? "none" }
+      let texts = [target, other.target].map { $0?.text ?? "none" }
       return "target was \(texts[0]), now \(texts[1])"
     }
     return named.difference(to: other.named)

@@ -95,8 +95,7 @@ public struct SolveJob {
     let opened: OpenedBench
     let targets: [ExportTarget]
     let vocabulary: ChosenVocabulary?
-    /// Most block parameters of each answer.
-    let budgets: [Int]
+    let budgets: [SizeBudget]
     /// One of each number of query heads, for all scores.
     let curves: [(evaluator: CandidateEvaluator, curves: ChoiceCurves)]
     let curveSeconds: Double
@@ -131,7 +130,11 @@ public struct SolveJob {
     let vocabulary = try request.vocabulary.chosen(of: source.model, monitor)
     let written = configuration.written(with: vocabulary)
     let type = request.outputs.first?.type ?? CheckpointOutput.standardType
-    let budgets = try request.targets.map { try $0.checkedBlockParameters(of: written, as: type) }
+    let format = request.outputs.first?.format ?? (type.isQuantised ? .gguf : .huggingFace)
+    let budgets = try request.targets.map {
+      try SizeBudget($0, of: source.model, format: format, type: type, vocabulary)
+    }
+    for budget in budgets { _ = try budget.first() }
     let estimate = WorkEstimate(try work(source, scores), speed: try .measured(), memory: context.memory)
     monitor.tell(WorkEstimated(estimate: estimate, cache: context.cache))
     let clock = WorkClock(estimate)
@@ -202,7 +205,12 @@ public struct SolveJob {
     let bench = prepared.opened.bench
     prepared.opened.warn(monitor)
     let start = ContinuousClock.now
-    var answers = try zip(request.targets, prepared.budgets).map { try solve($0, budget: $1, prepared) }
+    var answers = try prepared.budgets.map { budget in
+      try budget.fitted {
+        let (answer, shape) = try solve(budget.target, budget: $0, prepared)
+        return (answer, shape.written(with: prepared.vocabulary))
+      }
+    }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     for (place, answer) in answers.enumerated() where request.measures {
       let reference = try bench.reference(request.precision)
@@ -219,7 +227,9 @@ public struct SolveJob {
   ///
   /// - Parameter budget: most block parameters.
   /// - Throws: `MethodError.impossibleBudget`.
-  private func solve(_ target: SizeTarget, budget: Int, _ prepared: Prepared) throws -> Answer {
+  private func solve(
+    _ target: SizeTarget, budget: Int, _ prepared: Prepared
+  ) throws -> (answer: Answer, shape: ModelConfiguration) {
     let bench = prepared.opened.bench
     let found = prepared.curves.compactMap { entry in
       entry.curves.solution(budget: budget).map { (entry.evaluator, $0) }
@@ -229,12 +239,13 @@ public struct SolveJob {
     }
     let genes = evaluator.genes(solution)
     let shape = evaluator.configuration(genes)
-    return Answer(
+    let answer = Answer(
       keepTarget: target.share(of: bench.configuration, blockParameters: budget),
       keepRatio: bench.configuration.keepRatio(of: shape), parametersBlock: shape.blockParameters,
       parametersTotal: shape.written(with: prepared.vocabulary).totalParameters, score: genes.score,
       predictedError: solution.predictedError, widths: genes.widths,
       vocabulary: prepared.vocabulary?.outcome(for: shape), evaluator: evaluator, genes: genes)
+    return (answer, shape)
   }
 
   private func write(_ answer: Answer, to target: ExportTarget, _ prepared: Prepared) throws -> ExportResult {

@@ -57,13 +57,19 @@ public struct FrontPoints: Sendable {
 
   /// The point that a command line names: `best`, `knee` or a number.
   ///
-  /// - Parameter limit: most block parameters with `best`, instead of the study's own target, and the option that says
-  ///   so.
-  func point(_ name: String, within limit: (blockParameters: Int, option: String)?) throws -> FrontPoint {
+  /// What the best point may cost.
+  struct Limit {
+    /// The option that says so.
+    let option: String
+    let holds: (FrontPoint) throws -> Bool
+  }
+
+  /// - Parameter limit: of `best`, instead of the study's own target.
+  func point(_ name: String, within limit: Limit?) throws -> FrontPoint {
     let available = front.isEmpty ? "it is empty" : "0 to \(front.count - 1), best, knee"
     let found: FrontPoint?
     if name == "best", let limit {
-      let fits = front.indices.filter { front[$0].measurement.parametersBlock <= limit.blockParameters }
+      let fits = try front.indices.filter { try limit.holds(front[$0]) }
       found = Self.best(fits, of: front, objectives).map { front[$0] }
       if found == nil, let smallest = front.last {
         throw PipelineError.noPoint(

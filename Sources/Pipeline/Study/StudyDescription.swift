@@ -51,7 +51,7 @@ public struct StudyDescription: Sendable {
     fitness = FitnessSummary(
       source: try settings.plan.sources().map(\.name).joined(separator: ", "), windows: windows.count,
       windowLength: windows.length, tokens: windows.count * (windows.length - 1))
-    targetParameters = settings.target?.blockParameters(of: configuration)
+    targetParameters = try settings.blockParameters(of: ground.model)
     keep = [ground.bound.space.keep.lowerBound, ground.bound.space.keep.upperBound]
     (self.toolVersion, optimizer) = (toolVersion, search.chosen)
   }

@@ -39,14 +39,20 @@ public struct TaskExaminer<Model: Network>: Sendable {
 
   /// What the model writes to items that ask for it, by their numbers.
   private func written(_ items: [TaskItem], of stage: Monitor.Stage, _ monitor: Monitor) throws -> [Int: String] {
-    var asked: [(item: Int, prompt: [Int32], question: GenerationQuestion)] = []
+    var numbers: [Int] = []
+    var tasks: [WritingTask] = []
     for (number, item) in items.enumerated() {
       guard case .generation(let question) = item.question else { continue }
-      asked.append((number, try encoder.prompt(question.prompt, leaving: question.most, place: item.place), question))
+      let prompt = try encoder.prompt(question.prompt, leaving: question.most, place: item.place)
+      numbers.append(number)
+      tasks.append(WritingTask(prompt, most: question.most, stops: question.stops))
     }
-    if asked.isEmpty { return [:] }
-    let writer = GreedyWriter(model, tokenizer)
-    let texts = try writer.texts(asked.map { ($0.prompt, $0.question) }, of: stage, monitor)
-    return Dictionary(uniqueKeysWithValues: zip(asked.map(\.item), texts))
+    if tasks.isEmpty { return [:] }
+    let ends = Set(tokenizer.eosToken.map { [$0] } ?? [])
+    var texts: [Int: String] = [:]
+    try TextWriter(model, tokenizer, ends: ends, reading: .alone).write(
+      tasks, checkpoint: { try monitor.advance(stage, $0, of: tasks.count) },
+      finished: { texts[numbers[$0]] = $1.text })
+    return texts
   }
 }

@@ -8,7 +8,6 @@ enum OldNames {
   }
 
   static let all = [
-    Row(command: "search", old: "--memory", new: "--size"),
     Row(command: "search", old: "--curves", new: "--curve-metric"),
     Row(command: "search", old: "--repair ls", new: "--repair nested"),
     Row(command: "worker", old: "--study", new: "an argument without a name: worker STUDY"),

@@ -23,14 +23,19 @@ struct OutputOptions: ParsableArguments {
 
 /// The same options for commands that write several checkpoints.
 struct WeightOptions: ParsableArguments {
-  @Option(help: "Type of the weights: f16, bf16 or f32.") var dtype = CheckpointOutput.standardType
+  @Option(
+    help:
+      "Type of the weights: f16, bf16 or f32; in GGUF also llama.cpp's q8_0, q6_k, q5_k_m, q4_k_m or q4_0."
+  )
+  var dtype = CheckpointOutput.standardType
   @Flag(help: "Replace an earlier export at the output.") var replace = false
 }
 
 extension ExportResult {
   /// For people.
   func line(_ output: String) -> String {
-    "\(output): architecture \(architecture), \(bytes) bytes; reloaded and compared: equal"
+    "\(output): architecture \(architecture), \(bytes) bytes\(matrices.isOfOneType ? "" : ", \(matrices)"); "
+      + "reloaded and compared: equal"
       + (needsRemoteCode ? "; transformers needs trust_remote_code=True" : "")
   }
 
@@ -38,7 +43,7 @@ extension ExportResult {
   func record(_ output: String) -> JSONValue {
     [
       "output": .string(output), "architecture": .string(architecture), "bytes": .integer(bytes),
-      "needs_remote_code": .bool(needsRemoteCode),
+      "needs_remote_code": .bool(needsRemoteCode), "matrices": matrices.record,
     ]
   }
 }

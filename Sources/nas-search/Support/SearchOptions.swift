@@ -1,4 +1,5 @@
 import ArgumentParser
+import Exports
 import Foundation
 import LanguageModels
 import Pipeline
@@ -14,6 +15,11 @@ struct SearchOptions: ParsableArguments {
     standard.space
   @Option(help: "Scores that replace those of the space, separated by commas (see 'scores').") var scores: String?
   @OptionGroup var limit: SizeOptions
+  @Option(
+    help:
+      "Type of the weights whose bytes --size and --memory count: f16 (default), bf16, f32, or a quantisation in GGUF as of export."
+  )
+  var dtype: WeightType?
   @Option(
     help:
       "Instead of such a limit: largest share of the dense model's time that --latency-table foretells, such as 0.7.")
@@ -45,7 +51,7 @@ struct SearchOptions: ParsableArguments {
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help:
-      "Rounds: statistics are gathered anew on so many subnets less one, each smaller and repaired, on the way to the size. 1: on the dense model alone."
+      "Rounds: statistics are gathered anew on so many subnets less one, each smaller and repaired, on the way to the size. 1: on the dense model alone. Default: 2 where at most 55 % of the block parameters stay, else 1."
   )
   var rounds: Int?
   @Option(
@@ -79,7 +85,7 @@ struct SearchOptions: ParsableArguments {
     settings.space = space
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim
-    settings.target = limit.target
+    (settings.target, settings.weights) = (limit.target, dtype)
     (settings.latencyShare, settings.latencyTable, settings.latencyWorkload) = (latency, latencyTable, latencyWorkload)
     settings.latency = try latencyTable.map(LatencyFile.read)
     settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)

@@ -8,19 +8,29 @@ struct SizeOptions: ParsableArguments {
   var params: ParameterCount?
   @Option(
     help:
-      "Most bytes of all weights of the whole model, such as 200MB or 4GiB: at the type that is written, in a search at two bytes each."
+      "Most bytes of the weights' files, such as 200MB or 4GiB: as they are stored, a GGUF file with its tokenizer."
   )
   var size: ByteCount?
+  @Option(
+    help: "Most bytes of the weights' files and of the keys and values of --context tokens, in two bytes each.")
+  var memory: ByteCount?
+  @Option(help: "Tokens whose keys and values --memory counts.") var context: Int?
 
   func validate() throws {
-    if [keep != nil, params != nil, size != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("give only one of --keep, --params and --size")
+    if [keep != nil, params != nil, size != nil, memory != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("give only one of --keep, --params, --size and --memory")
     }
+    try Self.checkPair(memory: memory != nil, context: context != nil)
     try UsageError.check { try target?.validate() }
   }
 
   /// `nil` if none was given.
   var target: SizeTarget? {
-    keep.map { .keep($0) } ?? params.map { .parameters($0.value) } ?? size.map { .size($0.value) }
+    if let memory, let context { return .memory(memory.value, context: context) }
+    return keep.map { .keep($0) } ?? params.map { .parameters($0.value) } ?? size.map { .size($0.value) }
+  }
+
+  static func checkPair(memory: Bool, context: Bool) throws {
+    if memory != context { throw ValidationError("--memory goes with --context, the tokens of its cache") }
   }
 }

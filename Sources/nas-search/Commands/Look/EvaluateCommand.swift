@@ -24,6 +24,7 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Most windows of each text and length. Default: all.") var windows: Int?
   @Option(help: "A dense model to compare with; on texts, of the same vocabulary.", transform: LocalPath.checked)
   var dense: String?
+  @OptionGroup var continued: ContinuationOptions
   @OptionGroup var asked: TaskOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the measurements as JSON.") var json = false
@@ -36,6 +37,7 @@ struct EvaluateCommand: ParsableCommand {
     if csv, tasks == nil { throw ValidationError("--csv is for --tasks and --requests, and there is neither") }
     try UsageError.check {
       try request?.validate()
+      try continued.request(request, model: model)?.validate()
       try tasks?.validate()
     }
   }
@@ -71,7 +73,11 @@ struct EvaluateCommand: ParsableCommand {
     let context = plannedMemory.context()
     let texts: EvaluateJob.Outcome?
     let tasks: TaskJob.Outcome?
+    let continuations: ContinuationJob.Outcome?
     do {
+      continuations = try continued.request(request, model: model).map {
+        try ContinuationJob($0, in: context).run(monitor)
+      }
       texts = try request.map { try EvaluateJob($0, in: context).run(monitor) }
       tasks = try asked.request(model, dense: dense).map { try TaskJob($0, in: context).run(monitor) }
     } catch is CancellationError {
@@ -81,13 +87,20 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    try report(texts, tasks)
+    try report(texts, continuations, tasks)
   }
 
-  private func report(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) throws {
-    if json { return try Console.print(document(texts, tasks).text()) }
+  private func report(
+    _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?, _ tasks: TaskJob.Outcome?
+  ) throws {
+    if json {
+      var members = document(texts, tasks)
+      members["continuations"] = continuations?.document
+      return try Console.print(JSONValue.object(members).text())
+    }
     let results = tasks?.measurements.map(\.result) ?? []
     if csv { return try Console.json(TaskCSV.data(results, means: tasks?.means ?? [])) }
+    for line in continuations?.lines ?? [] { try Console.print(line) }
     if let tasks {
       let table = TaskTable.render(results, means: tasks.means, width: Console.width(1))
       try Console.print(String(table.dropLast()))
@@ -118,7 +131,7 @@ struct EvaluateCommand: ParsableCommand {
     return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
   }
 
-  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) -> JSONValue {
+  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) -> [String: JSONValue] {
     var members: [String: JSONValue] = [
       "schema": "nas-search.evaluate", "version": 1, "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
       "model": ["path": .string(model)],
@@ -138,7 +151,7 @@ struct EvaluateCommand: ParsableCommand {
         tasks.measurements.map { TaskJSON.object($0.result, itemsPerSecond: $0.itemsPerSecond) })
       members["means"] = .array(tasks.means.map(TaskJSON.object))
     }
-    return .object(members)
+    return members
   }
 
   private static func object(_ measured: EvaluateJob.Measurement) -> JSONValue {

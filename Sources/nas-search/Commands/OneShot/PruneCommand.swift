@@ -30,7 +30,7 @@ struct PruneCommand: ParsableCommand {
   private var target: SizeTarget {
     get throws {
       if let target = limit.target { return target }
-      throw ValidationError("give one of --keep, --params and --size")
+      throw ValidationError("give one of --keep, --params, --size and --memory")
     }
   }
 
@@ -88,7 +88,7 @@ struct PruneCommand: ParsableCommand {
           uniqueKeysWithValues: Workbench.Stage.allCases.map { ($0.rawValue, .number(outcome.seconds[$0] ?? 0)) })),
       "peak_memory_bytes": .optional(outcome.peakBytes),
       "output": .string(output.output), "architecture": .string(result.architecture), "bytes": .integer(result.bytes),
-      "needs_remote_code": .bool(result.needsRemoteCode),
+      "needs_remote_code": .bool(result.needsRemoteCode), "matrices": result.matrices.record,
     ]
     document["heads"] = outcome.heads?.record
     document["vocabulary"] = outcome.vocabulary?.document

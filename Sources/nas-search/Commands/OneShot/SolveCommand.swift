@@ -16,8 +16,12 @@ struct SolveCommand: ParsableCommand {
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String?
   @Option(help: "Instead: most parameters of the whole model: embeddings, head and norms, too, such as 110M,90M.")
   var params: ListArgument<ParameterCount>?
-  @Option(help: "Instead: most bytes of all weights, at the type that is written, such as 200MB,150MB.")
+  @Option(
+    help: "Instead: most bytes of the weights' files, a GGUF file with its tokenizer, such as 200MB,150MB.")
   var size: ListArgument<ByteCount>?
+  @Option(help: "Instead: most bytes of the weights' files and of the keys and values of --context tokens.")
+  var memory: ListArgument<ByteCount>?
+  @Option(help: "Tokens whose keys and values --memory counts, in two bytes each.") var context: Int?
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =
     standard.scores.joined(separator: ",")
   @Option(help: "Unit of the error curves: loss (needs gradients), residual or output.") var curveMetric =
@@ -48,9 +52,10 @@ struct SolveCommand: ParsableCommand {
 
   func validate() throws {
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
-    if [keep != nil, params != nil, size != nil].count(where: { $0 }) != 1 {
-      throw ValidationError("give one of --keep, --params and --size")
+    if [keep != nil, params != nil, size != nil, memory != nil].count(where: { $0 }) != 1 {
+      throw ValidationError("give one of --keep, --params, --size and --memory")
     }
+    try SizeOptions.checkPair(memory: memory != nil, context: context != nil)
     try UsageError.check { try request(within: nil).validate() }
   }
 
@@ -76,6 +81,7 @@ struct SolveCommand: ParsableCommand {
   private var targets: [SizeTarget] {
     if let params { return params.values.map { .parameters($0.value) } }
     if let size { return size.values.map { .size($0.value) } }
+    if let memory, let context { return memory.values.map { .memory($0.value, context: context) } }
     return NumberList.numbers(keep ?? "").map { .keep($0) }
   }
 

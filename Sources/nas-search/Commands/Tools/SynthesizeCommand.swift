@@ -22,6 +22,7 @@ struct SynthesizeCommand: ParsableCommand {
 
   func validate() throws {
     if output.isEmpty { throw ValidationError("--output is empty") }
+    do { try dtype.check(in: .huggingFace) } catch { throw ValidationError("\(error)") }
   }
 
   func run() throws {
