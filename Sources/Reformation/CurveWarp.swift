@@ -38,7 +38,7 @@ public struct CurveWarp: Sendable, Equatable {
         + parameters[3] * (12 * depth * depth - 1)
       return ModuleCurve(
         widths: curve.widths, errors: curve.errors.map { exp(exponent) * pow(max(0, $0), power) },
-        costPerUnit: curve.costPerUnit)
+        costs: curve.costs)
     }
   }
 }

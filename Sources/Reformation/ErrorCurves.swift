@@ -67,9 +67,21 @@ public enum ErrorCurves {
     _ curves: [ModuleCurve], _ configuration: ModelConfiguration, budget: Int, correlation: ErrorCorrelation? = nil
   ) -> [LayerWidths]? {
     let modules = budget - configuration.layerCount * configuration.fixedParametersPerLayer
+    return widths(curves, budget: modules, correlation: correlation)
+  }
+
+  /// The widths with the least sum of errors.
+  ///
+  /// - Parameters:
+  ///   - budget: cost of all modules at most, in the unit of the curves' costs.
+  ///   - correlation: correlation of the errors; `nil` takes them for independent.
+  /// - Returns: `nil` if even the narrowest widths exceed the budget.
+  public static func widths(
+    _ curves: [ModuleCurve], budget: Int, correlation: ErrorCorrelation? = nil
+  ) -> [LayerWidths]? {
     let found =
-      correlation.map { QuadraticAllocation.allocate(QuadraticLoss(curves, $0), budget: modules) }
-      ?? WidthAllocation.allocate(curves, budget: modules)
+      correlation.map { QuadraticAllocation.allocate(QuadraticLoss(curves, $0), budget: budget) }
+      ?? WidthAllocation.allocate(curves, budget: budget)
     guard let levels = found else { return nil }
     let widths = zip(levels, curves).map { $1.widths[$0] }
     return stride(from: 0, to: widths.count, by: 2).map { LayerWidths(groups: widths[$0], channels: widths[$0 + 1]) }

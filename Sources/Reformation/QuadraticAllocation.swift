@@ -23,7 +23,7 @@ public enum QuadraticAllocation {
       let curves = loss.curves.map { curve in
         let factor = start == 0 ? 1 : exp(change * (2 * random.unit() - 1))
         return ModuleCurve(
-          widths: curve.widths, errors: curve.errors.map { factor * $0 }, costPerUnit: curve.costPerUnit)
+          widths: curve.widths, errors: curve.errors.map { factor * $0 }, costs: curve.costs)
       }
       guard let levels = WidthAllocation.allocate(curves, budget: budget) else { return nil }
       var exchange = Exchange(loss, levels, budget: budget)
@@ -45,7 +45,7 @@ public enum QuadraticAllocation {
 
     init(_ loss: QuadraticLoss, _ levels: [Int], budget: Int) {
       (self.loss, self.levels) = (loss, levels)
-      left = zip(loss.curves, levels).reduce(budget) { $0 - $1.0.widths[$1.1] * $1.0.costPerUnit }
+      left = zip(loss.curves, levels).reduce(budget) { $0 - $1.0.costs[$1.1] }
       pulls = levels.indices.map { loss.pull(on: $0, levels) }
     }
 
@@ -107,7 +107,7 @@ public enum QuadraticAllocation {
     /// Parameters that another level of a module takes more.
     private func cost(_ module: Int, _ level: Int) -> Int {
       let curve = loss.curves[module]
-      return (curve.widths[level] - curve.widths[levels[module]]) * curve.costPerUnit
+      return curve.costs[level] - curve.costs[levels[module]]
     }
 
     /// The growth of the loss if one module alone changes.

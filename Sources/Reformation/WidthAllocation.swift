@@ -4,8 +4,21 @@ public struct ModuleCurve: Sendable {
   public let widths: [Int]
   /// Error at each width, in one unit for all modules; smaller is better.
   public let errors: [Double]
-  /// Parameters of one unit of width.
-  public let costPerUnit: Int
+  /// Cost of each width, in one unit for all modules, such as parameters or nanoseconds; never falling.
+  public let costs: [Int]
+
+  /// - Parameters:
+  ///   - widths: ascending.
+  ///   - errors: one a width.
+  ///   - costs: one a width.
+  public init(widths: [Int], errors: [Double], costs: [Int]) {
+    (self.widths, self.errors, self.costs) = (widths, errors, costs)
+  }
+
+  /// - Parameter costPerUnit: parameters of one unit of width.
+  public init(widths: [Int], errors: [Double], costPerUnit: Int) {
+    self.init(widths: widths, errors: errors, costs: widths.map { $0 * costPerUnit })
+  }
 }
 
 /// Chooses the width of every module for a budget from their error curves alone.
@@ -15,7 +28,7 @@ public struct ModuleCurve: Sendable {
 /// rest of the budget is spent on the steps that remove most error per parameter. The result is optimal up to the last
 /// step if the curves are convex.
 public enum WidthAllocation {
-  /// - Parameter budget: parameters to spend on the modules of `curves` together.
+  /// - Parameter budget: cost of the modules of `curves` together at most, in the unit of their costs.
   /// - Returns: an index into `widths` for every module, or `nil` if even the narrowest widths exceed the budget.
   public static func allocate(_ curves: [ModuleCurve], budget: Int) -> [Int]? {
     let narrowest = curves.map { _ in 0 }
@@ -34,13 +47,13 @@ public enum WidthAllocation {
   }
 
   private static func cost(_ choice: [Int], _ curves: [ModuleCurve]) -> Int {
-    zip(choice, curves).reduce(0) { $0 + $1.1.widths[$1.0] * $1.1.costPerUnit }
+    zip(choice, curves).reduce(0) { $0 + $1.1.costs[$1.0] }
   }
 
   private static func choice(_ curves: [ModuleCurve], price: Double) -> [Int] {
     curves.map { curve in
       let values = curve.widths.indices.map { index in
-        curve.errors[index] + price * Double(curve.widths[index] * curve.costPerUnit)
+        curve.errors[index] + price * Double(curve.costs[index])
       }
       // Among equal values the widest is taken: a free unit is kept.
       return values.indices.min { (values[$0], $1) < (values[$1], $0) } ?? 0
@@ -54,7 +67,7 @@ public enum WidthAllocation {
       var best: (module: Int, level: Int, gain: Double, cost: Int)?
       for (module, curve) in curves.enumerated() {
         for level in curve.widths.indices.dropFirst(result[module] + 1) {
-          let extra = (curve.widths[level] - curve.widths[result[module]]) * curve.costPerUnit
+          let extra = curve.costs[level] - curve.costs[result[module]]
           if extra > left { break }
           let gain = (curve.errors[result[module]] - curve.errors[level]) / Double(max(1, extra))
           // A curve may rise again; the rest of the budget is not spent on that.

@@ -1,11 +1,20 @@
 import CKernels
 import CNumerics
+import Foundation
 import Glibc
 
 /// Compares the processor with the instructions that the program and OpenBLAS use.
 public enum Processor {
   /// A set of instructions that the program uses and this processor lacks; `nil` if it has all.
   public static var missingFeature: String? { nas_missing_feature().map { String(cString: $0) } }
+
+  /// The model of the processor as the system names it; the instructions that it has if there is no such name.
+  public static var name: String {
+    let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
+    let line = lines.first { $0.hasPrefix("model name") }
+    return line.flatMap { $0.split(separator: ":", maxSplits: 1).last }.map { $0.trimmingCharacters(in: .whitespaces) }
+      ?? blasCore
+  }
 
   /// The processor for which OpenBLAS chose its kernels.
   public static var blasCore: String { String(cString: openblas_get_corename()) }

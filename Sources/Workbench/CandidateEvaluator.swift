@@ -35,6 +35,8 @@ public struct CandidateEvaluator: Sendable {
   public let inherited: SubnetFactory<LanguageModel>
   /// Makes the layers that error curves are of: with the statistics that units are ranked by.
   let ranking: SubnetFactory<LanguageModel>
+  /// What is measured of a candidate.
+  public internal(set) var objectives = ObjectiveRegistry.all
   /// How far the errors of modules go together; `nil` takes them for independent.
   public internal(set) var correlation: ErrorCorrelation?
 

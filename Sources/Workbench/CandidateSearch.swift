@@ -20,6 +20,10 @@ public enum Allocation: String, Sendable, CaseIterable, Codable {
 public struct SearchPlan: Sendable, Equatable {
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
   public var objectives = ["kl", "params"]
+  /// What foretells times, for the objective `latency` and for a limit of time; `nil` without a table.
+  public var latency: Latency?
+  /// Whether the budget of the space is one of time.
+  public var limitsTime = false
   public var optimizer = SearchOptimizer.automatic
   /// Candidates of a generation.
   public var population = 16
@@ -48,6 +52,9 @@ public struct SearchPlan: Sendable, Equatable {
     allocation == .quadratic && curveMetric == .loss && ChoiceCurves.exist(bound, repair)
   }
 
+  /// The objectives that may be named.
+  public var knownObjectives: [any Objective] { ObjectiveRegistry.all(with: latency) }
+
   /// Whether anything is known of other networks than the dense model.
   public var hasRounds: Bool { (rounds ?? 1) > 1 }
 }
@@ -72,6 +79,7 @@ extension Workbench {
     var evaluator = try CandidateEvaluator(
       model, bound, statistics, reference: reference(plan.precision, windows: windows), repair: plan.repair,
       damping: damping, dense: dense)
+    evaluator.objectives = plan.knownObjectives
     if makesCurves, plan.correlatesErrors(bound) { evaluator.correlation = try correlation(evaluator, plan) }
     return evaluator
   }
@@ -99,10 +107,13 @@ public struct CandidateSearch: Sendable {
     known: ChosenOptimizer? = nil, _ monitor: Monitor = .silent
   ) throws -> CandidateSearch {
     let bound = evaluator.bound
-    let sizes = sizes(space, aim: plan.aim.map { Int($0 * Double(bound.configuration.blockParameters)) })
+    let timing = plan.timing(space)
+    let sizes =
+      timing?.limit.map { [Timing.size(of: $0, in: space, bound)] }
+      ?? sizes(space, aim: plan.aim.map { Int($0 * Double(bound.configuration.blockParameters)) })
     let population = try FirstPopulation.make(
-      evaluator, ChoiceCurves(evaluator, metric: plan.curveMetric), budgets: sizes, limit: plan.population,
-      evaluations: length.evaluations, monitor)
+      evaluator, ChoiceCurves(evaluator, metric: plan.curveMetric, timing: timing), budgets: sizes,
+      limit: plan.population, evaluations: length.evaluations, monitor)
     let chosen =
       known
       ?? ChosenOptimizer(
@@ -111,7 +122,8 @@ public struct CandidateSearch: Sendable {
         seconds: length.seconds, parameters: bound.configuration.totalParameters,
         tokens: evaluator.reference.windows.tokens.count)
     let optimizer = try chosen.name.optimizer(
-      bound, space, objectives: plan.objectives, population: plan.population, seed: plan.seed,
+      bound, space, objectives: ObjectiveList(plan.objectives, known: plan.knownObjectives),
+      population: plan.population, seed: plan.seed,
       initial: population.seeds,
       predict: { population.predict(bound.genes($0)) })
     return CandidateSearch(

@@ -22,6 +22,8 @@ public struct ChoiceCurves: Sendable {
   public private(set) var main: Choice
   private let evaluator: CandidateEvaluator
   private let metric: ErrorCurves.Metric
+  /// Takes the place of the parameters; `nil` where these are what a budget is of.
+  private let timing: Timing?
   /// By layer; attention, then MLP.
   private var curves: [Choice: [Int: [ModuleCurve]]] = [:]
   /// Layers done and to do, of all choices.
@@ -30,10 +32,12 @@ public struct ChoiceCurves: Sendable {
   /// Layers on which choices compete, unless said otherwise.
   public static let contestLayers = 6
 
-  /// - Parameter evaluator: its statistics have the gradients that the metric needs.
-  public init(_ evaluator: CandidateEvaluator, metric: ErrorCurves.Metric) {
+  /// - Parameters:
+  ///   - evaluator: its statistics have the gradients that the metric needs.
+  ///   - timing: what solutions spend in the place of parameters.
+  public init(_ evaluator: CandidateEvaluator, metric: ErrorCurves.Metric, timing: Timing? = nil) {
     let bound = evaluator.bound
-    (self.evaluator, self.metric) = (evaluator, metric)
+    (self.evaluator, self.metric, self.timing) = (evaluator, metric, timing)
     main = Choice(
       score: bound.space.allScores[0],
       calibration: bound.calibrations.contains(BoundSpace.mix) ? BoundSpace.mix : bound.calibrations[0])
@@ -114,16 +118,18 @@ public struct ChoiceCurves: Sendable {
   /// The widths of least error of a choice.
   ///
   /// - Parameters:
-  ///   - budget: block parameters at most.
+  ///   - budget: block parameters at most. With `timing`: as fast as the widths of that size, or as its limit says.
   ///   - warp: what is done to the curves before.
   /// - Returns: `nil` where there are no curves, or even the narrowest widths exceed the budget.
   public func solution(of choice: Choice, budget: Int, warp: CurveWarp? = nil) -> Solution? {
     guard let curves = self[choice], !curves.isEmpty else { return nil }
     let warped = warp?.apply(curves) ?? curves
-    guard
-      let widths = ErrorCurves.widths(
+    let sized = {
+      ErrorCurves.widths(
         warped, evaluator.model.configuration, budget: budget, correlation: evaluator.correlation)
-    else { return nil }
+    }
+    let found = timing?.widths(warped, sized, correlation: evaluator.correlation) ?? sized()
+    guard let widths = found else { return nil }
     return Solution(
       choice: choice, widths: widths, predictedError: ErrorCurves.error(curves, widths, evaluator.correlation))
   }

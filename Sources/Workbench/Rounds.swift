@@ -45,11 +45,11 @@ extension Workbench {
           try self.statistics(of: choice, samples: $0, on: reference, bound, plan)
         }
       }
-      let correlation = evaluator.correlation
+      let (correlation, objectives) = (evaluator.correlation, evaluator.objectives)
       evaluator = try CandidateEvaluator(
         model, bound, statistics, solving: solving, reference: evaluator.reference, repair: plan.repair,
         damping: evaluator.repaired.damping, dense: dense)
-      evaluator.correlation = correlation
+      (evaluator.correlation, evaluator.objectives) = (correlation, objectives)
     }
     return evaluator
   }

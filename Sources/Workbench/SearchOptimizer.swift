@@ -34,16 +34,15 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
 
   /// - Parameters:
   ///   - bound: what the genomes mean, for the objectives whose values the widths alone decide.
-  ///   - objectives: their names.
   ///   - population: candidates of a generation.
   ///   - initial: the first candidates.
   ///   - predict: what error curves promise of a genome, in nats.
   /// - Throws: `SearchError.invalidSettings` for an optimiser that needs a uniform first candidate and has none.
   public func optimizer(
-    _ bound: BoundSpace, _ space: BudgetedSpace, objectives: [String], population: Int, seed: UInt64,
+    _ bound: BoundSpace, _ space: BudgetedSpace, objectives: ObjectiveList, population: Int, seed: UInt64,
     initial: [(genome: Genome, origin: String)], predict: @escaping @Sendable (Genome) -> Double?
   ) throws -> any Optimizer {
-    let count = objectives.count
+    let count = objectives.all.count
     switch self {
     case .automatic, .evolution:
       var evolution = NSGA2.Settings()
@@ -53,7 +52,7 @@ public enum SearchOptimizer: String, CaseIterable, Sendable, Codable {
       var bayesian = BayesianSearch.Settings()
       bayesian.batch = batch(population: population)
       // What is known beforehand needs no model; one objective at least is to be learned.
-      let costs = try ObjectiveList(objectives).all.map { $0.cost(in: bound) }
+      let costs = objectives.all.map { $0.cost(in: bound) }
       let known = count < 2 ? nil : costs.enumerated().compactMap { place, cost in cost.map { (place, $0) } }.last
       return try BayesianSearch(
         space, objectives: count, seed: seed, initial: initial, cost: known, prediction: predict, settings: bayesian)

@@ -34,7 +34,8 @@ struct NASSearch: ParsableCommand {
           MethodsCommand.self, SpacesCommand.self,
         ]),
       CommandGroup(
-        name: "Tools", subcommands: [BenchmarkCommand.self, SynthesizeCommand.self, ConvertCommand.self]),
+        name: "Tools",
+        subcommands: [BenchmarkCommand.self, LatencyCommand.self, SynthesizeCommand.self, ConvertCommand.self]),
     ],
     defaultSubcommand: SearchCommand.self)
 

@@ -22,6 +22,9 @@ import Testing
       (changed { $0.target = .parameters(9) }, "--params 9"), (changed { $0.target = .size(500) }, "--size 500"),
       (changed { $0.target = .memory(500, context: 9) }, "--memory 500 --context 9"),
       (changed { $0.weights = .q4KM }, "--dtype q4_k_m"),
+      (changed { $0.latencyShare = 0.7 }, "--latency 0.7"),
+      (changed { $0.latencyTable = "l.json" }, "--latency-table l.json"),
+      (changed { $0.latencyWorkload = "prompt-64" }, "--latency-workload prompt-64"),
       (changed { $0.objectives = ["perplexity", "params"] }, "--objectives perplexity,params"),
       (
         changed { $0.plan.calibration = [.init("a.txt", field: "body"), .model] },
@@ -62,9 +65,9 @@ import Testing
       .map {
         try #require(JSONSerialization.jsonObject(with: $0) as? [String: Any]).count
       }
-    // Without `scores`, `target`, `weights`, `aim`, `damping`, `rounds` and `lossBand`, which have no value here; `model`, `spaceText`,
+    // Without `scores`, `target`, `weights`, `aim`, `damping`, `rounds`, `lossBand` and the three of latency, which have no value here; `model`, `spaceText`,
     // `plan`, `filter`, `schema` and `version` are none, and `engine` has one value only. A target has four kinds.
-    #expect(keys.reduce(0, +) - 7 + 7 == changes.count - 3)
+    #expect(keys.reduce(0, +) - 7 + 10 == changes.count - 3)
   }
 
   @Test func differencesAreInTheWordsOfTheCommandLine() {

@@ -96,7 +96,7 @@ import Testing
       let loss = QuadraticLoss(curves, ErrorCorrelation(strength: 0.4, reach: 1.5))
       for budget in [50, 73, 99] {
         func cost(_ levels: [Int]) -> Int {
-          zip(levels, curves).reduce(0) { $0 + $1.1.widths[$1.0] * $1.1.costPerUnit }
+          zip(levels, curves).reduce(0) { $0 + $1.1.costs[$1.0] }
         }
         var best = Double.infinity
         for number in 0..<3125 {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct WidthAllocationTests {
   private func cost(_ choice: [Int], _ curves: [ModuleCurve]) -> Int {
-    zip(choice, curves).reduce(0) { $0 + $1.1.widths[$1.0] * $1.1.costPerUnit }
+    zip(choice, curves).reduce(0) { $0 + $1.1.costs[$1.0] }
   }
 
   private func error(_ choice: [Int], _ curves: [ModuleCurve]) -> Double {
@@ -69,7 +69,7 @@ import Testing
         if found <= best + 1e-12 { exact += 1 }
         // Nothing that helps is left to buy.
         for (module, curve) in curves.enumerated() where choice[module] + 1 < curve.widths.count {
-          let step = (curve.widths[choice[module] + 1] - curve.widths[choice[module]]) * curve.costPerUnit
+          let step = curve.costs[choice[module] + 1] - curve.costs[choice[module]]
           #expect(spent + step > budget || curve.errors[choice[module] + 1] >= curve.errors[choice[module]])
         }
       }
@@ -129,7 +129,7 @@ import Testing
     let expected = try #require(WidthAllocation.allocate(curves, budget: 150))
     for scale in [1e-20, 1e-9, 1e9, 1e20] {
       let scaled = curves.map {
-        ModuleCurve(widths: $0.widths, errors: $0.errors.map { $0 * scale }, costPerUnit: $0.costPerUnit)
+        ModuleCurve(widths: $0.widths, errors: $0.errors.map { $0 * scale }, costs: $0.costs)
       }
       #expect(WidthAllocation.allocate(scaled, budget: 150) == expected)
     }

@@ -57,6 +57,8 @@ public enum NumberStyle: String, Codable, Sendable {
   case count
   /// Megabytes or gigabytes.
   case bytes
+  /// Nanoseconds, as microseconds, milliseconds or seconds.
+  case time
   /// Four significant digits.
   case plain
 }

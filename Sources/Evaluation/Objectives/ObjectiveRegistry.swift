@@ -5,6 +5,9 @@ public enum ObjectiveRegistry {
   public static let all: [any Objective] = [
     KLDivergence(), TokenPerplexity(), TopOne(), BlockParameters(), WeightBytes(),
   ]
+
+  /// The same with the time that a table foretells, if there is a table.
+  public static func all(with latency: Latency?) -> [any Objective] { all + (latency.map { [$0] } ?? []) }
 }
 
 /// The objectives of a study, the most important first. "The best subnet" is the one with the best value of the first.

@@ -31,7 +31,8 @@ public enum ReportBuilder {
         count: settings.rungs)
     var report = StudyReport(
       name: study.name, directory: directory, model: description.model, fitness: description.fitness,
-      objectives: description.objectives.all.map(\.description), observed: ObjectiveRegistry.all.map(\.description),
+      objectives: description.objectives.all.map(\.description),
+      observed: ObjectiveRegistry.all(with: try settings.foretold()).map(\.description),
       dense: description.dense)
     report.toolVersion = description.toolVersion
     report.settings = rows(description)
@@ -119,6 +120,9 @@ public enum ReportBuilder {
   }
 
   private static func bestValueName(_ description: StudyDescription) -> String {
+    if let share = description.settings.latencyShare {
+      return "\(description.objectives.first.title) at \(Int((share * 100).rounded())) % of the time"
+    }
     let share = Double(description.bestParameters) / Double(description.model.parametersBlock) * 100
     return "\(description.objectives.first.title) at \(Int(share.rounded())) % kept"
   }

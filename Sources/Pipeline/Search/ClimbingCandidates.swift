@@ -94,11 +94,13 @@ extension CandidateEvaluator {
   /// The dense model beside itself.
   var dense: SubnetMeasurement {
     SubnetMeasurement(
-      EvaluatedSubnet(model.configuration, of: model.configuration, quality: Quality(dense: reference.perplexity)))
+      EvaluatedSubnet(model.configuration, of: model.configuration, quality: Quality(dense: reference.perplexity)),
+      objectives: objectives)
   }
 
   func measurement(of genes: BoundSpace.Genes, _ quality: Quality) -> SubnetMeasurement {
-    SubnetMeasurement(EvaluatedSubnet(configuration(genes), of: model.configuration, quality: quality))
+    SubnetMeasurement(
+      EvaluatedSubnet(configuration(genes), of: model.configuration, quality: quality), objectives: objectives)
   }
 }
 

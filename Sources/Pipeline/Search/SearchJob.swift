@@ -144,7 +144,7 @@ public struct SearchJob {
     let bench = calibration.bench(
       ground.model, damping: description?.damping ?? settings.damping, in: context, monitor)
     let plan = settings.searchPlan(settings.precision)
-    let evaluator = try bench.evaluator(ground.bound, plan, budget: ground.budgeted.size)
+    let evaluator = try bench.evaluator(ground.bound, plan, budget: ground.budgeted.size(ground.bound))
     if plan.repair == .nested {
       monitor.tell(Event.damping(evaluator.repaired.damping, isChosen: settings.damping == nil))
       calibration.shortage(for: ground.model.configuration).map { monitor.tell(JobWarning(text: $0)) }

@@ -36,15 +36,32 @@ struct SearchGround {
     bound = try BoundSpace(
       settings.searchSpace(), to: model.configuration, calibrationSets: try settings.plan.setNames())
     budgeted = try Self.budgeted(bound, settings, model)
-    if settings.rounds == nil, let size = budgeted.size, ChoiceCurves.exist(bound, settings.repair) {
+    if settings.rounds == nil, let size = budgeted.size(bound), ChoiceCurves.exist(bound, settings.repair) {
       settings.rounds = Workbench.rounds(to: size, of: model.configuration)
     }
     self.settings = settings
   }
 
+  /// The space with a limit of time, which every candidate spends.
+  ///
+  /// - Throws: `PipelineError.impossibleTarget` if the narrowest widths take longer.
+  private static func budgeted(_ bound: BoundSpace, _ latency: Latency, share: Double) throws -> BudgetedSpace {
+    let cost = latency.steppedCost(in: bound)
+    let dense = latency.nanoseconds(of: bound.configuration)
+    let (low, limit) = (cost.cost(bound.design.lowest), Int((share * Double(dense)).rounded(.down)))
+    guard limit >= low else {
+      throw PipelineError.impossibleTime(share: "\(share)", smallest: "\(Double(low) / Double(dense))")
+    }
+    return try BudgetedSpace(bound.design, cost: cost, budget: Budget(maximum: limit, useWholeBudget: true))
+  }
+
   static func budgeted(
     _ bound: BoundSpace, _ settings: SearchSettings, _ model: LanguageModel
   ) throws -> BudgetedSpace {
+    if let latency = try settings.foretold() {
+      try latency.check(bound)
+      if let share = settings.latencyShare { return try budgeted(bound, latency, share: share) }
+    }
     let dense = bound.configuration.blockParameters
     let reachable = bound.cost.cost(bound.design.lowest)...bound.cost.cost(bound.design.highest)
     if let target = try settings.blockParameters(of: model) {
@@ -123,7 +140,7 @@ struct SearchGround {
     // most often two uniform ones.
     let seeds = min(
       settings.population,
-      (settings.target == nil ? CandidateSearch.sizeCount : 1) * (bound.configuration.isUniform ? 2 : 1))
+      (!settings.hasOneSize ? CandidateSearch.sizeCount : 1) * (bound.configuration.isUniform ? 2 : 1))
     if curves > 0, let evaluations = budget.evaluations, evaluations <= seeds {
       let share = Double(ChoiceCurves.contestLayers) / Double(bound.configuration.layerCount)
       curves = min(curves, 1 + Double(scores.count - 1) * share)
@@ -144,7 +161,7 @@ struct SearchGround {
     work.eliminations = eliminations
     work.subnets = (settings.rounds ?? 1) - 1
     work.choosesDamping = repairs && settings.damping == nil
-    work.baselines = settings.target == nil ? 2 : 1
+    work.baselines = !settings.hasOneSize ? 2 : 1
     work.evaluations = budget.evaluations ?? .max
     return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
@@ -152,7 +169,11 @@ struct SearchGround {
 
 extension BudgetedSpace {
   /// The block parameters of all candidates, if they have one size.
-  var size: Int? { budget.useWholeBudget ? allowed.upperBound : nil }
+  ///
+  /// - Parameter bound: the space; times say nothing of sizes.
+  func size(_ bound: BoundSpace) -> Int? {
+    budget.useWholeBudget && (cost as? LinearCost) == bound.cost ? allowed.upperBound : nil
+  }
 }
 
 extension CandidateSearch {

@@ -23,6 +23,14 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var target: SizeTarget?
   /// Type of the weights in the file whose bytes the target counts; `nil` for that of exports.
   public var weights: WeightType?
+  /// The share of the dense model's time that candidates may take, in the place of a target.
+  public var latencyShare: Double?
+  /// Path of the table of times as it was given; `nil` for none.
+  public var latencyTable: String?
+  /// Its content, so that a study does not change when the file does.
+  public var latency: LatencyTable?
+  /// Name of the workload that is meant; `nil` for the table's usual one.
+  public var latencyWorkload: String?
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
   /// Names of the objectives (`ObjectiveRegistry`), the most important first.
@@ -59,12 +67,14 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     try PipelineError.require(
       weights == nil || target?.bytes != nil, "--dtype of a search goes with --size and --memory: it is what they count"
     )
+    try validateLatency()
     if let aim {
-      try PipelineError.require(target == nil, "--aim is for searches without --keep, --params, --size and --memory")
+      try PipelineError.require(
+        !hasOneSize, "--aim is for searches without --keep, --params, --size, --memory and --latency")
       try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
-    do { _ = try ObjectiveList(objectives) } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
+    do { _ = try objectiveList() } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
     try PipelineError.require([.nested, .none].contains(repair), "--repair is nested or none")
     try PipelineError.require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
     if let rounds {
@@ -78,8 +88,38 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     try PipelineError.require(
       optimizer != .bayesian || objectives.count <= 2, "--optimizer bayesian takes one or two objectives")
     try PipelineError.require(
-      target != nil || !optimizer.needsTarget,
+      hasOneSize || !optimizer.needsTarget,
       "--optimizer \(optimizer.rawValue) searches one size: give --keep, --params or --size")
+  }
+
+  private func validateLatency() throws {
+    try PipelineError.require(
+      latency != nil || !objectives.contains(Latency.objectiveName),
+      "the objective \(Latency.objectiveName) needs --latency-table, a file of measured times")
+    try PipelineError.require(latency != nil || latencyWorkload == nil, "--latency-workload goes with --latency-table")
+    if let latencyShare {
+      try PipelineError.require(
+        latency != nil, "--latency needs --latency-table, a file of measured times")
+      try PipelineError.require(target == nil, "give only one of --latency, --keep, --params and --size")
+      try PipelineError.require(
+        latencyShare > 0 && latencyShare <= 1, "--latency is a share above 0 and at most 1, not \(latencyShare)")
+    }
+    do { _ = try foretold() } catch { throw PipelineError.invalidOption("--latency-table: \(error)") }
+  }
+
+  /// Whether all candidates are to be as large, or as fast, as allowed.
+  var hasOneSize: Bool { target != nil || latencyShare != nil }
+
+  /// What foretells times; `nil` without a table.
+  ///
+  /// - Throws: `LatencyError`.
+  func foretold() throws -> Latency? { try latency.map { try Latency($0, workload: latencyWorkload) } }
+
+  /// The objectives, the most important first.
+  ///
+  /// - Throws: `ObjectiveError`, `LatencyError`.
+  func objectiveList() throws -> ObjectiveList {
+    try ObjectiveList(objectives, known: ObjectiveRegistry.all(with: foretold()))
   }
 
   /// How candidates are found.
@@ -90,6 +130,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     (found.objectives, found.optimizer, found.population) = (objectives, optimizer, population)
     (found.aim, found.hasRungs, found.repair, found.curveMetric) = (aim, rungs > 1, repair, curveMetric)
     (found.allocation, found.rounds) = (allocation, rounds)
+    // Settings that name no workload of the table do not pass `validate`.
+    (found.latency, found.limitsTime) = (try? foretold(), latencyShare != nil)
     (found.gradientWindows, found.precision, found.seed) = (plan.gradientWindows, precision, plan.seed)
     return found
   }
@@ -125,7 +167,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     [
       .init("space", space), .init("scores", scores?.joined(separator: ",")), target?.named ?? .init("keep", []),
       .init("context", target?.context), .init("dtype", weights?.rawValue),
-      .init("aim", aim),
+      .init("latency", latencyShare), .init("latency-table", latencyTable),
+      .init("latency-workload", latencyWorkload), .init("aim", aim),
       .init("objectives", objectives.joined(separator: ",")),
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
@@ -146,6 +189,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     }
     return named.difference(to: other.named)
       ?? (spaceText == other.spaceText ? nil : "the file of the search space has changed")
+      ?? (latency == other.latency ? nil : "the latency table has changed")
   }
 
   /// The words of the command line that gives these settings.

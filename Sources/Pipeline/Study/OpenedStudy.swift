@@ -95,7 +95,7 @@ struct OpenedStudy {
   func evaluator(windows: Int? = nil, precision: Precision? = nil) throws -> CandidateEvaluator {
     try bench.evaluator(
       bound, settings.searchPlan(precision ?? settings.evaluationPrecision()),
-      budget: SearchGround.budgeted(bound, settings, model).size, makesCurves: false, windows: windows)
+      budget: SearchGround.budgeted(bound, settings, model).size(bound), makesCurves: false, windows: windows)
   }
 
   func windows(_ genes: BoundSpace.Genes) -> TokenWindows {

@@ -41,7 +41,7 @@ public struct StudyDescription: Sendable {
     toolVersion: String
   ) throws {
     settings = ground.settings
-    objectives = try ObjectiveList(settings.objectives)
+    objectives = try settings.objectiveList()
     let configuration = ground.model.configuration
     model = ModelSummary(name: ground.identity.name, fingerprint: ground.identity.fingerprint, configuration)
     (dense, self.baselines) = (search.evaluator.dense, baselines)
@@ -85,7 +85,7 @@ public struct StudyDescription: Sendable {
     if stored["budget"] != nil { budget = try value(SearchBudget.self, "budget") }
     if stored["complete"] != nil { isComplete = try value(Bool.self, "complete") }
     do {
-      objectives = try ObjectiveList(settings.objectives)
+      objectives = try settings.objectiveList()
     } catch {
       throw PipelineError.damaged(path: study.path(), problem: "its settings: \(error)")
     }
@@ -125,9 +125,10 @@ public struct StudyDescription: Sendable {
     return try JSONText.decode(Bool.self, from: text, key: "complete")
   }
 
-  /// The size at which "best" is taken: the target, or the middle of the spanned range.
+  /// The size at which "best" is taken: the target, or the middle of the spanned range. A limit of time leaves no choice.
   public var bestParameters: Int {
-    targetParameters ?? Int((keep[0] + keep[1]) / 2 * Double(model.parametersBlock))
+    if settings.latencyShare != nil { return model.parametersBlock }
+    return targetParameters ?? Int((keep[0] + keep[1]) / 2 * Double(model.parametersBlock))
   }
 }
 

@@ -67,7 +67,7 @@ public struct StudyReport: Codable, Equatable, Sendable {
   /// What tables show of every subnet beside share kept and parameters: the objectives, then what else was compared with
   /// the dense model.
   public var columns: [ObjectiveDescription] {
-    let shown = objectives + observed.filter { !$0.isSize }
+    let shown = objectives + observed.filter { !$0.isSize || $0.style == .time }
     return shown.enumerated().filter { place, objective in
       objective.name != BlockParameters().name && !shown[..<place].contains { $0.name == objective.name }
     }.map(\.element)

@@ -50,6 +50,7 @@ enum NumberText {
     case .share: percent(value)
     case .count: value.flatMap { Int(exactly: $0.rounded()) }.map(short) ?? fixed(value, 0)
     case .bytes: bytes(value.flatMap { Int(exactly: $0.rounded()) })
+    case .time: time(nanoseconds: value)
     case .plain: significant(value, digits: 4)
     }
   }
@@ -92,6 +93,14 @@ enum NumberText {
     case ..<999_995: return fixed(megabytes / 1e3, 2) + " GB"
     default: return fixed(megabytes / 1e6, 2) + " TB"
     }
+  }
+
+  /// A short time with four significant digits: `12.34 ms`.
+  static func time(nanoseconds: Double?) -> String {
+    guard let nanoseconds, nanoseconds.isFinite else { return unknown }
+    let (unit, name) =
+      abs(nanoseconds) < 999_950 ? (1e3, "µs") : abs(nanoseconds) < 999_950_000 ? (1e6, "ms") : (1e9, "s")
+    return significant(nanoseconds / unit, digits: 4) + " " + name
   }
 
   /// `7 min 41 s`; hours and days drop the seconds.

@@ -20,13 +20,24 @@ struct SearchOptions: ParsableArguments {
       "Type of the weights whose bytes --size and --memory count: f16 (default), bf16, f32, or a quantisation in GGUF as of export."
   )
   var dtype: WeightType?
+  @Option(
+    help:
+      "Instead of such a limit: largest share of the dense model's time that --latency-table foretells, such as 0.7.")
+  var latency: Double?
+  @Option(
+    help: "Table of measured times (latency.json, see 'latency'), for --latency and the objective latency.",
+    transform: LocalPath.checked)
+  var latencyTable: String?
+  @Option(help: "Workload of the table that counts, such as prompt-512. Default: its first generation of one sequence.")
+  var latencyWorkload: String?
   @Option(help: "Without such a limit: share that the first candidates aim at, among others, such as 0.8.") var aim:
     Double?
   @OptionGroup var text: CalibrationOptions
   @OptionGroup var gradients: GradientOption
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
   var calibrationSubsets = CalibrationPlan().subsets
-  @Option(help: "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes.")
+  @Option(
+    help: "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes, latency.")
   var objectives = standard.objectives.joined(separator: ",")
   @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair =
     SearchRepair.nested
@@ -69,12 +80,14 @@ struct SearchOptions: ParsableArguments {
     return settings
   }
 
-  private func settings(within context: ContextLimit?) -> SearchSettings {
+  private func settings(within context: ContextLimit?) throws -> SearchSettings {
     var settings = SearchSettings(model: model)
     settings.space = space
     settings.scores = scores?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.aim = aim
     (settings.target, settings.weights) = (limit.target, dtype)
+    (settings.latencyShare, settings.latencyTable, settings.latencyWorkload) = (latency, latencyTable, latencyWorkload)
+    settings.latency = try latencyTable.map(LatencyFile.read)
     settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     settings.plan = text.plan(within: context)
     settings.plan.gradientWindows = gradients.gradientWindows
