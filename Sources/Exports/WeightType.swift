@@ -82,7 +82,8 @@ public struct MatrixCounts: Sendable, Equatable, CustomStringConvertible {
     fallbacks = matrices.count { ($0.shape.last ?? 1) % type.element.blockSize != 0 }
   }
 
-  public var isOfOneType: Bool { counts.count <= 1 }
+  /// Whether all are of the type that was asked for.
+  public var areAlike: Bool { counts.count <= 1 && fallbacks == 0 }
 
   /// Such as `matrices: 180 Q5_0, 31 Q8_0 (181 of them because rows are no whole blocks of 256)`.
   public var description: String {

@@ -35,6 +35,7 @@ struct Service: Sendable {
   let limits: ServingLimits
   private let tokenizer: Tokenizer
   private let context: Int
+  private let vocabulary: Int
   private let worker: ModelWorker
   private let began = Date()
 
@@ -42,7 +43,7 @@ struct Service: Sendable {
   init(_ model: LanguageModel, name: String, _ limits: ServingLimits) throws {
     (self.name, self.limits) = (name, limits)
     tokenizer = try model.tokenizer()
-    context = model.configuration.longestContext
+    (context, vocabulary) = (model.configuration.longestContext, model.configuration.vocabularySize)
     worker = ModelWorker(Completer(model, tokenizer, name: name, limits), limits)
   }
 
@@ -129,7 +130,11 @@ struct Service: Sendable {
       let fields = try RequestFields(value)
       try fields.refuse(except: ["model", "tokens"])
       try fields.checkModel(name)
-      return .text(of: try fields.tokens("tokens"))
+      let tokens = try fields.tokens("tokens")
+      if let token = tokens.first(where: { Int($0) >= vocabulary }) {
+        throw .invalid("tokens", "token \(token) is none of the model's \(vocabulary)")
+      }
+      return .text(of: tokens)
     default: return .completion(try CompletionRequest(value, model: name, limits: limits))
     }
   }

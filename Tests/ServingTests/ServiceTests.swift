@@ -177,6 +177,9 @@ import Tokenizers
     #expect(found["tokens"] == .integers(expected.map { Int($0) }) && found["count"]?.integer == expected.count)
     let text = try asked.reply(#"{"tokens": \#(expected.map { Int($0) })}"#, to: "/detokenize").body
     #expect(text["prompt"]?.string == "The lamp")
+    let vocabulary = model.configuration.vocabularySize
+    let beyond = try asked.reply(#"{"tokens": [5, \#(vocabulary)]}"#, to: "/detokenize")
+    #expect(beyond.status == 400 && beyond.body["error"]?["param"]?.string == "tokens")
   }
 
   @Test func aFullQueueRefuses() throws {

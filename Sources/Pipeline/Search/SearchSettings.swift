@@ -100,7 +100,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     if let latencyShare {
       try PipelineError.require(
         latency != nil, "--latency needs --latency-table, a file of measured times")
-      try PipelineError.require(target == nil, "give only one of --latency, --keep, --params and --size")
+      try PipelineError.require(target == nil, "give only one of --latency, --keep, --params, --size and --memory")
       try PipelineError.require(
         latencyShare > 0 && latencyShare <= 1, "--latency is a share above 0 and at most 1, not \(latencyShare)")
     }

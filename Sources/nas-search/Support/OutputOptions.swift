@@ -34,7 +34,7 @@ struct WeightOptions: ParsableArguments {
 extension ExportResult {
   /// For people.
   func line(_ output: String) -> String {
-    "\(output): architecture \(architecture), \(bytes) bytes\(matrices.isOfOneType ? "" : ", \(matrices)"); "
+    "\(output): architecture \(architecture), \(bytes) bytes\(matrices.areAlike ? "" : ", \(matrices)"); "
       + "reloaded and compared: equal"
       + (needsRemoteCode ? "; transformers needs trust_remote_code=True" : "")
   }
