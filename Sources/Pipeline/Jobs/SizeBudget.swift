@@ -101,13 +101,17 @@ struct SizeBudget {
     var budget = try first()
     guard let limit = target.bytes else { return try make(budget).made }
     let (base, slope) = try line()
-    var best: (made: Made, bytes: Int)?
+    // With blocks subnets of several sizes have the same bytes: the largest of them is the best.
+    var best: (made: Made, bytes: Int, parameters: Int)?
     var smallest = Int.max
     for _ in 0..<Self.attempts {
       let (made, configuration) = try make(budget)
       let bytes = try bytes(of: configuration) ?? 0
       smallest = min(smallest, bytes)
-      if bytes <= limit, best.map({ $0.bytes < bytes }) ?? true { best = (made, bytes) }
+      let parameters = configuration.blockParameters
+      if bytes <= limit, best.map({ ($0.parameters, $0.bytes) < (parameters, bytes) }) ?? true {
+        best = (made, bytes, parameters)
+      }
       if bytes <= limit, Double(bytes) >= (1 - Self.slack) * Double(limit) || budget == dense.blockParameters { break }
       // Aims at the middle of what is allowed, along the line from the model without layers through what was made.
       let own = max(slope / 4, (Double(bytes) - base) / Double(max(1, configuration.blockParameters)))
