@@ -69,7 +69,7 @@ private func write(_ values: [[Double]], to x: Matrix<Float>, from start: Int = 
   for (i, row) in values.enumerated() { for (j, value) in row.enumerated() { x[start + i, j] = Float(value) } }
 }
 
-private struct NaivePass: EnginePass {
+private struct NaivePass: NaiveEnginePass {
   let windows: TokenWindows
   let formulas: NaiveTransformer
   var chunkCount: Int { windows.count }
@@ -181,13 +181,6 @@ private struct NaivePass: EnginePass {
       let down = Linear(weight: weights[toStream: .mlp].weight.columns(own))
       tell(.expertHidden(expert), used)
       tell(.expertOutput(expert), used.map { formulas.apply(down, $0) })
-    }
-  }
-
-  func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws {
-    for stream in streams {
-      guard let layer = stream.weights as? NaiveEngine.Layer else { preconditionFailure("a layer of another engine") }
-      try run(layer: 0, weights: layer.weights, stream.hidden)
     }
   }
 

@@ -3,7 +3,7 @@ import LinearAlgebra
 @testable import LanguageModels
 
 /// Takes every sequence of trees through layers alone, and keeps what its own tokens become.
-struct NaiveTreePass: EnginePass {
+struct NaiveTreePass: NaiveEnginePass {
   /// The rows of each sequence.
   private let paths: [[Int]]
   private let engine = NaiveEngine()
@@ -36,13 +36,6 @@ struct NaiveTreePass: EnginePass {
     hidden.assign(result)
   }
 
-  func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws {
-    for stream in streams {
-      guard let layer = stream.weights as? NaiveEngine.Layer else { preconditionFailure("a layer of another engine") }
-      try run(layer: 0, weights: layer.weights, stream.hidden)
-    }
-  }
-
   func inputs(
     of module: LayerPart.Module, layer weights: LayerWeights, _ hidden: Matrix<Float>
   ) throws -> Matrix<Float> {
@@ -66,5 +59,17 @@ struct NaiveTreePass: EnginePass {
   func normalise(_ hidden: Matrix<Float>, gain: [Float]) throws {
     let window = TokenWindows(length: 1, tokens: Array(repeating: 0, count: hidden.rows))
     try engine.pass(over: window, through: configuration, streams: 1, .single).normalise(hidden, gain: gain)
+  }
+}
+
+/// A pass of this engine takes streams one after the other.
+protocol NaiveEnginePass: EnginePass {}
+
+extension NaiveEnginePass {
+  func run(_ streams: [(weights: any PreparedLayer, hidden: Matrix<Float>)]) throws {
+    for stream in streams {
+      guard let layer = stream.weights as? NaiveEngine.Layer else { preconditionFailure("a layer of another engine") }
+      try run(layer: 0, weights: layer.weights, stream.hidden)
+    }
   }
 }

@@ -68,12 +68,8 @@ public struct ContinuationJob {
   ///   shorter than their pieces.
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     try request.validate()
-    let model = try context.model(request.model)
-    let dense = try request.dense.map(context.model)
+    let (model, dense) = try context.models(request.model, dense: request.dense)
     let (own, other) = (model.configuration, (dense ?? model).configuration)
-    try PipelineError.require(
-      own.vocabularySize == other.vocabularySize,
-      "--dense has a vocabulary of \(other.vocabularySize), the model one of \(own.vocabularySize)")
     let longest = min(own.longestContext, other.longestContext)
     let length = request.promptTokens + request.tokens
     try PipelineError.require(

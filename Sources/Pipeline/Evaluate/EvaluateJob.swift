@@ -98,12 +98,8 @@ public struct EvaluateJob {
   ///   empty or shorter than a window, `ModelError` for tokens that the model does not embed.
   func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
-    let model = try context.model(request.model)
-    let dense = try request.dense.map(context.model)
+    let (model, dense) = try context.models(request.model, dense: request.dense)
     let (own, other) = (model.configuration, (dense ?? model).configuration)
-    try PipelineError.require(
-      own.vocabularySize == other.vocabularySize,
-      "--dense has a vocabulary of \(other.vocabularySize), the model one of \(own.vocabularySize)")
     let tokenizer = try model.tokenizer()
     let shortest = other.longestContext < own.longestContext ? dense ?? model : model
     let lengths = request.lengths(within: ContextLimit(shortest))
