@@ -10,6 +10,8 @@ public struct CalibrationSet: Sendable {
   public let calibration: TokenWindows
   /// Windows on which the search measures fitness.
   public let fitness: TokenWindows
+  /// Windows that a descent goes over beside those of the calibration.
+  public var further: TokenWindows
 
   /// Numbers and lengths of the windows.
   public struct Plan: Sendable, Equatable {
@@ -38,10 +40,18 @@ public struct CalibrationSet: Sendable {
   /// machine, because the last bits of logits depend on the number of sequences that are generated together.
   private static let cacheBytes = 2 << 30
 
-  public init(name: String, calibration: TokenWindows, fitness: TokenWindows) {
+  public init(
+    name: String, calibration: TokenWindows, fitness: TokenWindows, further: TokenWindows = TokenWindows([])
+  ) {
     self.name = name
     self.calibration = calibration
     self.fitness = fitness
+    self.further = further
+  }
+
+  /// All windows of a descent.
+  public var training: TokenWindows {
+    TokenWindows(length: calibration.length, tokens: calibration.tokens + further.tokens)
   }
 
   /// Cuts a text into non-overlapping stretches and deals them out by the seed, fitness first.
@@ -70,6 +80,7 @@ public struct CalibrationSet: Sendable {
     self.name = name
     fitness = cut(order.prefix(fitnessStretches), length: plan.fitnessLength, limit: plan.fitnessWindows)
     calibration = cut(order.dropFirst(fitnessStretches), length: plan.length, limit: plan.windows)
+    further = TokenWindows([])
   }
 
   /// Samples all windows from the model.
@@ -109,5 +120,6 @@ public struct CalibrationSet: Sendable {
       }
     }
     fitness = TokenWindows(Array(pieces.prefix(plan.fitnessWindows)))
+    further = TokenWindows([])
   }
 }

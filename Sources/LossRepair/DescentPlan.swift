@@ -9,7 +9,7 @@ public struct DescentPlan: Sendable, Codable, Equatable {
   /// Tokens of a step, about.
   public var batchTokens = 1024
   /// Largest rate of a network of hidden size 576; that of another is as much smaller as it is wider.
-  public var peakRate = 6e-5
+  public var peakRate: Double
   /// Steps until the rate is at its largest.
   public var warmUp = 10
   /// How often in a pass the held-out windows are asked.
@@ -17,7 +17,9 @@ public struct DescentPlan: Sendable, Codable, Equatable {
   /// Of the order of the windows.
   public var seed: UInt64 = 0
 
-  public init() {}
+  /// - Parameter fresh: share of the windows that the weights were not fitted on. On fitted ones a large rate fits their
+  ///   noise; on others it is what learns from them while they last.
+  public init(fresh: Double = 0) { peakRate = 6e-5 + fresh * (1.5e-4 - 6e-5) }
 
   func batchWindows(_ windows: TokenWindows) -> Int { max(1, min(windows.count, batchTokens / windows.length)) }
 

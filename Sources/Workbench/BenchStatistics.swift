@@ -32,6 +32,9 @@ extension Workbench {
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
   public var calibration: TokenWindows { TokenWindows(takingTurns: sets.map(\.calibration)) }
 
+  /// All windows of a descent, likewise.
+  public var training: TokenWindows { TokenWindows(takingTurns: sets.map(\.training)) }
+
   /// `samples` stretches of the calibration text, drawn by the bench's seed and `number`; as many as there are.
   public func subset(_ number: Int, samples: Int, length: Int) -> TokenWindows {
     let calibration = calibration
@@ -195,6 +198,9 @@ extension Workbench {
 extension TokenWindows {
   /// The first windows, as many as there are.
   public func first(_ count: Int) -> TokenWindows { windows(0..<min(count, self.count)) }
+
+  /// The share of the windows that are not among others, which are a part of them.
+  public func fresh(beside others: TokenWindows) -> Double { 1 - Double(others.count) / Double(max(1, count)) }
 
   /// The first window of each of some sets, the second of each, and so on.
   public init(takingTurns sets: [TokenWindows]) {

@@ -51,11 +51,12 @@ public struct RepairDecision: Sendable {
   /// nothing. What it finds is shipped if it is better on the held-out windows.
   ///
   /// - Parameters:
-  ///   - training: the dense model on the calibration windows.
+  ///   - training: the dense model on the windows of a descent.
+  ///   - fresh: share of those that the weights were not fitted on.
   ///   - reference: the dense model on the held-out windows.
   public func continued(
-    _ repair: Repair, toward training: @autoclosure () throws -> DenseReference, reference: DenseReference,
-    _ monitor: Monitor = .silent
+    _ repair: Repair, toward training: @autoclosure () throws -> DenseReference, fresh: Double = 0,
+    reference: DenseReference, _ monitor: Monitor = .silent
   ) throws -> RepairDecision {
     var result = self
     let found: Repaired
@@ -66,7 +67,8 @@ public struct RepairDecision: Sendable {
       (found, result.rounds) = (Repaired(step.network, repair: repair, step.comparison), step.rounds)
     case .descent:
       let descent = try Descent(
-        chosen.network, toward: training(), heldOut: reference, before: chosen.comparison, monitor)
+        chosen.network, toward: training(), heldOut: reference, before: chosen.comparison, plan: .init(fresh: fresh),
+        monitor)
       (found, result.checks) = (Repaired(descent.network, repair: repair, descent.comparison), descent.checks)
     case .none, .bias, .nested, .admm, .sequential: return self
     }

@@ -159,11 +159,11 @@ public final class Workbench {
     return made
   }
 
-  /// The dense model on all calibration windows, for a descent.
+  /// The dense model on all windows of a descent.
   public func trainingReference() throws -> DenseReference {
     if let knownTrainingReference { return knownTrainingReference }
     try monitor.advance(.init(.reference), 0, of: 1)
-    let made = try DenseReference(dense, windows: calibration)
+    let made = try DenseReference(dense, windows: training)
     knownTrainingReference = made
     return made
   }

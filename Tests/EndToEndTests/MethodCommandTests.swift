@@ -433,6 +433,22 @@ extension EndToEnd {
         command + ["--repair", "nested", "--output", "x"], "sequential, gauss-newton or descent")
     }
 
+    /// A descent goes over the windows that it alone is given, too, and the option needs one.
+    @Test func descentsTakeFurtherWindows() throws {
+      let workspace = try Workspace("llama3-gqa")
+      let command = prune("uniform+descent", "out/more", "--descent-windows", "16", "--json", keep: "0.6")
+      _ = try workspace.run(command).expectSuccess().json()
+      let record = try #require(
+        JSONSerialization.jsonObject(with: workspace.data("out/more/nas_search.json")) as? [String: Any])
+      #expect(record["repair"] as? String == "descent")
+      try workspace.expectFailure(
+        prune("uniform", "out/x", "--descent-windows", "16", keep: "0.6"), "none is asked for")
+      try workspace.expectFailure(
+        prune("uniform+descent", "out/x", "--descent-windows", "1", keep: "0.6"), "--descent-windows must be between")
+      try workspace.expectFailure(
+        compare("numerical", "--descent-windows", "16"), "none is asked for")
+    }
+
     /// A row with training starts from the subnet of the row without, and is charged for both.
     @Test func descentsAreComparedBehindTheirMethods() throws {
       let workspace = try Workspace("llama3-gqa")

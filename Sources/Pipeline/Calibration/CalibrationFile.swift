@@ -22,6 +22,8 @@ public struct CalibrationFile: Codable, Sendable {
     public var sha256: String?
     public var calibrationLength: Int
     public var calibrationTokens: [Int32]
+    /// Tokens of further windows of that length, for a descent; `nil` if there are none.
+    public var furtherTokens: [Int32]?
     public var fitnessLength: Int
     public var fitnessTokens: [Int32]
     /// Seed by which the windows were drawn; `nil` in older files.
@@ -41,6 +43,7 @@ public struct CalibrationFile: Codable, Sendable {
       self.sha256 = sha256
       calibrationLength = windows.calibration.length
       calibrationTokens = windows.calibration.tokens
+      furtherTokens = windows.further.count > 0 ? windows.further.tokens : nil
       fitnessLength = windows.fitness.length
       fitnessTokens = windows.fitness.tokens
       self.seed = seed
@@ -52,7 +55,8 @@ public struct CalibrationFile: Codable, Sendable {
     public var windows: CalibrationSet {
       CalibrationSet(
         name: name, calibration: TokenWindows(length: calibrationLength, tokens: calibrationTokens),
-        fitness: TokenWindows(length: fitnessLength, tokens: fitnessTokens))
+        fitness: TokenWindows(length: fitnessLength, tokens: fitnessTokens),
+        further: TokenWindows(length: calibrationLength, tokens: furtherTokens ?? []))
     }
   }
 
@@ -83,6 +87,9 @@ public struct CalibrationFile: Codable, Sendable {
   /// All calibration windows. The sets take turns, so that the first few windows have something of every set.
   var windows: TokenWindows { TokenWindows(takingTurns: sets.map(\.windows.calibration)) }
 
+  /// All windows of a descent, likewise.
+  var training: TokenWindows { TokenWindows(takingTurns: sets.map(\.windows.training)) }
+
   /// All fitness windows, set after set; those that subsets share once.
   public var fitness: TokenWindows {
     TokenWindows(
@@ -93,7 +100,9 @@ public struct CalibrationFile: Codable, Sendable {
   public var summary: String {
     sets.map { set in
       let dropped = set.filtered?.summary ?? ""
+      let further = set.windows.further.count
       return "\(set.name): \(set.windows.calibration.count) windows of \(set.calibrationLength) tokens"
+        + (further == 0 ? "" : ", \(further) more for a descent")
         + (dropped.isEmpty ? "" : " (\(dropped))")
     }.joined(separator: "; ")
   }

@@ -6,6 +6,8 @@ import Subnets
 public struct CalibrationPlan: Codable, Equatable, Sendable {
   public var calibration: [CalibrationSource] = [.model]
   public var calibrationWindows = 32
+  /// Windows of each set that a descent goes over, those of the calibration among them; `nil` for those alone.
+  public var descentWindows: Int?
   public var calibrationLength = 512
   public var fitnessWindows = 8
   public var fitnessLength = 256
@@ -33,8 +35,16 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
         ? "at least \(range.lowerBound)" : "between \(range.lowerBound) and \(range.upperBound)"
       throw PipelineError.invalidOption("--\(option) must be \(bounds), not \(value)")
     }
+    if let descentWindows {
+      try PipelineError.require(
+        (calibrationWindows...most).contains(descentWindows),
+        "--descent-windows must be between --calibration-windows, \(calibrationWindows), and \(most), not "
+          + "\(descentWindows)")
+      try PipelineError.require(subsets == 1, "--descent-windows and --calibration-subsets exclude each other")
+    }
     try PipelineError.require(
-      calibrationWindows * calibrationLength <= 1 << 28 && fitnessWindows * fitnessLength <= 1 << 28,
+      max(calibrationWindows, descentWindows ?? 0) * calibrationLength <= 1 << 28
+        && fitnessWindows * fitnessLength <= 1 << 28,
       "the windows of each kind must have at most \(1 << 28) tokens together")
   }
 
@@ -43,6 +53,7 @@ public struct CalibrationPlan: Codable, Equatable, Sendable {
     [
       .init("calibration", calibration.map { $0.url?.relativePath ?? "self" }),
       .init("field", calibration.compactMap(\.field).first), .init("calibration-windows", calibrationWindows),
+      .init("descent-windows", descentWindows),
       .init("calibration-length", calibrationLength), .init("fitness-windows", fitnessWindows),
       .init("fitness-length", fitnessLength), .init("gradient-windows", gradientWindows),
       .init("min-tokens", filter.minimumTokens), .init("duplicates", filter.duplicates.rawValue),

@@ -33,20 +33,31 @@ extension CalibrationFile {
 
 extension CalibrationPlan {
   /// Windows of a source that are dealt out to its sets.
-  fileprivate var wanted: Int { calibrationWindows * subsets }
+  fileprivate var wanted: Int { max(calibrationWindows * subsets, descentWindows ?? 0) }
 
   /// Windows to cut from a source, one of several, before a loss band leaves some of them out.
   fileprivate func cut(sources: Int) -> CalibrationSet.Plan {
     CalibrationSet.Plan(
-      windows: filter.lossBand?.candidates(for: wanted) ?? wanted, length: calibrationLength,
-      fitnessWindows: max(1, fitnessWindows / sources), fitnessLength: fitnessLength)
+      windows: candidates(for: wanted), length: calibrationLength, fitnessWindows: max(1, fitnessWindows / sources),
+      fitnessLength: fitnessLength)
+  }
+
+  private func candidates(for count: Int) -> Int { filter.lossBand?.candidates(for: count) ?? count }
+
+  /// The same of the model itself, in two parts: what a descent wants beside is sampled apart, so that the first part
+  /// does not depend on it.
+  fileprivate func sampled(sources: Int) -> [CalibrationSet.Plan] {
+    var (first, rest) = (cut(sources: sources), cut(sources: sources))
+    first.windows = candidates(for: calibrationWindows * subsets)
+    (rest.windows, rest.fitnessWindows) = (rest.windows - first.windows, 0)
+    return rest.windows > 0 ? [first, rest] : [first]
   }
 
   /// Tokens that are sampled from the model; 0 where all text is read.
   func sampledTokens() throws -> Int {
     let sources = try sources()
-    let (sequences, length) = cut(sources: sources.count).sampled
-    return sources.contains(.model) ? sequences * length : 0
+    return sources.contains(.model)
+      ? sampled(sources: sources.count).map(\.sampled).reduce(0) { $0 + $1.sequences * $1.length } : 0
   }
 }
 
@@ -63,8 +74,15 @@ private struct CalibrationReader {
   private var cut: CalibrationSet.Plan { plan.cut(sources: sources) }
 
   func sample(_ monitor: Monitor) throws -> CalibrationSet {
-    try CalibrationSet(
-      sampledFrom: model, tokenizer: tokenizer, plan: cut, seed: plan.seed, precision: precision, monitor: monitor)
+    let parts = try plan.sampled(sources: sources).enumerated().map { number, part in
+      try CalibrationSet(
+        sampledFrom: model, tokenizer: tokenizer, plan: part, seed: plan.seed &+ UInt64(number) << 32,
+        precision: precision, monitor: monitor)
+    }
+    return CalibrationSet(
+      name: parts[0].name,
+      calibration: TokenWindows(length: plan.calibrationLength, tokens: parts.flatMap(\.calibration.tokens)),
+      fitness: parts[0].fitness)
   }
 
   func read(_ source: CalibrationSource) throws -> (set: CalibrationSet, report: FilterReport?) {
@@ -128,12 +146,14 @@ private struct CalibrationReader {
     let hash = try source.url.map(CalibrationFile.sha256)
     return (1...plan.subsets).map { subset in
       let first = (subset - 1) * plan.calibrationWindows
-      let part = windows.windows(first..<min(first + plan.calibrationWindows, windows.count))
+      let end = min(first + plan.calibrationWindows, windows.count)
+      let further = windows.windows(end..<(plan.descentWindows == nil ? end : windows.count))
       let name = plan.setName(source, subset)
       return CalibrationFile.StoredSet(
         name: name, source: source.url?.relativePath ?? "self", sha256: hash,
-        windows: CalibrationSet(name: name, calibration: part, fitness: found.set.fitness), seed: plan.seed,
-        subset: plan.subsets > 1 ? subset : nil, filter: filter.isOff ? nil : filter, filtered: report)
+        windows: CalibrationSet(
+          name: name, calibration: windows.windows(first..<end), fitness: found.set.fitness, further: further),
+        seed: plan.seed, subset: plan.subsets > 1 ? subset : nil, filter: filter.isOff ? nil : filter, filtered: report)
     }
   }
 }

@@ -83,8 +83,10 @@ public struct RepairJob {
     let decision = try RepairDecision.make(
       before, inherited: inherited, parent: prepared.dense, calibration: windows, reference: reference, monitor
     ).continued(
-      request.repair, toward: DenseReference(prepared.dense, windows: windows, head: pruned.head),
-      reference: reference, monitor)
+      request.repair,
+      toward: DenseReference(
+        prepared.dense, windows: prepared.calibration.training, head: pruned.head),
+      fresh: prepared.calibration.training.fresh(beside: windows), reference: reference, monitor)
     let after = request.repair == .sequential ? decision.sequential ?? before : decision.chosen
     return Outcome(
       before: before.comparison, after: after.comparison, checks: decision.checks, rounds: decision.rounds,

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Calibration
+import Methods
 import Pipeline
+import Reformation
 import Tasks
 
 /// The options that decide which text a command calibrates on and judges by.
@@ -47,6 +49,33 @@ struct CalibrationOptions: ParsableArguments {
     plan.filter = CalibrationFilter(minimumTokens: minTokens, duplicates: duplicates, lossBand: lossBand?.band)
     plan.seed = seed
     return plan
+  }
+}
+
+/// The option for commands that may train a subnet shortly.
+struct DescentOption: ParsableArguments {
+  @Option(
+    help:
+      "Windows of each set that a descent goes over, those of the calibration among them. Default: those alone. More text is what a descent gains most from."
+  )
+  var descentWindows: Int?
+
+  /// Whether a method or a setting names a repair in the loss.
+  static func isAsked(for words: [String]) -> Bool {
+    words.contains { ($0 + ":").contains(MethodRegistry.descentSuffix + ":") }
+      || words.contains { word in
+        [Repair.descent, .gaussNewton].contains { word.contains("repair=\($0.rawValue)") }
+      }
+  }
+
+  /// - Parameter descends: whether anything is asked for that goes over them.
+  func add(to plan: inout CalibrationPlan, descends: Bool) throws {
+    guard let descentWindows else { return }
+    plan.descentWindows = descentWindows
+    try UsageError.check {
+      if !descends { throw PipelineError.invalidOption("--descent-windows is for a descent, and none is asked for") }
+      try plan.validate()
+    }
   }
 }
 

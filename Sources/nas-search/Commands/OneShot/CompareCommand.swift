@@ -18,6 +18,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Candidates that a method with a search may judge at each size, where --set says no other number.")
   var evaluations = CompareRequest.standard.evaluations
   @OptionGroup var calibration: CalibrationOptions
+  @OptionGroup var descent: DescentOption
   @Option(
     parsing: .upToNextOption,
     help: "Texts to evaluate on, none of them calibrated on: plain or JSON lines, also packed (.gz, .zst).",
@@ -40,12 +41,13 @@ struct CompareCommand: ParsableCommand {
   }
 
   /// - Parameter context: context of the model; `nil` to check the request alone.
-  private func request(within context: ContextLimit?) -> CompareRequest {
+  private func request(within context: ContextLimit?) throws -> CompareRequest {
     var request = CompareRequest(
       model: model,
       methods: methods == "all" ? MethodRegistry.all.map(\.name) : methods.split(separator: ",").map(String.init),
       keeps: NumberList.numbers(keep), texts: text.map { CalibrationSource($0, field: calibration.records.field) })
     request.plan = calibration.plan(within: context)
+    try descent.add(to: &request.plan, descends: DescentOption.isAsked(for: request.methods + settings))
     let standard = CompareRequest.standard.window
     request.window =
       context?.length(windowLength, default: standard, option: "--window-length") ?? windowLength ?? standard
@@ -59,7 +61,7 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let context = plannedMemory.context(cache: cache)
     Interrupt.install()
-    let request = request(within: try ContextLimit(of: model))
+    let request = try request(within: try ContextLimit(of: model))
     let job = CompareJob(request, folder: folder, command: command, in: context)
     let comparison: MethodComparison
     do {

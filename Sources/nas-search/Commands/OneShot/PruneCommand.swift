@@ -18,6 +18,7 @@ struct PruneCommand: ParsableCommand {
   )
   var headDimension: Int?
   @OptionGroup var text: CalibrationOptions
+  @OptionGroup var descent: DescentOption
   @OptionGroup var leastSquares: DampingOption
   @OptionGroup var vocabulary: VocabularyOptions
   @OptionGroup var output: OutputOptions
@@ -39,6 +40,7 @@ struct PruneCommand: ParsableCommand {
     request.settings = settings
     request.headDimension = headDimension
     request.calibration = text.plan(within: try ContextLimit(of: model))
+    try descent.add(to: &request.calibration, descends: DescentOption.isAsked(for: [method] + settings))
     request.damping = leastSquares.damping
     request.vocabulary = vocabulary.request(field: text.records.field)
     let outcome = try ProgressDisplay.during(

@@ -18,6 +18,7 @@ struct RepairCommand: ParsableCommand {
   )
   var repair = Repair.sequential
   @OptionGroup var text: CalibrationOptions
+  @OptionGroup var descent: DescentOption
   @OptionGroup var output: OutputOptions
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
@@ -27,6 +28,7 @@ struct RepairCommand: ParsableCommand {
       model: model, dense: dense, calibration: text.plan(within: try ContextLimit(of: dense, model)),
       output: output.checkpoint)
     request.repair = repair
+    try descent.add(to: &request.calibration, descends: [.descent, .gaussNewton].contains(repair))
     let outcome = try ProgressDisplay.during(quiet: json, RepairJob(request, in: plannedMemory.context()).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
