@@ -7,9 +7,6 @@ import Tasks
 
 /// Tasks that a model is to be measured on.
 public struct TaskRequest: Codable, Equatable, Sendable {
-  public var model: String
-  /// A model to compare with; its vocabulary may be another.
-  public var dense: String?
   /// Names of tasks.
   public var tasks: [String]
   /// The folder with their files.
@@ -21,8 +18,8 @@ public struct TaskRequest: Codable, Equatable, Sendable {
   /// A file for what the model said to every item.
   public var answers: String?
 
-  public init(model: String, tasks: [String] = [], folder: String? = nil, requests: [String] = []) {
-    (self.model, self.tasks, self.folder, self.requests) = (model, tasks, folder, requests)
+  public init(tasks: [String] = [], folder: String? = nil, requests: [String] = []) {
+    (self.tasks, self.folder, self.requests) = (tasks, folder, requests)
   }
 
   /// - Throws: `PipelineError.invalidOption`, or `TaskError` for a task that is not known.
@@ -53,9 +50,9 @@ public struct TaskJob {
   private typealias Asked = (kind: TaskKind, items: [TaskItem])
 
   private let request: TaskRequest
-  private let context: JobContext
+  private let models: EvaluatedModels
 
-  public init(_ request: TaskRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
+  public init(_ request: TaskRequest, of models: EvaluatedModels) { (self.request, self.models) = (request, models) }
 
   /// Asks the questions of every task, and writes the answers where that is wanted.
   ///
@@ -66,12 +63,8 @@ public struct TaskJob {
     let asked = try questions()
     let output = try request.answers.map { try Destination(URL(fileURLWithPath: $0), .file) }
     try output?.rehearse()
-    let model = try context.model(request.model)
-    let examiner = TaskExaminer(model, try model.tokenizer())
-    let dense = try request.dense.map { path in
-      let model = try context.model(path)
-      return TaskExaminer(model, try model.tokenizer())
-    }
+    let examiner = TaskExaminer(try models.model(monitor), try models.base.tokenizer())
+    let dense = try models.dense.map { TaskExaminer($0, try $0.tokenizer()) }
     var lines: [JSONValue] = []
     let measurements = try asked.map { kind, items in
       let start = ContinuousClock.now

@@ -21,11 +21,11 @@ struct TaskOptions: ParsableArguments {
   var answers: String?
 
   /// `nil` where no task is asked for.
-  func request(_ model: String, dense: String?) -> TaskRequest? {
+  var request: TaskRequest? {
     guard tasks != nil || !requests.isEmpty else { return nil }
     let names = tasks?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    var request = TaskRequest(model: model, tasks: names, folder: taskData, requests: requests)
-    (request.dense, request.items, request.answers) = (dense, items, answers)
+    var request = TaskRequest(tasks: names, folder: taskData, requests: requests)
+    (request.items, request.answers) = (items, answers)
     return request
   }
 
