@@ -31,6 +31,30 @@ public struct TaskRequest: Codable, Equatable, Sendable {
     try PipelineError.require(tasks.isEmpty || folder != nil, "--tasks needs --task-data, the folder with their files")
     try PipelineError.require(items ?? 1 >= 1, "--items must be at least 1")
   }
+
+  /// SHA-256 of the files of all tasks.
+  func hashes() throws -> [String] {
+    guard let folder = try folder.map({ try TaskFolder(URL(fileURLWithPath: $0)) }) else { return [] }
+    return try tasks.flatMap { name in
+      try TaskKind.named(name).files(in: folder, of: .reported).map { try CalibrationFile.sha256(of: $0) }
+    }
+  }
+
+  typealias Asked = (kind: TaskKind, items: [TaskItem])
+
+  /// The items of all tasks, then those of the files with requests.
+  ///
+  /// - Throws: `TaskError`.
+  func questions() throws -> [Asked] {
+    let folder = try folder.map { try TaskFolder(URL(fileURLWithPath: $0)) }
+    let named = try tasks.compactMap { name -> Asked? in
+      guard let folder else { return nil }
+      let kind = try TaskKind.named(name)
+      return (kind, try kind.items(in: folder))
+    }
+    let others = try requests.map { try TaskKind.requests(URL(fileURLWithPath: $0)) }
+    return (named + others).map { ($0.kind, Array($0.items.prefix(items ?? .max))) }
+  }
 }
 
 /// Measures a model on tasks.
@@ -47,8 +71,6 @@ public struct TaskJob {
     public let means: [TaskMean]
   }
 
-  private typealias Asked = (kind: TaskKind, items: [TaskItem])
-
   private let request: TaskRequest
   private let models: EvaluatedModels
 
@@ -60,7 +82,7 @@ public struct TaskJob {
   /// - Throws: whatever is wrong with the request and its files, before anything is measured.
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     try request.validate()
-    let asked = try questions()
+    let asked = try request.questions()
     let output = try request.answers.map { try Destination(URL(fileURLWithPath: $0), .file) }
     try output?.rehearse()
     let examiner = TaskExaminer(try models.model(monitor), try models.base.tokenizer())
@@ -81,17 +103,6 @@ public struct TaskJob {
     }
     try output?.build { try AtomicFile.write(TaskLines.data(lines), to: $0) }
     return Outcome(measurements: measurements, means: TaskMean.means(of: measurements.map(\.result)))
-  }
-
-  private func questions() throws -> [Asked] {
-    let folder = try request.folder.map { try TaskFolder(URL(fileURLWithPath: $0)) }
-    let named = try request.tasks.compactMap { name -> Asked? in
-      guard let folder else { return nil }
-      let kind = try TaskKind.named(name)
-      return (kind, try kind.items(in: folder))
-    }
-    let others = try request.requests.map { try TaskKind.requests(URL(fileURLWithPath: $0)) }
-    return (named + others).map { ($0.kind, Array($0.items.prefix(request.items ?? .max))) }
   }
 }
 
