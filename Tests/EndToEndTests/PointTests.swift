@@ -62,6 +62,8 @@ extension EndToEnd {
           ["evaluate", "--model", "model"] + option + text, option[0], "goes with --study", code: 64)
       }
       try workspace.expectFailure(["evaluate", "--study", "nowhere"] + text, "no study")
+      try workspace.expectFailure(
+        ["evaluate", "--model", "results/study"] + text, "results/study is a study: name it by --study", code: 64)
       let study = ["evaluate", "--study", "results/study"]
       try workspace.expectFailure(study + ["--point", "99"] + text, "no point '99'")
       // Texts are looked at before the point gets its weights.

@@ -122,6 +122,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
         kinds.isEmpty, "the objective \(name) needs --task-data, the folder with the files of the task")
     }
     try tasks.validate()
+    // An objective that nobody knows is named by itself, later.
     try PipelineError.require(
       !kinds.isEmpty || (try? objectiveList()) == nil,
       "--task-data is for objectives that are tasks: " + TaskKind.withDevelopment.map(\.name).joined(separator: ", "))

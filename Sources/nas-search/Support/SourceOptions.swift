@@ -1,6 +1,7 @@
 import ArgumentParser
 import Pipeline
 import Reformation
+import Studies
 
 /// A checkpoint, or a point of a study that is taken without being exported.
 struct SourceOptions: ParsableArguments {
@@ -23,6 +24,9 @@ struct SourceOptions: ParsableArguments {
 
   func validate() throws {
     if model == nil, study == nil { throw ValidationError("there is no model: give --model or --study") }
+    if let model, study == nil, (try? StudyAddress(model).exists()) ?? false {
+      throw ValidationError("\(model) is a study: name it by --study")
+    }
     let given = [("--point", point != nil), ("--repair", repair != nil), ("--cache", cache != nil)]
     for (option, isGiven) in given where isGiven && study == nil {
       throw ValidationError("\(option) goes with --study")
