@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Writes the seeds of the fuzzers that are no fixtures already: small ones, because a mutation of a large file says little.
 
-usage: make_seeds.py [STUDY]
+usage: make_seeds.py [STUDY [STUDY_WITH_TASKS]]
 
 With the folder of a study it also writes that study's rows; any small study will do, such as that of
     nas-search search --model Tests/Fixtures/models/llama-mha --space uniform --calibration Tests/Fixtures/text/lighthouse.txt \\
       --calibration-windows 8 --calibration-length 32 --fitness-windows 4 --fitness-length 32 --budget 3 --study STUDY
+and, with a task, the same with
+    --objectives piqa,params --task-data Tests/TasksTests/Fixtures/authors --task-items 4 --study STUDY_WITH_TASKS
 """
 
 import json
@@ -256,23 +258,26 @@ def address_seeds():
         write("address", f"{number}.txt", text)
 
 
-def study_seed(folder):
+def study_seed(folder, name, first=None):
     rows = []
     with sqlite3.connect(Path(folder) / "study.db") as database:
         tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
         for table in tables:
             for row in database.execute(f"SELECT * FROM {table}"):
                 rows.append("\t".join([table] + ["NULL" if value is None else str(value) for value in row]))
-    write("study", "whole.tsv", "\n".join(rows) + "\n")
+    write("study", name, "\n".join(rows) + "\n")
     # The trial's number is in the first column of its own table, and in the second one of the others.
     def is_first(row):
         table, *columns = row.split("\t")
         return not table.startswith("trial") or columns[0 if table == "trials" else 1] == "1"
-    write("study", "one-trial.tsv", "\n".join(filter(is_first, rows)) + "\n")
+    if first:
+        write("study", first, "\n".join(filter(is_first, rows)) + "\n")
 
 
 if __name__ == "__main__":
     for make in (json_seeds, tokenizer_seeds, gguf_seeds, safetensors_seeds, config_seeds, text_seeds, calibration_seeds, address_seeds):
         make()
     if len(sys.argv) > 1:
-        study_seed(sys.argv[1])
+        study_seed(sys.argv[1], "whole.tsv", "one-trial.tsv")
+    if len(sys.argv) > 2:
+        study_seed(sys.argv[2], "tasks.tsv")

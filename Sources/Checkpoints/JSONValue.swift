@@ -52,6 +52,9 @@ public enum JSONValue: Sendable, Hashable {
   /// The integer, or null where there is none.
   public static func optional(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
 
+  /// The text, or null where there is none.
+  public static func optional(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+
   public static func integers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
 
   /// A description for error messages, such as `the string "llama"` or `an array of 3`.

@@ -29,7 +29,7 @@ public struct DenseReference: Sendable {
   /// In which the networks to compare run. The dense one always runs in single precision.
   public let precision: Precision
   /// Of the networks to compare.
-  private let head: any EngineHead
+  public let head: any EngineHead
   private let headWeight: Matrix<Float>
 
   /// Runs the dense network over the windows, in single precision.

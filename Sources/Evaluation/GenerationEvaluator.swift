@@ -12,11 +12,11 @@ import Synchronization
 /// other candidates nor on the blocks, but for the last bits where a block cuts the matrices differently.
 public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   private let reference: DenseReference
-  private let parent: any Network
+  let parent: any Network
   private let isPrepared: Bool
-  private let memoryLimit: Int
+  let memoryLimit: Int
   /// Streams that go through half a layer between two checkpoints.
-  private static var together: Int { 8 }
+  static var together: Int { 8 }
   private let weights: @Sendable (_ layer: Int, _ isMLP: Bool, _ part: Part) throws -> LayerWeights
 
   /// - Parameters:
@@ -45,8 +45,6 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     _ candidates: [[Part]], windows range: Range<Int>? = nil, monitor: Monitor = .silent
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
     let range = range ?? 0..<reference.windows.count
-    precondition(
-      candidates.allSatisfy { $0.count == 2 * parent.configuration.layerCount }, "two parts for every layer")
     var tallies = candidates.map { _ in [DenseReference.WindowTally]() }
     var work = SharedWork()
     // Too many streams for the smallest block: the generation is split.
@@ -72,15 +70,10 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
   /// Windows that a forward pass runs as one chunk: blocks are multiples, so that matrices are cut alike.
   private var windowsPerChunk: Int { ForwardPass.windowsPerChunk(length: reference.windows.length) }
 
-  private func bytes(ofWindows count: Int) -> Int {
-    count * reference.windows.length * parent.configuration.hiddenSize * MemoryLayout<Float>.size
-  }
+  private func bytes(ofWindows count: Int) -> Int { bytes(ofTokens: count * reference.windows.length) }
 
-  /// Candidates that agree so far, and their residual stream.
-  private struct Node {
-    let stream: Matrix<Float>
-    let members: [Int]
-  }
+  /// Bytes of a residual stream.
+  func bytes(ofTokens count: Int) -> Int { count * parent.configuration.hiddenSize * MemoryLayout<Float>.size }
 
   private func run(
     _ candidates: [[Part]], _ range: Range<Int>, _ work: inout SharedWork,
@@ -89,8 +82,38 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
     let windows = reference.windows.windows(range)
     let pass = ForwardPass(windows)
     let runner = pass.runner(for: parent, streams: Self.together)
-    var nodes = [Node(stream: try pass.embed(parent), members: Array(candidates.indices))]
+    let shared = SharedWork(asked: range.count, done: range.count)
+    var result = candidates.map { _ in [DenseReference.WindowTally]() }
+    try run(candidates, from: try pass.embed(parent), runner, each: shared, &work, checkpoint) { stream, members in
+      try runner.normalise(stream, gain: parent.finalNorm)
+      let tallies = try reference.tally(stream, from: range.lowerBound)
+      for member in members { result[member] = tallies }
+    }
+    return result
+  }
+
+  /// Candidates that agree so far, and their residual stream.
+  private struct Node {
+    let stream: Matrix<Float>
+    let members: [Int]
+  }
+
+  /// Takes candidates through all layers together.
+  ///
+  /// - Parameters:
+  ///   - embedded: the tokens; overwritten.
+  ///   - runner: of these tokens.
+  ///   - each: what half a layer of one stream counts as.
+  ///   - checkpoint: hears of the share that is done.
+  ///   - finish: takes the residual stream behind the last layer, which it may overwrite, and the candidates that have it.
+  func run(
+    _ candidates: [[Part]], from embedded: Matrix<Float>, _ runner: any EnginePass, each: SharedWork,
+    _ work: inout SharedWork, _ checkpoint: (Double) throws -> Void,
+    finish: (_ stream: Matrix<Float>, _ members: [Int]) throws -> Void
+  ) throws {
     let halves = 2 * parent.configuration.layerCount
+    precondition(candidates.allSatisfy { $0.count == halves }, "two parts for every layer")
+    var nodes = [Node(stream: embedded, members: Array(candidates.indices))]
     for half in 0..<halves {
       let share = Double(half) / Double(halves)
       try checkpoint(share)
@@ -103,21 +126,17 @@ public struct GenerationEvaluator<Part: Hashable & Sendable>: Sendable {
           let stream = number == branches.count - 1 ? node.stream : node.stream.copy()
           streams.append((branch.part, stream))
           next.append(Node(stream: stream, members: branch.members))
-          work.done += range.count
-          work.asked += range.count * branch.members.count
+          work.done += each.done
+          work.asked += each.asked * branch.members.count
         }
       }
       try run(streams, half, runner) { try checkpoint(share) }
       nodes = next
     }
-    var result = candidates.map { _ in [DenseReference.WindowTally]() }
     for node in nodes {
       try checkpoint(1)
-      try runner.normalise(node.stream, gain: parent.finalNorm)
-      let tallies = try reference.tally(node.stream, from: range.lowerBound)
-      for member in node.members { result[member] = tallies }
+      try finish(node.stream, node.members)
     }
-    return result
   }
 
   /// A residual stream and the part of half a layer that it goes through.

@@ -31,9 +31,14 @@ public struct EvaluatedSubnet: Sendable {
   public let configuration: ModelConfiguration
   /// `nil` if only the widths are known.
   public let quality: Quality?
+  /// By the names of tasks.
+  public let tasks: [String: TaskQuality]
 
-  public init(_ configuration: ModelConfiguration, of dense: ModelConfiguration, quality: Quality? = nil) {
-    (self.dense, self.configuration, self.quality) = (dense, configuration, quality)
+  public init(
+    _ configuration: ModelConfiguration, of dense: ModelConfiguration, quality: Quality? = nil,
+    tasks: [String: TaskQuality] = [:]
+  ) {
+    (self.dense, self.configuration, self.quality, self.tasks) = (dense, configuration, quality, tasks)
   }
 }
 
@@ -45,6 +50,8 @@ public struct SubnetMeasurement: Codable, Equatable, Sendable {
   public var parametersBlock: Int
   /// Values by the names of the objectives: of all that could be computed, not only of those that were searched by.
   public var values: [String: Double]
+  /// Standard errors of values that are of a sample; `nil` if there are none.
+  public var standardErrors: [String: Double]?
 
   public init(keepRatio: Double, parametersTotal: Int, parametersBlock: Int, values: [String: Double] = [:]) {
     (self.keepRatio, self.parametersTotal, self.parametersBlock, self.values) = (
@@ -57,6 +64,10 @@ public struct SubnetMeasurement: Codable, Equatable, Sendable {
       keepRatio: Double(subnet.configuration.blockParameters) / Double(subnet.dense.blockParameters),
       parametersTotal: subnet.configuration.totalParameters, parametersBlock: subnet.configuration.blockParameters)
     for objective in objectives { values[objective.name] = objective.value(of: subnet) }
+    let errors = objectives.compactMap { objective in
+      objective.standardError(of: subnet).map { (objective.name, $0) }
+    }
+    if !errors.isEmpty { standardErrors = Dictionary(errors) { first, _ in first } }
   }
 
   /// The value of an objective; `nil` if it was not measured.
@@ -72,5 +83,6 @@ public struct SubnetMeasurement: Codable, Equatable, Sendable {
     try container.encode(parametersTotal, forKey: .parametersTotal)
     try container.encode(parametersBlock, forKey: .parametersBlock)
     try container.encode(values.filter { $0.value.isFinite }, forKey: .values)
+    try container.encodeIfPresent(standardErrors?.filter { $0.value.isFinite }, forKey: .standardErrors)
   }
 }

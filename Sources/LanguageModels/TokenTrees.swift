@@ -156,6 +156,20 @@ extension TokenTrees {
     return start < trees.count ? chunks + [start..<trees.count] : chunks
   }
 
+  /// The embedded tokens, shape `[tokens, hidden]`.
+  ///
+  /// - Throws: `ModelError.tokenOutOfRange` for an id that the embedding has no row for.
+  public func embed(_ network: some Network) throws -> Matrix<Float> { try ForwardPass.embed(tokens, network) }
+
+  /// What the network's engine takes hidden states of the tokens through layers with.
+  ///
+  /// - Parameter streams: largest number of hidden states that go through a layer together.
+  public func runner(
+    for network: some Network, streams: Int = 1, precision: Precision = .single
+  ) -> any EnginePass {
+    network.engine.pass(over: self, through: network.configuration, streams: streams, precision)
+  }
+
   /// The last hidden states of some tokens after the final norm, shape `[rows, hidden]`.
   ///
   /// - Parameters:
@@ -165,8 +179,8 @@ extension TokenTrees {
   public func hiddenStates(
     of network: some Network, rows: [Int], precision: Precision = .single
   ) throws -> Matrix<Float> {
-    let hidden = try ForwardPass.embed(tokens, network)
-    let pass = network.engine.pass(over: self, through: network.configuration, precision)
+    let hidden = try embed(network)
+    let pass = runner(for: network, precision: precision)
     for index in 0..<network.configuration.layerCount {
       try pass.run(layer: index, weights: network.layer(index), hidden)
     }

@@ -37,11 +37,13 @@ public struct CandidateEvaluator: Sendable {
   let ranking: SubnetFactory<LanguageModel>
   /// What is measured of a candidate.
   public internal(set) var objectives = ObjectiveRegistry.all
+  /// What candidates are asked beside the comparison; `nil` for nothing.
+  public var examiner: (any SubnetExaminer)?
   /// How far the errors of modules go together; `nil` takes them for independent.
   public internal(set) var correlation: ErrorCorrelation?
 
   /// What decides the weights of half a layer.
-  private struct Part: Hashable {
+  struct Part: Hashable {
     let choice: SubnetFactory<LanguageModel>.Choice
     let width: Int
     /// The candidate that does not share the part; 0 for a part that all may share.
@@ -107,6 +109,14 @@ public struct CandidateEvaluator: Sendable {
     _ candidates: [BoundSpace.Genes], windows: Range<Int>? = nil, _ weights: Weights = .repaired,
     sharing: Bool = true, monitor: Monitor = .silent
   ) throws -> (comparisons: [Comparison], work: SharedWork) {
+    let (evaluator, parts) = try generation(candidates, weights, sharing: sharing, monitor: monitor)
+    return try evaluator.compare(parts, windows: windows, monitor: monitor)
+  }
+
+  /// What runs candidates together, and their parts.
+  func generation(
+    _ candidates: [BoundSpace.Genes], _ weights: Weights, sharing: Bool, monitor: Monitor
+  ) throws -> (GenerationEvaluator<Part>, [[Part]]) {
     let factory = factory(weights)
     let isPrepared = try factory.prepare(Array(Set(candidates.map(\.choice))), monitor: monitor)
     let evaluator = GenerationEvaluator<Part>(
@@ -121,7 +131,7 @@ public struct CandidateEvaluator: Sendable {
         [widths.groups, widths.channels].map { Part(choice: choice, width: $0, owner: owner) }
       }
     }
-    return try evaluator.compare(parts, windows: windows, monitor: monitor)
+    return (evaluator, parts)
   }
 
   /// Compares on all windows the candidate of each group that diverges least on the first quarter of them.

@@ -22,6 +22,8 @@ public struct SearchPlan: Sendable, Equatable {
   public var objectives = ["kl", "params"]
   /// What foretells times, for the objective `latency` and for a limit of time; `nil` without a table.
   public var latency: Latency?
+  /// Tasks that candidates are measured on.
+  public var tasks: [DevelopmentTask] = []
   /// Whether the budget of the space is one of time.
   public var limitsTime = false
   public var optimizer = SearchOptimizer.automatic
@@ -53,7 +55,10 @@ public struct SearchPlan: Sendable, Equatable {
   }
 
   /// The objectives that may be named.
-  public var knownObjectives: [any Objective] { ObjectiveRegistry.all(with: latency) }
+  public var knownObjectives: [any Objective] { ObjectiveRegistry.all(with: latency, tasks: tasks) }
+
+  /// What is measured of candidates.
+  public var measuredObjectives: [any Objective] { ObjectiveRegistry.measured(with: latency, tasks: tasks) }
 
   /// Whether anything is known of other networks than the dense model.
   public var hasRounds: Bool { (rounds ?? 1) > 1 }
@@ -79,7 +84,7 @@ extension Workbench {
     var evaluator = try CandidateEvaluator(
       model, bound, statistics, reference: reference(plan.precision, windows: windows), repair: plan.repair,
       damping: damping, dense: dense)
-    evaluator.objectives = plan.knownObjectives
+    evaluator.objectives = plan.measuredObjectives
     if makesCurves, plan.correlatesErrors(bound) { evaluator.correlation = try correlation(evaluator, plan) }
     return evaluator
   }
@@ -120,7 +125,7 @@ public struct CandidateSearch: Sendable {
         plan.optimizer, bound.design, objectives: plan.objectives.count, hasRungs: plan.hasRungs,
         evaluations: length.evaluations,
         seconds: length.seconds, parameters: bound.configuration.totalParameters,
-        tokens: evaluator.reference.windows.tokens.count)
+        tokens: evaluator.reference.windows.tokens.count + (evaluator.examiner?.tokens ?? 0))
     let optimizer = try chosen.name.optimizer(
       bound, space, objectives: ObjectiveList(plan.objectives, known: plan.knownObjectives),
       population: plan.population, seed: plan.seed,

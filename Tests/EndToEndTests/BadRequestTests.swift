@@ -79,7 +79,8 @@ extension EndToEnd {
       (["prune", "--model", "model", "--methd=flap"], "Unknown option '--methd'. Did you mean '--method'?"),
       (["--modle", "model"], "Unknown option '--modle'. Did you mean '--model'?"),
       (["search", "--zzzzzzzzzzzz"], "Unknown option '--zzzzzzzzzzzz'."),
-      (["evaluate", "--json"], "Missing expected argument '--model <model>'"),
+      (["evaluate", "--json"], "there is no model: give --model or --study"),
+      (["convert", "--json"], "Missing expected argument '--model <model>'"),
       (["prune", "--model", "--keep"], "Missing value for '--model <model>'"),
     ])
     func wrongWordsComeFirst(_ command: [String], _ words: String) throws {

@@ -46,11 +46,13 @@ import Testing
       }
     }
 
-    func single(_ candidate: [Int]) throws -> Comparison {
+    func single(_ candidate: [Int]) throws -> Comparison { try reference.compare(subnet(candidate)) }
+
+    func subnet(_ candidate: [Int]) -> Subnet<LanguageModel> {
       let units = stride(from: 0, to: candidate.count, by: 2).map {
         KeptUnits(groups: Array(0..<candidate[$0]), channels: Array(0..<candidate[$0 + 1]))
       }
-      return try reference.compare(Subnet(of: model, keeping: units))
+      return Subnet(of: model, keeping: units)
     }
   }
 
@@ -149,6 +151,42 @@ import Testing
     _ = try evaluator.compare([full, other, full])
     // Two streams from the first half on, the same parts after it.
     #expect(asked.value == full.count + 1)
+  }
+
+  /// Sequences of many lengths, some of which begin alike: hidden states are those of each candidate alone.
+  @Test(arguments: [Fixture.llamaMHA, .mistralGQA], [0, 1 << 30]) func sequencesAreThoseOfEach(
+    _ fixture: Fixture, memory: Int
+  ) throws {
+    let bench = try Bench(fixture, windows: 1)
+    var random = SeededGenerator(seed: 9)
+    let vocabulary = bench.model.configuration.vocabularySize
+    var sequences = (0..<80).map { _ in
+      (0..<1 + random.integer(below: 30)).map { _ in Int32(random.integer(below: vocabulary)) }
+    }
+    sequences += sequences.prefix(20).map { $0 + [1, 2, 3] } + [sequences[0]]
+    let last = sequences.map { min(2, $0.count) }
+    let candidates = bench.candidates(7)
+    var found = candidates.map { _ in [[Float]](repeating: [], count: sequences.count) }
+    try bench.evaluator(memory: memory).forEachBlock(of: candidates, over: sequences, last: last) {
+      members, numbers, hidden in
+      var row = 0
+      for number in numbers {
+        let states = (row..<row + last[number]).flatMap { row in (0..<hidden.columns).map { hidden[row, $0] } }
+        row += last[number]
+        for member in members { found[member][number] = states }
+      }
+      #expect(row == hidden.rows)
+    }
+    for (candidate, found) in zip(candidates, found) {
+      let subnet = bench.subnet(candidate)
+      for (number, sequence) in sequences.enumerated() {
+        let hidden = try ForwardPass(TokenWindows([sequence])).hiddenStates(of: subnet)
+        let rows = sequence.count - last[number]..<sequence.count
+        let expected = rows.flatMap { row in (0..<hidden.columns).map { hidden[row, $0] } }
+        #expect(expected.count == found[number].count)
+        #expect(zip(expected, found[number]).allSatisfy { abs($0 - $1) < 1e-4 }, "\(number)")
+      }
+    }
   }
 
   @Test func aCancellationEndsTheWork() throws {

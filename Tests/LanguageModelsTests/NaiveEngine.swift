@@ -24,7 +24,7 @@ struct NaiveEngine: Engine {
   ) -> any EnginePass { NaivePass(windows, configuration) }
 
   func pass(
-    over trees: TokenTrees, through configuration: ModelConfiguration, _ precision: Precision
+    over trees: TokenTrees, through configuration: ModelConfiguration, streams: Int, _ precision: Precision
   ) -> any EnginePass { NaiveTreePass(trees, configuration) }
 
   func backward(over windows: TokenWindows, through configuration: ModelConfiguration) -> any EngineBackward {

@@ -90,7 +90,7 @@ import Testing
     let lines = String(decoding: ComparisonCSV.data(comparison), as: UTF8.self).split(separator: "\n")
     #expect(lines.count == 1 + comparison.cells.count * comparison.texts.count)
     for line in lines {
-      #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == ComparisonCSV.header.count)
+      #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == ComparisonCSV.columns.count)
     }
   }
 

@@ -25,6 +25,29 @@ import Testing
     #expect(TaskMetric.normalised.value(right, said) == 1)
   }
 
+  /// The loss is of what the metric compares; the choice is the metric's.
+  @Test func lossesAreOfWhatTheMetricCompares() throws {
+    let model = try Fixtures.model("llama3-gqa")
+    let encoder = PairEncoder(try model.tokenizer(), longest: 100)
+    let items = try [(["the lamp", "sea"], 0), (["salt", "river stone", "light"], 2)].map { texts, right in
+      try ChoiceItem(TaskItem.choice("here", "keeper", texts, right: right), encoder)
+    }
+    let sums = [-8.0, -3.5, -4, -6, -4.5].map { LogLikelihood(sum: $0, isGreedy: false, tokens: 1) }
+    let plain = try ChoiceScores(items, .accuracy, sums)
+    let byLength = try ChoiceScores(items, .normalised, sums)
+    func loss(_ scores: [Double], _ right: Int) -> Double {
+      -log(exp(scores[right]) / scores.reduce(0) { $0 + exp($1) })
+    }
+    let expected = [loss([-8, -3.5], 0), loss([-4, -6, -4.5], 2)]
+    let expectedByLength = [loss([-8.0 / 8, -3.5 / 3], 0), loss([-4.0 / 4, -6.0 / 11, -4.5 / 5], 2)]
+    #expect(zip(plain.losses, expected).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(zip(byLength.losses, expectedByLength).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(plain.hits == [0, 0] && byLength.hits == [1, 0])
+    let infinite = Array(sums.dropLast()) + [LogLikelihood(sum: -.infinity, isGreedy: false, tokens: 1)]
+    #expect(
+      problem { _ = try ChoiceScores(items, .accuracy, infinite) } == "here: the model's logits are not finite here")
+  }
+
   @Test func theFirstOfEqualsIsTaken() {
     #expect(TaskMetric.accuracy.value(item(["a", "b"], right: 0), answer(-1, -1)) == 1)
     #expect(TaskMetric.accuracy.value(item(["a", "b"], right: 1), answer(-1, -1)) == 0)

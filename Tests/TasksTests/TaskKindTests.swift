@@ -28,6 +28,47 @@ import Testing
     }
   }
 
+  /// The development file of a task has the form of the reported one, and other names.
+  @Test(arguments: [
+    ("boolq", ["boolq/dev.jsonl": "BoolQ/train.jsonl"]),
+    ("piqa", ["piqa/valid.jsonl": "x/piqa/train.jsonl", "piqa/valid-labels.lst": "x/piqa/train-labels.lst"]),
+    ("hellaswag", ["hellaswag_val.jsonl": "hellaswag/train.jsonl"]),
+    ("winogrande", ["winogrande_1.1/dev.jsonl": "winogrande_1.1/train_l.jsonl"]),
+    ("arc_easy", ["ARC-V1/ARC-Easy/ARC-Easy-Test.jsonl": "ARC-Easy-Train.jsonl"]),
+    ("arc_challenge", ["ARC-V1/ARC-Challenge/ARC-Challenge-Test.jsonl": "ARC-Challenge-Train.jsonl"]),
+    ("openbookqa", ["OpenBookQA/Data/Main/test.jsonl": "Data/Main/train.jsonl"]),
+    ("sciq", ["SciQ/test.json": "train.json"]),
+    ("mmlu", ["mmlu/test/abstract_algebra_test.csv": "val/abstract_algebra_val.csv"]),
+  ])
+  func developmentItemsAreOfOtherFiles(_ name: String, _ names: [String: String]) throws {
+    let authors = Fixtures.folder.appendingPathComponent("authors")
+    let kind = try TaskKind.named(name)
+    let folder = try Folder()
+    for (reported, own) in names {
+      try folder.write(String(contentsOf: authors.appendingPathComponent(reported), encoding: .utf8), own)
+    }
+    let found = try TaskFolder(folder.url)
+    let (items, expected) = (
+      try kind.items(in: found, of: .development), try kind.items(in: TaskFolder(authors))
+    )
+    #expect(items.map(\.question) == expected.map(\.question) && items.count == 3)
+    #expect(items.map(\.group) == expected.map(\.group))
+    #expect(try kind.files(in: found, of: .development).count == names.count)
+    #expect(try !kind.hasFiles(in: found, of: .reported) && kind.hasFiles(in: TaskFolder(authors), of: .reported))
+    #expect(throws: TaskError.self) { try kind.items(in: found) }
+  }
+
+  @Test func someTasksHaveNoDevelopmentItems() throws {
+    let all = TaskKind.withDevelopment.map(\.name)
+    #expect(all.count == TaskKind.all.count - 2)
+    for name in ["lambada_openai", "gsm8k"] {
+      let folder = try TaskFolder(Fixtures.folder.appendingPathComponent("authors"))
+      #expect(
+        problem { _ = try TaskKind.named(name).items(in: folder, of: .development) }.hasPrefix(
+          "the task '\(name)' has no development file"))
+    }
+  }
+
   @Test func marksOfHellaSwagGo() throws {
     let row = """
       {"activity_label": "Wash [x] up", "ctx_a": "[header] How to wash [title] Take water.", "ctx_b": "the MAN  then", \

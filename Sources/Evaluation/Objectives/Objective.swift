@@ -27,6 +27,9 @@ public protocol Objective: Sendable {
   /// The value of a subnet; `nil` if the subnet was not measured as `needs` says.
   func value(of subnet: EvaluatedSubnet) -> Double?
 
+  /// The standard error of that value; `nil` if it is none of a sample.
+  func standardError(of subnet: EvaluatedSubnet) -> Double?
+
   /// The cost of the genomes of a space, in steps of which a value is the number; `nil` if the value is no sum over
   /// layers, parts and widths. An objective with a cost needs no model of its values: a search knows them beforehand.
   func cost(in space: BoundSpace) -> (any CostTable)?
@@ -43,6 +46,8 @@ public enum ObjectiveNeed: Sendable {
   case widths
   /// The comparison with the dense model on the fitness windows.
   case comparison
+  /// Answers to the development items of a task.
+  case answers
 }
 
 /// How many digits of a value reports show.
@@ -71,6 +76,8 @@ extension Objective {
   public var needs: ObjectiveNeed { .comparison }
   public var isReproducible: Bool { true }
 
+  public func standardError(of subnet: EvaluatedSubnet) -> Double? { nil }
+
   public func cost(in space: BoundSpace) -> (any CostTable)? { nil }
 
   /// The value as a share of the dense model's, or what is missing of that share if larger is better.
@@ -83,7 +90,7 @@ extension Objective {
   public var description: ObjectiveDescription {
     ObjectiveDescription(
       name: name, title: title, unit: unit, summary: summary, style: style, direction: direction,
-      isSize: needs == .widths)
+      isSize: needs == .widths, isSampled: needs == .answers)
   }
 }
 
@@ -97,4 +104,6 @@ public struct ObjectiveDescription: Codable, Equatable, Sendable {
   public var direction: Direction
   /// True if the widths alone decide the value.
   public var isSize: Bool
+  /// True if the value is one of a sample, with a standard error.
+  public var isSampled = false
 }

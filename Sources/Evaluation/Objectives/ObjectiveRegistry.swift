@@ -6,8 +6,15 @@ public enum ObjectiveRegistry {
     KLDivergence(), TokenPerplexity(), TopOne(), BlockParameters(), WeightBytes(),
   ]
 
-  /// The same with the time that a table foretells, if there is a table.
-  public static func all(with latency: Latency?) -> [any Objective] { all + (latency.map { [$0] } ?? []) }
+  /// The same with the time that a table foretells, if there is a table, and with tasks.
+  public static func all(with latency: Latency?, tasks: [DevelopmentTask] = []) -> [any Objective] {
+    all + (latency.map { [$0] } ?? []) + tasks.map(TaskLoss.init)
+  }
+
+  /// What is measured of a subnet: the same with the accuracies on the tasks, which are no objectives.
+  public static func measured(with latency: Latency?, tasks: [DevelopmentTask]) -> [any Objective] {
+    all(with: latency, tasks: tasks) + tasks.map(TaskAccuracy.init)
+  }
 }
 
 /// The objectives of a study, the most important first. "The best subnet" is the one with the best value of the first.

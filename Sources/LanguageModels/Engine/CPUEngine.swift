@@ -26,8 +26,10 @@ public struct CPUEngine: Engine {
   }
 
   public func pass(
-    over trees: TokenTrees, through configuration: ModelConfiguration, _ precision: Precision
-  ) -> any EnginePass { ForwardPass.LayerRunner(configuration, trees, precision: precision) }
+    over trees: TokenTrees, through configuration: ModelConfiguration, streams: Int, _ precision: Precision
+  ) -> any EnginePass {
+    ForwardPass.LayerRunner(configuration, trees, streams: streams, precision: precision)
+  }
 
   public func backward(over windows: TokenWindows, through configuration: ModelConfiguration) -> any EngineBackward {
     LaneBackward(windows, configuration, queryBlock: queryBlock)

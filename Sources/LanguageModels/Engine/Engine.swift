@@ -28,7 +28,11 @@ public protocol Engine: Sendable {
   ) -> any EnginePass
 
   /// Whatever takes hidden states of tokens of trees through layers.
-  func pass(over trees: TokenTrees, through configuration: ModelConfiguration, _ precision: Precision) -> any EnginePass
+  ///
+  /// - Parameter streams: largest number of hidden states that go through a layer together.
+  func pass(
+    over trees: TokenTrees, through configuration: ModelConfiguration, streams: Int, _ precision: Precision
+  ) -> any EnginePass
 
   /// Whatever takes gradients of token windows back through layers, in single precision.
   func backward(over windows: TokenWindows, through configuration: ModelConfiguration) -> any EngineBackward

@@ -96,14 +96,16 @@ public struct ForwardPass: Sendable {
         streams: streams, precision)
     }
 
-    convenience init(_ configuration: ModelConfiguration, _ trees: TokenTrees, precision: Precision) {
+    convenience init(
+      _ configuration: ModelConfiguration, _ trees: TokenTrees, streams: Int = 1, precision: Precision
+    ) {
       let parts = trees.chunks(ofTokens: ForwardPass.chunkTokens).map { range in
         (rows: trees.firstRow(ofTree: range.lowerBound)..<trees.firstRow(ofTree: range.upperBound), range: range)
       }
       let passes = parts.map { TreePass(trees, trees: $0.range) }
       self.init(
         configuration, zip(parts, passes).map { ($0.rows, $1) }, positions: trees.longest,
-        keys: passes.map(\.mostColumns).max() ?? 0, streams: 1, precision)
+        keys: passes.map(\.mostColumns).max() ?? 0, streams: streams, precision)
     }
 
     /// - Parameters:

@@ -7,6 +7,7 @@ import Methods
 import Reformation
 import Reports
 import Runtime
+import Tasks
 import Workbench
 
 /// Measures named methods at several sizes on one model: every one with the same calibration and the same evaluation.
@@ -44,7 +45,9 @@ public struct CompareJob {
 
   func prepare(_ monitor: Monitor) throws -> PreparedComparison {
     try request.validate()
+    let request = try request.lookedAt()
     let entries = try request.entries()
+    let asked = try request.tasks?.questions() ?? []
     let model = try context.model(request.model)
     let texts = try windows(model)
     try folder.check(keeping: model.location)
@@ -68,7 +71,7 @@ public struct CompareJob {
         calibration: opened.calibration.summary, command: command, toolVersion: context.toolVersion)
     (comparison.command, comparison.methods) = (command, methods)
     var prepared = PreparedComparison(
-      folder: folder, entries: entries, bench: opened.bench, texts: texts,
+      folder: folder, entries: entries, bench: opened.bench, texts: texts, asked: asked,
       state: .init(fingerprint: fingerprint, request: request, comparison: comparison))
     if known != nil {
       monitor.tell(Event.resumed(cells: comparison.cells.count))
@@ -100,7 +103,42 @@ struct PreparedComparison {
   let entries: [CompareRequest.Entry]
   let bench: Workbench
   let texts: [TokenWindows]
+  let asked: [TaskRequest.Asked]
   var state: ComparisonFolder.State
+  /// What the dense model says to the items of each task; empty until it is asked.
+  private var denseAnswers: [[TaskAnswer]] = []
+
+  init(
+    folder: ComparisonFolder, entries: [CompareRequest.Entry], bench: Workbench, texts: [TokenWindows],
+    asked: [TaskRequest.Asked], state: ComparisonFolder.State
+  ) {
+    (self.folder, self.entries, self.bench, self.texts) = (folder, entries, bench, texts)
+    (self.asked, self.state) = (asked, state)
+  }
+
+  /// Asks the dense model, to which all cells are compared.
+  private mutating func askDense(_ monitor: Monitor) throws {
+    guard denseAnswers.isEmpty, !asked.isEmpty else { return }
+    denseAnswers = try answers(of: bench.model, monitor)
+    state.comparison.tasks = zip(asked, denseAnswers).flatMap { asked, answers in
+      TaskResult(asked.kind, asked.items, answers).scores.map {
+        MethodComparison.EvaluationTask(asked.kind, $0, items: asked.items.count)
+      }
+    }
+  }
+
+  private func answers(of network: some Network, _ monitor: Monitor) throws -> [[TaskAnswer]] {
+    let examiner = TaskExaminer(network, try bench.model.tokenizer())
+    return try asked.map { try examiner.answers(to: $0.items, of: .init(.tasks, of: $0.kind.name), monitor) }
+  }
+
+  /// What a subnet reaches in the tasks; `nil` without any.
+  private func scores(of network: some Network, _ monitor: Monitor) throws -> [MethodComparison.TaskValue]? {
+    if asked.isEmpty { return nil }
+    return zip(zip(asked, denseAnswers), try answers(of: network, monitor)).flatMap { known, own in
+      TaskResult(known.0.kind, known.0.items, own, dense: known.1).scores.map(MethodComparison.TaskValue.init)
+    }
+  }
 
   /// Measures the dense model on the texts, and what methods share.
   mutating func begin(_ sources: [CalibrationSource], _ calibration: CalibrationFile, _ monitor: Monitor) throws {
@@ -122,6 +160,8 @@ struct PreparedComparison {
   /// Measures the cells that are missing.
   mutating func run(_ keeps: [Double], _ monitor: Monitor) throws {
     _ = try bench.reference()
+    let isWhole = entries.allSatisfy { entry in keeps.allSatisfy { state.comparison.cell(entry.label, $0) != nil } }
+    if !isWhole { try askDense(monitor) }
     let total = entries.count * keeps.count
     for entry in entries where !entries.contains(where: { $0.label == entry.untrained }) {
       for keep in keeps {
@@ -174,6 +214,7 @@ struct PreparedComparison {
         try monitor.advance(.init(.texts, of: "\(entry.label) at \(keep)"), number, of: texts.count)
         return try Perplexity(pruned.network, windowsInGroups: windows).value
       }
+      cell.scores = try scores(of: pruned.network, monitor)
       let shape = pruned.network.configuration
       cell.keepRatio = configuration.keepRatio(of: shape)
       (cell.parametersBlock, cell.parametersTotal) = (shape.blockParameters, shape.totalParameters)

@@ -17,6 +17,10 @@ public struct CompareRequest: Codable, Equatable, Sendable {
   public var window = 1024
   /// Most evaluation windows of each text.
   public var windows = 10
+  /// Tasks that every cell is asked; `nil` for none.
+  public var tasks: TaskRequest?
+  /// SHA-256 of the files of the tasks; empty before they were looked at.
+  var taskFiles: [String]?
   /// `method.setting=value` each.
   public var assignments: [String] = []
   /// Candidates that a method with a search may judge at each size, if no assignment says another number.
@@ -34,9 +38,17 @@ public struct CompareRequest: Codable, Equatable, Sendable {
   public func validate() throws {
     try SizeTarget.check(keeps: keeps)
     try PipelineError.require(!texts.isEmpty, "--text needs at least one file")
+    try tasks?.validate()
     try PipelineError.require(evaluations >= 1, "--evaluations must be at least 1")
     try PipelineError.require(
       window >= 2 && windows >= 1, "--window-length must be at least 2, and --windows at least 1")
+  }
+
+  /// The request with the hashes of its tasks' files: a comparison goes on with the same items only.
+  func lookedAt() throws -> CompareRequest {
+    var request = self
+    request.taskFiles = try tasks.map { try $0.hashes() }
+    return request
   }
 
   /// A row of the comparison.

@@ -63,7 +63,7 @@ struct ComparisonFolder {
       if !agrees { throw PipelineError.settingsDiffer(study: url.path, difference: difference) }
     }
     try require(
-      state.request == other, "the comparison has another calibration, other texts or another seed")
+      state.request == other, "the comparison has another calibration, other texts, other tasks or another seed")
     for known in state.comparison.methods {
       let entry = entries.first { $0.label == known.name }
       try require(entry != nil, "it compares '\(known.name)' too, and the request does not")

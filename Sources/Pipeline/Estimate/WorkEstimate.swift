@@ -21,6 +21,9 @@ public struct WorkEstimate: Sendable {
     /// Tokens on which the correlation of errors is looked for, of all searches for it together; 0 for none.
     public var correlatedTokens = 0
     public var fitnessTokens = 0
+    /// Tokens of the development items that a candidate is asked, and those of them whose likelihood counts.
+    public var taskTokens = 0
+    public var scoredTokens = 0
     /// Number of (score, calibration) pairs that need error curves. A pair with curves for a third of the layers counts as ⅓.
     public var curves = 0.0
     /// Number of those pairs that rank by elimination (`obs-loss`).
@@ -91,6 +94,7 @@ public struct WorkEstimate: Sendable {
       StageCost(stage: .gradients, seconds: (1 + subnets) * count.gradients / speed.single),
       StageCost(stage: .damping, seconds: work.choosesDamping ? damping : 0),
       StageCost(stage: .reference, seconds: reference),
+      StageCost(stage: .tasks, seconds: count.answering / speed.single),
       StageCost(stage: .correlation, seconds: correlation),
       StageCost(stage: .curves, seconds: curves),
       StageCost(stage: .baselines, seconds: work.baselines > 0 ? baselines : 0),
@@ -176,8 +180,11 @@ private struct OperationCount {
 
   /// Judging a candidate. In bfloat16 products are about twice as fast, and the rest of a forward pass is not.
   var judging: Double {
-    (forward(work.fitnessTokens) + head(work.fitnessTokens)) / (work.precision == .single ? 1 : 1.6)
+    (forward(work.fitnessTokens) + head(work.fitnessTokens) + answering) / (work.precision == .single ? 1 : 1.6)
   }
+
+  /// Reading the development items of tasks.
+  var answering: Double { forward(work.taskTokens) + head(work.scoredTokens) }
 
   /// Memory brings weights, keys and values more slowly than products in single precision could use them.
   var sampling: Double {

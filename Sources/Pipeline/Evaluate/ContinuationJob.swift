@@ -6,9 +6,6 @@ import Tokenizers
 
 /// Texts, pieces of which a model is to continue.
 public struct ContinuationRequest: Codable, Equatable, Sendable {
-  public var model: String
-  /// A model of the same vocabulary to compare with.
-  public var dense: String?
   public var texts: [CalibrationSource]
   /// Pieces of each text, at even distances.
   public var count: Int
@@ -19,9 +16,7 @@ public struct ContinuationRequest: Codable, Equatable, Sendable {
 
   public static let standardTokens = 64
 
-  public init(model: String, texts: [CalibrationSource], count: Int) {
-    (self.model, self.texts, self.count) = (model, texts, count)
-  }
+  public init(texts: [CalibrationSource], count: Int) { (self.texts, self.count) = (texts, count) }
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
@@ -58,26 +53,28 @@ public struct ContinuationJob {
   }
 
   private let request: ContinuationRequest
-  private let context: JobContext
+  private let models: EvaluatedModels
 
-  public init(_ request: ContinuationRequest, in context: JobContext) {
-    (self.request, self.context) = (request, context)
+  public init(_ request: ContinuationRequest, of models: EvaluatedModels) {
+    (self.request, self.models) = (request, models)
   }
 
   /// - Throws: whatever is wrong with the request, before anything is written: `CalibrationError` for texts that are missing or
   ///   shorter than their pieces.
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     try request.validate()
-    let (model, dense) = try context.models(request.model, dense: request.dense)
-    let (own, other) = (model.configuration, (dense ?? model).configuration)
+    try models.checkVocabularies()
+    let (base, dense) = (models.base, models.dense)
+    let (own, other) = (base.configuration, (dense ?? base).configuration)
     let longest = min(own.longestContext, other.longestContext)
     let length = request.promptTokens + request.tokens
     try PipelineError.require(
       length <= longest,
       "--generate-tokens \(request.tokens) after \(request.promptTokens) exceed the models' context of \(longest) tokens"
     )
-    let tokenizer = try model.tokenizer()
-    let pieces = try request.texts.flatMap { try self.pieces(of: $0, model, tokenizer) }
+    let tokenizer = try base.tokenizer()
+    let pieces = try request.texts.flatMap { try self.pieces(of: $0, base, tokenizer) }
+    let model = try models.model(monitor)
     let parts = dense == nil ? 1 : 2
     let written = try self.written(pieces.map(\.tokens), by: model, monitor.part(0, of: parts))
     let beside = try dense.map { try self.written(pieces.map(\.tokens), by: $0, monitor.part(1, of: parts)) }

@@ -7,9 +7,6 @@ import Runtime
 
 /// Texts that a model is to be measured on.
 public struct EvaluateRequest: Codable, Equatable, Sendable {
-  public var model: String
-  /// A model of the same vocabulary to compare with.
-  public var dense: String?
   /// The texts, none of them the model's own.
   public var texts: [CalibrationSource]
   /// Tokens in a window, of every length that is measured; `nil` for the standard ones, as far as the context allows.
@@ -19,7 +16,7 @@ public struct EvaluateRequest: Codable, Equatable, Sendable {
 
   public static let standardLengths = [2048, 128]
 
-  public init(model: String, texts: [CalibrationSource]) { (self.model, self.texts) = (model, texts) }
+  public init(texts: [CalibrationSource]) { self.texts = texts }
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
@@ -88,31 +85,35 @@ public struct EvaluateJob {
   }
 
   private let request: EvaluateRequest
-  private let context: JobContext
+  private let models: EvaluatedModels
 
-  public init(_ request: EvaluateRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
+  public init(_ request: EvaluateRequest, of models: EvaluatedModels) {
+    (self.request, self.models) = (request, models)
+  }
 
-  /// Opens the models and reads the texts.
+  /// Reads the texts, then gives the model its weights.
   ///
   /// - Throws: whatever is wrong with the request, before anything is measured: `CalibrationError` for texts that are missing,
   ///   empty or shorter than a window, `ModelError` for tokens that the model does not embed.
   func prepare(_ monitor: Monitor) throws -> Prepared {
     try request.validate()
-    let (model, dense) = try context.models(request.model, dense: request.dense)
-    let (own, other) = (model.configuration, (dense ?? model).configuration)
-    let tokenizer = try model.tokenizer()
-    let shortest = other.longestContext < own.longestContext ? dense ?? model : model
+    try models.checkVocabularies()
+    let (base, dense) = (models.base, models.dense)
+    let (own, other) = (base.configuration, (dense ?? base).configuration)
+    let tokenizer = try base.tokenizer()
+    let shortest = other.longestContext < own.longestContext ? dense ?? base : base
     let lengths = request.lengths(within: ContextLimit(shortest))
     let longest = lengths.max() ?? 2
     let texts = try request.texts.map { source in
       let name = source.url?.relativePath ?? source.name
-      let tokens = try model.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: name, tokenizer)
+      let tokens = try base.checked(tokenizer.runningTokens(TextCorpus.read(source)), of: name, tokenizer)
       guard tokens.count >= longest else {
         throw CalibrationError.tooShort(source: name, tokens: tokens.count, window: longest, needed: 1)
       }
       return Text(name: name, tokens: tokens)
     }
-    for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(text: warning)) }
+    for warning in try warnings() { monitor.tell(JobWarning(text: warning)) }
+    let model = try models.model(monitor)
     return Prepared(
       model: model, dense: dense, texts: texts, lengths: lengths,
       subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
@@ -179,14 +180,11 @@ public struct EvaluateJob {
     }
   }
 
-  private static func warnings(_ model: LanguageModel, _ sources: [CalibrationSource]) throws -> [String] {
-    var record = model.exportRecord
-    while let earlier = record?["earlier"] { record = earlier }
-    guard let sets = record?["calibration_sets"]?.array else { return [] }
-    return try sources.compactMap { source in
-      guard let url = source.url else { return nil }
-      let hash = try CalibrationFile.sha256(of: url)
-      guard sets.contains(where: { $0["sha256"]?.string == hash }) else { return nil }
+  private func warnings() throws -> [String] {
+    let known = models.calibrationHashes
+    if known.isEmpty { return [] }
+    return try request.texts.compactMap { source in
+      guard let url = source.url, known.contains(try CalibrationFile.sha256(of: url)) else { return nil }
       return "\(url.path) is the text that this subnet was calibrated on: its perplexity flatters"
     }
   }

@@ -7,9 +7,6 @@ import Tasks
 
 /// Tasks that a model is to be measured on.
 public struct TaskRequest: Codable, Equatable, Sendable {
-  public var model: String
-  /// A model to compare with; its vocabulary may be another.
-  public var dense: String?
   /// Names of tasks.
   public var tasks: [String]
   /// The folder with their files.
@@ -21,8 +18,8 @@ public struct TaskRequest: Codable, Equatable, Sendable {
   /// A file for what the model said to every item.
   public var answers: String?
 
-  public init(model: String, tasks: [String] = [], folder: String? = nil, requests: [String] = []) {
-    (self.model, self.tasks, self.folder, self.requests) = (model, tasks, folder, requests)
+  public init(tasks: [String] = [], folder: String? = nil, requests: [String] = []) {
+    (self.tasks, self.folder, self.requests) = (tasks, folder, requests)
   }
 
   /// - Throws: `PipelineError.invalidOption`, or `TaskError` for a task that is not known.
@@ -33,6 +30,30 @@ public struct TaskRequest: Codable, Equatable, Sendable {
     try PipelineError.require(again == nil, "--tasks has '\(again.map { tasks[$0] } ?? "")' twice")
     try PipelineError.require(tasks.isEmpty || folder != nil, "--tasks needs --task-data, the folder with their files")
     try PipelineError.require(items ?? 1 >= 1, "--items must be at least 1")
+  }
+
+  /// SHA-256 of the files of all tasks.
+  func hashes() throws -> [String] {
+    guard let folder = try folder.map({ try TaskFolder(URL(fileURLWithPath: $0)) }) else { return [] }
+    return try tasks.flatMap { name in
+      try TaskKind.named(name).files(in: folder, of: .reported).map { try CalibrationFile.sha256(of: $0) }
+    }
+  }
+
+  typealias Asked = (kind: TaskKind, items: [TaskItem])
+
+  /// The items of all tasks, then those of the files with requests.
+  ///
+  /// - Throws: `TaskError`.
+  func questions() throws -> [Asked] {
+    let folder = try folder.map { try TaskFolder(URL(fileURLWithPath: $0)) }
+    let named = try tasks.compactMap { name -> Asked? in
+      guard let folder else { return nil }
+      let kind = try TaskKind.named(name)
+      return (kind, try kind.items(in: folder))
+    }
+    let others = try requests.map { try TaskKind.requests(URL(fileURLWithPath: $0)) }
+    return (named + others).map { ($0.kind, Array($0.items.prefix(items ?? .max))) }
   }
 }
 
@@ -50,12 +71,10 @@ public struct TaskJob {
     public let means: [TaskMean]
   }
 
-  private typealias Asked = (kind: TaskKind, items: [TaskItem])
-
   private let request: TaskRequest
-  private let context: JobContext
+  private let models: EvaluatedModels
 
-  public init(_ request: TaskRequest, in context: JobContext) { (self.request, self.context) = (request, context) }
+  public init(_ request: TaskRequest, of models: EvaluatedModels) { (self.request, self.models) = (request, models) }
 
   /// Asks the questions of every task, and writes the answers where that is wanted.
   ///
@@ -63,15 +82,11 @@ public struct TaskJob {
   /// - Throws: whatever is wrong with the request and its files, before anything is measured.
   public func run(_ monitor: Monitor = .silent) throws -> Outcome {
     try request.validate()
-    let asked = try questions()
+    let asked = try request.questions()
     let output = try request.answers.map { try Destination(URL(fileURLWithPath: $0), .file) }
     try output?.rehearse()
-    let model = try context.model(request.model)
-    let examiner = TaskExaminer(model, try model.tokenizer())
-    let dense = try request.dense.map { path in
-      let model = try context.model(path)
-      return TaskExaminer(model, try model.tokenizer())
-    }
+    let examiner = TaskExaminer(try models.model(monitor), try models.base.tokenizer())
+    let dense = try models.dense.map { TaskExaminer($0, try $0.tokenizer()) }
     var lines: [JSONValue] = []
     let measurements = try asked.map { kind, items in
       let start = ContinuousClock.now
@@ -88,17 +103,6 @@ public struct TaskJob {
     }
     try output?.build { try AtomicFile.write(TaskLines.data(lines), to: $0) }
     return Outcome(measurements: measurements, means: TaskMean.means(of: measurements.map(\.result)))
-  }
-
-  private func questions() throws -> [Asked] {
-    let folder = try request.folder.map { try TaskFolder(URL(fileURLWithPath: $0)) }
-    let named = try request.tasks.compactMap { name -> Asked? in
-      guard let folder else { return nil }
-      let kind = try TaskKind.named(name)
-      return (kind, try kind.items(in: folder))
-    }
-    let others = try request.requests.map { try TaskKind.requests(URL(fileURLWithPath: $0)) }
-    return (named + others).map { ($0.kind, Array($0.items.prefix(request.items ?? .max))) }
   }
 }
 

@@ -126,12 +126,13 @@ public struct ExportJob {
     }
   }
 
-  /// The point with its final weights in memory; nothing is written.
-  public func network(_ monitor: Monitor = .silent) throws -> LanguageModel {
-    let prepared = try prepare(monitor)
-    let network = try finish(prepared, monitor).chosen.network
-    return LanguageModel(
-      prepared.opened.model, configuration: network.configuration, finalNorm: network.finalNorm, layer: network.layer)
+  /// The point with its final weights in memory, and the repair that these carry; nothing is written.
+  func network(_ prepared: Prepared, _ monitor: Monitor) throws -> (network: LanguageModel, repair: Repair) {
+    let chosen = try finish(prepared, monitor).chosen
+    let network = LanguageModel(
+      prepared.opened.model, configuration: chosen.network.configuration, finalNorm: chosen.network.finalNorm,
+      layer: chosen.network.layer)
+    return (network, chosen.repair)
   }
 
   private func finish(_ prepared: Prepared, _ monitor: Monitor) throws -> RepairDecision {

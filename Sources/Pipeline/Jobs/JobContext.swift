@@ -36,18 +36,6 @@ public struct JobContext: Sendable {
     try LanguageModel(URL(fileURLWithPath: path), memory: memory)
   }
 
-  /// A model, and the dense one that it is compared with.
-  ///
-  /// - Throws: also `PipelineError.invalidOption` for vocabularies of different sizes.
-  func models(_ path: String, dense: String?) throws -> (model: LanguageModel, dense: LanguageModel?) {
-    let (model, dense) = (try model(path), try dense.map(model(_:)))
-    let (own, other) = (model.configuration, (dense ?? model).configuration)
-    try PipelineError.require(
-      own.vocabularySize == other.vocabularySize,
-      "--dense has a vocabulary of \(other.vocabularySize), the model one of \(own.vocabularySize)")
-    return (model, dense)
-  }
-
   /// Opens the model at a path, of which a checkpoint is to be made, looks at whether that can be written, and chooses
   /// its tokens.
   ///

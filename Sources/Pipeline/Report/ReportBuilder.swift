@@ -32,7 +32,8 @@ public enum ReportBuilder {
     var report = StudyReport(
       name: study.name, directory: directory, model: description.model, fitness: description.fitness,
       objectives: description.objectives.all.map(\.description),
-      observed: ObjectiveRegistry.all(with: try settings.foretold()).map(\.description),
+      observed: ObjectiveRegistry.measured(with: try settings.foretold(), tasks: settings.developmentTasks)
+        .map(\.description),
       dense: description.dense)
     report.toolVersion = description.toolVersion
     report.settings = rows(description)

@@ -27,8 +27,10 @@ extension CandidateEvaluator {
   func measure(
     _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, monitor: Monitor, climbers: ([SubnetMeasurement]) -> [Int]
   ) throws -> [Measured] {
-    try climb(candidates, rungs: rungs, climbers: climbers) { alive, windows in
-      let found = try compare(alive.map(\.genes), windows: windows, monitor: monitor)
+    let share = 1 - comparingShare
+    let answers = try answers(of: candidates, .repaired, monitor.within(0...share))
+    return try climb(candidates, answers: answers, rungs: rungs, climbers: climbers) { alive, windows in
+      let found = try compare(alive.map(\.genes), windows: windows, monitor: monitor.within(share...1))
       return zip(alive, found.comparisons).map { $0.earlier?.joined($1) ?? $1 }
     }
   }
@@ -64,10 +66,13 @@ extension CandidateEvaluator {
 
   /// Lets candidates compete on growing numbers of windows.
   ///
-  /// - Parameter compare: compares candidates on all windows up to the end of a range. What was found on the windows before
-  ///   the range is given.
+  /// - Parameters:
+  ///   - answers: what the examiner found of each; empty if there is none.
+  ///   - compare: compares candidates on all windows up to the end of a range. What was found on the windows before the range is
+  ///     given.
   func climb(
-    _ candidates: [BoundSpace.Genes], rungs: FidelityRungs, climbers: ([SubnetMeasurement]) -> [Int],
+    _ candidates: [BoundSpace.Genes], answers: [[String: TaskQuality]] = [], rungs: FidelityRungs,
+    climbers: ([SubnetMeasurement]) -> [Int],
     compare: ([Climber], Range<Int>) throws -> [Comparison]
   ) throws -> [Measured] {
     var comparisons: [Comparison?] = candidates.map { _ in nil }
@@ -75,7 +80,8 @@ extension CandidateEvaluator {
       places.compactMap { place in
         comparisons[place].map { comparison in
           let record = WindowRecord(comparison)
-          return (measurement(of: candidates[place], rungs.estimate(Quality(comparison), record)), record)
+          let quality = rungs.estimate(Quality(comparison), record)
+          return (measurement(of: candidates[place], quality, answers.isEmpty ? [:] : answers[place]), record)
         }
       }
     }
@@ -94,13 +100,18 @@ extension CandidateEvaluator {
   /// The dense model beside itself.
   var dense: SubnetMeasurement {
     SubnetMeasurement(
-      EvaluatedSubnet(model.configuration, of: model.configuration, quality: Quality(dense: reference.perplexity)),
-      objectives: objectives)
+      EvaluatedSubnet(
+        model.configuration, of: model.configuration, quality: Quality(dense: reference.perplexity),
+        tasks: examiner?.dense ?? [:]), objectives: objectives)
   }
 
-  func measurement(of genes: BoundSpace.Genes, _ quality: Quality) -> SubnetMeasurement {
+  /// - Parameter tasks: what the examiner found.
+  func measurement(
+    of genes: BoundSpace.Genes, _ quality: Quality, _ tasks: [String: TaskQuality] = [:]
+  ) -> SubnetMeasurement {
     SubnetMeasurement(
-      EvaluatedSubnet(configuration(genes), of: model.configuration, quality: quality), objectives: objectives)
+      EvaluatedSubnet(configuration(genes), of: model.configuration, quality: quality, tasks: tasks),
+      objectives: objectives)
   }
 }
 

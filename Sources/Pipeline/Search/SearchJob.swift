@@ -92,8 +92,9 @@ public struct SearchJob {
     try context.checkCache(ground.identity.fingerprint, bytes: 0)
     let calibration = try CalibrationFile(
       of: study, model: ground.identity.fingerprint, vocabulary: ground.model.configuration.vocabularySize)
+    let development = try DevelopmentFile.read(study, description.settings, of: ground.model.configuration)
     let done = try study.trials().count
-    return (study, try candidates(ground, calibration, of: description, done: done, monitor))
+    return (study, try candidates(ground, calibration, development, of: description, done: done, monitor))
   }
 
   /// Makes a study, when all is known that it holds.
@@ -113,17 +114,20 @@ public struct SearchJob {
       let settings = ground.settings
       let calibration = try CalibrationFile.read(
         settings.plan, model: ground.model, precision: settings.precision, monitor)
-      let search = try candidates(ground, calibration, monitor)
+      let search = try candidates(ground, calibration, ground.development, monitor)
       var description = try StudyDescription(
         ground, search, calibration, baselines: search.baselines(monitor), toolVersion: context.toolVersion)
       let work = clock.finished
       description.work = work
       monitor.tell(work)
+      var files = [
+        CalibrationFile.name: try calibration.data(), StudyDescription.configurationFile: try settings.json(),
+      ]
+      files[DevelopmentFile.name] = try ground.development?.data()
       let study = try Study.create(
         in: place, name: ground.name, directions: description.objectives.directions,
         metricNames: description.objectives.names, model: ground.identity, space: ground.bound.design,
-        attributes: description.attributes(),
-        files: [CalibrationFile.name: calibration.data(), StudyDescription.configurationFile: settings.json()])
+        attributes: description.attributes(), files: files)
       return (study, search)
     } catch {
       place.abandon()
@@ -134,17 +138,19 @@ public struct SearchJob {
   /// What judges candidates, and who proposes them.
   ///
   /// - Parameters:
+  ///   - development: items of the tasks that are objectives.
   ///   - description: of the study that goes on; `nil` for a new one.
   ///   - done: candidates that it has.
   private func candidates(
-    _ ground: SearchGround, _ calibration: CalibrationFile, of description: StudyDescription? = nil, done: Int = 0,
-    _ monitor: Monitor
+    _ ground: SearchGround, _ calibration: CalibrationFile, _ development: DevelopmentFile?,
+    of description: StudyDescription? = nil, done: Int = 0, _ monitor: Monitor
   ) throws -> CandidateSearch {
     let (settings, budget) = (ground.settings, request.budget)
     let bench = calibration.bench(
       ground.model, damping: description?.damping ?? settings.damping, in: context, monitor)
     let plan = settings.searchPlan(settings.precision)
-    let evaluator = try bench.evaluator(ground.bound, plan, budget: ground.budgeted.size(ground.bound))
+    var evaluator = try bench.evaluator(ground.bound, plan, budget: ground.budgeted.size(ground.bound))
+    evaluator.examiner = try development.map { try DevelopmentExaminer($0, ground.model, monitor) }
     if plan.repair == .nested {
       monitor.tell(Event.damping(evaluator.repaired.damping, isChosen: settings.damping == nil))
       calibration.shortage(for: ground.model.configuration).map { monitor.tell(JobWarning(text: $0)) }

@@ -11,8 +11,10 @@ import Workbench
 
 /// A search with all that it names: whatever can be wrong with it shows here, before anything slow.
 struct SearchGround {
-  /// With the number of rounds, where there can be several.
+  /// With the number of rounds, where there can be several, and with what the files of tasks hold.
   let settings: SearchSettings
+  /// The items of the tasks; `nil` if no objective is one.
+  let development: DevelopmentFile?
   let address: StudyAddress
   /// Of the study.
   let name: String
@@ -39,7 +41,9 @@ struct SearchGround {
     if settings.rounds == nil, let size = budgeted.size(bound), ChoiceCurves.exist(bound, settings.repair) {
       settings.rounds = Workbench.rounds(to: size, of: model.configuration)
     }
-    self.settings = settings
+    let read = try settings.tasks?.read(settings.taskNames, seed: settings.plan.seed, model: model)
+    settings.tasks = read?.plan
+    (self.settings, development) = (settings, read?.file)
   }
 
   /// The space with a limit of time, which every candidate spends.
@@ -163,6 +167,9 @@ struct SearchGround {
     work.choosesDamping = repairs && settings.damping == nil
     work.baselines = !settings.hasOneSize ? 2 : 1
     work.evaluations = budget.evaluations ?? .max
+    if let development {
+      (work.taskTokens, work.scoredTokens) = development.tokens(for: bound.configuration)
+    }
     return WorkEstimate(work, speed: try .measured(), memory: memory)
   }
 }
@@ -198,11 +205,13 @@ extension CandidateSearch {
       let best = try evaluator.best(
         ofEach: roundings, weights,
         monitor.during(.init(.baselines)).within(share...share + 1 / Double(ways.count)))
+      let answers = try evaluator.answers(of: best.compactMap { $0?.genes }, weights, monitor.during(.init(.baselines)))
+      var next = answers[...]
       for (place, best) in best.enumerated() {
-        guard let (genes, comparison) = best else { continue }
+        guard let (genes, comparison) = best, let tasks = next.popFirst() else { continue }
         baselines[place].append(
           Baseline(
-            label: label, measurement: evaluator.measurement(of: genes, Quality(comparison)),
+            label: label, measurement: evaluator.measurement(of: genes, Quality(comparison), tasks),
             score: genes.score, calibration: genes.statistics, widths: genes.widths))
       }
     }

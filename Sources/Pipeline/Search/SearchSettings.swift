@@ -6,6 +6,7 @@ import LanguageModels
 import LinearAlgebra
 import Reformation
 import Subnets
+import Tasks
 import Workbench
 
 /// Everything that decides what a search finds, as stored with its study (`configuration.json`).
@@ -31,9 +32,11 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   public var latency: LatencyTable?
   /// Name of the workload that is meant; `nil` for the table's usual one.
   public var latencyWorkload: String?
+  /// Tasks that are objectives; `nil` if none is.
+  public var tasks: TaskPlan?
   /// Share of the block parameters that the first candidates aim at, too, in a search without a target; `nil` for none.
   public var aim: Double?
-  /// Names of the objectives (`ObjectiveRegistry`), the most important first.
+  /// Names of the objectives (`ObjectiveRegistry`, and tasks), the most important first.
   public var objectives = SearchPlan().objectives
   /// The windows that the search reads or samples.
   public var plan = CalibrationPlan()
@@ -74,6 +77,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       try PipelineError.require(aim > 0 && aim <= 1, "--aim is a share above 0 and at most 1, not \(aim)")
     }
     try plan.validate()
+    try validateTasks()
     do { _ = try objectiveList() } catch { throw PipelineError.invalidOption("--objectives: \(error)") }
     try PipelineError.require([.nested, .none].contains(repair), "--repair is nested or none")
     try PipelineError.require(damping.map { $0 > 0 && $0 < 1e6 } ?? true, "--damping must be positive")
@@ -107,6 +111,40 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     do { _ = try foretold() } catch { throw PipelineError.invalidOption("--latency-table: \(error)") }
   }
 
+  private func validateTasks() throws {
+    let kinds = TaskKind.all.filter { objectives.contains($0.name) }
+    for kind in kinds where !TaskKind.withDevelopment.contains(where: { $0.name == kind.name }) {
+      throw TaskError.noDevelopment(task: kind.name, known: TaskKind.withDevelopment.map(\.name))
+    }
+    guard let tasks else {
+      let name = kinds.first?.name ?? ""
+      return try PipelineError.require(
+        kinds.isEmpty, "the objective \(name) needs --task-data, the folder with the files of the task")
+    }
+    try tasks.validate()
+    // An objective that nobody knows is named by itself, later.
+    try PipelineError.require(
+      !kinds.isEmpty || (try? objectiveList()) == nil,
+      "--task-data is for objectives that are tasks: " + TaskKind.withDevelopment.map(\.name).joined(separator: ", "))
+    try PipelineError.require(
+      tasks.sets.isEmpty || tasks.sets.map(\.task.name) == taskNames, "the tasks that were read are not the objectives")
+    try PipelineError.require(
+      rungs == 1, "--rungs is for searches without tasks: their items are asked all at once")
+  }
+
+  /// The objectives that are tasks.
+  var taskNames: [String] { objectives.filter { name in TaskKind.all.contains { $0.name == name } } }
+
+  /// The tasks that are objectives; what is in their files is not known before they were read.
+  var developmentTasks: [DevelopmentTask] {
+    guard let tasks else { return [] }
+    if !tasks.sets.isEmpty { return tasks.sets.map(\.task) }
+    return taskNames.map { name in
+      let metric = TaskKind.all.first { $0.name == name }?.primary?.rawValue
+      return DevelopmentTask(name: name, metric: metric ?? "", items: tasks.items, guessing: 0)
+    }
+  }
+
   /// Whether all candidates are to be as large, or as fast, as allowed.
   var hasOneSize: Bool { target != nil || latencyShare != nil }
 
@@ -119,7 +157,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
   ///
   /// - Throws: `ObjectiveError`, `LatencyError`.
   func objectiveList() throws -> ObjectiveList {
-    try ObjectiveList(objectives, known: ObjectiveRegistry.all(with: foretold()))
+    try ObjectiveList(objectives, known: ObjectiveRegistry.all(with: foretold(), tasks: developmentTasks))
   }
 
   /// How candidates are found.
@@ -132,6 +170,7 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     (found.allocation, found.rounds) = (allocation, rounds)
     // Settings that name no workload of the table do not pass `validate`.
     (found.latency, found.limitsTime) = (try? foretold(), latencyShare != nil)
+    found.tasks = developmentTasks
     (found.gradientWindows, found.precision, found.seed) = (plan.gradientWindows, precision, plan.seed)
     return found
   }
@@ -169,7 +208,8 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       .init("context", target?.context), .init("dtype", weights?.rawValue),
       .init("latency", latencyShare), .init("latency-table", latencyTable),
       .init("latency-workload", latencyWorkload), .init("aim", aim),
-      .init("objectives", objectives.joined(separator: ",")),
+      .init("objectives", objectives.joined(separator: ",")), .init("task-data", tasks?.folder),
+      .init("task-items", tasks.flatMap { $0.items == TaskPlan.standardItems ? nil : $0.items }),
     ] + plan.named + [
       .init("damping", damping), .init("repair", repair.rawValue), .init("curve-metric", curveMetric.rawValue),
       .init("allocation", allocation.rawValue),
@@ -190,6 +230,9 @@ public struct SearchSettings: Codable, Equatable, Sendable {
     return named.difference(to: other.named)
       ?? (spaceText == other.spaceText ? nil : "the file of the search space has changed")
       ?? (latency == other.latency ? nil : "the latency table has changed")
+      ?? zip(tasks?.sets ?? [], other.tasks?.sets ?? []).first(where: !=).map {
+        "the development items of \($0.0.task.name) in \(tasks?.folder ?? "") have changed"
+      }
   }
 
   /// The words of the command line that gives these settings.

@@ -5,14 +5,7 @@ import Serving
 
 /// A model that is to be served.
 public struct ServeRequest: Sendable {
-  public enum Source: Sendable, Equatable {
-    /// A folder or a file.
-    case checkpoint(String)
-    /// A point of a study's front; its outputs are none.
-    case point(ExportRequest)
-  }
-
-  public var source: Source
+  public var source: ModelSource
   /// Its name for clients; `nil` for that of the folder or file, or of study and point.
   public var name: String?
   public var host = Self.localHost
@@ -24,14 +17,14 @@ public struct ServeRequest: Sendable {
 
   public static let standard = ServeRequest(.checkpoint(""))
 
-  public init(_ source: Source) { self.source = source }
+  public init(_ source: ModelSource) { self.source = source }
 
   /// - Throws: `PipelineError.invalidOption`.
   public func validate() throws {
     try PipelineError.require((0...65_535).contains(port), "--port is 0 to 65535")
     try PipelineError.require(!host.isEmpty, "--host is empty")
     try PipelineError.require(name.map { !$0.isEmpty } ?? true, "--name is empty")
-    if case .point(let request) = source { try request.validate() }
+    try source.validate()
   }
 
   /// What others than this machine may do, in words; `nil` if they cannot reach it.
@@ -69,11 +62,7 @@ public struct ServeJob {
   public func run(_ monitor: Monitor = .silent) throws -> Serving {
     try request.validate()
     if let warning = request.warning { monitor.tell(JobWarning(text: warning)) }
-    let model =
-      switch request.source {
-      case .checkpoint(let path): try context.model(path)
-      case .point(let point): try ExportJob(point, in: context).network(monitor)
-      }
+    let model = try request.source.opened(in: context, monitor).network(monitor)
     let server = try CompletionServer(
       model, name: request.clientName, host: request.host, port: request.port, limits: request.limits)
     return Serving(server: server, name: request.clientName)

@@ -87,7 +87,15 @@ struct OpenedStudy {
     bench = calibration.bench(model, damping: description.damping, in: context, monitor)
   }
 
-  /// An evaluator with nothing factorised yet.
+  /// An evaluator as a search has it: with the tasks that are objectives.
+  func searchingEvaluator(_ monitor: Monitor) throws -> CandidateEvaluator {
+    var found = try evaluator()
+    let development = try DevelopmentFile.read(study, settings, of: model.configuration)
+    found.examiner = try development.map { try DevelopmentExaminer($0, model, monitor) }
+    return found
+  }
+
+  /// An evaluator with nothing factorised yet, on the fitness windows alone.
   ///
   /// - Parameters:
   ///   - windows: how many of the fitness windows it measures on; `nil` for all.

@@ -27,6 +27,9 @@ enum StudyNumbers {
         ("fitness tokens", description.fitness.tokens), ("peak", description.peak),
         ("expected memory", description.work?.expectedMemory), ("peak of the preparation", description.work?.peak),
       ] + counts(description.dense)
+      + (description.settings.tasks?.sets ?? []).flatMap { set in
+        [("items", set.task.items), ("available items", set.available)]
+      }
       + description.baselines.flatMap { baseline in
         counts(baseline.measurement)
           + baseline.widths.flatMap { [("kv_groups", $0.groups), ("mlp_channels", $0.channels)] }

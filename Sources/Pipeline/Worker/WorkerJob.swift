@@ -64,7 +64,7 @@ public struct WorkerJob {
     }
     try monitor.advance(.init(.reference), 0, of: 1)
     return TrialWorker(
-      study: opened.study, description: opened.description, evaluator: try opened.evaluator(),
+      study: opened.study, description: opened.description, evaluator: try opened.searchingEvaluator(monitor),
       sharing: request.sharing)
   }
 

@@ -31,9 +31,10 @@ enum CSVTable {
 ///
 /// Widths are lists, first layer first.
 public enum FrontCSV {
-  /// One column an objective, named as the objective is.
+  /// One column an objective, named as the objective is, and one for its standard error if it is of a sample.
   static func header(_ report: StudyReport) -> [String] {
-    ["kind", "point", "trial", "keep_ratio", "total_parameters", "block_parameters"] + report.columns.map(\.name)
+    ["kind", "point", "trial", "keep_ratio", "total_parameters", "block_parameters"]
+      + report.columns.flatMap { $0.isSampled ? [$0.name, "\($0.name)_stderr"] : [$0.name] }
       + ["ratio_to_dense", "score", "calibration", "best", "knee", "kv_groups", "mlp_channels"]
   }
 
@@ -56,7 +57,15 @@ public enum FrontCSV {
 /// selection of rows is complete. An infinite value is `inf`. A failed cell has its rows too, with the reason in
 /// `failure`.
 public enum ComparisonCSV {
-  static let header = [
+  /// With four columns for each metric of a task.
+  static func header(_ comparison: MethodComparison) -> [String] {
+    columns
+      + (comparison.tasks ?? []).flatMap { task in
+        ["value", "stderr", "difference", "difference_stderr"].map { "\(task.name)_\($0)" }
+      }
+  }
+
+  static let columns = [
     "method", "uses_gradients", "text", "windows", "window_length", "tokens", "keep_target", "keep_ratio",
     "total_parameters", "block_parameters", "perplexity", "dense_perplexity", "ratio_to_dense", "best", "kl", "repair",
     "score_seconds", "search_seconds", "repair_seconds", "peak_bytes", "failure",
@@ -72,7 +81,12 @@ public enum ComparisonCSV {
           let isBest = winners.contains {
             $0.text == text && $0.keepTarget == cell.keepTarget && $0.method == method.name
           }
-          return ComparisonJSON.members(cell).merging(ComparisonJSON.members(comparison.texts[text])) { $1 }.merging([
+          let tasks = zip(comparison.tasks ?? [], cell.scores ?? []).flatMap { task, value in
+            Array(ComparisonJSON.members(value, prefix: "\(task.name)_"))
+          }
+          return ComparisonJSON.members(cell).merging(ComparisonJSON.members(comparison.texts[text])) { $1 }.merging(
+            tasks.map { ($0.key, $0.value) }
+          ) { $1 }.merging([
             "method": .string(method.name), "uses_gradients": .bool(method.usesGradients),
             "text": .string(comparison.texts[text].name), "best": .bool(isBest),
             "perplexity": .optional(comparison.perplexity(cell, text: text)),
@@ -81,6 +95,6 @@ public enum ComparisonCSV {
         }
       }
     }
-    return CSVTable.data(header, rows)
+    return CSVTable.data(header(comparison), rows)
   }
 }

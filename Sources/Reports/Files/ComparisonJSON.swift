@@ -16,6 +16,7 @@ public enum ComparisonJSON {
       "command": .string(comparison.command), "model": FrontJSON.model(comparison.model),
       "calibration": .string(comparison.calibration),
       "texts": .array(comparison.texts.map { .object(members($0)) }),
+      "tasks": .array((comparison.tasks ?? []).map(task)),
       "stages": .array(comparison.stages.map(stage)), "methods": .array(comparison.methods.map(method)),
       "cells": .array(comparison.cells.map { cell($0, in: comparison) }),
       "winners": .array(comparison.winners.map { winner($0, in: comparison) }),
@@ -27,6 +28,22 @@ public enum ComparisonJSON {
       "name": .string(text.name), "windows": .integer(text.windows),
       "window_length": .integer(text.windowLength), "tokens": .integer(text.tokens),
       "dense_perplexity": .number(text.densePerplexity),
+    ]
+  }
+
+  private static func task(_ task: MethodComparison.EvaluationTask) -> JSONValue {
+    .object([
+      "task": .string(task.task), "metric": .string(task.metric), "items": .integer(task.items),
+      "dense": .number(task.dense), "dense_stderr": .optional(task.denseError),
+    ])
+  }
+
+  /// What a cell reached in a metric of a task, under names that begin with a prefix.
+  static func members(_ value: MethodComparison.TaskValue?, prefix: String) -> [String: JSONValue] {
+    [
+      prefix + "value": .optional(value?.value), prefix + "stderr": .optional(value?.standardError),
+      prefix + "difference": .optional(value?.difference),
+      prefix + "difference_stderr": .optional(value?.differenceError),
     ]
   }
 
@@ -46,8 +63,13 @@ public enum ComparisonJSON {
 
   private static func cell(_ cell: MethodComparison.Cell, in comparison: MethodComparison) -> JSONValue {
     let ratios = cell.perplexities.indices.map { JSONValue.optional(comparison.ratioToDense(cell, text: $0)) }
+    let scores = zip(comparison.tasks ?? [], cell.scores ?? []).map { task, value in
+      JSONValue.object(
+        members(value, prefix: "").merging(["task": .string(task.task), "metric": .string(task.metric)]) { $1 })
+    }
     return .object(
       members(cell).merging([
+        "tasks": .array(scores),
         "perplexities": .array(cell.perplexities.map(JSONValue.number)), "ratios_to_dense": .array(ratios),
       ]) { $1 })
   }

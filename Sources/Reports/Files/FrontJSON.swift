@@ -68,7 +68,10 @@ public enum FrontJSON {
   static func measured(_ measurement: SubnetMeasurement, in report: StudyReport) -> [String: JSONValue] {
     let known = report.objectives + report.observed
     let values = known.map { ($0.name, JSONValue.optional(measurement.values[$0.name])) }
-    return Dictionary(values) { first, _ in first }.merging([
+    let errors = known.filter(\.isSampled).map {
+      ("\($0.name)_stderr", JSONValue.optional(measurement.standardErrors?[$0.name]))
+    }
+    return Dictionary(values + errors) { first, _ in first }.merging([
       "keep_ratio": .number(measurement.keepRatio), "total_parameters": .integer(measurement.parametersTotal),
       "block_parameters": .integer(measurement.parametersBlock),
       "ratio_to_dense": .optional(report.ratioToDense(measurement)),

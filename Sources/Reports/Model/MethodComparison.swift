@@ -1,4 +1,5 @@
 import LanguageModels
+import Tasks
 
 /// Published pruning methods measured side by side on one model, at several sizes and on several texts.
 ///
@@ -18,6 +19,8 @@ public struct MethodComparison: Codable, Sendable, Equatable {
   public var calibration: String
   /// Texts on which perplexity was measured, in the order of `Cell.perplexities`.
   public var texts: [EvaluationText] = []
+  /// Metrics of tasks that were measured, in the order of `Cell.scores`; `nil` if none were.
+  public var tasks: [EvaluationTask]?
   /// Computations that several methods share.
   public var stages: [Stage] = []
   /// In order of the table. The dense model is none of them: it stands in `texts`.
@@ -49,6 +52,44 @@ extension MethodComparison {
     public init(name: String, windows: Int, windowLength: Int, densePerplexity: Double) {
       (self.name, self.windows, self.windowLength) = (name, windows, windowLength)
       self.densePerplexity = densePerplexity
+    }
+  }
+
+  /// A metric of a task that every cell was asked.
+  public struct EvaluationTask: Codable, Sendable, Equatable {
+    public var task: String
+    /// Its name, such as `acc_norm`.
+    public var metric: String
+    public var items: Int
+    /// Whether values are shares of items, 0…1.
+    public var isShare: Bool
+    public var isHigherBetter: Bool
+    /// Whether it is the one that stands for the task.
+    public var isPrimary: Bool
+    public var dense: Double
+    public var denseError: Double?
+
+    /// The name of its columns.
+    var name: String { "\(task)_\(metric)" }
+
+    public init(_ kind: TaskKind, _ score: TaskScore, items: Int) {
+      (task, metric, self.items) = (kind.name, score.metric.rawValue, items)
+      (isShare, isHigherBetter) = (score.metric.isShare, score.metric.isHigherBetter)
+      (isPrimary, dense, denseError) = (score.metric == kind.primary, score.value, score.standardError)
+    }
+  }
+
+  /// What a method reached in a metric of a task.
+  public struct TaskValue: Codable, Sendable, Equatable {
+    public var value: Double
+    public var standardError: Double?
+    /// To the dense model, and its standard error from the differences item by item.
+    public var difference: Double?
+    public var differenceError: Double?
+
+    public init(_ score: TaskScore) {
+      (value, standardError) = (score.value, score.standardError)
+      (difference, differenceError) = (score.difference, score.differenceError)
     }
   }
 
@@ -101,6 +142,8 @@ extension MethodComparison {
     public var kl: Double?
     /// One for each text, in the order of `MethodComparison.texts`; empty where the cell failed.
     public var perplexities: [Double] = []
+    /// One for each of `MethodComparison.tasks`; `nil` where none was asked, or the cell failed.
+    public var scores: [TaskValue]?
     /// How the remaining weights were corrected, in words, for example `none` or `least squares`.
     public var repair = ""
     /// Seconds of wall clock for scores, with what they need of the stages that methods share, as if it were alone.

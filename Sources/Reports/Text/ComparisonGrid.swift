@@ -26,6 +26,9 @@ struct ComparisonGrid: Equatable {
   /// Perplexity text by text, then KL divergence, seconds and memory where they are known.
   static func all(_ comparison: MethodComparison) -> [ComparisonGrid] {
     var grids = comparison.texts.indices.map { perplexity(comparison, text: $0) }
+    for (number, task) in (comparison.tasks ?? []).enumerated() where task.isPrimary {
+      grids.append(self.task(comparison, task, number))
+    }
     if comparison.cells.contains(where: { $0.kl != nil }) {
       grids.append(
         grid(comparison, title: "KL to dense (dense: 0), nats a token, on held-out windows", best: \.kl) {
@@ -73,6 +76,31 @@ struct ComparisonGrid: Equatable {
         let value = NumberText.large(comparison.perplexity(cell, text: text))
         guard let ratio = comparison.ratioToDense(cell, text: text), ratio.isFinite else { return [value] }
         return [value, "×" + NumberText.large(ratio)]
+      })
+  }
+
+  /// A metric of a task: the value with its standard error, and the difference to the dense model with that of the differences.
+  private static func task(
+    _ comparison: MethodComparison, _ task: MethodComparison.EvaluationTask, _ number: Int
+  ) -> ComparisonGrid {
+    func score(_ cell: MethodComparison.Cell) -> MethodComparison.TaskValue? {
+      cell.scores.flatMap { $0.indices.contains(number) ? $0[number] : nil }
+    }
+    func text(_ value: Double?, _ error: Double?) -> String {
+      let number = { (value: Double?) in
+        NumberText.fixed(value.map { task.isShare ? 100 * $0 : $0 }, task.isShare ? 1 : 2)
+      }
+      return number(value) + (error.map { " ± " + number($0) } ?? "")
+    }
+    return grid(
+      comparison,
+      title:
+        "\(task.task) \(task.metric)\(task.isShare ? " in %" : "") on \(NumberText.grouped(task.items)) items, and difference "
+        + "to dense (\(text(task.dense, task.denseError)))", separator: " | ",
+      best: { score($0).map { task.isHigherBetter ? -$0.value : $0.value } },
+      parts: { cell in
+        let found = score(cell)
+        return [text(found?.value, found?.standardError), text(found?.difference, found?.differenceError)]
       })
   }
 

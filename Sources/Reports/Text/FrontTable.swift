@@ -52,8 +52,12 @@ struct FrontTable {
 
     let values = report.columns.enumerated().flatMap { place, objective in
       let isObjective = report.objectives.contains { $0.name == objective.name }
-      let value = Column(title: objective.title, rank: isObjective ? 0 : place < 2 ? 2 : 14 + place) {
-        NumberText.value($0.measurement.values[objective.name], objective.style)
+      let value = Column(
+        title: objective.title, rank: isObjective ? 0 : objective.isSampled ? 1 : place < 2 ? 2 : 14 + place
+      ) {
+        NumberText.value(
+          $0.measurement.values[objective.name], objective.style,
+          error: $0.measurement.standardErrors?[objective.name])
       }
       guard objective.name == TokenPerplexity().name else { return [value] }
       return [value, Column(title: "× dense", rank: 1) { NumberText.large(report.ratioToDense($0.measurement)) }]

@@ -55,6 +55,14 @@ enum NumberText {
     }
   }
 
+  /// The same with its standard error, if it has one.
+  static func value(_ value: Double?, _ style: NumberStyle, error: Double?) -> String {
+    let text = self.value(value, style)
+    guard let error, error.isFinite, value != nil else { return text }
+    guard style == .share else { return text + " ± " + significant(error, digits: 2) }
+    return text.replacing(" %", with: "") + " ± " + percent(error)
+  }
+
   /// Perplexity, or a multiple of one: two decimals, powers of ten from 100 000.
   static func large(_ value: Double?) -> String {
     guard let value, value.isFinite else { return fixed(value, 0) }

@@ -26,13 +26,19 @@ public struct TaskFolder: Sendable {
   ///
   /// - Throws: `TaskError.missingFile`, or `.unusable` if several files have the name.
   func file(_ names: [String], of task: String) throws -> URL {
-    for name in names {
-      if let found = try optional(name, of: task) { return found }
-    }
+    if let found = try first(of: names, for: task) { return found }
     throw TaskError.missingFile(task: task, folder: url.path, names: names)
   }
 
-  func optional(_ name: String, of task: String) throws -> URL? {
+  /// The same; `nil` if there is none.
+  func first(of names: [String], for task: String) throws -> URL? {
+    for name in names {
+      if let found = try optional(name, of: task) { return found }
+    }
+    return nil
+  }
+
+  private func optional(_ name: String, of task: String) throws -> URL? {
     let found = files.filter {
       name.hasPrefix("./") ? $0.path == url.path + name.dropFirst() : $0.path.hasSuffix("/" + name)
     }

@@ -4,8 +4,12 @@ extension TaskKind {
   static let arcChallenge = arc("arc_challenge", file: "ARC-Challenge")
 
   private static func arc(_ name: String, file: String) -> TaskKind {
-    TaskKind(name, source: "arXiv 1803.05457", metrics: [.accuracy, .normalised]) { folder in
-      try folder.rows(["\(file)-Test.jsonl", "\(file)-Dev.jsonl"], of: name).map { row in
+    TaskKind(
+      name, source: "arXiv 1803.05457", metrics: [.accuracy, .normalised],
+      files: TaskFiles(
+        reported: ["\(file)-Test.jsonl", "\(file)-Dev.jsonl"], development: ["\(file)-Train.jsonl"])
+    ) { files in
+      try files.rows().map { row in
         let question = try ScienceQuestion(row)
         return try .choice(
           row.place, "Question: \(question.stem)\nAnswer:", question.choices, right: question.right)

@@ -1,9 +1,12 @@
 extension TaskKind {
   /// How a description goes on (arXiv 1905.07830).
   static let hellaswag = TaskKind(
-    "hellaswag", source: "arXiv 1905.07830", metrics: [.accuracy, .normalised]
-  ) { folder in
-    try folder.rows(["hellaswag_val.jsonl", "hellaswag/val.jsonl"], of: "hellaswag").map { row in
+    "hellaswag", source: "arXiv 1905.07830", metrics: [.accuracy, .normalised],
+    files: TaskFiles(
+      reported: ["hellaswag_val.jsonl", "hellaswag/val.jsonl"],
+      development: ["hellaswag_train.jsonl", "hellaswag/train.jsonl"])
+  ) { files in
+    try files.rows().map { row in
       let context = try "\(row.string("ctx_a")) \(row.string("ctx_b").capitalizedOnce)"
       return try .choice(
         row.place, cleaned("\(row.string("activity_label")): \(context)"), row.strings("endings").map(cleaned),

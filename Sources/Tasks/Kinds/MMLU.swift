@@ -4,14 +4,12 @@ import Foundation
 extension TaskKind {
   /// Questions of 57 subjects with four choices (arXiv 2009.03300), of which the letters are scored. The authors' files are tables
   /// without a head: the question, four choices, and the letter of the right one.
-  static let mmlu = TaskKind("mmlu", source: "arXiv 2009.03300", metrics: [.accuracy]) { folder in
-    let ending = "_test.csv"
-    let files = folder.files(endingIn: ending)
-    guard !files.isEmpty else {
-      throw TaskError.missingFile(task: "mmlu", folder: folder.url.path, names: ["test/SUBJECT\(ending)"])
-    }
-    return try files.flatMap { url in
-      let subject = String(url.lastPathComponent.dropLast(ending.count))
+  static let mmlu = TaskKind(
+    "mmlu", source: "arXiv 2009.03300", metrics: [.accuracy],
+    files: TaskFiles(reported: ["test/SUBJECT"], development: ["val/SUBJECT"], endings: ("_test.csv", "_val.csv"))
+  ) { files in
+    try files.urls().flatMap { url in
+      let subject = url.lastPathComponent.split(separator: "_").dropLast().joined(separator: "_")
       return try CSVRows(JSONLines.text(of: url), file: url.path).map { place, cells in
         try question(place, cells, subject: subject)
       }

@@ -1,10 +1,15 @@
 import Checkpoints
 
 extension TaskKind {
+  private static var folders: [String] { ["SciQ", "sciq", "SciQ dataset-2 3", "."] }
+
   /// Questions of science exams with a supporting text (arXiv 1707.06209). Its authors' `test.json` is one list.
-  static let sciq = TaskKind("sciq", source: "arXiv 1707.06209", metrics: [.accuracy, .normalised]) { folder in
-    let url = try folder.file(
-      ["SciQ/test.json", "sciq/test.json", "SciQ dataset-2 3/test.json", "./test.json"], of: "sciq")
+  static let sciq = TaskKind(
+    "sciq", source: "arXiv 1707.06209", metrics: [.accuracy, .normalised],
+    files: TaskFiles(
+      reported: folders.map { $0 + "/test.json" }, development: folders.map { $0 + "/train.json" })
+  ) { files in
+    let url = try files.url()
     guard let list = try JSONValue.read(url, dialect: .python).array, !list.isEmpty else {
       throw TaskError.unusable(url.path, "it is not a list of questions")
     }

@@ -18,11 +18,18 @@ public enum TaskMetric: String, Sendable, CaseIterable {
   /// Whether values are shares of items.
   public var isShare: Bool { self != .perplexity }
 
+  /// What decides between the choices of an item.
+  ///
+  /// - Parameter lengths: of the choices in code points.
+  func scores(_ found: some Sequence<LogLikelihood>, lengths: [Int]) -> [Double] {
+    zip(found, lengths).map { self == .normalised ? $0.sum / Double($1) : $0.sum }
+  }
+
   /// What an item adds to the mean.
   func value(_ item: TaskItem, _ answer: TaskAnswer) -> Double {
     switch (item.question, answer) {
     case (.choice(_, let texts, let right?), .likelihoods(let found)):
-      let scores = zip(found, texts).map { self == .normalised ? $0.sum / Double($1.codePoints) : $0.sum }
+      let scores = scores(found, lengths: texts.map(\.codePoints))
       return scores.firstIndex(of: scores.max() ?? 0) == right ? 1 : 0
     case (.continuation, .likelihoods(let found)):
       guard let first = found.first else { return 0 }

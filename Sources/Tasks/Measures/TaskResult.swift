@@ -50,8 +50,15 @@ private struct Sample {
     (self.value, influences) = (value, values.map { $0 * slope })
   }
 
+  static func error(_ values: [Double], _ groups: [String]) -> Double? { StandardError.ofMean(values, groups) }
+}
+
+public enum StandardError {
   /// The standard error of a mean: the sample's standard deviation, within groups if there are several, by the root of the number.
-  static func error(_ values: [Double], _ groups: [String]) -> Double? {
+  ///
+  /// - Parameter groups: one for each value.
+  /// - Returns: `nil` for too few values.
+  public static func ofMean(_ values: [Double], _ groups: [String]) -> Double? {
     let parts = Dictionary(grouping: values.indices) { groups[$0] }.values
     let free = values.count - parts.count
     guard free > 0 else { return nil }

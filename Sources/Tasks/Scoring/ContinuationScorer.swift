@@ -14,6 +14,24 @@ public struct LogLikelihood: Sendable, Equatable {
   public init(sum: Double, isGreedy: Bool, tokens: Int) {
     (self.sum, self.isGreedy, self.tokens) = (sum, isGreedy, tokens)
   }
+
+  /// Those of continuations whose hidden states are known.
+  ///
+  /// - Parameter hidden: after the final norm, at the last `scored` tokens that are read of each, shape `[tokens, hidden]`.
+  public static func all(
+    _ pairs: [ScoredTokens], _ hidden: Matrix<Float>, _ head: any EngineHead
+  ) throws -> [LogLikelihood] {
+    let targets = pairs.flatMap(\.targets)
+    let summaries = try head.summaries(hidden) { targets[$0] }
+    var next = 0
+    return pairs.map { pair in
+      defer { next += pair.scored }
+      let own = zip(summaries[next..<next + pair.scored], pair.targets)
+      return LogLikelihood(
+        sum: own.reduce(0) { $0 + Double($1.0.target) - $1.0.normaliser },
+        isGreedy: own.allSatisfy { $0.choice == $1 }, tokens: pair.scored)
+    }
+  }
 }
 
 /// Log-likelihoods of continuations of any lengths. What contexts have in common is computed once, nothing is padded, and only scored
@@ -50,19 +68,8 @@ public struct ContinuationScorer<Model: Network>: Sendable {
   }
 
   private func score(_ batch: TokenTrees, _ pairs: [ScoredTokens]) throws -> [LogLikelihood] {
-    let parts = batch.members.enumerated().map { place, member in
-      (rows: batch.rows(of: place).suffix(pairs[member].scored), targets: pairs[member].targets)
-    }
-    let targets = parts.flatMap(\.targets)
-    let hidden = try batch.hiddenStates(of: model, rows: parts.flatMap(\.rows))
-    let summaries = try head.summaries(hidden) { targets[$0] }
-    var next = 0
-    return parts.map { part in
-      defer { next += part.targets.count }
-      let own = zip(summaries[next..<next + part.targets.count], part.targets)
-      return LogLikelihood(
-        sum: own.reduce(0) { $0 + Double($1.0.target) - $1.0.normaliser },
-        isGreedy: own.allSatisfy { $0.choice == $1 }, tokens: part.targets.count)
-    }
+    let own = batch.members.map { pairs[$0] }
+    let rows = own.enumerated().flatMap { batch.rows(of: $0).suffix($1.scored) }
+    return try LogLikelihood.all(own, try batch.hiddenStates(of: model, rows: rows), head)
   }
 }

@@ -10,14 +10,14 @@ public struct TextPair: Hashable, Sendable {
 }
 
 /// The tokens of a pair, as the model reads them.
-public struct ScoredTokens: Hashable, Sendable {
+public struct ScoredTokens: Hashable, Codable, Sendable {
   /// Context and continuation.
   public let tokens: [Int32]
   /// How many of the last of them are the continuation: at least one, and fewer than all.
   public let scored: Int
 
   /// What the model reads: nothing follows the last token.
-  var input: [Int32] { Array(tokens.dropLast()) }
+  public var input: [Int32] { Array(tokens.dropLast()) }
   /// What it should say, token by token.
   var targets: ArraySlice<Int32> { tokens.suffix(scored) }
 }

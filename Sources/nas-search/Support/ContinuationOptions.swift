@@ -12,10 +12,9 @@ struct ContinuationOptions: ParsableArguments {
   var generateTokens: Int?
 
   /// Pieces of the texts of a request; `nil` if none are asked for.
-  func request(_ evaluated: EvaluateRequest?, model: String) -> ContinuationRequest? {
+  func request(_ evaluated: EvaluateRequest?) -> ContinuationRequest? {
     guard let generate else { return nil }
-    var request = ContinuationRequest(model: model, texts: evaluated?.texts ?? [], count: generate)
-    request.dense = evaluated?.dense
+    var request = ContinuationRequest(texts: evaluated?.texts ?? [], count: generate)
     request.tokens = generateTokens ?? request.tokens
     return request
   }

@@ -37,8 +37,16 @@ struct SearchOptions: ParsableArguments {
   @Option(help: "Deal each source out to so many sets of --calibration-windows each, for the search to choose from.")
   var calibrationSubsets = CalibrationPlan().subsets
   @Option(
-    help: "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes, latency.")
+    help:
+      "One to three objectives, the most important first: kl, perplexity, top1_agreement, params, bytes, latency; with --task-data a task, such as piqa."
+  )
   var objectives = standard.objectives.joined(separator: ",")
+  @Option(
+    help:
+      "Folder with the files of the tasks that are objectives; candidates are asked items of their training files, never those that 'evaluate --tasks' reports.",
+    transform: LocalPath.checked)
+  var taskData: String?
+  @Option(help: "Items of each such task, drawn by --seed. Default: \(TaskPlan.standardItems).") var taskItems: Int?
   @Option(help: "Correction of the inherited weights: nested (least squares) or none.") var repair =
     SearchRepair.nested
   @Option(help: "Unit of the error curves that the search begins with: loss (needs gradients), residual or output.")
@@ -69,6 +77,7 @@ struct SearchOptions: ParsableArguments {
 
   func validate() throws {
     if model.isEmpty { throw ValidationError("--model is empty") }
+    if taskItems != nil, taskData == nil { throw ValidationError("--task-items goes with --task-data") }
     try UsageError.check { try settings(within: nil).validate() }
   }
 
@@ -89,6 +98,8 @@ struct SearchOptions: ParsableArguments {
     (settings.latencyShare, settings.latencyTable, settings.latencyWorkload) = (latency, latencyTable, latencyWorkload)
     settings.latency = try latencyTable.map(LatencyFile.read)
     settings.objectives = objectives.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    settings.tasks = taskData.map { TaskPlan(folder: $0) }
+    settings.tasks?.items = taskItems ?? TaskPlan.standardItems
     settings.plan = text.plan(within: context)
     settings.plan.gradientWindows = gradients.gradientWindows
     settings.plan.subsets = calibrationSubsets

@@ -10,8 +10,7 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate",
     abstract: "Measure a model on texts (perplexity, KL to a dense model) and on zero-shot tasks (accuracy).")
 
-  @Option(help: "A Hugging Face folder or a .gguf file, also one that was exported here.", transform: LocalPath.checked)
-  var model: String
+  @OptionGroup var taken: SourceOptions
   @Option(
     parsing: .upToNextOption, help: "Text files: plain or JSON lines, also packed (.gz, .zst).",
     transform: LocalPath.checked) var text: [String] = []
@@ -31,13 +30,13 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Print what was reached in tasks as CSV.") var csv = false
 
   func validate() throws {
-    let tasks = asked.request(model, dense: dense)
+    let tasks = asked.request
     if text.isEmpty, tasks == nil { throw ValidationError("there is nothing to measure on: give --text or --tasks") }
     if json, csv { throw ValidationError("--json and --csv are two forms of one output") }
     if csv, tasks == nil { throw ValidationError("--csv is for --tasks and --requests, and there is neither") }
     try UsageError.check {
       try request?.validate()
-      try continued.request(request, model: model)?.validate()
+      try continued.request(request)?.validate()
       try tasks?.validate()
     }
   }
@@ -45,9 +44,7 @@ struct EvaluateCommand: ParsableCommand {
   /// `nil` where there is no text.
   private var request: EvaluateRequest? {
     if text.isEmpty { return nil }
-    var request = EvaluateRequest(
-      model: model, texts: text.map { .file(URL(fileURLWithPath: $0), field: records.field) })
-    request.dense = dense
+    var request = EvaluateRequest(texts: text.map { .file(URL(fileURLWithPath: $0), field: records.field) })
     request.windowLengths = windowLength.map { NumberList.numbers($0) }
     request.windows = windows
     return request
@@ -60,26 +57,26 @@ struct EvaluateCommand: ParsableCommand {
     let isQuiet = json || csv
     let monitor = Monitor(
       isCancelled: { Interrupt.requested || lines.haveFailed },
-      hear: { [model] event in
+      hear: { [name = taken.source.text] event in
         let line: String
         switch event {
-        case let subject as EvaluateJob.Subject: line = Self.header(subject, path: model)
+        case let subject as EvaluateJob.Subject: line = Self.header(subject, name: name)
         case let measured as EvaluateJob.Measurement: line = Self.line(measured)
         default: return display.monitor.tell(event)
         }
         display.finish()
         if !isQuiet { lines.print(line) }
       })
-    let context = plannedMemory.context()
+    let context = plannedMemory.context(cache: taken.cache)
+    let models: EvaluatedModels
     let texts: EvaluateJob.Outcome?
     let tasks: TaskJob.Outcome?
     let continuations: ContinuationJob.Outcome?
     do {
-      continuations = try continued.request(request, model: model).map {
-        try ContinuationJob($0, in: context).run(monitor)
-      }
-      texts = try request.map { try EvaluateJob($0, in: context).run(monitor) }
-      tasks = try asked.request(model, dense: dense).map { try TaskJob($0, in: context).run(monitor) }
+      models = try EvaluatedModels(taken.source, dense: dense, in: context, monitor)
+      continuations = try continued.request(request).map { try ContinuationJob($0, of: models).run(monitor) }
+      texts = try request.map { try EvaluateJob($0, of: models).run(monitor) }
+      tasks = try asked.request.map { try TaskJob($0, of: models).run(monitor) }
     } catch is CancellationError {
       display.finish()
       try lines.check()
@@ -87,14 +84,15 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    try report(texts, continuations, tasks)
+    try report(models.point, texts, continuations, tasks)
   }
 
   private func report(
-    _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?, _ tasks: TaskJob.Outcome?
+    _ point: PointIdentity?, _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?,
+    _ tasks: TaskJob.Outcome?
   ) throws {
     if json {
-      var members = document(texts, tasks)
+      var members = document(point, texts, tasks)
       members["continuations"] = continuations?.document
       return try Console.print(JSONValue.object(members).text())
     }
@@ -108,10 +106,10 @@ struct EvaluateCommand: ParsableCommand {
     if let peak = ProcessMemory.lifetimePeak { try Console.print("peak memory \(peak / 1_048_576) MiB") }
   }
 
-  private static func header(_ subject: EvaluateJob.Subject, path: String) -> String {
+  private static func header(_ subject: EvaluateJob.Subject, name: String) -> String {
     let configuration = subject.configuration
     return """
-      model: \(path) (\(configuration.family.name), \(configuration.layerCount) layers)
+      model: \(name) (\(configuration.family.name), \(configuration.layerCount) layers)
       parameters: \(configuration.totalParameters) in all, \(configuration.blockParameters) in blocks
       beginning-of-sequence tokens: \(subject.bosRule)
       """
@@ -131,18 +129,25 @@ struct EvaluateCommand: ParsableCommand {
     return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
   }
 
-  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) -> [String: JSONValue] {
+  private func document(
+    _ point: PointIdentity?, _ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?
+  ) -> [String: JSONValue] {
     var members: [String: JSONValue] = [
       "schema": "nas-search.evaluate", "version": 1, "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
-      "model": ["path": .string(model)],
     ]
+    var model: [String: JSONValue] = ["path": taken.study == nil ? .optional(taken.model) : .null]
+    if let point {
+      model["study"] = .string(point.study)
+      model["point"] = .integer(point.index)
+      model["trial"] = .integer(point.trial)
+      model["repair"] = .optional(point.repair?.rawValue)
+    }
     if let texts {
       let configuration = texts.subject.configuration
-      members["model"] = [
-        "path": .string(model), "family": .string(configuration.family.name),
-        "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
-        "block_parameters": .integer(configuration.blockParameters),
-      ]
+      model["family"] = .string(configuration.family.name)
+      model["layers"] = .integer(configuration.layerCount)
+      model["total_parameters"] = .integer(configuration.totalParameters)
+      model["block_parameters"] = .integer(configuration.blockParameters)
       members["bos"] = .string(texts.subject.bosRule)
       members["measurements"] = .array(texts.measurements.map(Self.object))
     }
@@ -151,6 +156,7 @@ struct EvaluateCommand: ParsableCommand {
         tasks.measurements.map { TaskJSON.object($0.result, itemsPerSecond: $0.itemsPerSecond) })
       members["means"] = .array(tasks.means.map(TaskJSON.object))
     }
+    members["model"] = .object(model)
     return members
   }
 

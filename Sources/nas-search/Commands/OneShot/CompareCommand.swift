@@ -27,6 +27,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Tokens in an evaluation window. Default: 1024, or the model's context where that is shorter.")
   var windowLength: Int?
   @Option(help: "Most evaluation windows of each text.") var windows = CompareRequest.standard.windows
+  @OptionGroup var asked: TaskNames
   @OptionGroup var leastSquares: DampingOption
   @Option(
     help: "Folder of the comparison; made, or resumed. Default: runs/compare-MODEL.", transform: LocalPath.checked)
@@ -37,6 +38,7 @@ struct CompareCommand: ParsableCommand {
 
   func validate() throws {
     if output?.isEmpty ?? false { throw ValidationError("--output is empty") }
+    try asked.check(asked.tasks != nil, "--tasks")
     try UsageError.check { try request(within: nil).validate() }
   }
 
@@ -52,6 +54,7 @@ struct CompareCommand: ParsableCommand {
     request.window =
       context?.length(windowLength, default: standard, option: "--window-length") ?? windowLength ?? standard
     (request.windows, request.assignments, request.evaluations) = (windows, settings, evaluations)
+    request.tasks = asked.request
     request.damping = leastSquares.damping
     return request
   }
