@@ -5,6 +5,8 @@ extension JSONValue {
   public enum Dialect: Sendable {
     /// RFC 8259 in UTF-8: no comments, no trailing text, no repeated key in an object.
     case strict
+    /// As `strict`, and half of a surrogate pair is an error: where a text is taken as it is or not at all.
+    case wholeCharacters
     /// The dialect of Python's `json` module: also, `NaN`, `Infinity` and `-Infinity` are numbers, and the last of
     /// repeated keys counts. A byte order mark at the beginning is skipped.
     case python
@@ -48,7 +50,7 @@ extension JSONValue {
   public static func read(_ url: URL, dialect: Dialect = .strict) throws -> JSONValue {
     let file = try MappedFile(url)
     return try withExtendedLifetime(file) {
-      if let kind = FileKind(file.bytes), kind != .utf8Mark || dialect == .strict {
+      if let kind = FileKind(file.bytes), kind != .utf8Mark || dialect == .strict || dialect == .wholeCharacters {
         throw CheckpointError.otherKind(kind, path: file.path, expected: "JSON")
       }
       return try parse(file.bytes, file: file.path, dialect: dialect)
@@ -75,7 +77,7 @@ private struct JSONParser {
   var position = 0
   static let maximumDepth = 64
 
-  var isPython: Bool { dialect != .strict }
+  var isPython: Bool { dialect == .python || isOrdered }
   var isOrdered: Bool { dialect == .ordered }
 
   mutating func document() throws(JSONSyntaxError) -> JSONValue {
@@ -251,7 +253,7 @@ private struct JSONParser {
       }
     }
     position = afterFirst
-    if isOrdered { throw failure("half of a surrogate pair") }
+    if isOrdered || dialect == .wholeCharacters { throw failure("half of a surrogate pair") }
     return "\u{FFFD}"
   }
 

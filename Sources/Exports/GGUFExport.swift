@@ -61,8 +61,15 @@ struct GGUFExport<Exported: Network>: PreparedExport {
     return (form, stored, tensors)
   }
 
-  /// Bytes of the file without tensors.
-  var bytesOfMetadata: Int { GGUFWriter.bytes(of: metadata) }
+  /// Bytes of the file without tensors and the model's own keys.
+  var bytesOfOtherMetadata: Int {
+    GGUFWriter.bytes(of: metadata) - Self.bytesOfModel(network.configuration, form)
+  }
+
+  /// Bytes of the keys that tell of the model: widths take more of them where layers differ.
+  static func bytesOfModel(_ configuration: ModelConfiguration, _ form: GGUFForm) -> Int {
+    GGUFWriter.bytes(of: model(configuration, form)) - GGUFWriter.bytes(of: [(key: String, value: GGUFValue)]())
+  }
 
   /// The tokenizer with a token for every row. llama.cpp takes the number of rows from the number of tokens.
   private static func vocabulary(

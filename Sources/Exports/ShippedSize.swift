@@ -4,11 +4,11 @@ import LinearAlgebra
 import Runtime
 
 /// The bytes of the files that hold the weights of a model's subnets, before any is written: tensors as they are stored,
-/// and their descriptions. A GGUF file holds the tokenizer, too; a folder has other files for that. The record of how a
-/// subnet was made is left out.
+/// and their descriptions. A GGUF file holds the tokenizer and the record of how the subnet was made, too; a folder has other
+/// files for that.
 public struct ShippedSize {
   private let parent: LanguageModel
-  private let format: ExportFormat
+  public let format: ExportFormat
   public let type: WeightType
   /// Bytes that do not depend on the widths.
   private let fixed: Int
@@ -27,20 +27,23 @@ public struct ShippedSize {
       ? 0
       : try GGUFExport(
         network, parent: parent, record: [:], name: "", type: type, vocabulary: vocabulary
-      ).bytesOfMetadata
+      ).bytesOfOtherMetadata
   }
 
-  /// - Parameter configuration: configuration of the subnet, with the tokens that stay.
+  /// - Parameters:
+  ///   - configuration: configuration of the subnet, with the tokens that stay.
+  ///   - record: bytes of the subnet's record and of its name, which a GGUF file holds.
   /// - Throws: `ExportError` for a network that the format cannot hold.
-  public func bytes(of configuration: ModelConfiguration) throws -> Int {
+  public func bytes(of configuration: ModelConfiguration, record: Int = 0) throws -> Int {
     let network = Outline(parent: parent, configuration: configuration)
     switch format {
     case .huggingFace:
       let (_, _, tensors) = try HuggingFaceExport.stored(network, type.element)
       return fixed + SafetensorsWriter.bytes(of: tensors.plans)
     case .gguf:
-      let (_, _, tensors) = try GGUFExport.stored(network, type)
-      return fixed + GGUFWriter.bytes(of: tensors.plans)
+      let (form, stored, tensors) = try GGUFExport.stored(network, type)
+      return fixed + GGUFExport<Outline>.bytesOfModel(stored.configuration, form) + record
+        + GGUFWriter.bytes(of: tensors.plans)
     }
   }
 }

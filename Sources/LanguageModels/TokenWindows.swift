@@ -19,6 +19,13 @@ public struct TokenWindows: Sendable, Hashable {
 
   public subscript(window: Int) -> ArraySlice<Int32> { tokens[window * length..<(window + 1) * length] }
 
+  /// Places at which windows begin, at even distances: the first with a text's beginning, the last so that it ends with the text.
+  ///
+  /// - Parameter tokens: tokens of the text, at least those of a window.
+  public static func starts(of count: Int, length: Int, in tokens: Int) -> [Int] {
+    (0..<count).map { $0 * (tokens - length) / max(1, count - 1) }
+  }
+
   /// Windows of a range, as windows of their own.
   public func windows(_ range: Range<Int>) -> TokenWindows { selecting(Array(range)) }
 

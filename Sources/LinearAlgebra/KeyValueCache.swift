@@ -72,6 +72,21 @@ public final class KeyValueCache: Sendable {
     }
   }
 
+  /// Gives a sequence the keys and values of another one's first positions.
+  public func copy(_ positions: Int, from source: Int, to target: Int) {
+    func copy<Scalar>(_ memory: UnsafeMutablePointer<Scalar>) {
+      for group in 0..<groups {
+        let (from, to) = (places(source, group), places(target, group))
+        (memory + to.keys).update(from: memory + from.keys, count: Self.wholePanels(positions) * dimension)
+        (memory + to.values).update(from: memory + from.values, count: positions * dimension)
+      }
+    }
+    switch memory {
+    case .single(let memory): copy(memory.pointer)
+    case .bfloat16(let memory): copy(memory.pointer)
+    }
+  }
+
   /// `softmax(s·Q·Kᵀ)·V` over kept positions, for the queries of one position: `[groups·rows·D]`, as is the result.
   ///
   /// - Parameters:

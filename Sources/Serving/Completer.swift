@@ -23,18 +23,23 @@ struct Completer: Sendable {
   private final class Running {
     let job: Job
     let prepared: PreparedCompletion
+    let document: CompletionDocument
+    /// One for each choice.
     var completed: [CompletedPrompt]
+    /// `nil` where all choices are told at once.
+    var stream: CompletionStream?
     /// Parts of the computation that are not done.
     var left = 0
 
-    init(_ job: Job, _ prepared: PreparedCompletion) {
-      (self.job, self.prepared) = (job, prepared)
-      completed = prepared.prompts.map { _ in CompletedPrompt() }
+    init(_ job: Job, _ prepared: PreparedCompletion, _ document: CompletionDocument, _ tokenizer: Tokenizer) {
+      (self.job, self.prepared, self.document) = (job, prepared, document)
+      completed = prepared.choices.map { _ in CompletedPrompt() }
+      if prepared.request.isStreamed { stream = CompletionStream(prepared, document, tokenizer) }
     }
   }
 
-  /// A part of the computation: one prompt.
-  private typealias Part = (running: Running, number: Int)
+  /// A part of the computation: one choice.
+  private typealias Part = (running: Running, choice: Int)
 
   /// Answers every job, also by what is wrong with it, as soon as it can be answered.
   func answer(_ jobs: [Job]) {
@@ -43,7 +48,11 @@ struct Completer: Sendable {
       do throws(RequestProblem) {
         switch job.work {
         case .completion(let request):
-          all.append(Running(job, try PreparedCompletion(request, model.configuration, tokenizer, limits)))
+          let prepared = try PreparedCompletion(request, model.configuration, tokenizer, limits)
+          let document = CompletionDocument(
+            prepared, TokenTexts(tokenizer: tokenizer), model: name,
+            number: Self.answers.add(1, ordering: .relaxed).newValue)
+          all.append(Running(job, prepared, document, tokenizer))
         case .tokens(let text, let addSpecialTokens):
           let tokens = tokenizer.encode(text, addSpecialTokens: addSpecialTokens)
           job.answer(
@@ -72,9 +81,9 @@ struct Completer: Sendable {
   private func compute(_ all: [Running]) throws {
     var (scored, written) = ([(Part, ScoredPrompt)](), [(Part, WritingTask)]())
     for running in all {
-      for number in running.prepared.prompts.indices {
-        if let prompt = running.prepared.scored(number) { scored.append(((running, number), prompt)) }
-        if let task = running.prepared.written(number) { written.append(((running, number), task)) }
+      for choice in running.prepared.choices {
+        if let prompt = running.prepared.scored(choice) { scored.append(((running, choice), prompt)) }
+        if let task = running.prepared.written(choice) { written.append(((running, choice), task)) }
       }
     }
     for ((running, _), _) in scored { running.left += 1 }
@@ -83,26 +92,42 @@ struct Completer: Sendable {
     try scorer.score(
       scored.map(\.1), isWanted: { !scored[$0].0.running.job.isAbandoned },
       finished: { place, scores in
-        let (running, number) = scored[place].0
-        running.completed[number].scores = scores.own
-        if let next = scores.next { running.completed[number].written = text(next, of: running, number) }
+        let (running, choice) = scored[place].0
+        for other in running.prepared.choices(scoredWith: choice) { running.completed[other].scores = scores.own }
+        if let next = scores.next { running.completed[choice].written = text(next, of: running, choice) }
         partIsDone(running)
       })
     try writer.write(
       written.map(\.1), isWanted: { !written[$0].0.running.job.isAbandoned },
+      wrote: { place, text in tell(text, of: written[place].0, isLast: false) },
       finished: { place, text in
-        let (running, number) = written[place].0
-        running.completed[number].written = text
-        partIsDone(running)
+        tell(text, of: written[place].0, isLast: true)
+        partIsDone(written[place].0.running)
       })
   }
 
   /// The text of the one token that a pass over a prompt has given.
-  private func text(_ next: TokenScores, of running: Running, _ number: Int) -> WrittenText {
+  private func text(_ next: TokenScores, of running: Running, _ choice: Int) -> WrittenText {
     let request = running.prepared.request
     var text = WrittenText(next, isTold: request.alternatives != nil)
-    writer.finish(&text, behind: running.prepared.prompts[number].tokens, stops: request.stops)
+    writer.finish(&text, behind: running.prepared.prompt(of: choice).tokens, stops: request.stops)
     return text
+  }
+
+  /// Keeps what was written of a choice, and sends what is new in it where it is streamed.
+  private func tell(_ text: WrittenText, of part: Part, isLast: Bool) {
+    let (running, choice) = part
+    running.completed[choice].written = text
+    if running.stream == nil { return }
+    if text.scores.last?.logProbability.isNaN == true {
+      running.job.abandon()
+      return fail(running, Self.notFinite)
+    }
+    let completed = running.completed[choice]
+    let event =
+      isLast
+      ? running.stream?.lastEvent(of: choice, completed) : running.stream?.event(of: choice, completed)
+    if let event { running.job.send(event) }
   }
 
   private func partIsDone(_ running: Running) {
@@ -111,12 +136,17 @@ struct Completer: Sendable {
   }
 
   private static let answers = Atomic(0)
+  private static let notFinite = "its logits are not finite"
 
   private func finish(_ running: Running) {
-    let scores = running.completed.flatMap { $0.scores + $0.written.scores }
-    guard scores.allSatisfy({ !$0.logProbability.isNaN }) else { return fail(running, "its logits are not finite") }
-    let number = Self.answers.add(1, ordering: .relaxed).newValue
-    let document = CompletionDocument(running.prepared, TokenTexts(tokenizer: tokenizer))
-    running.job.answer(Reply(document.json(running.completed, model: name, number: number)))
+    let (completed, job) = (running.completed, running.job)
+    let scores = completed.flatMap { $0.scores + $0.written.scores }
+    guard scores.allSatisfy({ !$0.logProbability.isNaN }) else { return fail(running, Self.notFinite) }
+    if running.stream == nil { return job.answer(Reply(running.document.json(completed))) }
+    for choice in running.prepared.choices {
+      if let event = running.stream?.lastEvent(of: choice, completed[choice]) { job.send(event) }
+    }
+    if running.prepared.request.tellsUsage { job.send(running.document.usageEvent(completed)) }
+    job.endStream()
   }
 }

@@ -9,8 +9,9 @@ public struct CompletionRequest: Sendable, Equatable {
     case tokens([Int32])
   }
 
-  /// One choice of the answer for each.
   public var prompts: [Prompt]
+  /// Choices of the answer for each prompt.
+  public var choices = 1
   /// Largest number of tokens behind each prompt.
   public var most = 16
   public var temperature: Float = 1
@@ -23,6 +24,10 @@ public struct CompletionRequest: Sendable, Equatable {
   public var repeatsPrompt = false
   /// Likely tokens that are told of at every place; `nil` tells no log-probabilities at all.
   public var alternatives: Int?
+  /// Whether choices are told while they are written.
+  public var isStreamed = false
+  /// Whether a stream ends with the numbers of its tokens.
+  public var tellsUsage = false
 
   public init(_ prompts: [Prompt]) { self.prompts = prompts }
 
@@ -35,6 +40,7 @@ public struct CompletionRequest: Sendable, Equatable {
     try fields.refuse(except: Self.known)
     try fields.checkModel(model)
     prompts = try fields.prompts(limits)
+    choices = try fields.choices(of: prompts.count, limits)
     most = try fields.integer("max_tokens", in: 0...limits.tokens) ?? most
     temperature = try fields.number("temperature", from: 0, through: 100) ?? temperature
     topP = try fields.number("top_p", from: 0, through: 1) ?? topP
@@ -46,6 +52,8 @@ public struct CompletionRequest: Sendable, Equatable {
     if most == 0, !repeatsPrompt {
       throw .invalid("max_tokens", "with 'max_tokens' 0 and without 'echo' nothing is asked for")
     }
+    isStreamed = try fields.bool("stream") ?? false
+    tellsUsage = try fields.tellsUsage(isStreamed: isStreamed)
     try fields.checkOnlyDefaults()
   }
 
@@ -59,8 +67,8 @@ public struct CompletionRequest: Sendable, Equatable {
 struct RequestFields {
   private let members: [String: JSONValue]
 
-  init(_ body: JSONValue) throws(RequestProblem) {
-    guard let members = body.object else { throw .invalid(nil, "the body is \(body.summary), not an object") }
+  init(_ body: JSONValue, called name: String = "the body") throws(RequestProblem) {
+    guard let members = body.object else { throw .invalid(nil, "\(name) is \(body.summary), not an object") }
     self.members = members
   }
 
@@ -84,7 +92,13 @@ struct RequestFields {
 
   func integer(_ name: String, in range: ClosedRange<Int>) throws(RequestProblem) -> Int? {
     guard let value = self[name] else { return nil }
-    guard let number = value.integer else { throw .invalid(name, "'\(name)' is \(value.summary), not an integer") }
+    guard let number = value.integer else {
+      // Whole numbers of more than 64 bits are none of Swift's.
+      if let wide = value.double, wide.magnitude >= 0x1p63 {
+        throw .invalid(name, "'\(name)' is \(value.summary); it is \(range.lowerBound) to \(range.upperBound)")
+      }
+      throw .invalid(name, "'\(name)' is \(value.summary), not an integer")
+    }
     guard range.contains(number) else {
       throw .invalid(name, "'\(name)' is \(number); it is \(range.lowerBound) to \(range.upperBound)")
     }
@@ -154,6 +168,27 @@ struct RequestFields {
     return prompts
   }
 
+  /// Choices for each of some prompts.
+  func choices(of prompts: Int, _ limits: ServingLimits) throws(RequestProblem) -> Int {
+    let choices = try integer("n", in: 1...limits.prompts) ?? 1
+    guard choices * prompts <= limits.prompts else {
+      throw .invalid("n", "'n' \(choices) of \(prompts) prompts make more than \(limits.prompts) choices in one answer")
+    }
+    // More would be written than are told.
+    if let best = try integer("best_of", in: 1...limits.prompts), best != choices {
+      throw .invalid("best_of", "'best_of' is \(best); only what 'n' is, \(choices), is supported")
+    }
+    return choices
+  }
+
+  func tellsUsage(isStreamed: Bool) throws(RequestProblem) -> Bool {
+    guard let options = self["stream_options"] else { return false }
+    guard isStreamed else { throw .invalid("stream_options", "'stream_options' goes with 'stream' true") }
+    let fields = try RequestFields(options, called: "'stream_options'")
+    try fields.refuse(except: ["include_usage"])
+    return try fields.bool("include_usage") ?? false
+  }
+
   func stops(_ limits: ServingLimits) throws(RequestProblem) -> [String] {
     guard let value = self["stop"] else { return [] }
     if let text = value.string { return text.isEmpty ? [] : [text] }
@@ -172,8 +207,7 @@ struct RequestFields {
   /// Fields of the protocol for which only what they are without being given is there.
   func checkOnlyDefaults() throws(RequestProblem) {
     let defaults: [(name: String, isDefault: (JSONValue) -> Bool, only: String)] = [
-      ("n", { $0.integer == 1 }, "1"), ("best_of", { $0.integer == 1 }, "1"), ("stream", { $0.bool == false }, "false"),
-      ("stream_options", { _ in false }, "null"), ("suffix", { $0.string == "" }, "null"),
+      ("suffix", { $0.string == "" }, "null"),
       ("presence_penalty", { $0.double == 0 }, "0"), ("frequency_penalty", { $0.double == 0 }, "0"),
       ("logit_bias", { $0.object?.isEmpty == true }, "{}"),
     ]

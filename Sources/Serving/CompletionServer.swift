@@ -73,7 +73,13 @@ public final class CompletionServer: Sendable {
   }
 
   private static func reason(_ error: any Error) -> String {
-    (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+    let allowed =
+      "; the host is an address or a name of this machine: 127.0.0.1 or ::1 for programs on it, 0.0.0.0 or :: for whoever reaches it"
+    guard let error = error as? IOError else {
+      // All else is of the search for the name.
+      return "no address is known for this name" + allowed
+    }
+    return String(cString: strerror(error.errnoCode)) + (error.errnoCode == EADDRNOTAVAIL ? allowed : "")
   }
 
   /// Ends: nobody is listened to any longer, who waits is told so, and what is being computed is left.

@@ -30,6 +30,8 @@ final class Connection: ChannelInboundHandler {
   private var deadline: Scheduled<Void>?
   /// Bytes of a request whose head is not complete.
   private var headBytes = 0
+  /// Bytes of the stream that is being answered which the client has not taken yet; `nil` if there is none.
+  private var unsent: Int?
   /// Requests so far, so that an answer that comes late is not taken for another's.
   private var request = 0
   /// Sends bytes as they are.
@@ -119,6 +121,7 @@ final class Connection: ChannelInboundHandler {
     bytesCame(0)
     request += 1
     if let refusal { return refuse(refusal) }
+    if head.bytes > limits.headBytes { return refuse(longHead) }
     do throws(RequestProblem) {
       let route = try service.route(method: head.method.rawValue, target: head.uri)
       let length = head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
@@ -139,8 +142,8 @@ final class Connection: ChannelInboundHandler {
     state = .answering(head, nil)
     let (own, number) = (NIOLoopBound(self, eventLoop: loop), request)
     let (job, reply) = bytes.withUnsafeReadableBytes { body in
-      service.answer(route, body: body) { reply in
-        loop.execute { own.value.send(reply, toRequest: number) }
+      service.answer(route, body: body) { delivery in
+        loop.execute { own.value.deliver(delivery, toRequest: number) }
       }
     }
     if let job { state = .answering(head, job) }
@@ -149,15 +152,58 @@ final class Connection: ChannelInboundHandler {
 
   // MARK: Answers
 
+  private func deliver(_ delivery: Delivery, toRequest number: Int) {
+    guard number == request, case .answering(let head, _) = state, let context else { return }
+    switch delivery {
+    case .reply(let reply): send(reply, toRequest: number)
+    case .events(let data): send(data, head, context)
+    case .end:
+      unsent = nil
+      finish(goesOn: head.isKeepAlive && head.isChunked, number, context) {
+        context.writeAndFlush(self.wrapOutboundOut(.end(nil)))
+      }
+    }
+  }
+
   private func send(_ reply: Reply, toRequest number: Int) {
     guard number == request, case .answering(let head, _) = state, let context else { return }
-    let (own, goesOn) = (NIOLoopBound(self, eventLoop: context.eventLoop), head.isKeepAlive)
+    finish(goesOn: head.isKeepAlive, number, context) { write(reply, isLast: !head.isKeepAlive, context) }
+  }
+
+  /// Writes the end of an answer, and goes on with the next request or closes the connection.
+  private func finish(
+    goesOn: Bool, _ number: Int, _ context: ChannelHandlerContext, write: () -> EventLoopFuture<Void>
+  ) {
+    let own = NIOLoopBound(self, eventLoop: context.eventLoop)
     // A request that has come meanwhile follows within the write.
     state = goesOn ? .idle : .draining
     wait(limits.writeSeconds) { $0.close() }
-    write(reply, isLast: !goesOn, context).whenComplete { result in
+    write().whenComplete { result in
       if case .success = result, goesOn { own.value.goOn(afterRequest: number) } else { own.value.close() }
     }
+  }
+
+  /// Sends a part of a stream. A client that takes too little of it is left: what it does not take lies in memory.
+  private func send(_ events: Data, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    if unsent == nil {
+      var headers = HTTPHeaders([("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-cache")])
+      if !head.isKeepAlive || !head.isChunked { headers.add(name: "Connection", value: "close") }
+      context.write(wrapOutboundOut(.head(.init(version: head.version, status: .ok, headers: headers))), promise: nil)
+    }
+    let before = unsent ?? 0
+    unsent = before + events.count
+    guard before + events.count <= limits.streamBytes else { return close() }
+    if before == 0 { wait(limits.writeSeconds) { $0.close() } }
+    let (own, number) = (NIOLoopBound(self, eventLoop: context.eventLoop), request)
+    context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: events))))).whenSuccess {
+      own.value.clientTook(events.count, ofRequest: number)
+    }
+  }
+
+  private func clientTook(_ count: Int, ofRequest number: Int) {
+    guard number == request, case .answering = state, let before = unsent else { return }
+    unsent = before - count
+    if before == count { deadline?.cancel() } else { wait(limits.writeSeconds) { $0.close() } }
   }
 
   private func goOn(afterRequest number: Int) {
@@ -203,6 +249,17 @@ final class Connection: ChannelInboundHandler {
     deadline?.cancel()
     let own = NIOLoopBound((self, late), eventLoop: loop)
     deadline = loop.scheduleTask(in: .seconds(Int64(seconds))) { own.value.1(own.value.0) }
+  }
+}
+
+extension HTTPRequestHead {
+  /// Whether the client knows answers that come in chunks; to another one the end of the connection is that of the answer.
+  fileprivate var isChunked: Bool { (version.major, version.minor) >= (1, 1) }
+
+  /// Bytes that it takes as it is usually written.
+  fileprivate var bytes: Int {
+    let line = method.rawValue.utf8.count + uri.utf8.count + " HTTP/1.1\r\n".utf8.count + 1
+    return headers.reduce(line + 2) { $0 + $1.name.utf8.count + ": ".utf8.count + $1.value.utf8.count + 2 }
   }
 }
 

@@ -1,49 +1,5 @@
-import Checkpoints
 import Foundation
-import LanguageModels
 import Synchronization
-import Tokenizers
-
-/// What a client gets.
-struct Reply: Sendable {
-  let status: Int
-  let body: Data
-  /// Beside those that every answer has.
-  var headers: [(name: String, value: String)] = []
-
-  init(_ value: JSONValue, status: Int = 200) {
-    (self.status, body) = (status, Data((value.compact + "\n").utf8))
-  }
-
-  init(_ problem: RequestProblem, retrySeconds: Int = ServingLimits.standard.retrySeconds) {
-    self.init(problem.body, status: problem.status)
-    if problem.status == 503 { headers.append(("Retry-After", "\(retrySeconds)")) }
-  }
-}
-
-/// Something that a client waits for.
-final class Job: Sendable {
-  enum Work: Sendable {
-    case completion(CompletionRequest)
-    case tokens(of: String, addSpecialTokens: Bool)
-    case text(of: [Int32])
-  }
-
-  let work: Work
-  private let given = Atomic(false)
-  private let abandoned = Atomic(false)
-  private let deliver: @Sendable (Reply) -> Void
-
-  /// - Parameter deliver: called once, on any thread.
-  init(_ work: Work, deliver: @escaping @Sendable (Reply) -> Void) { (self.work, self.deliver) = (work, deliver) }
-
-  /// Whether nobody waits any longer.
-  var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
-
-  func abandon() { abandoned.store(true, ordering: .relaxed) }
-
-  func answer(_ reply: Reply) { if !given.exchange(true, ordering: .relaxed) { deliver(reply) } }
-}
 
 /// Does the jobs that wait, one computation at a time on a thread of its own; what waits together is computed together.
 final class ModelWorker: Sendable {

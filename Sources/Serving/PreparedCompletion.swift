@@ -35,16 +35,19 @@ struct PreparedCompletion: Sendable {
           Prompt(tokens: tokens, text: tokenizer.decode(tokens, skipSpecialTokens: false), hidden: 0)
         }
       try Self.check(prompt.tokens, most: request.most, configuration)
-      total += prompt.tokens.count + request.most
+      // What is written has a limit of its own, so the product is small.
+      total += prompt.tokens.count + request.choices * request.most
       guard total <= limits.tokens else {
         throw .invalid(
-          "prompt", "the prompts and 'max_tokens' behind each make more than \(limits.tokens) tokens in one request")
+          "prompt",
+          "the prompts and 'max_tokens' of each choice make more than \(limits.tokens) tokens in one request")
       }
       prompts.append(prompt)
     }
     self.prompts = prompts
     guard let alternatives = request.alternatives else { return }
-    let places = request.repeatsPrompt ? total : prompts.count * request.most
+    let repeated = request.repeatsPrompt ? prompts.reduce(0) { $0 + $1.tokens.count } : 0
+    let places = request.choices * (repeated + prompts.count * request.most)
     guard places * (alternatives + 1) <= limits.logProbabilities else {
       throw .invalid(
         "logprobs",
@@ -74,21 +77,32 @@ struct PreparedCompletion: Sendable {
 
   private var sampling: Sampling { Sampling(temperature: request.temperature, topP: request.topP) }
 
-  /// What is to be computed by a pass over a prompt; `nil` if nothing is.
-  func scored(_ number: Int) -> ScoredPrompt? {
-    guard scoresPrompts || request.most == 1 else { return nil }
-    var random = SeededGenerator(seed: seed, stream: UInt64(number))
+  /// Numbers of the answer's choices: those of the first prompt, then those of the next.
+  var choices: Range<Int> { 0..<prompts.count * request.choices }
+
+  func prompt(of choice: Int) -> Prompt { prompts[choice / request.choices] }
+
+  /// The choices whose prompt has the scores that a pass finds for one of them.
+  func choices(scoredWith choice: Int) -> Range<Int> {
+    scoresPrompts && choice % request.choices == 0 ? choice..<choice + request.choices : choice..<choice
+  }
+
+  /// What is to be computed for a choice by a pass over its prompt; `nil` if nothing is.
+  func scored(_ choice: Int) -> ScoredPrompt? {
+    let isScored = !choices(scoredWith: choice).isEmpty
+    guard isScored || request.most == 1 else { return nil }
+    var random = SeededGenerator(seed: seed, stream: UInt64(choice))
     return ScoredPrompt(
-      tokens: prompts[number].tokens, isScored: scoresPrompts, alternatives: request.alternatives ?? 0,
+      tokens: prompt(of: choice).tokens, isScored: isScored, alternatives: request.alternatives ?? 0,
       next: request.most == 1 ? (sampling, random.unit()) : nil)
   }
 
   /// What is to be written token by token; `nil` if nothing is.
-  func written(_ number: Int) -> WritingTask? {
+  func written(_ choice: Int) -> WritingTask? {
     guard request.most > 1 else { return nil }
-    var task = WritingTask(prompts[number].tokens, most: request.most, stops: request.stops)
+    var task = WritingTask(prompt(of: choice).tokens, most: request.most, stops: request.stops)
     (task.sampling, task.alternatives) = (sampling, request.alternatives)
-    task.random = SeededGenerator(seed: seed, stream: UInt64(number))
+    task.random = SeededGenerator(seed: seed, stream: UInt64(choice))
     return task
   }
 }

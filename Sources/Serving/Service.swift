@@ -66,10 +66,10 @@ struct Service: Sendable {
   ///
   /// - Parameters:
   ///   - body: of the request.
-  ///   - deliver: called once with the answer, on any thread, where a job is returned.
+  ///   - deliver: called with the answer or its parts, on any thread, where a job is returned.
   /// - Returns: the job that was given to the worker, or the answer.
   func answer(
-    _ route: Route, body: UnsafeRawBufferPointer, deliver: @escaping @Sendable (Reply) -> Void
+    _ route: Route, body: UnsafeRawBufferPointer, deliver: @escaping @Sendable (Delivery) -> Void
   ) -> (job: Job?, reply: Reply?) {
     do throws(RequestProblem) {
       if let document = try document(route) { return (nil, Reply(document)) }
@@ -116,7 +116,7 @@ struct Service: Sendable {
   private func work(_ route: Route, _ body: UnsafeRawBufferPointer) throws(RequestProblem) -> Job.Work {
     let value: JSONValue
     do {
-      value = try JSONValue.parse(body, file: "the body")
+      value = try JSONValue.parse(body, file: "the body", dialect: .wholeCharacters)
     } catch {
       throw .invalid(nil, "\(error)")
     }

@@ -8,7 +8,7 @@ public struct ServingLimits: Sendable, Equatable {
   public var bodyBytes = 2 << 20
   /// Requests that wait for the model.
   public var waiting = 64
-  /// Texts or lists of tokens in one request.
+  /// Texts or lists of tokens in one request, and choices of its answer.
   public var prompts = 128
   /// Tokens of one request: of all prompts, and of what may be written behind them.
   public var tokens = 1 << 16
@@ -22,8 +22,10 @@ public struct ServingLimits: Sendable, Equatable {
   public var readSeconds = 30
   /// Seconds without a request after which a connection is closed.
   public var idleSeconds = 60
-  /// Seconds that a client may take to receive an answer.
+  /// Seconds that a client may take to receive an answer, or the next part of a stream.
   public var writeSeconds = 60
+  /// Bytes of a stream that a client has not taken yet.
+  public var streamBytes = 1 << 20
   /// Seconds for which what a refused client still sends is read and dropped, so that it sees why it was refused.
   public var drainSeconds = 5
   /// Seconds after which a client that was told to come back may do so.

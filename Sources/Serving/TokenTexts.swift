@@ -20,13 +20,17 @@ struct TokenTexts: Sendable {
   /// Code points before each of some tokens.
   ///
   /// - Parameters:
-  ///   - start: code points before the first.
+  ///   - place: code points before the first, and then before what follows the last, as their bytes say.
+  ///   - start: code points before the text that they are of, which all places exceed or equal.
   ///   - hidden: number of the first of them that stand for nothing in the text.
+  ///   - skipsSpecial: whether the text is without special tokens.
   ///   - isBeginning: whether the text begins with them: decoders may drop a space there.
   ///   - end: code points of the whole text, which no place exceeds.
-  func offsets(of tokens: [Int32], from start: Int, hidden: Int, isBeginning: Bool, end: Int) -> [Int] {
+  func offsets(
+    of tokens: [Int32], at place: inout Int, from start: Int, hidden: Int = 0, skipsSpecial: Bool = false,
+    isBeginning: Bool = false, end: Int
+  ) -> [Int] {
     let shown = tokens.dropFirst(hidden)
-    var place = start
     if isBeginning, let first = shown.first {
       let (bytes, decoded) = (tokenizer.bytes(of: first), tokenizer.decode([first], skipSpecialTokens: false))
       if bytes.first == 0x20, decoded.utf8.count == bytes.count - 1 { place -= 1 }
@@ -34,7 +38,9 @@ struct TokenTexts: Sendable {
     return tokens.enumerated().map { number, token in
       defer {
         // A byte that continues a character begins none.
-        if number >= hidden { place += tokenizer.bytes(of: token).count { $0 & 0xC0 != 0x80 } }
+        if number >= hidden, !(skipsSpecial && tokenizer.isSpecial(token)) {
+          place += tokenizer.bytes(of: token).count { $0 & 0xC0 != 0x80 }
+        }
       }
       return max(start, min(place, end))
     }

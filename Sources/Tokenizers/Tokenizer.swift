@@ -160,6 +160,13 @@ public struct Tokenizer: Sendable {
     return (definition.decoder ?? []).reduce(bytes) { $1.bytes(of: $0) }
   }
 
+  /// Whether the text of a token depends on the tokens behind it, beyond a character: bytes that have tokens of their own are a
+  /// text only if all bytes of their run are.
+  public func isByte(_ id: Int32) -> Bool {
+    guard definition.decoder?.contains(.byteFallback) == true, definition.hasToken(id) else { return false }
+    return DecoderStep.byte(of: definition.tokens[Int(id)]) != nil
+  }
+
   /// The text by which `tokens` continue a prompt. It is the rest of the text of all tokens together after the prompt's
   /// text, because a decoder may remove a space at the beginning, or read bytes across the border.
   public func continuation(of prompt: [Int32], by tokens: [Int32]) -> String {

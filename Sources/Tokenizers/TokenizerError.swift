@@ -5,6 +5,8 @@ import Foundation
 public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The folder holds no such file. `advice` tells the user a remedy.
   case missingFile(path: String, advice: String? = nil)
+  /// A GGUF file that says so holds no tokenizer. `model` is what it says.
+  case noTokenizer(path: String, model: String)
   /// The file is there but could not be read.
   case unreadableFile(path: String, reason: String)
   /// A field is absent or of the wrong kind. `field` is its path, such as `model.vocab`.
@@ -25,6 +27,8 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
   public var description: String {
     switch self {
     case .missingFile(let path, let advice): "\(path): no such file" + (advice.map { "; \($0)" } ?? "")
+    case .noTokenizer(let path, let model):
+      "\(path): the file holds no tokenizer: its tokenizer.ggml.model is '\(model)'"
     case .unreadableFile(let path, let reason): "\(path): cannot be read: \(reason)"
     case .invalidField(let file, let field, let expected): "\(file): \(field): expected \(expected)"
     case .unsupported(let file, let component, let found, let supported):

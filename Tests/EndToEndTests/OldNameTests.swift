@@ -45,13 +45,28 @@ extension EndToEnd {
     }
 
     /// A `B` counts bytes where bytes are counted, and billions of parameters elsewhere.
-    @Test func amounts() {
-      #expect(ByteCount(argument: "500B")?.value == 500 && ByteCount(argument: "1.5KiB")?.value == 1536)
-      #expect(ByteCount(argument: "200MB")?.value == 200_000_000 && ByteCount(argument: "7")?.value == 7)
-      #expect(ParameterCount(argument: "1.5B")?.value == 1_500_000_000)
-      #expect(ParameterCount(argument: "110M")?.value == 110_000_000)
-      for text in ["4GiB", "500MB", "0x10", "M", "", "0"] { #expect(ParameterCount(argument: text) == nil, "\(text)") }
-      for text in ["1M", "0x1B", "B", "0B", "-1B"] { #expect(ByteCount(argument: text) == nil, "\(text)") }
+    @Test func amounts() throws {
+      #expect(try ByteCount.read("500B").value == 500 && ByteCount.read("1.5KiB").value == 1536)
+      #expect(try ByteCount.read("200MB").value == 200_000_000 && ByteCount.read("7").value == 7)
+      #expect(try ParameterCount.read("1.5B").value == 1_500_000_000)
+      #expect(try ParameterCount.read("110M").value == 110_000_000)
+      for text in ["4GiB", "500MB", "0x10", "M", "", "0"] {
+        #expect(throws: (any Error).self, "\(text)") { try ParameterCount.read(text) }
+      }
+      for text in ["1M", "0x1B", "B", "0B", "-1B"] {
+        #expect(throws: (any Error).self, "\(text)") { try ByteCount.read(text) }
+      }
+      #expect(try ListArgument("1KB,2", ByteCount.read).values.map(\.value) == [1000, 2])
+      #expect(throws: (any Error).self) { try ListArgument("1KB,", ByteCount.read) }
+    }
+
+    /// Who takes another unit is told which there are.
+    @Test(arguments: ["prune", "solve"]) func unitsAreNamed(_ command: String) throws {
+      let workspace = try Workspace()
+      var words = [command, "--model", "model"]
+      if command == "prune" { words += ["--method", "flap", "--output", "out"] }
+      try workspace.expectFailure(words + ["--size", "40kB"], "40kB", "GiB, MiB, KiB, GB, MB, KB, B", code: 64)
+      try workspace.expectFailure(words + ["--params", "3G"], "3G", "B, M, K", code: 64)
     }
   }
 }

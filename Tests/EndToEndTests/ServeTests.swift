@@ -146,6 +146,14 @@ extension EndToEnd {
         #expect(status == 405 && head.contains("Allow: POST"))
         try workspace.expectFailure(["serve", "--model", "model", "--port", "\(port)"], "\(port)", "in use")
       }
+      for host in ["no host", "192.0.2.1"] {
+        let command = ["serve", "--model", "model", "--port", "0", "--host", host]
+        try workspace.expectFailure(command, host, "127.0.0.1 or ::1 for programs on it")
+      }
+      for name in ["a\nb", "a\u{1B}[1mb"] {
+        let command = ["serve", "--model", "model", "--name", name]
+        try workspace.expectFailure(command, "a line break or a control character", code: 64)
+      }
       try workspace.expectFailure(["serve"], "--model or --study", code: 64)
       try workspace.expectFailure(["serve", "--model", "model", "--point", "best"], "--study", code: 64)
       try workspace.expectFailure(["serve", "--model", "model", "--port", "70000"], "--port", code: 64)

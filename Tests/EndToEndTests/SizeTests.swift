@@ -45,7 +45,8 @@ extension EndToEnd {
       #expect(try #require(small["keep_ratio"] as? Double) > #require(made["keep_ratio"] as? Double) + 0.1)
       // The tokenizer is in the same file.
       try workspace.run(prune(output: "small.gguf") + fewer).expectSuccess()
-      expect(try bytes("small.gguf", in: workspace), near: Double(size))
+      let file = try bytes("small.gguf", in: workspace)
+      #expect(file <= Double(size) && file > 0.97 * Double(size), "\(file) of \(size)")
     }
 
     /// Quantised files mix types, and narrower rows fall back to others.
@@ -58,7 +59,7 @@ extension EndToEnd {
       let made = try workspace.run(prune(output: "small.gguf") + option).expectSuccess().json()
       let written = try bytes("small.gguf", in: workspace)
       // A KV group takes 3 % of this model, a block of 32 channels in each layer 1.2 %.
-      #expect(written <= 1.001 * Double(size) && written > 0.96 * Double(size), "\(written) of \(size)")
+      #expect(written <= Double(size) && written > 0.96 * Double(size), "\(written) of \(size)")
       #expect(Int(written) == made["bytes"] as? Int)
       try workspace.expectFailure(
         prune(output: "folder") + option, "a Hugging Face folder cannot hold weights of type \(type)")

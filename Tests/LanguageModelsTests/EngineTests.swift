@@ -214,4 +214,21 @@ import Testing
       }
     }
   }
+
+  /// Runs that are read at once, and sequences that go on at places of their own.
+  @Test(arguments: engines, [false, true]) func reading(_ engine: any Engine, sliding: Bool) throws {
+    let model = try tiny(engine, sliding: sliding)
+    let tokens = (0..<3).map { Array(windows[$0]) }
+    let logits = try engine.head(model.head, cap: nil, .single)
+      .logits(ForwardPass(windows).hiddenStates(of: model), vocabulary: model.head.rows)
+    let decoder = engine.decoder(model, sequences: 3, capacity: 6, .single)
+    #expect(try decoder.read([tokens[0][..<4], [], tokens[2][..<2]]) { true })
+    for places in [[4, 0, 2], [nil, 1, 3], [5, 2, nil], [nil, 3, nil], [nil, nil, 4]] as [[Int?]] {
+      let step = try decoder.step(zip(tokens, places).map { tokens, place in place.map { tokens[$0] } })
+      let fed = places.enumerated().compactMap { sequence, place in place.map { sequence * 6 + $0 } }
+      #expect(step.rows == fed.count)
+      for (row, place) in fed.enumerated() { expectNear(step.rows(row..<row + 1), logits.rows(place..<place + 1)) }
+    }
+    #expect(try !engine.decoder(model, sequences: 1, capacity: 6, .single).read([tokens[0][..<4]]) { false })
+  }
 }

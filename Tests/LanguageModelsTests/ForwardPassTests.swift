@@ -204,4 +204,11 @@ import Testing
     #expect(windows.windows(1..<1).count == 0)
     #expect(TokenWindows([]).count == 0)
   }
+
+  @Test func windowsAreSpreadEvenly() {
+    #expect(TokenWindows.starts(of: 4, length: 10, in: 100) == [0, 30, 60, 90])
+    #expect(TokenWindows.starts(of: 3, length: 10, in: 15) == [0, 2, 5])
+    #expect(TokenWindows.starts(of: 1, length: 10, in: 100) == [0])
+    #expect(TokenWindows.starts(of: 0, length: 1, in: 9) == [])
+  }
 }

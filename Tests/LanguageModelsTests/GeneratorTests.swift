@@ -42,6 +42,36 @@ import Testing
     try checkSteps(model, length: 20, vocabulary: 40)
   }
 
+  /// What is read at once, in pieces and for several sequences, gives the bits of single steps.
+  @Test(arguments: [Precision.single, .bfloat16].filter(\.isSupported))
+  func readingGivesTheBitsOfSteps(_ precision: Precision) throws {
+    let model = try Fixture.llamaLinear.model()
+    let long = someTokens(700, below: 64, seed: 1)
+    // Two pieces and more; the third is the first once more, and the last is longer than the piece's rest.
+    let runs = [long[..<300], someTokens(41, below: 64, seed: 2)[...], long[..<300], [], long[..<650]]
+    let generator = Generator(model, sequences: runs.count, capacity: 660, precision: precision)
+    var pieces = 0
+    #expect(
+      try generator.read(runs) {
+        pieces += 1
+        return true
+      })
+    #expect(pieces == 2)
+    for step in 0..<3 {
+      let tokens = someTokens(runs.count, below: 64, seed: UInt64(step + 7))
+      let found = try generator.step(tokens)
+      for (row, run) in runs.enumerated() where step == 2 {
+        let alone = Generator(model, sequences: 1, capacity: 660, precision: precision)
+        for token in run { _ = try alone.step([token]) }
+        var last: [Float] = []
+        for earlier in 0...step {
+          last = try alone.step([someTokens(runs.count, below: 64, seed: UInt64(earlier + 7))[row]]).elements
+        }
+        #expect(found.rows(row..<row + 1).elements == last, "\(row)")
+      }
+    }
+  }
+
   /// Layers that are packed at every step give the same bits as those that are kept.
   @Test func packingAgainChangesNothing() throws {
     let model = try Fixture.llamaLinear.model()

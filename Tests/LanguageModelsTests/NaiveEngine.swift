@@ -408,12 +408,18 @@ private final class NaiveDecoder: EngineDecoder {
 
   init(network: any Network, seen: [[Int32]]) { (self.network, self.seen) = (network, seen) }
 
-  func step(_ tokens: [Int32]) throws -> Matrix<Float> {
+  func read(_ runs: [ArraySlice<Int32>], goesOn: () throws -> Bool) throws -> Bool {
+    seen = runs.map(Array.init)
+    return try goesOn()
+  }
+
+  func step(_ tokens: [Int32?]) throws -> Matrix<Float> {
     let formulas = NaiveTransformer(network)
-    let result = Matrix<Float>(rows: tokens.count, columns: network.head.rows)
-    for (sequence, token) in tokens.enumerated() {
+    let fed = tokens.enumerated().compactMap { sequence, token in token.map { (sequence, $0) } }
+    let result = Matrix<Float>(rows: fed.count, columns: network.head.rows)
+    for (row, (sequence, token)) in fed.enumerated() {
       seen[sequence].append(token)
-      write([try formulas.logits(seen[sequence]).last ?? []], to: result, from: sequence)
+      write([try formulas.logits(seen[sequence]).last ?? []], to: result, from: row)
     }
     return result
   }

@@ -46,6 +46,18 @@ import Testing
     #expect(try model.fingerprint() == LanguageModel(file("whole")).fingerprint())
   }
 
+  /// The file is there: what is missing in it comes first.
+  @Test func aFileWithoutATokenizerSaysSo() throws {
+    let model = try LanguageModel(file("whole"))
+    do {
+      _ = try model.tokenizer()
+      Issue.record("a tokenizer is read")
+    } catch {
+      let path = file("whole").path
+      #expect("\(error)" == "\(path): the file holds no tokenizer: its tokenizer.ggml.model is 'no_vocab'")
+    }
+  }
+
   /// What a layer lacks of biases that others have is zeros.
   @Test func biasesOfSingleLayersAreRead() throws {
     let model = try LanguageModel(file("biases"))

@@ -57,6 +57,9 @@ import Testing
       ("\"kv_groups\"", "\"groups\"", "'shape.kvGroups' is missing"),
       ("\"a machine\"", "7", "'machine' has a value of another kind"), ("{", "[", "no latency table"),
       ("\"width\" : 8", "\"width\" : 4096", "generation-32, mlp: the width"),
+      ("\"width\" : 8", "\"width\" : 1.5", "'workloads[0].mlp[0].width' is 1.5, not an integer"),
+      ("\"width\" : 8", "\"width\" : -8", "generation-32, mlp: the width -8 is negative"),
+      ("9.7e-06", "NaN", "'workloads[0].mlp[1].seconds' is nan"), ("9.7e-06", "-1", "generation-32, mlp, width"),
     ]
     for (part, other, expected) in wrong {
       try text.replacing(part, with: other).write(to: file, atomically: true, encoding: .utf8)

@@ -76,6 +76,10 @@ import Testing
     #expect(changed { $0.plan.gradientWindows = 8 }.difference(to: standard) == "gradient windows was 8, now 16")
     #expect(changed { $0.target = .keep(0.5) }.difference(to: standard) == "target was --keep 0.5, now none")
     #expect(standard.difference(to: changed { $0.damping = 0.1 }) == "damping was not given, now 0.1")
+    // A study that is older than rounds goes on without them.
+    let words = standard.difference(to: changed { $0.rounds = 2 })
+    #expect(words == "rounds was 1, now 2; the study is older than this setting, and goes on with --rounds 1")
+    #expect(changed { $0.rounds = 3 }.difference(to: changed { $0.rounds = 2 }) == "rounds was 3, now 2")
     // The model is compared by its fingerprint.
     #expect(standard.difference(to: SearchSettings(model: "moved")) == nil)
   }

@@ -42,6 +42,13 @@ import Testing
     #expect(written.seed == .max)
   }
 
+  @Test func choicesAndStreams() throws {
+    let found = try request(
+      #"{"prompt": "So", "n": 3, "best_of": 3, "stream": true, "stream_options": {"include_usage": true}}"#)
+    #expect(found.choices == 3 && found.isStreamed && found.tellsUsage)
+    #expect(try !request(#"{"prompt": "So", "stream": true}"#).tellsUsage)
+  }
+
   @Test func formsOfPrompts() throws {
     #expect(try request(#"{"prompt": [3, 4]}"#).prompts == [.tokens([3, 4])])
     #expect(try request(#"{"prompt": ["So", [5]]}"#).prompts == [.text("So"), .tokens([5])])
@@ -59,12 +66,17 @@ import Testing
     (#"{"prompt": "So", "temperature": -0.5}"#, "temperature", "0 to 100"),
     (#"{"prompt": "So", "top_p": 0}"#, "top_p", "above 0"), (#"{"prompt": "So", "top_p": 1.5}"#, "top_p", "0 to 1"),
     (#"{"prompt": "So", "seed": 1.5}"#, "seed", "not an integer"),
+    (#"{"prompt": "So", "seed": 9223372036854775808}"#, "seed", "-9223372036854775808 to 9223372036854775807"),
     (#"{"prompt": "So", "logprobs": 21}"#, "logprobs", "0 to 20"),
     (#"{"prompt": "So", "logprobs": true}"#, "logprobs", "not an integer"),
     (#"{"prompt": "So", "echo": 1}"#, "echo", "true or false"), (#"{"prompt": "So", "stop": [1]}"#, "stop", "list"),
-    (#"{"prompt": "So", "best_of": 2}"#, "best_of", "only 1"), (#"{"prompt": "So", "n": 2}"#, "n", "only 1"),
+    (#"{"prompt": "So", "best_of": 2}"#, "best_of", "only what 'n' is, 1"), (#"{"prompt": "So", "n": 0}"#, "n", "1 to"),
+    (#"{"prompt": ["So", "The"], "n": 65}"#, "n", "more than 128 choices"),
     (#"{"prompt": "So", "suffix": "x"}"#, "suffix", "only null"),
-    (#"{"prompt": "So", "stream": true}"#, "stream", "only false"),
+    (#"{"prompt": "So", "stream": 1}"#, "stream", "true or false"),
+    (#"{"prompt": "So", "stream_options": {}}"#, "stream_options", "goes with 'stream'"),
+    (#"{"prompt": "So", "stream": true, "stream_options": 1}"#, nil, "'stream_options' is the integer 1"),
+    (#"{"prompt": "So", "stream": true, "stream_options": {"every": 1}}"#, "every", "not supported"),
     (#"{"prompt": "So", "logit_bias": {"3": 1}}"#, "logit_bias", "only {}"),
     (#"{"prompt": "So", "presence_penalty": 0.1}"#, "presence_penalty", "only 0"),
     (#"{"prompt": "So", "frequency_penalty": 1}"#, "frequency_penalty", "only 0"),

@@ -92,6 +92,11 @@ import Testing
       let exact = try client(port)
       exact.send("GET /health HTTP/1.1\r\nX-More: \(String(repeating: "x", count: 1000))\r\n\r\n")
       #expect(exact.answer().status == 200)
+      // Whole at once, and a little too long.
+      let once = try client(port)
+      once.send("GET /health HTTP/1.1\r\nX-More: \(String(repeating: "x", count: 1970))\r\n\r\n")
+      let (status, _, body) = once.answer()
+      #expect(status == 431 && body.contains("at most 2000 bytes"))
       for path in ["/v1/completions", "/tokenize", "/detokenize"] {
         let large = try client(port)
         large.post(String(repeating: " ", count: 101), to: path)

@@ -157,6 +157,18 @@ import Tokenizers
     #expect(many["param"]?.string == "logprobs")
   }
 
+  /// Half of a surrogate pair is no character, and a model is asked for none that was put in its place.
+  @Test func halvesOfCharactersAreRefused() throws {
+    let asked = try Asked(Fixtures.model())
+    defer { asked.service.stop() }
+    for text in [#"So \ud800"#, #"\udc00 So"#, #"\ud83d\u0041"#] {
+      let reply = try asked.reply(#"{"prompt": "\#(text)", "max_tokens": 1}"#)
+      let message = reply.body["error"]?["message"]?.string
+      #expect(reply.status == 400 && message?.contains("half of a surrogate pair at byte") == true, "\(reply)")
+    }
+    #expect(try asked.reply(#"{"prompt": "So \ud83d\ude00", "max_tokens": 1}"#).status == 200)
+  }
+
   @Test func whatIsNotServedIsNotThere() throws {
     let asked = try Asked(Fixtures.model())
     defer { asked.service.stop() }

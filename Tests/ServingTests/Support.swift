@@ -39,7 +39,8 @@ struct Asked {
       let route = try service.route(method: "POST", target: target)
       group.enter()
       let (_, reply) = Data(body.utf8).withUnsafeBytes { bytes in
-        service.answer(route, body: bytes) { reply in
+        service.answer(route, body: bytes) { delivery in
+          guard case .reply(let reply) = delivery else { return }
           found.withLock { $0[number] = reply }
           group.leave()
         }
@@ -51,6 +52,31 @@ struct Asked {
     }
     group.wait()
     return try bodies.indices.map { number in try some(found.withLock { $0[number] }) }
+  }
+
+  /// The events of a stream.
+  func events(_ body: String) throws -> [String] {
+    let ended = DispatchSemaphore(value: 0)
+    let found = Mutex("")
+    let route = try service.route(method: "POST", target: "/v1/completions")
+    let (_, reply) = Data(body.utf8).withUnsafeBytes { bytes in
+      service.answer(route, body: bytes) { delivery in
+        switch delivery {
+        case .events(let data): found.withLock { $0 += String(decoding: data, as: UTF8.self) }
+        case .reply(let reply):
+          found.withLock { $0 += String(decoding: reply.body, as: UTF8.self) }
+          ended.signal()
+        case .end: ended.signal()
+        }
+      }
+    }
+    if let reply { throw Refused(document: try json(String(decoding: reply.body, as: UTF8.self))) }
+    ended.wait()
+    let events = found.withLock { $0 }.components(separatedBy: "\n\n")
+    guard events.last == "", events.allSatisfy({ $0.isEmpty || $0.hasPrefix("data: ") }) else {
+      throw Refused(document: .string(events.joined(separator: "|")))
+    }
+    return events.dropLast().map { String($0.dropFirst("data: ".count)) }
   }
 
   func reply(_ body: String, to target: String = "/v1/completions") throws -> (status: Int, body: JSONValue) {

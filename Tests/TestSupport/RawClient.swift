@@ -6,9 +6,13 @@ public final class RawClient {
   /// What came behind the last answer.
   private var rest: [UInt8] = []
 
+  /// - Parameter receiveBytes: bytes that the system keeps for it unread, about; `nil` for as many as usual.
   /// - Returns: `nil` where nobody listens.
-  public init?(port: Int) {
+  public init?(port: Int, receiveBytes: Int32? = nil) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    if var receiveBytes {
+      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, socklen_t(MemoryLayout<Int32>.size))
+    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(port).bigEndian
@@ -51,7 +55,12 @@ public final class RawClient {
         let status = head.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         let lengths = head.lowercased().components(separatedBy: "content-length: ").dropFirst().first
         let length = lengths.flatMap { Int($0.prefix(while: \.isNumber)) } ?? 0
-        if body.count >= length {
+        let isChunked = head.lowercased().contains("transfer-encoding: chunked")
+        if isChunked, let (whole, behind) = Self.joined(body) {
+          rest = Array(behind)
+          return (status, head, String(decoding: whole, as: UTF8.self))
+        }
+        if !isChunked, body.count >= length {
           rest = Array(body.dropFirst(length))
           return (status, head, String(decoding: body.prefix(length), as: UTF8.self))
         }
@@ -60,6 +69,30 @@ public final class RawClient {
       if count <= 0 { return (0, "", "") }
       bytes += buffer[..<count]
     }
+  }
+
+  /// Reads until the connection ends.
+  public func untilEnd() -> String {
+    var bytes = rest
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = recv(descriptor, &buffer, buffer.count, 0)
+      if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
+      bytes += buffer[..<count]
+    }
+  }
+
+  /// A body of chunks, and what follows it; `nil` if its end has not come.
+  private static func joined(_ bytes: ArraySlice<UInt8>) -> (body: [UInt8], behind: ArraySlice<UInt8>)? {
+    var (body, left) = ([UInt8](), bytes)
+    while let line = left.firstIndex(of: 0x0A) {
+      let digits = String(decoding: left[..<line], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      guard let count = Int(digits, radix: 16), left.endIndex >= line + 1 + count + 2 else { return nil }
+      body += left[(line + 1)..<(line + 1 + count)]
+      left = left[(line + 1 + count + 2)...]
+      if count == 0 { return (body, left) }
+    }
+    return nil
   }
 
   private static func parts(_ bytes: [UInt8]) -> (head: String, body: ArraySlice<UInt8>)? {

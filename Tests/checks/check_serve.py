@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two checks of `nas-search serve`.
+"""Three checks of `nas-search serve`.
 
 `--part harness`: the Language Model Evaluation Harness asks the server (`local-completions`, tokens and all from there) and
 transformers (`hf`, single precision) the same questions, on the items that check_tasks.py makes. Log-likelihoods must agree
@@ -9,7 +9,10 @@ within a tolerance, and so must what every item counts for each metric; texts of
 byte now and then, or go away; several rounds. Every answer must be the right one, the server must be alive, and its memory must
 stay in bounds.
 
-    pip install lm-eval[api]==0.4.13 torch transformers
+`--part openai`: the client of the package openai asks for streams, several choices and log-probabilities, and gets what is answered
+at once; the time to the first token of a long prompt is told.
+
+    pip install lm-eval[api]==0.4.13 torch transformers openai
     python3 Tests/checks/check_serve.py --binary .build/release/nas-search --model MODEL.gguf --items 30
 """
 
@@ -52,20 +55,10 @@ class Server:
 
 def asked(url, folder, tasks, concurrent):
     """What the harness finds by asking the server, in the form of check_tasks.harness."""
-    import lm_eval
     from lm_eval.models.openai_completions import LocalCompletionsAPI
 
     lm = LocalCompletionsAPI(base_url=url, model="served", num_concurrent=concurrent, max_length=2048)
-    local = check_tasks.manager(folder, tasks)
-    found = {}
-    for name in tasks:
-        start = time.monotonic()
-        result = lm_eval.simple_evaluate(
-            model=lm, tasks=[f"local_{name}"], task_manager=local, log_samples=True, bootstrap_iters=0)
-        samples = sorted(result["samples"][f"local_{name}"], key=lambda s: s["doc_id"])
-        found[name] = {"seconds": time.monotonic() - start, "items": [
-            {"filter": s["filter"], "resps": s["resps"], "values": {m: s[m] for m in s["metrics"]}} for s in samples]}
-    return found
+    return check_tasks.evaluated(lm, folder, tasks)
 
 
 def compare(name, served, reference, tolerance):
@@ -202,11 +195,62 @@ def clients(options):
     return failed
 
 
+def ask(client, **request):
+    """The choices of an answer, and those of the same request's stream put together; and what usage says."""
+    whole = client.completions.create(model="served", **request)
+    parts, usage, first = {}, None, None
+    start = time.monotonic()
+    for event in client.completions.create(
+            model="served", stream=True, stream_options={"include_usage": True}, **request):
+        first = first or time.monotonic() - start
+        usage = event.usage or usage
+        for choice in event.choices:
+            parts.setdefault(choice.index, []).append(choice)
+    streamed = []
+    for _, own in sorted(parts.items()):
+        told = [p.logprobs for p in own if p.logprobs]
+        streamed.append((
+            "".join(p.text for p in own), own[-1].finish_reason, [t for l in told for t in l.tokens],
+            [v for l in told for v in l.token_logprobs], [o for l in told for o in l.text_offset]))
+    answered = [
+        (c.text, c.finish_reason, c.logprobs.tokens if c.logprobs else [], c.logprobs.token_logprobs if c.logprobs else [],
+         c.logprobs.text_offset if c.logprobs else []) for c in whole.choices]
+    return answered, streamed, (whole.usage, usage), sum(map(len, parts.values())), first
+
+
+def openai_client(options):
+    import openai
+
+    failed = False
+    with Server(options.binary, options.model) as server:
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
+        for request in [
+                {"prompt": "The old bridge", "max_tokens": 40, "temperature": 0},
+                {"prompt": "The old bridge", "max_tokens": 40, "temperature": 1, "seed": 3, "n": 4, "logprobs": 3},
+                {"prompt": ["Zürich, 北京 and", "One, two"], "max_tokens": 40, "seed": 5, "n": 2, "echo": True, "logprobs": 0},
+                {"prompt": "Q: What?", "max_tokens": 60, "seed": 6, "n": 3, "stop": ["\n", ".", " the"]}]:
+            answered, streamed, usages, events, _ = ask(client, **request)
+            same = answered == streamed and usages[0] == usages[1]
+            failed |= not same or len(answered) != request.get("n", 1) * (2 if isinstance(request["prompt"], list) else 1)
+            print(f"{len(answered)} choices, {events} parts: {'the same' if same else 'DIFFERENT'} as at once")
+        try:
+            client.completions.create(model="served", prompt="x", max_tokens=10**6)
+            failed = True
+        except openai.BadRequestError as error:
+            print(f"refused: {error.message[:80]}")
+        long = "The old bridge over the river was built of stone. " * 80
+        start = time.monotonic()
+        *_, first = ask(client, prompt=long, max_tokens=2, temperature=0)
+        print(f"a prompt of {len(long)} characters: first token after {first:.2f} s; twice in {time.monotonic() - start:.2f} s")
+        print(f"memory {server.memory()} MiB, at most {server.memory('VmHWM')} MiB")
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--part", choices=["harness", "clients", "all"], default="all")
+    parser.add_argument("--part", choices=["harness", "clients", "openai", "all"], default="all")
     parser.add_argument("--items", type=int, default=30)
     parser.add_argument("--tasks", default=",".join(check_tasks.SEVEN + ["sciq", "lambada_openai"]))
     parser.add_argument("--tolerance", type=float, default=1e-3)
@@ -217,6 +261,7 @@ def main():
     options = parser.parse_args()
     failed = options.part in ("harness", "all") and harness(options)
     failed |= options.part in ("clients", "all") and clients(options)
+    failed |= options.part in ("openai", "all") and openai_client(options)
     raise SystemExit(failed)
 
 

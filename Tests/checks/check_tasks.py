@@ -185,10 +185,16 @@ def manager(folder, tasks):
 
 def harness(folder, model, tasks):
     """What the harness finds: for every task its items, and seconds. Only its evaluation is timed."""
-    import lm_eval
     from lm_eval.models.huggingface import HFLM
 
     lm = HFLM(pretrained=str(model), dtype="float32", device="cpu", batch_size=8)
+    return evaluated(lm, folder, tasks)
+
+
+def evaluated(lm, folder, tasks):
+    """What the harness finds with one of its models, in the form of `harness`."""
+    import lm_eval
+
     local = manager(folder, tasks)
     found = {}
     for name in tasks:

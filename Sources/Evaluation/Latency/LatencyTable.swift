@@ -140,7 +140,8 @@ extension LatencyTable {
       throw .invalid("\(name): the last width is \(times.last?.width ?? 0), the model's is \(width)")
     }
     for (place, time) in times.enumerated() {
-      if time.width < 0 || place > 0 && times[place - 1].width >= time.width {
+      if time.width < 0 { throw .invalid("\(name): the width \(time.width) is negative") }
+      if place > 0 && times[place - 1].width >= time.width {
         throw .invalid("\(name): the width \(time.width) is not above the one before")
       }
       try check("\(name), width \(time.width)", time.seconds, time.spread)

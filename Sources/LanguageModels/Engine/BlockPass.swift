@@ -79,13 +79,19 @@ struct WindowPass: BlockPass {
   }
 }
 
-/// One new position of several sequences: a query sees the keys that its sequence's cache keeps, and its own.
+/// New positions of several sequences: a query sees the keys that its sequence's cache keeps, and its own.
 ///
 /// Products are split by outputs, so each weight is read once. The results do not depend on the number of slices.
 struct CachedPass: BlockPass {
+  /// Where a row stands.
+  struct Place: Sendable {
+    let sequence: Int
+    let position: Int
+  }
+
   let cache: KeyValueCache
-  /// The place of the new rows, one for each sequence.
-  let position: Int
+  /// The place of each row.
+  let places: [Place]
   /// Attention scores, one matrix a worker.
   let scores: [Matrix<Float>]
 
@@ -111,20 +117,25 @@ struct CachedPass: BlockPass {
   }
 
   func attend(_ heads: Workspace.Heads, _ block: TransformerBlock, _ workspace: Workspace) {
-    let configuration = block.configuration
-    let seen = block.kind.firstSeen(from: position)..<position + 1
-    let sinks = block.weights[gain: .sinks]
-    Threads.forEach(heads.query.rows, workers: scores.count) { sequence, worker in
-      block.place(heads, row: sequence, at: position)
+    // Rows of one sequence see the keys of those before.
+    Threads.forEach(places.count, workers: scores.count) { row, _ in
+      let place = places[row]
+      block.place(heads, row: row, at: place.position)
       cache.remember(
-        key: heads.key.row(sequence), value: heads.value.row(sequence), sequence: sequence, position: position)
+        key: heads.key.row(row), value: heads.value.row(row), sequence: place.sequence, position: place.position)
+    }
+    let configuration = block.configuration
+    let sinks = block.weights[gain: .sinks]
+    Threads.forEach(places.count, workers: scores.count) { row, worker in
+      let place = places[row]
       sinks.withUnsafeBufferPointer { sinks in
         cache.attend(
-          heads.query.row(sequence), rows: block.shape.queriesPerGroup, sequence: sequence, seen: seen,
+          heads.query.row(row), rows: block.shape.queriesPerGroup, sequence: place.sequence,
+          seen: block.kind.firstSeen(from: place.position)..<place.position + 1,
           .init(
             scale: configuration.scoreScale, cap: configuration.block.scoreCap ?? 0,
             sinks: sinks.isEmpty ? nil : sinks.baseAddress),
-          scratch: scores[worker].pointer, into: heads.context.row(sequence))
+          scratch: scores[worker].pointer, into: heads.context.row(row))
       }
     }
   }

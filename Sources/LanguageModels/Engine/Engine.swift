@@ -56,10 +56,10 @@ public protocol Engine: Sendable {
   /// - Throws: if it is not positive definite.
   func factor(_ matrix: Matrix<Double>) throws -> any EngineFactor
 
-  /// Whatever feeds a network one token at a time and remembers keys and values.
+  /// Whatever feeds a network tokens and remembers keys and values.
   ///
   /// - Parameters:
-  ///   - sequences: number of sequences that go on in lockstep.
+  ///   - sequences: number of sequences that go on together.
   ///   - capacity: largest number of tokens of a sequence.
   func decoder<Model: Network>(
     _ network: Model, sequences: Int, capacity: Int, _ precision: Precision
@@ -196,10 +196,20 @@ public protocol EngineFactor: Sendable {
   func solveLower(_ b: Matrix<Double>)
 }
 
-/// Feeds a network one token at a time.
+/// Feeds a network tokens and remembers their keys and values.
 public protocol EngineDecoder {
-  /// Feeds one token to every sequence and returns the logits of the next, shape `[sequences, vocabulary]`.
+  /// Feeds tokens to sequences that have none so far, many at once.
+  ///
+  /// - Parameters:
+  ///   - runs: tokens for each sequence; none or any number, less than the capacity.
+  ///   - goesOn: asked before each piece of them.
+  /// - Returns: whether all was read; if not, the decoder is of no more use.
+  func read(_ runs: [ArraySlice<Int32>], goesOn: () throws -> Bool) throws -> Bool
+
+  /// Feeds one token to every sequence that goes on, and returns the logits of the next, shape `[those sequences, vocabulary]`.
   ///
   /// The matrix is overwritten by the next step; the caller may change it. Steps come one after another.
-  func step(_ tokens: [Int32]) throws -> Matrix<Float>
+  ///
+  /// - Parameter tokens: one for each sequence; `nil` for those that stay where they are.
+  func step(_ tokens: [Int32?]) throws -> Matrix<Float>
 }

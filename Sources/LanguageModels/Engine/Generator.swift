@@ -16,14 +16,14 @@ public struct Sampling: Sendable {
   public static let greedy = Sampling(temperature: 0)
 }
 
-/// Generates tokens for several sequences in lockstep, with a cache of keys and values.
+/// Generates tokens for several sequences together, with a cache of keys and values.
 ///
-/// Sequences start with prompts of one length and never wait for each other, so every step is one product per
-/// projection with as many rows as there are sequences (`CachedPass`).
+/// Each sequence has a position of its own, so none waits for another. Prompts are read in pieces of many tokens, and every
+/// step is one product per projection with as many rows as sequences go on (`CachedPass`).
 /// Weights are packed for products at the first step and kept if all of them fit into `MemoryPlan.generator`; else those of
 /// layers are packed at every step.
 ///
-/// A generator takes one step at a time: `step` must not be called from two threads at once.
+/// A generator does one thing at a time: `read` and `step` must not be called from two threads at once.
 public final class Generator<Model: Network>: @unchecked Sendable {
   private let model: Model
   private let sequences: Int
@@ -32,7 +32,8 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let rotaries: [RotaryEmbedding]
   /// One a layer.
   private let caches: [KeyValueCache]
-  private var position = 0
+  /// Tokens of each sequence so far.
+  private var counts: [Int]
 
   private let hidden: Matrix<Float>
   private let workspace: Workspace
@@ -46,6 +47,9 @@ public final class Generator<Model: Network>: @unchecked Sendable {
   private let keepsLayers: Bool
   /// The layer at work, where they are not.
   private let layerMemory: LayerBuffers
+
+  /// Tokens that are read together.
+  private static var piece: Int { 512 }
 
   /// - Parameters:
   ///   - capacity: positions that the cache holds: prompt and generated tokens together.
@@ -65,9 +69,10 @@ public final class Generator<Model: Network>: @unchecked Sendable {
         sequences: sequences, capacity: capacity, groups: $0.kvHeads, dimension: configuration.headDimension,
         precision: precision)
     }
+    counts = Array(repeating: 0, count: sequences)
     hidden = Matrix(rows: sequences, columns: configuration.hiddenSize)
     workspace = Workspace(configuration, rows: sequences, length: 1)
-    scores = (0..<min(Threads.count, sequences)).map { _ in
+    scores = (0..<Threads.count).map { _ in
       Matrix(rows: 1, columns: KeyValueCache.scratchCount(capacity: capacity))
     }
     logits = Matrix(rows: sequences, columns: model.head.rows)
@@ -86,27 +91,58 @@ public final class Generator<Model: Network>: @unchecked Sendable {
     }
   }
 
-  /// Feeds one token to every sequence and returns the logits of the next, shape `[sequences, vocabulary]`.
+  /// Feeds tokens to sequences at their beginning; what equal ones have in common is computed once.
+  public func read(_ runs: [ArraySlice<Int32>], goesOn: () throws -> Bool) throws -> Bool {
+    precondition(runs.count == sequences && counts.allSatisfy { $0 == 0 }, "one run a sequence, before all else")
+    precondition(runs.allSatisfy { $0.count < capacity }, "runs within the cache")
+    let firsts = runs.indices.map { sequence in runs[..<sequence].firstIndex(of: runs[sequence]) ?? sequence }
+    let fed = runs.indices.filter { firsts[$0] == $0 }.flatMap { sequence in
+      runs[sequence].enumerated().map { (token: $1, place: CachedPass.Place(sequence: sequence, position: $0)) }
+    }
+    if fed.isEmpty { return true }
+    let workspace = Workspace(model.configuration, rows: min(Self.piece, fed.count), length: 1)
+    for start in stride(from: 0, to: fed.count, by: Self.piece) {
+      guard try goesOn() else { return false }
+      let piece = fed[start..<min(start + Self.piece, fed.count)]
+      try advance(ForwardPass.embed(piece.map(\.token), model), piece.map(\.place), workspace)
+    }
+    for (sequence, first) in firsts.enumerated() {
+      counts[sequence] = runs[sequence].count
+      if first != sequence {
+        for cache in caches { cache.copy(counts[sequence], from: first, to: sequence) }
+      }
+    }
+    return true
+  }
+
+  /// Feeds one token to every sequence that goes on, and returns the logits of the next, shape `[those sequences, vocabulary]`.
   ///
   /// The matrix is overwritten by the next step; the caller may change it.
-  public func step(_ tokens: [Int32]) throws -> Matrix<Float> {
-    precondition(tokens.count == sequences && position < capacity, "one token a sequence, within the cache")
-    let pass = ForwardPass(TokenWindows(length: 1, tokens: tokens))
-    hidden.assign(try pass.embed(model))
+  public func step(_ tokens: [Int32?]) throws -> Matrix<Float> {
+    let places = tokens.indices.filter { tokens[$0] != nil }.map {
+      CachedPass.Place(sequence: $0, position: counts[$0])
+    }
+    precondition(tokens.count == sequences, "one token or none for each sequence")
+    precondition(places.allSatisfy { $0.position < capacity }, "tokens within the cache")
+    let hidden = hidden.rows(0..<places.count)
+    hidden.assign(try ForwardPass.embed(tokens.compactMap { $0 }, model))
+    try advance(hidden, places, workspace)
+    for place in places { counts[place.sequence] += 1 }
+    let (normed, logits) = (workspace.normed.rows(0..<places.count), logits.rows(0..<places.count))
+    model.configuration.normalise(hidden, gain: model.finalNorm, into: normed)
+    let (rows, head) = (PackedRows(normed, precision, in: workspace.packedRows), head)
+    CachedPass.forEachShare(of: head.outputs) { head.apply(rows, into: logits, outputs: $0(head.outputs)) }
+    if let cap = model.configuration.logitCap { Kernels.softCap(logits.pointer, cap, count: logits.count) }
+    return logits
+  }
+
+  /// Takes embedded tokens through all layers, in place.
+  private func advance(_ hidden: Matrix<Float>, _ places: [CachedPass.Place], _ workspace: Workspace) throws {
     let configuration = model.configuration
     for index in 0..<configuration.layerCount {
       let block = TransformerBlock(configuration: configuration, weights: try layer(index), rotaries: rotaries)
-      let pass = CachedPass(cache: caches[index], position: position, scores: scores)
-      block.run(hidden, pass, workspace) { _, _ in }
+      block.run(hidden, CachedPass(cache: caches[index], places: places, scores: scores), workspace) { _, _ in }
     }
-    position += 1
-    configuration.normalise(hidden, gain: model.finalNorm, into: workspace.normed)
-    let rows = PackedRows(workspace.normed, precision, in: workspace.packedRows)
-    CachedPass.forEachShare(of: head.outputs) {
-      self.head.apply(rows, into: self.logits, outputs: $0(self.head.outputs))
-    }
-    if let cap = configuration.logitCap { Kernels.softCap(logits.pointer, cap, count: logits.count) }
-    return logits
   }
 
   private func layer(_ index: Int) throws -> PackedLayer {
@@ -135,9 +171,9 @@ extension Generator {
     let decoder = model.engine.decoder(model, sequences: prompts.count, capacity: length + count, precision)
     var results = prompts
     var random = prompts.indices.map { SeededGenerator(seed: seed, stream: UInt64($0)) }
-    for position in 0..<length + count - 1 {
+    _ = try decoder.read(prompts.map { $0.dropLast() }) { true }
+    for position in length - 1..<length + count - 1 {
       let logits = try decoder.step(results.map { $0[position] })
-      guard position >= length - 1 else { continue }
       let uniforms = random.indices.map { random[$0].unit() }
       let drawn = Drawn(count: prompts.count)
       try Threads.forEach(prompts.count) { sequence, _ in

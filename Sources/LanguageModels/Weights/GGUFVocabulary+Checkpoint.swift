@@ -12,8 +12,7 @@ extension GGUFVocabulary {
     }
     let model = try file.string("tokenizer.ggml.model")
     if Self.modelsWithoutTokens.contains(model) {
-      throw TokenizerError.missingFile(
-        path: file.location.path, advice: "tokenizer.ggml.model is '\(model)': the file holds no tokenizer")
+      throw TokenizerError.noTokenizer(path: file.location.path, model: model)
     }
     self.init(
       model: model,

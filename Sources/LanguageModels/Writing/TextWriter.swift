@@ -67,10 +67,12 @@ public struct TextWriter<Model: Network>: Sendable {
   /// - Parameters:
   ///   - isWanted: asked before every token whether a task's text is still wanted; what is not is never finished.
   ///   - checkpoint: hears before every token how many tasks are done with their group; an error that it throws ends all.
+  ///   - wrote: hears of every token but the last what is written so far, whose `text` is not filled in.
   ///   - finished: gets each text as soon as it has ended.
   public func write(
     _ tasks: [WritingTask], isWanted: (_ task: Int) -> Bool = { _ in true },
-    checkpoint: (_ done: Int) throws -> Void = { _ in }, finished: (_ task: Int, WrittenText) throws -> Void
+    checkpoint: (_ done: Int) throws -> Void = { _ in }, wrote: (_ task: Int, WrittenText) -> Void = { _, _ in },
+    finished: (_ task: Int, WrittenText) throws -> Void
   ) throws {
     // Prompts of like lengths wait little for each other.
     let order = tasks.indices.sorted { (tasks[$0].prompt.count, $0) < (tasks[$1].prompt.count, $1) }
@@ -81,7 +83,7 @@ public struct TextWriter<Model: Network>: Sendable {
       let part = order[start..<min(start + together, order.count)].filter(isWanted)
       try write(
         part.map { tasks[$0] }, isWanted: { isWanted(part[$0]) }, checkpoint: { try checkpoint(start) },
-        finished: { try finished(part[$0], $1) })
+        wrote: { wrote(part[$0], $1) }, finished: { try finished(part[$0], $1) })
     }
   }
 
@@ -91,31 +93,30 @@ public struct TextWriter<Model: Network>: Sendable {
     var written = WrittenText()
     var isDone = false
 
-    var count: Int { task.prompt.count + written.tokens.count }
-
-    /// The token at a position. A line that has ended goes on with its last one, whose successor nobody reads.
-    func token(at position: Int) -> Int32 {
-      let place = min(position, count - 1) - task.prompt.count
-      return place < 0 ? task.prompt[place + task.prompt.count] : written.tokens[place]
-    }
+    /// The token whose successor is written next.
+    var last: Int32? { written.tokens.last ?? task.prompt.last }
   }
 
   private func write(
-    _ tasks: [WritingTask], isWanted: (Int) -> Bool, checkpoint: () throws -> Void,
+    _ tasks: [WritingTask], isWanted: (Int) -> Bool, checkpoint: () throws -> Void, wrote: (Int, WrittenText) -> Void,
     finished: (Int, WrittenText) throws -> Void
   ) throws {
     if tasks.isEmpty { return }
     var lines = tasks.map { Line(task: $0) }
-    let capacity = tasks.reduce(0) { max($0, $1.prompt.count + $1.most) }
-    let decoder = model.engine.decoder(model, sequences: lines.count, capacity: capacity, .single)
-    for position in 0..<capacity {
+    func goesOn() throws -> Bool {
       try checkpoint()
       for place in lines.indices where !lines[place].isDone && !isWanted(place) { lines[place].isDone = true }
-      if lines.allSatisfy(\.isDone) { return }
-      let logits = try decoder.step(lines.map { $0.token(at: position) })
-      for place in lines.indices where !lines[place].isDone && position >= lines[place].count - 1 {
-        add(logits.row(place), count: logits.columns, to: &lines[place])
-        if lines[place].isDone { try finished(place, lines[place].written) }
+      return !lines.allSatisfy(\.isDone)
+    }
+    let capacity = tasks.reduce(0) { max($0, $1.prompt.count + $1.most) }
+    let decoder = model.engine.decoder(model, sequences: lines.count, capacity: capacity, .single)
+    guard try decoder.read(lines.map { $0.task.prompt.dropLast() }, goesOn: goesOn) else { return }
+    while try goesOn() {
+      let active = lines.indices.filter { !lines[$0].isDone }
+      let logits = try decoder.step(lines.map { $0.isDone ? nil : $0.last })
+      for (row, place) in active.enumerated() {
+        add(logits.row(row), count: logits.columns, to: &lines[place])
+        if lines[place].isDone { try finished(place, lines[place].written) } else { wrote(place, lines[place].written) }
       }
     }
   }

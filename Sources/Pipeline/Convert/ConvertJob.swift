@@ -75,10 +75,7 @@ extension LanguageModel {
     let count = min(tokens.count / length, max(1, CalibrationFile.importanceTokens / length))
     try PipelineError.require(
       count > 0, "--importance \(source.name): the text has \(tokens.count) tokens, fewer than a window of \(length)")
-    let windows = (0..<count).flatMap { window in
-      let start = count == 1 ? 0 : window * (tokens.count - length) / (count - 1)
-      return tokens[start..<start + length]
-    }
-    return TokenWindows(length: length, tokens: windows)
+    let starts = TokenWindows.starts(of: count, length: length, in: tokens.count)
+    return TokenWindows(length: length, tokens: starts.flatMap { tokens[$0..<$0 + length] })
   }
 }

@@ -96,9 +96,8 @@ public struct ContinuationJob {
     guard tokens.count / length >= count else {
       throw CalibrationError.tooShort(source: name, tokens: tokens.count, window: length, needed: count)
     }
-    return (0..<count).map { number in
-      let start = number * (tokens.count - length) / max(1, count - 1)
-      return (name, Array(tokens[start..<start + length]))
+    return TokenWindows.starts(of: count, length: length, in: tokens.count).map {
+      (name, Array(tokens[$0..<$0 + length]))
     }
   }
 

@@ -56,6 +56,21 @@ struct ExportRecord {
     return try Exporter.export(network, parent: source ?? parent, record: json(), to: target.url, options: options)
   }
 
+  /// Bytes that a target's file takes more for this record, and for its name; none for a folder, which has a file for it.
+  ///
+  /// What will be measured only when the subnet is chosen counts as much as the longest numbers.
+  func bytes(in target: ExportTarget?) throws -> Int {
+    guard let target, target.options.format == .gguf else { return 0 }
+    var known = self
+    let long = -0.123_456_789_012_345_67e-100
+    known.measured.kl = known.measured.kl ?? long
+    known.measured.perplexity = known.measured.perplexity ?? long
+    known.measured.densePerplexity = known.measured.densePerplexity ?? long
+    known.measured.top1Agreement = known.measured.top1Agreement ?? long
+    known.measured.on = known.measured.on ?? calibration.judgedOn
+    return try known.json().text(indented: false).utf8.count + target.url.lastPathComponent.utf8.count
+  }
+
   private func json() throws -> JSONValue {
     var record: [String: JSONValue] = [
       "schema": "nas-search.export", "version": 1, "tool_version": .string(toolVersion),
@@ -107,6 +122,22 @@ extension LanguageModel {
       "block_parameters": .integer(configuration.blockParameters),
       "total_parameters": .integer(configuration.totalParameters),
     ]
+  }
+}
+
+extension ModelConfiguration {
+  /// Bytes that the record of a subnet of these widths takes in a GGUF file, about, before its units are known.
+  ///
+  /// - Parameter dense: the parent, whose units have numbers.
+  func recordBytes(of dense: ModelConfiguration) -> Int {
+    // Of what is neither a unit nor of a layer; and of a layer's repair.
+    let (beside, each) = (2000, 400)
+    func digits(_ count: Int) -> Int { "\(max(0, count - 1))".utf8.count }
+    return zip(layers, dense.layers).reduce(beside) { sum, pair in
+      let (own, parent) = pair
+      return sum + each + own.kvHeads * (digits(parent.kvHeads) + 1)
+        + own.mlpChannels * (digits(parent.mlpChannels) + 1)
+    }
   }
 }
 
@@ -173,6 +204,7 @@ extension CalibrationFile {
         [
           "name": .string(set.name), "source": .string(set.source), "sha256": set.sha256.map { .string($0) } ?? .null,
           "windows": .integer(set.windows.calibration.count), "length": .integer(set.calibrationLength),
+          "descent_windows": set.furtherTokens == nil ? .null : .integer(set.windows.training.count),
           "seed": set.seed.map { .string("\($0)") } ?? .null,
           "filter": set.filter.map { .string($0.options.joined(separator: " ")) } ?? .null,
           "filtered": set.filtered.map { .string($0.summary) } ?? .null,

@@ -21,11 +21,13 @@ public struct NamedSetting: Equatable, Sendable {
 }
 
 extension [NamedSetting] {
-  /// The first setting in which other ones differ, in words; `nil` if they agree.
-  func difference(to others: [NamedSetting]) -> String? {
+  /// The first setting in which other ones differ, and how, in words; `nil` if they agree.
+  func difference(to others: [NamedSetting]) -> (option: String, words: String)? {
     for setting in self {
       let other = others.first { $0.option == setting.option }
-      if let other, other != setting { return "\(setting.name) was \(setting.text), now \(other.text)" }
+      if let other, other != setting {
+        return (setting.option, "\(setting.name) was \(setting.text), now \(other.text)")
+      }
     }
     return nil
   }

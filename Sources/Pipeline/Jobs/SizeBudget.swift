@@ -4,12 +4,30 @@ import LanguageModels
 /// A target in bytes as a budget of block parameters, which is what methods and allocations keep to.
 ///
 /// Bytes follow from the parameters alone only if all weights are stored alike. Matrices of a quantisation have types of
-/// their own, which change with their widths, and a cache has nothing to do with MLPs. So a subnet is made, its bytes are
-/// counted, and the budget is corrected until they are within a hundredth of the target, and not above.
+/// their own, which change with their widths, a cache has nothing to do with MLPs, and a record is as long as the list of
+/// units. So a subnet is made, its bytes are counted, and the budget is corrected until they are within a hundredth of the
+/// target, and not above.
 struct SizeBudget {
+  /// A subnet that was made.
+  struct Made<Subnet> {
+    let subnet: Subnet
+    /// With the tokens that stay.
+    let configuration: ModelConfiguration
+    /// Bytes of its record in the file (`ExportRecord.bytes`).
+    let record: Int
+  }
+
   /// Share of the target that may be left.
   private static let slack = 0.01
-  private static let attempts = 6
+  /// How hard the largest subnet within a target is looked for.
+  enum Effort {
+    /// Where each subnet takes long: until one is close to the target.
+    case few
+    /// Where none does: until no larger one is found.
+    case many
+
+    fileprivate var attempts: Int { self == .few ? 8 : 32 }
+  }
 
   let target: SizeTarget
   /// Of the model with the tokens that stay.
@@ -37,10 +55,13 @@ struct SizeBudget {
 
   /// Bytes of a subnet that the target counts; `nil` for targets that are not in bytes.
   ///
-  /// - Parameter configuration: with the tokens that stay.
-  func bytes(of configuration: ModelConfiguration) throws -> Int? {
+  /// - Parameters:
+  ///   - configuration: with the tokens that stay.
+  ///   - record: bytes of the subnet's record; `nil` for about so many as one of its widths takes.
+  func bytes(of configuration: ModelConfiguration, record: Int? = nil) throws -> Int? {
     guard let shipped else { return nil }
-    return try shipped.bytes(of: configuration) + target.cacheBytes(of: configuration)
+    let record = shipped.format == .gguf ? record ?? configuration.recordBytes(of: dense) : 0
+    return try shipped.bytes(of: configuration, record: record) + target.cacheBytes(of: configuration)
   }
 
   /// Whether a subnet meets the target.
@@ -94,36 +115,98 @@ struct SizeBudget {
 
   /// Makes subnets until one meets the target closely.
   ///
-  /// - Parameter make: makes one of at most so many block parameters; its configuration has the tokens that stay.
-  /// - Returns: the largest that was made within the target.
+  /// - Parameters:
+  ///   - effort: number of subnets that are made at most, and whether the first that is close is taken.
+  ///   - notice: hears why the subnet is far below the target, where it is.
+  ///   - make: makes one of at most so many block parameters.
+  /// - Returns: that of most parameters of those within the target.
   /// - Throws: `PipelineError.invalidOption` if none was, and what `make` throws.
-  func fitted<Made>(_ make: (_ budget: Int) throws -> (made: Made, configuration: ModelConfiguration)) throws -> Made {
+  func fitted<Subnet>(
+    _ effort: Effort, notice: (String) -> Void = { _ in }, _ make: (_ budget: Int) throws -> Made<Subnet>
+  ) throws -> Subnet {
     var budget = try first()
-    guard let limit = target.bytes else { return try make(budget).made }
+    guard let limit = target.bytes else { return try make(budget).subnet }
     let (base, slope) = try line()
     // With blocks subnets of several sizes have the same bytes: the largest of them is the best.
-    var best: (made: Made, bytes: Int, parameters: Int)?
-    var smallest = Int.max
-    for _ in 0..<Self.attempts {
-      let (made, configuration) = try make(budget)
-      let bytes = try bytes(of: configuration) ?? 0
-      smallest = min(smallest, bytes)
-      let parameters = configuration.blockParameters
-      if bytes <= limit, best.map({ ($0.parameters, $0.bytes) < (parameters, bytes) }) ?? true {
-        best = (made, bytes, parameters)
+    var best: (made: Made<Subnet>, bytes: Int)?
+    var bracket = Bracket()
+    for _ in 0..<effort.attempts {
+      let made = try make(budget)
+      let (bytes, parameters) = (
+        try bytes(of: made.configuration, record: made.record) ?? 0, made.configuration.blockParameters
+      )
+      bracket.add(budget, bytes: bytes, limit: limit)
+      if bytes <= limit, best.map({ ($0.made.configuration.blockParameters, $0.bytes) < (parameters, bytes) }) ?? true {
+        best = (made, bytes)
       }
-      if bytes <= limit, Double(bytes) >= (1 - Self.slack) * Double(limit) || budget == dense.blockParameters { break }
-      // Aims at the middle of what is allowed, along the line from the model without layers through what was made.
-      let own = max(slope / 4, (Double(bytes) - base) / Double(max(1, configuration.blockParameters)))
+      if bytes <= limit, effort == .few && isClose(bytes, to: limit) || budget == dense.blockParameters { break }
+      // Aims at the middle of what is close, along the line from the model without layers through what was made.
+      let own = max(slope / 4, (Double(bytes) - base) / Double(max(1, parameters)))
       let aim = (1 - Self.slack / 2) * Double(limit)
-      let next = min(dense.blockParameters, max(1, budget + Int((aim - Double(bytes)) / own)))
-      if next == budget { break }
-      budget = next
+      let least = effort == .few ? 0 : max(1, dense.blockParameters / 64)
+      let next = bracket.inside(budget + Int((aim - Double(bytes)) / own), from: budget, atLeast: least)
+      if next == budget || bracket.isClosed { break }
+      budget = min(dense.blockParameters, max(1, next))
     }
     guard let best else {
       throw PipelineError.invalidOption(
-        "\(target.text) is too small: the smallest subnet that was made takes \(smallest) bytes")
+        "\(target.text) is too small: the smallest subnet that was made takes \(bracket.smallest) bytes")
     }
-    return best.made
+    if !isClose(best.bytes, to: limit), let above = bracket.above { notice(words(best.bytes, above, limit)) }
+    return best.made.subnet
+  }
+
+  private func isClose(_ bytes: Int, to limit: Int) -> Bool { Double(bytes) >= (1 - Self.slack) * Double(limit) }
+
+  /// Why a subnet is far below the target.
+  private func words(_ bytes: Int, _ above: Int, _ limit: Int) -> String {
+    let percent = ((1 - Double(bytes) / Double(limit)) * 1000).rounded() / 10
+    let blocks =
+      type.isQuantised
+      ? "files of type \(type.rawValue) hold MLPs in blocks of 32 channels" : "whole units are pruned"
+    return "\(target.text): the subnet takes \(bytes) bytes, \(percent) % less; \(blocks), and the next larger subnet "
+      + "that was made takes \(above)"
+  }
+}
+
+/// Budgets that were tried: the bytes of their subnets move in steps, which no line foretells.
+private struct Bracket {
+  /// The largest budget within the target, and the smallest beyond it.
+  private var within: Int?
+  private var beyond: Int?
+  private var last: (budget: Int, bytes: Int)?
+  private var step = 0
+  /// Bytes of the smallest subnet beyond the target.
+  private(set) var above: Int?
+  private(set) var smallest = Int.max
+
+  /// Whether no budget is between those that are known.
+  var isClosed: Bool {
+    guard let within, let beyond else { return false }
+    return beyond <= within + 1
+  }
+
+  mutating func add(_ budget: Int, bytes: Int, limit: Int) {
+    smallest = min(smallest, bytes)
+    // A step that changed nothing is doubled.
+    step = last.map { $0.bytes == bytes ? 2 * abs(budget - $0.budget) : 0 } ?? 0
+    last = (budget, bytes)
+    if bytes <= limit {
+      within = max(within ?? 0, budget)
+    } else {
+      beyond = min(beyond ?? .max, budget)
+      above = min(above ?? .max, bytes)
+    }
+  }
+
+  /// The next budget: the one that the line says, if it is between those that are known; otherwise their middle.
+  ///
+  /// - Parameter least: smallest step where nothing is known beyond.
+  func inside(_ next: Int, from budget: Int, atLeast least: Int) -> Int {
+    if let within, let beyond {
+      return within < next && next < beyond && step == 0 ? next : (within + beyond) / 2
+    }
+    let step = max(step, least)
+    return beyond != nil ? min(next, budget - step) : max(next, budget + step)
   }
 }

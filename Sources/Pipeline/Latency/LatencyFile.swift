@@ -7,11 +7,6 @@ public enum LatencyFile {
   /// More bytes than any table has.
   private static let mostBytes = 64 << 20
 
-  private struct Header: Decodable {
-    let schema: String
-    let version: Int
-  }
-
   /// - Throws: `PipelineError.damaged` that names the file and what is wrong with it.
   public static func read(_ path: String) throws -> LatencyTable {
     func damaged(_ problem: String) -> PipelineError { .damaged(path: path, problem: problem) }
@@ -22,14 +17,21 @@ public enum LatencyFile {
     guard size <= mostBytes, let data = try? Data(contentsOf: url) else {
       throw damaged("the file cannot be read as a latency table of at most \(mostBytes >> 20) MiB")
     }
-    guard let header = try? StoredJSON.decoder().decode(Header.self, from: data) else {
+    let content: JSONValue
+    do {
+      content = try data.withUnsafeBytes { try JSONValue.parse($0, file: "its text", dialect: .python) }
+    } catch {
+      throw damaged("this is no latency table: \(error)")
+    }
+    guard let name = content["schema"]?.string, let version = content["version"]?.integer else {
       throw damaged("this is no latency table: it is to be JSON with 'schema' and 'version'")
     }
-    guard header.schema == "nas-search.\(LatencyTable.schema)", header.version == LatencyTable.version else {
+    guard name == "nas-search.\(LatencyTable.schema)", version == LatencyTable.version else {
       throw damaged(
-        "'\(header.schema)', version \(header.version), is not nas-search.\(LatencyTable.schema), version "
+        "'\(name)', version \(version), is not nas-search.\(LatencyTable.schema), version "
           + "\(LatencyTable.version)")
     }
+    if let problem = Self.problem(of: content, at: "") { throw damaged(problem) }
     do {
       let table = try StoredJSON.decoder().decode(LatencyTable.self, from: data)
       try table.validate()
@@ -40,6 +42,28 @@ public enum LatencyFile {
       throw damaged(Self.words(error))
     }
   }
+
+  /// What is wrong with the numbers of a table, with its place: the decoder only says that there is no JSON.
+  ///
+  /// - Parameter place: place of the value.
+  private static func problem(of value: JSONValue, at place: String) -> String? {
+    switch value {
+    case .object(let members):
+      return members.sorted { $0.key < $1.key }.lazy.compactMap { key, value in
+        problem(of: value, at: place.isEmpty ? key : "\(place).\(key)")
+      }.first
+    case .array(let values):
+      return values.enumerated().lazy.compactMap { problem(of: $1, at: "\(place)[\($0)]") }.first
+    case .number(let number):
+      if !number.isFinite { return "'\(place)' is \(number), which is no number of a table" }
+      let isTime = times.contains { place.hasSuffix(".\($0)") }
+      return isTime || Int(exactly: number) != nil ? nil : "'\(place)' is \(number), not an integer"
+    default: return nil
+    }
+  }
+
+  /// Keys whose numbers may have fractions.
+  private static let times = ["seconds", "spread"]
 
   private static func words(_ error: DecodingError) -> String {
     func place(_ path: [any CodingKey]) -> String {

@@ -91,10 +91,16 @@ public struct PruneJob {
     given.openAccount()
     let narrower = try request.headDimension.map { try given.narrowingHeads(to: $0) }
     let bench = narrower?.bench ?? given
-    let pruned = try prepared.budget.fitted { budget in
+    let heads = narrower.map { NarrowerHeadsOutcome($0, of: given.configuration) }
+    let tell = { (words: String) in monitor.tell(JobWarning(text: words)) }
+    let pruned = try prepared.budget.fitted(.few, notice: tell) { budget in
       let budget = min(budget, bench.configuration.blockParameters)
       let pruned = try prepared.method.prune(bench, budget: budget, prepared.values)
-      return (pruned, pruned.network.configuration.written(with: prepared.vocabulary))
+      var origin = self.record(prepared, pruned, damping: bench.knownDamping)
+      origin.heads = heads
+      return SizeBudget.Made(
+        subnet: pruned, configuration: pruned.network.configuration.written(with: prepared.vocabulary),
+        record: try origin.bytes(in: prepared.target))
     }
     if bench.knownDamping != nil { prepared.opened.warn(monitor) }
     let seconds = narrower == nil ? given.seconds : given.seconds.merging(bench.seconds, uniquingKeysWith: +)
@@ -102,7 +108,6 @@ public struct PruneJob {
     let measurement = SubnetMeasurement(
       network.written(with: prepared.vocabulary), of: given.configuration, try reference.compare(pruned.network))
     let peak = ProcessMemory.lifetimePeak
-    let heads = narrower.map { NarrowerHeadsOutcome($0, of: given.configuration) }
     var record = record(prepared, pruned, damping: bench.knownDamping)
     record.heads = heads
     record.measured = .init(

@@ -227,8 +227,12 @@ public struct SearchSettings: Codable, Equatable, Sendable {
       let texts = [target, other.target].map { $0?.text ?? "none" }
       return "target was \(texts[0]), now \(texts[1])"
     }
-    return named.difference(to: other.named)
-      ?? (spaceText == other.spaceText ? nil : "the file of the search space has changed")
+    if let found = named.difference(to: other.named) {
+      // Nobody who made such a study was asked for rounds.
+      let isOlder = found.option == "rounds" && rounds == nil
+      return found.words + (isOlder ? "; the study is older than this setting, and goes on with --rounds 1" : "")
+    }
+    return (spaceText == other.spaceText ? nil : "the file of the search space has changed")
       ?? (latency == other.latency ? nil : "the latency table has changed")
       ?? zip(tasks?.sets ?? [], other.tasks?.sets ?? []).first(where: !=).map {
         "the development items of \($0.0.task.name) in \(tasks?.folder ?? "") have changed"

@@ -13,6 +13,9 @@ public struct ServeRequest: Sendable {
   public var port = 8000
   public var limits = ServingLimits.standard
 
+  /// Characters that break a line, or steer a terminal.
+  private static let breaking: Set<Unicode.GeneralCategory> = [.control, .lineSeparator, .paragraphSeparator]
+
   static let localHost = "127.0.0.1"
 
   public static let standard = ServeRequest(.checkpoint(""))
@@ -23,7 +26,11 @@ public struct ServeRequest: Sendable {
   public func validate() throws {
     try PipelineError.require((0...65_535).contains(port), "--port is 0 to 65535")
     try PipelineError.require(!host.isEmpty, "--host is empty")
-    try PipelineError.require(name.map { !$0.isEmpty } ?? true, "--name is empty")
+    try PipelineError.require(!clientName.isEmpty, "--name is empty")
+    try PipelineError.require(
+      clientName.unicodeScalars.allSatisfy { !Self.breaking.contains($0.properties.generalCategory) },
+      "the name of the model for clients, \(clientName.debugDescription), has a line break or a control character: "
+        + "give --name another one")
     try source.validate()
   }
 

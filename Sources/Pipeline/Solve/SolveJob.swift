@@ -205,10 +205,15 @@ public struct SolveJob {
     let bench = prepared.opened.bench
     prepared.opened.warn(monitor)
     let start = ContinuousClock.now
-    var answers = try prepared.budgets.map { budget in
-      try budget.fitted {
+    let tell = { (words: String) in monitor.tell(JobWarning(text: words)) }
+    var answers = try prepared.budgets.enumerated().map { place, budget in
+      let target = prepared.targets.isEmpty ? nil : prepared.targets[place]
+      return try budget.fitted(.many, notice: tell) {
         let (answer, shape) = try solve(budget.target, budget: $0, prepared)
-        return (answer, shape.written(with: prepared.vocabulary))
+        let origin = target == nil || budget.target.bytes == nil ? nil : try record(answer, shape, prepared)
+        return SizeBudget.Made(
+          subnet: answer, configuration: shape.written(with: prepared.vocabulary),
+          record: try origin?.bytes(in: target) ?? 0)
       }
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -249,17 +254,23 @@ public struct SolveJob {
   }
 
   private func write(_ answer: Answer, to target: ExportTarget, _ prepared: Prepared) throws -> ExportResult {
-    let opened = prepared.opened
     let subnet = try answer.evaluator.subnet(answer.genes)
+    return try record(answer, subnet.configuration, prepared).export(subnet, to: target)
+  }
+
+  private func record(
+    _ answer: Answer, _ configuration: ModelConfiguration, _ prepared: Prepared
+  ) throws -> ExportRecord {
+    let opened = prepared.opened
     var record = ExportRecord(
       toolVersion: context.toolVersion,
       origin: [
         "method": "solve", "score": .string(answer.score), "curve_metric": .string(request.curveMetric.rawValue),
-      ], parent: opened.bench.model, network: subnet.configuration, vocabulary: prepared.vocabulary,
+      ], parent: opened.bench.model, network: configuration, vocabulary: prepared.vocabulary,
       calibration: opened.calibration)
     (record.repair, record.damping) = (.nested, opened.bench.knownDamping)
     record.measured.predictedError = answer.predictedError
     record.kept = try answer.evaluator.units(answer.genes)
-    return try record.export(subnet, to: target)
+    return record
   }
 }

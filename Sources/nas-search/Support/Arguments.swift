@@ -28,51 +28,57 @@ struct BudgetArgument: ExpressibleByArgument {
 }
 
 /// A number of parameters: `110M`, `1.5B` (billions), or a plain number.
-struct ParameterCount: ExpressibleByArgument {
+struct ParameterCount {
   let value: Int
 
-  init?(argument: String) {
-    guard let value = Amount.value(of: argument, units: [("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1)]) else {
-      return nil
-    }
-    self.value = value
-  }
-}
+  private static let units: [Amount.Unit] = [("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1)]
 
-/// Values separated by commas.
-struct ListArgument<Value: ExpressibleByArgument>: ExpressibleByArgument {
-  let values: [Value]
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = parts.compactMap { Value(argument: String($0)) }
-    if values.count < parts.count { return nil }
+  /// - Throws: `ValidationError` that names the units.
+  @Sendable static func read(_ argument: String) throws -> ParameterCount {
+    ParameterCount(value: try Amount.value(of: argument, units: units, kind: "parameters"))
   }
 }
 
 /// A number of bytes: `4GiB`, `500MB`, `500B`, or a plain number.
-struct ByteCount: ExpressibleByArgument {
+struct ByteCount {
   let value: Int
 
-  init?(argument: String) {
-    let units: [(String, Double)] = [
-      ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1),
-      ("", 1),
-    ]
-    guard let value = Amount.value(of: argument, units: units) else { return nil }
-    self.value = value
+  private static let units: [Amount.Unit] = [
+    ("GiB", 1_073_741_824), ("MiB", 1_048_576), ("KiB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1), ("", 1),
+  ]
+
+  /// - Throws: `ValidationError` that names the units.
+  @Sendable static func read(_ argument: String) throws -> ByteCount {
+    ByteCount(value: try Amount.value(of: argument, units: units, kind: "bytes"))
   }
 }
 
 private enum Amount {
-  /// - Parameter units: suffixes and what they stand for; a suffix that ends with another one comes before it.
-  static func value(of argument: String, units: [(suffix: String, scale: Double)]) -> Int? {
+  typealias Unit = (suffix: String, scale: Double)
+
+  /// - Parameters:
+  ///   - units: suffixes and what they stand for; a suffix that ends with another one comes before it.
+  ///   - kind: things that are counted.
+  static func value(of argument: String, units: [Unit], kind: String) throws -> Int {
     // Numbers in base 16 would be taken for others: 0x10 ends with no unit, 0x1B with one.
     guard !argument.lowercased().hasPrefix("0x"),
       let (suffix, scale) = units.first(where: { argument.hasSuffix($0.suffix) }),
       let number = Double(argument.dropLast(suffix.count)), (1..<9e18).contains((number * scale).rounded())
-    else { return nil }
+    else {
+      let known = units.map(\.suffix).filter { !$0.isEmpty }.joined(separator: ", ")
+      throw ValidationError("a number of \(kind), one or more, has one of these units, or none: \(known)")
+    }
     return Int((number * scale).rounded())
+  }
+}
+
+/// Values separated by commas.
+struct ListArgument<Value> {
+  let values: [Value]
+
+  /// - Throws: what `read` throws for a part.
+  init(_ argument: String, _ read: (String) throws -> Value) throws {
+    values = try argument.split(separator: ",", omittingEmptySubsequences: false).map { try read(String($0)) }
   }
 }
 

@@ -4,15 +4,18 @@ import Pipeline
 /// The options that say what a subnet may cost, the same for every command that makes one.
 struct SizeOptions: ParsableArguments {
   @Option(help: "Largest share of the block parameters that stays, such as 0.8.") var keep: Double?
-  @Option(help: "Most parameters of the whole model: embeddings, head and norms, too, such as 110M.")
+  @Option(
+    help: "Most parameters of the whole model: embeddings, head and norms, too, such as 110M.",
+    transform: ParameterCount.read)
   var params: ParameterCount?
   @Option(
     help:
-      "Most bytes of the weights' files, such as 200MB or 4GiB: as they are stored, a GGUF file with its tokenizer."
-  )
+      "Most bytes of the weights' files, such as 200MB or 4GiB: as they are stored, a GGUF file with its tokenizer.",
+    transform: ByteCount.read)
   var size: ByteCount?
   @Option(
-    help: "Most bytes of the weights' files and of the keys and values of --context tokens, in two bytes each.")
+    help: "Most bytes of the weights' files and of the keys and values of --context tokens, in two bytes each.",
+    transform: ByteCount.read)
   var memory: ByteCount?
   @Option(help: "Tokens whose keys and values --memory counts.") var context: Int?
 

@@ -7,8 +7,8 @@ import Runtime
 struct MemoryOption: ParsableArguments {
   @Option(
     help:
-      "Memory to plan with, such as 8GiB; less is slower, and what does not fit goes to disk. Default: half of the machine's."
-  )
+      "Memory to plan with, such as 8GiB; less is slower, and what does not fit goes to disk. Default: half of the machine's.",
+    transform: ByteCount.read)
   var memoryLimit: ByteCount?
 
   /// What a job has beside its request.

@@ -14,12 +14,17 @@ struct SolveCommand: ParsableCommand {
   ) var model: String?
   @Option(help: "Folder of a study whose calibration is taken.") var study: String?
   @Option(help: "Shares of the block parameters to keep, separated by commas.") var keep: String?
-  @Option(help: "Instead: most parameters of the whole model: embeddings, head and norms, too, such as 110M,90M.")
+  @Option(
+    help: "Instead: most parameters of the whole model: embeddings, head and norms, too, such as 110M,90M.",
+    transform: { try ListArgument($0, ParameterCount.read) })
   var params: ListArgument<ParameterCount>?
   @Option(
-    help: "Instead: most bytes of the weights' files, a GGUF file with its tokenizer, such as 200MB,150MB.")
+    help: "Instead: most bytes of the weights' files, a GGUF file with its tokenizer, such as 200MB,150MB.",
+    transform: { try ListArgument($0, ByteCount.read) })
   var size: ListArgument<ByteCount>?
-  @Option(help: "Instead: most bytes of the weights' files and of the keys and values of --context tokens.")
+  @Option(
+    help: "Instead: most bytes of the weights' files and of the keys and values of --context tokens.",
+    transform: { try ListArgument($0, ByteCount.read) })
   var memory: ListArgument<ByteCount>?
   @Option(help: "Tokens whose keys and values --memory counts, in two bytes each.") var context: Int?
   @Option(help: "Scores to choose from, separated by commas; each budget takes the best.") var scores =

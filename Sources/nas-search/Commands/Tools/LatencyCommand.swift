@@ -45,10 +45,11 @@ struct LatencyCommand: ParsableCommand {
 
   func run() throws {
     Interrupt.install()
-    let url = URL(fileURLWithPath: output)
-    try Destination(url, .file).rehearse()
+    let destination = try Destination(URL(fileURLWithPath: output), .file)
+    try destination.rehearse()
     let table = try ProgressDisplay.during(quiet: false, LatencyJob(request, in: plannedMemory.context()).run)
-    try AtomicFile.write(LatencyFile.data(table), to: url)
+    let data = try LatencyFile.data(table)
+    try destination.build { try AtomicFile.write(data, to: $0) }
     try Console.print(table.lines.joined(separator: "\n"), kept: "the table is in \(output)")
   }
 }
