@@ -97,4 +97,12 @@ public struct ObjectiveDescription: Codable, Equatable, Sendable {
   public var direction: Direction
   /// True if the widths alone decide the value.
   public var isSize: Bool
+
+  public init(
+    name: String, title: String, unit: String = "", summary: String, style: NumberStyle, direction: Direction,
+    isSize: Bool
+  ) {
+    (self.name, self.title, self.unit, self.summary) = (name, title, unit, summary)
+    (self.style, self.direction, self.isSize) = (style, direction, isSize)
+  }
 }
