@@ -67,6 +67,9 @@ public struct EvaluateJob {
     public let configuration: ModelConfiguration
     /// The rule by which texts get a beginning-of-sequence token, in words.
     public let bosRule: String
+    public let checkpoint: MeasuredCheckpoint
+    /// Fingerprint of the model it is compared with.
+    public let dense: String?
   }
 
   public struct Outcome: Sendable {
@@ -115,7 +118,9 @@ public struct EvaluateJob {
     for warning in try Self.warnings(model, request.texts) { monitor.tell(JobWarning(text: warning)) }
     return Prepared(
       model: model, dense: dense, texts: texts, lengths: lengths,
-      subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
+      subject: Subject(
+        configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix),
+        checkpoint: try MeasuredCheckpoint(model), dense: try dense?.fingerprint()))
   }
 
   /// Measures every text at every length.

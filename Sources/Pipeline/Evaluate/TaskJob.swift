@@ -48,6 +48,9 @@ public struct TaskJob {
   public struct Outcome: Sendable {
     public let measurements: [Measurement]
     public let means: [TaskMean]
+    public let checkpoint: MeasuredCheckpoint
+    /// Fingerprint of the model it is compared with.
+    public let dense: String?
   }
 
   private typealias Asked = (kind: TaskKind, items: [TaskItem])
@@ -68,10 +71,8 @@ public struct TaskJob {
     try output?.rehearse()
     let model = try context.model(request.model)
     let examiner = TaskExaminer(model, try model.tokenizer())
-    let dense = try request.dense.map { path in
-      let model = try context.model(path)
-      return TaskExaminer(model, try model.tokenizer())
-    }
+    let denseModel = try request.dense.map(context.model(_:))
+    let dense = try denseModel.map { TaskExaminer($0, try $0.tokenizer()) }
     var lines: [JSONValue] = []
     let measurements = try asked.map { kind, items in
       let start = ContinuousClock.now
@@ -87,7 +88,9 @@ public struct TaskJob {
       return measured
     }
     try output?.build { try AtomicFile.write(TaskLines.data(lines), to: $0) }
-    return Outcome(measurements: measurements, means: TaskMean.means(of: measurements.map(\.result)))
+    return Outcome(
+      measurements: measurements, means: TaskMean.means(of: measurements.map(\.result)),
+      checkpoint: try MeasuredCheckpoint(model), dense: try denseModel?.fingerprint())
   }
 
   private func questions() throws -> [Asked] {

@@ -94,7 +94,7 @@ struct EvaluateCommand: ParsableCommand {
     _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?, _ tasks: TaskJob.Outcome?
   ) throws {
     if json {
-      var members = document(texts, tasks)
+      var members = try document(texts, tasks)
       members["continuations"] = continuations?.document
       return try Console.print(JSONValue.object(members).text())
     }
@@ -131,18 +131,23 @@ struct EvaluateCommand: ParsableCommand {
     return text + ", \(Int(measured.tokensPerSecond)) tokens/s"
   }
 
-  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) -> [String: JSONValue] {
+  private func document(_ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?) throws -> [String: JSONValue] {
+    let checkpoint = texts?.subject.checkpoint ?? tasks?.checkpoint
+    var model = try checkpoint?.members() ?? [:]
+    model["path"] = .string(self.model)
     var members: [String: JSONValue] = [
       "schema": "nas-search.evaluate", "version": 1, "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
-      "model": ["path": .string(model)],
     ]
+    if let dense {
+      let fingerprint = texts?.subject.dense ?? tasks?.dense
+      members["dense"] = ["path": .string(dense), "fingerprint": fingerprint.map { .string($0) } ?? .null]
+    }
     if let texts {
       let configuration = texts.subject.configuration
-      members["model"] = [
-        "path": .string(model), "family": .string(configuration.family.name),
-        "layers": .integer(configuration.layerCount), "total_parameters": .integer(configuration.totalParameters),
-        "block_parameters": .integer(configuration.blockParameters),
-      ]
+      model["family"] = .string(configuration.family.name)
+      model["layers"] = .integer(configuration.layerCount)
+      model["total_parameters"] = .integer(configuration.totalParameters)
+      model["block_parameters"] = .integer(configuration.blockParameters)
       members["bos"] = .string(texts.subject.bosRule)
       members["measurements"] = .array(texts.measurements.map(Self.object))
     }
@@ -151,6 +156,7 @@ struct EvaluateCommand: ParsableCommand {
         tasks.measurements.map { TaskJSON.object($0.result, itemsPerSecond: $0.itemsPerSecond) })
       members["means"] = .array(tasks.means.map(TaskJSON.object))
     }
+    members["model"] = .object(model)
     return members
   }
 
