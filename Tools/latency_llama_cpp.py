@@ -118,9 +118,9 @@ def write(path, shape, widths, encoder):
 class Subject:
     """A GGUF that llama.cpp has open, with the caches that workloads need."""
 
-    def __init__(self, path, workloads, threads, clock=time.perf_counter):
-        """`clock` is time.thread_time on a machine that others use, too: then with one thread."""
-        self.lib, self.path, self.clock = llama.library(), path, clock
+    def __init__(self, path, workloads, threads, clock=time.perf_counter, steps=STEPS):
+        """`clock` is time.thread_time on a machine that others use, too: then with one thread. `steps` tokens are generated."""
+        self.lib, self.path, self.clock, self.steps = llama.library(), path, clock, steps
         for function, result, arguments in [
             ("llama_memory_seq_rm", c.c_bool, [c.c_void_p, c.c_int32, c.c_int32, c.c_int32]),
         ]:
@@ -131,7 +131,7 @@ class Subject:
             raise SystemExit(f"llama.cpp does not load {path}: " + llama.LlamaCpp._last_errors())
         params = self.lib.llama_context_default_params()
         params.n_seq_max = max(batch for _, _, batch in workloads)
-        params.n_ctx = max(batch * (tokens + STEPS + 32) for _, tokens, batch in workloads)
+        params.n_ctx = max(batch * (tokens + steps + 32) for _, tokens, batch in workloads)
         params.n_batch = max([512] + [tokens * batch for _, tokens, batch in workloads])
         params.n_threads = params.n_threads_batch = threads
         self.context = self.lib.llama_init_from_model(self.model, params)
@@ -168,9 +168,9 @@ class Subject:
                 return self.clock() - start
             self.filled = workload
         start = self.clock()
-        for step in range(STEPS):
+        for step in range(self.steps):
             self.decode([(tokens + step, sequence) for sequence in range(batch)])
-        found = (self.clock() - start) / STEPS
+        found = (self.clock() - start) / self.steps
         for sequence in range(batch):
             self.lib.llama_memory_seq_rm(self.memory, sequence, tokens, -1)
         return found
@@ -181,13 +181,21 @@ class Subject:
         self.lib.llama_model_free(self.model)
 
 
+def processor_options(parser):
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--busy", action="store_true",
+                        help="count the time of the one thread, not that of the clock: for a machine that others use, too")
+
+
+def clock(arguments):
+    return time.thread_time if arguments.busy else time.perf_counter
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     tables.options(parser)
     parser.add_argument("--type", default="q8_0", help="type of the weights of the layers, such as f16, q8_0, q4_k")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--busy", action="store_true",
-                        help="count the time of the one thread, not that of the clock: for a machine that others use, too")
+    processor_options(parser)
     arguments = parser.parse_args()
     if arguments.busy and arguments.threads != 1:
         parser.error("--busy goes with --threads 1")
@@ -205,14 +213,13 @@ def main():
     layers = max(4, min(shape.layers, -(-BYTES // layer_bytes)))
     step = 256 if arguments.type.upper().endswith("_K") and shape.channels % 256 == 0 else 32
     workloads = tables.workloads(arguments)
-    clock = time.thread_time if arguments.busy else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
         subjects = {}
         networks = tables.files(shape, layers, tables.channels(shape, arguments.widths, step))
         for number, (name, widths) in enumerate(networks.items()):
             path = os.path.join(folder, f"{number}.gguf")
             write(path, shape, widths, encoder)
-            subjects[name] = Subject(path, workloads, arguments.threads, clock)
+            subjects[name] = Subject(path, workloads, arguments.threads, clock(arguments))
         engine = (f"llama.cpp ({llama.version()}), {arguments.type.lower()}, threads: {arguments.threads}"
                   + (", processor time" if arguments.busy else ""))
         table = tables.measure(subjects, shape, layers, workloads, arguments.rounds,

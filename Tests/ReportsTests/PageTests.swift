@@ -118,11 +118,55 @@ import Testing
     #expect(page.contains("@media print"))
   }
 
+  @Test func scriptKnowsEveryPointInEveryAxis() throws {
+    let report = SyntheticReports.usual
+    let root = try data(HTMLPage.render(report))
+    let axes = try #require(root["axes"] as? [[String: Any]])
+    #expect(axes.map { $0["up"] as? Bool } == report.axes.map { $0.direction == .maximize })
+    let evaluations = try #require(root["evaluations"] as? [[Any]])
+    let others = try #require(root["plotted"] as? [[String: Any]])
+    #expect(evaluations.count + others.count == report.plotted.count && evaluations.count > 100)
+    #expect(evaluations.allSatisfy { $0.count == 1 + axes.count })
+    let place = try #require(report.axes.firstIndex { $0.name == "bytes" })
+    #expect(axes[place]["title"] as? String == "Bytes (MB)")
+    for (point, plotted) in zip(others, report.front) {
+      let values = try #require(point["values"] as? [Double])
+      let bytes = try #require(plotted.measurement.values["bytes"])
+      #expect(abs(values[place] / (bytes / 1e6) - 1) < 1e-3 && point["point"] as? Int == plotted.index)
+    }
+  }
+
+  @Test func phonesScrollNoPage() throws {
+    let page = HTMLPage.render(SyntheticReports.measured)
+    #expect(page.contains("name=\"viewport\" content=\"width=device-width, initial-scale=1\""))
+    // What may be wider than a phone scrolls by itself; nothing else has a width that does not give way.
+    let main = try #require(page.components(separatedBy: "<main>").last?.components(separatedBy: "</main>").first)
+    var before = ""
+    for piece in main.components(separatedBy: "<table").dropLast() {
+      before += piece
+      let section = before.components(separatedBy: "<section").last ?? ""
+      #expect(
+        section.contains("class=\"scroll\"") || section.contains("class=\"facts\""), "\(section.prefix(80))")
+    }
+    let style = page.components(separatedBy: "<style>").last?.components(separatedBy: "</style>").first ?? ""
+    #expect(style.contains(".facts table { table-layout: fixed; }"))
+    for width in style.matches(of: #/[ {;](?:min-)?width: ([0-9.]+)(rem|px)/#) {
+      let pixels = (Double(width.1) ?? .infinity) * (width.2 == "rem" ? 16 : 1)
+      #expect(pixels < 320, "\(width.0)")
+    }
+    // Fingers need 44 pixels.
+    let targets = style.components(separatedBy: "(pointer: coarse) {").last ?? ""
+    for target in ["select", "button", "summary", "a"] {
+      #expect(targets.contains(target) && targets.contains("min-height: 44px"), "\(target)")
+    }
+  }
+
   @Test func manyEvaluationsBecomeOnePath() {
     let few = HTMLPage.render(SyntheticReports.make(model: SyntheticReports.model, trials: 100, front: 5))
     let many = HTMLPage.render(SyntheticReports.make(model: SyntheticReports.model, trials: 3000, front: 5))
     #expect(few.contains("class=\"trial\"") && !few.contains("class=\"trials\""))
-    #expect(many.contains("class=\"trials\"") && many.utf8.count < 400_000)
+    #expect(many.contains("class=\"trials\""))
+    #expect(many.utf8.count < 400_000, "\(many.utf8.count)")
   }
 
   @Test func cardsCompareWithTheBaselineOfTheSameSize() throws {
@@ -139,10 +183,13 @@ import Testing
 
   /// Points in the data that the page carries for its script.
   private func embedded(_ page: String) throws -> [[String: Any]] {
+    try #require(try data(page)["points"] as? [[String: Any]])
+  }
+
+  private func data(_ page: String) throws -> [String: Any] {
     let start = try #require(page.range(of: "id=\"report-data\">"))
     let end = try #require(page.range(of: "</script>", range: start.upperBound..<page.endIndex))
     let data = Data(page[start.upperBound..<end.lowerBound].utf8)
-    let root = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-    return try #require(root["points"] as? [[String: Any]])
+    return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
   }
 }

@@ -105,5 +105,13 @@ public struct ObjectiveDescription: Codable, Equatable, Sendable {
   /// True if the widths alone decide the value.
   public var isSize: Bool
   /// True if the value is one of a sample, with a standard error.
-  public var isSampled = false
+  public var isSampled: Bool
+
+  public init(
+    name: String, title: String, unit: String = "", summary: String, style: NumberStyle, direction: Direction,
+    isSize: Bool, isSampled: Bool = false
+  ) {
+    (self.name, self.title, self.unit, self.summary) = (name, title, unit, summary)
+    (self.style, self.direction, self.isSize, self.isSampled) = (style, direction, isSize, isSampled)
+  }
 }

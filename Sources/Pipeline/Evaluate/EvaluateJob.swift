@@ -116,7 +116,8 @@ public struct EvaluateJob {
     let model = try models.model(monitor)
     return Prepared(
       model: model, dense: dense, texts: texts, lengths: lengths,
-      subject: Subject(configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
+      subject: Subject(
+        configuration: model.configuration, bosRule: Self.rule(tokenizer.prefix)))
   }
 
   /// Measures every text at every length.

@@ -20,6 +20,12 @@ public final class EvaluatedModels {
   /// Which point of a study the model is; `nil` for a checkpoint.
   public var point: PointIdentity? { source.identity }
 
+  /// What the model is as files; `nil` for a point, which is none yet.
+  public func checkpoint() throws -> MeasuredCheckpoint? { point == nil ? try MeasuredCheckpoint(base) : nil }
+
+  /// Fingerprint of the dense model; `nil` if there is none.
+  public func denseFingerprint() throws -> String? { try dense?.fingerprint() }
+
   /// SHA-256 of the texts that the model was calibrated on, as far as it says.
   var calibrationHashes: [String] { source.calibrationHashes }
 

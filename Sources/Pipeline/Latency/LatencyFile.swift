@@ -39,7 +39,7 @@ public enum LatencyFile {
     } catch let error as LatencyError {
       throw damaged("\(error)")
     } catch let error as DecodingError {
-      throw damaged(Self.words(error))
+      throw damaged(DecodingWords.text(error))
     }
   }
 
@@ -64,18 +64,6 @@ public enum LatencyFile {
 
   /// Keys whose numbers may have fractions.
   private static let times = ["seconds", "spread"]
-
-  private static func words(_ error: DecodingError) -> String {
-    func place(_ path: [any CodingKey]) -> String {
-      path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
-    }
-    return switch error {
-    case .keyNotFound(let key, let context): "'\(place(context.codingPath + [key]))' is missing"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-      "'\(place(context.codingPath))' has a value of another kind"
-    @unknown default: "it cannot be read"
-    }
-  }
 
   public static func data(_ table: LatencyTable) throws -> Data {
     try StoredJSON.document(table, schema: LatencyTable.schema, version: LatencyTable.version)

@@ -1,18 +1,22 @@
 import Checkpoints
 import Evaluation
 import Foundation
+import LanguageModels
 import Reports
 import Search
 import Studies
+import Subnets
 import Workbench
 
 /// Makes the report of a study from what it holds alone.
 public enum ReportBuilder {
   /// - Parameters:
   ///   - text: address of the study as the user gives it, for the commands that the report prints; they leave a password out.
+  ///   - evidence: documents of what was measured of its exports (`Evidence`).
   ///   - notes: sentences for the end of the report, from what is known of the study; the fidelity is that of its rungs.
   public static func report(
-    _ text: String, notes: (_ fidelity: FidelityReport?, StudyDescription) -> [String] = { _, _ in [] }
+    _ text: String, evidence: [String] = [],
+    notes: (_ fidelity: FidelityReport?, StudyDescription) -> [String] = { _, _ in [] }
   ) throws -> StudyReport {
     let address = try StudyAddress(text)
     let directory = address.folder == nil ? "\(address)" : text
@@ -33,7 +37,7 @@ public enum ReportBuilder {
       name: study.name, directory: directory, model: description.model, fitness: description.fitness,
       objectives: description.objectives.all.map(\.description),
       observed: ObjectiveRegistry.measured(with: try settings.foretold(), tasks: settings.developmentTasks)
-        .map(\.description),
+        .map(\.description) + [CacheBytes.description],
       dense: description.dense)
     report.toolVersion = description.toolVersion
     report.settings = rows(description)
@@ -43,6 +47,16 @@ public enum ReportBuilder {
     report.baselines = description.baselines
     report.trials = summaries
     report.front = points.front
+    countCaches(in: &report)
+    if !evidence.isEmpty {
+      let widths = trials.filter { $0.state == .complete }.map { trial in
+        (trial.number, study.space.genes(of: trial, layers: points.model.layers).widths)
+      }
+      var found = Evidence(
+        study: study.name, model: description.model, widths: Dictionary(widths) { first, _ in first })
+      try found.read(evidence)
+      (report.files, report.speed) = (found.files, found.conditions)
+    }
     report.convergence = try convergence(trials, of: study, description)
     report.evaluationsDone = trials.count { $0.state == .complete || $0.state == .failed }
     report.budget = description.budget ?? SearchBudget()
@@ -75,6 +89,27 @@ public enum ReportBuilder {
     return parts.isEmpty ? "200" : parts.joined(separator: ",")
   }
 
+  /// Adds the bytes of caches, which the widths tell.
+  private static func countCaches(in report: inout StudyReport) {
+    let model = report.model
+    let full = LayerWidths(groups: model.kvGroupsPerLayer, channels: model.mlpChannels)
+    report.dense = withCache(report.dense, Array(repeating: full, count: model.layers), model)
+    for (place, baseline) in report.baselines.enumerated() {
+      report.baselines[place].measurement = withCache(baseline.measurement, baseline.widths, model)
+    }
+    for (place, point) in report.front.enumerated() {
+      report.front[place].measurement = withCache(point.measurement, point.widths, model)
+    }
+  }
+
+  private static func withCache(
+    _ measurement: SubnetMeasurement, _ widths: [LayerWidths], _ model: ModelSummary
+  ) -> SubnetMeasurement {
+    var measurement = measurement
+    measurement.values[CacheBytes.description.name] = CacheBytes.value(widths, of: model)
+    return measurement
+  }
+
   private static func summary(_ trial: StoredTrial, of study: Study, _ points: FrontPoints) throws -> TrialSummary {
     let description = try TrialDescription(trial, of: study)
     let genes = study.space.genes(of: trial, layers: points.model.layers)
@@ -90,7 +125,9 @@ public enum ReportBuilder {
       number: trial.number, origin: trial.origin, state: state,
       keepRatio: Double(block) / Double(points.model.parametersBlock),
       parametersTotal: block + points.model.parametersTotal - points.model.parametersBlock, parametersBlock: block)
-    summary.values = description?.measurement.values ?? [:]
+    if let measurement = description?.measurement {
+      summary.values = withCache(measurement, genes.widths, points.model).values
+    }
     summary.score = genes.score
     summary.calibration = genes.calibration
     summary.seconds = description?.seconds

@@ -24,6 +24,8 @@ public enum FrontJSON {
       "dense": .object(measured(report.dense, in: report)),
       "baselines": .array(report.baselines.map { .object(members($0, in: report)) }),
       "front": .array(report.front.map { .object(members($0, in: report)) }),
+      "files": .array(report.files.map { FilesJSON.object($0, in: report) }),
+      "speed_conditions": FilesJSON.conditions(report.speed),
       "failures": .array(
         report.trials.filter { $0.state == .failed }.map {
           .object(["trial": .integer($0.number), "reason": $0.failure.map(JSONValue.string) ?? .null])

@@ -50,6 +50,10 @@ public struct StudyReport: Codable, Equatable, Sendable {
   /// How much each gene of the search alone moved the first objective, the largest share first; empty where there are too
   /// few evaluations.
   public var importance: [GeneShare] = []
+  /// Exports of the study, and the dense model, as they were measured behind the search; the largest first.
+  public var files: [MeasuredFile] = []
+  /// How their speed was measured, if it was.
+  public var speed: SpeedConditions?
   /// Further remarks on how the numbers came about, one sentence each.
   public var notes: [String] = []
   public var startedAt: Date?

@@ -29,6 +29,8 @@ public enum HTMLPage {
     let sections: [(id: String, title: String, content: [Markup])?] = [
       ("figures", "Result", [KeyFigures(report: report).markup]),
       ("pareto", "Size against quality", [.element("figure", [:], ParetoChart(report: report).markup)]),
+      report.files.isEmpty ? nil : ("files", "Exported points, measured", FilesSection(report: report).markup),
+      AxesExplorer(report: report).markup.map { ("axes", "Any two axes", [$0]) },
       point.map { ("widths", "Widths by layer", widths(report, $0)) },
       ("front", report.front.isEmpty ? "References" : "The Pareto front", [front.table]),
       point.map { ("export", "Take a point away", [front.chosenCommands($0), front.commands]) },
@@ -39,7 +41,10 @@ public enum HTMLPage {
       ("settings", "Settings", [settings(report)]),
       ("methods", "How this was measured", [MethodNotes(report: report).markup]),
     ]
-    return sections.compactMap { $0 }.map { PageShell.section($0.id, $0.title, $0.content) }
+    return sections.compactMap { $0 }.map { section in
+      // The script draws what is in it.
+      PageShell.section(section.id, section.title, section.content, isHidden: section.id == "axes")
+    }
   }
 
   // MARK: Parts
@@ -125,7 +130,7 @@ public enum HTMLPage {
 
   /// What the script needs to show another point.
   private static func scriptData(_ report: StudyReport) -> JSONValue {
-    .object([
+    let points: [String: JSONValue] = [
       "kvGroups": .integer(report.model.kvGroupsPerLayer),
       "mlpChannels": .integer(report.model.mlpChannels),
       "chosen": .optional(report.recommended?.index),
@@ -140,6 +145,7 @@ public enum HTMLPage {
             "mlpChannels": .integers(point.widths.map(\.channels)),
           ])
         }),
-    ])
+    ]
+    return .object(points.merging(AxesExplorer(report: report).data) { $1 })
   }
 }

@@ -24,7 +24,9 @@ enum PageAssets {
 
   static var comparisonStyle: String { text(PackageResources.comparison_css) }
 
-  static var script: String { shared(PackageResources.report_js) }
+  static var script: String {
+    shared(PackageResources.report_js).replacing("  /* explorer */", with: text(PackageResources.explorer_js))
+  }
 
   /// Tooltips, copying, and a switch for every line of the charts.
   static var comparisonScript: String { shared(PackageResources.comparison_js) }

@@ -21,9 +21,10 @@ enum PageShell {
     return Data(("<!doctype html>\n" + Markup.element("html", ["lang": "en"], head, body).source).utf8)
   }
 
-  static func section(_ id: String, _ title: String, _ content: [Markup]) -> Markup {
+  /// - Parameter isHidden: until the script shows it.
+  static func section(_ id: String, _ title: String, _ content: [Markup], isHidden: Bool = false) -> Markup {
     .element(
-      "section", ["id": id, "aria-labelledby": "\(id)-title"],
+      "section", ["id": id, "aria-labelledby": "\(id)-title", "hidden": isHidden ? "hidden" : nil],
       [.element("h2", ["id": "\(id)-title"], Markup(title))] + content)
   }
 

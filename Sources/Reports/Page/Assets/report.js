@@ -53,4 +53,5 @@
     choose(data.chosen);
   }
   /* shared */
+  /* explorer */
 })();

@@ -17,7 +17,7 @@
     tip.style.top = (box.top - size.height - 8 > 0 ? box.top - size.height - 8 : box.bottom + 8) + 'px';
   }
 
-  all('.chart').forEach(chart => {
+  function watch(chart) {
     const marks = Array.from(chart.querySelectorAll('[data-x]')).filter(mark => {
       const title = mark.querySelector('title');
       if (!title) return false;
@@ -43,7 +43,8 @@
     chart.addEventListener('pointerleave', event => { if (event.pointerType !== 'touch') show(null); });
     chart.addEventListener('focusin', event => show(event.target.querySelector('[data-tip]')));
     chart.addEventListener('focusout', () => show(null));
-  });
+  }
+  all('.chart').forEach(watch);
   addEventListener('scroll', () => show(null), { passive: true });
   addEventListener('keydown', event => { if (event.key === 'Escape') show(null); });
   all('.command').forEach(box => {

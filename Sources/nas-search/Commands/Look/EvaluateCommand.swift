@@ -84,15 +84,15 @@ struct EvaluateCommand: ParsableCommand {
     }
     display.finish()
     try lines.check()
-    try report(models.point, texts, continuations, tasks)
+    try report(models, texts, continuations, tasks)
   }
 
   private func report(
-    _ point: PointIdentity?, _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?,
+    _ models: EvaluatedModels, _ texts: EvaluateJob.Outcome?, _ continuations: ContinuationJob.Outcome?,
     _ tasks: TaskJob.Outcome?
   ) throws {
     if json {
-      var members = document(point, texts, tasks)
+      var members = try document(models, texts, tasks)
       members["continuations"] = continuations?.document
       return try Console.print(JSONValue.object(members).text())
     }
@@ -130,17 +130,21 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   private func document(
-    _ point: PointIdentity?, _ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?
-  ) -> [String: JSONValue] {
+    _ models: EvaluatedModels, _ texts: EvaluateJob.Outcome?, _ tasks: TaskJob.Outcome?
+  ) throws -> [String: JSONValue] {
     var members: [String: JSONValue] = [
       "schema": "nas-search.evaluate", "version": 1, "peak_memory_bytes": .optional(ProcessMemory.lifetimePeak),
     ]
-    var model: [String: JSONValue] = ["path": taken.study == nil ? .optional(taken.model) : .null]
-    if let point {
+    var model = try models.checkpoint()?.members() ?? [:]
+    model["path"] = taken.study == nil ? .optional(taken.model) : .null
+    if let point = models.point {
       model["study"] = .string(point.study)
       model["point"] = .integer(point.index)
       model["trial"] = .integer(point.trial)
       model["repair"] = .optional(point.repair?.rawValue)
+    }
+    if let dense {
+      members["dense"] = ["path": .string(dense), "fingerprint": .optional(try models.denseFingerprint())]
     }
     if let texts {
       let configuration = texts.subject.configuration
