@@ -147,7 +147,7 @@ private struct CalibrationReader {
     return (1...plan.subsets).map { subset in
       let first = (subset - 1) * plan.calibrationWindows
       let end = min(first + plan.calibrationWindows, windows.count)
-      let further = windows.windows(end..<(plan.descentWindows == nil ? end : windows.count))
+      let further = windows.windows(end..<max(end, min(plan.descentWindows ?? end, windows.count)))
       let name = plan.setName(source, subset)
       return CalibrationFile.StoredSet(
         name: name, source: source.url?.relativePath ?? "self", sha256: hash,
