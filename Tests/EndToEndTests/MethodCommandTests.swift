@@ -442,11 +442,12 @@ extension EndToEnd {
         JSONSerialization.jsonObject(with: workspace.data("out/more/nas_search.json")) as? [String: Any])
       #expect(record["repair"] as? String == "descent")
       try workspace.expectFailure(
-        prune("uniform", "out/x", "--descent-windows", "16", keep: "0.6"), "none is asked for")
+        prune("uniform", "out/x", "--descent-windows", "16", keep: "0.6"), "none is asked for", code: 64)
       try workspace.expectFailure(
-        prune("uniform+descent", "out/x", "--descent-windows", "1", keep: "0.6"), "--descent-windows must be between")
+        prune("uniform+descent", "out/x", "--descent-windows", "1", keep: "0.6"), "--descent-windows must be between",
+        code: 64)
       try workspace.expectFailure(
-        compare("numerical", "--descent-windows", "16"), "none is asked for")
+        compare("numerical", "--descent-windows", "16"), "none is asked for", code: 64)
     }
 
     /// A row with training starts from the subnet of the row without, and is charged for both.

@@ -26,7 +26,17 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
-  func validate() throws { _ = try target }
+  func validate() throws {
+    _ = try target
+    _ = try plan(within: nil)
+  }
+
+  /// - Parameter context: context of the model; `nil` to check the numbers alone.
+  private func plan(within context: ContextLimit?) throws -> CalibrationPlan {
+    var plan = text.plan(within: context)
+    try descent.add(to: &plan, descends: DescentOption.isAsked(for: [method] + settings))
+    return plan
+  }
 
   private var target: SizeTarget {
     get throws {
@@ -39,8 +49,7 @@ struct PruneCommand: ParsableCommand {
     var request = PruneRequest(model: model, method: method, target: try target, output: output.checkpoint)
     request.settings = settings
     request.headDimension = headDimension
-    request.calibration = text.plan(within: try ContextLimit(of: model))
-    try descent.add(to: &request.calibration, descends: DescentOption.isAsked(for: [method] + settings))
+    request.calibration = try plan(within: try ContextLimit(of: model))
     request.damping = leastSquares.damping
     request.vocabulary = vocabulary.request(field: text.records.field)
     let outcome = try ProgressDisplay.during(

@@ -23,12 +23,20 @@ struct RepairCommand: ParsableCommand {
   @OptionGroup var plannedMemory: MemoryOption
   @Flag(help: "Print the result as JSON.") var json = false
 
+  func validate() throws { _ = try plan(within: nil) }
+
+  /// - Parameter context: context of the models; `nil` to check the numbers alone.
+  private func plan(within context: ContextLimit?) throws -> CalibrationPlan {
+    var plan = text.plan(within: context)
+    try descent.add(to: &plan, descends: [.descent, .gaussNewton].contains(repair))
+    return plan
+  }
+
   func run() throws {
     var request = RepairRequest(
-      model: model, dense: dense, calibration: text.plan(within: try ContextLimit(of: dense, model)),
+      model: model, dense: dense, calibration: try plan(within: try ContextLimit(of: dense, model)),
       output: output.checkpoint)
     request.repair = repair
-    try descent.add(to: &request.calibration, descends: [.descent, .gaussNewton].contains(repair))
     let outcome = try ProgressDisplay.during(quiet: json, RepairJob(request, in: plannedMemory.context()).run)
     try Console.print(
       json ? document(outcome).text() : words(outcome), kept: "the checkpoint is in \(output.output)")
