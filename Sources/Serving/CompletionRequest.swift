@@ -184,9 +184,14 @@ struct RequestFields {
   func tellsUsage(isStreamed: Bool) throws(RequestProblem) -> Bool {
     guard let options = self["stream_options"] else { return false }
     guard isStreamed else { throw .invalid("stream_options", "'stream_options' goes with 'stream' true") }
-    let fields = try RequestFields(options, called: "'stream_options'")
-    try fields.refuse(except: ["include_usage"])
-    return try fields.bool("include_usage") ?? false
+    do {
+      let fields = try RequestFields(options, called: "'stream_options'")
+      try fields.refuse(except: ["include_usage"])
+      return try fields.bool("include_usage") ?? false
+    } catch {
+      let place = error.field.map { "in 'stream_options', field '\($0)': " } ?? ""
+      throw .invalid("stream_options", place + error.message)
+    }
   }
 
   func stops(_ limits: ServingLimits) throws(RequestProblem) -> [String] {

@@ -187,7 +187,8 @@ extension EndToEnd {
       try workspace.expectFailure(compare("wanda-sp"), "results/compare", "compares 'numerical' too")
       try workspace.expectFailure(compare("wanda-sp,numerical,flap"), "sizes that are not asked for")
       try workspace.expectFailure(more + ["--set", "flap.repair=nested"], "'flap' has other settings")
-      try workspace.expectFailure(more + ["--seed", "3"], "another seed")
+      try workspace.expectFailure(
+        more + ["--seed", "3"], "made with other settings: seed was 0, now 3; choose another --output")
     }
 
     @Test func aMethodThatCannotIsSaidInItsCell() throws {

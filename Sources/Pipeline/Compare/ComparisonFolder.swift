@@ -60,10 +60,15 @@ struct ComparisonFolder {
     (other.model, other.methods, other.keeps) = (state.request.model, state.request.methods, state.request.keeps)
     (other.assignments, other.evaluations) = (state.request.assignments, state.request.evaluations)
     func require(_ agrees: Bool, _ difference: String) throws {
-      if !agrees { throw PipelineError.settingsDiffer(study: url.path, difference: difference) }
+      if agrees { return }
+      throw PipelineError.invalidOption(
+        "\(url.path) was made with other settings: \(difference); choose another --output")
     }
-    try require(
-      state.request == other, "the comparison has another calibration, other texts, other tasks or another seed")
+    if let difference = state.request.plan.named.difference(to: other.plan.named) {
+      try require(false, difference.words)
+    }
+    try require(state.request.tasks == other.tasks, "its tasks, their files or their number of items are others")
+    try require(state.request == other, "its texts, their windows or its damping are others")
     for known in state.comparison.methods {
       let entry = entries.first { $0.label == known.name }
       try require(entry != nil, "it compares '\(known.name)' too, and the request does not")
