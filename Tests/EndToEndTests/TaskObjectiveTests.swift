@@ -85,9 +85,9 @@ extension EndToEnd {
       #expect(table.contains("piqa acc_norm in % on 3 items") && !table.contains("piqa acc in %"))
       let csv = try workspace.text("results/compare/comparison.csv").split(separator: "\n")[0]
       #expect(csv.hasSuffix("lambada_openai_acc_difference,lambada_openai_acc_difference_stderr"))
-      try workspace.expectFailure(compare, "other tasks")
+      try workspace.expectFailure(compare, "its tasks, their files")
       try workspace.write("0\n1\n1\n", to: "data/piqa/valid-labels.lst")
-      try workspace.expectFailure(compare + tasks, "other tasks")
+      try workspace.expectFailure(compare + tasks, "its tasks, their files")
       try workspace.expectFailure(compare + ["--task-data", "data"], "--task-data is for --tasks", code: 64)
     }
   }
