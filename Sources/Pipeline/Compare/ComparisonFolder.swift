@@ -67,7 +67,9 @@ struct ComparisonFolder {
     if let difference = state.request.plan.named.difference(to: other.plan.named) {
       try require(false, difference.words)
     }
-    try require(state.request.tasks == other.tasks, "its tasks, their files or their number of items are others")
+    try require(
+      state.request.tasks == other.tasks && state.request.taskFiles == other.taskFiles,
+      "its tasks, their files or their number of items are others")
     try require(state.request == other, "its texts, their windows or its damping are others")
     for known in state.comparison.methods {
       let entry = entries.first { $0.label == known.name }
