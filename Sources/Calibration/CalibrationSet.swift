@@ -11,7 +11,7 @@ public struct CalibrationSet: Sendable {
   /// Windows on which the search measures fitness.
   public let fitness: TokenWindows
   /// Windows that a descent goes over beside those of the calibration.
-  public var further: TokenWindows
+  public let further: TokenWindows
 
   /// Numbers and lengths of the windows.
   public struct Plan: Sendable, Equatable {

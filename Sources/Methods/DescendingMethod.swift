@@ -31,9 +31,7 @@ extension Workbench {
     return try timed(.repair) {
       let chosen = try RepairDecision(
         RepairDecision.Repaired(pruned.network, repair: pruned.repair, on: reference)
-      ).continued(
-        .descent, toward: training, fresh: self.training.fresh(beside: calibration), reference: reference, monitor
-      ).chosen
+      ).continued(.descent, toward: training, fresh: freshShare, reference: reference, monitor).chosen
       return PrunedModel(
         units: pruned.units, network: chosen.network, repair: chosen.repair, decisions: pruned.decisions)
     }

@@ -112,8 +112,8 @@ struct OursFast: PruningMethod {
         inherited: bench.inherited(units), parent: bench.dense, calibration: bench.windows(),
         reference: bench.reference(), options: settings.sequential, bench.monitor
       ).continued(
-        settings.repair, toward: bench.trainingReference(), fresh: bench.training.fresh(beside: bench.calibration),
-        reference: bench.reference(), bench.monitor
+        settings.repair, toward: bench.trainingReference(), fresh: bench.freshShare, reference: bench.reference(),
+        bench.monitor
       ).chosen
       return (chosen.network, chosen.repair)
     }

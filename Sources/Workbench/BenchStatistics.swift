@@ -35,6 +35,9 @@ extension Workbench {
   /// All windows of a descent, likewise.
   public var training: TokenWindows { TokenWindows(takingTurns: sets.map(\.training)) }
 
+  /// The share of those that no statistics are gathered on.
+  public var freshShare: Double { training.fresh(beside: calibration) }
+
   /// `samples` stretches of the calibration text, drawn by the bench's seed and `number`; as many as there are.
   public func subset(_ number: Int, samples: Int, length: Int) -> TokenWindows {
     let calibration = calibration

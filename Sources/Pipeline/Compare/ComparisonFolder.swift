@@ -60,9 +60,7 @@ struct ComparisonFolder {
     (other.model, other.methods, other.keeps) = (state.request.model, state.request.methods, state.request.keeps)
     (other.assignments, other.evaluations) = (state.request.assignments, state.request.evaluations)
     func require(_ agrees: Bool, _ difference: String) throws {
-      if agrees { return }
-      throw PipelineError.invalidOption(
-        "\(url.path) was made with other settings: \(difference); choose another --output")
+      if !agrees { throw PipelineError.settingsDiffer(study: url.path, difference: difference, option: "--output") }
     }
     if let difference = state.request.plan.named.difference(to: other.plan.named) {
       try require(false, difference.words)

@@ -1,5 +1,6 @@
 public enum PipelineError: Error, Equatable, CustomStringConvertible {
-  case settingsDiffer(study: String, difference: String)
+  /// - Parameter option: names another place for what is to be made.
+  case settingsDiffer(study: String, difference: String, option: String = "--study")
   case invalidOption(String)
   case impossibleTarget(target: String, smallest: String, largest: String)
   case impossibleTime(share: String, smallest: String)
@@ -14,8 +15,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .settingsDiffer(let study, let difference):
-      "\(study) was made with other settings: \(difference); choose another --study"
+    case .settingsDiffer(let study, let difference, let option):
+      "\(study) was made with other settings: \(difference); choose another \(option)"
     case .invalidOption(let problem): problem
     case .impossibleTarget(let target, let smallest, let largest):
       "no subnet of this space meets \(target): its block parameters run from \(smallest) to \(largest)"
